@@ -1,0 +1,58 @@
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+PIP_QUIET := -m pip --disable-pip-version-check --quiet --quiet
+PIP := .venv/bin/python $(PIP_QUIET)
+# Wheels only, save pyvips, which is published as source alone; what builds it is locked too.
+INSTALL := $(PIP) install --require-hashes --only-binary :all: --no-binary pyvips --no-build-isolation
+COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotation-style line \
+	--python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+.PHONY: help demo test check format lock clean
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed ## generate one image on the embedded sandbox and say where it lies
+	@.venv/bin/stills generate \
+		"a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field" \
+		--negative-prompt "blurry, low quality, watermark" --size "1024*1024" --seed 1234 --sandbox
+
+test: check ## run every check and every test
+	.venv/bin/pytest -n 2
+
+check: .venv/installed-dev ## lint, types and imports, no tests
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+format: .venv/installed-dev ## fix what the linter can and format the code
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+lock: ## renew the lock files to the newest versions that pyproject.toml allows
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python $(PIP_QUIET) install uv==$(UV_VERSION)
+	$(COMPILE) --group build --output-file requirements-build.lock
+	$(COMPILE) pyproject.toml --group dev --constraint requirements-build.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
+
+clean: ## remove what make made; images in output/ stay
+	rm -rf .venv build dist .hypothesis .*_cache
+
+.venv/installed: requirements.lock
+.venv/installed-dev: requirements-dev.lock
+
+.venv/installed .venv/installed-dev: requirements-build.lock pyproject.toml | .venv/bin/pip
+	@echo "Installing $(filter-out requirements-build.lock,$(filter %.lock,$^)) into .venv ..."
+	@$(INSTALL) -r requirements-build.lock
+	@$(INSTALL) -r $(filter-out requirements-build.lock,$(filter %.lock,$^))
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Stills needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)." \
+		"Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
