@@ -1,0 +1,310 @@
+"""Everything that can go wrong, as one tree.
+
+StillsError
+├── InvalidRequest            the request breaks a rule; nothing was sent
+│   ├── UnknownModel          no such id in the model table
+│   └── InvalidReference      the reference image can't be used
+├── AccessError               the account may not do this
+│   ├── MissingKey            no API key was given
+│   ├── WrongKey              the service does not know the key
+│   ├── AccessDenied          the key has no right to the model
+│   ├── AccountOverdue        the account owes money
+│   └── ModelNotServed        the model is retired, or not served in this region
+├── LimitError                the account's allowance
+│   ├── RateLimited           too many requests a minute
+│   └── QuotaExhausted        the quota is used up
+├── ContentRefused            the content filter said no
+├── ServiceError              the service, or the way to it, failed
+│   ├── RequestRejected       the service calls a checked request invalid
+│   ├── ServiceUnavailable    a 5xx answer
+│   ├── ServiceUnreachable    no connection could be made
+│   ├── ConnectionLost        the connection broke after the request went out
+│   ├── AnswerTimeout         no answer came in time
+│   ├── NoImage               an answer without an image
+│   ├── UnexpectedAnswer      an answer that can't be read
+│   ├── DamagedImage          the image that was made is not whole
+│   ├── LinkDead              the image that was made can't be downloaded
+│   └── DeadlineExceeded      the whole job took longer than allowed
+└── StorageError              this side's disks
+    ├── StoreRefused          the store would not take the image
+    ├── ImageMissing          the catalog knows an image that the store has lost
+    ├── OutputRefused         the image is kept, but could not be copied to the path asked for
+    └── CatalogError          the database can't be used
+
+Each error carries facts: `code` (stable, for programs), `retryable` (may the same request succeed
+later, unchanged), `action` (what to do about it), `billing` (what it means for money) and
+`request_id` (the service's, where there is one).
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Billing(StrEnum):
+    """What is known of the money for one send."""
+
+    NONE = "none"
+    POSSIBLE = "possible"
+    BILLED = "billed"
+
+
+class StillsError(Exception):
+    """Stills could not make the image."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    default_action: ClassVar[str] = "Run again with --debug and report what you see."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        action: str = "",
+        billing: Billing = Billing.NONE,
+        request_id: str | None = None,
+    ) -> None:
+        self.message = message or (type(self).__doc__ or "").splitlines()[0]
+        super().__init__(self.message)
+        self.action = action or self.default_action
+        self.billing = billing
+        self.request_id = request_id
+
+
+class InvalidRequest(StillsError):
+    """The request breaks a rule of the contract."""
+
+    code = "invalid_request"
+    default_action = "Fix the request; nothing was sent."
+
+    def __init__(self, message: str = "", *, field: str | None = None, action: str = "") -> None:
+        super().__init__(message, action=action)
+        self.field = field
+
+
+class UnknownModel(InvalidRequest):
+    """No model of that id is in the model table."""
+
+    code = "unknown_model"
+    default_action = "Use an exact id; nothing was sent."
+
+
+class InvalidReference(InvalidRequest):
+    """The reference image can't be used."""
+
+    code = "invalid_reference"
+    default_action = "Give an https URL, a path, a data URL or bytes of a PNG, JPEG or WebP."
+
+
+class AccessError(StillsError):
+    """The account may not do this."""
+
+    code = "access"
+    default_action = "Check the account in the Model Studio console."
+
+
+class MissingKey(AccessError):
+    """No API key was given."""
+
+    code = "missing_key"
+    default_action = (
+        "Set DASHSCOPE_API_KEY, or put dashscope_api_key under [default] in "
+        "~/.alibabacloud/credentials, or add --sandbox to try without a key."
+    )
+
+
+class WrongKey(AccessError):
+    """The service does not know this API key."""
+
+    code = "wrong_key"
+    default_action = (
+        "Check the key, and that DASHSCOPE_HTTP_BASE_URL is of the key's own region; "
+        "nothing was billed."
+    )
+
+
+class AccessDenied(AccessError):
+    """The key has no right to this model."""
+
+    code = "access_denied"
+    default_action = "Activate the model for this account or workspace in the Model Studio console."
+
+
+class AccountOverdue(AccessError):
+    """The account owes money, so the service refuses."""
+
+    code = "account_overdue"
+    default_action = "Settle the Alibaba Cloud account; nothing was billed for this request."
+
+
+class ModelNotServed(AccessError):
+    """The model is retired, or not served in this region."""
+
+    code = "model_not_served"
+    default_action = "Choose another exact model id with --model or STILLS_MODEL."
+
+
+class LimitError(StillsError):
+    """The account's allowance is used up for now."""
+
+    code = "limit"
+    default_action = "Wait, then ask again."
+
+
+class RateLimited(LimitError):
+    """The service says: too many requests a minute."""
+
+    code = "rate_limited"
+    retryable = True
+    default_action = "Ask again later or slower; nothing was billed for the refused sends."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after_seconds: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, request_id=request_id)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaExhausted(LimitError):
+    """The account's quota is used up; waiting a moment does not help."""
+
+    code = "quota_exhausted"
+    default_action = "Raise the quota in the Model Studio console; nothing was billed."
+
+
+class ContentRefused(StillsError):
+    """The service's content filter refused the prompt or the image."""
+
+    code = "content_refused"
+    default_action = (
+        "Rephrase the prompt; the same words will be refused again. Nothing was billed."
+    )
+
+
+class ServiceError(StillsError):
+    """The service, or the way to it, failed."""
+
+    code = "service"
+    default_action = "Ask again later."
+
+
+class RequestRejected(ServiceError):
+    """The service calls the request invalid."""
+
+    code = "request_rejected"
+    default_action = (
+        "The service's rules may have changed: report this with the request id. Nothing was billed."
+    )
+
+
+class ServiceUnavailable(ServiceError):
+    """The service failed on its side."""
+
+    code = "service_unavailable"
+    retryable = True
+    default_action = "Ask again in a few minutes; nothing was billed."
+
+
+class ServiceUnreachable(ServiceError):
+    """No connection to the service could be made."""
+
+    code = "service_unreachable"
+    retryable = True
+    default_action = "Check the network and DASHSCOPE_HTTP_BASE_URL; nothing was sent."
+
+
+class ConnectionLost(ServiceError):
+    """The connection broke before the answer came."""
+
+    code = "connection_lost"
+    retryable = True
+    default_action = "Ask again; what was sent may have been billed and is on the ledger as such."
+
+
+class AnswerTimeout(ServiceError):
+    """The service gave no answer in time."""
+
+    code = "answer_timeout"
+    retryable = True
+    default_action = "Ask again later; what was sent may have been billed and is on the ledger."
+
+
+class NoImage(ServiceError):
+    """The service answered without an image, twice."""
+
+    code = "no_image"
+    default_action = "Rephrase the prompt; an answer without an image is not billed."
+
+
+class UnexpectedAnswer(ServiceError):
+    """The service's answer can't be read."""
+
+    code = "unexpected_answer"
+    default_action = "Check DASHSCOPE_HTTP_BASE_URL; if it is right, report this."
+
+
+class DamagedImage(ServiceError):
+    """The service made an image that is not whole."""
+
+    code = "damaged_image"
+    default_action = (
+        "It was billed. Ask again to download it again without paying, "
+        "or with --fresh to pay for a new one."
+    )
+
+
+class LinkDead(ServiceError):
+    """The image was made, but its link does not answer."""
+
+    code = "link_dead"
+    retryable = True
+    default_action = (
+        "It was billed. Ask again to download it without paying, "
+        "or with --fresh to pay for a new one."
+    )
+
+
+class DeadlineExceeded(ServiceError):
+    """The job took longer than allowed."""
+
+    code = "deadline_exceeded"
+    retryable = True
+    default_action = "Ask again, or allow more with STILLS_DEADLINE_SECONDS."
+
+
+class StorageError(StillsError):
+    """This side's disks failed."""
+
+    code = "storage"
+    default_action = "Make room or mend the permissions, then ask again."
+
+
+class StoreRefused(StorageError):
+    """The store would not take the image."""
+
+    code = "store_refused"
+    retryable = True
+
+
+class ImageMissing(StorageError):
+    """The catalog knows this image, but the store has lost it."""
+
+    code = "image_missing"
+    default_action = "Put the file back, or ask with --fresh to pay for a new one."
+
+
+class OutputRefused(StorageError):
+    """The image is kept, but could not be copied to the path asked for."""
+
+    code = "output_refused"
+    default_action = "Choose a path that can be written; asking again costs nothing."
+
+
+class CatalogError(StorageError):
+    """The catalog's database can't be used."""
+
+    code = "catalog"
+    default_action = "Check STILLS_CATALOG and the disk; kept images are untouched."

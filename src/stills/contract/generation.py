@@ -1,0 +1,174 @@
+"""The records that steps and adapters hand to each other. All frozen; none holds image bytes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stills.contract.errors import Billing
+from stills.contract.size import Size
+
+
+class Stage(StrEnum):
+    """How far one generation has come: the journal's states."""
+
+    CLAIMED = "claimed"
+    SENT = "sent"
+    ANSWERED = "answered"
+    SPOOLED = "spooled"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
+OnStage = Callable[[Stage], None]
+"""Called on the event loop each time a generation reaches a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one send asks of the provider.
+
+    `reference_url` is an https or a data URL.
+    """
+
+    model: str
+    text: str
+    negative_prompt: str | None
+    size: Size
+    seed: int
+    prompt_extend: bool
+    watermark: bool
+    reference_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider made. `expires_at` is in Unix seconds."""
+
+    image_url: str
+    expires_at: float
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a whole PNG turned out to be. `sha256` is the hex digest of its bytes."""
+
+    size: Size
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A generation that is wanted but not yet paid for.
+
+    `key` finds it again as it was asked for. `seeded_key` finds it by the seed that was sent, so
+    that a caller who asks with the seed of an earlier result gets that image.
+    """
+
+    key: str
+    seeded_key: str
+    provider: str
+    model: str
+    text: str
+    negative_prompt: str | None
+    native_size: Size
+    seed: int
+    reference_digest: str | None
+    price_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One paid image, or one on its way. Times are Unix seconds."""
+
+    id: str
+    draft: Draft
+    stage: Stage
+    created_at: float
+    notes: tuple[str, ...] = ()
+    answer: Answer | None = None
+    sha256: str | None = None
+    byte_count: int | None = None
+    object_path: str | None = None
+    spool_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A generation at the size asked for. `byte_count` and `sha256` are of the stored PNG."""
+
+    generation_id: str
+    size: Size
+    sha256: str
+    byte_count: int
+    object_path: str
+
+    @property
+    def id(self) -> str:
+        """The public id of the image."""
+        return rendition_id(self.generation_id, self.size)
+
+
+def rendition_id(generation_id: str, size: Size) -> str:
+    """Name a rendition: `3f9a1c2b7d4e-1024x1024`."""
+    return f"{generation_id}-{size.width}x{size.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the catalog holds for a key: the kept generation, and the rendition if there is one."""
+
+    generation: Generation
+    rendition: Rendition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The sole right to work on one generation key, until the lease lapses."""
+
+    key: str
+    token: str
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one send ended, for the ledger."""
+
+    billing: Billing
+    code: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answered request, as the catalog remembers it. `reference` is shown without secrets."""
+
+    prompt: str
+    size: Size
+    negative_prompt: str | None
+    style: str | None
+    seed: int | None
+    reference: str | None
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One line of `stills list`: a rendition with what was asked for. Times are Unix seconds."""
+
+    rendition: Rendition
+    generation: Generation
+    prompt: str
+    style: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One line of the ledger. Times are Unix seconds."""
+
+    sent_at: float
+    settled_at: float | None
+    billing: Billing
+    code: str
+    request_id: str | None

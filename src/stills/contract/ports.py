@@ -1,0 +1,207 @@
+"""What the pipeline needs from outside. One conformance suite per port runs on every adapter."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stills.contract.generation import (
+    Answer,
+    Asked,
+    Claim,
+    Draft,
+    Found,
+    Image,
+    Inspection,
+    Order,
+    Rendition,
+    Send,
+    Settlement,
+)
+from stills.contract.size import Size
+
+
+class Provider(Protocol):
+    """Makes images for money."""
+
+    @property
+    def name(self) -> str:
+        """`dashscope` or `sandbox`; part of every generation key."""
+        ...
+
+    async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
+        """Send one order over the wire exactly once.
+
+        Raises:
+            StillsError: with `billing` saying what this one send may have cost.
+        """
+        ...
+
+    async def download(self, url: str, *, timeout_seconds: float) -> bytes:
+        """Read the image behind an answer's URL; free of charge.
+
+        Raises:
+            LinkDead: the URL gives no image, or not in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Store(Protocol):
+    """Holds image bytes under readable paths."""
+
+    async def put(self, path: str, data: bytes) -> None:
+        """Write one object, whole or not at all.
+
+        Raises:
+            StoreRefused: it could not be written.
+        """
+        ...
+
+    async def get(self, path: str) -> bytes:
+        """Read one object.
+
+        Raises:
+            ImageMissing: there is none.
+            StoreRefused: it could not be read.
+        """
+        ...
+
+    async def exists(self, path: str) -> bool:
+        """Tell whether an object is there.
+
+        Raises:
+            StoreRefused: the store itself is not there.
+        """
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Remove one object; no matter if there is none.
+
+        Raises:
+            StoreRefused: it could not be removed.
+        """
+        ...
+
+    def url(self, path: str) -> str:
+        """Say where an object opens, for as long as it is kept."""
+        ...
+
+
+class Imaging(Protocol):
+    """Looks at images and makes renditions. CPU work, done off the event loop."""
+
+    async def inspect(self, png: bytes) -> Inspection:
+        """Check a PNG from its first byte to its last chunk, and hash it.
+
+        Raises:
+            DamagedImage: it is no whole PNG.
+        """
+        ...
+
+    async def media_type(self, data: bytes) -> str:
+        """Tell `image/png`, `image/jpeg` or `image/webp`.
+
+        Raises:
+            InvalidReference: it is none of these, or can't be decoded.
+        """
+        ...
+
+    async def fit(self, png: bytes, size: Size) -> bytes:
+        """Cover-crop around the centre and scale to exactly `size`; PNG in, PNG out.
+
+        Raises:
+            DamagedImage: the bytes can't be decoded.
+        """
+        ...
+
+
+class Catalog(Protocol):
+    """Remembers requests, generations, renditions and money, for many processes at once.
+
+    Every method raises CatalogError when the database can't be used.
+    """
+
+    async def find(self, key: str, size: Size) -> Found | None:
+        """Look up the newest kept generation of a key, with its rendition at `size`."""
+        ...
+
+    async def find_generation(self, generation_id: str, size: Size) -> Found:
+        """Look up one kept generation by its id, with its rendition at `size`."""
+        ...
+
+    async def claim(
+        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool
+    ) -> Claim | Found | None:
+        """Take the sole right to a key; Found if another got there first, None while one works.
+
+        The claim's generation is a new one, or an interrupted one to be resumed: ANSWERED with a
+        living link, or SPOOLED. `fresh` never resumes and never answers Found.
+        """
+        ...
+
+    async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
+        """Prolong the lease; False if another has taken the claim over."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Give the claim back; what is not kept or resumable counts as failed."""
+        ...
+
+    async def record_send(self, claim: Claim, *, lease_seconds: float) -> int | None:
+        """Write a send to the ledger as possibly billed, before it goes out; gives its number.
+
+        None if the claim was taken over: then nothing may be sent.
+        """
+        ...
+
+    async def settle_send(self, send: int, settlement: Settlement) -> None:
+        """Write how a send ended."""
+        ...
+
+    async def record_answer(
+        self, generation_id: str, answer: Answer, *, send: int, settlement: Settlement
+    ) -> None:
+        """Settle the send and journal where the image can be downloaded, in one step."""
+        ...
+
+    async def record_note(self, generation_id: str, note: str) -> None:
+        """Add a note that every later answer from this generation carries."""
+        ...
+
+    async def record_spooled(
+        self, generation_id: str, *, sha256: str, byte_count: int, spool_path: str
+    ) -> None:
+        """Journal that the image lies in the spool, for the store refused it."""
+        ...
+
+    async def record_kept(
+        self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
+    ) -> None:
+        """Journal that the image lies in the store; the provider's link is forgotten."""
+        ...
+
+    async def record_rendition(self, rendition: Rendition) -> None:
+        """Remember a rendition."""
+        ...
+
+    async def record_request(self, rendition: Rendition, asked: Asked) -> None:
+        """Remember that a request was answered with a rendition."""
+        ...
+
+    async def list_images(self, *, limit: int) -> Sequence[Image]:
+        """List the newest images first."""
+        ...
+
+    async def show(self, prefix: str) -> Sequence[Image]:
+        """Find images whose id starts with `prefix`; at most ten."""
+        ...
+
+    async def ledger(self, generation_id: str) -> Sequence[Send]:
+        """List a generation's sends, oldest first."""
+        ...
+
+    async def close(self) -> None:
+        """Close the database."""
+        ...

@@ -1,0 +1,236 @@
+"""Every rule of a request."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stills.contract.errors import InvalidRequest
+from stills.contract.request import ImageRequest
+from stills.contract.size import Size
+
+FIELDS = ["prompt", "size", "negative_prompt", "style", "seed", "reference_image"]
+GOOD: dict[str, Any] = {"prompt": "a red kite", "size": "1024*1024"}
+
+# What pydantic would say, and a caller should never have to read.
+FOREIGN_WORDS = re.compile(
+    r"pydantic|validation|input should|input_type|union|\[type=|traceback|value_error|constrained"
+    r"|str\b|\bint\b|NoneType|ImageRequest",
+    re.IGNORECASE,
+)
+
+
+def refuse(fields: Any) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        ImageRequest.from_mapping(fields)
+    return caught.value
+
+
+def check_wording(error: InvalidRequest, field: str | None) -> None:
+    """Check that field and fix are named, in our own words."""
+    assert error.field == field
+    assert error.action.endswith(".")
+    assert not FOREIGN_WORDS.search(error.message), error.message
+    assert not FOREIGN_WORDS.search(error.action), error.action
+    assert "\n" not in error.message
+
+
+def test_the_smallest_request_has_a_prompt_and_a_size():
+    """Everything else is optional, and None."""
+    request = ImageRequest.from_mapping(GOOD)
+    assert request == ImageRequest(prompt="a red kite", size="1024*1024")
+    assert request.output_size == Size(1024, 1024)
+    assert (request.negative_prompt, request.style) == (None, None)
+    assert (request.seed, request.reference_image) == (None, None)
+
+
+def test_a_full_request_keeps_every_field():
+    """What was given is what is read."""
+    fields = GOOD | {
+        "negative_prompt": "text",
+        "style": "film noir",
+        "seed": 7,
+        "reference_image": "https://example.com/a.png",
+    }
+    request = ImageRequest.from_json(json.dumps(fields))
+    assert {name: getattr(request, name) for name in FIELDS} == fields
+
+
+def test_a_reference_may_be_bytes():
+    """Bytes are kept as they are."""
+    request = ImageRequest(prompt="a", size="64*64", reference_image=b"\x89PNG\xff")
+    assert request.reference_image == b"\x89PNG\xff"
+
+
+@pytest.mark.parametrize("written", ["1024x768", "1024X768", "1024×768", " 1024 * 768 "])
+def test_a_size_is_written_with_a_star(written):
+    """Other ways of writing become W*H, so that they are the same request."""
+    assert ImageRequest(prompt="a", size=written).size == "1024*768"
+
+
+def test_text_is_stripped_and_empty_options_are_none():
+    """Space around text means nothing; an optional text of nothing is no text."""
+    request = ImageRequest(prompt="  a kite\n", size="64*64", negative_prompt=" ", style="")
+    assert request.prompt == "a kite"
+    assert (request.negative_prompt, request.style) == (None, None)
+
+
+def test_a_request_cannot_be_changed():
+    """Steps share requests, so they are frozen."""
+    request = ImageRequest.from_mapping(GOOD)
+    with pytest.raises(AttributeError, match="prompt"):
+        request.prompt = "another"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2_147_483_647])
+def test_the_whole_range_of_seeds_is_taken(seed):
+    """Both ends of the range are seeds."""
+    assert ImageRequest(prompt="a", size="64*64", seed=seed).seed == seed
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": " \n\t\u3000"}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": 5}, "prompt"),
+        ({"prompt": ["a kite"]}, "prompt"),
+        ({"prompt": b"a kite"}, "prompt"),
+        ({"prompt": "a\0kite"}, "prompt"),
+        ({"prompt": "a \ud83e kite"}, "prompt"),
+        ({"negative_prompt": "a\0b"}, "negative_prompt"),
+        ({"negative_prompt": "\udc00"}, "negative_prompt"),
+        ({"negative_prompt": 1.5}, "negative_prompt"),
+        ({"style": "\0"}, "style"),
+        ({"style": {"name": "noir"}}, "style"),
+        ({"size": ""}, "size"),
+        ({"size": "abc"}, "size"),
+        ({"size": "0*0"}, "size"),
+        ({"size": "99999*1"}, "size"),
+        ({"size": "1024"}, "size"),
+        ({"size": 1024}, "size"),
+        ({"size": [1024, 1024]}, "size"),
+        ({"size": None}, "size"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2_147_483_648}, "seed"),
+        ({"seed": 10**30}, "seed"),
+        ({"seed": "7"}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"seed": False}, "seed"),
+        ({"seed": 7.0}, "seed"),
+        ({"seed": float("nan")}, "seed"),
+        ({"reference_image": ""}, "reference_image"),
+        ({"reference_image": "a\0.png"}, "reference_image"),
+        ({"reference_image": 5}, "reference_image"),
+        ({"reference_image": ["a.png"]}, "reference_image"),
+        ({"reference_image": {"url": "a.png"}}, "reference_image"),
+    ],
+    ids=ascii,
+)
+def test_a_field_that_breaks_a_rule_is_named_with_a_fix(change, field):
+    """The error says which field and what to do, and no word of the library that checks."""
+    check_wording(refuse(GOOD | change), field)
+
+
+@pytest.mark.parametrize("field", ["prompt", "size"])
+def test_a_missing_field_is_named(field):
+    """Prompt and size are required."""
+    error = refuse({name: value for name, value in GOOD.items() if name != field})
+    check_wording(error, field)
+    assert error.message == f"{field} is missing"
+
+
+@pytest.mark.parametrize("name", ["Prompt", "n", "model", "self", "negative-prompt", "", "x" * 999])
+def test_an_unknown_field_is_named_beside_those_there_are(name):
+    """Misspelt fields are never ignored."""
+    error = refuse(GOOD | {name: 1})
+    check_wording(error, name[:40])
+    assert all(known in error.action for known in FIELDS)
+
+
+def test_a_field_whose_name_is_no_text_is_unknown():
+    """A mapping made by a program may have any key."""
+    assert refuse(GOOD | {5: 1}).field == "5"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "nope",
+        "{'prompt': 1}",
+        b"\xff\xfe\xff",
+        b"\x80",
+        "[" * 100_000,
+        '{"seed": ' + "9" * 5000,
+    ],
+    ids=range(8),
+)
+def test_what_is_no_json_is_refused(text):
+    """The error shows what a request looks like."""
+    with pytest.raises(InvalidRequest, match="is not JSON") as caught:
+        ImageRequest.from_json(text)
+    assert '{"prompt": "a red kite"' in caught.value.action
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"a red kite"', "5", "true"])
+def test_json_that_is_no_object_is_refused(text):
+    """A list or a bare value is no request."""
+    with pytest.raises(InvalidRequest, match="not a JSON object"):
+        ImageRequest.from_json(text)
+
+
+def test_a_lone_surrogate_in_json_is_refused():
+    """JSON can escape what no service takes."""
+    with pytest.raises(InvalidRequest, match="half a surrogate pair"):
+        ImageRequest.from_json('{"prompt": "\\ud83e", "size": "64*64"}')
+
+
+any_text = st.text(st.characters(exclude_categories=()), max_size=20)
+any_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), any_value)
+    | st.dictionaries(any_text | st.integers(), any_value)
+    | st.dictionaries(st.sampled_from(FIELDS), any_value).map(lambda fields: GOOD | fields)
+)
+def test_any_mapping_is_a_request_or_refused(fields):
+    """Whatever the mapping, nothing but InvalidRequest is raised, and it has an action."""
+    try:
+        assert ImageRequest.from_mapping(fields).prompt
+    except InvalidRequest as error:
+        check_wording(error, error.field)
+
+
+@given(any_text | st.binary() | st.text('{}[]":,0123456789eE+-.truefalsn \\u'))
+def test_any_text_is_a_request_or_refused(text):
+    """Whatever the text, nothing but InvalidRequest is raised."""
+    with pytest.raises(InvalidRequest):
+        ImageRequest.from_json(text)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(FIELDS), any_value.filter(lambda one: not isinstance(one, bytes))
+    )
+)
+def test_any_json_object_is_a_request_or_refused(fields):
+    """Whatever the object, from_json raises nothing but InvalidRequest."""
+    try:
+        text = json.dumps(GOOD | fields)
+    except TypeError:
+        return
+    try:
+        assert ImageRequest.from_json(text).output_size.pixels >= 64 * 64
+    except InvalidRequest as error:
+        check_wording(error, error.field)
