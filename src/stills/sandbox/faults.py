@@ -1,0 +1,188 @@
+"""Faults on demand: what can go wrong between a caller, the service and its object store."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+
+class FaultKind(StrEnum):
+    """Every fault the sandbox can show; those of `DOWNLOAD_FAULTS` happen to a download."""
+
+    meaning: str
+    """What a client sees, in one sentence."""
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Make a member that knows its meaning."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    THROTTLED = (
+        "throttled",
+        "429 Throttling.RateQuota, with Retry-After if `retry_after_seconds` is set.",
+    )
+    QUOTA_EXHAUSTED = "quota_exhausted", "429 Throttling.AllocationQuota: waiting does not help."
+    INTERNAL_ERROR = "internal_error", "500 InternalError."
+    UNAVAILABLE = "unavailable", "503 ServiceUnavailable."
+    GATEWAY_HTML = "gateway_html", "502 with an HTML page, as a gateway before the service answers."
+    DROP_BEFORE = (
+        "drop_before",
+        "The connection is dropped before an image is made; nothing is billed.",
+    )
+    DROP_AFTER = "drop_after", "The connection is dropped after the image is made; it is billed."
+    SLOW = "slow", "The answer comes `delay_seconds` late, and is billed."
+    NO_IMAGE = "no_image", "200 with text in place of the image; nothing is billed."
+    ERROR_IN_200 = "error_in_200", "200 with a code and a message and no output; nothing is billed."
+    CONTENT_REFUSED = (
+        "content_refused",
+        "400 DataInspectionFailed: the content filter refused the prompt.",
+    )
+    RETIRED_MODEL = "retired_model", "404 ModelNotFound, with the message for a retired model."
+    TRUNCATED_PNG = (
+        "truncated_png",
+        "The download is a whole HTTP answer holding only the first half of the PNG.",
+    )
+    CORRUPT_PNG = (
+        "corrupt_png",
+        "The download is a PNG with bytes of its image data flipped, so a checksum is wrong.",
+    )
+    WRONG_SIZE_PNG = (
+        "wrong_size_png",
+        "The download is a sound PNG of half the width and height promised.",
+    )
+    NOT_A_PNG = "not_a_png", "The download is an HTML page with status 200."
+    DEAD_URL = "dead_url", "The result URL answers 403 AccessDenied with XML, as OSS does."
+    SLOW_DOWNLOAD = "slow_download", "The download stalls in the middle for `delay_seconds`."
+    DROP_DOWNLOAD = "drop_download", "The connection is dropped in the middle of the download."
+
+
+DOWNLOAD_FAULTS = frozenset(
+    {
+        FaultKind.TRUNCATED_PNG,
+        FaultKind.CORRUPT_PNG,
+        FaultKind.WRONG_SIZE_PNG,
+        FaultKind.NOT_A_PNG,
+        FaultKind.DEAD_URL,
+        FaultKind.SLOW_DOWNLOAD,
+        FaultKind.DROP_DOWNLOAD,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault to show: to valid generation requests, or to downloads, as its kind says."""
+
+    kind: FaultKind
+    times: int | None = 1
+    """How often it happens; none is for ever."""
+    match: str | None = None
+    """Only to prompts that contain this."""
+    retry_after_seconds: int | None = None
+    delay_seconds: float = 1.0
+    probability: float = 1.0
+    """How likely it happens to each request that it could happen to."""
+    random_seed: int = 0
+    """The seed of the dice thrown for `probability`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense with a `ValueError` that names the field."""
+        object.__setattr__(self, "kind", _kind(self.kind))
+        _require("times", self.times, _is_none(self.times) or _is_int(self.times, at_least=1))
+        _require("match", self.match, _is_none(self.match) or isinstance(self.match, str))
+        wait = self.retry_after_seconds
+        _require("retry_after_seconds", wait, _is_none(wait) or _is_int(wait, at_least=0))
+        delay = self.delay_seconds
+        _require("delay_seconds", delay, _is_number(delay) and 0 <= delay < float("inf"))
+        _require(
+            "probability",
+            self.probability,
+            _is_number(self.probability) and 0 < self.probability <= 1,
+        )
+        _require("random_seed", self.random_seed, _is_int(self.random_seed, at_least=0))
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read a fault; a `ValueError` says what is wrong with it."""
+        if not isinstance(value, dict) or "kind" not in value:
+            raise ValueError("a fault must be an object with a kind")
+        names = [item.name for item in fields(cls)]
+        unknown = sorted(value.keys() - set(names))
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(names)}")
+        return cls(**value)
+
+
+class _Armed:
+    """A fault with what is left of its times."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.left = fault.times
+        self._dice = random.Random(fault.random_seed)  # noqa: S311 - a test's dice
+
+    def happens_to(self, prompt: str, *, download: bool) -> bool:
+        fault = self.fault
+        if self.left == 0 or (fault.kind in DOWNLOAD_FAULTS) is not download:
+            return False
+        if fault.match is not None and fault.match not in prompt:
+            return False
+        if self._dice.random() >= fault.probability:
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+
+class FaultBoard:
+    """The faults set at the moment; of several that could happen, the first does."""
+
+    def __init__(self) -> None:
+        self._armed: list[_Armed] = []
+
+    def set(self, faults: Iterable[Fault]) -> None:
+        """Replace all faults."""
+        self._armed = [_Armed(fault) for fault in faults]
+
+    def for_generation(self, prompt: str) -> Fault | None:
+        """Return the fault that happens to this valid generation request, and count it."""
+        return self._next(prompt, download=False)
+
+    def for_download(self, prompt: str) -> Fault | None:
+        """Return the fault that happens to this download of an image, and count it."""
+        return self._next(prompt, download=True)
+
+    def to_json(self) -> list[Mapping[str, Any]]:
+        """Return the faults with how many `times` are left of each."""
+        return [asdict(armed.fault) | {"times": armed.left} for armed in self._armed]
+
+    def _next(self, prompt: str, *, download: bool) -> Fault | None:
+        happening = (a.fault for a in self._armed if a.happens_to(prompt, download=download))
+        return next(happening, None)
+
+
+def _kind(value: object) -> FaultKind:
+    try:
+        return FaultKind(value)  # type: ignore[call-arg,arg-type]
+    except ValueError:
+        raise ValueError(f"kind must be one of {', '.join(FaultKind)}") from None
+
+
+def _require(name: str, value: object, sound: bool) -> None:
+    if not sound:
+        raise ValueError(f"{name} can't be {value!r}")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_int(value: object, *, at_least: int) -> bool:
+    return type(value) is int and value >= at_least
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float}

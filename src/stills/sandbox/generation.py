@@ -1,0 +1,142 @@
+"""The endpoint that makes images: POST /services/aigc/multimodal-generation/generation."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from stills.sandbox import rules
+from stills.sandbox.errors import (
+    ServiceError,
+    error_response,
+    invalid_parameter,
+    model_retired,
+    throttled,
+)
+from stills.sandbox.faults import Fault, FaultKind
+from stills.sandbox.keys import check_key
+from stills.sandbox.ledger import SendKind
+from stills.sandbox.rules import Order
+from stills.sandbox.state import SandboxState, drop_connection, new_request_id, origin
+
+_GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>"
+
+_REFUSALS: dict[FaultKind, Callable[[Fault, Order], ServiceError]] = {
+    FaultKind.THROTTLED: lambda fault, _: throttled(fault.retry_after_seconds),
+    FaultKind.QUOTA_EXHAUSTED: lambda _, __: ServiceError(
+        429, "Throttling.AllocationQuota", "Allocated quota exceeded, please increase your quota."
+    ),
+    FaultKind.INTERNAL_ERROR: lambda _, __: ServiceError(
+        500, "InternalError", "An internal error has occurred, please try again later."
+    ),
+    FaultKind.UNAVAILABLE: lambda _, __: ServiceError(
+        503, "ServiceUnavailable", "The service is unavailable, please try again later."
+    ),
+    FaultKind.ERROR_IN_200: lambda _, __: ServiceError(
+        200, "InternalError", "An internal error has occurred, please try again later."
+    ),
+    FaultKind.CONTENT_REFUSED: lambda _, __: ServiceError(
+        400, "DataInspectionFailed", "Input data may contain inappropriate content."
+    ),
+    FaultKind.RETIRED_MODEL: lambda _, order: model_retired(order.model),
+}
+
+
+class GenerationEndpoint:
+    """Checks a request in the service's order, and answers with image URLs or a refusal."""
+
+    def __init__(self, state: SandboxState) -> None:
+        self._state = state
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Answer one generation request and close its entry in the ledger."""
+        ledger, request_id = self._state.ledger, new_request_id()
+        seq = ledger.open(SendKind.GENERATION, request_id)
+        try:
+            order = await self._accept(request, seq)
+            response = await self._fulfil(request, order, seq, request_id)
+        except ServiceError as error:
+            ledger.note(seq, status=error.status, code=error.code, finished=True)
+            return error_response(error, request_id)
+        ledger.note(seq, finished=True)
+        return response
+
+    async def _accept(self, request: web.Request, seq: int) -> Order:
+        try:
+            raw = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise invalid_parameter("The request body is too large.") from None
+        check_key(request.headers)
+        self._state.rate_limit.take()
+        body = rules.parse_body(raw)
+        draft = rules.draft(body)
+        self._state.ledger.note(
+            seq,
+            model=draft.model,
+            prompt=draft.prompt,
+            content=draft.content,
+            parameters=draft.parameters,
+        )
+        order = rules.check(body, request.headers, self._state.settings.retired_models)
+        self._state.ledger.note(
+            seq,
+            text=order.text,
+            text_cut=order.text_cut,
+            negative_prompt=order.negative_prompt,
+            negative_prompt_cut=order.negative_prompt_cut,
+            size=f"{order.width}*{order.height}",
+            seed=order.seed,
+        )
+        return order
+
+    async def _fulfil(
+        self, request: web.Request, order: Order, seq: int, request_id: str
+    ) -> web.StreamResponse:
+        """Let the fault due now happen, if any, around the making of the images."""
+        ledger = self._state.ledger
+        fault = self._state.faults.for_generation(order.text)
+        kind = fault.kind if fault else None
+        ledger.note(seq, fault=kind)
+        if fault and fault.kind in _REFUSALS:
+            raise _REFUSALS[fault.kind](fault, order)
+        if kind is FaultKind.GATEWAY_HTML:
+            ledger.note(seq, status=502)
+            return web.Response(status=502, text=_GATEWAY_PAGE, content_type="text/html")
+        if kind is FaultKind.DROP_BEFORE:
+            return drop_connection(request)
+        await asyncio.sleep(self._state.settings.latency_seconds)
+        if kind is FaultKind.NO_IMAGE:
+            ledger.note(seq, status=200)
+            return web.json_response(_answer([{"text": "I can't draw that."}], order, request_id))
+        ledger.note(seq, billed=order.image_count)
+        if kind is FaultKind.DROP_AFTER:
+            return drop_connection(request)
+        if fault and kind is FaultKind.SLOW:
+            await asyncio.sleep(fault.delay_seconds)
+        ledger.note(seq, status=200)
+        return web.json_response(self._images_answer(request, order, request_id))
+
+    def _images_answer(self, request: web.Request, order: Order, request_id: str) -> dict[str, Any]:
+        shelf = self._state.shelf
+        pictures = shelf.put(order, request_id)
+        urls = [origin(request) + shelf.signed_path(picture) for picture in pictures]
+        return _answer([{"image": url} for url in urls], order, request_id)
+
+
+def _answer(content: list[dict[str, str]], order: Order, request_id: str) -> dict[str, Any]:
+    """Shape the answer as in the qwen-image API reference."""
+    made = sum("image" in part for part in content)
+    message = {"role": "assistant", "content": content}
+    return {
+        "output": {
+            "choices": [{"finish_reason": "stop", "message": message}],
+            "task_metric": {
+                "TOTAL": order.image_count,
+                "SUCCEEDED": made,
+                "FAILED": order.image_count - made,
+            },
+        },
+        "usage": {"width": order.width, "height": order.height, "image_count": made},
+        "request_id": request_id,
+    }

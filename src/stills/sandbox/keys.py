@@ -1,0 +1,23 @@
+"""Which keys the sandbox takes: only those made for it, as payment providers do with test keys."""
+
+from collections.abc import Mapping
+
+from stills.sandbox.errors import ServiceError
+
+_ACCEPTED = "sk-sandbox"
+_DENIED = "sk-sandbox-denied"
+_OVERDUE = "sk-sandbox-overdue"
+
+
+def check_key(headers: Mapping[str, str]) -> None:
+    """Refuse a missing key, a real key, and the two keys that stand for an account in trouble."""
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.startswith(_ACCEPTED):
+        message = f"Invalid API-key provided. Keys of this sandbox start with {_ACCEPTED}."
+        raise ServiceError(401, "InvalidApiKey", message)
+    if key.startswith(_DENIED):
+        message = "Access to model denied: the model has not been purchased."
+        raise ServiceError(403, "AccessDenied.Unpurchased", message)
+    if key.startswith(_OVERDUE):
+        message = "Access denied, please make sure your account is in good standing."
+        raise ServiceError(400, "Arrearage", message)

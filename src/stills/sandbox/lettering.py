@@ -1,0 +1,106 @@
+"""Text as an ink mask: the same pixels on every machine, with or without fonts installed."""
+
+import math
+import os
+import threading
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pyvips
+from noto_cjk_sans_jp_regular import FONT_PATH
+
+_FONT_CONFIG = Path(__file__).with_name("fonts.conf")
+_FONT_FAMILY = "Noto Sans CJK JP"
+_SMALLEST_FONT_PIXELS = 4.0
+_LINE_HEIGHT_EMS = 1.45
+_ASCENT_EMS = 1.16  # of Noto Sans CJK
+_font_lock = threading.Lock()
+_font_loaded = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text as ink; `rise` is how far the ink's top lies above the baseline."""
+
+    mask: pyvips.Image
+    rise: int
+
+
+def printable(text: str) -> str:
+    """Return the text as Pango can take it: one paragraph, no control characters or surrogates.
+
+    Format characters go too: joiners have no ink, and overrides would turn the words around.
+    """
+    kept = (" " if unicodedata.category(c) in {"Cc", "Cs", "Cn"} else c for c in text)
+    seen = "".join(c for c in kept if unicodedata.category(c) != "Cf")
+    return " ".join(seen.split())
+
+
+def fitted_line(text: str, width: int, font_pixels: float) -> Line:
+    """Render one line, in smaller letters if it would be wider than `width`."""
+    mask = _ink_mask(text, font_pixels)
+    if mask.width > width:
+        font_pixels *= width / mask.width
+        mask = _ink_mask(text, font_pixels)
+    rise = round(_ASCENT_EMS * font_pixels) - mask.yoffset
+    return Line(mask.crop(0, 0, min(mask.width, width), mask.height), rise)
+
+
+def fitted_paragraph(
+    text: str, width: int, height: int, largest_font_pixels: float
+) -> pyvips.Image:
+    """Render the text wrapped, as large as it fits into the box; what never fits is cut off."""
+    font_pixels = min(largest_font_pixels, _estimated_font_pixels(text, width, height))
+    while True:
+        mask = _ink_mask(text, font_pixels, width)
+        overflow = max(mask.height / height, mask.width / width)
+        if overflow <= 1 or font_pixels <= _SMALLEST_FONT_PIXELS:
+            return mask.crop(0, 0, min(mask.width, width), min(mask.height, height))
+        font_pixels = max(_SMALLEST_FONT_PIXELS, 0.97 * font_pixels / math.sqrt(overflow))
+
+
+def _ink_mask(text: str, font_pixels: float, wrap_width: int | None = None) -> pyvips.Image:
+    """Render a one-band mask cropped to its ink; text without ink gives one empty pixel."""
+    _load_font()
+    wrapping: dict[str, object] = {}
+    if wrap_width is not None:
+        wrapping = {"width": wrap_width, "wrap": "word-char"}
+    try:
+        return pyvips.Image.text(
+            escape(printable(text)),
+            font=f"{_FONT_FAMILY} {font_pixels:.2f}",
+            fontfile=str(FONT_PATH),
+            dpi=72,  # at 72 dpi a point is a pixel
+            **wrapping,
+        )
+    except pyvips.Error:
+        return pyvips.Image.black(1, 1)
+
+
+def _estimated_font_pixels(text: str, width: int, height: int) -> float:
+    ems = sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56 for c in text)
+    return math.sqrt(width * height / (_LINE_HEIGHT_EMS * max(ems, 1.0)))
+
+
+def _load_font() -> None:
+    """Make fontconfig start with our configuration, then give the environment back.
+
+    It reads its configuration at the first text drawn in the process. Without one installed it
+    complains on standard error; with one, the system's fonts would make pictures differ.
+    """
+    global _font_loaded  # noqa: PLW0603 - fontconfig itself is loaded once per process
+    with _font_lock:
+        if _font_loaded:
+            return
+        before = os.environ.get("FONTCONFIG_FILE")
+        os.environ["FONTCONFIG_FILE"] = str(_FONT_CONFIG)
+        try:
+            pyvips.Image.text("SANDBOX", font=f"{_FONT_FAMILY} 8", fontfile=str(FONT_PATH))
+        finally:
+            if before is None:
+                del os.environ["FONTCONFIG_FILE"]
+            else:
+                os.environ["FONTCONFIG_FILE"] = before
+        _font_loaded = True

@@ -1,0 +1,288 @@
+"""What the service accepts, model by model: the qwen-image API reference as data and checks."""
+
+import base64
+import binascii
+import json
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stills.sandbox.errors import (
+    ServiceError,
+    invalid_parameter,
+    model_not_found,
+    model_retired,
+)
+
+TEXT_LIMIT_CHARACTERS = 800
+NEGATIVE_PROMPT_LIMIT_CHARACTERS = 500
+LARGEST_SEED = 2147483647
+DEFAULT_SIZE = "1664*928"
+FEWEST_PIXELS = 512 * 512
+MOST_PIXELS = 2048 * 2048
+
+_SIZE = re.compile(r"([1-9][0-9]{0,6})\*([1-9][0-9]{0,6})")
+_DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ModelRules:
+    """The limits of one model; `sizes=None` means any size between the pixel limits."""
+
+    sizes: tuple[str, ...] | None = None
+    most_images: int = 6
+    most_references: int = 3
+
+
+_ANY_SIZE = ModelRules()
+MODELS: Mapping[str, ModelRules] = {
+    "qwen-image-max": ModelRules(
+        sizes=("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"),
+        most_images=1,
+        most_references=0,
+    ),
+    "qwen-image-2.0": _ANY_SIZE,
+    "qwen-image-2.0-pro": _ANY_SIZE,
+    "qwen-image-3.0": _ANY_SIZE,
+    "qwen-image-3.0-pro": _ANY_SIZE,
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A valid request as the service understands it: cut to its limits, defaults filled in."""
+
+    model: str
+    text: str
+    text_cut: bool
+    negative_prompt: str
+    negative_prompt_cut: bool
+    width: int
+    height: int
+    seed: int
+    image_count: int
+    reference_count: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What can be read off a request before it is known to be valid, for the ledger."""
+
+    model: str | None = None
+    prompt: str | None = None
+    content: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse_body(raw: bytes) -> dict[str, Any]:
+    """Read the JSON object of a request; `InvalidParameter` if it is none."""
+    try:
+        body = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise invalid_parameter("Request body format invalid: it must be JSON.") from None
+    return _mapping(body, "The request body")
+
+
+def draft(body: Mapping[str, Any]) -> Draft:
+    """Describe a request, valid or not."""
+    model = body.get("model")
+    parameters = body.get("parameters")
+    content = _readable_content(body)
+    prompts = [part["text"] for part in content if isinstance(part.get("text"), str)]
+    return Draft(
+        model=model if isinstance(model, str) else None,
+        prompt=prompts[0] if prompts else None,
+        content=tuple(_kind(part) for part in content),
+        parameters=_scalars(parameters) if isinstance(parameters, dict) else {},
+    )
+
+
+def check(
+    body: Mapping[str, Any], headers: Mapping[str, str], retired_models: frozenset[str]
+) -> Order:
+    """Check a request by the rules of its model; a `ServiceError` says what is wrong."""
+    model, rules = _model(body, retired_models)
+    if headers.get("X-DashScope-Async", "").lower() == "enable":
+        raise no_asynchronous_calls()
+    text, reference_count = _content(body, headers, rules)
+    parameters = _mapping(body.get("parameters") or {}, "parameters")
+    negative_prompt = _string(parameters, "negative_prompt") or ""
+    for switch in ("prompt_extend", "watermark"):
+        _boolean(parameters, switch)
+    width, height = _size(parameters, rules)
+    return Order(
+        model=model,
+        text=text[:TEXT_LIMIT_CHARACTERS],
+        text_cut=len(text) > TEXT_LIMIT_CHARACTERS,
+        negative_prompt=negative_prompt[:NEGATIVE_PROMPT_LIMIT_CHARACTERS],
+        negative_prompt_cut=len(negative_prompt) > NEGATIVE_PROMPT_LIMIT_CHARACTERS,
+        width=width,
+        height=height,
+        seed=_seed(parameters),
+        image_count=_image_count(parameters, rules),
+        reference_count=reference_count,
+    )
+
+
+def no_asynchronous_calls() -> ServiceError:
+    """Make the refusal of a request that asks for a task instead of an image."""
+    message = "current user api does not support asynchronous calls."
+    return ServiceError(403, "AccessDenied", message)
+
+
+def _model(body: Mapping[str, Any], retired_models: frozenset[str]) -> tuple[str, ModelRules]:
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise invalid_parameter("model must be a non-empty string.")
+    if model in retired_models:
+        raise model_retired(model)
+    if model not in MODELS:
+        raise model_not_found(model)
+    return model, MODELS[model]
+
+
+def _content(
+    body: Mapping[str, Any], headers: Mapping[str, str], rules: ModelRules
+) -> tuple[str, int]:
+    messages = _mapping(body.get("input"), "input").get("messages")
+    if not isinstance(messages, list) or len(messages) != 1:
+        raise invalid_parameter("input.messages must hold exactly one message.")
+    message = _mapping(messages[0], "input.messages[0]")
+    if message.get("role") != "user":
+        raise invalid_parameter("The role of the message must be user.")
+    content = message.get("content")
+    if not isinstance(content, list):
+        raise invalid_parameter("The content of the message must be a list.")
+    parts = [_mapping(part, "Each part of the content") for part in content]
+    if any(len(part) != 1 or not part.keys() <= {"text", "image"} for part in parts):
+        raise invalid_parameter("Each part of the content must be one text or one image.")
+    return _text(parts), _reference_count(parts, headers, rules)
+
+
+def _text(parts: list[dict[str, Any]]) -> str:
+    texts = [part["text"] for part in parts if "text" in part]
+    if len(texts) != 1:
+        raise invalid_parameter(f"The content must hold exactly one text, not {len(texts)}.")
+    text = texts[0]
+    if not isinstance(text, str) or not text:
+        raise invalid_parameter("text must be a non-empty string.")
+    return text
+
+
+def _reference_count(
+    parts: list[dict[str, Any]], headers: Mapping[str, str], rules: ModelRules
+) -> int:
+    images = [part["image"] for part in parts if "image" in part]
+    if len(images) > rules.most_references:
+        raise invalid_parameter(
+            f"The content may hold at most {rules.most_references} images, not {len(images)}."
+        )
+    for image in images:
+        _check_image(image, headers)
+    return len(images)
+
+
+def _check_image(image: object, headers: Mapping[str, str]) -> None:
+    """Check the form of a reference; the sandbox fetches no URL."""
+    if not isinstance(image, str):
+        raise invalid_parameter("image must be a string.")
+    if image.startswith(("https://", "http://")):
+        return
+    if image.startswith("oss://"):
+        if headers.get("X-DashScope-OssResourceResolve", "").lower() != "enable":
+            raise invalid_parameter("oss:// needs the header X-DashScope-OssResourceResolve.")
+        return
+    start = _DATA_URL.match(image)
+    if start is None:
+        raise invalid_parameter("image must be an http(s) URL or data:image/...;base64,...")
+    try:
+        decoded = base64.b64decode(image[start.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid_parameter("The data URL of an image is not base64.") from None
+    if not decoded:
+        raise invalid_parameter("The data URL of an image is empty.")
+
+
+def _size(parameters: Mapping[str, Any], rules: ModelRules) -> tuple[int, int]:
+    size = _string(parameters, "size") or DEFAULT_SIZE
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        raise invalid_parameter(f"size must be width*height, not {size[:40]!r}.")
+    width, height = int(match[1]), int(match[2])
+    if rules.sizes is not None and size not in rules.sizes:
+        raise invalid_parameter(f"size must be one of {', '.join(rules.sizes)}, not {size}.")
+    if rules.sizes is None and not FEWEST_PIXELS <= width * height <= MOST_PIXELS:
+        raise invalid_parameter(f"size must have 512*512 to 2048*2048 pixels, not {size}.")
+    return width, height
+
+
+def _seed(parameters: Mapping[str, Any]) -> int:
+    seed = parameters.get("seed")
+    if seed is None:
+        return secrets.randbelow(LARGEST_SEED + 1)
+    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+        raise invalid_parameter(f"seed must be an integer from 0 to {LARGEST_SEED}.")
+    return seed
+
+
+def _image_count(parameters: Mapping[str, Any], rules: ModelRules) -> int:
+    count = parameters.get("n")
+    if count is None:
+        return 1
+    if type(count) is not int or not 1 <= count <= rules.most_images:
+        raise invalid_parameter(f"n must be an integer from 1 to {rules.most_images}.")
+    return count
+
+
+def _mapping(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid_parameter(f"{name} must be an object.")
+    return value
+
+
+def _string(parameters: Mapping[str, Any], name: str) -> str | None:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, str):
+        raise invalid_parameter(f"{name} must be a string.")
+    return value
+
+
+def _boolean(parameters: Mapping[str, Any], name: str) -> None:
+    if not isinstance(parameters.get(name), bool | None):
+        raise invalid_parameter(f"{name} must be true or false.")
+
+
+def _readable_content(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Find the parts of the content, whatever else is wrong with the request."""
+    given = body.get("input")
+    messages = given.get("messages") if isinstance(given, dict) else None
+    message = messages[0] if isinstance(messages, list) and messages else None
+    content = message.get("content") if isinstance(message, dict) else None
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    if "image" not in part:
+        return "text" if "text" in part else "unknown"
+    image = part["image"]
+    scheme = re.match(r"(data|https?|oss):", image) if isinstance(image, str) else None
+    return f"image:{scheme[1]}" if scheme else "image:unknown"
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is out of range")
+    return number
+
+
+def _scalars(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the parameters that are scalars, as all those of the service are."""
+    return {k: v for k, v in parameters.items() if isinstance(v, str | int | float | None)}

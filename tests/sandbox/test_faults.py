@@ -1,0 +1,276 @@
+"""Every fault on demand, as a caller meets it."""
+
+import asyncio
+
+import aiohttp
+import pytest
+import pyvips
+
+from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
+
+PATIENCE_SECONDS = 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (FaultKind.THROTTLED, 429, "Throttling.RateQuota"),
+        (FaultKind.QUOTA_EXHAUSTED, 429, "Throttling.AllocationQuota"),
+        (FaultKind.INTERNAL_ERROR, 500, "InternalError"),
+        (FaultKind.UNAVAILABLE, 503, "ServiceUnavailable"),
+        (FaultKind.CONTENT_REFUSED, 400, "DataInspectionFailed"),
+        (FaultKind.RETIRED_MODEL, 404, "ModelNotFound"),
+    ],
+)
+async def test_a_refusal_happens_once_and_is_not_billed(call, sandbox, kind, status, code):
+    """The fault shows as status and code, then the next call works."""
+    sandbox.set_faults(Fault(kind))
+    refused, served = await call(), await call()
+
+    assert (refused.status_code, refused.code) == (status, code)
+    assert refused.message
+    assert "Retry-After" not in refused.headers
+    assert served.status_code == 200
+    assert [send.billed for send in sandbox.ledger.sends] == [0, 1]
+    assert [send.fault for send in sandbox.ledger.sends] == [kind, None]
+
+
+async def test_throttling_can_say_when_to_come_back(call, sandbox):
+    """Retry-After is sent if set."""
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, retry_after_seconds=3))
+
+    assert (await call()).headers["Retry-After"] == "3"
+
+
+async def test_a_gateway_answers_with_html(call, sandbox):
+    """The SDK knows no code for it and passes the page on as the message."""
+    sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML))
+    answer = await call()
+
+    assert (answer.status_code, answer.code) == (502, "Unknown")
+    assert "<html>" in answer.message
+    assert sandbox.ledger.sends[0].status == 502
+
+
+@pytest.mark.parametrize(
+    ("kind", "billed_sends"), [(FaultKind.DROP_BEFORE, [0, 1]), (FaultKind.DROP_AFTER, [1, 1])]
+)
+async def test_the_sdk_sends_again_after_a_drop_and_may_pay_twice(
+    call, sandbox, kind, billed_sends
+):
+    """The caller sees one good answer; the ledger shows two sends and what they cost."""
+    sandbox.set_faults(Fault(kind))
+    answer = await call()
+
+    assert answer.status_code == 200
+    assert [send.billed for send in sandbox.ledger.generations] == billed_sends
+    assert [send.status for send in sandbox.ledger.generations] == [None, 200]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
+async def test_two_drops_reach_the_caller(call, sandbox, kind):
+    """When the SDK's own second send is dropped too, the caller gets the error."""
+    sandbox.set_faults(Fault(kind, times=2))
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await call()
+
+    assert len(sandbox.ledger.generations) == 2
+
+
+async def test_a_slow_answer_is_billed_though_the_caller_gave_up(call, sandbox):
+    """The image is made and billed before the delay, whether or not anyone still waits."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3600))
+    waiting = asyncio.create_task(call())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not sandbox.ledger.billed_images:
+            await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert sandbox.ledger.billed_images == 1
+    assert not sandbox.ledger.sends[0].finished
+
+
+async def test_a_slow_answer_comes_in_the_end(call, sandbox):
+    """After its delay the answer is a normal one."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.01))
+
+    assert (await call()).status_code == 200
+
+
+async def test_an_answer_without_image_is_not_billed(call, sandbox):
+    """The choices hold text only."""
+    sandbox.set_faults(Fault(FaultKind.NO_IMAGE))
+    answer = await call()
+
+    assert answer.status_code == 200
+    content = answer.output["choices"][0]["message"]["content"]
+    assert [list(part) for part in content] == [["text"]]
+    assert answer.usage["image_count"] == sandbox.ledger.billed_images == 0
+
+
+async def test_an_error_inside_a_200_breaks_the_sdk(call, sandbox):
+    """The SDK raises TypeError and loses code and message."""
+    sandbox.set_faults(Fault(FaultKind.ERROR_IN_200))
+    with pytest.raises(TypeError):
+        await call()
+
+    send = sandbox.ledger.sends[0]
+    assert (send.status, send.code, send.billed) == (200, "InternalError", 0)
+
+
+async def test_an_error_inside_a_200_has_code_and_message(post, sandbox):
+    """On the wire it is the error envelope with status 200."""
+    sandbox.set_faults(Fault(FaultKind.ERROR_IN_200))
+    sent = {
+        "model": "qwen-image-max",
+        "input": {"messages": [{"role": "user", "content": [{"text": "a"}]}]},
+    }
+    answer = await post(sent)
+
+    assert answer.status == 200
+    assert answer.body.keys() == {"code", "message", "request_id"}
+
+
+def decode(png):
+    pyvips.Image.new_from_buffer(png, "", fail_on="truncated").copy_memory()
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TRUNCATED_PNG, FaultKind.CORRUPT_PNG])
+async def test_a_broken_png_comes_as_a_whole_answer(call, download, sandbox, kind):
+    """HTTP is content, the decoder is not; the next download is sound."""
+    sandbox.set_faults(Fault(kind))
+    answer = await call()
+    broken, sound = await download(answer), await download(answer)
+
+    assert broken.status == 200
+    assert broken.headers["Content-Type"] == "image/png"
+    assert broken.body.startswith(b"\x89PNG")
+    with pytest.raises(pyvips.Error):
+        decode(broken.body)
+    decode(sound.body)
+
+
+async def test_a_png_of_the_wrong_size_is_sound_otherwise(call, download, sandbox):
+    """It is half as wide and high as the answer said."""
+    sandbox.set_faults(Fault(FaultKind.WRONG_SIZE_PNG))
+    got = await download(await call(size="1328*1328"))
+
+    decode(got.body)
+    picture = pyvips.Image.new_from_buffer(got.body, "")
+    assert (picture.width, picture.height) == (664, 664)
+
+
+async def test_html_under_the_url(call, download, sandbox):
+    """A page with status 200 comes in place of the picture."""
+    sandbox.set_faults(Fault(FaultKind.NOT_A_PNG))
+    got = await download(await call())
+
+    assert got.status == 200
+    assert b"<!doctype html>" in got.body
+
+
+async def test_a_dead_url_answers_as_oss_does(call, download, sandbox):
+    """403 with an XML document, for as long as the fault is set."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    answer = await call()
+    for _ in range(3):
+        got = await download(answer)
+        assert got.status == 403
+        assert b"<Code>AccessDenied</Code>" in got.body
+
+    sandbox.set_faults()
+    assert (await download(answer)).status == 200
+
+
+async def test_a_download_can_break_off_in_the_middle(call, download, sandbox):
+    """The client gets fewer bytes than Content-Length said, and the next time all."""
+    sandbox.set_faults(Fault(FaultKind.DROP_DOWNLOAD))
+    answer = await call()
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await download(answer)
+
+    decode((await download(answer)).body)
+
+
+async def test_a_download_can_stall_in_the_middle(call, session, sandbox, urls_of):
+    """Half of it comes, then nothing for the delay."""
+    sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=3600))
+    url = urls_of(await call())[0]
+    async with session.get(url) as response:
+        half = await response.content.readexactly(int(response.headers["Content-Length"]) // 2)
+
+    assert half.startswith(b"\x89PNG")
+
+
+async def test_a_stalled_download_comes_in_the_end(call, download, sandbox):
+    """After the delay the other half follows."""
+    sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=0.01))
+
+    decode((await download(await call())).body)
+
+
+async def test_a_fault_can_be_for_some_prompts_only(call, sandbox):
+    """`match` is a part of the prompt."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None, match="shot 7"))
+    statuses = [(await call(text)).status_code for text in ["shot 6", "shot 7: a fox", "shot 8"]]
+
+    assert statuses == [200, 400, 200]
+
+
+async def test_faults_happen_in_their_order(call, sandbox):
+    """The first fault that can happen does, until its times are used up."""
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=2), Fault(FaultKind.THROTTLED))
+    statuses = [(await call()).status_code for _ in range(4)]
+
+    assert statuses == [503, 503, 429, 200]
+
+
+async def test_an_invalid_request_uses_no_fault_up(call, sandbox):
+    """Faults happen to what would have succeeded."""
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE))
+    statuses = [(await call(size=size)).status_code for size in ["1*1", "1664*928"]]
+
+    assert statuses == [400, 503]
+
+
+async def test_a_probability_is_the_same_dice_every_time(call, sandbox):
+    """The same seed of the dice hits the same sends, about as many as it should."""
+
+    async def hits(random_seed):
+        fault = Fault(FaultKind.UNAVAILABLE, times=None, probability=0.3, random_seed=random_seed)
+        sandbox.set_faults(fault)
+        return [(await call()).status_code == 503 for _ in range(60)]
+
+    first, again, other = await hits(1), await hits(1), await hits(2)
+    assert first == again != other
+    assert 5 < sum(first) < 35
+
+
+def test_every_kind_says_what_it_means():
+    """The documentation is made from these sentences."""
+    assert all(kind.meaning.endswith(".") for kind in FaultKind)
+    assert set(FaultKind) > DOWNLOAD_FAULTS
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "boom"},
+        {"times": 0},
+        {"times": True},
+        {"match": 5},
+        {"retry_after_seconds": -1},
+        {"delay_seconds": float("inf")},
+        {"delay_seconds": -0.1},
+        {"probability": 0},
+        {"probability": 1.5},
+        {"random_seed": "x"},
+    ],
+    ids=str,
+)
+def test_a_fault_that_makes_no_sense_is_refused(wrong):
+    """The error names the field."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Fault(**{"kind": FaultKind.SLOW} | wrong)

@@ -1,0 +1,227 @@
+"""What is accepted and what is refused, by key and by model."""
+
+import io
+import json
+
+import pytest
+
+from stills.sandbox import Sandbox, SandboxSettings
+
+PNG_DATA_URL = "data:image/png;base64,iVBORw0KGgo="
+SUCCESSORS = ["qwen-image-2.0", "qwen-image-2.0-pro", "qwen-image-3.0", "qwen-image-3.0-pro"]
+
+
+def body(*content, model="qwen-image-max", **parameters):
+    messages = [{"role": "user", "content": list(content) or [{"text": "a red fox"}]}]
+    return {"model": model, "input": {"messages": messages}, "parameters": parameters}
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [
+        ("sk-1234567890abcdef", 401, "InvalidApiKey"),
+        ("", 401, "InvalidApiKey"),
+        ("sk-sandbox-denied", 403, "AccessDenied.Unpurchased"),
+        ("sk-sandbox-overdue", 400, "Arrearage"),
+    ],
+)
+async def test_keys_that_are_not_for_the_sandbox_or_in_trouble_are_refused(
+    sandbox, post, key, status, code
+):
+    """Only keys that start with sk-sandbox work, and two of them stand for trouble."""
+    answer = await post(body(), key=key)
+
+    assert (answer.status, answer.body["code"]) == (status, code)
+    assert answer.body["request_id"]
+    assert sandbox.ledger.billed_images == 0
+
+
+async def test_a_refused_key_says_what_keys_look_like_and_is_not_repeated(call):
+    """The SDK's caller reads that sandbox keys start with sk-sandbox, not the key sent."""
+    answer = await call(api_key="sk-real-and-secret")
+
+    assert "sk-sandbox" in answer.message
+    assert "secret" not in answer.message
+
+
+@pytest.mark.parametrize("size", ["1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"])
+async def test_the_default_model_takes_its_five_sizes(call, size):
+    """All five documented sizes of qwen-image-max work."""
+    answer = await call(size=size)
+
+    assert f"{answer.usage['width']}*{answer.usage['height']}" == size
+
+
+async def test_the_default_size_is_wide(call):
+    """Without a size the image is 1664*928."""
+    answer = await call()
+
+    assert (answer.usage["width"], answer.usage["height"]) == (1664, 928)
+
+
+@pytest.mark.parametrize("model", SUCCESSORS)
+async def test_the_successors_take_any_size_between_the_pixel_limits(call, model):
+    """512*512 and 2048*2048 are in; one row of pixels less or more is out."""
+    statuses = [
+        (await call(model=model, size=size)).status_code
+        for size in ["512*512", "2048*2048", "1024*1024", "512*511", "2048*2049"]
+    ]
+
+    assert statuses == [200, 200, 200, 400, 400]
+
+
+@pytest.mark.parametrize("model", SUCCESSORS)
+async def test_the_successors_take_up_to_three_references(call, sandbox, model):
+    """One to three input images of the usual kinds are accepted, a fourth is not."""
+    images = [PNG_DATA_URL, "https://example.com/a.png", "http://example.com/b.png"]
+
+    assert (await call(model=model, images=images)).status_code == 200
+    kinds = ("text", "image:data", "image:https", "image:http")
+    assert sandbox.ledger.sends[0].content == kinds
+    assert (await call(model=model, images=[*images, PNG_DATA_URL])).code == "InvalidParameter"
+
+
+async def test_an_uploaded_reference_needs_its_header(post):
+    """oss:// works only with X-DashScope-OssResourceResolve: enable."""
+    sent = body({"text": "x"}, {"image": "oss://bucket/a.png"}, model="qwen-image-2.0")
+
+    assert (await post(sent)).body["code"] == "InvalidParameter"
+    assert (await post(sent, X_DashScope_OssResourceResolve="enable")).status == 200
+
+
+@pytest.mark.parametrize("seed", [0, 2147483647])
+async def test_the_ends_of_the_seed_range_work(call, sandbox, seed):
+    """A seed given is the seed used."""
+    assert (await call(seed=seed)).status_code == 200
+    assert sandbox.ledger.sends[0].seed == seed
+
+
+async def test_without_a_seed_one_is_picked_and_not_told(post, sandbox):
+    """The answer names no seed; the ledger knows it."""
+    answer = await post(body())
+
+    assert "seed" not in json.dumps(answer.body)
+    assert 0 <= sandbox.ledger.sends[0].seed <= 2147483647
+
+
+async def test_long_texts_are_cut_without_a_word(call, sandbox):
+    """The service uses 800 and 500 characters, whatever the script; the ledger shows the cut."""
+    answer = await call("狐" * 801, negative_prompt="b" * 501)
+
+    send = sandbox.ledger.sends[0]
+    assert answer.status_code == 200
+    assert (send.prompt, send.text, send.text_cut) == ("狐" * 801, "狐" * 800, True)
+    assert (send.negative_prompt, send.negative_prompt_cut) == ("b" * 500, True)
+
+
+async def test_texts_at_the_limit_are_not_cut(call, sandbox):
+    """800 and 500 characters pass whole."""
+    await call("a" * 800, negative_prompt="b" * 500)
+
+    send = sandbox.ledger.sends[0]
+    assert (send.text, send.text_cut, send.negative_prompt_cut) == ("a" * 800, False, False)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        body(size="1024*1024"),
+        body(size="1664x928"),
+        body(size="0*0", model="qwen-image-2.0"),
+        body(size="0512*512", model="qwen-image-2.0"),
+        body(size="٥١٢*512", model="qwen-image-2.0"),
+        body(size="9" * 5000 + "*1", model="qwen-image-2.0"),
+        body(size=1024),
+        body(seed=-1),
+        body(seed=2147483648),
+        body(seed=True),
+        body(seed="1"),
+        body(seed=1.0),
+        body(n=2),
+        body(n=0),
+        body(n=7, model="qwen-image-2.0"),
+        body(negative_prompt=["blurry"]),
+        body(prompt_extend="yes"),
+        body(watermark=1),
+        body({"text": "a"}, {"text": "b"}),
+        body({"image": PNG_DATA_URL}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": PNG_DATA_URL}),
+        body({"text": "a", "image": PNG_DATA_URL}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": "photo.png"}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": "file:///etc/hostname"}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": "data:image/png;base64,@@@"}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": "data:image/png;base64,"}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": "data:text/plain;base64,aGk="}, model="qwen-image-2.0"),
+        body({"text": "a"}, {"image": ["https://a/b"]}, model="qwen-image-2.0"),
+        body({"text": ""}),
+        body({"text": 5}),
+        body({"video": "a"}),
+        body("text"),
+        body() | {"model": 7},
+        body() | {"model": None},
+        body() | {"input": []},
+        body() | {"input": {"messages": []}},
+        body() | {"input": {"messages": [1]}},
+        body() | {"input": {"messages": [{"role": "user", "content": "a red fox"}]}},
+        body() | {"input": {"messages": [{"role": "system", "content": [{"text": "a"}]}]}},
+        body() | {"parameters": [1]},
+        {},
+        [],
+        None,
+        "text",
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b'{"model": NaN}',
+        b'{"model": 1e999}',
+        b'{"model": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+    ],
+    ids=lambda sent: repr(sent)[-70:],
+)
+async def test_what_breaks_a_rule_is_an_invalid_parameter(post, sandbox, sent):
+    """No request, however malformed, draws a 500 or is billed."""
+    answer = await post(sent)
+
+    assert (answer.status, answer.body["code"]) == (400, "InvalidParameter")
+    assert answer.body["message"]
+    assert answer.body["request_id"]
+    assert sandbox.ledger.sends[0].finished
+    assert sandbox.ledger.billed_images == 0
+
+
+async def test_a_body_over_the_limit_is_an_invalid_parameter(post):
+    """65 MB are refused in the service's own words."""
+    answer = await post(io.BytesIO(bytes(65 * 1024 * 1024)))
+
+    assert (answer.status, answer.body["code"]) == (400, "InvalidParameter")
+
+
+async def test_nulls_stand_for_parameters_left_out(post):
+    """The dashscope command line sends such nulls."""
+    nulls = dict.fromkeys(
+        ["n", "max_images", "size", "seed", "negative_prompt", "prompt_extend", "watermark"]
+    )
+
+    assert (await post(body(**nulls))).status == 200
+    assert (await post(body() | {"parameters": None})).status == 200
+
+
+@pytest.mark.parametrize("model", ["qwen-image-max-2025-12-30", "qwen_image_max", "qwen-image"])
+async def test_an_unknown_model_is_not_found(call, model):
+    """Only the exact ids are served."""
+    answer = await call(model=model)
+
+    assert (answer.status_code, answer.code) == (404, "ModelNotFound")
+
+
+async def test_a_retired_model_says_so(call):
+    """A model set as retired is refused, its successor is not."""
+    settings = SandboxSettings(retired_models=frozenset({"qwen-image-max"}))
+    async with Sandbox(settings) as later:
+        refused = await call(target=later)
+        served = await call(target=later, model="qwen-image-2.0")
+
+    assert (refused.status_code, refused.code) == (404, "ModelNotFound")
+    assert "retired" in refused.message
+    assert served.status_code == 200
