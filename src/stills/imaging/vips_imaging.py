@@ -1,0 +1,36 @@
+"""The port Imaging, by the standard library and libvips."""
+
+import asyncio
+
+from stills.contract.generation import Inspection
+from stills.contract.size import Size
+from stills.imaging.fit import fit_png
+from stills.imaging.probe import inspect_png, media_type
+
+
+class VipsImaging:
+    """Implements the port Imaging in threads, off the event loop."""
+
+    async def inspect(self, png: bytes) -> Inspection:
+        """Check a PNG from its first byte to its last chunk, and hash it.
+
+        Raises:
+            DamagedImage: it is no whole PNG.
+        """
+        return await asyncio.to_thread(inspect_png, png)
+
+    async def media_type(self, data: bytes) -> str:
+        """Tell `image/png`, `image/jpeg` or `image/webp`.
+
+        Raises:
+            InvalidReference: it is none of these, can't be decoded, or has too many pixels.
+        """
+        return await asyncio.to_thread(media_type, data)
+
+    async def fit(self, png: bytes, size: Size) -> bytes:
+        """Cover-crop around the centre and scale to exactly `size`; PNG in, PNG out.
+
+        Raises:
+            DamagedImage: the bytes can't be decoded.
+        """
+        return await asyncio.to_thread(fit_png, png, size)

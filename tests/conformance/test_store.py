@@ -1,0 +1,257 @@
+"""What every Store must do. To test another implementation, subclass StoreConformance."""
+
+import asyncio
+import contextlib
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from stills.contract.errors import ImageMissing, StoreRefused
+from stills.contract.ports import Store
+from stills.store import open_store
+
+NAME = "a-red-kite-1024x1024-seed1-3f9a1c2b7d4e.png"
+HOSTILE_PATHS = [
+    "",
+    ".",
+    "..",
+    "../secret.png",
+    "a/../../secret.png",
+    "/etc/passwd",
+    "a//b.png",
+    "a/",
+    "./a.png",
+    "a\\b.png",
+    "..\\secret.png",
+    "C:secret.png",
+    "a\0.png",
+    "a\n.png",
+    "a\ud800.png",
+    "a.png#1",
+    "%2e%2e/secret.png",
+    "a.png?x=1",
+]
+
+
+class StoreConformance:
+    """The suite; a subclass gives the fixture `store`, empty."""
+
+    async def test_what_was_put_is_got(self, store: Store):
+        """An object comes back byte for byte."""
+        data = bytes(range(256)) * 100
+        await store.put(NAME, data)
+        assert await store.get(NAME) == data
+
+    async def test_an_object_over_the_multipart_limit_is_got(self, store: Store):
+        """A large object comes back byte for byte."""
+        data = b"0123456789abcdef" * 600_000
+        await store.put(NAME, data)
+        assert await store.get(NAME) == data
+
+    async def test_an_empty_object_is_got(self, store: Store):
+        """No bytes are an object too."""
+        await store.put(NAME, b"")
+        assert await store.get(NAME) == b""
+        assert await store.exists(NAME)
+
+    async def test_a_second_put_replaces_the_first(self, store: Store):
+        """The last put under a path is what is got."""
+        await store.put(NAME, b"the first, which is longer")
+        await store.put(NAME, b"the second")
+        assert await store.get(NAME) == b"the second"
+
+    async def test_exists_tells_what_is_there(self, store: Store):
+        """Exists is true after a put, and only for the path that was put."""
+        await store.put(NAME, b"1")
+        assert await store.exists(NAME) is True
+        assert await store.exists("another.png") is False
+        assert await store.exists(f"{NAME}/below.png") is False
+
+    async def test_a_missing_object_is_image_missing(self, store: Store):
+        """Getting what was never put names the path."""
+        await store.put(NAME, b"1")
+        with pytest.raises(ImageMissing, match=r"another\.png"):
+            await store.get("another.png")
+
+    async def test_a_deleted_object_is_gone_and_no_other(self, store: Store):
+        """Delete removes one object, and does not mind when there is none."""
+        await store.put(NAME, b"1")
+        await store.put("another.png", b"2")
+        await store.delete(NAME)
+        await store.delete(NAME)
+        assert await store.exists(NAME) is False
+        assert await store.get("another.png") == b"2"
+
+    async def test_names_of_every_script_are_kept(self, store: Store):
+        """Letters beyond ASCII and folders in the path work for put, get, exists and url."""
+        for path in ("红风筝-1024x1024.png", "हिन्दी.png", "été/à la mer.png"):
+            await store.put(path, path.encode())
+            assert await store.get(path) == path.encode()
+            assert await store.exists(path)
+            assert store.url(path).isascii()
+
+    async def test_urls_are_absolute_and_differ(self, store: Store):
+        """Each object has a URL of its own, with a scheme."""
+        urls = {store.url(path) for path in ("a.png", "b.png", "c/a.png")}
+        assert len(urls) == 3
+        assert all(urlsplit(url).scheme for url in urls)
+
+    async def test_many_puts_at_once_are_all_kept(self, store: Store):
+        """Concurrent first uses do not lose each other's objects."""
+        paths = [f"{number}.png" for number in range(20)]
+        await asyncio.gather(*(store.put(path, path.encode()) for path in paths))
+        assert [await store.get(path) for path in paths] == [path.encode() for path in paths]
+
+    async def test_many_puts_of_one_path_leave_one_of_them_whole(self, store: Store):
+        """Writers of one path never mix their bytes."""
+        versions = [bytes([number]) * 200_000 for number in range(10)]
+        await asyncio.gather(*(store.put(NAME, version) for version in versions))
+        assert await store.get(NAME) in versions
+
+    async def test_a_cancelled_put_leaves_all_or_nothing(self, store: Store):
+        """Cancelling at any moment leaves no half object."""
+        data = b"x" * 2_000_000
+        for number in range(20):
+            task = asyncio.create_task(store.put(f"{number}.png", data))
+            await asyncio.sleep(number * 0.0002)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for number in range(20):
+            if await store.exists(f"{number}.png"):
+                assert await store.get(f"{number}.png") == data
+
+    @pytest.mark.parametrize("path", HOSTILE_PATHS, ids=ascii)
+    async def test_a_hostile_path_is_refused(self, store: Store, path: str):
+        """A path that could leave the store is a programming error in every method."""
+        with pytest.raises(ValueError, match="path"):
+            await store.put(path, b"1")
+        with pytest.raises(ValueError, match="path"):
+            await store.get(path)
+        with pytest.raises(ValueError, match="path"):
+            await store.exists(path)
+        with pytest.raises(ValueError, match="path"):
+            await store.delete(path)
+        with pytest.raises(ValueError, match="path"):
+            store.url(path)
+
+
+class TestLocalFolder(StoreConformance):
+    @pytest.fixture
+    def store(self, tmp_path):
+        return open_store(str(tmp_path / "not yet" / "made"))
+
+
+class TestFileUrl(StoreConformance):
+    @pytest.fixture
+    def store(self, tmp_path):
+        return open_store((tmp_path / "with space").as_uri())
+
+
+class TestMemory(StoreConformance):
+    @pytest.fixture
+    def store(self):
+        return open_store("memory:///")
+
+
+@pytest.mark.usefixtures("s3_server")
+class TestS3(StoreConformance):
+    """obstore's real S3 client, on a look-alike that knows the five requests it sends."""
+
+    @pytest.fixture
+    def store(self):
+        return open_store("s3://bucket/some/prefix")
+
+    async def test_the_url_names_the_bucket_and_no_secret(self, store):
+        """The URL is the location with the path added."""
+        assert store.url("a é.png") == "s3://bucket/some/prefix/a%20%C3%A9.png"
+
+    @pytest.mark.parametrize("bucket", ["gone", "forbidden"])
+    async def test_a_bucket_that_is_gone_does_not_look_like_lost_images(self, bucket):
+        """A missing or forbidden bucket is StoreRefused, in one line, for every method."""
+        store = open_store(f"s3://{bucket}")
+        for method in (store.get, store.exists, store.delete):
+            with pytest.raises(StoreRefused, match=rf"a\.png in s3://{bucket}: .+") as caught:
+                await method("a.png")
+            assert "\n" not in caught.value.message
+            assert "credentials" in caught.value.action
+        with pytest.raises(StoreRefused, match="could not write"):
+            await store.put("a.png", b"1")
+
+
+class _S3LookAlike(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    objects: dict[str, bytes]
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _refuse_bucket(self) -> bool:
+        bucket = urlsplit(self.path).path.split("/")[1]
+        status = {"gone": 404, "forbidden": 403}.get(bucket)
+        if status is not None:
+            self._answer(status, b"<Error><Code>NoSuchBucket</Code></Error>")
+        return status is not None
+
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self._refuse_bucket():
+            self.objects[self.path] = data
+            self._answer(200)
+
+    def do_GET(self) -> None:
+        if self._refuse_bucket():
+            return
+        if "list-type" in self.path:
+            self._answer(
+                200,
+                b"<ListBucketResult><Name>bucket</Name><KeyCount>0</KeyCount>"
+                b"<IsTruncated>false</IsTruncated></ListBucketResult>",
+            )
+        elif self.path in self.objects:
+            self._answer(200, self.objects[self.path])
+        else:
+            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+
+    def do_POST(self) -> None:
+        """Delete several objects: obstore's way to delete one as well."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self._refuse_bucket():
+            return
+        keys = re.findall("<Key>(.*?)</Key>", body)
+        for key in keys:
+            self.objects.pop(f"{urlsplit(self.path).path}/{quote(key)}", None)
+        deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+        self._answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_args) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def s3_server(monkeypatch):
+    handler = type("Handler", (_S3LookAlike,), {"objects": {}})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        monkeypatch.setenv("AWS_REGION", "nowhere")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+        yield
+        server.shutdown()
+        thread.join()

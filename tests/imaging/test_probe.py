@@ -1,0 +1,186 @@
+"""What bytes are said to be."""
+
+import hashlib
+import struct
+import zlib
+from contextlib import suppress
+
+import pytest
+import pyvips
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stills.contract.errors import DamagedImage, InvalidReference
+from stills.contract.size import Size
+from stills.imaging import inspect_png, media_type
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, body: bytes = b"") -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def header(width: int, height: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+
+
+IDAT = chunk(b"IDAT", b"pixels")
+IEND = chunk(b"IEND")
+PNG = SIGNATURE + header(2, 2) + IDAT + IEND
+PICTURE = pyvips.Image.black(8, 6).bandjoin([9, 200]).copy(interpretation="srgb")
+
+
+def test_a_whole_png_gives_its_size_and_hash():
+    """Size comes from the header, the hash is of all bytes."""
+    inspection = inspect_png(PNG)
+    assert inspection.size == Size(2, 2)
+    assert inspection.sha256 == hashlib.sha256(PNG).hexdigest()
+
+
+def test_a_png_of_another_writer_is_whole():
+    """What libvips writes passes."""
+    assert inspect_png(PICTURE.pngsave_buffer()).size == Size(8, 6)
+
+
+def test_further_chunks_are_no_fault():
+    """Text, several IDATs and unknown chunks pass."""
+    data = SIGNATURE + header(2, 2) + chunk(b"tEXt", b"a\0b") + IDAT + IDAT + chunk(b"zzZz") + IEND
+    assert inspect_png(data).size == Size(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "not a PNG: it has no bytes"),
+        (b"<html><body>", "not a PNG: starts with b'<html><b'"),
+        (b"\xff\xd8\xff\xe0", "not a PNG: starts with b'\\xff\\xd8\\xff\\xe0'"),
+        (SIGNATURE[:5], "truncated PNG: it ends at byte 5, within the signature"),
+        (SIGNATURE, "truncated PNG: it ends at byte 8, before chunk IEND"),
+        (PNG[:20], "truncated PNG: it ends at byte 20, within chunk IHDR of bytes 8 to 33"),
+        (PNG[:-13], "truncated PNG: it ends at byte 50, within chunk IDAT of bytes 33 to 51"),
+        (PNG[:-12], "truncated PNG: it ends at byte 51, before chunk IEND"),
+        (PNG[:-1], "truncated PNG: it ends at byte 62, within chunk IEND of bytes 51 to 63"),
+        (PNG + b"\0", "damaged PNG: 1 bytes follow chunk IEND"),
+        (PNG + PNG, "damaged PNG: 63 bytes follow chunk IEND"),
+        (SIGNATURE + IDAT + IEND, "damaged PNG: starts with chunk IDAT of 6 bytes"),
+        (SIGNATURE + header(2, 2) + IEND, "damaged PNG: it has no IDAT chunk"),
+        (SIGNATURE + header(2, 2) * 2 + IDAT + IEND, "damaged PNG: it has a second IHDR chunk"),
+        (SIGNATURE + header(0, 2) + IDAT + IEND, "damaged PNG: its header says 0*2 pixels"),
+        (SIGNATURE + header(10**5, 10**5) + IDAT + IEND, "its header says 100000*100000 pixels"),
+        (SIGNATURE + chunk(b"IHDR") + IDAT + IEND, "starts with chunk IHDR of 0 bytes, not"),
+        (SIGNATURE + b"\0" * 20, "damaged PNG: no chunk starts at byte 8: b'\\x00\\x00\\x00\\x00'"),
+    ],
+    ids=range(18),
+)
+def test_what_is_no_whole_png_is_told_exactly(data, complaint):
+    """The message names the byte and the chunk where it goes wrong."""
+    with pytest.raises(DamagedImage) as caught:
+        inspect_png(data)
+    assert complaint in caught.value.message
+
+
+def test_every_truncation_is_found():
+    """No prefix of a PNG passes as whole."""
+    for end in range(len(PNG)):
+        with pytest.raises(DamagedImage, match=r"truncated|no bytes"):
+            inspect_png(PNG[:end])
+
+
+def test_every_flipped_bit_is_found():
+    """No single wrong bit passes."""
+    for position in range(len(PNG) * 8):
+        data = bytearray(PNG)
+        data[position // 8] ^= 1 << position % 8
+        with pytest.raises(DamagedImage):
+            inspect_png(bytes(data))
+
+
+@given(
+    st.one_of(
+        st.binary(),
+        st.binary().map(SIGNATURE.__add__),
+        st.lists(st.tuples(st.sampled_from([b"IHDR", b"IDAT", b"IEND", b"tEXt"]), st.binary())).map(
+            lambda chunks: SIGNATURE + b"".join(chunk(*one) for one in chunks)
+        ),
+    )
+)
+def test_any_bytes_are_whole_or_damaged(data):
+    """Whatever the bytes, nothing but DamagedImage is raised."""
+    with suppress(DamagedImage):
+        assert inspect_png(data).size.pixels > 0
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (PICTURE.pngsave_buffer(), "image/png"),
+        (PICTURE.jpegsave_buffer(), "image/jpeg"),
+        (PICTURE.webpsave_buffer(), "image/webp"),
+    ],
+    ids=["png", "jpeg", "webp"],
+)
+def test_a_reference_of_a_kind_that_is_taken_is_named(data, expected):
+    """PNG, JPEG and WebP are told apart by their bytes."""
+    assert media_type(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (b"just some words", "is text"),
+        ("un été très doux".encode(), "is text"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is text"),
+        (b"GIF89a\1\0\1\0", "is a GIF"),
+        (b"BM\x36\0\0\0\0\0", "is a BMP"),
+        (b"II*\0\x08\0\0\0", "is a TIFF"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "is a HEIC or AVIF"),
+        (b"%PDF-1.7\n", "is a PDF"),
+        (b"\x00\x01\x02\x03\xfe", "is of no known kind"),
+        (PNG[:20], "starts like image/png, but can't be decoded"),
+        (b"\xff\xd8\xff\xe0 no more", "starts like image/jpeg, but can't be decoded"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "starts like image/webp, but can't be decoded"),
+    ],
+)
+def test_a_reference_of_another_kind_is_refused_by_its_name(data, said):
+    """The message says what was found, in one line, and the action says what is taken."""
+    with pytest.raises(InvalidReference) as caught:
+        media_type(data)
+    assert said in caught.value.message
+    assert "\n" not in caught.value.message
+    assert caught.value.field == "reference_image"
+    assert "PNG, JPEG or WebP" in caught.value.action
+
+
+def test_a_private_text_file_is_not_quoted():
+    """A path given by mistake must not leak the file's content into an error."""
+    with pytest.raises(InvalidReference) as caught:
+        media_type(b"password = hunter2")
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_text_cut_within_a_character_is_text():
+    """Only the head is looked at, wherever that cuts."""
+    with pytest.raises(InvalidReference, match="is text"):
+        media_type(b"x" + "é".encode() * 2000)
+
+
+def test_a_decompression_bomb_is_refused_by_its_header():
+    """More than 50 megapixels are refused before any pixel is decoded."""
+    with pytest.raises(InvalidReference, match=r"10000\*10000: 100000000 pixels"):
+        media_type(SIGNATURE + header(10_000, 10_000) + IDAT + IEND)
+
+
+@given(
+    st.one_of(
+        st.binary(),
+        st.binary().map(SIGNATURE.__add__),
+        st.binary().map(b"\xff\xd8\xff".__add__),
+        st.binary().map(b"RIFF\x40\0\0\0WEBP".__add__),
+    )
+)
+def test_any_bytes_are_a_media_type_or_refused(data):
+    """Whatever the bytes, nothing but InvalidReference is raised."""
+    with suppress(InvalidReference):
+        assert media_type(data) in {"image/png", "image/jpeg", "image/webp"}

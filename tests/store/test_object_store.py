@@ -1,0 +1,237 @@
+"""The store on a local folder: what is left behind when things go wrong."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore.exceptions
+import pytest
+
+import stills.store
+from stills.contract.errors import ImageMissing, StoreRefused
+from stills.store import open_store
+
+WHOLE = b"x" * 1_000_000
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_opening_writes_nothing(tmp_path):
+    """The folder is made by the first put, not before."""
+    store = open_store(str(tmp_path / "images"))
+    store.url("a.png")
+    assert list(tmp_path.iterdir()) == []
+    await store.put("a.png", b"1")
+    assert (tmp_path / "images" / "a.png").read_bytes() == b"1"
+
+
+async def test_a_relative_folder_means_the_one_of_the_moment_of_opening(tmp_path, monkeypatch):
+    """A later change of directory does not move the store."""
+    monkeypatch.chdir(tmp_path)
+    store = open_store("images")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await store.put("a.png", b"1")
+    assert (tmp_path / "images" / "a.png").exists()
+
+
+async def test_the_url_of_a_local_image_opens_it(tmp_path):
+    """The URL is an absolute file URI that decodes to the file's path."""
+    store = open_store(str(tmp_path / "with space & 红"))
+    await store.put("été +.png", b"1")
+    parts = urlsplit(store.url("été +.png"))
+    assert parts.scheme == "file"
+    assert Path(unquote(parts.path)).read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("location", ["", "a\0b", "file://host/share", "file:relative"])
+def test_what_is_no_location_is_refused_at_once(location):
+    """A location that can't be meant is a programming error at opening."""
+    with pytest.raises(ValueError, match="not a"):
+        open_store(location)
+
+
+async def test_an_unknown_scheme_is_refused_at_the_first_use():
+    """A URL that obstore does not know is StoreRefused, and says where to look."""
+    store = open_store("nope://host/prefix")
+    with pytest.raises(
+        StoreRefused, match=r"could not write a\.png in nope://host/prefix"
+    ) as caught:
+        await store.put("a.png", b"1")
+    assert "nope://host/prefix" in caught.value.action
+
+
+@pytest.mark.parametrize("location", ["s3://key:secret@bucket/a", "s3://bucket/a?token=secret"])
+def test_a_location_with_a_secret_is_refused_without_quoting_it(location):
+    """Secrets in a location would end up in every URL and log, so they never get in."""
+    with pytest.raises(ValueError, match="takes no keys") as caught:
+        open_store(location)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_folder_that_is_not_there_does_not_look_like_lost_images(tmp_path):
+    """With an unmounted disk, exists, get and delete are StoreRefused and make no folder."""
+    store = open_store(str(tmp_path / "unmounted"))
+    for method in (store.exists, store.get, store.delete):
+        with pytest.raises(StoreRefused, match="is not there") as caught:
+            await method("a.png")
+        assert str(tmp_path / "unmounted") in caught.value.action
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_folder_deleted_after_use_does_not_look_like_lost_images(tmp_path):
+    """A folder that vanishes between two calls is StoreRefused; the next put makes it anew."""
+    store = open_store(str(tmp_path / "images"))
+    await store.put("a.png", b"1")
+    shutil.rmtree(tmp_path / "images")
+    for method in (store.exists, store.get, store.delete):
+        with pytest.raises(StoreRefused, match="is not there"):
+            await method("a.png")
+    await store.put("b.png", b"2")
+    with pytest.raises(ImageMissing):
+        await store.get("a.png")
+
+
+async def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    """A parent that is a regular file stops even root."""
+    (tmp_path / "file").write_bytes(b"")
+    store = open_store(str(tmp_path / "file" / "images"))
+    with pytest.raises(StoreRefused, match=r"could not write a\.png") as caught:
+        await store.put("a.png", b"1")
+    assert "permissions" in caught.value.action
+
+
+async def test_a_name_that_is_too_long_is_refused(tmp_path):
+    """What the file system will not take is StoreRefused, in one line."""
+    store = open_store(str(tmp_path))
+    with pytest.raises(StoreRefused, match="too long") as caught:
+        await store.put("x" * 300, b"1")
+    assert "\n" not in caught.value.message
+
+
+async def test_a_folder_in_the_place_of_an_image_is_refused(tmp_path):
+    """A put that can't be finished leaves nothing staged."""
+    (tmp_path / "a.png").mkdir()
+    store = open_store(str(tmp_path))
+    with pytest.raises(StoreRefused):
+        await store.put("a.png", b"1")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+    assert await store.exists("a.png") is False
+
+
+FULL_DISK = """
+import asyncio, resource, sys
+from stills.contract.errors import StoreRefused
+from stills.store import open_store
+
+async def main():
+    store = open_store(sys.argv[1])
+    await store.put("first.png", b"x" * 1000)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+    try:
+        await store.put("second.png", b"x" * 1_000_000)
+    except StoreRefused as error:
+        print(error.message)
+        print(error.action)
+
+asyncio.run(main())
+"""
+
+
+def test_a_put_that_runs_out_of_room_leaves_nothing(tmp_path):
+    """When no more bytes can be written the put is StoreRefused, and no part of it stays."""
+    done = run(FULL_DISK, str(tmp_path))
+    assert "could not write second.png" in done.stdout, done.stderr
+    assert "Make room" in done.stdout
+    assert [entry.name for entry in tmp_path.iterdir()] == ["first.png"]
+
+
+MANY_PUTS = """
+import asyncio, sys
+from stills.store import open_store
+
+async def main():
+    store = open_store(sys.argv[1])
+    number = 0
+    while True:
+        await asyncio.gather(
+            *(store.put(f"{number + one}.png", b"x" * 1_000_000) for one in range(8))
+        )
+        number += 8
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_a_killed_process_leaves_no_half_image(tmp_path, batches):
+    """After SIGKILL in the middle of many puts, every image under a final name is whole."""
+    with subprocess.Popen(
+        [sys.executable, "-c", MANY_PUTS, str(tmp_path)], stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(batches):
+            writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+    final = [entry for entry in tmp_path.iterdir() if entry.suffix == ".png"]
+    assert len(final) >= 8 * batches
+    assert all(entry.read_bytes() == WHOLE for entry in final)
+
+
+async def test_what_a_killed_process_staged_is_cleared_away(tmp_path):
+    """The first use removes old staged files, and nothing that is young or has another name."""
+    for name in ("old.png#1", "young.png#1", "notes#1", "old.png"):
+        (tmp_path / name).write_bytes(b"half")
+        if name != "young.png#1":
+            os.utime(tmp_path / name, (0, 0))
+    await open_store(str(tmp_path)).put("new.png", b"1")
+    left = {entry.name for entry in tmp_path.iterdir()}
+    assert left == {"young.png#1", "notes#1", "old.png", "new.png"}
+
+
+def test_every_obstore_error_has_the_base_that_is_translated():
+    """The map of foreign exceptions is complete: obstore's all share one base."""
+    classes = [
+        one
+        for name in dir(obstore.exceptions)
+        if isinstance(one := getattr(obstore.exceptions, name), type)
+    ]
+    assert len(classes) >= 10
+    assert all(issubclass(one, obstore.exceptions.BaseError) for one in classes)
+
+
+LOCAL_LOOK = """
+import asyncio, sys
+import stills.imaging, stills.store
+
+store = stills.store.open_store(sys.argv[1])
+print(asyncio.run(store.exists("a.png")), store.url("a.png"))
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"obstore", "pyvips", "dashscope"}))
+"""
+
+
+def test_looking_into_a_local_store_loads_no_obstore(tmp_path):
+    """Import, exists and url of a local store load neither obstore nor pyvips."""
+    (tmp_path / "a.png").write_bytes(b"1")
+    done = run(LOCAL_LOOK, str(tmp_path))
+    assert done.stdout.splitlines() == [f"True {(tmp_path / 'a.png').as_uri()}", "[]"], done.stderr
+
+
+def test_the_public_names_are_sorted():
+    """The package exports what it lists."""
+    assert sorted(stills.store.__all__) == stills.store.__all__
+    assert all(hasattr(stills.store, one) for one in stills.store.__all__)
