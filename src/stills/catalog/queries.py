@@ -1,0 +1,145 @@
+"""The catalog's SQL, as text."""
+
+_WITH_RENDITION = """
+SELECT g.*, r.sha256 AS rendition_sha256, r.byte_count AS rendition_byte_count,
+       r.object_path AS rendition_object_path
+FROM generations AS g
+LEFT JOIN renditions AS r
+       ON r.generation_id = g.id AND r.width = :width AND r.height = :height
+"""
+
+FIND = f"""{_WITH_RENDITION}
+WHERE g.stage = 'kept' AND (g.key = :key OR g.seeded_key = :key)
+ORDER BY g.sequence DESC
+LIMIT 1
+"""
+
+FIND_GENERATION = f"{_WITH_RENDITION} WHERE g.id = :id"
+
+LIVE_CLAIM = "SELECT 1 FROM claims WHERE key = :key AND lease_until > :now"
+
+# What a dead or failed worker left behind; the newest first.
+UNFINISHED = """
+SELECT * FROM generations
+WHERE key = :key AND stage IN ('claimed', 'sent', 'answered', 'spooled')
+ORDER BY sequence DESC
+"""
+
+ADD_GENERATION = """
+INSERT INTO generations (
+    id, key, seeded_key, provider, model, text, negative_prompt, native_width, native_height,
+    seed, reference_digest, price_usd, stage, created_at, notes
+) VALUES (
+    :id, :key, :seeded_key, :provider, :model, :text, :negative_prompt, :native_width,
+    :native_height, :seed, :reference_digest, :price_usd, 'claimed', :now, :notes
+)
+"""
+
+TAKE_CLAIM = """
+INSERT INTO claims (key, token, generation_id, lease_until)
+VALUES (:key, :token, :generation_id, :lease_until)
+ON CONFLICT (key) DO UPDATE SET
+    token = excluded.token,
+    generation_id = excluded.generation_id,
+    lease_until = excluded.lease_until
+"""
+
+RENEW_CLAIM = "UPDATE claims SET lease_until = :lease_until WHERE key = :key AND token = :token"
+
+DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token"
+
+FAIL_UNANSWERED = """
+UPDATE generations SET stage = 'failed' WHERE id = :id AND stage IN ('claimed', 'sent')
+"""
+
+FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id"
+
+ADD_SEND = """
+INSERT INTO sends (generation_id, sent_at, billing, code)
+VALUES (:generation_id, :now, 'possible', 'unsettled')
+"""
+
+MARK_SENT = "UPDATE generations SET stage = 'sent' WHERE id = :generation_id"
+
+POSSIBLY_BILLED = "SELECT 1 FROM sends WHERE generation_id = :id AND billing = 'possible'"
+
+SETTLE_SEND = """
+UPDATE sends
+SET settled_at = :now, billing = :billing, code = :code, request_id = :request_id
+WHERE number = :number
+"""
+
+RECORD_ANSWER = """
+UPDATE generations
+SET stage = 'answered', image_url = :image_url, url_expires_at = :expires_at,
+    request_id = :request_id
+WHERE id = :generation_id
+"""
+
+RECORD_NOTE = """
+UPDATE generations SET notes = json_insert(notes, '$[#]', :note) WHERE id = :generation_id
+"""
+
+RECORD_SPOOLED = """
+UPDATE generations
+SET stage = 'spooled', sha256 = :sha256, byte_count = :byte_count, spool_path = :spool_path
+WHERE id = :generation_id
+"""
+
+RECORD_KEPT = """
+UPDATE generations
+SET stage = 'kept', sha256 = :sha256, byte_count = :byte_count, object_path = :object_path,
+    image_url = NULL, spool_path = NULL
+WHERE id = :generation_id
+"""
+
+ADD_RENDITION = """
+INSERT INTO renditions (
+    generation_id, width, height, sha256, byte_count, object_path, created_at
+) VALUES (:generation_id, :width, :height, :sha256, :byte_count, :object_path, :now)
+ON CONFLICT (generation_id, width, height) DO UPDATE SET
+    sha256 = excluded.sha256,
+    byte_count = excluded.byte_count,
+    object_path = excluded.object_path
+"""
+
+ADD_REQUEST = """
+INSERT INTO requests (
+    key, generation_id, width, height, prompt, negative_prompt, style, seed, reference,
+    first_asked_at
+) VALUES (
+    :key, :generation_id, :width, :height, :prompt, :negative_prompt, :style, :seed, :reference,
+    :now
+)
+ON CONFLICT (key) DO NOTHING
+"""
+
+COUNT_ANSWER = """
+INSERT INTO answers (request_key, day, paid, cached)
+VALUES (:key, date(:now, 'unixepoch'), NOT :cached, :cached)
+ON CONFLICT (request_key, day) DO UPDATE SET
+    paid = paid + excluded.paid,
+    cached = cached + excluded.cached
+"""
+
+_IMAGES = """
+SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
+       r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path,
+       coalesce(q.prompt, g.text) AS prompt, q.style
+FROM renditions AS r
+JOIN generations AS g ON g.id = r.generation_id
+LEFT JOIN requests AS q ON q.key = (
+    SELECT key FROM requests
+    WHERE generation_id = r.generation_id AND width = r.width AND height = r.height
+    ORDER BY first_asked_at LIMIT 1
+)
+"""
+
+LIST_IMAGES = f"{_IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
+
+SHOW_IMAGES = f"""{_IMAGES}
+WHERE r.generation_id || '-' || r.width || 'x' || r.height GLOB :prefix || '*'
+ORDER BY r.created_at DESC LIMIT 10
+"""
+
+LEDGER = "SELECT * FROM sends WHERE generation_id = :generation_id ORDER BY number"

@@ -1,0 +1,104 @@
+"""Between the catalog's rows and the contract's records."""
+
+import json
+import sqlite3
+from typing import Any
+
+from stills.contract.errors import Billing
+from stills.contract.generation import (
+    Answer,
+    Draft,
+    Found,
+    Generation,
+    Image,
+    Rendition,
+    Send,
+    Stage,
+)
+from stills.contract.size import Size
+
+
+def draft_columns(draft: Draft) -> dict[str, Any]:
+    """Spread a draft over the columns of `generations`."""
+    return {
+        "key": draft.key,
+        "seeded_key": draft.seeded_key,
+        "provider": draft.provider,
+        "model": draft.model,
+        "text": draft.text,
+        "negative_prompt": draft.negative_prompt,
+        "native_width": draft.native_size.width,
+        "native_height": draft.native_size.height,
+        "seed": draft.seed,
+        "reference_digest": draft.reference_digest,
+        "price_usd": draft.price_usd,
+    }
+
+
+def read_generation(row: sqlite3.Row) -> Generation:
+    """Read a row of `generations`."""
+    answer = None
+    if row["image_url"] is not None:
+        answer = Answer(row["image_url"], row["url_expires_at"], row["request_id"])
+    return Generation(
+        id=row["id"],
+        draft=Draft(
+            key=row["key"],
+            seeded_key=row["seeded_key"],
+            provider=row["provider"],
+            model=row["model"],
+            text=row["text"],
+            negative_prompt=row["negative_prompt"],
+            native_size=Size(row["native_width"], row["native_height"]),
+            seed=row["seed"],
+            reference_digest=row["reference_digest"],
+            price_usd=row["price_usd"],
+        ),
+        stage=Stage(row["stage"]),
+        created_at=row["created_at"],
+        notes=tuple(json.loads(row["notes"])),
+        answer=answer,
+        sha256=row["sha256"],
+        byte_count=row["byte_count"],
+        object_path=row["object_path"],
+        spool_path=row["spool_path"],
+    )
+
+
+def read_found(row: sqlite3.Row, size: Size) -> Found:
+    """Read a row of FIND."""
+    rendition = None
+    if row["rendition_object_path"] is not None:
+        rendition = _read_rendition(row, size)
+    return Found(read_generation(row), rendition)
+
+
+def read_image(row: sqlite3.Row) -> Image:
+    """Read a row of LIST_IMAGES or SHOW_IMAGES."""
+    return Image(
+        rendition=_read_rendition(row, Size(row["width"], row["height"])),
+        generation=read_generation(row),
+        prompt=row["prompt"],
+        style=row["style"],
+    )
+
+
+def read_send(row: sqlite3.Row) -> Send:
+    """Read a row of `sends`."""
+    return Send(
+        sent_at=row["sent_at"],
+        settled_at=row["settled_at"],
+        billing=Billing(row["billing"]),
+        code=row["code"],
+        request_id=row["request_id"],
+    )
+
+
+def _read_rendition(row: sqlite3.Row, size: Size) -> Rendition:
+    return Rendition(
+        generation_id=row["id"],
+        size=size,
+        sha256=row["rendition_sha256"],
+        byte_count=row["rendition_byte_count"],
+        object_path=row["rendition_object_path"],
+    )

@@ -1,0 +1,325 @@
+"""The catalog on SQLite: any number of threads and processes on one machine share one file."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from stills.catalog import queries
+from stills.catalog.database import Database, transaction
+from stills.catalog.rows import (
+    draft_columns,
+    read_found,
+    read_generation,
+    read_image,
+    read_send,
+)
+from stills.contract.errors import CatalogError
+from stills.contract.generation import (
+    Answer,
+    Asked,
+    Claim,
+    Draft,
+    Found,
+    Generation,
+    Image,
+    Rendition,
+    Send,
+    Settlement,
+    Stage,
+)
+from stills.contract.size import Size
+
+
+class SqliteCatalog:
+    """Implements the Catalog port; the file is made at its first use."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    async def find(self, key: str, size: Size) -> Found | None:
+        """Look up the newest kept generation of a key, with its rendition at `size`."""
+        return await self._database.run(lambda connection: _find(connection, key, size))
+
+    async def find_generation(self, generation_id: str, size: Size) -> Found:
+        """Look up one generation by its id, with its rendition at `size`."""
+
+        def work(connection: sqlite3.Connection) -> Found:
+            row = connection.execute(
+                queries.FIND_GENERATION,
+                {"id": generation_id, "width": size.width, "height": size.height},
+            ).fetchone()
+            if row is None:
+                raise CatalogError(f"the catalog has no generation {generation_id}")
+            return read_found(row, size)
+
+        return await self._database.run(work)
+
+    async def claim(
+        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool
+    ) -> Claim | Found | None:
+        """Take the sole right to a key; Found if another got there first, None while one works."""
+
+        def work(connection: sqlite3.Connection) -> Claim | Found | None:
+            with transaction(connection):
+                now = time.time()
+                if connection.execute(
+                    queries.LIVE_CLAIM, {"key": draft.key, "now": now}
+                ).fetchone():
+                    return None
+                found = None if fresh else _find(connection, draft.key, size)
+                if found is not None:
+                    return found
+                generation = _resume_or_add(connection, draft, now, fresh=fresh)
+                claim = Claim(draft.key, secrets.token_hex(8), generation)
+                connection.execute(
+                    queries.TAKE_CLAIM,
+                    {
+                        "key": claim.key,
+                        "token": claim.token,
+                        "generation_id": generation.id,
+                        "lease_until": now + lease_seconds,
+                    },
+                )
+                return claim
+
+        taking = asyncio.ensure_future(self._database.run(work))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # Nobody would know of this claim, and all others would wait for its lease to lapse.
+            with suppress(CatalogError):
+                taken = await taking
+                if isinstance(taken, Claim):
+                    await self.release(taken)
+            raise
+
+    async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
+        """Prolong the lease; False if another has taken the claim over."""
+        return await self._database.run(
+            lambda connection: _renew(connection, claim, lease_seconds=lease_seconds)
+        )
+
+    async def release(self, claim: Claim) -> None:
+        """Give the claim back; what is not answered counts as failed."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                held = {"key": claim.key, "token": claim.token}
+                if connection.execute(queries.DROP_CLAIM, held).rowcount:
+                    connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})
+
+        await self._database.run(work)
+
+    async def record_send(self, claim: Claim, *, lease_seconds: float) -> int | None:
+        """Write a send to the ledger as possibly billed; None if the claim was taken over."""
+
+        def work(connection: sqlite3.Connection) -> int | None:
+            with transaction(connection):
+                if not _renew(connection, claim, lease_seconds=lease_seconds):
+                    return None
+                values = {"generation_id": claim.generation.id, "now": time.time()}
+                connection.execute(queries.MARK_SENT, values)
+                return connection.execute(queries.ADD_SEND, values).lastrowid
+
+        return await self._database.run(work)
+
+    async def settle_send(self, send: int, settlement: Settlement) -> None:
+        """Write how a send ended."""
+        await self._database.run(lambda connection: _settle(connection, send, settlement))
+
+    async def record_answer(
+        self, generation_id: str, answer: Answer, *, send: int, settlement: Settlement
+    ) -> None:
+        """Settle the send and journal where the image can be downloaded, in one step."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                _settle(connection, send, settlement)
+                connection.execute(
+                    queries.RECORD_ANSWER, {"generation_id": generation_id, **asdict(answer)}
+                )
+
+        await self._database.run(work)
+
+    async def record_note(self, generation_id: str, note: str) -> None:
+        """Add a note that every later answer from this generation carries."""
+        await self._execute(queries.RECORD_NOTE, generation_id=generation_id, note=note)
+
+    async def record_spooled(
+        self, generation_id: str, *, sha256: str, byte_count: int, spool_path: str
+    ) -> None:
+        """Journal that the image lies in the spool, for the store refused it."""
+        await self._execute(
+            queries.RECORD_SPOOLED,
+            generation_id=generation_id,
+            sha256=sha256,
+            byte_count=byte_count,
+            spool_path=spool_path,
+        )
+
+    async def record_kept(
+        self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
+    ) -> None:
+        """Journal that the image lies in the store; the provider's link is forgotten."""
+        await self._execute(
+            queries.RECORD_KEPT,
+            generation_id=generation_id,
+            sha256=sha256,
+            byte_count=byte_count,
+            object_path=object_path,
+        )
+
+    async def record_rendition(self, rendition: Rendition) -> None:
+        """Remember a rendition."""
+        await self._execute(
+            queries.ADD_RENDITION,
+            generation_id=rendition.generation_id,
+            width=rendition.size.width,
+            height=rendition.size.height,
+            sha256=rendition.sha256,
+            byte_count=rendition.byte_count,
+            object_path=rendition.object_path,
+            now=time.time(),
+        )
+
+    async def record_request(self, rendition: Rendition, asked: Asked) -> None:
+        """Remember that a request was answered with a rendition."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            row = _request_row(rendition, asked)
+            # A lost count of free answers harms nobody, and a sync to the disk for each would.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with transaction(connection):
+                    connection.execute(queries.ADD_REQUEST, row)
+                    connection.execute(queries.COUNT_ANSWER, row)
+            finally:
+                connection.execute("PRAGMA synchronous = FULL")
+
+        await self._database.run(work)
+
+    async def list_images(self, *, limit: int) -> Sequence[Image]:
+        """List the newest images first."""
+
+        def work(connection: sqlite3.Connection) -> list[Image]:
+            return [
+                read_image(row) for row in connection.execute(queries.LIST_IMAGES, {"limit": limit})
+            ]
+
+        return await self._database.run(work)
+
+    async def show(self, prefix: str) -> Sequence[Image]:
+        """Find images whose id starts with `prefix`; at most ten."""
+        if not prefix.isascii():
+            return []
+        literal = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
+
+        def work(connection: sqlite3.Connection) -> list[Image]:
+            rows = connection.execute(queries.SHOW_IMAGES, {"prefix": literal})
+            return [read_image(row) for row in rows]
+
+        return await self._database.run(work)
+
+    async def ledger(self, generation_id: str) -> Sequence[Send]:
+        """List a generation's sends, oldest first."""
+
+        def work(connection: sqlite3.Connection) -> list[Send]:
+            rows = connection.execute(queries.LEDGER, {"generation_id": generation_id})
+            return [read_send(row) for row in rows]
+
+        return await self._database.run(work)
+
+    async def close(self) -> None:
+        """Close the database."""
+        await self._database.close()
+
+    async def _execute(self, query: str, **values: str | float) -> None:
+        await self._database.run(lambda connection: connection.execute(query, values) and None)
+
+
+def _find(connection: sqlite3.Connection, key: str, size: Size) -> Found | None:
+    row = connection.execute(
+        queries.FIND, {"key": key, "width": size.width, "height": size.height}
+    ).fetchone()
+    return None if row is None else read_found(row, size)
+
+
+def _renew(connection: sqlite3.Connection, claim: Claim, *, lease_seconds: float) -> bool:
+    held = {
+        "key": claim.key,
+        "token": claim.token,
+        "lease_until": time.time() + lease_seconds,
+    }
+    return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
+
+
+def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:
+    connection.execute(
+        queries.SETTLE_SEND,
+        {
+            "number": send,
+            "now": time.time(),
+            "billing": settlement.billing.value,
+            "code": settlement.code,
+            "request_id": settlement.request_id,
+        },
+    )
+
+
+def _resume_or_add(
+    connection: sqlite3.Connection, draft: Draft, now: float, *, fresh: bool
+) -> Generation:
+    """Take up what an interrupted worker paid for, else begin a new generation."""
+    notes: list[str] = []
+    for row in connection.execute(queries.UNFINISHED, {"key": draft.key}).fetchall():
+        left = read_generation(row)
+        if left.stage is Stage.SPOOLED or _link_lives(left, now):
+            if not fresh:
+                return left
+            continue
+        connection.execute(queries.FAIL, {"id": left.id})
+        if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
+            notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
+        if left.stage is Stage.ANSWERED:
+            notes.append("An earlier image was billed, but its link expired before the download.")
+    generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
+    connection.execute(
+        queries.ADD_GENERATION,
+        {
+            **draft_columns(draft),
+            "id": generation.id,
+            "now": now,
+            "notes": json.dumps(notes, ensure_ascii=False),
+        },
+    )
+    return generation
+
+
+def _link_lives(generation: Generation, now: float) -> bool:
+    return (
+        generation.stage is Stage.ANSWERED
+        and generation.answer is not None
+        and generation.answer.expires_at > now
+    )
+
+
+def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | float | None]:
+    facts: dict[str, str | int | float | None] = {
+        "generation_id": rendition.generation_id,
+        "width": rendition.size.width,
+        "height": rendition.size.height,
+        "prompt": asked.prompt,
+        "negative_prompt": asked.negative_prompt,
+        "style": asked.style,
+        "seed": asked.seed,
+        "reference": asked.reference,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {**facts, "key": digest, "cached": int(asked.cached), "now": time.time()}
