@@ -1,0 +1,1 @@
+"""What makes images: DashScope through its own SDK."""

@@ -1,0 +1,298 @@
+"""DashScope through its own SDK: one call here is one request on the wire.
+
+The SDK is kept from three things it does on its own (all seen in dashscope 2.0.2): reading and
+uploading files that a prompt or an image value happens to name, sending again after a dropped
+connection, and losing the code and message of an error that came inside a 200. What it logs is
+redacted, for a message of the service may quote the key.
+"""
+
+import asyncio
+import contextvars
+import logging
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import certifi
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+from dashscope.aigc.image_generation import AioImageGeneration
+
+from stills.contract.errors import (
+    AnswerTimeout,
+    Billing,
+    ConnectionLost,
+    LinkDead,
+    ServiceUnreachable,
+    StillsError,
+    UnexpectedAnswer,
+)
+from stills.contract.generation import Answer, Order
+from stills.provider.answers import Exchange, read_answer, redact
+from stills.provider.credentials import Credentials, is_loopback, is_private
+
+CONNECT_SECONDS = 30.0
+_IMAGE_MAX_BYTES = 64 * 1024 * 1024
+_STALL_SECONDS = 30.0
+
+if "_preprocess_messages" not in vars(AioImageGeneration):
+    raise ImportError(
+        "this dashscope version loads images in a way Stills does not know, and could upload "
+        "files that a prompt names: install the version in requirements.lock"
+    )
+
+
+class _NoFileAccess(AioImageGeneration):  # type: ignore[misc]  # the SDK is not typed
+    """The SDK's call without its preprocessing, which opens and uploads files."""
+
+    @classmethod
+    def _preprocess_messages(cls, model: str, messages: list[Any], api_key: str) -> bool:
+        del model, messages, api_key
+        return False
+
+
+@dataclass
+class _Wire:
+    """What happened on the wire during one send."""
+
+    key: str
+    sends: int = 0
+    exchange: Exchange | None = None
+
+
+class _WireError(Exception):
+    """The wire failed; not an aiohttp error, for on those the SDK sends again."""
+
+    def __init__(self, error: StillsError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+_wire: contextvars.ContextVar[_Wire] = contextvars.ContextVar("stills_wire")
+
+
+def _redact_record(record: logging.LogRecord) -> bool:
+    wire = _wire.get(None)
+    record.msg, record.args = redact(record.getMessage(), wire.key if wire else ""), ()
+    return True
+
+
+_sdk_logger = logging.getLogger("dashscope")
+_sdk_logger.addFilter(_redact_record)
+# The SDK logs failures with a traceback, also those that are retried. Without a handler of its own
+# they would land on the user's terminal.
+_sdk_logger.addHandler(logging.NullHandler())
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Gives up on a connection early, since the SDK knows only one timeout for the whole call."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+    ) -> Connection:
+        del timeout
+        patience = aiohttp.ClientTimeout(connect=CONNECT_SECONDS)
+        return await super().connect(req, traces, patience)
+
+
+async def connect(credentials: Credentials, *, links_live: bool = True) -> "DashScope":
+    """Make a provider; reading the certificates is slow and done off the event loop."""
+    tls = await asyncio.to_thread(ssl.create_default_context, cafile=certifi.where())
+    return DashScope(credentials, tls, links_live=links_live)
+
+
+class DashScope:
+    """Implements the Provider port; to be used on one event loop.
+
+    `links_live` is False for a service that dies with this process, as an embedded sandbox does:
+    then no link is worth resuming from.
+    """
+
+    def __init__(
+        self, credentials: Credentials, tls: ssl.SSLContext, *, links_live: bool = True
+    ) -> None:
+        self._credentials = credentials
+        self._links_live = links_live
+        self._local = is_loopback(urlsplit(credentials.base_url).hostname or "")
+        connector = _Connector(ssl=tls, limit=0)
+        # Proxies are read off the environment here, for aiohttp's trust_env would also put what
+        # ~/.netrc says into the requests, in place of the key.
+        self._session = aiohttp.ClientSession(
+            connector=connector, middlewares=(_watch,), proxy=_proxy(credentials.base_url)
+        )
+        self._links = aiohttp.ClientSession(connector=connector, connector_owner=False)
+
+    @property
+    def name(self) -> str:
+        """`sandbox` when a sandbox key is used, else `dashscope`."""
+        return self._credentials.provider
+
+    async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
+        """Send one order over the wire exactly once.
+
+        Raises:
+            StillsError: with `billing` saying what this one send may have cost.
+        """
+        key = self._credentials.key.reveal()
+        wire = _Wire(key)
+        token = _wire.set(wire)
+        try:
+            await self._call(order, key, timeout_seconds)
+        # What was answered is read below, whatever the SDK makes of it: it trips over answers of an
+        # unexpected form, and _watch stops it where it would follow a redirect.
+        except _WireError as error:
+            if wire.exchange is None:
+                raise error.error from error.__cause__
+        except Exception as error:
+            if wire.exchange is None:
+                raise _untold(error, wire) from error
+        finally:
+            _wire.reset(token)
+        if wire.exchange is None:
+            raise UnexpectedAnswer("the SDK gave no answer", billing=Billing.POSSIBLE)
+        answer = read_answer(wire.exchange, model=order.model, key=key)
+        if self._links_live:
+            return answer
+        return Answer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
+
+    async def download(self, url: str, *, timeout_seconds: float) -> bytes:
+        """Read the image behind an answer's URL; free of charge.
+
+        Raises:
+            LinkDead: the URL gives no image, or not in time.
+        """
+        self._check_link(url)
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_read=_STALL_SECONDS)
+        try:
+            async with self._links.get(
+                url, timeout=timeout, allow_redirects=False, proxy=_proxy(url)
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise LinkDead(
+                        f"the image's link answers {response.status}", billing=Billing.BILLED
+                    )
+                return await _read_bounded(response)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            reason = "took too long" if isinstance(error, TimeoutError) else "broke off"
+            raise LinkDead(
+                f"the image's download {reason} ({type(error).__name__})", billing=Billing.BILLED
+            ) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._links.close()
+        await self._session.close()
+
+    async def _call(self, order: Order, key: str, timeout_seconds: float) -> None:
+        content = [{"image": order.reference_url}] if order.reference_url else []
+        optional = {"negative_prompt": order.negative_prompt} if order.negative_prompt else {}
+        await _NoFileAccess.call(
+            model=order.model,
+            api_key=key,
+            messages=[{"role": "user", "content": [*content, {"text": order.text}]}],
+            base_address=self._credentials.base_url,
+            session=self._session,
+            request_timeout=timeout_seconds,
+            user_agent="stills",
+            n=1,
+            size=str(order.size),
+            seed=order.seed,
+            prompt_extend=order.prompt_extend,
+            watermark=order.watermark,
+            **optional,
+        )
+
+    def _check_link(self, url: str) -> None:
+        """Refuse a link into this machine or its network, for the answer may be forged."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            parts, host = urlsplit(""), ""
+        if parts.scheme not in {"http", "https"} or not host:
+            raise LinkDead("the image's link is no http(s) URL", billing=Billing.BILLED)
+        if not self._local and is_private(host):
+            raise LinkDead(
+                "the image's link leads into a private network, so it was not followed",
+                action="Check DASHSCOPE_HTTP_BASE_URL: this is not an answer of DashScope's.",
+                billing=Billing.BILLED,
+            )
+
+
+async def _watch(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Let one request through per send, and keep its answer as it came."""
+    wire = _wire.get()
+    wire.sends += 1
+    if wire.sends > 1:
+        raise _WireError(ConnectionLost("the SDK tried to send again", billing=Billing.POSSIBLE))
+    try:
+        response = await handler(request)
+        body = await response.read()
+    except Exception as error:
+        raise _WireError(_translate(error)) from error
+    wire.exchange = Exchange(response.status, response.headers, body)
+    return response
+
+
+_NOT_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+)
+
+
+def _translate(error: Exception) -> StillsError:
+    """Say in our words what broke the wire, and what it means for the money."""
+    reason = type(error).__name__
+    if isinstance(error, _NOT_CONNECTED):
+        return ServiceUnreachable(f"no connection to the service ({reason})")
+    if isinstance(error, TimeoutError):
+        return AnswerTimeout("the service gave no answer in time", billing=Billing.POSSIBLE)
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        return ConnectionLost(
+            f"the connection to the service broke ({reason})", billing=Billing.POSSIBLE
+        )
+    return UnexpectedAnswer(
+        f"the service's answer can't be read ({reason})", billing=Billing.POSSIBLE
+    )
+
+
+def _untold(error: Exception, wire: _Wire) -> StillsError:
+    """Translate what the SDK raised before, or instead of, an answer."""
+    if isinstance(error, TimeoutError):
+        return AnswerTimeout("the service gave no answer in time", billing=Billing.POSSIBLE)
+    sent = Billing.POSSIBLE if wire.sends else Billing.NONE
+    return UnexpectedAnswer(
+        f"the SDK failed: {type(error).__name__}: {redact(str(error), wire.key)}", billing=sent
+    )
+
+
+def _proxy(url: str) -> str | None:
+    """Find the proxy that the environment names for a URL; none for this machine."""
+    parts = urlsplit(url)
+    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body of at most 64 MiB; an image of the largest size is under 20."""
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > _IMAGE_MAX_BYTES:
+            raise LinkDead(
+                f"the image's link gives more than {_IMAGE_MAX_BYTES // 1024 // 1024} MiB",
+                billing=Billing.BILLED,
+            )
+    return bytes(data)
