@@ -1,0 +1,222 @@
+"""Stills: the adapters plugged together, and what all doors call."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from stills.catalog import SqliteCatalog
+from stills.config import Config, read_config
+from stills.contract.errors import InvalidRequest, MissingKey, OutputRefused
+from stills.contract.generation import Image, OnStage, Send
+from stills.contract.models import DEFAULT_MODEL
+from stills.contract.ports import Provider
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.imaging import VipsImaging
+from stills.pipeline.generate import Pipeline, ignore_stage
+from stills.pipeline.policy import Policy
+from stills.pipeline.ports import Ports
+from stills.provider.credentials import SANDBOX_KEY_PREFIX, ApiKey, Credentials, find_credentials
+from stills.provider.deferred import DeferredProvider
+from stills.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One kept image, where it opens, and the sends that paid for it."""
+
+    image: Image
+    image_url: str
+    sends: Sequence[Send]
+
+
+class Stills:
+    """Makes and keeps images. Use it as `async with Stills.from_env() as stills`."""
+
+    def __init__(
+        self, ports: Ports, *, policy: Policy | None = None, model: str = DEFAULT_MODEL
+    ) -> None:
+        self._ports = ports
+        self._model = model
+        self._pipeline = Pipeline(ports, policy or Policy())
+
+    @classmethod
+    def from_env(
+        cls, *, sandbox: bool = False, environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Plug Stills together as the environment says; `sandbox` embeds one and needs no key.
+
+        Raises:
+            MissingKey: no key was given, and no sandbox asked for.
+            AccessError: the key or the base URL can't be used.
+            InvalidRequest: a variable has no usable value.
+        """
+        config = read_config(environment)
+        provider = _embedded_sandbox() if sandbox else _dashscope(config)
+        policy = Policy(deadline_seconds=config.deadline_seconds)
+        return cls(_ports(config, provider), policy=policy, model=config.model)
+
+    @classmethod
+    def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
+        """Plug Stills together to look at what is kept; it has no key and can't make images."""
+        config = read_config(environment)
+        return cls(_ports(config, DeferredProvider("none", _refuse)), model=config.model)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop what is under way, give claims back, close everything."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._ports.catalog.close)
+            stack.push_async_callback(self._ports.provider.close)
+            stack.push_async_callback(self._pipeline.close)
+
+    async def generate(
+        self,
+        request: ImageRequest,
+        *,
+        model: str | None = None,
+        fresh: bool = False,
+        on_stage: OnStage = ignore_stage,
+    ) -> ImageResult:
+        """Answer a request: out of the catalog if it can be, else with a new image.
+
+        `fresh` pays for a new image in any case. `on_stage` is called on the event loop as the
+        generation goes on. A caller who stops waiting does not stop a paid generation: it is
+        finished and kept, unless Stills is closed.
+
+        Raises:
+            StillsError: see stills.contract.errors.
+        """
+        return await self._pipeline.generate(
+            request, model=model or self._model, fresh=fresh, on_stage=on_stage
+        )
+
+    async def list_images(self, *, limit: int = 20) -> Sequence[Image]:
+        """List the newest kept images first."""
+        return await self._ports.catalog.list_images(limit=limit)
+
+    async def show(self, prefix: str) -> Shown:
+        """Tell all that is known of the image whose id starts with `prefix`.
+
+        Raises:
+            InvalidRequest: no image's id starts so, or several do.
+        """
+        image = await self._find(prefix)
+        sends = await self._ports.catalog.ledger(image.generation.id)
+        return Shown(image, self._ports.store.url(image.rendition.object_path), sends)
+
+    def image_url(self, image: Image) -> str:
+        """Say where a listed image opens."""
+        return self._ports.store.url(image.rendition.object_path)
+
+    async def save(self, image_id: str, path: Path) -> None:
+        """Copy a kept image to a file, whole or not at all.
+
+        Raises:
+            OutputRefused: the file can't be written; the image stays kept.
+            ImageMissing: the store has lost the image.
+        """
+        image = await self._find(image_id)
+        url = self._ports.store.url(image.rendition.object_path)
+        data = await self._ports.store.get(image.rendition.object_path)
+        try:
+            await asyncio.to_thread(_write_whole, path, data)
+        except OSError as error:
+            raise OutputRefused(
+                f"{path} can't be written ({error.strerror or error}); the image is kept at {url}"
+            ) from error
+
+    async def _find(self, prefix: str) -> Image:
+        images = await self._ports.catalog.show(prefix)
+        exact = [image for image in images if image.rendition.id == prefix]
+        if len(exact or images) == 1:
+            return (exact or images)[0]
+        if not images:
+            raise InvalidRequest(
+                f"no image has an id that starts with {prefix[:60]!r}",
+                field="id",
+                action="`stills list` shows the ids.",
+            )
+        raise InvalidRequest(
+            f"several images have ids that start with {prefix!r}: "
+            + ", ".join(image.rendition.id for image in images),
+            field="id",
+            action="Give more of the id.",
+        )
+
+
+def _ports(config: Config, provider: Provider) -> Ports:
+    return Ports(
+        provider=provider,
+        catalog=SqliteCatalog(config.catalog),
+        store=open_store(config.store),
+        imaging=VipsImaging(),
+        spool=open_store(str(config.spool)),
+    )
+
+
+async def _refuse(stack: AsyncExitStack) -> Provider:
+    del stack
+    raise MissingKey
+
+
+def _dashscope(config: Config) -> Provider:
+    credentials = find_credentials(
+        key=config.api_key,
+        profile=config.profile,
+        credentials_file=config.credentials_file,
+        base_url=config.base_url,
+    )
+
+    async def make(stack: AsyncExitStack) -> Provider:
+        return await _connect(stack, credentials, links_live=True)
+
+    return DeferredProvider(credentials.provider, make)
+
+
+def _embedded_sandbox() -> Provider:
+    async def make(stack: AsyncExitStack) -> Provider:
+        module = await asyncio.to_thread(import_module, "stills.sandbox")
+        sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
+        credentials = Credentials(ApiKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
+        # The sandbox ends with this process, and so do its links.
+        return await _connect(stack, credentials, links_live=False)
+
+    return DeferredProvider("sandbox", make)
+
+
+async def _connect(
+    stack: AsyncExitStack, credentials: Credentials, *, links_live: bool
+) -> Provider:
+    module = await asyncio.to_thread(import_module, "stills.provider.dashscope")
+    provider: Provider = await module.connect(credentials, links_live=links_live)
+    stack.push_async_callback(provider.close)
+    return provider
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(21, "it is a directory")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

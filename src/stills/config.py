@@ -1,0 +1,87 @@
+"""The one reader of the environment.
+
+Where the store, catalog and spool lie, the model, the key and the base URL: each variable is read
+here, once, and handed on as a value.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.contract.errors import InvalidRequest
+from stills.contract.models import DEFAULT_MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the environment says.
+
+    `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
+    shows in no repr, for Config has none of its own.
+    """
+
+    store: str
+    catalog: Path
+    spool: Path
+    model: str
+    deadline_seconds: float
+    api_key: str | None
+    profile: str
+    credentials_file: Path
+    base_url: str | None
+
+    def __repr__(self) -> str:
+        return f"Config(store={self.store!r}, catalog={str(self.catalog)!r})"
+
+
+def read_config(environment: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration out of environment variables, those of this process by default.
+
+    Raises:
+        InvalidRequest: a variable has no usable value.
+    """
+    environment = os.environ if environment is None else environment
+    home = Path(environment.get("HOME") or Path.home())
+    output = default_output(environment)
+    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return Config(
+        store=environment.get("STILLS_STORE") or str(output / "images"),
+        catalog=_local_path(environment, "STILLS_CATALOG", default=output / "stills.db"),
+        spool=_local_path(environment, "STILLS_SPOOL", default=state / "stills" / "spool"),
+        model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
+        deadline_seconds=_seconds(environment, "STILLS_DEADLINE_SECONDS", default=600.0),
+        api_key=environment.get("DASHSCOPE_API_KEY"),
+        profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
+        credentials_file=home / ".alibabacloud" / "credentials",
+        base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
+    )
+
+
+def default_output(environment: Mapping[str, str]) -> Path:
+    """Where results lie by default: `$OUTPUT_DIR` or `output`, then `ai-image-qwen-image`."""
+    return Path(environment.get("OUTPUT_DIR") or "output") / "ai-image-qwen-image"
+
+
+def _local_path(environment: Mapping[str, str], name: str, *, default: Path) -> Path:
+    written = environment.get(name)
+    if not written:
+        return default
+    if "://" in written:
+        raise InvalidRequest(f"{name} is a URL", field=name, action="Set it to a local path.")
+    return Path(written)
+
+
+def _seconds(environment: Mapping[str, str], name: str, *, default: float) -> float:
+    written = environment.get(name)
+    if not written:
+        return default
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < float("inf"):
+        raise InvalidRequest(
+            f"{name} is {written[:40]!r}", field=name, action="Set it to a number of seconds."
+        )
+    return seconds

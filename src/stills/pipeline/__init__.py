@@ -1,0 +1,1 @@
+"""The way of one request. Start at generate.py."""

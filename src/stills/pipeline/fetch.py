@@ -1,0 +1,55 @@
+"""Fetch: download what was paid for, and see that it is whole."""
+
+import asyncio
+
+from stills.contract.errors import Billing, DamagedImage, LinkDead, StorageError
+from stills.contract.generation import Answer, Generation, Inspection
+from stills.pipeline.job import Job
+from stills.pipeline.ports import Ports
+
+
+async def fetch(job: Job, generation: Generation, answer: Answer) -> tuple[bytes, Inspection]:
+    """Download an answer's image; a failed download is tried again, for it costs nothing.
+
+    Raises:
+        LinkDead: no attempt got the image.
+        DamagedImage: it came, but it is no whole PNG of the promised size.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            data = await job.ports.provider.download(
+                answer.image_url, timeout_seconds=job.policy.download_timeout_seconds
+            )
+            return data, await _inspect(data, generation, job.ports)
+        except (LinkDead, DamagedImage) as error:
+            if attempt >= job.policy.download_attempts:
+                error.request_id, error.billing = answer.request_id, Billing.BILLED
+                raise
+            await asyncio.sleep(job.policy.backoff_base_seconds * attempt / 2)
+
+
+async def _inspect(data: bytes, generation: Generation, ports: Ports) -> Inspection:
+    try:
+        inspection = await ports.imaging.inspect(data)
+    except DamagedImage as error:
+        raise await _set_aside(data, generation, ports, error.message) from error
+    promised = generation.draft.native_size
+    if inspection.size != promised:
+        raise await _set_aside(
+            data, generation, ports, f"the image is {inspection.size}, {promised} was ordered"
+        )
+    return inspection
+
+
+async def _set_aside(
+    data: bytes, generation: Generation, ports: Ports, message: str
+) -> DamagedImage:
+    """Lay what was paid for but can't be used where a person can look at it."""
+    path = f"rejected-{generation.id}.bin"
+    try:
+        await ports.spool.put(path, data)
+    except StorageError:
+        return DamagedImage(message)
+    return DamagedImage(f"{message}; the bytes are set aside at {ports.spool.url(path)}")

@@ -1,0 +1,34 @@
+"""One generation to be made, with all that its steps need."""
+
+import asyncio
+from dataclasses import dataclass
+
+from stills.contract.generation import OnStage
+from stills.pipeline.plan import Plan
+from stills.pipeline.policy import Policy
+from stills.pipeline.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the event loop's clock, in seconds."""
+
+    at: float
+
+    @property
+    def remaining_seconds(self) -> float:
+        """What is left, not below 0."""
+        return max(0.0, self.at - asyncio.get_running_loop().time())
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A planned generation. `prompt` is as asked, for names that people read."""
+
+    plan: Plan
+    prompt: str
+    ports: Ports
+    policy: Policy
+    deadline: Deadline
+    fresh: bool
+    on_stage: OnStage

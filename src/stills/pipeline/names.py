@@ -1,0 +1,49 @@
+"""Names of kept images, for people who look into the folder."""
+
+import re
+import unicodedata
+
+from stills.contract.size import Size
+
+_SLUG_MAX_BYTES = 60
+_SLUG_MIN_BYTES = 30  # where cutting between words would leave less, a word is cut
+_GENERATION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_SANDBOX = "sandbox"
+
+
+def object_path(*, prompt: str, size: Size, seed: int, provider: str, generation_id: str) -> str:
+    """Name an image: `red-kite-1024x1024-seed1234-3f9a1c2b7d4e.png`, at most 200 bytes of UTF-8.
+
+    Only images of the sandbox have names that start with `sandbox-`.
+    """
+    if _GENERATION_ID.fullmatch(generation_id) is None:
+        raise ValueError(f"generation id {generation_id!r} can't be part of a file name")
+    slug = _slug(prompt)
+    if provider == _SANDBOX:
+        slug = f"{_SANDBOX}-{slug}"
+    elif slug.partition("-")[0] == _SANDBOX:
+        slug = f"image-{slug}"
+    return f"{slug}-{size.width}x{size.height}-seed{seed}-{generation_id}.png"
+
+
+def _slug(prompt: str) -> str:
+    lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", prompt).lower())
+    kept = "".join(character if _is_of_a_word(character) else " " for character in lower)
+    return _shorten("-".join(kept.split())) or "image"
+
+
+def _is_of_a_word(character: str) -> bool:
+    """Letters, digits, and the marks without which many scripts can't be read."""
+    category = unicodedata.category(character)
+    return category[0] in "LM" or category == "Nd"
+
+
+def _shorten(slug: str) -> str:
+    encoded = slug.encode()
+    if len(encoded) <= _SLUG_MAX_BYTES:
+        return slug
+    cut = encoded[: _SLUG_MAX_BYTES + 1].decode(errors="ignore")
+    words = cut.rpartition("-")[0]
+    if len(words.encode()) >= _SLUG_MIN_BYTES:
+        return words
+    return encoded[:_SLUG_MAX_BYTES].decode(errors="ignore").rstrip("-")

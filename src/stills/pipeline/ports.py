@@ -1,0 +1,16 @@
+"""The adapters of one Stills, as every step gets them."""
+
+from dataclasses import dataclass
+
+from stills.contract.ports import Catalog, Imaging, Provider, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the steps work with. `spool` takes the images that `store` refuses."""
+
+    provider: Provider
+    catalog: Catalog
+    store: Store
+    imaging: Imaging
+    spool: Store

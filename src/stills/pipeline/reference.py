@@ -1,0 +1,118 @@
+"""Load a reference image: whatever form it comes in, it leaves as a URL that can be sent."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from stills.contract.errors import InvalidReference
+from stills.contract.ports import Imaging
+
+REFERENCE_MAX_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A checked reference.
+
+    `url` is https or a data URL. `digest` is the SHA-256 of the image's bytes, or of the URL.
+    `shown` is what a person may see of it: no query, no credentials, no bytes.
+    """
+
+    url: str
+    digest: str
+    shown: str
+
+
+async def load_reference(given: str | bytes | None, imaging: Imaging) -> Reference | None:
+    """Check a reference: an https URL, a data URL, a local path, or bytes.
+
+    Raises:
+        InvalidReference: it is none of these, too big, or no PNG, JPEG or WebP.
+    """
+    if given is None:
+        return None
+    if isinstance(given, bytes):
+        return await _from_bytes(given, imaging, shown=f"{len(given)} bytes")
+    if given[:8].lower() == "https://":
+        return _from_url(given)
+    if given[:5].lower() == "data:":
+        data = await asyncio.to_thread(_decode_data_url, given)
+        return await _from_bytes(data, imaging, shown="data URL")
+    if "://" in given[:12]:
+        raise InvalidReference(
+            f"reference_image has scheme {given.split('://', 1)[0]!r}, only https can be fetched",
+            field="reference_image",
+        )
+    data = await asyncio.to_thread(_read_file, given)
+    return await _from_bytes(data, imaging, shown=Path(given).name)
+
+
+def _from_url(url: str) -> Reference:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or any(character.isspace() for character in url):
+        raise InvalidReference("reference_image is no valid URL", field="reference_image")
+    digest = hashlib.sha256(url.encode()).hexdigest()
+    return Reference(url, digest, shown=f"https://{host}{parts.path}")
+
+
+async def _from_bytes(data: bytes, imaging: Imaging, *, shown: str) -> Reference:
+    if len(data) > REFERENCE_MAX_BYTES:
+        raise _too_big(len(data))
+    media_type = await imaging.media_type(data)
+
+    def encode() -> Reference:
+        encoded = base64.b64encode(data).decode()
+        digest = hashlib.sha256(data).hexdigest()
+        return Reference(f"data:{media_type};base64,{encoded}", digest, shown)
+
+    return await asyncio.to_thread(encode)
+
+
+def _decode_data_url(url: str) -> bytes:
+    head, comma, body = url.partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        raise InvalidReference(
+            "reference_image is a data URL without ;base64,", field="reference_image"
+        )
+    if len(body) > REFERENCE_MAX_BYTES * 4 // 3 + 4:
+        raise _too_big(len(body) * 3 // 4)
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidReference(
+            "reference_image is a data URL with broken base64", field="reference_image"
+        ) from None
+
+
+def _read_file(written: str) -> bytes:
+    try:
+        path = Path(written).expanduser()
+        if not path.is_file():
+            raise InvalidReference(
+                f"reference_image {written[:200]!r}: no such file", field="reference_image"
+            )
+        size = path.stat().st_size
+        if size > REFERENCE_MAX_BYTES:
+            raise _too_big(size)
+        return path.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InvalidReference(
+            f"reference_image {written[:200]!r} can't be read: {error}", field="reference_image"
+        ) from None
+
+
+def _too_big(byte_count: int) -> InvalidReference:
+    return InvalidReference(
+        f"reference_image is {byte_count / 1024 / 1024:.1f} MB, over the limit of "
+        f"{REFERENCE_MAX_BYTES // 1024 // 1024} MB",
+        field="reference_image",
+        action="Scale it down; 2048 pixels a side are plenty.",
+    )

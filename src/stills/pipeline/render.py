@@ -1,0 +1,35 @@
+"""Render: bring a kept generation to exactly the size asked for."""
+
+from stills.contract.errors import ImageMissing
+from stills.contract.generation import Generation, Rendition
+from stills.contract.size import Size
+from stills.pipeline.names import object_path
+from stills.pipeline.ports import Ports
+
+
+async def render(generation: Generation, prompt: str, size: Size, ports: Ports) -> Rendition:
+    """Crop and scale a generation, and keep the rendition; at native size it is the generation.
+
+    Raises:
+        ImageMissing: the store has lost the generation.
+        StoreRefused: the rendition could not be written; the generation is untouched.
+    """
+    if generation.object_path is None or generation.sha256 is None:
+        raise ImageMissing(f"generation {generation.id} has no image in the store")
+    native = await ports.store.get(generation.object_path)
+    if size == generation.draft.native_size:
+        path, digest, byte_count = generation.object_path, generation.sha256, len(native)
+    else:
+        path = object_path(
+            prompt=prompt,
+            size=size,
+            seed=generation.draft.seed,
+            provider=generation.draft.provider,
+            generation_id=generation.id,
+        )
+        data = await ports.imaging.fit(native, size)
+        digest, byte_count = (await ports.imaging.inspect(data)).sha256, len(data)
+        await ports.store.put(path, data)
+    rendition = Rendition(generation.id, size, digest, byte_count, path)
+    await ports.catalog.record_rendition(rendition)
+    return rendition

@@ -1,0 +1,67 @@
+"""Stills on a running sandbox, put together from explicit parts."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from stills.app import Stills
+from stills.catalog import SqliteCatalog
+from stills.imaging import VipsImaging
+from stills.pipeline.policy import Policy
+from stills.pipeline.ports import Ports
+from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.dashscope import connect
+from stills.sandbox import Sandbox
+from stills.store import open_store
+
+FAST = Policy(
+    deadline_seconds=20.0,
+    answer_timeout_seconds=5.0,
+    download_timeout_seconds=5.0,
+    lease_seconds=5.0,
+    poll_interval_seconds=0.02,
+    backoff_base_seconds=0.02,
+    backoff_cap_seconds=0.2,
+)
+
+
+@pytest.fixture
+def fast() -> Policy:
+    """A policy with short waits."""
+    return FAST
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A sandbox on a free port."""
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callable[..., object]]:
+    """Make any number of Stills on one sandbox, catalog, store and spool under `tmp_path`."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            *, policy: Policy = FAST, key: str = "sk-sandbox", **parts: object
+        ) -> Stills:
+            credentials = Credentials(ApiKey(key), sandbox.base_url)
+            ports = {
+                "provider": await connect(credentials),
+                "catalog": SqliteCatalog(tmp_path / "stills.db"),
+                "store": open_store(str(tmp_path / "images")),
+                "imaging": VipsImaging(),
+                "spool": open_store(str(tmp_path / "spool")),
+            } | parts
+            return await stack.enter_async_context(Stills(Ports(**ports), policy=policy))
+
+        yield make
+
+
+@pytest.fixture
+async def stills(make_stills: Callable[..., object]) -> Stills:
+    """One Stills, with short waits."""
+    return await make_stills()

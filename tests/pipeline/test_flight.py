@@ -1,0 +1,83 @@
+"""Single flight: one works, all get the value."""
+
+import asyncio
+
+import pytest
+
+from stills.pipeline.flight import Flights
+
+
+async def test_of_many_callers_one_works_and_all_get_the_value():
+    """Exactly one of them is told that it began the work."""
+    flights: Flights[str, object] = Flights()
+    runs = 0
+
+    async def work() -> object:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.01)
+        return object()
+
+    answers = await asyncio.gather(*(flights.join("key", work) for _ in range(50)))
+    assert runs == 1
+    assert len({id(value) for value, _ in answers}) == 1
+    assert sum(begun for _, begun in answers) == 1
+
+
+async def test_a_failure_reaches_every_caller_and_is_forgotten():
+    """The next caller tries anew."""
+    flights: Flights[str, str] = Flights()
+
+    async def fail() -> str:
+        await asyncio.sleep(0)
+        raise OSError("disk")
+
+    answers = await asyncio.gather(
+        flights.join("key", fail), flights.join("key", fail), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [OSError, OSError]
+
+    async def succeed() -> str:
+        return "done"
+
+    assert await flights.join("key", succeed) == ("done", True)
+
+
+async def test_a_caller_who_gives_up_does_not_stop_the_work():
+    """A client that hangs up does not cancel what is being paid for."""
+    flights: Flights[str, str] = Flights()
+    finish = asyncio.Event()
+
+    async def work() -> str:
+        await finish.wait()
+        return "done"
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", work), 0.01)
+    joined = asyncio.create_task(flights.join("key", work))
+    await asyncio.sleep(0)
+    finish.set()
+    assert await joined == ("done", False)
+
+
+async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
+    """Nothing is left running, and whatever must be given back has been."""
+    flights: Flights[str, None] = Flights()
+    started = asyncio.Event()
+    landed = False
+
+    async def work() -> None:
+        nonlocal landed
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            landed = True
+
+    joined = asyncio.create_task(flights.join("key", work))
+    await started.wait()
+    await flights.close()
+    assert landed
+    with pytest.raises(asyncio.CancelledError):
+        await joined

@@ -1,0 +1,310 @@
+"""The way of one request, end to end: real SDK, real HTTP, real SQLite, real files."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import pyvips
+
+from stills.app import Stills
+from stills.contract.errors import (
+    Billing,
+    ContentRefused,
+    DamagedImage,
+    DeadlineExceeded,
+    ImageMissing,
+    LinkDead,
+    NoImage,
+    RateLimited,
+    ServiceUnavailable,
+    StoreRefused,
+)
+from stills.contract.generation import Stage
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.pipeline.policy import Policy
+from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.store import open_store
+
+KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
+
+
+def file_of(result: ImageResult) -> Path:
+    return Path(unquote(urlsplit(result.image_url).path))
+
+
+def dimensions(path: Path) -> tuple[int, int]:
+    image = pyvips.Image.new_from_file(str(path))
+    return image.width, image.height
+
+
+async def test_an_image_of_the_size_asked_for_is_kept(stills: Stills, sandbox: Sandbox):
+    """1024*1024 is no size of the model's, so it is planned at 1328*1328 and rendered."""
+    result = await stills.generate(KITE)
+    assert (result.width, result.height, result.seed) == (1024, 1024, 1234)
+    assert dimensions(file_of(result)) == (1024, 1024)
+    assert (result.cached, result.cost_usd, result.native_size) == (False, 0.075, "1328*1328")
+    assert [send.size for send in sandbox.ledger.generations] == ["1328*1328"]
+
+
+async def test_asking_again_is_answered_from_the_catalog(stills: Stills, sandbox: Sandbox):
+    """The same image, for nothing."""
+    first = await stills.generate(KITE)
+    second = await stills.generate(KITE)
+    assert second == replace(first, cached=True, cost_usd=0.0)
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills, sandbox: Sandbox):
+    """The same prompt and seed at 1024*1024 and 512*512 are billed once."""
+    large = await stills.generate(KITE)
+    small = await stills.generate(replace(KITE, size="512*512"))
+    native = await stills.generate(replace(KITE, size="1328*1328"))
+    assert sandbox.ledger.billed_images == 1
+    assert [dimensions(file_of(each)) for each in (large, small, native)] == [
+        (1024, 1024),
+        (512, 512),
+        (1328, 1328),
+    ]
+
+
+async def test_the_native_size_is_passed_through_untouched(stills: Stills, sandbox: Sandbox):
+    """Its bytes are the service's own."""
+    result = await stills.generate(replace(KITE, size="1328*1328"))
+    shown = await stills.show(result.id)
+    digest = hashlib.sha256(file_of(result).read_bytes()).hexdigest()
+    assert digest == shown.image.generation.sha256 == shown.image.rendition.sha256
+    assert result.notes == ()
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_without_a_seed_one_is_drawn_sent_and_given_back(stills: Stills, sandbox: Sandbox):
+    """Asking again, with or without that seed, returns the same image."""
+    unseeded = replace(KITE, seed=None)
+    first = await stills.generate(unseeded)
+    assert sandbox.ledger.generations[0].seed == first.seed
+    assert (await stills.generate(unseeded)).id == first.id
+    assert (await stills.generate(replace(KITE, seed=first.seed))).id == first.id
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_fresh_draws_anew_and_answers_from_then_on(stills: Stills, sandbox: Sandbox):
+    """The older image stays findable by its seed."""
+    unseeded = replace(KITE, seed=None)
+    first = await stills.generate(unseeded)
+    second = await stills.generate(unseeded, fresh=True)
+    assert second.id != first.id
+    assert (await stills.generate(unseeded)).id == second.id
+    assert (await stills.generate(replace(KITE, seed=first.seed))).id == first.id
+    assert sandbox.ledger.billed_images == 2
+
+
+async def test_identical_requests_at_once_are_billed_once(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """In one process and over two connections to one catalog; only one caller is told of a cost."""
+    one, two = await make_stills(), await make_stills()
+    results = await asyncio.gather(*(each.generate(KITE) for each in [one, two] * 25))
+    assert sandbox.ledger.billed_images == 1
+    assert len({result.image_url for result in results}) == 1
+    assert sum(result.cost_usd for result in results) == 0.075
+    assert sum(not result.cached for result in results) == 1
+
+
+async def test_stages_are_told_as_they_come(stills: Stills):
+    """For spinners and event streams; a catalog answer has none."""
+    stages: list[Stage] = []
+    await stills.generate(KITE, on_stage=stages.append)
+    assert stages == [Stage.SENT, Stage.ANSWERED, Stage.KEPT]
+    await stills.generate(KITE, on_stage=stages.append)
+    assert len(stages) == 3
+
+
+async def test_a_dropped_connection_is_sent_again_and_said(stills: Stills, sandbox: Sandbox):
+    """Both sends are on the ledger, and the result says that the first may be billed."""
+    sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
+    result = await stills.generate(KITE)
+    assert "may be billed" in result.notes[0]
+    sends = (await stills.show(result.id)).sends
+    assert [(send.code, send.billing) for send in sends] == [
+        ("connection_lost", Billing.POSSIBLE),
+        ("answered", Billing.BILLED),
+    ]
+    assert len(sandbox.ledger.generations) == 2
+
+
+async def test_throttling_is_waited_out(stills: Stills, sandbox: Sandbox):
+    """The caller notices nothing but the time."""
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, times=4))
+    assert not (await stills.generate(KITE)).cached
+    assert len(sandbox.ledger.generations) == 5
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_wait_beyond_the_deadline_is_refused_at_once(stills: Stills, sandbox: Sandbox):
+    """Better the typed error now than the same error at the deadline."""
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, times=None, retry_after_seconds=3000))
+    with pytest.raises(RateLimited) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.NONE
+    assert len(sandbox.ledger.generations) == 1
+
+
+async def test_a_failing_service_gets_three_sends_and_no_more(stills: Stills, sandbox: Sandbox):
+    """5xx: at most twice more."""
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
+    with pytest.raises(ServiceUnavailable):
+        await stills.generate(KITE)
+    assert len(sandbox.ledger.generations) == 3
+
+
+async def test_refused_content_is_sent_once(stills: Stills, sandbox: Sandbox):
+    """The same words will be refused again."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None))
+    with pytest.raises(ContentRefused):
+        await stills.generate(KITE)
+    assert len(sandbox.ledger.generations) == 1
+
+
+async def test_no_image_leads_to_one_simpler_prompt_and_the_result_says_so(
+    stills: Stills, sandbox: Sandbox
+):
+    """Also when the image is asked for again."""
+    sandbox.set_faults(Fault(FaultKind.NO_IMAGE))
+    request = replace(KITE, prompt="a red kite. It flies over a harbour.")
+    result = await stills.generate(request)
+    assert [send.prompt for send in sandbox.ledger.generations] == [request.prompt, "a red kite"]
+    assert "simpler" in result.notes[0]
+    assert (await stills.generate(request)).notes == result.notes
+
+
+async def test_no_image_twice_is_an_error(stills: Stills, sandbox: Sandbox):
+    """Once more, never for ever."""
+    sandbox.set_faults(Fault(FaultKind.NO_IMAGE, times=None))
+    with pytest.raises(NoImage):
+        await stills.generate(KITE)
+    assert len(sandbox.ledger.generations) == 2
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.TRUNCATED_PNG, FaultKind.CORRUPT_PNG, FaultKind.DROP_DOWNLOAD]
+)
+async def test_a_broken_download_is_repeated_for_nothing(
+    stills: Stills, sandbox: Sandbox, kind: FaultKind
+):
+    """One bill, one whole image."""
+    sandbox.set_faults(Fault(kind))
+    result = await stills.generate(KITE)
+    assert dimensions(file_of(result)) == (1024, 1024)
+    assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.TRUNCATED_PNG,
+        FaultKind.CORRUPT_PNG,
+        FaultKind.WRONG_SIZE_PNG,
+        FaultKind.NOT_A_PNG,
+    ],
+)
+async def test_an_image_that_is_not_whole_is_never_kept(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: FaultKind
+):
+    """It is set aside for people to look at, and asked for again it is downloaded, not paid."""
+    sandbox.set_faults(Fault(kind, times=None))
+    with pytest.raises(DamagedImage, match="set aside at") as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert list(tmp_path.glob("images/*")) == []
+    assert await stills.list_images() == []
+
+    sandbox.set_faults()
+    result = await stills.generate(KITE)
+    assert result.cached
+    assert result.cost_usd == 0.0
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_dead_link_is_an_error_that_keeps_the_money(stills: Stills, sandbox: Sandbox):
+    """Asked again, once the link answers, the image is downloaded and not generated."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert caught.value.request_id
+    sandbox.set_faults()
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_what_the_store_refuses_is_spooled_and_kept_when_asked_again(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
+):
+    """The error says where the paid image lies; finishing the job costs nothing."""
+    (tmp_path / "a-file").write_text("not a folder")
+    broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
+    with pytest.raises(StoreRefused, match=r"safe at file://.*spool") as caught:
+        await broken.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+
+    mended = await make_stills()
+    result = await mended.generate(KITE)
+    assert result.cached
+    assert dimensions(file_of(result)) == (1024, 1024)
+    assert sandbox.ledger.billed_images == 1
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_a_lost_file_is_never_paid_for_again_unasked(stills: Stills, sandbox: Sandbox):
+    """A lost rendition is rendered again; a lost generation is an error that names the ways out."""
+    result = await stills.generate(KITE)
+    file_of(result).unlink()
+    again = await stills.generate(KITE)
+    assert dimensions(file_of(again)) == (1024, 1024)
+
+    native = await stills.generate(replace(KITE, size="1328*1328"))
+    file_of(native).unlink()
+    with pytest.raises(ImageMissing, match="is gone"):
+        await stills.generate(replace(KITE, size="1328*1328"))
+    with pytest.raises(ImageMissing):
+        await stills.generate(replace(KITE, size="640*640"))
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_deadline_ends_a_wait_for_another_worker(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+):
+    """Every wait has a deadline, and the other worker is not disturbed."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
+    slow = await make_stills()
+    hasty = await make_stills(policy=replace(fast, deadline_seconds=0.3))
+    working = asyncio.create_task(slow.generate(KITE))
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.01)
+    with pytest.raises(DeadlineExceeded, match=r"0\.3 s"):
+        await hasty.generate(KITE)
+    assert not (await working).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_closing_gives_the_claim_back(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+):
+    """The next one need not wait for the lease to lapse."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=30.0))
+    interrupted = await make_stills(policy=replace(fast, lease_seconds=300.0))
+    waiting = asyncio.create_task(interrupted.generate(KITE))
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.01)
+    await interrupted.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    sandbox.set_faults()
+    result = await (await make_stills()).generate(KITE)
+    assert not result.cached

@@ -1,0 +1,159 @@
+"""Planning: native sizes, the text sent, limits and keys."""
+
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.errors import InvalidRequest
+from stills.contract.models import MODELS, find_model
+from stills.contract.request import ImageRequest
+from stills.contract.size import Size, parse_size
+from stills.pipeline.plan import Plan, make_plan, native_size, simplify, weave_style
+from stills.pipeline.reference import Reference
+
+MAX = find_model("qwen-image-max")
+FREE = find_model("qwen-image-2.0")
+REFERENCE = Reference("https://example.com/a.png", "digest", "https://example.com/a.png")
+
+
+def plan(
+    *, provider: str = "dashscope", model: str = MAX.id, reference: Reference | None = None, **given
+) -> Plan:
+    request = ImageRequest(**({"prompt": "a red kite", "size": "1024*1024", "seed": 1} | given))
+    return make_plan(request, find_model(model), provider=provider, reference=reference)
+
+
+@pytest.mark.parametrize(
+    ("asked", "native"),
+    [
+        ("1024*1024", "1328*1328"),
+        ("512*512", "1328*1328"),
+        ("1920*1080", "1664*928"),
+        ("3840*2160", "1664*928"),
+        ("1080*1920", "928*1664"),
+        ("1024*576", "1664*928"),
+        ("1600*1200", "1472*1104"),
+        ("2240*1680", "1472*1104"),
+        ("1536*1024", "1472*1104"),  # 3:2 lies between 4:3 and 16:9, and nearer to 4:3
+        ("1024*1536", "1104*1472"),
+        ("1792*1024", "1664*928"),
+        ("4096*64", "1664*928"),
+        ("64*4096", "928*1664"),
+        ("1664*928", "1664*928"),
+    ],
+)
+def test_a_size_is_planned_at_the_native_size_nearest_in_aspect_ratio(asked: str, native: str):
+    """Whatever a pipeline asks for is ordered at one of the five sizes that the model makes."""
+    assert str(native_size(parse_size(asked), MAX)) == native
+
+
+def test_a_tie_in_aspect_ratio_goes_to_the_larger_area():
+    """Of two native sizes equally far away the one with more pixels is ordered."""
+    model = replace(MAX, native_sizes=(Size(400, 200), Size(800, 400)))
+    assert native_size(Size(64, 64), model) == Size(800, 400)
+
+
+@pytest.mark.parametrize("asked", ["64*64", "4096*4096", "64*4096", "4096*64", "100*3000"])
+def test_a_free_size_model_is_asked_for_a_size_in_its_range_of_pixels(asked: str):
+    """A size out of range is scaled, and keeps its aspect ratio."""
+    size = parse_size(asked)
+    native = native_size(size, FREE)
+    assert FREE.pixels_min <= native.pixels <= FREE.pixels_max
+    assert native.aspect_ratio == pytest.approx(size.aspect_ratio, rel=0.02)
+
+
+def test_a_size_in_range_is_native_to_a_free_size_model():
+    """No cropping where none is needed."""
+    assert native_size(Size(1024, 576), FREE) == Size(1024, 576)
+
+
+def test_style_is_woven_into_the_text_sent():
+    """The service has no style parameter, so the text carries it."""
+    assert weave_style("a red kite", "ink wash") == "a red kite. Style: ink wash"
+    assert weave_style("a red kite!", "ink wash") == "a red kite! Style: ink wash"
+    assert plan(style="ink wash").order.text == "a red kite. Style: ink wash"
+
+
+def test_a_prompt_over_the_limit_is_an_error_that_says_by_how_much():
+    """The service would cut it silently."""
+    with pytest.raises(InvalidRequest, match=r"801 characters, 1 over .* limit of 800") as caught:
+        plan(prompt="x" * 801)
+    assert caught.value.field == "prompt"
+    assert plan(prompt="画" * 800).order.text == "画" * 800
+
+
+def test_prompt_and_style_count_together():
+    """What counts is the text that is sent."""
+    with pytest.raises(InvalidRequest, match="prompt and style together are 813"):
+        plan(prompt="x" * 795, style="y" * 9)
+
+
+def test_a_negative_prompt_over_the_limit_is_an_error():
+    """The service would cut it silently."""
+    with pytest.raises(InvalidRequest, match="501 characters, 1 over") as caught:
+        plan(negative_prompt="x" * 501)
+    assert caught.value.field == "negative_prompt"
+
+
+def test_a_reference_for_a_text_only_model_is_an_error_not_dropped():
+    """Nothing is silently dropped."""
+    with pytest.raises(InvalidRequest, match="text only") as caught:
+        plan(reference=REFERENCE)
+    assert caught.value.field == "reference_image"
+    assert plan(model=FREE.id, reference=REFERENCE).order.reference_url == REFERENCE.url
+
+
+def test_equal_requests_have_equal_keys():
+    """Spelling does not matter: sizes that share a native size, outer spaces, empty fields."""
+    key = plan().draft.key
+    assert plan(size="512x512").draft.key == key
+    assert plan(prompt="  a red kite \n", negative_prompt="", style=" ").draft.key == key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"prompt": "a red kite."},
+        {"negative_prompt": "blurry"},
+        {"style": "ink"},
+        {"seed": 2},
+        {"seed": None},
+        {"size": "1920*1080"},
+        {"model": "qwen-image-2.0"},
+        {"provider": "sandbox"},
+    ],
+)
+def test_whatever_reaches_the_service_differently_has_another_key(other: dict):
+    """Above all: a sandbox picture is never the answer to a real request."""
+    assert plan(**other).draft.key != plan().draft.key
+
+
+def test_the_reference_content_is_part_of_the_key():
+    """The same prompt with another reference is another image."""
+    other = replace(REFERENCE, digest="other")
+    keys = {plan(model=FREE.id, reference=given).draft.key for given in (None, REFERENCE, other)}
+    assert len(keys) == 3
+
+
+def test_a_request_without_a_seed_draws_one_and_has_a_key_without():
+    """Asking the same again finds the image; asking with its seed finds it too."""
+    first, second = plan(seed=None), plan(seed=None)
+    assert first.draft.key == second.draft.key
+    assert first.draft.seed != second.draft.seed
+    assert first.order.seed == first.draft.seed
+    assert plan(seed=first.draft.seed).draft.key == first.draft.seeded_key
+
+
+def test_a_simplified_prompt_is_its_first_sentence_cut_between_words():
+    """What is sent once more after an answer without an image."""
+    assert simplify("A red kite. It flies. High up") == "A red kite"
+    assert simplify("一只红色的风筝。在飞") == "一只红色的风筝"
+    long = simplify("word " * 160)
+    assert len(long) <= 200
+    assert long.endswith("word")
+
+
+def test_every_model_of_the_table_can_be_planned():
+    """A model added to the table needs no other code."""
+    for model in MODELS:
+        assert plan(model=model).draft.model == model

@@ -1,0 +1,99 @@
+"""Reference images: every form they come in, and what is refused."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+import pyvips
+
+from stills.contract.errors import InvalidReference
+from stills.imaging import VipsImaging
+from stills.pipeline.reference import load_reference
+
+IMAGING = VipsImaging()
+
+
+@pytest.fixture(scope="module")
+def png() -> bytes:
+    return pyvips.Image.black(32, 32, bands=3).copy(interpretation="srgb").pngsave_buffer()
+
+
+async def test_an_https_url_passes_as_it_is():
+    """Its hash is over the URL, since nobody fetches it here."""
+    url = "https://example.com/a/portrait.png?Signature=secret"
+    reference = await load_reference(url, IMAGING)
+    assert reference.url == url
+    assert reference.digest == hashlib.sha256(url.encode()).hexdigest()
+
+
+async def test_what_is_shown_of_a_url_has_no_query_and_no_credentials():
+    """A signed link is a secret for as long as it lives."""
+    reference = await load_reference("https://u:pw@example.com/a.png?Signature=secret", IMAGING)
+    assert reference.shown == "https://example.com/a.png"
+
+
+async def test_path_data_url_and_bytes_of_one_image_are_one_reference(tmp_path: Path, png: bytes):
+    """All go as a data URL, and the hash is over the image's bytes."""
+    path = tmp_path / "portrait.png"
+    path.write_bytes(png)
+    encoded = base64.b64encode(png).decode()
+    given = [png, str(path), f"data:image/png;base64,{encoded}"]
+    references = [await load_reference(each, IMAGING) for each in given]
+    assert {each.digest for each in references} == {hashlib.sha256(png).hexdigest()}
+    assert {each.url for each in references} == {f"data:image/png;base64,{encoded}"}
+
+
+async def test_the_media_type_is_what_the_bytes_are_not_what_is_claimed(png: bytes):
+    """A PNG that calls itself JPEG is sent as PNG."""
+    encoded = base64.b64encode(png).decode()
+    reference = await load_reference(f"data:image/jpeg;base64,{encoded}", IMAGING)
+    assert reference.url.startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("http://example.com/a.png", "only https"),
+        ("file:///etc/hostname", "only https"),
+        ("oss://bucket/key.png", "only https"),
+        ("https://", "no valid URL"),
+        ("https://exa mple.com/a.png", "no valid URL"),
+        ("data:image/png,abc", "without ;base64"),
+        ("data:image/png;base64,!!!!", "broken base64"),
+        ("/no/such/file.png", "no such file"),
+        (b"just text", "text"),
+        (b"", "is empty|nothing|no image|not"),
+    ],
+)
+async def test_anything_else_is_a_clear_error(given: str | bytes, message: str):
+    """Unusable references fail loudly and name the field."""
+    with pytest.raises(InvalidReference, match=message) as caught:
+        await load_reference(given, IMAGING)
+    assert caught.value.field == "reference_image"
+
+
+async def test_a_text_file_is_refused_and_not_quoted(tmp_path: Path):
+    """A path to a secret must not end in an error message, or at the service."""
+    path = tmp_path / "id_rsa"
+    path.write_text("-----BEGIN PRIVATE KEY----- swordfish")
+    with pytest.raises(InvalidReference) as caught:
+        await load_reference(str(path), IMAGING)
+    assert "swordfish" not in str(caught.value)
+
+
+async def test_a_file_of_50_mb_is_refused_unread(tmp_path: Path):
+    """The limit is 10 MB, and the message says how far over the file is."""
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(50 * 1024 * 1024)
+    with pytest.raises(InvalidReference, match=r"50\.0 MB, over the limit of 10 MB"):
+        await load_reference(str(path), IMAGING)
+    with pytest.raises(InvalidReference, match=r"50\.0 MB"):
+        await load_reference("data:image/png;base64," + "A" * (50 * 1024 * 1024 * 4 // 3), IMAGING)
+
+
+async def test_a_folder_is_no_reference(tmp_path: Path):
+    """A directory is told apart from an image."""
+    with pytest.raises(InvalidReference, match="no such file"):
+        await load_reference(str(tmp_path), IMAGING)
