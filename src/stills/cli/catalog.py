@@ -1,0 +1,119 @@
+"""`stills list` and `stills show`: what is kept, and what it cost."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from stills.app import Shown, Stills
+from stills.cli.generate import readable_url
+from stills.contract.errors import InvalidRequest
+from stills.contract.generation import Image
+
+_PROMPT_COLUMNS = 60
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    if options.command == "show":
+        shown = asyncio.run(_show(options.id))
+        print(_as_json(shown.image, shown) if options.json else describe(shown))
+        return 0
+    if options.limit < 1:
+        raise InvalidRequest("--limit is less than 1", field="limit", action="Ask for 1 or more.")
+    images = asyncio.run(_list(options.limit))
+    if not images and not options.json:
+        print("nothing is kept yet", file=sys.stderr)
+    for image in images:
+        print(_as_json(image) if options.json else line(image))
+    return 0
+
+
+def line(image: Image) -> str:
+    """Tell of an image in one line of a list."""
+    draft = image.generation.draft
+    prompt = " ".join(image.prompt.split())
+    if len(prompt) > _PROMPT_COLUMNS:
+        prompt = prompt[: _PROMPT_COLUMNS - 1] + "…"
+    return (
+        f"{image.rendition.id:<22}  {_time(image.generation.created_at)}  {draft.provider:<9}  "
+        f"{draft.model}  {image.rendition.size!s:>9}  {_printable(prompt)}"
+    )
+
+
+def describe(shown: Shown) -> str:
+    """Tell of an image, one fact a line."""
+    facts = _facts(shown.image) | {
+        "image": readable_url(shown.image_url),
+        "notes": " ".join(shown.image.generation.notes),
+    }
+    lines = [
+        f"{name.replace('_', ' ') + ':':<16} {_printable(str(value))}"
+        for name, value in facts.items()
+        if value not in (None, "")
+    ]
+    lines += [
+        f"{'send:':<16} {_time(send.sent_at)} {send.code}, {send.billing.value}"
+        + (f", request id {send.request_id}" if send.request_id else "")
+        for send in shown.sends
+    ]
+    return "\n".join(lines)
+
+
+async def _list(limit: int) -> Sequence[Image]:
+    async with Stills.from_catalog() as stills:
+        return await stills.list_images(limit=limit)
+
+
+async def _show(prefix: str) -> Shown:
+    async with Stills.from_catalog() as stills:
+        return await stills.show(prefix)
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    generation, rendition = image.generation, image.rendition
+    draft = generation.draft
+    return {
+        "id": rendition.id,
+        "provider": draft.provider,
+        "model": draft.model,
+        "prompt": image.prompt,
+        "style": image.style,
+        "negative_prompt": draft.negative_prompt,
+        "size": str(rendition.size),
+        "native_size": str(draft.native_size),
+        "seed": draft.seed,
+        "price_usd": draft.price_usd,
+        "bytes": rendition.byte_count,
+        "sha256": rendition.sha256,
+        "created": _time(generation.created_at),
+    }
+
+
+def _as_json(image: Image, shown: Shown | None = None) -> str:
+    facts = _facts(image)
+    if shown is not None:
+        facts["image_url"] = shown.image_url
+        facts["notes"] = list(image.generation.notes)
+        facts["sends"] = [
+            {
+                "sent": _time(send.sent_at),
+                "code": send.code,
+                "billing": send.billing.value,
+                "request_id": send.request_id,
+            }
+            for send in shown.sends
+        ]
+    return json.dumps(facts, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    """Keep a prompt from steering the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,118 @@
+"""`stills generate`: one request in, the path of one kept image out."""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from stills.app import Stills
+from stills.cli.progress import progress
+from stills.contract.errors import InvalidRequest
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+
+_FIELDS = ("size", "negative_prompt", "style", "seed", "reference_image")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    request = read_request(options)
+    result = asyncio.run(_generate(options, request))
+    if options.json:
+        print(json.dumps(asdict(result), ensure_ascii=False))
+    else:
+        print(readable_url(result.image_url))
+        print(summary(result), file=sys.stderr)
+    return 0
+
+
+def read_request(options: argparse.Namespace) -> ImageRequest:
+    """Make a request of the options, or of the JSON that they name.
+
+    Raises:
+        InvalidRequest: it is none, or is given in two ways.
+    """
+    ways = [way for way in (options.prompt, options.request, options.file) if way is not None]
+    if len(ways) != 1:
+        raise InvalidRequest(
+            "give the request in one way",
+            action="Write a PROMPT, or --request JSON, or --file F.",
+        )
+    if options.prompt is None:
+        return _read_json(options)
+    if options.size is None:
+        raise InvalidRequest(
+            "size is missing", field="size", action="Add --size, such as --size 1024*1024."
+        )
+    prompt = _read_stdin() if options.prompt == "-" else options.prompt
+    return ImageRequest(prompt=prompt, **{name: getattr(options, name) for name in _FIELDS})
+
+
+def readable_url(image_url: str) -> str:
+    """Show a file URL as a path, for that is what people and scripts can use."""
+    if not image_url.startswith("file://"):
+        return image_url
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - only where it is needed
+
+    return unquote(urlsplit(image_url).path)
+
+
+def summary(result: ImageResult) -> str:
+    """Say in a line what the image is and what it cost."""
+    size = f"{result.width}*{result.height}"
+    if result.native_size != size:
+        size = f"{size} from {result.native_size}"
+    play = " of play money" if result.provider == "sandbox" else ""
+    if result.cached:
+        paid = "from the catalog, nothing billed"
+    elif result.cost_usd is None:
+        paid = f"billed, price of {result.model} unknown"
+    else:
+        paid = f"billed {result.cost_usd:.3f} USD{play}"
+    notes = "".join(f"\n  {note}" for note in result.notes)
+    return (
+        f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {paid}{notes}"
+    )
+
+
+async def _generate(options: argparse.Namespace, request: ImageRequest) -> ImageResult:
+    async with Stills.from_env(sandbox=options.sandbox) as stills, progress() as on_stage:
+        result = await stills.generate(
+            request, model=options.model, fresh=options.fresh, on_stage=on_stage
+        )
+        if options.output is not None:
+            await stills.save(result.id, Path(options.output))
+        return result
+
+
+def _read_json(options: argparse.Namespace) -> ImageRequest:
+    doubled = [name for name in _FIELDS if getattr(options, name) is not None]
+    if doubled:
+        option = doubled[0].replace("_", "-")
+        raise InvalidRequest(
+            f"--{option} was given beside a whole request",
+            field=doubled[0],
+            action=f"Put {doubled[0]} into the JSON.",
+        )
+    if options.request is not None:
+        return ImageRequest.from_json(options.request)
+    if options.file == "-":
+        return ImageRequest.from_json(_read_stdin())
+    try:
+        text = Path(options.file).read_bytes()
+    except OSError as error:
+        raise InvalidRequest(
+            f"{options.file} can't be read: {error.strerror}", action="Check the path."
+        ) from None
+    return ImageRequest.from_json(text)
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise InvalidRequest(
+            "standard input is not UTF-8 text", action="Convert it to UTF-8."
+        ) from None

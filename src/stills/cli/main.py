@@ -1,0 +1,120 @@
+"""The `stills` command: its words, and how errors become one line and an exit code."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
+
+from stills.cli.errors import report, report_interrupt
+
+_EPILOG = """\
+exit codes: 0 done; 2 bad request; 3 credentials or access; 4 rate or quota; 5 the service failed;
+6 refused content; 7 storage; 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    options = build_parser().parse_args(arguments)
+    command = import_module(f"stills.cli.{options.module}")
+    try:
+        code: int = command.run(options)
+    except KeyboardInterrupt:
+        return report_interrupt()
+    except Exception as error:
+        if options.debug:
+            raise
+        return report(error, sys.stderr)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every command and option."""
+    parser = argparse.ArgumentParser(
+        prog="stills",
+        description="One normalized image request in, one kept image out, never paid for twice.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.set_defaults(debug=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_generate(commands)
+    _add_list(commands)
+    _add_show(commands)
+    _add_sandbox(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(0, f"stills {import_module('stills').__version__}\n")
+
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - the only name it has
+
+
+def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+    command.set_defaults(module=module)
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+    return command
+
+
+def _add_generate(commands: "Commands") -> None:
+    command = _add(commands, "generate", "generate", "Make one image, or find it in the catalog.")
+    source = command.add_argument_group("the request")
+    source.add_argument("prompt", nargs="?", metavar="PROMPT", help="what to show; - reads stdin")
+    source.add_argument("--request", metavar="JSON", help="the whole request as a JSON object")
+    source.add_argument("--file", metavar="F", help="the whole request as a JSON file; - is stdin")
+    source.add_argument("--size", metavar="W*H", help="pixels, 64 to 4096 a side")
+    source.add_argument("--negative-prompt", metavar="TEXT", help="what to keep out")
+    source.add_argument("--style", metavar="TEXT", help="woven into the prompt")
+    source.add_argument("--seed", type=int, metavar="N", help="0 to 2147483647")
+    source.add_argument(
+        "--reference-image", metavar="IMAGE", help="https URL, path or data URL of an image"
+    )
+    command.add_argument("--model", metavar="ID", help="an exact model id; or set STILLS_MODEL")
+    command.add_argument("--output", metavar="PATH", help="also copy the image to this file")
+    command.add_argument("--fresh", action="store_true", help="pay for a new image in any case")
+    command.add_argument(
+        "--sandbox", action="store_true", help="play: no key, no money, no network"
+    )
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_list(commands: "Commands") -> None:
+    command = _add(commands, "list", "catalog", "List kept images, the newest first.")
+    command.set_defaults(command="list")
+    command.add_argument("--limit", type=int, default=20, metavar="N", help="at most N; 20")
+    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _add_show(commands: "Commands") -> None:
+    command = _add(commands, "show", "catalog", "Tell all that is known of one kept image.")
+    command.set_defaults(command="show")
+    command.add_argument("id", metavar="ID", help="an image's id, or how it starts")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_sandbox(commands: "Commands") -> None:
+    command = _add(
+        commands, "sandbox", "sandbox", "Serve a DashScope look-alike on this machine until Ctrl-C."
+    )
+    command.add_argument("--host", default="127.0.0.1", help="127.0.0.1")
+    command.add_argument("--port", type=int, default=0, metavar="N", help="0 takes a free one")
+    command.add_argument(
+        "--latency", type=float, default=0.0, metavar="SECONDS", help="before each answer; 0"
+    )
+    command.add_argument(
+        "--rate", type=float, metavar="N", help="answer 429 above N requests a second"
+    )
+    command.add_argument(
+        "--link-life", type=float, default=86400.0, metavar="SECONDS", help="of image links; 86400"
+    )
+    command.add_argument(
+        "--retired", action="append", default=[], metavar="MODEL", help="refuse this model"
+    )

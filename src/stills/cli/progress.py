@@ -1,0 +1,48 @@
+"""A spinner for people who wait; nothing where no terminal is."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stills.contract.generation import OnStage, Stage
+
+_WORDS = {
+    Stage.SENT: "waiting for the image",
+    Stage.ANSWERED: "downloading",
+    Stage.KEPT: "kept",
+}
+_PATIENCE_SECONDS = 0.3  # an answer from the catalog is faster than that
+_REFRESH_SECONDS = 0.2
+
+
+@asynccontextmanager
+async def progress() -> AsyncIterator[OnStage]:
+    """Show the stage and the seconds on standard error while the body runs, on a terminal."""
+    stage = "preparing"
+
+    def on_stage(reached: Stage) -> None:
+        nonlocal stage
+        stage = _WORDS.get(reached, stage)
+
+    if not sys.stderr.isatty():
+        yield on_stage
+        return
+
+    async def show() -> None:
+        begun = time.monotonic()
+        await asyncio.sleep(_PATIENCE_SECONDS)
+        from rich.console import Console  # noqa: PLC0415 - costs what a catalog answer costs
+
+        with Console(stderr=True).status("") as status:
+            while True:
+                status.update(f"{stage} … {time.monotonic() - begun:.0f} s")
+                await asyncio.sleep(_REFRESH_SECONDS)
+
+    shown = asyncio.create_task(show())
+    try:
+        yield on_stage
+    finally:
+        shown.cancel()
+        await asyncio.gather(shown, return_exceptions=True)

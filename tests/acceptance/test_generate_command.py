@@ -1,0 +1,166 @@
+"""`stills generate` as a user runs it, on the embedded sandbox."""
+
+import json
+from pathlib import Path
+
+import pytest
+import pyvips
+
+EXAMPLE = [
+    "a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field",
+    "--negative-prompt",
+    "blurry, low quality, watermark",
+    "--size",
+    "1024*1024",
+    "--seed",
+    "1234",
+]
+
+
+def one_line(text: str) -> str:
+    assert text.count("\n") == 1, text
+    assert "Traceback" not in text
+    return text
+
+
+def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
+    """Standard output is the path alone; standard error says what it cost."""
+    first = run("generate", *EXAMPLE, "--sandbox")
+    assert first.returncode == 0, first.stderr
+    path = Path(first.stdout.rstrip("\n"))
+    image = pyvips.Image.new_from_file(str(path))
+    assert (image.width, image.height) == (1024, 1024)
+    assert path.name.startswith("sandbox-a-cinematic-portrait")
+    assert "play money" in first.stderr
+
+    second = run("generate", *EXAMPLE, "--sandbox")
+    assert second.stdout == first.stdout
+    assert "from the catalog, nothing billed" in second.stderr
+
+
+def test_json_has_the_four_fields_first_and_then_the_rest(run):
+    """Exactly the contract's types."""
+    answer = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json").stdout)
+    assert list(answer)[:4] == ["image_url", "width", "height", "seed"]
+    assert [type(answer[name]) for name in list(answer)[:4]] == [str, int, int, int]
+    assert answer["seed"] == 1234
+    assert {"id", "cached", "provider", "model", "native_size", "cost_usd", "notes"} <= set(answer)
+
+
+def test_a_prompt_comes_from_standard_input(run):
+    """`-` in place of the prompt; and the whole request with `--file -`."""
+    piped = run("generate", "-", "--size", "64*64", "--sandbox", stdin="a red kite\n")
+    whole = json.dumps({"prompt": "a red kite", "size": "64*64"})
+    again = run("generate", "--file", "-", "--sandbox", stdin=whole)
+    assert piped.stdout == again.stdout
+    assert "from the catalog" in again.stderr
+
+
+def test_a_style_and_fresh_are_honoured(run):
+    """Another style is another image, and so is a fresh one."""
+    paths = [
+        run("generate", "a kite", "--size", "64*64", "--sandbox", *more).stdout
+        for more in ([], ["--style", "ink"], ["--fresh"])
+    ]
+    assert len(set(paths)) == 3
+
+
+def test_list_and_show_tell_sandbox_pictures_apart(run):
+    """By the provider, in words."""
+    made = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json").stdout)
+    listed = run("list").stdout
+    assert made["id"] in listed
+    assert " sandbox " in one_line(listed)
+    shown = run("show", made["id"][:6])
+    assert "provider:" in shown.stdout
+    assert "answered, billed" in shown.stdout
+    assert json.loads(run("show", made["id"], "--json").stdout)["image_url"] == made["image_url"]
+
+
+def test_the_image_is_copied_to_the_output_path(run, tmp_path):
+    """Also into folders that are not there yet, and over an older file."""
+    target = tmp_path / "shots" / "one.png"
+    for _ in range(2):
+        assert run("generate", *EXAMPLE, "--sandbox", "--output", str(target)).returncode == 0
+    kept = Path(run("generate", *EXAMPLE, "--sandbox").stdout.rstrip("\n"))
+    assert target.read_bytes() == kept.read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == ["one.png"]
+
+
+@pytest.mark.parametrize("kind", ["directory", "under-a-file"])
+def test_an_output_path_that_can_not_be_written_loses_nothing(run, tmp_path, kind: str):
+    """The image stays kept, and the error says where."""
+    (tmp_path / "a-file").write_text("")
+    target = tmp_path if kind == "directory" else tmp_path / "a-file" / "one.png"
+    refused = run("generate", *EXAMPLE, "--sandbox", "--output", str(target))
+    assert refused.returncode == 7
+    assert "kept at file://" in one_line(refused.stderr)
+    assert "nothing billed" in run("generate", *EXAMPLE, "--sandbox").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a kite", "--size", "0*0"], "out of range"),
+        (["a kite", "--size", "99999*1"], "out of range"),
+        (["a kite", "--size", "abc"], "not W*H"),
+        (["a kite"], "size is missing"),
+        (["", "--size", "64*64"], "prompt is empty"),
+        (["x" * 801, "--size", "64*64"], "801 characters, 1 over"),
+        (["a kite", "--size", "64*64", "--seed", "-1"], "seed is out of range"),
+        (
+            ["a kite", "--size", "64*64", "--model", "qwen-image-max-2025-12-30"],
+            "Did you mean qwen-image-max?",
+        ),
+        (
+            ["a kite", "--size", "64*64", "--model", "qwen_image_max"],
+            "Did you mean qwen-image-max?",
+        ),
+        (["--request", '{"prompt": "a", "size": "64*64", "n": 2}'], "unknown field 'n'"),
+        (["--request", "not json"], "not JSON"),
+        (["--file", "/no/such/file"], "can't be read"),
+        (["a kite", "--size", "64*64", "--reference-image", "missing.png"], "no such file"),
+        (
+            ["a kite", "--size", "64*64", "--reference-image", "https://example.com/a.png"],
+            "text only",
+        ),
+    ],
+)
+def test_a_bad_request_is_one_line_and_exit_code_2(run, arguments: list[str], words: str):
+    """The field, what is wrong with it, and the fix; nothing is sent."""
+    refused = run("generate", *arguments, "--sandbox")
+    assert refused.returncode == 2
+    assert words in one_line(refused.stderr)
+    assert refused.stdout == ""
+
+
+def test_a_text_file_as_reference_is_refused(run, tmp_path):
+    """It is checked to be an image before anything else happens."""
+    (tmp_path / "notes.txt").write_text("not an image")
+    refused = run(
+        "generate", "a kite", "--size", "64*64", "--sandbox", "--reference-image", "notes.txt"
+    )
+    assert refused.returncode == 2
+    assert "text" in one_line(refused.stderr)
+
+
+def test_a_reference_goes_to_a_model_that_takes_one(run, tmp_path):
+    """Named by its exact id."""
+    pyvips.Image.black(32, 32, bands=3).copy(interpretation="srgb").pngsave(
+        str(tmp_path / "portrait.png")
+    )
+    made = run(
+        *["generate", "a kite", "--size", "64*64", "--sandbox", "--json"],
+        *["--reference-image", "portrait.png", "--model", "qwen-image-2.0"],
+    )
+    assert json.loads(made.stdout)["model"] == "qwen-image-2.0"
+
+
+def test_no_key_is_an_error_that_names_every_way_out(run):
+    """And never a silent fall back to the sandbox."""
+    refused = run("generate", *EXAMPLE)
+    assert refused.returncode == 3
+    line = one_line(refused.stderr)
+    assert "DASHSCOPE_API_KEY" in line
+    assert "~/.alibabacloud/credentials" in line
+    assert "--sandbox" in line

@@ -1,0 +1,68 @@
+"""Ctrl-C in the middle: nothing half-written, the claim released, exit code 130."""
+
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+KITE = ["generate", "a red kite", "--size", "1024*1024", "--seed", "1"]
+
+
+def wait_for_send(service, kind: str) -> None:
+    give_up = time.monotonic() + 30
+    while not any(send["kind"] == kind for send in service.ledger()["sends"]):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def begin(command, environment, service, tmp_path: Path):
+    """Start `stills generate` on the service and leave it running."""
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, *KITE],
+            env=environment | service.variables,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+# What is billed in the end: a cut-off send may be, and is here; a cut-off download is not again.
+@pytest.mark.parametrize(
+    ("slow", "billed"),
+    [(("slow", "generation"), 2), (("slow_download", "download"), 1)],
+)
+def test_ctrl_c_leaves_nothing_half_done(run, begin, service, tmp_path: Path, slow, billed):
+    """While sent: the next run generates. While downloading: the next run only downloads."""
+    fault, reached = slow
+    service.set_faults({"kind": fault, "delay_seconds": 3})
+    process = begin()
+    wait_for_send(service, reached)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert stderr.count("\n") == 1
+    assert stderr.startswith("stills: interrupted")
+
+    output = tmp_path / "output" / "ai-image-qwen-image"
+    assert list(output.glob("images/*")) == []
+    with closing(sqlite3.connect(output / "stills.db")) as catalog:
+        assert catalog.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+
+    service.set_faults()
+    again = run(*KITE, variables=service.variables)
+    assert again.returncode == 0, again.stderr
+    give_up = time.monotonic() + 30
+    while service.billed() != billed:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)

@@ -1,0 +1,91 @@
+"""What a user sees when the service says no: one line, an exit code, no bill."""
+
+import pytest
+
+KITE = ["generate", "a red kite", "--size", "1024*1024", "--seed", "1"]
+
+
+def refused(run, service, variables=None, *more: str):
+    done = run(*KITE, *more, variables=service.variables | (variables or {}))
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stdout == ""
+    return done
+
+
+def test_a_sandbox_in_another_process_is_used_by_its_key_and_address(run, service):
+    """What `stills sandbox` prints is all that is needed; its images are marked."""
+    made = run(*KITE, variables=service.variables)
+    assert made.returncode == 0, made.stderr
+    assert "/sandbox-a-red-kite-1024x1024" in made.stdout
+    assert service.billed() == 1
+
+
+def test_a_size_the_model_does_not_make_is_planned_and_never_sent(run, service):
+    """1024*1024 would be a 400 of the service's."""
+    run(*KITE, variables=service.variables)
+    assert [send["size"] for send in service.ledger()["sends"] if send["size"]] == ["1328*1328"]
+
+
+def test_a_wrong_key_is_told_apart_from_a_missing_one(run, service):
+    """401: check the key and its region; the key itself is not shown."""
+    done = refused(run, service, {"DASHSCOPE_API_KEY": "sk-swordfish"})
+    assert done.returncode == 3
+    assert "region" in done.stderr
+    assert "swordfish" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("sk-sandbox-denied", "Activate"), ("sk-sandbox-overdue", "Settle")]
+)
+def test_a_key_without_rights_is_exit_code_3(run, service, key: str, words: str):
+    """403 and an account that owes money."""
+    done = refused(run, service, {"DASHSCOPE_API_KEY": key})
+    assert done.returncode == 3
+    assert words in done.stderr
+
+
+def test_a_retired_model_is_not_swapped_but_its_successor_is_named(run, start_service):
+    """The caller chooses, by exact id."""
+    service = start_service("--retired", "qwen-image-max")
+    done = refused(run, service)
+    assert done.returncode == 3
+    assert "qwen-image-2.0" in done.stderr
+    assert "--model" in done.stderr
+    chosen = run(*KITE, variables=service.variables | {"STILLS_MODEL": "qwen-image-2.0"})
+    assert chosen.returncode == 0, chosen.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "sends"),
+    [
+        ({"kind": "content_refused"}, 6, 1),
+        ({"kind": "quota_exhausted"}, 4, 1),
+        ({"kind": "throttled", "retry_after_seconds": 3600}, 4, 1),
+        ({"kind": "error_in_200"}, 5, 3),
+        ({"kind": "no_image"}, 5, 2),
+    ],
+)
+def test_each_refusal_has_its_exit_code_and_no_bill(
+    run, service, fault: dict, code: int, sends: int
+):
+    """4 for limits, 5 for the service, 6 for content."""
+    service.set_faults(fault | {"times": None})
+    done = refused(run, service)
+    assert done.returncode == code
+    assert service.billed() == 0
+    assert service.ledger()["totals"]["generations"] == sends
+
+
+def test_an_unreachable_service_is_exit_code_5(run, service):
+    """Nothing was sent, and the line says where to look."""
+    done = refused(run, service, {"DASHSCOPE_HTTP_BASE_URL": "http://127.0.0.1:9/api/v1"})
+    assert done.returncode == 5
+    assert "DASHSCOPE_HTTP_BASE_URL" in done.stderr
+
+
+def test_a_deadline_ends_a_slow_answer(run, service):
+    """The line says that the send may have been billed."""
+    service.set_faults({"kind": "slow", "delay_seconds": 30})
+    done = refused(run, service, {"STILLS_DEADLINE_SECONDS": "2"})
+    assert done.returncode == 5
+    assert "[possibly billed]" in done.stderr

@@ -1,0 +1,50 @@
+"""A disk that is full or read-only: the paid image is safe, and finishing costs nothing."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KITE = ["generate", "a red kite", "--size", "1328*1328", "--seed", "1", "--sandbox"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB, less than one image."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True, timeout=20
+    )
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True, timeout=20)
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only", "no folder"])
+def test_a_store_that_refuses_spools_the_image(run, small_disk: Path, tmp_path: Path, trouble: str):
+    """Exit code 7, where the image lies, and what to do; then the job is finished for nothing."""
+    store = small_disk / "images"
+    if trouble == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True, timeout=20)
+    if trouble == "no folder":
+        (small_disk / "images").write_text("a file in the way")
+    refused = run(*KITE, variables={"STILLS_STORE": str(store)})
+    assert refused.returncode == 7
+    assert refused.stderr.count("\n") == 1
+    assert "safe at file://" in refused.stderr
+    assert "[billed]" in refused.stderr
+
+    mended = run(*KITE, variables={"STILLS_STORE": str(tmp_path / "elsewhere")})
+    assert mended.returncode == 0, mended.stderr
+    assert "nothing billed" in mended.stderr
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+def test_a_catalog_that_can_not_be_made_stops_before_anything_is_sent(run, tmp_path: Path):
+    """Without a ledger nothing is paid for."""
+    (tmp_path / "a-file").write_text("")
+    refused = run(*KITE, variables={"STILLS_CATALOG": str(tmp_path / "a-file" / "stills.db")})
+    assert refused.returncode == 7
+    assert "STILLS_CATALOG" in refused.stderr
+    assert not (tmp_path / "output").exists()

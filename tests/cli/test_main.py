@@ -1,0 +1,144 @@
+"""Parsing, error lines and exit codes of the command line."""
+
+import io
+import json
+
+import pytest
+
+from stills.cli.errors import exit_code, report
+from stills.cli.generate import read_request, readable_url, summary
+from stills.cli.main import build_parser, main
+from stills.contract import errors
+from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.result import ImageResult
+
+RESULT = ImageResult(
+    image_url="file:///tmp/a%20kite.png",
+    width=1024,
+    height=1024,
+    seed=1,
+    id="3f9a1c2b7d4e-1024x1024",
+    cached=False,
+    provider="dashscope",
+    model="qwen-image-max",
+    native_size="1328*1328",
+    cost_usd=0.075,
+)
+
+
+def branches() -> list[type[StillsError]]:
+    found = [StillsError]
+    for kind in found:
+        found.extend(kind.__subclasses__())
+    return found[1:]
+
+
+@pytest.mark.parametrize("kind", branches())
+def test_every_error_has_the_exit_code_of_its_branch(kind: type[StillsError]):
+    """2 request, 3 access, 4 limits, 5 service, 6 content, 7 storage; 1 is for the unexpected."""
+    expected = {
+        errors.InvalidRequest: 2,
+        errors.AccessError: 3,
+        errors.LimitError: 4,
+        errors.ServiceError: 5,
+        errors.ContentRefused: 6,
+        errors.StorageError: 7,
+    }
+    branch = next(base for base in expected if issubclass(kind, base))
+    assert exit_code(kind()) == expected[branch]
+
+
+def test_an_error_is_one_line_with_what_to_do():
+    """What happened, what it means for the money, the request id, the action."""
+    printed = io.StringIO()
+    error = errors.LinkDead("the link answers 403", billing=Billing.BILLED)
+    error.request_id = "abc"
+    assert report(error, printed) == 5
+    assert printed.getvalue().count("\n") == 1
+    assert printed.getvalue().startswith(
+        "stills: the link answers 403 [billed] (request id abc). It was billed. Ask again"
+    )
+
+
+def test_an_unexpected_error_is_one_line_that_names_debug():
+    """No traceback, and a way to one."""
+    printed = io.StringIO()
+    assert report(KeyError("x"), printed) == 1
+    assert printed.getvalue().count("\n") == 1
+    assert "--debug" in printed.getvalue()
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """For reports."""
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path))
+    with pytest.raises(InvalidRequest):
+        main(["generate", "a kite", "--size", "abc", "--sandbox", "--debug"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate"],
+        ["generate", "a kite", "--request", "{}"],
+        ["generate", "--request", "{}", "--file", "f"],
+    ],
+)
+def test_a_request_is_given_in_exactly_one_way(arguments: list[str]):
+    """A prompt, or JSON, or a file."""
+    with pytest.raises(InvalidRequest, match="one way"):
+        read_request(build_parser().parse_args(arguments))
+
+
+def test_options_make_a_request():
+    """The options carry the contract's names."""
+    arguments = ["generate", "a kite", "--size", "640x480", "--negative-prompt", "blurry"]
+    arguments += ["--style", "ink", "--seed", "7"]
+    arguments += ["--reference-image", "https://example.com/a.png"]
+    request = read_request(build_parser().parse_args(arguments))
+    assert (request.prompt, request.size, request.seed) == ("a kite", "640*480", 7)
+    assert (request.negative_prompt, request.style) == ("blurry", "ink")
+    assert request.reference_image == "https://example.com/a.png"
+
+
+def test_a_whole_request_as_json_takes_no_other_fields():
+    """Nothing is silently dropped."""
+    whole = json.dumps({"prompt": "a kite", "size": "640*480"})
+    assert read_request(build_parser().parse_args(["generate", "--request", whole])).seed is None
+    with pytest.raises(InvalidRequest, match="--negative-prompt"):
+        read_request(
+            build_parser().parse_args(["generate", "--request", whole, "--negative-prompt", "x"])
+        )
+
+
+def test_a_request_comes_from_a_file_or_standard_input(tmp_path, monkeypatch):
+    """`--file F`, `--file -` and the prompt `-`."""
+    whole = {"prompt": "a kite", "size": "640*480"}
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(whole))
+    assert read_request(build_parser().parse_args(["generate", "--file", str(path)])).prompt
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(whole)))
+    assert read_request(build_parser().parse_args(["generate", "--file", "-"])).prompt == "a kite"
+    monkeypatch.setattr("sys.stdin", io.StringIO("a kite\n"))
+    options = build_parser().parse_args(["generate", "-", "--size", "640*480"])
+    assert read_request(options).prompt == "a kite"
+    with pytest.raises(InvalidRequest, match="can't be read"):
+        read_request(build_parser().parse_args(["generate", "--file", str(tmp_path / "none")]))
+
+
+def test_a_file_url_is_shown_as_a_path():
+    """What people and scripts can use; other URLs stay as they are."""
+    assert readable_url(RESULT.image_url) == "/tmp/a kite.png"
+    assert readable_url("s3://bucket/a.png") == "s3://bucket/a.png"
+
+
+def test_the_summary_says_what_was_made_and_what_it_cost():
+    """Real money, play money, and none."""
+    assert "1024*1024 from 1328*1328" in summary(RESULT)
+    assert "billed 0.075 USD" in summary(RESULT)
+    play = ImageResult(**{**RESULT.__dict__, "provider": "sandbox"})
+    assert "play money" in summary(play)
+    cached = ImageResult(**{**RESULT.__dict__, "cached": True})
+    assert "from the catalog, nothing billed" in summary(cached)
+    unknown = ImageResult(**{**RESULT.__dict__, "cost_usd": None})
+    assert "price of qwen-image-max unknown" in summary(unknown)
