@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +15,16 @@ from stills.config import Config, read_config
 from stills.contract.errors import InvalidRequest, MissingKey, OutputRefused
 from stills.contract.generation import Image, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL
+from stills.contract.money import SpendBy, SpendLine
 from stills.contract.ports import Provider
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.imaging import VipsImaging
-from stills.pipeline.generate import Pipeline, ignore_stage
+from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.recover import Recovered, rebuild, recover
+from stills.pipeline.verify import Verified, verify
 from stills.provider.credentials import SANDBOX_KEY_PREFIX, ApiKey, Credentials, find_credentials
 from stills.provider.deferred import DeferredProvider
 from stills.store import open_store
@@ -40,11 +43,18 @@ class Stills:
     """Makes and keeps images. Use it as `async with Stills.from_env() as stills`."""
 
     def __init__(
-        self, ports: Ports, *, policy: Policy | None = None, model: str = DEFAULT_MODEL
+        self,
+        ports: Ports,
+        *,
+        policy: Policy | None = None,
+        model: str = DEFAULT_MODEL,
+        price_usd: float | None = None,
+        budget_usd: float | None = None,
     ) -> None:
         self._ports = ports
+        self._policy = policy or Policy()
         self._model = model
-        self._pipeline = Pipeline(ports, policy or Policy())
+        self._pipeline = Pipeline(ports, self._policy, price_usd=price_usd, day_usd=budget_usd)
 
     @classmethod
     def from_env(
@@ -59,14 +69,23 @@ class Stills:
         """
         config = read_config(environment)
         provider = _embedded_sandbox() if sandbox else _dashscope(config)
-        policy = Policy(deadline_seconds=config.deadline_seconds)
-        return cls(_ports(config, provider), policy=policy, model=config.model)
+        return cls._from_config(config, provider)
 
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
-        """Plug Stills together to look at what is kept; it has no key and can't make images."""
+        """Plug Stills together without a key, to look after what is kept."""
         config = read_config(environment)
-        return cls(_ports(config, DeferredProvider("none", _refuse)), model=config.model)
+        return cls._from_config(config, DeferredProvider("none", _refuse))
+
+    @classmethod
+    def _from_config(cls, config: Config, provider: Provider) -> Self:
+        return cls(
+            _ports(config, provider),
+            policy=Policy(deadline_seconds=config.deadline_seconds),
+            model=config.model,
+            price_usd=config.price_usd,
+            budget_usd=config.budget_usd,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,20 +111,42 @@ class Stills:
         *,
         model: str | None = None,
         fresh: bool = False,
-        on_stage: OnStage = ignore_stage,
+        max_cost_usd: float | None = None,
+        on_stage: OnStage | None = None,
     ) -> ImageResult:
         """Answer a request: out of the catalog if it can be, else with a new image.
 
-        `fresh` pays for a new image in any case. `on_stage` is called on the event loop as the
-        generation goes on. A caller who stops waiting does not stop a paid generation: it is
-        finished and kept, unless Stills is closed.
+        `fresh` pays for a new image in any case; `max_cost_usd` caps what this request may cost.
+        `on_stage` is called on the event loop as the generation goes on. A caller who stops
+        waiting does not stop a paid generation: it is finished and kept, unless Stills is closed.
 
         Raises:
             StillsError: see stills.contract.errors.
         """
-        return await self._pipeline.generate(
-            request, model=model or self._model, fresh=fresh, on_stage=on_stage
-        )
+        options = Options(model or self._model, fresh, max_cost_usd)
+        if on_stage is not None:
+            options = replace(options, on_stage=on_stage)
+        return await self._pipeline.generate(request, options)
+
+    async def recover(self) -> Sequence[Recovered]:
+        """Finish what was paid for and interrupted; nothing is sent."""
+        return await recover(self._ports, self._policy)
+
+    async def rebuild(self) -> tuple[str | None, Sequence[Recovered]]:
+        """Read the store's images into the catalog, a new one if the old file is damaged.
+
+        Gives where the damaged file lies now, and what was taken in or could not be.
+        """
+        aside = await self._ports.catalog.set_aside_if_damaged()
+        return aside, await rebuild(self._ports)
+
+    async def verify(self) -> Verified:
+        """Re-hash the store against the catalog."""
+        return await verify(self._ports)
+
+    async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
+        """Add up what was billed, possibly billed and saved from `since` (Unix seconds) on."""
+        return await self._ports.catalog.spend(since=since, by=by)
 
     async def list_images(self, *, limit: int = 20) -> Sequence[Image]:
         """List the newest kept images first."""
@@ -220,3 +261,6 @@ def _write_whole(path: Path, data: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+__all__ = ["Recovered", "Shown", "Stills", "Verified"]

@@ -26,6 +26,8 @@ class Config:
     spool: Path
     model: str
     deadline_seconds: float
+    price_usd: float | None
+    budget_usd: float | None
     api_key: str | None
     profile: str
     credentials_file: Path
@@ -51,6 +53,8 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         spool=_local_path(environment, "STILLS_SPOOL", default=state / "stills" / "spool"),
         model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
         deadline_seconds=_seconds(environment, "STILLS_DEADLINE_SECONDS", default=600.0),
+        price_usd=_usd(environment, "STILLS_PRICE_USD"),
+        budget_usd=_usd(environment, "STILLS_BUDGET_USD"),
         api_key=environment.get("DASHSCOPE_API_KEY"),
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
         credentials_file=home / ".alibabacloud" / "credentials",
@@ -73,15 +77,30 @@ def _local_path(environment: Mapping[str, str], name: str, *, default: Path) -> 
 
 
 def _seconds(environment: Mapping[str, str], name: str, *, default: float) -> float:
+    seconds = _number(environment, name, "a number of seconds above 0")
+    if seconds == 0.0:
+        raise _bad(environment, name, "a number of seconds above 0")
+    return default if seconds is None else seconds
+
+
+def _usd(environment: Mapping[str, str], name: str) -> float | None:
+    return _number(environment, name, "a number of US dollars, such as 0.075")
+
+
+def _number(environment: Mapping[str, str], name: str, what: str) -> float | None:
     written = environment.get(name)
     if not written:
-        return default
+        return None
     try:
-        seconds = float(written)
+        number = float(written)
     except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds < float("inf"):
-        raise InvalidRequest(
-            f"{name} is {written[:40]!r}", field=name, action="Set it to a number of seconds."
-        )
-    return seconds
+        number = -1.0
+    if not 0.0 <= number < float("inf"):
+        raise _bad(environment, name, what)
+    return number
+
+
+def _bad(environment: Mapping[str, str], name: str, what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{name} is {environment[name][:40]!r}", field=name, action=f"Set it to {what}."
+    )

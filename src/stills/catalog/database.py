@@ -2,13 +2,15 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from stills.contract.errors import CatalogError
+from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
 
@@ -35,6 +37,15 @@ class Database:
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, self._work, work))
 
+    async def set_aside_if_damaged(self) -> str | None:
+        """Rename a damaged database; gives its new path, None if there is nothing to set aside.
+
+        Raises:
+            CatalogError: it is sound, but can't be used for another reason.
+        """
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._thread, self._set_aside))
+
     async def close(self) -> None:
         """Finish what was begun, close the connection and end the thread; again does nothing."""
         if self._closed:
@@ -51,6 +62,20 @@ class Database:
             return work(self._connection)
         except (sqlite3.Error, OSError) as error:
             raise _translate(error, self.path) from error
+
+    def _set_aside(self) -> str | None:
+        try:
+            self._work(_check)
+        except CatalogDamaged:
+            self._disconnect()
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+            for ending in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + ending)
+                if part.exists():
+                    part.rename(f"{aside}{ending}")
+            return str(aside)
+        return None
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -88,6 +113,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _check(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {found}")
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     scripts = sorted(_MIGRATIONS.glob("*.sql"))
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -101,7 +132,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version == len(scripts):
         return
     if version == 0:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
     with transaction(connection):
         # Another process may have migrated while this one waited for the lock.
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -110,6 +141,19 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # For this statement alone SQLite does not wait while other processes open the new file too.
+    give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= give_up_at:
+                raise
+        time.sleep(0.01)
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
@@ -141,11 +185,5 @@ def _translate(error: Exception, path: Path) -> CatalogError:
             action="Close the program that holds it, then ask again.",
         )
     if "malformed" in text or "not a database" in text:
-        return CatalogError(
-            f"the catalog {path} is damaged: {text}",
-            action=(
-                "The images are untouched. Put a backup back, or move the file away to start "
-                "with an empty catalog."
-            ),
-        )
+        return CatalogDamaged(f"the catalog {path} is damaged: {text}")
     return CatalogError(f"the catalog {path} can't be used: {text}")

@@ -27,11 +27,12 @@ ORDER BY sequence DESC
 
 ADD_GENERATION = """
 INSERT INTO generations (
-    id, key, seeded_key, provider, model, text, negative_prompt, native_width, native_height,
-    seed, reference_digest, price_usd, stage, created_at, notes
+    id, key, seeded_key, provider, model, prompt, style, text, negative_prompt, native_width,
+    native_height, seed, reference_digest, price_usd, stage, created_at, notes
 ) VALUES (
-    :id, :key, :seeded_key, :provider, :model, :text, :negative_prompt, :native_width,
-    :native_height, :seed, :reference_digest, :price_usd, 'claimed', :now, :notes
+    :id, :key, :seeded_key, :provider, :model, :prompt, :style, :text, :negative_prompt,
+    :native_width, :native_height, :seed, :reference_digest, :price_usd, 'claimed', :created_at,
+    :notes
 )
 """
 
@@ -124,15 +125,9 @@ ON CONFLICT (request_key, day) DO UPDATE SET
 
 _IMAGES = """
 SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
-       r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path,
-       coalesce(q.prompt, g.text) AS prompt, q.style
+       r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path
 FROM renditions AS r
 JOIN generations AS g ON g.id = r.generation_id
-LEFT JOIN requests AS q ON q.key = (
-    SELECT key FROM requests
-    WHERE generation_id = r.generation_id AND width = r.width AND height = r.height
-    ORDER BY first_asked_at LIMIT 1
-)
 """
 
 LIST_IMAGES = f"{_IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
@@ -143,3 +138,35 @@ ORDER BY r.created_at DESC LIMIT 10
 """
 
 LEDGER = "SELECT * FROM sends WHERE generation_id = :generation_id ORDER BY number"
+
+STAGE = "SELECT stage FROM generations WHERE id = :id"
+
+# What an interrupted or failed worker left, that nobody works on now.
+ALL_UNFINISHED = """
+SELECT g.* FROM generations AS g
+WHERE g.stage IN ('sent', 'answered', 'spooled')
+  AND NOT EXISTS (SELECT 1 FROM claims WHERE generation_id = g.id AND lease_until > :now)
+ORDER BY g.sequence
+"""
+
+# A rendition at native size is the generation's own object.
+OBJECTS = """
+SELECT object_path, sha256, id FROM generations WHERE stage = 'kept'
+UNION
+SELECT object_path, sha256, generation_id || '-' || width || 'x' || height FROM renditions
+WHERE object_path NOT IN (SELECT object_path FROM generations WHERE stage = 'kept')
+ORDER BY object_path
+"""
+
+SETTLE_ADOPTED = """
+UPDATE sends SET settled_at = :now, billing = 'billed', code = 'adopted'
+WHERE number = (
+    SELECT max(number) FROM sends WHERE generation_id = :id AND billing = 'possible'
+)
+"""
+
+ADD_ADOPTED_SEND = """
+INSERT INTO sends (generation_id, sent_at, settled_at, billing, code)
+SELECT :id, :created_at, :now, 'billed', 'adopted'
+WHERE NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = :id AND billing = 'billed')
+"""

@@ -18,13 +18,15 @@ from stills.contract.generation import (
 from stills.contract.size import Size
 
 
-def draft_columns(draft: Draft) -> dict[str, Any]:
+def _draft_columns(draft: Draft) -> dict[str, Any]:
     """Spread a draft over the columns of `generations`."""
     return {
         "key": draft.key,
         "seeded_key": draft.seeded_key,
         "provider": draft.provider,
         "model": draft.model,
+        "prompt": draft.prompt,
+        "style": draft.style,
         "text": draft.text,
         "negative_prompt": draft.negative_prompt,
         "native_width": draft.native_size.width,
@@ -32,6 +34,16 @@ def draft_columns(draft: Draft) -> dict[str, Any]:
         "seed": draft.seed,
         "reference_digest": draft.reference_digest,
         "price_usd": draft.price_usd,
+    }
+
+
+def generation_columns(generation: Generation) -> dict[str, Any]:
+    """Spread a generation that is new to the catalog over the columns of `generations`."""
+    return {
+        **_draft_columns(generation.draft),
+        "id": generation.id,
+        "created_at": generation.created_at,
+        "notes": json.dumps(generation.notes, ensure_ascii=False),
     }
 
 
@@ -47,6 +59,8 @@ def read_generation(row: sqlite3.Row) -> Generation:
             seeded_key=row["seeded_key"],
             provider=row["provider"],
             model=row["model"],
+            prompt=row["prompt"],
+            style=row["style"],
             text=row["text"],
             negative_prompt=row["negative_prompt"],
             native_size=Size(row["native_width"], row["native_height"]),
@@ -65,6 +79,18 @@ def read_generation(row: sqlite3.Row) -> Generation:
     )
 
 
+def rendition_columns(rendition: Rendition) -> dict[str, Any]:
+    """Spread a rendition over the columns of `renditions`."""
+    return {
+        "generation_id": rendition.generation_id,
+        "width": rendition.size.width,
+        "height": rendition.size.height,
+        "sha256": rendition.sha256,
+        "byte_count": rendition.byte_count,
+        "object_path": rendition.object_path,
+    }
+
+
 def read_found(row: sqlite3.Row, size: Size) -> Found:
     """Read a row of FIND."""
     rendition = None
@@ -78,8 +104,6 @@ def read_image(row: sqlite3.Row) -> Image:
     return Image(
         rendition=_read_rendition(row, Size(row["width"], row["height"])),
         generation=read_generation(row),
-        prompt=row["prompt"],
-        style=row["style"],
     )
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 
 from stills.catalog import queries
 from stills.catalog.database import Database, transaction
+from stills.catalog.money import check_caps, read_spend
 from stills.catalog.rows import (
-    draft_columns,
+    generation_columns,
     read_found,
     read_generation,
     read_image,
     read_send,
+    rendition_columns,
 )
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
@@ -33,7 +35,9 @@ from stills.contract.generation import (
     Send,
     Settlement,
     Stage,
+    StoredObject,
 )
+from stills.contract.money import Caps, SpendBy, SpendLine
 from stills.contract.size import Size
 
 
@@ -62,7 +66,7 @@ class SqliteCatalog:
         return await self._database.run(work)
 
     async def claim(
-        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool
+        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | Found | None:
         """Take the sole right to a key; Found if another got there first, None while one works."""
 
@@ -77,6 +81,8 @@ class SqliteCatalog:
                 if found is not None:
                     return found
                 generation = _resume_or_add(connection, draft, now, fresh=fresh)
+                if generation.stage is Stage.CLAIMED:
+                    check_caps(connection, draft, caps, own=generation.id, now=now)
                 claim = Claim(draft.key, secrets.token_hex(8), generation)
                 connection.execute(
                     queries.TAKE_CLAIM,
@@ -117,14 +123,16 @@ class SqliteCatalog:
 
         await self._database.run(work)
 
-    async def record_send(self, claim: Claim, *, lease_seconds: float) -> int | None:
+    async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
         """Write a send to the ledger as possibly billed; None if the claim was taken over."""
 
         def work(connection: sqlite3.Connection) -> int | None:
             with transaction(connection):
                 if not _renew(connection, claim, lease_seconds=lease_seconds):
                     return None
-                values = {"generation_id": claim.generation.id, "now": time.time()}
+                generation, now = claim.generation, time.time()
+                check_caps(connection, generation.draft, caps, own=generation.id, now=now)
+                values = {"generation_id": generation.id, "now": now}
                 connection.execute(queries.MARK_SENT, values)
                 return connection.execute(queries.ADD_SEND, values).lastrowid
 
@@ -180,12 +188,7 @@ class SqliteCatalog:
         """Remember a rendition."""
         await self._execute(
             queries.ADD_RENDITION,
-            generation_id=rendition.generation_id,
-            width=rendition.size.width,
-            height=rendition.size.height,
-            sha256=rendition.sha256,
-            byte_count=rendition.byte_count,
-            object_path=rendition.object_path,
+            **rendition_columns(rendition),
             now=time.time(),
         )
 
@@ -235,6 +238,40 @@ class SqliteCatalog:
             return [read_send(row) for row in rows]
 
         return await self._database.run(work)
+
+    async def unfinished(self) -> Sequence[Generation]:
+        """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
+
+        def work(connection: sqlite3.Connection) -> list[Generation]:
+            rows = connection.execute(queries.ALL_UNFINISHED, {"now": time.time()})
+            return [read_generation(row) for row in rows]
+
+        return await self._database.run(work)
+
+    async def objects(self) -> Sequence[StoredObject]:
+        """List what should be in the store."""
+        return await self._database.run(
+            lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
+        )
+
+    async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
+        """Take in a kept generation that the catalog has lost; False if it has it already."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            with transaction(connection):
+                return _adopt(connection, generation, renditions)
+
+        return await self._database.run(work)
+
+    async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
+        """Add up what was spent from `since` (Unix seconds) on."""
+        return await self._database.run(
+            lambda connection: read_spend(connection, since=since, by=by)
+        )
+
+    async def set_aside_if_damaged(self) -> str | None:
+        """Move a damaged database out of the way; gives where it lies now, None if it is sound."""
+        return await self._database.set_aside_if_damaged()
 
     async def close(self) -> None:
         """Close the database."""
@@ -290,16 +327,35 @@ def _resume_or_add(
         if left.stage is Stage.ANSWERED:
             notes.append("An earlier image was billed, but its link expired before the download.")
     generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
-    connection.execute(
-        queries.ADD_GENERATION,
-        {
-            **draft_columns(draft),
-            "id": generation.id,
-            "now": now,
-            "notes": json.dumps(notes, ensure_ascii=False),
-        },
-    )
+    connection.execute(queries.ADD_GENERATION, generation_columns(generation))
     return generation
+
+
+def _adopt(
+    connection: sqlite3.Connection, generation: Generation, renditions: Sequence[Rendition]
+) -> bool:
+    values = {"id": generation.id, "created_at": generation.created_at, "now": time.time()}
+    known = connection.execute(queries.STAGE, values).fetchone()
+    adopted = known is None or known["stage"] != Stage.KEPT
+    if known is None:
+        connection.execute(queries.ADD_GENERATION, generation_columns(generation))
+    if adopted:
+        connection.execute(
+            queries.RECORD_KEPT,
+            {
+                "generation_id": generation.id,
+                "sha256": generation.sha256,
+                "byte_count": generation.byte_count,
+                "object_path": generation.object_path,
+            },
+        )
+        connection.execute(queries.SETTLE_ADOPTED, values)
+        connection.execute(queries.ADD_ADOPTED_SEND, values)
+    for rendition in renditions:
+        connection.execute(
+            queries.ADD_RENDITION, {**rendition_columns(rendition), "now": generation.created_at}
+        )
+    return adopted
 
 
 def _link_lives(generation: Generation, now: float) -> bool:

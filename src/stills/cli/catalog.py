@@ -10,6 +10,7 @@ from typing import Any
 
 from stills.app import Shown, Stills
 from stills.cli.generate import readable_url
+from stills.cli.text import printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 
@@ -35,12 +36,12 @@ def run(options: argparse.Namespace) -> int:
 def line(image: Image) -> str:
     """Tell of an image in one line of a list."""
     draft = image.generation.draft
-    prompt = " ".join(image.prompt.split())
+    prompt = " ".join(image.generation.draft.prompt.split())
     if len(prompt) > _PROMPT_COLUMNS:
         prompt = prompt[: _PROMPT_COLUMNS - 1] + "…"
     return (
         f"{image.rendition.id:<22}  {_time(image.generation.created_at)}  {draft.provider:<9}  "
-        f"{draft.model}  {image.rendition.size!s:>9}  {_printable(prompt)}"
+        f"{draft.model}  {image.rendition.size!s:>9}  {printable(prompt)}"
     )
 
 
@@ -51,7 +52,7 @@ def describe(shown: Shown) -> str:
         "notes": " ".join(shown.image.generation.notes),
     }
     lines = [
-        f"{name.replace('_', ' ') + ':':<16} {_printable(str(value))}"
+        f"{name.replace('_', ' ') + ':':<16} {printable(str(value))}"
         for name, value in facts.items()
         if value not in (None, "")
     ]
@@ -80,8 +81,8 @@ def _facts(image: Image) -> dict[str, Any]:
         "id": rendition.id,
         "provider": draft.provider,
         "model": draft.model,
-        "prompt": image.prompt,
-        "style": image.style,
+        "prompt": image.generation.draft.prompt,
+        "style": image.generation.draft.style,
         "negative_prompt": draft.negative_prompt,
         "size": str(rendition.size),
         "native_size": str(draft.native_size),
@@ -108,11 +109,6 @@ def _as_json(image: Image, shown: Shown | None = None) -> str:
             for send in shown.sends
         ]
     return json.dumps(facts, ensure_ascii=False)
-
-
-def _printable(text: str) -> str:
-    """Keep a prompt from steering the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _time(seconds: float) -> str:

@@ -80,7 +80,11 @@ def summary(result: ImageResult) -> str:
 async def _generate(options: argparse.Namespace, request: ImageRequest) -> ImageResult:
     async with Stills.from_env(sandbox=options.sandbox) as stills, progress() as on_stage:
         result = await stills.generate(
-            request, model=options.model, fresh=options.fresh, on_stage=on_stage
+            request,
+            model=options.model,
+            fresh=options.fresh,
+            max_cost_usd=options.max_cost,
+            on_stage=on_stage,
         )
         if options.output is not None:
             await stills.save(result.id, Path(options.output))

@@ -44,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_list(commands)
     _add_show(commands)
+    _add_spend(commands)
+    _add_verify(commands)
+    _add_recover(commands)
     _add_sandbox(commands)
     return parser
 
@@ -79,6 +82,9 @@ def _add_generate(commands: "Commands") -> None:
     )
     command.add_argument("--model", metavar="ID", help="an exact model id; or set STILLS_MODEL")
     command.add_argument("--output", metavar="PATH", help="also copy the image to this file")
+    command.add_argument(
+        "--max-cost", type=float, metavar="USD", help="refuse to send if it could cost more"
+    )
     command.add_argument("--fresh", action="store_true", help="pay for a new image in any case")
     command.add_argument(
         "--sandbox", action="store_true", help="play: no key, no money, no network"
@@ -98,6 +104,31 @@ def _add_show(commands: "Commands") -> None:
     command.set_defaults(command="show")
     command.add_argument("id", metavar="ID", help="an image's id, or how it starts")
     command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_spend(commands: "Commands") -> None:
+    command = _add(commands, "spend", "spend", "Add up what was billed, may be, and was saved.")
+    command.add_argument("--since", metavar="DATE", help="YYYY-MM-DD (UTC) or days such as 7d")
+    command.add_argument("--by", choices=["day", "model", "style"], help="one line for each")
+    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _add_verify(commands: "Commands") -> None:
+    command = _add(commands, "verify", "verify", "Re-hash the kept images against the catalog.")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_recover(commands: "Commands") -> None:
+    command = _add(
+        commands, "recover", "recover", "Finish what was paid for and interrupted; sends nothing."
+    )
+    command.add_argument(
+        "--rebuild", action="store_true", help="read the store's images back into the catalog"
+    )
+    command.add_argument(
+        "--sandbox", action="store_true", help="what is interrupted is of the sandbox"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
 def _add_sandbox(commands: "Commands") -> None:

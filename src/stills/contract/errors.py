@@ -12,7 +12,8 @@ StillsError
 │   └── ModelNotServed        the model is retired, or not served in this region
 ├── LimitError                the account's allowance
 │   ├── RateLimited           too many requests a minute
-│   └── QuotaExhausted        the quota is used up
+│   ├── QuotaExhausted        the quota is used up
+│   └── BudgetExceeded        your own cap would be passed; it was not sent
 ├── ContentRefused            the content filter said no
 ├── ServiceError              the service, or the way to it, failed
 │   ├── RequestRejected       the service calls a checked request invalid
@@ -30,6 +31,7 @@ StillsError
     ├── ImageMissing          the catalog knows an image that the store has lost
     ├── OutputRefused         the image is kept, but could not be copied to the path asked for
     └── CatalogError          the database can't be used
+        └── CatalogDamaged    its file is damaged
 
 Each error carries facts: `code` (stable, for programs), `retryable` (may the same request succeed
 later, unchanged), `action` (what to do about it), `billing` (what it means for money) and
@@ -175,6 +177,16 @@ class QuotaExhausted(LimitError):
     default_action = "Raise the quota in the Model Studio console; nothing was billed."
 
 
+class BudgetExceeded(LimitError):
+    """The image would cost more than your own cap allows."""
+
+    code = "budget_exceeded"
+    default_action = (
+        "Nothing was sent. Raise --max-cost or STILLS_BUDGET_USD; a day's budget is new at "
+        "midnight UTC."
+    )
+
+
 class ContentRefused(StillsError):
     """The service's content filter refused the prompt or the image."""
 
@@ -308,3 +320,13 @@ class CatalogError(StorageError):
 
     code = "catalog"
     default_action = "Check STILLS_CATALOG and the disk; kept images are untouched."
+
+
+class CatalogDamaged(CatalogError):
+    """The catalog's file is damaged."""
+
+    code = "catalog_damaged"
+    default_action = (
+        "The images are untouched: put a backup back, or run `stills recover --rebuild` to read "
+        "them into a new catalog."
+    )

@@ -62,13 +62,16 @@ class Draft:
     """A generation that is wanted but not yet paid for.
 
     `key` finds it again as it was asked for. `seeded_key` finds it by the seed that was sent, so
-    that a caller who asks with the seed of an earlier result gets that image.
+    that a caller who asks with the seed of an earlier result gets that image. `text` is what is
+    sent; `prompt` and `style` are as first asked for, for people to read.
     """
 
     key: str
     seeded_key: str
     provider: str
     model: str
+    prompt: str
+    style: str | None
     text: str
     negative_prompt: str | None
     native_size: Size
@@ -155,12 +158,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One line of `stills list`: a rendition with what was asked for. Times are Unix seconds."""
+    """A rendition with the generation that it is of."""
 
     rendition: Rendition
     generation: Generation
-    prompt: str
-    style: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What the catalog says lies at a path; `owner` is an image's or a generation's id."""
+
+    path: str
+    sha256: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@ from stills.contract.generation import (
     Claim,
     Draft,
     Found,
+    Generation,
     Image,
     Inspection,
     Order,
     Rendition,
     Send,
     Settlement,
+    StoredObject,
 )
+from stills.contract.money import Caps, SpendBy, SpendLine
 from stills.contract.size import Size
 
 
@@ -84,6 +87,14 @@ class Store(Protocol):
         """
         ...
 
+    async def paths(self, folder: str) -> Sequence[str]:
+        """List the objects that lie directly in a folder; `""` is the top.
+
+        Raises:
+            StoreRefused: the store can't be listed.
+        """
+        ...
+
     def url(self, path: str) -> str:
         """Say where an object opens, for as long as it is kept."""
         ...
@@ -132,12 +143,17 @@ class Catalog(Protocol):
         ...
 
     async def claim(
-        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool
+        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | Found | None:
         """Take the sole right to a key; Found if another got there first, None while one works.
 
+        A claim on a new generation reserves its price.
+
         The claim's generation is a new one, or an interrupted one to be resumed: ANSWERED with a
         living link, or SPOOLED. `fresh` never resumes and never answers Found.
+
+        Raises:
+            BudgetExceeded: a new generation could pass a cap.
         """
         ...
 
@@ -149,10 +165,13 @@ class Catalog(Protocol):
         """Give the claim back; what is not kept or resumable counts as failed."""
         ...
 
-    async def record_send(self, claim: Claim, *, lease_seconds: float) -> int | None:
+    async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
         """Write a send to the ledger as possibly billed, before it goes out; gives its number.
 
         None if the claim was taken over: then nothing may be sent.
+
+        Raises:
+            BudgetExceeded: the send could pass a cap.
         """
         ...
 
@@ -200,6 +219,26 @@ class Catalog(Protocol):
 
     async def ledger(self, generation_id: str) -> Sequence[Send]:
         """List a generation's sends, oldest first."""
+        ...
+
+    async def unfinished(self) -> Sequence[Generation]:
+        """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
+        ...
+
+    async def objects(self) -> Sequence[StoredObject]:
+        """List what should be in the store."""
+        ...
+
+    async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
+        """Take in a kept generation that the catalog has lost; False if it has it already."""
+        ...
+
+    async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
+        """Add up what was spent from `since` (Unix seconds) on."""
+        ...
+
+    async def set_aside_if_damaged(self) -> str | None:
+        """Move a damaged database out of the way; gives where it lies now, None if it is sound."""
         ...
 
     async def close(self) -> None:

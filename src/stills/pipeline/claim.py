@@ -35,6 +35,7 @@ async def _take(job: Job) -> Claim | Found:
             job.plan.size,
             lease_seconds=job.policy.lease_seconds,
             fresh=job.fresh,
+            caps=job.caps,
         )
         if taken is not None:
             return taken

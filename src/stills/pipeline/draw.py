@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from stills.contract.errors import DamagedImage
-from stills.contract.generation import Claim, Found, Generation, Stage
+from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.claim import claimed
+from stills.pipeline.facts import facts_path
 from stills.pipeline.fetch import fetch
 from stills.pipeline.job import Job
 from stills.pipeline.keep import keep
 from stills.pipeline.order import ClaimLost, order_image
+from stills.pipeline.policy import Policy
+from stills.pipeline.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,41 @@ async def draw(job: Job) -> Drawn:
 async def _work(job: Job, claim: Claim) -> bool:
     """Bring a generation from where it stands to kept; tell whether that took a send."""
     generation = claim.generation
-    if generation.stage is Stage.SPOOLED:
-        await _keep_spooled(job, generation)
+    if await resume(job.ports, job.policy, generation):
         return False
-    answer = generation.answer or await order_image(job, claim)
-    data, inspection = await fetch(job, generation, answer)
-    await keep(job, generation, data, inspection)
-    return generation.answer is None
+    answer = await order_image(job, claim)
+    await _fetch_and_keep(job.ports, job.policy, generation, answer)
+    return True
 
 
-async def _keep_spooled(job: Job, generation: Generation) -> None:
+async def resume(ports: Ports, policy: Policy, generation: Generation) -> bool:
+    """Finish a generation that is paid for already; False if it is not.
+
+    Raises:
+        StillsError: the image could not be had or kept; it stays as it is.
+    """
+    if generation.stage is Stage.SPOOLED:
+        await _keep_spooled(ports, generation)
+    elif generation.answer is not None:
+        await _fetch_and_keep(ports, policy, generation, generation.answer)
+    else:
+        return False
+    return True
+
+
+async def _fetch_and_keep(
+    ports: Ports, policy: Policy, generation: Generation, answer: Answer
+) -> None:
+    data, inspection = await fetch(ports, policy, generation, answer)
+    await keep(ports, generation, data, inspection)
+
+
+async def _keep_spooled(ports: Ports, generation: Generation) -> None:
     spool_path = generation.spool_path or ""
-    data = await job.ports.spool.get(spool_path)
-    inspection = await job.ports.imaging.inspect(data)
+    data = await ports.spool.get(spool_path)
+    inspection = await ports.imaging.inspect(data)
     if inspection.sha256 != generation.sha256:
         raise DamagedImage("the spooled image was changed since it was paid for")
-    await keep(job, generation, data, inspection)
-    await job.ports.spool.delete(spool_path)
+    await keep(ports, generation, data, inspection)
+    await ports.spool.delete(spool_path)
+    await ports.spool.delete(facts_path(generation.id))

@@ -4,11 +4,13 @@ import asyncio
 
 from stills.contract.errors import Billing, DamagedImage, LinkDead, StorageError
 from stills.contract.generation import Answer, Generation, Inspection
-from stills.pipeline.job import Job
+from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
 
-async def fetch(job: Job, generation: Generation, answer: Answer) -> tuple[bytes, Inspection]:
+async def fetch(
+    ports: Ports, policy: Policy, generation: Generation, answer: Answer
+) -> tuple[bytes, Inspection]:
     """Download an answer's image; a failed download is tried again, for it costs nothing.
 
     Raises:
@@ -19,15 +21,15 @@ async def fetch(job: Job, generation: Generation, answer: Answer) -> tuple[bytes
     while True:
         attempt += 1
         try:
-            data = await job.ports.provider.download(
-                answer.image_url, timeout_seconds=job.policy.download_timeout_seconds
+            data = await ports.provider.download(
+                answer.image_url, timeout_seconds=policy.download_timeout_seconds
             )
-            return data, await _inspect(data, generation, job.ports)
+            return data, await _inspect(data, generation, ports)
         except (LinkDead, DamagedImage) as error:
-            if attempt >= job.policy.download_attempts:
+            if attempt >= policy.download_attempts:
                 error.request_id, error.billing = answer.request_id, Billing.BILLED
                 raise
-            await asyncio.sleep(job.policy.backoff_base_seconds * attempt / 2)
+            await asyncio.sleep(policy.backoff_base_seconds * attempt / 2)
 
 
 async def _inspect(data: bytes, generation: Generation, ports: Ports) -> Inspection:

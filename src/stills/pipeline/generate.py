@@ -5,17 +5,19 @@ they are done once for all who ask; this file is what each caller goes through.
 """
 
 import asyncio
+from dataclasses import dataclass, replace
 
 from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing
 from stills.contract.generation import Asked, Found, Generation, OnStage, Rendition, Stage
 from stills.contract.models import find_model
+from stills.contract.money import Caps
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
 from stills.pipeline.draw import Drawn, draw
 from stills.pipeline.flight import Flights
 from stills.pipeline.job import Deadline, Job
-from stills.pipeline.plan import make_plan
+from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.reference import Reference, load_reference
@@ -29,18 +31,42 @@ _BILLING_AT = {
 """What a deadline means for the money, by the stage that was reached."""
 
 
-class Pipeline:
-    """Turns requests into kept images; one for all requests of a process."""
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one request is to be answered, beside what it asks for.
 
-    def __init__(self, ports: Ports, policy: Policy) -> None:
+    `fresh` pays for a new image in any case. `max_cost_usd` caps what this request may cost, all
+    its sends together.
+    """
+
+    model: str
+    fresh: bool = False
+    max_cost_usd: float | None = None
+    on_stage: OnStage = lambda _: None
+
+
+class Pipeline:
+    """Turns requests into kept images; one for all requests of a process.
+
+    `price_usd` overrides the model table's price of an image, `day_usd` caps a UTC day.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        policy: Policy,
+        *,
+        price_usd: float | None = None,
+        day_usd: float | None = None,
+    ) -> None:
         self._ports = ports
         self._policy = policy
+        self._price_usd = price_usd
+        self._day_usd = day_usd
         self._draws: Flights[object, Drawn] = Flights()
         self._renders: Flights[tuple[str, Size], Rendition] = Flights()
 
-    async def generate(
-        self, request: ImageRequest, *, model: str, fresh: bool, on_stage: OnStage
-    ) -> ImageResult:
+    async def generate(self, request: ImageRequest, options: Options) -> ImageResult:
         """Answer one request, out of the catalog if it can be.
 
         Raises:
@@ -52,12 +78,12 @@ class Pipeline:
         def follow(stage: Stage) -> None:
             nonlocal reached
             reached = stage
-            on_stage(stage)
+            options.on_stage(stage)
 
         try:
             async with asyncio.timeout(seconds) as timeout:
                 deadline = Deadline(timeout.when() or 0.0)
-                return await self._steps(request, model, deadline, fresh=fresh, on_stage=follow)
+                return await self._steps(request, replace(options, on_stage=follow), deadline)
         except TimeoutError:
             raise DeadlineExceeded(
                 f"no image within {seconds:g} s",
@@ -70,39 +96,39 @@ class Pipeline:
         await self._renders.close()
 
     async def _steps(
-        self,
-        request: ImageRequest,
-        model: str,
-        deadline: Deadline,
-        *,
-        fresh: bool,
-        on_stage: OnStage,
+        self, request: ImageRequest, options: Options, deadline: Deadline
     ) -> ImageResult:
-        reference = await load_reference(request.reference_image, self._ports.imaging)
+        ports = self._ports
+        reference = await load_reference(request.reference_image, ports.imaging)
         plan = make_plan(
-            request, find_model(model), provider=self._ports.provider.name, reference=reference
+            request,
+            find_model(options.model),
+            provider=ports.provider.name,
+            reference=reference,
+            price_usd=self._price_usd,
         )
-        catalog = self._ports.catalog
-        found = None if fresh else await catalog.find(plan.draft.key, plan.size)
+        found = None if options.fresh else await ports.catalog.find(plan.draft.key, plan.size)
         sent = False
         if found is None:
-            job = Job(plan, request.prompt, self._ports, self._policy, deadline, fresh, on_stage)
-            drawn, begun = await self._draw(job)
-            found = await catalog.find_generation(drawn.generation_id, plan.size)
+            drawn, begun = await self._draw(plan, options, deadline)
+            found = await ports.catalog.find_generation(drawn.generation_id, plan.size)
             sent = drawn.sent and begun
-        rendition = await self._render(found, request, plan.size)
+        rendition = await self._render(found, plan.size)
         return await self._record(request, reference, found.generation, rendition, sent=sent)
 
-    async def _draw(self, job: Job) -> tuple[Drawn, bool]:
+    async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
+        caps = Caps(day_usd=self._day_usd, request_usd=options.max_cost_usd)
+        job = Job(plan, self._ports, self._policy, caps, deadline, options.fresh, options.on_stage)
+
         async def work() -> Drawn:
-            async with asyncio.timeout_at(job.deadline.at):
+            async with asyncio.timeout_at(deadline.at):
                 return await draw(job)
 
         # Each fresh request is a wish of its own for another image.
-        flight = object() if job.fresh else job.plan.draft.key
+        flight = object() if options.fresh else (plan.draft.key, caps)
         return await self._draws.join(flight, work)
 
-    async def _render(self, found: Found, request: ImageRequest, size: Size) -> Rendition:
+    async def _render(self, found: Found, size: Size) -> Rendition:
         if found.rendition is not None:
             if await self._ports.store.exists(found.rendition.object_path):
                 return found.rendition
@@ -110,7 +136,7 @@ class Pipeline:
                 raise ImageMissing(f"{self._ports.store.url(found.rendition.object_path)} is gone")
         rendition, _ = await self._renders.join(
             (found.generation.id, size),
-            lambda: render(found.generation, request.prompt, size, self._ports),
+            lambda: render(self._ports, found.generation, size),
         )
         return rendition
 
@@ -155,7 +181,3 @@ def _rendering_notes(native: Size, size: Size) -> tuple[str, ...]:
     if size.width > native.width or size.height > native.height:
         return (f"Scaled up from {native}.",)
     return (f"Cropped and scaled from {native}.",)
-
-
-def ignore_stage(stage: Stage) -> None:
-    """Take no notice of how far a generation has come."""

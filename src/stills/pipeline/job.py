@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from stills.contract.generation import OnStage
+from stills.contract.money import Caps
 from stills.pipeline.plan import Plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -23,12 +24,12 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A planned generation. `prompt` is as asked, for names that people read."""
+    """A planned generation."""
 
     plan: Plan
-    prompt: str
     ports: Ports
     policy: Policy
+    caps: Caps
     deadline: Deadline
     fresh: bool
     on_stage: OnStage

@@ -1,33 +1,39 @@
 """Keep: put a paid image into the store; if that refuses, into the spool."""
 
-from stills.contract.errors import Billing, StoreRefused
+from stills.contract.errors import Billing, CatalogError, StoreRefused
 from stills.contract.generation import Generation, Inspection, Stage
-from stills.pipeline.job import Job
+from stills.contract.ports import Store
+from stills.pipeline.facts import facts_path, write_facts
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
 
 
-async def keep(job: Job, generation: Generation, data: bytes, inspection: Inspection) -> None:
-    """Store a generation and journal it as kept.
+async def keep(ports: Ports, generation: Generation, data: bytes, inspection: Inspection) -> None:
+    """Store a generation with its facts and journal it as kept.
 
     Raises:
         StoreRefused: the image is spooled; asking again, once the store works, costs nothing.
+        CatalogError: the image is stored, but could not be journalled.
     """
-    ports, size = job.ports, inspection.size
-    path = object_path(
-        prompt=job.prompt,
-        size=size,
-        seed=generation.draft.seed,
-        provider=generation.draft.provider,
-        generation_id=generation.id,
-    )
+    path = object_path(generation.draft, generation.id, inspection.size)
     try:
-        await ports.store.put(path, data)
-    except StoreRefused as error:
-        raise await _spool(ports, generation, data, inspection, error) from error
-    await ports.catalog.record_kept(
-        generation.id, sha256=inspection.sha256, byte_count=len(data), object_path=path
-    )
+        await _put(ports.store, path, generation, data, inspection)
+    except StoreRefused as refusal:
+        raise await _spool(ports, generation, data, inspection, refusal) from refusal
+    try:
+        await ports.catalog.record_kept(
+            generation.id, sha256=inspection.sha256, byte_count=len(data), object_path=path
+        )
+    except CatalogError as error:
+        raise _unrecorded(error, ports.store.url(path), "recover --rebuild") from error
+
+
+async def _put(
+    store: Store, path: str, generation: Generation, data: bytes, inspection: Inspection
+) -> None:
+    facts = write_facts(generation, inspection, byte_count=len(data), path=path)
+    await store.put(facts_path(generation.id), facts)
+    await store.put(path, data)
 
 
 async def _spool(
@@ -36,23 +42,37 @@ async def _spool(
     data: bytes,
     inspection: Inspection,
     refusal: StoreRefused,
-) -> StoreRefused:
+) -> StoreRefused | CatalogError:
+    """Lay an image and its facts into the spool; gives the error that says so."""
     path = f"{generation.id}.png"
-    if generation.stage is not Stage.SPOOLED:
-        try:
-            await ports.spool.put(path, data)
-        except StoreRefused as second:
-            return StoreRefused(
-                f"{refusal.message}; and the spool refused as well: {second.message}",
-                action="Make room and ask again within a day: the paid image can still be "
-                "downloaded until its link expires.",
-                billing=Billing.BILLED,
-            )
+    safe = StoreRefused(
+        f"{refusal.message}; the paid image is safe at {ports.spool.url(path)}",
+        action=f"{refusal.action} Then ask again, or run `stills recover`: neither costs anything.",
+        billing=Billing.BILLED,
+    )
+    if generation.stage is Stage.SPOOLED:
+        return safe
+    try:
+        await _put(ports.spool, path, generation, data, inspection)
+    except StoreRefused as second:
+        return StoreRefused(
+            f"{refusal.message}; and the spool refused as well: {second.message}",
+            action="Make room and ask again within a day: the paid image can still be downloaded "
+            "until its link expires.",
+            billing=Billing.BILLED,
+        )
+    try:
         await ports.catalog.record_spooled(
             generation.id, sha256=inspection.sha256, byte_count=len(data), spool_path=path
         )
-    return StoreRefused(
-        f"{refusal.message}; the paid image is safe at {ports.spool.url(path)}",
-        action=f"{refusal.action} Then ask again: that finishes the job without paying.",
+    except CatalogError as error:
+        return _unrecorded(error, ports.spool.url(path), "recover")
+    return safe
+
+
+def _unrecorded(error: CatalogError, url: str, command: str) -> CatalogError:
+    return CatalogError(
+        f"{error.message}; the paid image is safe at {url}, but not in the catalog",
+        action=f"Mend the catalog, then run `stills {command}` before you ask again.",
         billing=Billing.BILLED,
     )

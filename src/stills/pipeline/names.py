@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from stills.contract.generation import Draft
 from stills.contract.size import Size
 
 _SLUG_MAX_BYTES = 60
@@ -11,19 +12,19 @@ _GENERATION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SANDBOX = "sandbox"
 
 
-def object_path(*, prompt: str, size: Size, seed: int, provider: str, generation_id: str) -> str:
+def object_path(draft: Draft, generation_id: str, size: Size) -> str:
     """Name an image: `red-kite-1024x1024-seed1234-3f9a1c2b7d4e.png`, at most 200 bytes of UTF-8.
 
     Only images of the sandbox have names that start with `sandbox-`.
     """
     if _GENERATION_ID.fullmatch(generation_id) is None:
         raise ValueError(f"generation id {generation_id!r} can't be part of a file name")
-    slug = _slug(prompt)
-    if provider == _SANDBOX:
+    slug = _slug(draft.prompt)
+    if draft.provider == _SANDBOX:
         slug = f"{_SANDBOX}-{slug}"
     elif slug.partition("-")[0] == _SANDBOX:
         slug = f"image-{slug}"
-    return f"{slug}-{size.width}x{size.height}-seed{seed}-{generation_id}.png"
+    return f"{slug}-{size.width}x{size.height}-seed{draft.seed}-{generation_id}.png"
 
 
 def _slug(prompt: str) -> str:
@@ -47,3 +48,12 @@ def _shorten(slug: str) -> str:
     if len(words.encode()) >= _SLUG_MIN_BYTES:
         return words
     return encoded[:_SLUG_MAX_BYTES].decode(errors="ignore").rstrip("-")
+
+
+_RENDITION = re.compile(r".*-([0-9]{1,4})x([0-9]{1,4})-seed[0-9]+-([0-9a-f]{12})\.png")
+
+
+def read_object_path(path: str) -> tuple[str, Size] | None:
+    """Read generation id and size back off a name; None if it is no name of ours."""
+    match = _RENDITION.fullmatch(path)
+    return None if match is None else (match[3], Size(int(match[1]), int(match[2])))

@@ -1,9 +1,10 @@
 """Order: send until there is an answer, every send on the ledger before it goes out."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
-from stills.contract.errors import Billing, StillsError
+from stills.contract.errors import Billing, CatalogError, StillsError
 from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
 from stills.pipeline.job import Job
 from stills.pipeline.plan import simplify
@@ -26,7 +27,9 @@ async def order_image(job: Job, claim: Claim) -> Answer:
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False
     while True:
-        send = await catalog.record_send(claim, lease_seconds=job.policy.lease_seconds)
+        send = await catalog.record_send(
+            claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
+        )
         if send is None:
             raise ClaimLost
         job.on_stage(Stage.SENT)
@@ -42,16 +45,24 @@ async def order_image(job: Job, claim: Claim) -> Answer:
                 raise
             order = await _before_resend(resend, order, job, claim)
         else:
-            settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
-            await catalog.record_answer(
-                claim.generation.id, answer, send=send, settlement=settlement
-            )
+            await _journal(job, claim, answer, send)
             break
     if possibly_billed:
         note = "An earlier send of this image was cut off; it may be billed."
-        await catalog.record_note(claim.generation.id, note)
+        with contextlib.suppress(CatalogError):
+            await catalog.record_note(claim.generation.id, note)
     job.on_stage(Stage.ANSWERED)
     return answer
+
+
+async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
+    settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
+    # From here on the image is paid for. A journal that fails now must not lose it: the image is
+    # still fetched and stored, and only then the failing catalog is reported.
+    with contextlib.suppress(CatalogError):
+        await job.ports.catalog.record_answer(
+            claim.generation.id, answer, send=send, settlement=settlement
+        )
 
 
 async def _send(job: Job, order: Order) -> Answer:

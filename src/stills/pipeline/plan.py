@@ -29,9 +29,14 @@ class Plan:
 
 
 def make_plan(
-    request: ImageRequest, model: Model, *, provider: str, reference: Reference | None
+    request: ImageRequest,
+    model: Model,
+    *,
+    provider: str,
+    reference: Reference | None,
+    price_usd: float | None = None,
 ) -> Plan:
-    """Plan a request for a model.
+    """Plan a request for a model; `price_usd` overrides the table's price of an image.
 
     Raises:
         InvalidRequest: the model can't take this prompt, negative prompt or reference.
@@ -57,12 +62,14 @@ def make_plan(
         seeded_key=generation_key(facts, seed),
         provider=provider,
         model=model.id,
+        prompt=request.prompt,
+        style=request.style,
         text=text,
         negative_prompt=request.negative_prompt,
         native_size=native,
         seed=seed,
         reference_digest=reference.digest if reference else None,
-        price_usd=model.price_usd,
+        price_usd=model.price_usd if price_usd is None else price_usd,
     )
     order = Order(
         model=model.id,

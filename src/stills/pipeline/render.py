@@ -7,7 +7,7 @@ from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
 
 
-async def render(generation: Generation, prompt: str, size: Size, ports: Ports) -> Rendition:
+async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
     """Crop and scale a generation, and keep the rendition; at native size it is the generation.
 
     Raises:
@@ -20,13 +20,7 @@ async def render(generation: Generation, prompt: str, size: Size, ports: Ports) 
     if size == generation.draft.native_size:
         path, digest, byte_count = generation.object_path, generation.sha256, len(native)
     else:
-        path = object_path(
-            prompt=prompt,
-            size=size,
-            seed=generation.draft.seed,
-            provider=generation.draft.provider,
-            generation_id=generation.id,
-        )
+        path = object_path(generation.draft, generation.id, size)
         data = await ports.imaging.fit(native, size)
         digest, byte_count = (await ports.imaging.inspect(data)).sha256, len(data)
         await ports.store.put(path, data)

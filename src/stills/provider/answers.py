@@ -154,7 +154,7 @@ def _image_url(content: Mapping[str, Any]) -> str | None:
     except (KeyError, IndexError, TypeError):
         return None
     url = urls[0] if urls else None
-    return url if isinstance(url, str) and url.isascii() and url.isprintable() and url else None
+    return url if isinstance(url, str) and url and url.isprintable() else None
 
 
 def _expires_at(url: str) -> float:

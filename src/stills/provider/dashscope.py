@@ -78,12 +78,16 @@ _wire: contextvars.ContextVar[_Wire] = contextvars.ContextVar("stills_wire")
 def _redact_record(record: logging.LogRecord) -> bool:
     wire = _wire.get(None)
     record.msg, record.args = redact(record.getMessage(), wire.key if wire else ""), ()
+    if record.exc_info and record.exc_info[0]:
+        # aiohttp's exceptions hold the request with its headers, and quote what they can't parse.
+        record.msg += f" ({record.exc_info[0].__name__})"
+        record.exc_info = None
     return True
 
 
 _sdk_logger = logging.getLogger("dashscope")
 _sdk_logger.addFilter(_redact_record)
-# The SDK logs failures with a traceback, also those that are retried. Without a handler of its own
+# The SDK logs failures as errors, also those that are retried. Without a handler of its own
 # they would land on the user's terminal.
 _sdk_logger.addHandler(logging.NullHandler())
 
@@ -149,7 +153,7 @@ class DashScope:
         # unexpected form, and _watch stops it where it would follow a redirect.
         except _WireError as error:
             if wire.exchange is None:
-                raise error.error from error.__cause__
+                raise error.error from _safe_cause(error)
         except Exception as error:
             if wire.exchange is None:
                 raise _untold(error, wire) from error
@@ -241,6 +245,12 @@ async def _watch(
         raise _WireError(_translate(error)) from error
     wire.exchange = Exchange(response.status, response.headers, body)
     return response
+
+
+def _safe_cause(error: _WireError) -> BaseException | None:
+    """Leave out those causes that hold the request's headers, or quote what came back."""
+    cause = error.__cause__
+    return None if isinstance(cause, aiohttp.ClientResponseError) else cause
 
 
 _NOT_CONNECTED = (

@@ -5,7 +5,7 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Backend
 
 # obstore stages `a.png` as `a.png#1` and renames it; only a killed process leaves one behind.
-_STAGED = re.compile(r".+\.png#\d+")
+_STAGED = re.compile(r".+\.(png|json)#\d+")
 _STAGED_MAX_AGE_SECONDS = 3600.0
 
 
@@ -114,6 +114,21 @@ class ObjectStore:
                 await backend.delete_async(path)
             except FileNotFoundError:
                 await self._check_there(backend)
+
+    async def paths(self, folder: str) -> Sequence[str]:
+        """List the objects that lie directly in a folder; `""` is the top.
+
+        Raises:
+            StoreRefused: the store itself is not there, or can't be listed.
+        """
+        if folder:
+            _check_path(folder)
+        with self._translated("list", folder):
+            if self._root is not None:
+                return await asyncio.to_thread(_list_folder, self._root, folder)
+            backend = await asyncio.to_thread(self._open, create=False)
+            listed = await backend.list_with_delimiter_async(folder or None)
+            return sorted(item["path"] for item in listed["objects"])
 
     def url(self, path: str) -> str:
         """Say where an object opens, for as long as it is kept.
@@ -227,6 +242,20 @@ def _is_file(root: Path, path: str) -> bool:
     return (root / path).is_file()
 
 
+def _list_folder(root: Path, folder: str) -> list[str]:
+    if not root.exists():  # nothing was ever put
+        return []
+    _check_folder(root)
+    inside = root / folder
+    if not inside.is_dir():
+        return []
+    return sorted(
+        entry.relative_to(root).as_posix()
+        for entry in inside.iterdir()
+        if entry.is_file() and _STAGED.fullmatch(entry.name) is None
+    )
+
+
 def _flush(target: Path) -> None:
     """Bring a file and its name to the disk, so that no power cut takes what was paid for."""
     if os.name != "posix":
@@ -241,6 +270,6 @@ def _flush(target: Path) -> None:
 
 def _remove_stale_staged(root: Path) -> None:
     oldest = time.time() - _STAGED_MAX_AGE_SECONDS
-    for entry in root.iterdir():
+    for entry in root.rglob("*#*"):
         if _STAGED.fullmatch(entry.name) and entry.lstat().st_mtime < oldest:
             entry.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ CREATE TABLE generations (
     seeded_key       TEXT NOT NULL,        -- the same with the seed that was sent
     provider         TEXT NOT NULL,
     model            TEXT NOT NULL,
+    prompt           TEXT NOT NULL,        -- as first asked for, and the style
+    style            TEXT,
     text             TEXT NOT NULL,        -- as sent, the style woven in
     negative_prompt  TEXT,
     native_width     INTEGER NOT NULL,

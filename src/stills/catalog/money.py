@@ -1,0 +1,119 @@
+"""Caps and spending, worked out on the ledger itself."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+from stills.contract.errors import BudgetExceeded
+from stills.contract.generation import Draft
+from stills.contract.money import Caps, SpendBy, SpendLine
+
+_DAY_SECONDS = 86_400
+_ROUNDING_USD = 1e-9
+
+# Billed, or perhaps billed, since a point in time.
+_SENT_USD = """
+SELECT coalesce(sum(g.price_usd), 0)
+FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
+WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
+"""
+
+# Claimed by others who have not sent yet, or whose sends all failed so far.
+_RESERVED_USD = """
+SELECT coalesce(sum(g.price_usd), 0)
+FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
+WHERE g.provider = :provider AND c.lease_until > :now AND g.stage IN ('claimed', 'sent')
+  AND g.id != :own
+  AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = g.id AND billing != 'none')
+"""
+
+_OWN_USD = """
+SELECT coalesce(sum(g.price_usd), 0)
+FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
+WHERE g.id = :own AND s.billing != 'none'
+"""
+
+_GROUPS = {
+    None: ("''", "''"),
+    SpendBy.DAY: ("date(s.sent_at, 'unixepoch')", "a.day"),
+    SpendBy.MODEL: ("g.model", "g.model"),
+    SpendBy.STYLE: ("coalesce(g.style, '')", "coalesce(g.style, '')"),
+}
+
+_SPEND = """
+WITH entries (provider, grouped, kind, number, price_usd) AS (
+    SELECT g.provider, {of_sends}, s.billing, 1, g.price_usd
+    FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
+    WHERE s.billing != 'none' AND s.sent_at >= :since
+    UNION ALL
+    SELECT g.provider, {of_answers}, 'saved', a.cached, g.price_usd
+    FROM answers AS a
+    JOIN requests AS q ON q.key = a.request_key
+    JOIN generations AS g ON g.id = q.generation_id
+    WHERE a.cached > 0 AND a.day >= date(:since, 'unixepoch')
+)
+SELECT provider, grouped,
+       coalesce(sum(number) FILTER (WHERE kind = 'billed'), 0) AS billed,
+       coalesce(sum(number * price_usd) FILTER (WHERE kind = 'billed'), 0.0) AS billed_usd,
+       coalesce(sum(number) FILTER (WHERE kind = 'possible'), 0) AS possible,
+       coalesce(sum(number * price_usd) FILTER (WHERE kind = 'possible'), 0.0) AS possible_usd,
+       coalesce(sum(number) FILTER (WHERE kind = 'saved'), 0) AS saved,
+       coalesce(sum(number * price_usd) FILTER (WHERE kind = 'saved'), 0.0) AS saved_usd,
+       coalesce(sum(number) FILTER (WHERE price_usd IS NULL), 0) AS unpriced
+FROM entries
+GROUP BY provider, grouped
+ORDER BY provider, grouped
+"""
+
+
+def check_caps(
+    connection: sqlite3.Connection, draft: Draft, caps: Caps, *, own: str, now: float
+) -> None:
+    """Refuse a send of generation `own` that could pass a cap; called under the write lock.
+
+    Raises:
+        BudgetExceeded: it could, or the price is unknown.
+    """
+    if caps.day_usd is None and caps.request_usd is None:
+        return
+    price_usd = draft.price_usd
+    if price_usd is None:
+        raise BudgetExceeded(
+            f"the price of {draft.model} is unknown, so no cap can be kept",
+            action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
+        )
+    values: dict[str, str | float] = {
+        "provider": draft.provider,
+        "own": own,
+        "now": now,
+        "since": now - now % _DAY_SECONDS,
+    }
+    if caps.request_usd is not None:
+        spent = _usd(connection, _OWN_USD, values)
+        if spent + price_usd > caps.request_usd + _ROUNDING_USD:
+            raise _exceeded("this request", spent, price_usd, caps.request_usd)
+    if caps.day_usd is not None:
+        spent = _usd(connection, _SENT_USD, values) + _usd(connection, _RESERVED_USD, values)
+        if spent + price_usd > caps.day_usd + _ROUNDING_USD:
+            today = datetime.fromtimestamp(now, UTC).date()
+            raise _exceeded(f"{today} (UTC)", spent, price_usd, caps.day_usd)
+
+
+def read_spend(
+    connection: sqlite3.Connection, *, since: float, by: SpendBy | None
+) -> list[SpendLine]:
+    """Add up the ledger from `since` (Unix seconds) on."""
+    of_sends, of_answers = _GROUPS[by]
+    query = _SPEND.format(of_sends=of_sends, of_answers=of_answers)
+    return [SpendLine(*row) for row in connection.execute(query, {"since": since})]
+
+
+def _usd(connection: sqlite3.Connection, query: str, values: dict[str, str | float]) -> float:
+    usd: float = connection.execute(query, values).fetchone()[0]
+    return usd
+
+
+def _exceeded(whose: str, spent_usd: float, price_usd: float, cap_usd: float) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"an image at {price_usd:.3f} USD would pass the cap of {cap_usd:.3f} USD for {whose}: "
+        f"{spent_usd:.3f} USD are spent or reserved"
+    )

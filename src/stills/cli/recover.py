@@ -1,0 +1,45 @@
+"""`stills recover`: finish what was paid for, without paying."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from stills.app import Recovered, Stills
+from stills.contract.errors import MissingKey
+
+_SERVICE = 5
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command; exit code 5 if something could not be finished."""
+    outcomes = asyncio.run(_recover(options))
+    for outcome in outcomes:
+        if options.json:
+            print(json.dumps(asdict(outcome), ensure_ascii=False))
+        else:
+            print(f"{outcome.generation_id}: {'kept' if outcome.kept else outcome.reason}")
+    if not options.json:
+        kept = sum(outcome.kept for outcome in outcomes)
+        print(f"{kept} images recovered, {len(outcomes) - kept} left as they are")
+    return 0 if all(outcome.kept for outcome in outcomes) else _SERVICE
+
+
+async def _recover(options: argparse.Namespace) -> Sequence[Recovered]:
+    if options.rebuild:
+        async with Stills.from_catalog() as stills:
+            aside, outcomes = await stills.rebuild()
+            if aside is not None and not options.json:
+                print(f"the damaged catalog lies at {aside} now")
+            return outcomes
+    async with _connected(options) as stills:
+        return await stills.recover()
+
+
+def _connected(options: argparse.Namespace) -> Stills:
+    """Take the key if there is one: without it everything but downloads can be finished."""
+    try:
+        return Stills.from_env(sandbox=options.sandbox)
+    except MissingKey:
+        return Stills.from_catalog()

@@ -1,0 +1,84 @@
+"""`stills spend`: what was billed, possibly billed, and saved by the catalog."""
+
+import argparse
+import asyncio
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from stills.app import Stills
+from stills.cli.text import printable
+from stills.contract.errors import InvalidRequest
+from stills.contract.money import SpendBy, SpendLine
+
+_DAY_SECONDS = 86_400
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    by = None if options.by is None else SpendBy(options.by)
+    lines = asyncio.run(_spend(read_since(options.since), by))
+    if options.json:
+        for line in lines:
+            print(json.dumps(asdict(line), ensure_ascii=False))
+    else:
+        print(table(lines, by))
+    return 0
+
+
+def read_since(written: str | None) -> float:
+    """Read a date, or a number of days back from now, as Unix seconds; None is the beginning.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    if written is None:
+        return 0.0
+    if re.fullmatch(r"[0-9]{1,5}d", written):
+        return time.time() - int(written[:-1]) * _DAY_SECONDS
+    try:
+        return datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise InvalidRequest(
+            f"--since {written[:40]!r} is no date",
+            field="since",
+            action="Write a day such as 2026-11-22, or days back such as 7d.",
+        ) from None
+
+
+def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
+    """Lay spending out in columns."""
+    if not lines:
+        return "nothing was spent, and nothing saved"
+    rows = [("provider", by.value if by else "", "billed", "possibly billed", "saved")]
+    rows += [
+        (
+            line.provider + (" (play money)" if line.provider == "sandbox" else ""),
+            printable(line.group)[:40] or ("(none)" if by else ""),
+            _images(line.billed, line.billed_usd),
+            _images(line.possible, line.possible_usd),
+            _images(line.saved, line.saved_usd),
+        )
+        for line in lines
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+        for row in rows
+    ]
+    unpriced = sum(line.unpriced for line in lines)
+    if unpriced:
+        text.append(f"{unpriced} of these have no known price and count for 0 USD")
+    return "\n".join(line.rstrip() for line in text)
+
+
+def _images(number: int, usd: float) -> str:
+    return f"{number} = {usd:.3f} USD"
+
+
+async def _spend(since: float, by: SpendBy | None) -> Sequence[SpendLine]:
+    async with Stills.from_catalog() as stills:
+        return await stills.spend(since=since, by=by)

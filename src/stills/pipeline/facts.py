@@ -1,0 +1,85 @@
+"""Facts: what the store says of each paid image, enough to rebuild the catalog from.
+
+One JSON file per generation, `facts/<id>.json`, written before the image itself.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from stills.contract.generation import Draft, Generation, Inspection, Stage
+from stills.contract.size import Size
+
+FACTS_FOLDER = "facts"
+_VERSION = 1
+
+
+def facts_path(generation_id: str) -> str:
+    """Say where in a store the facts of a generation lie."""
+    return f"{FACTS_FOLDER}/{generation_id}.json"
+
+
+def write_facts(
+    generation: Generation, inspection: Inspection, *, byte_count: int, path: str
+) -> bytes:
+    """Put down a generation whose image lies, or is about to lie, at `path`."""
+    facts = {
+        "version": _VERSION,
+        "id": generation.id,
+        "created_at": generation.created_at,
+        "notes": generation.notes,
+        "sha256": inspection.sha256,
+        "byte_count": byte_count,
+        "path": path,
+        "draft": asdict(generation.draft),
+    }
+    return json.dumps(facts, ensure_ascii=False, indent=1).encode()
+
+
+def read_facts(written: bytes) -> Generation | None:
+    """Read a generation back, as kept; None if these are no facts of ours."""
+    try:
+        facts = json.loads(written)
+        if facts["version"] != _VERSION:
+            return None
+        return Generation(
+            id=_text(facts["id"]),
+            draft=_read_draft(facts["draft"]),
+            stage=Stage.KEPT,
+            created_at=float(facts["created_at"]),
+            notes=tuple(_text(note) for note in facts["notes"]),
+            sha256=_text(facts["sha256"]),
+            byte_count=int(facts["byte_count"]),
+            object_path=_text(facts["path"]),
+        )
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
+def _read_draft(facts: dict[str, Any]) -> Draft:
+    width, height = facts["native_size"]
+    price_usd = facts["price_usd"]
+    return Draft(
+        key=_text(facts["key"]),
+        seeded_key=_text(facts["seeded_key"]),
+        provider=_text(facts["provider"]),
+        model=_text(facts["model"]),
+        prompt=_text(facts["prompt"]),
+        style=_optional_text(facts["style"]),
+        text=_text(facts["text"]),
+        negative_prompt=_optional_text(facts["negative_prompt"]),
+        native_size=Size(int(width), int(height)),
+        seed=int(facts["seed"]),
+        reference_digest=_optional_text(facts["reference_digest"]),
+        price_usd=None if price_usd is None else float(price_usd),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
