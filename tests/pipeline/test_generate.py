@@ -119,9 +119,9 @@ async def test_stages_are_told_as_they_come(stills: Stills):
     """For spinners and event streams; a catalog answer has none."""
     stages: list[Stage] = []
     await stills.generate(KITE, on_stage=stages.append)
-    assert stages == [Stage.SENT, Stage.ANSWERED, Stage.KEPT]
+    assert stages == [Stage.CLAIMED, Stage.SENT, Stage.ANSWERED, Stage.KEPT]
     await stills.generate(KITE, on_stage=stages.append)
-    assert len(stages) == 3
+    assert len(stages) == 4
 
 
 async def test_a_dropped_connection_is_sent_again_and_said(stills: Stills, sandbox: Sandbox):

@@ -12,7 +12,6 @@ from stills.contract.size import Size
 from stills.pipeline.names import object_path, read_object_path
 from stills.store import open_store
 
-
 SIZE = Size(1024, 768)
 
 

@@ -32,8 +32,10 @@ class Database:
         """Do `work` on the database's thread; it is done even if the caller is cancelled.
 
         Raises:
-            CatalogError: the database can't be used.
+            CatalogError: the database can't be used, or was closed.
         """
+        if self._closed:
+            raise CatalogError(f"the catalog {self.path} was closed")
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, self._work, work))
 
@@ -149,11 +151,12 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() >= give_up_at:
                 raise
-        time.sleep(0.01)
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:

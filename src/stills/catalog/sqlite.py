@@ -80,10 +80,10 @@ class SqliteCatalog:
                 found = None if fresh else _find(connection, draft.key, size)
                 if found is not None:
                     return found
-                generation = _resume_or_add(connection, draft, now, fresh=fresh)
+                generation, cut_off = _resume_or_add(connection, draft, now, fresh=fresh)
                 if generation.stage is Stage.CLAIMED:
                     check_caps(connection, draft, caps, own=generation.id, now=now)
-                claim = Claim(draft.key, secrets.token_hex(8), generation)
+                claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
                 connection.execute(
                     queries.TAKE_CLAIM,
                     {
@@ -312,23 +312,28 @@ def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -
 
 def _resume_or_add(
     connection: sqlite3.Connection, draft: Draft, now: float, *, fresh: bool
-) -> Generation:
-    """Take up what an interrupted worker paid for, else begin a new generation."""
+) -> tuple[Generation, tuple[str, ...]]:
+    """Take up what an interrupted worker paid for, else begin a new generation.
+
+    Gives with it the ids of those that were sent and never journalled.
+    """
     notes: list[str] = []
+    cut_off: list[str] = []
     for row in connection.execute(queries.UNFINISHED, {"key": draft.key}).fetchall():
         left = read_generation(row)
         if left.stage is Stage.SPOOLED or _link_lives(left, now):
             if not fresh:
-                return left
+                return left, ()
             continue
         connection.execute(queries.FAIL, {"id": left.id})
         if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
+            cut_off.append(left.id)
             notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
         if left.stage is Stage.ANSWERED:
             notes.append("An earlier image was billed, but its link expired before the download.")
     generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
     connection.execute(queries.ADD_GENERATION, generation_columns(generation))
-    return generation
+    return generation, tuple(cut_off)
 
 
 def _adopt(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from stills.contract.generation import OnStage, Stage
 
 _WORDS = {
+    Stage.CLAIMED: "preparing",
     Stage.SENT: "waiting for the image",
     Stage.ANSWERED: "downloading",
     Stage.KEPT: "kept",
@@ -20,7 +21,7 @@ _REFRESH_SECONDS = 0.2
 @asynccontextmanager
 async def progress() -> AsyncIterator[OnStage]:
     """Show the stage and the seconds on standard error while the body runs, on a terminal."""
-    stage = "preparing"
+    stage = "waiting for another process that makes this image"
 
     def on_stage(reached: Stage) -> None:
         nonlocal stage

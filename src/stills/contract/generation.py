@@ -127,11 +127,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The sole right to work on one generation key, until the lease lapses."""
+    """The sole right to work on one generation key, until the lease lapses.
+
+    `cut_off` names the generations of this key that earlier workers sent and never journalled.
+    """
 
     key: str
     token: str
     generation: Generation
+    cut_off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from stills.contract.errors import DamagedImage
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
+from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
 from stills.pipeline.facts import facts_path
 from stills.pipeline.fetch import fetch
@@ -33,21 +34,26 @@ async def draw(job: Job) -> Drawn:
             async with claimed(job) as taken:
                 if isinstance(taken, Found):
                     return Drawn(taken.generation.id, sent=False)
-                sent = await _work(job, taken)
+                job.on_stage(Stage.CLAIMED)
+                drawn = await _work(job, taken)
         except ClaimLost:
             continue
         job.on_stage(Stage.KEPT)
-        return Drawn(taken.generation.id, sent)
+        return drawn
 
 
-async def _work(job: Job, claim: Claim) -> bool:
-    """Bring a generation from where it stands to kept; tell whether that took a send."""
+async def _work(job: Job, claim: Claim) -> Drawn:
+    """Bring a generation from where it stands to kept."""
     generation = claim.generation
     if await resume(job.ports, job.policy, generation):
-        return False
+        return Drawn(generation.id, sent=False)
+    if not job.fresh:
+        for cut_off in claim.cut_off:
+            if await adopt(job.ports, cut_off):
+                return Drawn(cut_off, sent=False)
     answer = await order_image(job, claim)
     await _fetch_and_keep(job.ports, job.policy, generation, answer)
-    return True
+    return Drawn(generation.id, sent=True)
 
 
 async def resume(ports: Ports, policy: Policy, generation: Generation) -> bool:

@@ -4,6 +4,7 @@ One JSON file per generation, `facts/<id>.json`, written before the image itself
 """
 
 import json
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,8 @@ from stills.contract.size import Size
 
 FACTS_FOLDER = "facts"
 _VERSION = 1
+# One plain name in the top folder, with the id at its end: facts may have been tampered with.
+_PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f]*[0-9a-f]{12}\.png")
 
 
 def facts_path(generation_id: str) -> str:
@@ -42,15 +45,19 @@ def read_facts(written: bytes) -> Generation | None:
         facts = json.loads(written)
         if facts["version"] != _VERSION:
             return None
+        path = _text(facts["path"])
+        generation_id = _text(facts["id"])
+        if _PATH.fullmatch(path) is None or not path.endswith(f"{generation_id}.png"):
+            return None
         return Generation(
-            id=_text(facts["id"]),
+            id=generation_id,
             draft=_read_draft(facts["draft"]),
             stage=Stage.KEPT,
             created_at=float(facts["created_at"]),
             notes=tuple(_text(note) for note in facts["notes"]),
             sha256=_text(facts["sha256"]),
             byte_count=int(facts["byte_count"]),
-            object_path=_text(facts["path"]),
+            object_path=path,
         )
     except (KeyError, TypeError, ValueError, RecursionError):
         return None

@@ -6,9 +6,9 @@ from stills.contract.errors import StillsError
 from stills.contract.generation import Claim, Generation, Rendition, Stage
 from stills.contract.money import Caps
 from stills.contract.ports import Store
+from stills.pipeline.adopt import adopt
 from stills.pipeline.draw import resume
-from stills.pipeline.facts import FACTS_FOLDER, facts_path, read_facts
-from stills.pipeline.keep import keep
+from stills.pipeline.facts import FACTS_FOLDER, read_facts
 from stills.pipeline.names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -29,13 +29,13 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
     Raises:
         StorageError: catalog or spool can't be used at all.
     """
-    outcomes = [await _finish(ports, policy, left) for left in await ports.catalog.unfinished()]
-    done = {outcome.generation_id for outcome in outcomes if outcome.kept}
+    outcomes = {
+        left.id: await _finish(ports, policy, left) for left in await ports.catalog.unfinished()
+    }
     for generation in await _read_all_facts(ports.spool):
-        if generation.id not in done and await _adopt_spooled(ports, generation):
-            outcomes.append(Recovered(generation.id, kept=True))
-            done.add(generation.id)
-    return [outcome for outcome in outcomes if outcome.kept or outcome.generation_id not in done]
+        if generation.id not in outcomes:
+            outcomes[generation.id] = await _adopt(ports, generation.id)
+    return list(outcomes.values())
 
 
 async def rebuild(ports: Ports) -> list[Recovered]:
@@ -65,14 +65,21 @@ async def rebuild(ports: Ports) -> list[Recovered]:
 async def _finish(ports: Ports, policy: Policy, left: Generation) -> Recovered:
     """Bring one unfinished generation on, if that costs nothing."""
     if left.stage is Stage.SENT:
-        if await _adopt_stored(ports, left):
-            return Recovered(left.id, kept=True)
-        reason = "cut off after it was sent: possibly billed, and no image came"
-    elif left.stage is Stage.ANSWERED and left.draft.provider != ports.provider.name:
+        return await _adopt(ports, left.id)
+    if left.stage is Stage.ANSWERED and left.draft.provider != ports.provider.name:
         reason = f"to be downloaded from {left.draft.provider}: run again with its key set"
-    else:
-        return await _resume(ports, policy, left)
-    return Recovered(left.id, kept=False, reason=reason)
+        return Recovered(left.id, kept=False, reason=reason)
+    return await _resume(ports, policy, left)
+
+
+async def _adopt(ports: Ports, generation_id: str) -> Recovered:
+    try:
+        if await adopt(ports, generation_id):
+            return Recovered(generation_id, kept=True)
+    except StillsError as error:
+        return Recovered(generation_id, kept=False, reason=f"{error.message}. {error.action}")
+    reason = "cut off after it was sent: possibly billed, and no image came"
+    return Recovered(generation_id, kept=False, reason=reason)
 
 
 async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
@@ -94,31 +101,6 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
     if kept:
         return Recovered(claim.generation.id, kept=True)
     return Recovered(left.id, kept=False, reason="its link expired before it was downloaded")
-
-
-async def _adopt_stored(ports: Ports, left: Generation) -> bool:
-    """Take in an image that reached the store while the catalog could not be written."""
-    path = facts_path(left.id)
-    if path not in await ports.store.paths(FACTS_FOLDER):
-        return False
-    generation = read_facts(await ports.store.get(path))
-    if generation is None or not await ports.store.exists(generation.object_path or ""):
-        return False
-    return await ports.catalog.adopt(generation, [])
-
-
-async def _adopt_spooled(ports: Ports, generation: Generation) -> bool:
-    """Bring an image out of the spool into the store, and into the catalog."""
-    spool_path = generation.object_path or ""
-    data = await ports.spool.get(spool_path)
-    inspection = await ports.imaging.inspect(data)
-    if inspection.sha256 != generation.sha256:
-        return False
-    await ports.catalog.adopt(generation, [])
-    await keep(ports, generation, data, inspection)
-    await ports.spool.delete(spool_path)
-    await ports.spool.delete(facts_path(generation.id))
-    return True
 
 
 async def _read_all_facts(store: Store) -> list[Generation]:

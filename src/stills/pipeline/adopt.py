@@ -1,0 +1,49 @@
+"""Adopt: take in an image that was kept while the catalog could not be written."""
+
+from stills.contract.generation import Generation
+from stills.contract.ports import Store
+from stills.pipeline.facts import FACTS_FOLDER, facts_path, read_facts
+from stills.pipeline.keep import keep
+from stills.pipeline.ports import Ports
+
+
+async def adopt(ports: Ports, generation_id: str) -> bool:
+    """Look for a generation in the store, then in the spool, and take it into the catalog.
+
+    Raises:
+        StorageError: store, spool or catalog can't be used.
+    """
+    return await _adopt_stored(ports, generation_id) or await _adopt_spooled(ports, generation_id)
+
+
+async def _adopt_stored(ports: Ports, generation_id: str) -> bool:
+    generation = await _find(ports, ports.store, generation_id)
+    return generation is not None and await ports.catalog.adopt(generation, [])
+
+
+async def _adopt_spooled(ports: Ports, generation_id: str) -> bool:
+    generation = await _find(ports, ports.spool, generation_id)
+    if generation is None:
+        return False
+    spool_path = generation.object_path or ""
+    data = await ports.spool.get(spool_path)
+    inspection = await ports.imaging.inspect(data)
+    adopted = await ports.catalog.adopt(generation, [])
+    await keep(ports, generation, data, inspection)
+    await ports.spool.delete(spool_path)
+    await ports.spool.delete(facts_path(generation.id))
+    return adopted
+
+
+async def _find(ports: Ports, store: Store, generation_id: str) -> Generation | None:
+    """Read a generation's facts, if its image is there and is the one they tell of."""
+    path = facts_path(generation_id)
+    if path not in await store.paths(FACTS_FOLDER):
+        return None
+    generation = read_facts(await store.get(path))
+    if generation is None or generation.id != generation_id:
+        return None
+    if not await store.exists(generation.object_path or ""):
+        return None
+    inspection = await ports.imaging.inspect(await store.get(generation.object_path or ""))
+    return generation if inspection.sha256 == generation.sha256 else None
