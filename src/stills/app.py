@@ -16,7 +16,7 @@ from stills.contract.errors import InvalidRequest, MissingKey, OutputRefused
 from stills.contract.generation import Image, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL
 from stills.contract.money import SpendBy, SpendLine
-from stills.contract.ports import Provider
+from stills.contract.ports import Provider, Store
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.imaging import VipsImaging
@@ -206,10 +206,21 @@ def _ports(config: Config, provider: Provider) -> Ports:
     return Ports(
         provider=provider,
         catalog=SqliteCatalog(config.catalog),
-        store=open_store(config.store),
+        store=_store(config.store),
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
     )
+
+
+def _store(location: str) -> Store:
+    try:
+        return open_store(location)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"STILLS_STORE can't be used: {error}",
+            field="STILLS_STORE",
+            action="Set it to a folder, or a URL such as s3://bucket/prefix.",
+        ) from None
 
 
 async def _refuse(stack: AsyncExitStack) -> Provider:

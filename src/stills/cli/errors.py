@@ -41,7 +41,7 @@ def report(error: Exception, stream: TextIO) -> int:
     """Print an error with what to do about it; give the exit code."""
     if not isinstance(error, StillsError):
         print(
-            f"stills: unexpected {type(error).__name__}: {error} "
+            f"stills: unexpected {type(error).__name__}: {str(error).rstrip('.')}. "
             "Run again with --debug and report what you see.",
             file=stream,
         )

@@ -14,12 +14,14 @@ async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
         ImageMissing: the store has lost the generation.
         StoreRefused: the rendition could not be written; the generation is untouched.
     """
-    if generation.object_path is None or generation.sha256 is None:
+    path, digest, byte_count = generation.object_path, generation.sha256, generation.byte_count
+    if path is None or digest is None or byte_count is None:
         raise ImageMissing(f"generation {generation.id} has no image in the store")
-    native = await ports.store.get(generation.object_path)
     if size == generation.draft.native_size:
-        path, digest, byte_count = generation.object_path, generation.sha256, len(native)
+        if not await ports.store.exists(path):
+            raise ImageMissing(f"{ports.store.url(path)} is gone")
     else:
+        native = await ports.store.get(path)
         path = object_path(generation.draft, generation.id, size)
         data = await ports.imaging.fit(native, size)
         digest, byte_count = (await ports.imaging.inspect(data)).sha256, len(data)

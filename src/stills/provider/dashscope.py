@@ -297,12 +297,14 @@ def _proxy(url: str) -> str | None:
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     """Read a body of at most 64 MiB; an image of the largest size is under 20."""
-    data = bytearray()
+    chunks: list[bytes] = []
+    byte_count = 0
     async for chunk in response.content.iter_any():
-        data += chunk
-        if len(data) > _IMAGE_MAX_BYTES:
+        chunks.append(chunk)
+        byte_count += len(chunk)
+        if byte_count > _IMAGE_MAX_BYTES:
             raise LinkDead(
                 f"the image's link gives more than {_IMAGE_MAX_BYTES // 1024 // 1024} MiB",
                 billing=Billing.BILLED,
             )
-    return bytes(data)
+    return b"".join(chunks)

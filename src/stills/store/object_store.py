@@ -60,7 +60,7 @@ class ObjectStore:
         """
         _check_path(path)
         with self._translated("write", path):
-            backend = await asyncio.to_thread(self._open, create=True)
+            backend = await self._open(create=True)
             # One request even for a large image: parts of a cancelled upload would stay, and cost.
             await backend.put_async(path, data, use_multipart=False)
             if self._root is not None:
@@ -75,7 +75,7 @@ class ObjectStore:
         """
         _check_path(path)
         with self._translated("read", path):
-            backend = await asyncio.to_thread(self._open, create=False)
+            backend = await self._open(create=False)
             try:
                 answer = await backend.get_async(path)
                 return bytes(await answer.bytes_async())
@@ -93,7 +93,7 @@ class ObjectStore:
         with self._translated("look for", path):
             if self._root is not None:
                 return await asyncio.to_thread(_is_file, self._root, path)
-            backend = await asyncio.to_thread(self._open, create=False)
+            backend = await self._open(create=False)
             try:
                 await backend.head_async(path)
             except FileNotFoundError:
@@ -109,7 +109,7 @@ class ObjectStore:
         """
         _check_path(path)
         with self._translated("remove", path):
-            backend = await asyncio.to_thread(self._open, create=False)
+            backend = await self._open(create=False)
             try:
                 await backend.delete_async(path)
             except FileNotFoundError:
@@ -126,7 +126,7 @@ class ObjectStore:
         with self._translated("list", folder):
             if self._root is not None:
                 return await asyncio.to_thread(_list_folder, self._root, folder)
-            backend = await asyncio.to_thread(self._open, create=False)
+            backend = await self._open(create=False)
             listed = await backend.list_with_delimiter_async(folder or None)
             return sorted(item["path"] for item in listed["objects"])
 
@@ -141,7 +141,10 @@ class ObjectStore:
             return (self._root / path).as_uri()
         return self._location + ("" if self._location.endswith("/") else "/") + quote(path)
 
-    def _open(self, *, create: bool) -> "Backend":
+    async def _open(self, *, create: bool) -> "Backend":
+        return self._backend or await asyncio.to_thread(self._open_once, create=create)
+
+    def _open_once(self, *, create: bool) -> "Backend":
         with self._opening:
             if self._backend is None:
                 self._backend = self._connect(create=create)

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""One `image.generate` request in as JSON, one PNG out; a thin door to the package `stills`."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+try:
+    from stills import ImageRequest, ImageResult, Stills, StillsError
+    from stills.cli.errors import report, report_interrupt
+    from stills.cli.generate import summary
+    from stills.config import default_output
+    from stills.contract.errors import InvalidRequest
+except ImportError as error:
+    sys.exit(
+        f"generate_image: {sys.executable} can't load the package stills ({error}). "
+        "Run `pip install .` with that Python in a clone of the Stills repository."
+    )
+
+
+def main() -> int:
+    """Answer the request that the command line names; give the exit code."""
+    options = _parse_options()
+    try:
+        request = _read_request(options)
+        output = Path(options.output or default_output(os.environ) / "images" / "output.png")
+        result = asyncio.run(_generate(request, output, sandbox=options.sandbox))
+    except StillsError as error:
+        return report(error, sys.stderr)
+    except KeyboardInterrupt:
+        return report_interrupt()
+    print(summary(result), file=sys.stderr)
+    print(json.dumps(result.contract_fields()) if options.print_response else output.absolute())
+    return 0
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--request", metavar="JSON", help="the request as a JSON object")
+    source.add_argument("--file", metavar="F", help="the request as a JSON file")
+    parser.add_argument(
+        "--output",
+        metavar="PATH",
+        help="copy the image here; $OUTPUT_DIR/ai-image-qwen-image/images/output.png",
+    )
+    parser.add_argument(
+        "--print-response",
+        action="store_true",
+        help="print image_url, width, height and seed as JSON, in place of the output's path",
+    )
+    parser.add_argument("--sandbox", action="store_true", help="play: no key, no money, no network")
+    return parser.parse_args()
+
+
+def _read_request(options: argparse.Namespace) -> ImageRequest:
+    if options.request is not None:
+        return ImageRequest.from_json(options.request)
+    try:
+        text = Path(options.file).read_bytes()
+    except OSError as error:
+        raise InvalidRequest(
+            f"{options.file} can't be read: {error.strerror}", action="Check the path."
+        ) from None
+    return ImageRequest.from_json(text)
+
+
+async def _generate(request: ImageRequest, output: Path, *, sandbox: bool) -> ImageResult:
+    async with Stills.from_env(sandbox=sandbox) as stills:
+        result = await stills.generate(request)
+        await stills.save(result.id, output)
+        return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

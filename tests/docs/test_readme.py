@@ -1,0 +1,60 @@
+"""What the README says of the code."""
+
+from documents import ROOT, code, prose, rows
+
+import stills
+from stills.app import Stills
+from stills.cli.errors import EXIT_CODES, exit_code
+from stills.contract import errors
+from stills.contract.errors import StillsError
+
+README = ROOT / "README.md"
+CLASSES = [
+    one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, StillsError)
+]
+
+
+def test_it_has_less_than_90_lines():
+    """One screen or two, no more."""
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 90
+
+
+def test_every_error_stands_in_the_table_beside_its_exit_code():
+    """All that can be raised, and nothing that can't."""
+    exits = {one.code: exit_code(one()) for one in CLASSES}
+    listed = {
+        listed_code: int(exit_cell)
+        for exit_cell, codes, _ in rows(README, "exit")
+        for listed_code in code(codes)
+    }
+    raised = {one.code for one in CLASSES if not one.__subclasses__()}
+    assert raised <= set(listed)
+    assert listed.items() <= exits.items()
+
+
+def test_every_exit_code_stands_in_the_table():
+    """A branch of the tree without a row would leave a shell without advice."""
+    assert {int(row[0]) for row in rows(README, "exit")} == set(EXIT_CODES.values())
+
+
+def test_every_row_of_errors_says_what_to_do():
+    """An error without an action helps nobody."""
+    assert all(action for *_, action in rows(README, "exit"))
+
+
+def test_a_key_is_found_where_it_says(tmp_path):
+    """Both ways to give a key work as written."""
+    text = " ".join(prose(README).split())
+    assert "in `DASHSCOPE_API_KEY`, or as `dashscope_api_key = sk-…` under `[default]` in" in text
+    credentials = tmp_path / ".alibabacloud" / "credentials"
+    credentials.parent.mkdir()
+    credentials.write_text("[default]\ndashscope_api_key = sk-1234\n", encoding="utf-8")
+    Stills.from_env(environment={"HOME": str(tmp_path)})
+    Stills.from_env(environment={"HOME": str(tmp_path / "none"), "DASHSCOPE_API_KEY": "sk-1234"})
+
+
+def test_the_newest_change_is_of_this_version():
+    """The changelog begins with the version that the package has."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = next(line for line in changelog.splitlines() if line.startswith("## "))
+    assert first.startswith(f"## [{stills.__version__}]")

@@ -1,0 +1,93 @@
+"""The skill's folder: valid for agents, and true of the code."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import skills_ref
+
+from stills.cli.errors import EXIT_CODES, INTERRUPTED, exit_code
+from stills.contract import errors
+from stills.contract.errors import StillsError
+from stills.contract.models import DEFAULT_MODEL, MODELS, find_model
+from stills.contract.request import ImageRequest
+
+SKILL = Path(__file__).parents[2] / "skills/ai/image/alicloud-ai-image-qwen-image"
+REFERENCE = SKILL / "references" / "api_reference.md"
+
+
+def rows(document, first_heading):
+    """Read the cells of the table whose first column has this heading."""
+    text = document.read_text(encoding="utf-8")
+    table = text.split(f"\n| {first_heading} |", maxsplit=1)[1].split("\n\n", maxsplit=1)[0]
+    return [
+        [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        for line in table.splitlines()[2:]
+    ]
+
+
+def test_it_is_valid_to_the_reference_validator():
+    """Name, description, licence and the rest keep the specification's rules."""
+    assert skills_ref.validate(SKILL) == []
+    assert skills_ref.read_properties(SKILL).name == SKILL.name == "alicloud-ai-image-qwen-image"
+
+
+def test_the_description_says_what_and_when():
+    """By these words alone an agent chooses a skill."""
+    description = skills_ref.read_properties(SKILL).description
+    assert all(word in description for word in (DEFAULT_MODEL, "image.generate", "Use it when"))
+
+
+def test_the_instructions_are_short():
+    """They are read whole into an agent's context; details lie in the references."""
+    assert len((SKILL / "SKILL.md").read_text(encoding="utf-8")) < 5000
+
+
+def test_every_exit_code_has_an_instruction():
+    """An agent that sees a code finds what to do about it."""
+    listed = {int(code) for code, _ in rows(SKILL / "SKILL.md", "exit")}
+    assert listed == {1, *EXIT_CODES.values(), INTERRUPTED}
+
+
+def test_the_reference_lists_every_error():
+    """Code, class, exit code and whether to try again, as the code has them."""
+    classes = [
+        one
+        for one in vars(errors).values()
+        if isinstance(one, type) and issubclass(one, StillsError) and one is not StillsError
+    ]
+    assert {tuple(row) for row in rows(REFERENCE, "code")} == {
+        (one.code, one.__name__, str(exit_code(one())), "yes" if one.retryable else "no")
+        for one in classes
+    }
+
+
+def test_the_reference_lists_every_field_of_a_request():
+    """Names, and which are required."""
+    listed = {name: required == "yes" for name, _, required, _ in rows(REFERENCE, "field")}
+    assert list(listed) == ["prompt", "size", "negative_prompt", "style", "seed", "reference_image"]
+    assert set(listed) == {field.name for field in fields(ImageRequest)}
+    assert {name for name, required in listed.items() if required} == {"prompt", "size"}
+
+
+def test_the_reference_lists_every_model():
+    """Ids, whether references are taken, and prices, as the model table has them."""
+    listed = {model: (taken, price) for model, _, taken, price in rows(REFERENCE, "id")}
+    assert listed == {
+        model.id: (
+            "one" if model.reference_images_max else "no",
+            "unknown" if model.price_usd is None else str(model.price_usd),
+        )
+        for model in MODELS.values()
+    }
+
+
+def test_the_sizes_and_limits_of_the_default_model_are_true():
+    """What the instructions say of qwen-image-max is what its row says."""
+    model = find_model(DEFAULT_MODEL)
+    text = (SKILL / "SKILL.md").read_text(encoding="utf-8").replace("\\*", "*")
+    sizes = set(re.findall(r"\b\d{3,4}\*\d{3,4}\b", text)) - {"1920*1080"}
+    assert sizes == {str(size) for size in model.native_sizes}
+    assert f"up to {model.prompt_max_characters} characters, `style` included" in text
+    assert f"up to {model.negative_prompt_max_characters} characters, what to keep out" in text
+    assert f"{model.price_usd} USD with {model.id}" in text
