@@ -49,6 +49,8 @@ RENEW_CLAIM = "UPDATE claims SET lease_until = :lease_until WHERE key = :key AND
 
 DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token"
 
+DROP_CLAIM_ON_KEPT = "DELETE FROM claims WHERE generation_id = :generation_id"
+
 FAIL_UNANSWERED = """
 UPDATE generations SET stage = 'failed' WHERE id = :id AND stage IN ('claimed', 'sent')
 """

@@ -175,14 +175,22 @@ class SqliteCatalog:
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
     ) -> None:
-        """Journal that the image lies in the store; the provider's link is forgotten."""
-        await self._execute(
-            queries.RECORD_KEPT,
-            generation_id=generation_id,
-            sha256=sha256,
-            byte_count=byte_count,
-            object_path=object_path,
-        )
+        """Journal that the image lies in the store; link and claim are forgotten."""
+        kept = {
+            "generation_id": generation_id,
+            "sha256": sha256,
+            "byte_count": byte_count,
+            "object_path": object_path,
+        }
+
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.execute(queries.RECORD_KEPT, kept)
+                # In one step: nobody takes over what is kept, so the claim of a process killed
+                # in between would stay for ever.
+                connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)
+
+        await self._database.run(work)
 
     async def record_rendition(self, rendition: Rendition) -> None:
         """Remember a rendition."""

@@ -50,6 +50,20 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
     return ImageRequest(prompt=prompt, **{name: getattr(options, name) for name in _FIELDS})
 
 
+def read_request_file(path: Path) -> ImageRequest:
+    """Read a whole request out of a JSON file.
+
+    Raises:
+        InvalidRequest: it can't be read, or is no request.
+    """
+    try:
+        return ImageRequest.from_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(
+            f"{path} can't be read: {error.strerror}", action="Check the path."
+        ) from None
+
+
 def readable_url(image_url: str) -> str:
     """Show a file URL as a path, for that is what people and scripts can use."""
     if not image_url.startswith("file://"):
@@ -104,13 +118,7 @@ def _read_json(options: argparse.Namespace) -> ImageRequest:
         return ImageRequest.from_json(options.request)
     if options.file == "-":
         return ImageRequest.from_json(_read_stdin())
-    try:
-        text = Path(options.file).read_bytes()
-    except OSError as error:
-        raise InvalidRequest(
-            f"{options.file} can't be read: {error.strerror}", action="Check the path."
-        ) from None
-    return ImageRequest.from_json(text)
+    return read_request_file(Path(options.file))
 
 
 def _read_stdin() -> str:

@@ -198,7 +198,7 @@ class Catalog(Protocol):
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
     ) -> None:
-        """Journal that the image lies in the store; the provider's link is forgotten."""
+        """Journal that the image lies in the store; link and claim are forgotten."""
         ...
 
     async def record_rendition(self, rendition: Rendition) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 try:
     from stills import ImageRequest, ImageResult, Stills, StillsError
     from stills.cli.errors import report, report_interrupt
-    from stills.cli.generate import summary
+    from stills.cli.generate import read_request_file, summary
     from stills.config import default_output
-    from stills.contract.errors import InvalidRequest
 except ImportError as error:
     sys.exit(
         f"generate_image: {sys.executable} can't load the package stills ({error}). "
@@ -59,13 +58,7 @@ def _parse_options() -> argparse.Namespace:
 def _read_request(options: argparse.Namespace) -> ImageRequest:
     if options.request is not None:
         return ImageRequest.from_json(options.request)
-    try:
-        text = Path(options.file).read_bytes()
-    except OSError as error:
-        raise InvalidRequest(
-            f"{options.file} can't be read: {error.strerror}", action="Check the path."
-        ) from None
-    return ImageRequest.from_json(text)
+    return read_request_file(Path(options.file))
 
 
 async def _generate(request: ImageRequest, output: Path, *, sandbox: bool) -> ImageResult:
