@@ -16,6 +16,15 @@ def generate(
         StillsError: see stills.contract.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError(
+            "stills.generate blocks, and an event loop is running here: "
+            "use `async with Stills.from_env() as stills` and await stills.generate(...)"
+        )
 
     async def run() -> ImageResult:
         async with Stills.from_env(sandbox=sandbox) as stills:

@@ -121,6 +121,14 @@ def _error(
             ),
             request_id=request_id,
         )
+    if kind is ServiceUnavailable and not code:
+        # Not the service's own words: what stands before it can't know whether an image was made.
+        return ServiceUnavailable(
+            f"a gateway before the service failed ({exchange.status})",
+            action="Ask again in a few minutes; what was sent may be billed and is on the ledger.",
+            billing=Billing.POSSIBLE,
+            request_id=request_id,
+        )
     return kind(f"{summary} ({said})", request_id=request_id)
 
 

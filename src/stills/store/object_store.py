@@ -142,7 +142,9 @@ class ObjectStore:
         return self._location + ("" if self._location.endswith("/") else "/") + quote(path)
 
     async def _open(self, *, create: bool) -> "Backend":
-        return self._backend or await asyncio.to_thread(self._open_once, create=create)
+        if self._backend is not None:
+            return self._backend
+        return await asyncio.to_thread(self._open_once, create=create)
 
     def _open_once(self, *, create: bool) -> "Backend":
         with self._opening:

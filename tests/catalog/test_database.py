@@ -1,0 +1,211 @@
+"""SQLite in trouble: a clear error, nothing changed on the disk, and a loop that goes on."""
+
+import asyncio
+import re
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stills.catalog import SqliteCatalog, database
+from stills.contract.errors import CatalogError
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8192)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "stills.db"
+
+
+@pytest.fixture
+async def made(path) -> Path:
+    """A catalog that is made, and closed again."""
+    catalog = SqliteCatalog(path)
+    await catalog.list_images(limit=1)
+    await catalog.close()
+    return path
+
+
+async def refusal(path: Path) -> CatalogError:
+    """Use a catalog that can't be used."""
+    catalog = SqliteCatalog(path)
+    try:
+        with pytest.raises(CatalogError, match=re.escape(str(path))) as caught:
+            await catalog.list_images(limit=1)
+    finally:
+        await catalog.close()
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("content", [PNG, b"#!/bin/sh\n" * 200, b"SQLite format 3\0" + PNG])
+async def test_a_file_that_is_no_database_is_left_as_it_is(path, tmp_path, content):
+    """It is called damaged, and the way out is named."""
+    path.write_bytes(content)
+    before = tree(tmp_path)
+    error = await refusal(path)
+    assert "damaged" in error.message
+    assert "images are untouched" in error.action
+    assert tree(tmp_path) == before
+
+
+async def test_an_empty_file_becomes_a_catalog(path):
+    """There is nothing in it to lose."""
+    path.touch()
+    catalog = SqliteCatalog(path)
+    assert list(await catalog.list_images(limit=1)) == []
+    await catalog.close()
+
+
+async def test_a_damaged_page_is_said(made, tmp_path):
+    """A catalog whose pages were overwritten fails clearly and is not written to."""
+    raw = bytearray(made.read_bytes())
+    raw[4096:] = b"\xa5" * (len(raw) - 4096)
+    made.write_bytes(raw)
+    before = tree(tmp_path)
+    assert "damaged" in (await refusal(made)).message
+    assert tree(tmp_path) == before
+
+
+async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
+    """Both versions are named, and nothing is changed."""
+    execute(made, "PRAGMA user_version = 999")
+    before = tree(tmp_path)
+    error = await refusal(made)
+    assert "newer Stills (schema 999, this one knows" in error.message
+    assert "Upgrade" in error.action
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 999])
+async def test_a_database_of_another_program_is_refused(path, tmp_path, version):
+    """Whatever version it calls itself."""
+    execute(path, "CREATE TABLE theirs (x)", f"PRAGMA user_version = {version}")
+    before = tree(tmp_path)
+    error = await refusal(path)
+    assert "database of another program" in error.message
+    assert "STILLS_CATALOG" in error.action
+    assert tree(tmp_path) == before
+
+
+async def test_a_folder_that_can_not_be_made_is_said(tmp_path):
+    """A path below a file."""
+    (tmp_path / "file").write_text("in the way")
+    assert "can't be used" in (await refusal(tmp_path / "file" / "below" / "stills.db")).message
+
+
+async def test_a_path_that_is_a_folder_is_said(tmp_path):
+    """It stays an empty folder."""
+    (tmp_path / "stills.db").mkdir()
+    assert "can't be used" in (await refusal(tmp_path / "stills.db")).message
+    assert list(tree(tmp_path)) == ["stills.db"]
+
+
+async def test_an_error_is_not_for_ever(path):
+    """Once the trouble is over, the same catalog works."""
+    path.write_bytes(PNG)
+    catalog = SqliteCatalog(path)
+    with pytest.raises(CatalogError):
+        await catalog.list_images(limit=1)
+    path.unlink()
+    assert list(await catalog.list_images(limit=1)) == []
+    await catalog.close()
+
+
+async def test_a_lock_that_is_not_let_go_is_said(made, monkeypatch):
+    """After the wait, what holds it is named as the thing to close; nothing was written."""
+    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0.1)
+    catalog = SqliteCatalog(made)
+    with closing(sqlite3.connect(made, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CatalogError, match="stayed locked") as caught:
+            await catalog.record_note("none", "note")
+        assert "Close the program" in caught.value.action
+        other.execute("ROLLBACK")
+    await catalog.record_note("none", "note")
+    await catalog.close()
+
+
+async def test_work_that_waits_for_its_turn_is_done_though_its_caller_left(made):
+    """A cancelled caller must not lose what it wanted written: it may be an image's address."""
+    busy, gate, done = database.Database(made), threading.Event(), []
+    first = asyncio.create_task(busy.run(lambda _: gate.wait(20)))
+    second = asyncio.create_task(busy.run(lambda _: done.append("written")))
+    await asyncio.sleep(0)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    gate.set()
+    assert await first
+    await busy.close()
+    assert done == ["written"]
+
+
+async def test_the_loop_beats_while_another_holds_the_lock(made):
+    """Waiting for the lock is done on the catalog's own thread; then the write goes through."""
+    catalog = SqliteCatalog(made)
+    await catalog.list_images(limit=1)
+    with closing(sqlite3.connect(made, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(catalog.record_note("none", "note"))
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        assert not writing.done()
+        other.execute("ROLLBACK")
+    async with asyncio.timeout(20):
+        await writing
+    await catalog.close()
+
+
+def insert_an_orphan(connection: sqlite3.Connection) -> None:
+    with database.transaction(connection):
+        # A deferred constraint fails at the commit, as a full disk does.
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        connection.execute("INSERT INTO claims VALUES ('k', 't', 'no such generation', 0)")
+
+
+def lose_the_transaction(connection: sqlite3.Connection) -> None:
+    with database.transaction(connection):
+        connection.execute("ROLLBACK")
+        raise RuntimeError("the first error")
+
+
+async def test_a_commit_that_fails_leaves_no_transaction_open(made):
+    """The next write is not refused for what the last one left behind."""
+    with closing(database._open(made)) as connection:
+        with pytest.raises(sqlite3.IntegrityError):
+            insert_an_orphan(connection)
+        assert not connection.in_transaction
+        assert connection.execute("SELECT count(*) FROM claims").fetchone()[0] == 0
+
+
+async def test_a_transaction_that_sqlite_has_ended_shows_the_first_error(made):
+    """On a full disk SQLite rolls back by itself; a second rollback must not hide that."""
+    with (
+        closing(database._open(made)) as connection,
+        pytest.raises(RuntimeError, match="the first"),
+    ):
+        lose_the_transaction(connection)
+
+
+async def test_every_commit_reaches_the_disk(made):
+    """What a send cost must survive a power cut."""
+    with closing(database._open(made)) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"

@@ -1,0 +1,95 @@
+"""One catalog, many processes."""
+
+import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from stills.catalog import SqliteCatalog
+from stills.contract.generation import Claim, Draft
+from stills.contract.money import Caps
+from stills.contract.size import Size
+
+SIZE = Size(1328, 1328)
+
+
+def draft(key: str) -> Draft:
+    return Draft(
+        key=key,
+        seeded_key=key,
+        provider="sandbox",
+        model="qwen-image-max",
+        prompt="a kite",
+        style=None,
+        text="a kite",
+        negative_prompt=None,
+        native_size=SIZE,
+        seed=1,
+        reference_digest=None,
+        price_usd=None,
+    )
+
+
+def claim_all(path: Path, keys: list[str]) -> list[str]:
+    """Try for every key, five times each; give those won. Run in a process of its own."""
+
+    async def run() -> list[str]:
+        catalog = SqliteCatalog(path)
+        taken = await asyncio.gather(
+            *(
+                catalog.claim(draft(key), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
+                for key in keys * 5
+            )
+        )
+        await catalog.close()
+        return [claim.key for claim in taken if isinstance(claim, Claim)]
+
+    return asyncio.run(run())
+
+
+def share(barrier: Barrier) -> None:
+    """Let all processes of a pool wait for each other."""
+    globals()["together"] = barrier
+
+
+def open_all(paths: list[Path]) -> None:
+    """Use one database after another for the first time. Run in a process of its own."""
+
+    async def run(path: Path) -> None:
+        catalog = SqliteCatalog(path)
+        await catalog.list_images(limit=1)
+        await catalog.close()
+
+    for path in paths:
+        globals()["together"].wait(timeout=60)
+        asyncio.run(run(path))
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Eight processes that share nothing but a barrier."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(8, spawn, initializer=share, initargs=(spawn.Barrier(8),)) as pool:
+        yield pool
+
+
+def test_eight_processes_that_begin_at_once_make_one_database(processes, tmp_path):
+    """None of them is refused because another is making the file; sixty times over."""
+    paths = [tmp_path / str(number) / "stills.db" for number in range(60)]
+    for future in [processes.submit(open_all, paths) for _ in range(8)]:
+        future.result(timeout=60)
+
+
+def test_of_eight_processes_one_wins_each_claim(processes, tmp_path):
+    """Each key is won exactly once."""
+    keys = [f"key {number}" for number in range(20)]
+    path = tmp_path / "stills.db"
+    won = [
+        key
+        for future in [processes.submit(claim_all, path, keys) for _ in range(8)]
+        for key in future.result(timeout=60)
+    ]
+    assert sorted(won) == sorted(keys)

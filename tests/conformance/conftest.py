@@ -1,0 +1,122 @@
+"""The catalogs under test, and a worker that drives one through the steps of a generation."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing
+from stills.contract.generation import Answer, Claim, Draft, Found, Rendition, Settlement
+from stills.contract.money import Caps
+from stills.contract.ports import Catalog
+from stills.contract.size import Size
+
+NATIVE = Size(1328, 1328)
+LEASE_SECONDS = 60.0
+LINK = "https://oss.example/a.png?Signature=topsecret"
+
+CATALOGS: dict[str, Callable[[Path], Catalog]] = {
+    "sqlite": lambda folder: SqliteCatalog(folder / "not yet" / "made" / "stills.db"),
+}
+
+
+def make_draft(key: str = "k", **facts: Any) -> Draft:
+    """Make a draft with any of its fields changed."""
+    defaults = {
+        "seeded_key": f"{key}-seeded",
+        "provider": "sandbox",
+        "model": "qwen-image-max",
+        "prompt": "a red kite",
+        "style": None,
+        "text": "a red kite",
+        "negative_prompt": None,
+        "native_size": NATIVE,
+        "seed": 7,
+        "reference_digest": None,
+        "price_usd": 0.075,
+    }
+    return Draft(key=key, **{**defaults, **facts})
+
+
+class Worker:
+    """One process's connection to the catalog, and the steps that a process takes."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    async def take(
+        self,
+        draft: Draft | None = None,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        fresh: bool = False,
+    ) -> Claim | Found | None:
+        return await self.catalog.claim(
+            draft or make_draft(), NATIVE, lease_seconds=lease_seconds, fresh=fresh, caps=Caps()
+        )
+
+    async def send(self, claim: Claim) -> int | None:
+        return await self.catalog.record_send(claim, lease_seconds=LEASE_SECONDS, caps=Caps())
+
+    async def answer(self, claim: Claim, *, lives_seconds: float = 3600.0) -> Answer:
+        number = await self.send(claim)
+        answer = Answer(LINK, time.time() + lives_seconds, "r-1")
+        billed = Settlement(Billing.BILLED, "answered", "r-1")
+        await self.catalog.record_answer(
+            claim.generation.id, answer, send=number, settlement=billed
+        )
+        return answer
+
+    async def keep(self, claim: Claim) -> Rendition:
+        await self.answer(claim)
+        return await self.keep_answered(claim)
+
+    async def keep_answered(self, claim: Claim) -> Rendition:
+        path = f"{claim.generation.id}.png"
+        kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": path}
+        await self.catalog.record_kept(claim.generation.id, **kept)
+        rendition = Rendition(generation_id=claim.generation.id, size=NATIVE, **kept)
+        await self.catalog.record_rendition(rendition)
+        await self.catalog.release(claim)
+        return rendition
+
+    async def lapse(self, claim: Claim) -> None:
+        """Let a claim's worker be as good as dead."""
+        assert await self.catalog.renew(claim, lease_seconds=-1.0)
+
+
+@pytest.fixture(params=CATALOGS)
+async def open_worker(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Callable[[], Worker]]:
+    """Open the same catalog any number of times, as so many processes would."""
+    async with AsyncExitStack() as stack:
+
+        def open_one() -> Worker:
+            catalog = CATALOGS[request.param](tmp_path)
+            stack.push_async_callback(catalog.close)
+            return Worker(catalog)
+
+        yield open_one
+
+
+@pytest.fixture
+def worker(open_worker: Callable[[], Worker]) -> Worker:
+    """One worker."""
+    return open_worker()
+
+
+@pytest.fixture
+def catalog(worker: Worker) -> Catalog:
+    """The worker's catalog."""
+    return worker.catalog
+
+
+@pytest.fixture
+def draft() -> Callable[..., Draft]:
+    """Make drafts."""
+    return make_draft

@@ -1,0 +1,216 @@
+"""What every Catalog must do with claims; to test another, add it to `CATALOGS` in conftest.py."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.errors import Billing, CatalogError
+from stills.contract.generation import Answer, Claim, Settlement, Stage
+from stills.contract.size import Size
+
+NATIVE = Size(1328, 1328)
+LEASE_SECONDS = 60.0
+LAPSED = -1.0  # a lease that is over as soon as it is given
+BILLED = Settlement(Billing.BILLED, "answered", "r-1")
+LINK = "https://oss.example/a.png"
+
+
+async def test_of_two_who_want_the_same_one_works(open_worker, draft):
+    """The other waits, even through another connection; another key is free."""
+    one, other = open_worker(), open_worker()
+    claim = await one.take()
+    assert isinstance(claim, Claim)
+    assert (claim.generation.stage, claim.generation.draft) == (Stage.CLAIMED, draft())
+    assert await other.take() is None
+    assert await other.take(fresh=True) is None
+    assert isinstance(await other.take(draft("k2")), Claim)
+
+
+async def test_fresh_always_begins_anew_and_the_newest_answers(catalog, worker, draft):
+    """A fresh claim is never Found; what it made answers from then on."""
+    await worker.keep(await worker.take())
+    claim = await worker.take(replace(draft(), seed=8), fresh=True)
+    assert isinstance(claim, Claim)
+    assert (await catalog.find("k", NATIVE)).generation.draft.seed == 7
+    await worker.keep(claim)
+    assert (await catalog.find("k", NATIVE)).generation.draft.seed == 8
+
+
+async def test_the_newest_begun_answers_whoever_is_kept_last(catalog, worker):
+    """A slow worker that was overtaken does not push the newer image out."""
+    slow = await worker.take(lease_seconds=LAPSED)
+    newer = await worker.take(fresh=True)
+    await worker.keep(newer)
+    await worker.keep_answered(slow)
+    assert (await catalog.find("k", NATIVE)).generation.id == newer.generation.id
+
+
+async def test_a_released_claim_is_free_and_what_was_begun_is_not_resumed(catalog, worker):
+    """Giving back a claim that sent in vain lets the next one begin a new generation."""
+    claim = await worker.take()
+    number = await worker.send(claim)
+    await catalog.settle_send(number, Settlement(Billing.NONE, "rate_limited"))
+    await catalog.release(claim)
+    again = await worker.take()
+    assert again.generation.id != claim.generation.id
+    assert again.generation.notes == ()
+
+
+async def test_a_lapsed_lease_is_taken_over(catalog, worker):
+    """The first worker then can't renew, can't send, and its release changes nothing."""
+    asleep = await worker.take(lease_seconds=LAPSED)
+    awake = await worker.take()
+    assert awake.token != asleep.token
+    assert await catalog.renew(asleep, lease_seconds=LEASE_SECONDS) is False
+    assert await worker.send(asleep) is None
+    assert list(await catalog.ledger(asleep.generation.id)) == []
+    await catalog.release(asleep)
+    assert await worker.take() is None
+    assert await catalog.renew(awake, lease_seconds=LEASE_SECONDS) is True
+
+
+async def test_a_lapsed_lease_that_nobody_took_still_sends(worker):
+    """Sending prolongs it."""
+    claim = await worker.take(lease_seconds=LAPSED)
+    assert await worker.send(claim) is not None
+    assert await worker.take() is None
+
+
+async def test_renewing_keeps_others_out(catalog, worker):
+    """A lease renewed after it lapsed, but before a takeover, is the first worker's again."""
+    claim = await worker.take(lease_seconds=LAPSED)
+    assert await catalog.renew(claim, lease_seconds=LEASE_SECONDS)
+    assert await worker.take() is None
+
+
+async def test_what_a_dead_worker_was_answered_is_resumed(worker, draft):
+    """The same generation, with the link to download it from, and the seed it was made with."""
+    dead = await worker.take()
+    made = await worker.answer(dead)
+    await worker.lapse(dead)
+    heir = await worker.take(replace(draft(), seed=99))
+    assert heir.generation.id == dead.generation.id
+    assert (heir.generation.stage, heir.generation.answer) == (Stage.ANSWERED, made)
+    assert heir.generation.draft.seed == 7
+
+
+async def test_what_was_answered_survives_a_release(catalog, worker):
+    """A worker that failed to download gives its claim back; the next one resumes."""
+    claim = await worker.take()
+    await worker.answer(claim)
+    await catalog.release(claim)
+    assert (await worker.take()).generation.id == claim.generation.id
+
+
+async def test_what_lies_in_the_spool_is_resumed(catalog, worker):
+    """Even when the link has expired, for it is not needed."""
+    claim = await worker.take()
+    await worker.answer(claim, lives_seconds=-1.0)
+    spooled = {"sha256": "ab" * 32, "byte_count": 9, "spool_path": "a.png"}
+    await catalog.record_spooled(claim.generation.id, **spooled)
+    await catalog.release(claim)
+    left = (await worker.take()).generation
+    assert (left.id, left.stage) == (claim.generation.id, Stage.SPOOLED)
+    assert (left.sha256, left.byte_count, left.spool_path) == ("ab" * 32, 9, "a.png")
+
+
+async def test_an_expired_link_is_not_resumed_and_said(worker):
+    """It was billed in vain: the next image carries a note of that."""
+    claim = await worker.take()
+    await worker.answer(claim, lives_seconds=-1.0)
+    await worker.lapse(claim)
+    heir = await worker.take()
+    assert heir.generation.id != claim.generation.id
+    (note,) = heir.generation.notes
+    assert "billed" in note
+    assert "expired" in note
+
+
+async def test_an_unknown_outcome_is_not_resumed_and_said(catalog, worker):
+    """A worker that died waiting may have been billed: the next image carries a note of that."""
+    dead = await worker.take()
+    await worker.send(dead)
+    await worker.lapse(dead)
+    heir = await worker.take()
+    assert heir.generation.id != dead.generation.id
+    (note,) = heir.generation.notes
+    assert "may be billed" in note
+    await worker.keep(heir)
+    assert (await catalog.find("k", NATIVE)).generation.notes == (note,)
+
+
+@pytest.mark.parametrize("sends", [0, 1])
+async def test_a_worker_that_died_without_an_open_send_leaves_no_note(catalog, worker, sends):
+    """Claimed only, or waiting after a refusal that costs nothing."""
+    dead = await worker.take()
+    for _ in range(sends):
+        number = await worker.send(dead)
+        await catalog.settle_send(number, Settlement(Billing.NONE, "rate_limited"))
+    await worker.lapse(dead)
+    heir = await worker.take()
+    assert (heir.generation.notes, heir.generation.id == dead.generation.id) == ((), False)
+
+
+async def test_fresh_never_resumes(catalog, worker):
+    """What waits to be downloaded stays for those who did not ask for a new image."""
+    claim = await worker.take()
+    await worker.answer(claim)
+    await catalog.release(claim)
+    fresh = await worker.take(fresh=True)
+    assert fresh.generation.id != claim.generation.id
+    await catalog.release(fresh)
+    assert (await worker.take()).generation.id == claim.generation.id
+
+
+async def test_a_hundred_callers_at_once_get_one_claim(open_worker):
+    """Over several connections, all at the same moment."""
+    workers = [open_worker() for _ in range(4)]
+    taken = await asyncio.gather(*(workers[number % 4].take() for number in range(100)))
+    assert [claim is None for claim in taken].count(False) == 1
+
+
+async def test_a_cancelled_write_is_written(catalog, worker):
+    """Also one that still waits for its turn: what was paid for must reach the journal."""
+    claim = await worker.take()
+    number = await worker.send(claim)
+    made = Answer(LINK, time.time() + 3600, "r-1")
+    busy = [asyncio.create_task(catalog.list_images(limit=1)) for _ in range(50)]
+    writing = asyncio.create_task(
+        catalog.record_answer(claim.generation.id, made, send=number, settlement=BILLED)
+    )
+    await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await asyncio.gather(*busy)
+    await catalog.release(claim)
+    assert (await worker.take()).generation.answer == made
+
+
+async def test_a_cancelled_claim_is_given_back(worker):
+    """Nobody holds it, so nobody must wait for it."""
+    for _ in range(20):
+        taking = asyncio.create_task(worker.take())
+        await asyncio.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    assert isinstance(await worker.take(), Claim)
+
+
+async def test_close_finishes_what_was_begun_and_may_be_called_again(open_worker):
+    """What was written before the end is there when the catalog is opened anew."""
+    worker = open_worker()
+    claim = await worker.take()
+    await worker.catalog.close()
+    await worker.catalog.close()
+    with pytest.raises(CatalogError, match="closed"):
+        await worker.take()
+    assert await open_worker().catalog.renew(claim, lease_seconds=LEASE_SECONDS)
+
+
+async def test_a_catalog_that_was_never_used_closes(open_worker):
+    """Closing needs no database."""
+    await open_worker().catalog.close()

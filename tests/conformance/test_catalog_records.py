@@ -1,0 +1,139 @@
+"""What every Catalog must remember; to test another, add it to `CATALOGS` in conftest.py."""
+
+import time
+from dataclasses import replace
+
+from stills.contract.errors import Billing
+from stills.contract.generation import Answer, Asked, Found, Settlement, Stage
+from stills.contract.size import Size
+
+NATIVE, SMALL = Size(1328, 1328), Size(512, 512)
+BILLED = Settlement(Billing.BILLED, "answered", "r-1")
+LINK = "https://oss.example/a.png"
+
+
+async def test_an_empty_catalog_finds_nothing(catalog):
+    """No generation, no image, no send."""
+    assert await catalog.find("k", NATIVE) is None
+    assert list(await catalog.list_images(limit=10)) == []
+    assert list(await catalog.show("")) == []
+    assert list(await catalog.ledger("none")) == []
+
+
+async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, draft):
+    """By those who waited for the claim and by those who only look; each detail survives."""
+    one, other = open_worker(), open_worker()
+    wanted = draft(negative_prompt="fog", style="ink", reference_digest="cd" * 32, price_usd=None)
+    claim = await one.take(wanted)
+    rendition = await one.keep(claim)
+    found = await other.take(wanted)
+    assert isinstance(found, Found)
+    assert found == await other.catalog.find("k", NATIVE)
+    assert found == await other.catalog.find_generation(claim.generation.id, NATIVE)
+    assert (found.generation.draft, found.generation.stage) == (wanted, Stage.KEPT)
+    assert found.rendition == rendition
+    assert (found.generation.sha256, found.generation.byte_count) == ("ab" * 32, 9)
+
+
+async def test_a_rendition_is_found_at_its_own_size_only(catalog, worker):
+    """The generation is there at any size; a second record of a rendition replaces the first."""
+    rendition = await worker.keep(await worker.take())
+    found = await catalog.find("k", SMALL)
+    assert (found.generation.id, found.rendition) == (rendition.generation_id, None)
+    small = replace(rendition, size=SMALL, object_path="small.png")
+    for path in ("small.png", "moved.png"):
+        await catalog.record_rendition(replace(small, object_path=path))
+    assert (await catalog.find("k", SMALL)).rendition == replace(small, object_path="moved.png")
+    assert (await catalog.find("k", NATIVE)).rendition == rendition
+
+
+async def test_an_image_asked_for_without_a_seed_is_found_by_the_seed_drawn(catalog, worker, draft):
+    """Asking again with the seed of the result gives the same image, for nothing."""
+    claim = await worker.take(draft("seedless", seeded_key="seed-7"))
+    await worker.keep(claim)
+    for key in ("seedless", "seed-7"):
+        assert (await catalog.find(key, NATIVE)).generation.id == claim.generation.id
+    again = await worker.take(draft("seed-7", seeded_key="seed-7"))
+    assert isinstance(again, Found)
+
+
+async def test_notes_are_kept_in_order(catalog, worker):
+    """Quotes and every script included."""
+    claim = await worker.take()
+    notes = ("first", 'a "second"', "第三")
+    for note in notes:
+        await catalog.record_note(claim.generation.id, note)
+    await worker.keep(claim)
+    assert (await catalog.find("k", NATIVE)).generation.notes == notes
+
+
+async def test_a_send_is_on_the_ledger_before_it_goes_out(catalog, worker):
+    """Possibly billed until it is settled; each send is a line, oldest first."""
+    claim = await worker.take()
+    before = time.time()
+    first, second = await worker.send(claim), await worker.send(claim)
+    assert first != second
+    open_one, _ = await catalog.ledger(claim.generation.id)
+    assert (open_one.billing, open_one.settled_at) == (Billing.POSSIBLE, None)
+    assert before - 1 <= open_one.sent_at <= time.time() + 1
+    await catalog.settle_send(first, Settlement(Billing.NONE, "rate_limited", "r-0"))
+    made = Answer(LINK, time.time() + 3600, "r-1")
+    await catalog.record_answer(claim.generation.id, made, send=second, settlement=BILLED)
+    refused, billed = await catalog.ledger(claim.generation.id)
+    assert (refused.billing, refused.code, refused.request_id) == (
+        Billing.NONE,
+        "rate_limited",
+        "r-0",
+    )
+    assert (billed.billing, billed.code, billed.request_id) == (Billing.BILLED, "answered", "r-1")
+    assert refused.settled_at is not None
+
+
+async def test_the_link_is_forgotten_once_the_image_is_kept(catalog, worker):
+    """Nobody needs it any more."""
+    claim = await worker.take()
+    await worker.keep(claim)
+    assert (await catalog.find("k", NATIVE)).generation.answer is None
+
+
+async def test_images_are_listed_newest_first(catalog, worker, draft):
+    """As many as asked for, renditions each by themselves."""
+    ids = []
+    for number in range(4):
+        rendition = await worker.keep(await worker.take(draft(f"k{number}", prompt="p")))
+        ids.insert(0, rendition.id)
+    assert [image.rendition.id for image in await catalog.list_images(limit=10)] == ids
+    assert [image.rendition.id for image in await catalog.list_images(limit=2)] == ids[:2]
+    await catalog.record_rendition(replace(rendition, size=SMALL))
+    newest, *_ = await catalog.list_images(limit=1)
+    assert newest.rendition.size == SMALL
+    assert newest.generation.draft.prompt == "p"
+
+
+async def test_an_image_is_shown_by_the_start_of_its_id(catalog, worker):
+    """The start alone counts, no pattern, whatever characters it is written with."""
+    rendition = await worker.keep(await worker.take())
+    for prefix in ("", rendition.id[:1], rendition.generation_id, rendition.id):
+        assert [image.rendition for image in await catalog.show(prefix)] == [rendition]
+    for prefix in ("*", "?", "[0-9a-f]", "%", "_", "[", "]", "\\", "'", "\ud800", "é", "\0"):
+        assert list(await catalog.show(prefix)) == []
+    assert list(await catalog.show(rendition.id + "0")) == []
+    assert list(await catalog.show(rendition.id[1:])) == []
+
+
+async def test_at_most_ten_images_are_shown(catalog, worker):
+    """More would not help anybody to choose."""
+    rendition = await worker.keep(await worker.take())
+    for number in range(12):
+        await catalog.record_rendition(replace(rendition, size=Size(100 + number, 100)))
+    assert len(await catalog.show(rendition.generation_id)) == 10
+
+
+async def test_requests_are_recorded_as_often_as_they_are_asked(catalog, worker):
+    """The same words again, paid or for nothing, and words that differ."""
+    rendition = await worker.keep(await worker.take())
+    asked = Asked("a kite", NATIVE, None, None, None, None, cached=False)
+    for each in (asked, replace(asked, cached=True), replace(asked, style="ink", cached=True)):
+        await catalog.record_request(rendition, each)
+    (line,) = await catalog.spend(since=0.0, by=None)
+    assert (line.billed, line.saved) == (1, 2)

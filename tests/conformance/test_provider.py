@@ -1,0 +1,125 @@
+"""What every Provider must do; to test another, add it to `PROVIDERS`."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from stills.contract.errors import Billing, LinkDead, RequestRejected, ServiceUnreachable
+from stills.contract.generation import Order
+from stills.contract.ports import Provider
+from stills.contract.size import Size
+from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.dashscope import connect
+from stills.provider.deferred import DeferredProvider
+from stills.sandbox import Sandbox
+
+PATIENCE = 20.0
+ORDER = Order(
+    model="qwen-image-max",
+    text="a red kite",
+    negative_prompt=None,
+    size=Size(1664, 928),
+    seed=7,
+    prompt_extend=True,
+    watermark=False,
+)
+
+
+async def make_dashscope(base_url: str) -> Provider:
+    return await connect(Credentials(ApiKey("sk-sandbox"), base_url))
+
+
+async def make_deferred(base_url: str) -> Provider:
+    async def make(stack: AsyncExitStack) -> Provider:
+        provider = await make_dashscope(base_url)
+        stack.push_async_callback(provider.close)
+        return provider
+
+    return DeferredProvider("sandbox", make)
+
+
+PROVIDERS = {"dashscope": make_dashscope, "deferred": make_deferred}
+
+
+@pytest.fixture(params=PROVIDERS)
+async def make_provider(request):
+    """Make providers of one kind for a base URL."""
+    async with AsyncExitStack() as stack:
+
+        async def make(base_url: str) -> Provider:
+            provider = await PROVIDERS[request.param](base_url)
+            stack.push_async_callback(provider.close)
+            return provider
+
+        yield make
+
+
+@pytest.fixture
+async def provider(make_provider, sandbox: Sandbox) -> Provider:
+    return await make_provider(sandbox.base_url)
+
+
+async def test_it_says_whose_images_these_are(provider: Provider, sandbox: Sandbox):
+    """The name is known before anything is sent."""
+    assert provider.name == "sandbox"
+    assert sandbox.ledger.sends == ()
+
+
+async def test_an_order_becomes_an_image(provider: Provider, sandbox: Sandbox):
+    """One send, billed once, with a link that gives the PNG as often as wanted."""
+    answer = await provider.send(ORDER, timeout_seconds=PATIENCE)
+    first, second = [
+        await provider.download(answer.image_url, timeout_seconds=PATIENCE) for _ in range(2)
+    ]
+    assert first == second
+    assert first.startswith(b"\x89PNG")
+    (send,) = sandbox.ledger.generations
+    assert (send.billed, send.size, send.seed) == (1, "1664*928", 7)
+    assert send.request_id == answer.request_id
+
+
+async def test_orders_at_once_each_get_their_own_answer(provider: Provider, sandbox: Sandbox):
+    """Nothing of one send shows in another."""
+    texts = [f"kite number {number}" for number in range(40)]
+    orders = [
+        Order("qwen-image-max", text, None, ORDER.size, number, True, False)
+        for number, text in enumerate(texts)
+    ]
+    answers = await asyncio.gather(
+        *(provider.send(order, timeout_seconds=PATIENCE) for order in orders)
+    )
+    prompts = {send.request_id: send.prompt for send in sandbox.ledger.generations}
+    assert [prompts[answer.request_id] for answer in answers] == texts
+
+
+async def test_a_failed_send_says_what_it_costs(provider: Provider, sandbox: Sandbox):
+    """A refusal is an error of ours with the service's request id, and costs nothing."""
+    wrong = Order("qwen-image-max", "a kite", None, Size(1024, 1024), 7, True, False)
+    with pytest.raises(RequestRejected) as caught:
+        await provider.send(wrong, timeout_seconds=PATIENCE)
+    (send,) = sandbox.ledger.sends
+    assert (caught.value.billing, caught.value.request_id) == (Billing.NONE, send.request_id)
+
+
+async def test_a_service_that_is_not_there_costs_nothing(make_provider, unused_tcp_port: int):
+    """No connection, no bill."""
+    provider = await make_provider(f"http://127.0.0.1:{unused_tcp_port}/api/v1")
+    with pytest.raises(ServiceUnreachable) as caught:
+        await provider.send(ORDER, timeout_seconds=PATIENCE)
+    assert caught.value.billing is Billing.NONE
+
+
+async def test_a_link_that_gives_no_image_is_dead(provider: Provider, sandbox: Sandbox):
+    """The image behind it was billed all the same."""
+    with pytest.raises(LinkDead) as caught:
+        await provider.download(
+            sandbox.base_url.replace("/api/v1", "/images/none.png"), timeout_seconds=PATIENCE
+        )
+    assert caught.value.billing is Billing.BILLED
+
+
+async def test_closing_may_come_first_and_twice(provider: Provider):
+    """A provider that was never used closes too."""
+    await provider.close()
+    await provider.close()

@@ -1,0 +1,115 @@
+"""DashScope providers on the sandbox or on a service of one's own, and orders to send."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from stills.contract.generation import Order
+from stills.contract.size import Size
+from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.dashscope import DashScope, connect
+from stills.sandbox import Sandbox
+
+KEY = "sk-sandbox-QZ7recognisable0key9SUFFIX"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that is easy to find wherever it should not be."""
+    return KEY
+
+
+@pytest.fixture
+def order() -> Callable[..., Order]:
+    """An order with any of its fields changed."""
+
+    def make(text: str = "a red kite", **fields: Any) -> Order:
+        facts = {
+            "model": "qwen-image-max",
+            "negative_prompt": None,
+            "size": Size(1328, 1328),
+            "seed": 7,
+            "prompt_extend": True,
+            "watermark": False,
+        }
+        return Order(text=text, **{**facts, **fields})
+
+    return make
+
+
+@pytest.fixture
+async def make_provider() -> AsyncIterator[Callable[..., Awaitable[DashScope]]]:
+    """Make providers that are closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def make(base_url: str, *, key: str = KEY, links_live: bool = True) -> DashScope:
+            provider = await connect(Credentials(ApiKey(key), base_url), links_live=links_live)
+            stack.push_async_callback(provider.close)
+            return provider
+
+        yield make
+
+
+@pytest.fixture
+async def provider(make_provider: Callable[..., Awaitable[DashScope]], sandbox: Sandbox):
+    """A provider on the sandbox."""
+    return await make_provider(sandbox.base_url)
+
+
+@dataclass
+class Service:
+    """A server that answers every request with one handler, and remembers them."""
+
+    origin: str = ""
+    requests: list[web.BaseRequest] = field(default_factory=list)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/api/v1"
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Service]]]:
+    """Start servers on free ports of this machine."""
+    async with AsyncExitStack() as stack:
+
+        async def start(handler: Handler) -> Service:
+            service = Service()
+
+            async def handle(request: web.BaseRequest) -> web.StreamResponse:
+                service.requests.append(request)
+                return await handler(request)
+
+            runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.05)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            service.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            return service
+
+        yield start
+
+
+@pytest.fixture
+def answering(serve) -> Callable[..., Awaitable[Service]]:
+    """Start a server that always gives one answer: bytes, or an object as JSON."""
+
+    async def start(body: Any, *, status: int = 200, **headers: str) -> Service:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+
+        async def handle(request: web.BaseRequest) -> web.Response:
+            await request.read()
+            return web.Response(body=data, status=status, headers=given)
+
+        return await serve(handle)
+
+    return start

@@ -1,0 +1,189 @@
+"""Where the key comes from, and where it may go."""
+
+import pytest
+
+from stills.contract.errors import AccessError, MissingKey, WrongKey
+from stills.provider.credentials import DEFAULT_BASE_URL, check_base_url, find_credentials
+
+LOCAL = "http://127.0.0.1:8080"
+
+
+@pytest.fixture
+def find(tmp_path):
+    """Find credentials as an environment without any would, but for what is given."""
+
+    def find_with(**given):
+        facts = {
+            "key": None,
+            "profile": "default",
+            "credentials_file": tmp_path / "credentials",
+            "base_url": None,
+        }
+        return find_credentials(**{**facts, **given})
+
+    return find_with
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the credentials file."""
+
+    def write_file(content: str | bytes) -> None:
+        raw = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / "credentials").write_bytes(raw)
+
+    return write_file
+
+
+def test_the_key_given_wins_over_the_file(find, write):
+    """The variable is asked first; blanks around it are no part of it."""
+    write("[default]\ndashscope_api_key = sk-from-file\n")
+    found = find(key=" sk-given\n")
+    assert found.key.reveal() == "sk-given"
+    assert (found.provider, found.base_url) == ("dashscope", DEFAULT_BASE_URL)
+
+
+@pytest.mark.parametrize("key", [None, "", " \n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_without_a_key_the_file_is_read(find, write, key, mark):
+    """Of the profile named, with percent signs as they are."""
+    write(
+        mark + b"# mine\r\n[default]\r\ntype = access_key\r\ndashscope_api_key=sk-a%b\r\n"
+        b"[work]\r\ndashscope_api_key = sk-work\r\n"
+    )
+    assert find(key=key).key.reveal() == "sk-a%b"
+    assert find(key=key, profile="work").key.reveal() == "sk-work"
+
+
+def test_no_key_at_all_says_every_way_to_give_one(find):
+    """Variable, file and sandbox are named."""
+    with pytest.raises(MissingKey) as caught:
+        find()
+    for way in ("DASHSCOPE_API_KEY", "dashscope_api_key", ".alibabacloud/credentials", "--sandbox"):
+        assert way in caught.value.action
+
+
+@pytest.mark.parametrize(
+    ("content", "profile"),
+    [
+        ("", "default"),
+        ("[default]\n", "default"),
+        ("[default]\ndashscope_api_key =\n", "default"),
+        ("[default]\ndashscope_api_key = sk-a\n", "work"),
+        ("[other]\ndashscope_api_key = sk-a\n", "default"),
+    ],
+)
+def test_a_file_without_the_profiles_key_says_so(find, write, content, profile):
+    """File and profile are named, and another profile's key is not taken."""
+    write(content)
+    with pytest.raises(
+        MissingKey, match=rf"credentials has no dashscope_api_key under \[{profile}"
+    ):
+        find(profile=profile)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sk-topsecret without a section",
+        "[default]\nsk-topsecret\n",
+        "[default\ndashscope_api_key = sk-topsecret\n",
+        "[default]\na = sk-topsecret\na = sk-topsecret\n",
+        "[default]\n[default]\nx = sk-topsecret\n",
+        b"[default]\ndashscope_api_key = sk-topsecret\xff\n",
+    ],
+)
+def test_a_broken_file_is_not_quoted(find, write, content):
+    """The error names the file and no line of it, not even in its traceback."""
+    write(content)
+    with pytest.raises(AccessError, match="credentials can't be read") as caught:
+        find()
+    assert "topsecret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_file_that_is_a_folder_is_an_access_error(find, tmp_path):
+    """What the system says of the file is one of our errors."""
+    (tmp_path / "credentials").mkdir()
+    with pytest.raises(AccessError, match="IsADirectoryError"):
+        find()
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-a\nb", "sk-a\r\nX: y", "sk-a b", "sk-ключ", "sk-a\x00", "“sk”"]
+)
+def test_a_key_that_can_be_none_is_refused_unquoted(find, write, key):
+    """Line breaks would forge headers; the key itself is not in the error."""
+    with pytest.raises(WrongKey) as caught:
+        find(key=key)
+    assert key[:4] not in str(caught.value)
+    write(f"[default]\ndashscope_api_key = {key!r}\n  continued\n")
+    with pytest.raises(WrongKey):
+        find()
+
+
+def test_a_sandbox_key_needs_a_sandbox(find):
+    """It is never sent to the real service, and its images are play money."""
+    with pytest.raises(AccessError, match="no sandbox") as caught:
+        find(key="sk-sandbox")
+    assert "DASHSCOPE_HTTP_BASE_URL" in caught.value.action
+    assert find(key="sk-sandbox", base_url=LOCAL).provider == "sandbox"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://dashscope.aliyuncs.com", DEFAULT_BASE_URL),
+        ("https://dashscope.aliyuncs.com/", DEFAULT_BASE_URL),
+        ("https://dashscope.aliyuncs.com/v1", DEFAULT_BASE_URL),
+        ("https://dashscope.aliyuncs.com/api/v1", DEFAULT_BASE_URL),
+        ("https://dashscope.aliyuncs.com/api/v1//", DEFAULT_BASE_URL),
+        (" https://dashscope.aliyuncs.com/api/v1/\n", DEFAULT_BASE_URL),
+        ("https://dashscope.aliyuncs.com/compatible-mode/v1", DEFAULT_BASE_URL),
+        ("HTTPS://dashscope.aliyuncs.com/api/v1?x=1#y", DEFAULT_BASE_URL),
+        ("https://gateway.example/ai/api/v1", "https://gateway.example/ai/api/v1"),
+        ("https://gateway.example/ai/v1/", "https://gateway.example/ai/api/v1"),
+        ("https://gateway.example/v1/api/v1", "https://gateway.example/v1/api/v1"),
+        ("https://w1.ap-1.maas.aliyuncs.com/api/v1", "https://w1.ap-1.maas.aliyuncs.com/api/v1"),
+        ("http://localhost:8080", "http://localhost:8080/api/v1"),
+        ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/api/v1"),
+        ("http://[::1]:8080", "http://[::1]:8080/api/v1"),
+    ],
+)
+def test_a_base_url_is_brought_to_one_form(written, meant):
+    """Host root, `/v1`, `/api/v1` and a gateway's own path before it."""
+    assert check_base_url(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "dashscope.aliyuncs.com",
+        "ftp://dashscope.aliyuncs.com",
+        "file:///etc/hostname",
+        "https://",
+        "https:///api/v1",
+        "https://user:sk-topsecret@dashscope.aliyuncs.com",
+        "https://@dashscope.aliyuncs.com",
+        "https://[::1",
+        "https://host:port",
+        "https://host:99999",
+    ],
+)
+def test_what_is_no_base_url_is_refused_unquoted(written):
+    """The error names the variable and shows the form; what may be a secret is not repeated."""
+    with pytest.raises(AccessError, match="is no http") as caught:
+        check_base_url(written)
+    assert DEFAULT_BASE_URL in caught.value.action
+    assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["http://dashscope.aliyuncs.com", "http://10.0.0.1", "http://0.0.0.0", "http://localhost.evil"],
+)
+def test_a_key_is_not_sent_unencrypted_to_another_machine(written):
+    """Plain http is for the loopback."""
+    with pytest.raises(AccessError, match="unencrypted"):
+        check_base_url(written)

@@ -1,0 +1,202 @@
+"""The way from an answer's link to the image: bounded, without the key, and never inwards."""
+
+import asyncio
+import ssl
+
+import pytest
+from aiohttp import web
+
+from stills.contract.errors import Billing, LinkDead
+from stills.provider import dashscope
+from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.dashscope import DashScope
+from stills.sandbox import Fault, FaultKind, SendKind
+
+PATIENCE = 20.0
+
+INWARD = [
+    "http://127.0.0.1/a",
+    "http://127.8.9.1:8080/a",
+    "http://localhost/a",
+    "http://LOCALHOST./a",
+    "http://foo.localhost/a",
+    "http://[::1]/a",
+    "http://[::ffff:127.0.0.1]/a",
+    "http://0.0.0.0/a",
+    "http://[::]/a",
+    "http://10.1.2.3/a",
+    "http://172.16.0.1/a",
+    "http://192.168.1.1/a",
+    "http://169.254.169.254/latest/meta-data",
+    "http://100.100.100.200/latest/meta-data",
+    "http://[fe80::1]/a",
+    "http://[fe80::1%25eth0]/a",
+    "http://[fd00::1]/a",
+    "http://224.0.0.1/a",
+    "http://127.1/a",
+    "http://2130706433/a",
+    "http://0x7f000001/a",
+    "http://0177.0.0.1/a",
+    "http://10.1/a",
+    "http://metadata.google.internal/a",
+    "http://printer.local/a",
+]
+NO_LINKS = [
+    "file:///etc/hostname",
+    "javascript:alert(1)",
+    "ftp://example.com/a.png",
+    "oss://bucket/a.png",
+    "data:image/png;base64,AAAA",
+    "http:///a.png",
+    "https://",
+    "http://[::1/a",
+    "//example.com/a.png",
+    "/etc/hostname",
+    "",
+]
+
+
+@pytest.fixture
+async def remote():
+    """A provider of the real service; nothing is sent to it."""
+    provider = DashScope(
+        Credentials(ApiKey("sk-x"), "https://dashscope.aliyuncs.com/api/v1"),
+        ssl.create_default_context(),
+    )
+    yield provider
+    await provider.close()
+
+
+async def dead(provider, url: str, *, timeout_seconds: float = PATIENCE) -> LinkDead:
+    with pytest.raises(LinkDead) as caught:
+        await provider.download(url, timeout_seconds=timeout_seconds)
+    assert caught.value.billing is Billing.BILLED
+    return caught.value
+
+
+@pytest.mark.parametrize("url", INWARD)
+async def test_a_link_into_this_network_is_not_followed(remote, url):
+    """A forged answer can't make us ask a machine that only we can reach."""
+    error = await dead(remote, url)
+    assert "private network" in error.message
+    assert "DASHSCOPE_HTTP_BASE_URL" in error.action
+
+
+@pytest.mark.parametrize("url", NO_LINKS)
+async def test_what_is_no_web_address_is_not_followed(remote, provider, url):
+    """Neither from the service nor from a sandbox."""
+    for each in (remote, provider):
+        assert "no http(s) URL" in (await dead(each, url)).message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://dashscope-result-bj.oss-cn-beijing.aliyuncs.com/a.png?Expires=1",
+        "http://dashscope-result.oss-cn-shanghai.aliyuncs.com:80/a.png",
+        "https://8.8.8.8/a.png",
+    ],
+)
+async def test_a_link_to_the_public_store_is_fine(remote, url):
+    """What the service really answers with passes the check."""
+    remote._check_link(url)
+
+
+@pytest.mark.parametrize("port", ["99999", "x"])
+async def test_a_link_with_no_possible_port_is_dead(provider, port):
+    """An address that no client can take is LinkDead like any other."""
+    await dead(provider, f"http://127.0.0.1:{port}/a.png")
+
+
+async def test_the_image_comes_byte_for_byte_and_without_the_key(
+    answering, make_provider, order, key
+):
+    """The download carries no Authorization, no cookie and no trace of the key."""
+    store = await answering(b"\x89PNG bytes", Content_Type="image/png")
+    link = f"{store.origin}/a.png?Expires=1&Signature=a%2Bb%3D"
+    service = await answering(
+        {"output": {"choices": [{"message": {"content": [{"image": link}]}}]}},
+        Set_Cookie="session=1",
+    )
+    provider = await make_provider(service.base_url)
+    answer = await provider.send(order(), timeout_seconds=PATIENCE)
+    assert await provider.download(answer.image_url, timeout_seconds=PATIENCE) == b"\x89PNG bytes"
+    assert service.requests[0].headers["Authorization"] == f"Bearer {key}"
+    (download,) = store.requests
+    assert download.path_qs == "/a.png?Expires=1&Signature=a%2Bb%3D"
+    assert not {"Authorization", "Cookie"} & set(download.headers)
+    assert key not in str(download.headers)
+
+
+async def test_a_redirect_of_a_link_is_not_followed(answering, provider):
+    """It could lead inwards, so it is dead."""
+    elsewhere = await answering(b"inner")
+    store = await answering(b"", status=302, Location=elsewhere.origin)
+    assert "302" in (await dead(provider, store.origin)).message
+    assert elsewhere.requests == []
+
+
+async def test_a_link_that_gives_too_much_is_cut_off(answering, provider, monkeypatch):
+    """A hostile link can not fill the memory."""
+    monkeypatch.setattr(dashscope, "_IMAGE_MAX_BYTES", 1024 * 1024)
+    store = await answering(b"x" * (1024 * 1024 + 1))
+    assert "more than 1 MiB" in (await dead(provider, store.origin)).message
+    exact = await answering(b"x" * 1024 * 1024)
+    assert len(await provider.download(exact.origin, timeout_seconds=PATIENCE)) == 1024 * 1024
+
+
+@pytest.mark.parametrize("status", [204, 206, 403, 404, 500])
+async def test_anything_but_200_is_a_dead_link(answering, provider, status):
+    """The status is named."""
+    store = await answering(b"", status=status)
+    assert f"answers {status}" in (await dead(provider, store.origin)).message
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(FaultKind.DEAD_URL), "answers 403"),
+        (Fault(FaultKind.DROP_DOWNLOAD), "broke off"),
+        (Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=60.0), "took too long"),
+    ],
+)
+async def test_a_download_that_fails_is_a_dead_link_that_may_live_again(
+    provider, sandbox, order, fault, words
+):
+    """One download each; the next one gets the image, free of charge."""
+    answer = await provider.send(order(), timeout_seconds=PATIENCE)
+    sandbox.set_faults(fault)
+    async with asyncio.timeout(PATIENCE):
+        error = await dead(provider, answer.image_url, timeout_seconds=0.5)
+    assert words in error.message
+    assert error.retryable
+    assert len(sandbox.ledger.of_kind(SendKind.DOWNLOAD)) == 1
+    data = await provider.download(answer.image_url, timeout_seconds=PATIENCE)
+    assert data.startswith(b"\x89PNG")
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_link_that_nothing_answers_is_dead(provider, unused_tcp_port):
+    """No connection is a dead link as well."""
+    error = await dead(provider, f"http://127.0.0.1:{unused_tcp_port}/a.png")
+    assert "broke off" in error.message
+
+
+async def test_a_link_into_this_machine_is_followed_for_a_sandbox_only(serve, provider, remote):
+    """The sandbox's own pictures lie on the loopback."""
+
+    async def picture(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"1")
+
+    store = await serve(picture)
+    assert await provider.download(store.origin, timeout_seconds=PATIENCE) == b"1"
+    await dead(remote, store.origin)
+    assert len(store.requests) == 1
+
+
+async def test_links_of_a_service_that_dies_with_us_are_not_worth_resuming(
+    make_provider, sandbox, order
+):
+    """An embedded sandbox's answer has expired as soon as it came."""
+    provider = await make_provider(sandbox.base_url, links_live=False)
+    assert (await provider.send(order(), timeout_seconds=PATIENCE)).expires_at == 0.0

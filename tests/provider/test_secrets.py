@@ -1,0 +1,124 @@
+"""The key shows in no repr, no pickle, no log, no error and no file."""
+
+import asyncio
+import copy
+import logging
+import pickle
+import traceback
+
+import pytest
+from aiohttp import web
+
+from stills.contract.errors import StillsError
+from stills.contract.request import ImageRequest
+from stills.provider.credentials import ApiKey, Credentials
+from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def no_key_in(key):
+    """Check that neither the key nor an end of it is in a text or in bytes."""
+
+    def check(*texts: str | bytes) -> None:
+        for text in texts:
+            raw = text if isinstance(text, bytes) else text.encode(errors="replace")
+            for part in (key, key[-6:], key[11:20]):
+                assert part.encode() not in raw
+
+    return check
+
+
+@pytest.fixture
+def logged(caplog):
+    """Everything that any logger says, formatted with its traceback."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("dashscope", "aiohttp", "asyncio", "stills"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return lambda: caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+
+
+def shown(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + str(error) + repr(error)
+
+
+def test_a_key_shows_in_no_text_of_its_objects(key, no_key_in):
+    """Neither repr, str nor a format shows it."""
+    credentials = Credentials(ApiKey(key), "https://dashscope.aliyuncs.com/api/v1")
+    for thing in (credentials, credentials.key):
+        no_key_in(repr(thing), str(thing), f"{thing}", f"{[thing]}")
+
+
+def test_a_key_can_not_be_pickled_or_copied(key):
+    """Nor can what holds it."""
+    for thing in (ApiKey(key), Credentials(ApiKey(key), "https://x.example/api/v1")):
+        for write in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(TypeError, match="can't be pickled"):
+                write(thing)
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+async def test_no_fault_logs_or_raises_the_key(provider, sandbox, order, kind, logged, no_key_in):
+    """With every logger at DEBUG, and with the whole traceback of the error."""
+    sandbox.set_faults(Fault(kind, delay_seconds=0.5))
+    try:
+        answer = await provider.send(order(), timeout_seconds=0.3)
+        await provider.download(answer.image_url, timeout_seconds=0.3)
+    except StillsError as error:
+        no_key_in(shown(error))
+    else:
+        # What is wrong with these pictures is for the pipeline to see.
+        assert kind in DOWNLOAD_FAULTS
+    assert "dashscope" in logged()
+    no_key_in(logged(), repr(provider), repr(vars(provider)))
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "multipart/mixed"])
+async def test_a_service_that_quotes_the_key_is_redacted(
+    answering, make_provider, order, key, logged, no_key_in, status, content_type
+):
+    """Keys in its code, message and request id are in no error and no log."""
+    quoted = f"Incorrect API key {key} provided \x1b[31m"
+    body = {"code": f"Invalid {key}", "message": quoted, "request_id": key}
+    service = await answering(body, status=status, Content_Type=content_type)
+    provider = await make_provider(service.base_url)
+    with pytest.raises(StillsError) as caught:
+        await provider.send(order(), timeout_seconds=PATIENCE)
+    assert "Incorrect API key *** provided" in caught.value.message
+    assert "\x1b" not in caught.value.message
+    no_key_in(shown(caught.value), caught.value.request_id or "", logged())
+
+
+async def test_a_broken_answer_that_quotes_the_key_is_redacted(
+    serve, make_provider, order, key, logged, no_key_in
+):
+    """The HTTP parser's own error quotes what it could not read."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        request.transport.write(f"HTTP/1.1 {key} nonsense\r\n\r\n".encode())
+        request.transport.close()
+        await asyncio.sleep(0.1)
+        return web.Response()
+
+    service = await serve(handle)
+    with pytest.raises(StillsError) as caught:
+        await (await make_provider(service.base_url)).send(order(), timeout_seconds=PATIENCE)
+    no_key_in(shown(caught.value), logged())
+
+
+async def test_nothing_that_is_kept_holds_the_key(
+    make_stills, sandbox, key, tmp_path, logged, no_key_in
+):
+    """Database, store and spool after an image, a failure and an interrupted download."""
+    stills = await make_stills(key=key)
+    for kind in (FaultKind.DROP_AFTER, FaultKind.CONTENT_REFUSED, FaultKind.TRUNCATED_PNG):
+        sandbox.set_faults(Fault(kind, times=None if kind is FaultKind.TRUNCATED_PNG else 1))
+        try:
+            await stills.generate(ImageRequest(prompt=f"a kite {kind}", size="512*512"))
+        except StillsError as error:
+            no_key_in(shown(error))
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in kept} >= {".db", ".png", ".bin"}
+    no_key_in(*(path.read_bytes() for path in kept), logged())

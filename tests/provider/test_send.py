@@ -1,0 +1,261 @@
+"""One send is one request on the wire, and its error says what it may have cost."""
+
+import asyncio
+import socket
+import ssl
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from stills.contract.errors import (
+    AccessDenied,
+    AccountOverdue,
+    AnswerTimeout,
+    Billing,
+    ConnectionLost,
+    ContentRefused,
+    ModelNotServed,
+    NoImage,
+    QuotaExhausted,
+    RateLimited,
+    RequestRejected,
+    ServiceUnavailable,
+    ServiceUnreachable,
+    StillsError,
+    UnexpectedAnswer,
+    WrongKey,
+)
+from stills.contract.size import Size
+from stills.provider import dashscope
+from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
+
+PATIENCE = 20.0
+
+FAULTS = {
+    FaultKind.THROTTLED: (RateLimited, Billing.NONE, "Throttling.RateQuota"),
+    FaultKind.QUOTA_EXHAUSTED: (QuotaExhausted, Billing.NONE, "Throttling.AllocationQuota"),
+    FaultKind.INTERNAL_ERROR: (ServiceUnavailable, Billing.NONE, "InternalError"),
+    FaultKind.UNAVAILABLE: (ServiceUnavailable, Billing.NONE, "ServiceUnavailable"),
+    FaultKind.GATEWAY_HTML: (ServiceUnavailable, Billing.POSSIBLE, "502"),
+    FaultKind.DROP_BEFORE: (ConnectionLost, Billing.POSSIBLE, "connection"),
+    FaultKind.DROP_AFTER: (ConnectionLost, Billing.POSSIBLE, "connection"),
+    FaultKind.NO_IMAGE: (NoImage, Billing.NONE, "without an image"),
+    FaultKind.ERROR_IN_200: (ServiceUnavailable, Billing.NONE, "InternalError: An internal"),
+    FaultKind.CONTENT_REFUSED: (ContentRefused, Billing.NONE, "DataInspectionFailed"),
+    FaultKind.RETIRED_MODEL: (ModelNotServed, Billing.NONE, "ModelNotFound"),
+}
+NO_REQUEST_ID = {FaultKind.GATEWAY_HTML, FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER}
+
+
+async def failure(provider, order, *, timeout_seconds: float = PATIENCE) -> StillsError:
+    with pytest.raises(StillsError) as caught:
+        await provider.send(order, timeout_seconds=timeout_seconds)
+    return caught.value
+
+
+async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, order):
+    """Every field of the order arrives; the timeout is ours alone."""
+    sent = order(negative_prompt="fog", size=Size(1664, 928), seed=99, watermark=True)
+    answer = await provider.send(sent, timeout_seconds=PATIENCE)
+    (send,) = sandbox.ledger.sends
+    assert (send.model, send.prompt) == ("qwen-image-max", "a red kite")
+    assert send.parameters == {
+        "n": 1,
+        "negative_prompt": "fog",
+        "size": "1664*928",
+        "seed": 99,
+        "prompt_extend": True,
+        "watermark": True,
+    }
+    assert answer.request_id == send.request_id
+
+
+async def test_what_is_not_asked_for_is_not_sent(provider, sandbox, order):
+    """Without a negative prompt there is no such parameter."""
+    await provider.send(order(prompt_extend=False), timeout_seconds=PATIENCE)
+    (send,) = sandbox.ledger.sends
+    assert "negative_prompt" not in send.parameters
+    assert send.parameters["prompt_extend"] is False
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_every_fault_is_one_request_and_one_typed_error(provider, sandbox, order, kind):
+    """Class, billing, words and request id are right, and the SDK sends nothing again."""
+    expected, billing, words = FAULTS[kind]
+    sandbox.set_faults(Fault(kind, times=None))
+    error = await failure(provider, order())
+    (send,) = sandbox.ledger.sends
+    assert (type(error), error.billing) == (expected, billing)
+    assert words in error.message
+    assert error.request_id == (None if kind in NO_REQUEST_ID else send.request_id)
+
+
+def test_no_fault_of_the_sandbox_is_forgotten():
+    """Each one that happens to a send is in the table above, or has a test of its own."""
+    assert set(FAULTS) | {FaultKind.SLOW} == set(FaultKind) - DOWNLOAD_FAULTS
+
+
+async def test_after_a_fault_the_same_provider_works(provider, sandbox, order):
+    """A dropped connection leaves nothing behind that breaks the next send."""
+    for kind in (FaultKind.DROP_AFTER, FaultKind.GATEWAY_HTML, FaultKind.ERROR_IN_200):
+        sandbox.set_faults(Fault(kind))
+        await failure(provider, order())
+        assert (await provider.send(order(), timeout_seconds=PATIENCE)).image_url
+
+
+@pytest.mark.parametrize("after", [None, 0, 3])
+async def test_retry_after_is_seen(provider, sandbox, order, after):
+    """The service's own wait reaches the caller."""
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, retry_after_seconds=after))
+    error = await failure(provider, order())
+    assert error.retry_after_seconds == after
+    assert error.retryable
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("sk-of-another-region", WrongKey),
+        ("sk-sandbox-denied", AccessDenied),
+        ("sk-sandbox-overdue", AccountOverdue),
+    ],
+)
+async def test_an_account_in_trouble_is_told_from_a_wrong_key(
+    make_provider, sandbox, order, key, expected
+):
+    """401, 403 and an account that owes money each have their error; nothing is billed."""
+    error = await failure(await make_provider(sandbox.base_url, key=key), order())
+    assert (type(error), error.billing) == (expected, Billing.NONE)
+    assert len(sandbox.ledger.generations) == 1
+
+
+async def test_a_rejected_parameter_is_told_in_the_services_words(provider, order):
+    """A size that the model does not make shows what the service said of it."""
+    error = await failure(provider, order(size=Size(1024, 1024)))
+    assert isinstance(error, RequestRejected)
+    assert "InvalidParameter: size must be one of" in error.message
+
+
+async def test_a_late_answer_is_a_timeout_that_may_be_billed(provider, sandbox, order):
+    """The send ends long before the answer would come; it is not sent again."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
+    async with asyncio.timeout(PATIENCE):
+        error = await failure(provider, order(), timeout_seconds=0.3)
+    assert (type(error), error.billing) == (AnswerTimeout, Billing.POSSIBLE)
+    assert len(sandbox.ledger.sends) == 1
+
+
+async def test_a_body_that_stops_in_the_middle_may_be_billed(serve, make_provider, order):
+    """Headers came, the rest did not: that is a broken connection, not an answer."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b'{"output": ')
+        request.transport.abort()
+        return response
+
+    service = await serve(handle)
+    error = await failure(await make_provider(service.base_url), order())
+    assert (type(error), error.billing) == (ConnectionLost, Billing.POSSIBLE)
+    assert len(service.requests) == 1
+
+
+async def test_a_cancelled_send_is_one_request(provider, sandbox, order):
+    """Cancelling ends the send at once and sends nothing more."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
+    task = asyncio.create_task(provider.send(order(), timeout_seconds=PATIENCE))
+    while not sandbox.ledger.sends:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(sandbox.ledger.sends) == 1
+
+
+async def test_refused_connections_cost_nothing(make_provider, order, unused_tcp_port):
+    """Nothing listens, so nothing was sent."""
+    provider = await make_provider(f"http://127.0.0.1:{unused_tcp_port}/api/v1")
+    error = await failure(provider, order())
+    assert (type(error), error.billing, error.retryable) == (ServiceUnreachable, Billing.NONE, True)
+
+
+async def test_a_connection_that_never_comes_about_costs_nothing(make_provider, order, monkeypatch):
+    """A service that can't be reached in time was sent nothing, however long an answer may take."""
+    monkeypatch.setattr(dashscope, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        queue = [_fill(full) for _ in range(4)]
+        provider = await make_provider(f"http://127.0.0.1:{full.getsockname()[1]}/api/v1")
+        error = await failure(provider, order())
+        for waiting in queue:
+            waiting.close()
+    assert (type(error), error.billing) == (ServiceUnreachable, Billing.NONE)
+
+
+def _fill(full: socket.socket) -> socket.socket:
+    waiting = socket.socket()
+    waiting.setblocking(False)
+    waiting.connect_ex(full.getsockname())
+    return waiting
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_gets_neither_prompt_nor_key(
+    serve, answering, make_provider, order, status
+):
+    """It is not followed, and named as what a wrong base URL looks like."""
+    elsewhere = await answering({})
+
+    async def redirect(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=status, headers={"Location": elsewhere.origin + request.path})
+
+    service = await serve(redirect)
+    error = await failure(await make_provider(service.base_url), order())
+    assert (type(error), error.billing) == (UnexpectedAnswer, Billing.NONE)
+    assert str(status) in error.message
+    assert len(service.requests) == 1
+    assert elsewhere.requests == []
+
+
+async def test_the_proxy_of_the_environment_is_used_and_netrc_is_not(
+    answering, make_provider, order, monkeypatch, tmp_path, key
+):
+    """A default entry in ~/.netrc, meant for other tools, must not take the key's place."""
+    proxy = await answering({"code": "InvalidApiKey", "message": "no"}, status=401)
+    (tmp_path / "netrc").write_text("default login somebody password theirs\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("http_proxy", proxy.origin.removeprefix("http://"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    provider = await make_provider("http://dashscope.invalid/api/v1")
+    assert isinstance(await failure(provider, order()), WrongKey)
+    with pytest.raises(StillsError):
+        await provider.download("http://oss.invalid/a.png", timeout_seconds=PATIENCE)
+    sent, downloaded = proxy.requests
+    assert sent.headers["Authorization"] == f"Bearer {key}"
+    assert "Authorization" not in downloaded.headers
+
+
+def every_client_error() -> list[type[Exception]]:
+    found, new = [], [aiohttp.ClientError, ssl.SSLError, TimeoutError, OSError, ValueError]
+    while new:
+        kind = new.pop()
+        if kind not in found and kind.__module__.split(".")[0] in {"aiohttp", "ssl", "builtins"}:
+            found.append(kind)
+            new.extend(kind.__subclasses__())
+    return found
+
+
+@pytest.mark.parametrize("kind", every_client_error(), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_wire_is_translated(kind):
+    """Each is one of ours, says its cause, and only those of connecting cost nothing."""
+    error = dashscope._translate(kind.__new__(kind))
+    connecting = issubclass(
+        kind,
+        aiohttp.ClientConnectorError
+        | aiohttp.ConnectionTimeoutError
+        | aiohttp.ClientHttpProxyError,
+    )
+    assert isinstance(error, StillsError)
+    assert isinstance(error, ServiceUnreachable) is connecting
+    assert error.billing is (Billing.NONE if connecting else Billing.POSSIBLE)

@@ -1,0 +1,224 @@
+"""Stills as a user plugs it together, asks it, and puts it away."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+import stills as package
+from stills import ImageRequest, Stills, generate
+from stills.contract.errors import (
+    AccessError,
+    ImageMissing,
+    InvalidRequest,
+    MissingKey,
+    OutputRefused,
+    UnknownModel,
+)
+from stills.contract.generation import Stage
+
+SOURCES = Path(package.__file__).resolve().parents[1]
+KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
+HEAVY = ("dashscope", "fastapi", "sqlalchemy", "aiohttp", "pyvips", "obstore", "pydantic", "rich")
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    """A fresh user: no key, an empty home, nothing kept."""
+    return {"HOME": str(tmp_path / "home"), "OUTPUT_DIR": str(tmp_path / "out")}
+
+
+@pytest.fixture
+async def embedded(environment):
+    """Stills with a sandbox of its own."""
+    async with Stills.from_env(sandbox=True, environment=environment) as stills:
+        yield stills
+
+
+def file_of(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path))
+
+
+def run_script(
+    script: str, environment: dict[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES)} | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_the_environment_alone_makes_an_image(embedded, tmp_path):
+    """With an embedded sandbox nothing needs to be set; the image lies below OUTPUT_DIR."""
+    stages: list[Stage] = []
+    result = await embedded.generate(KITE, on_stage=stages.append)
+    assert (result.width, result.height, result.seed, result.cached) == (512, 512, 1, False)
+    assert result.provider == "sandbox"
+    assert stages[-3:] == [Stage.SENT, Stage.ANSWERED, Stage.KEPT]
+    path = file_of(result.image_url)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.is_relative_to(tmp_path / "out" / "ai-image-qwen-image" / "images")
+
+
+async def test_explicit_parts_make_an_image(stills, sandbox):
+    """Whoever brings their own ports needs no environment."""
+    assert (await stills.generate(KITE)).cached is False
+    assert len(sandbox.ledger.generations) == 1
+
+
+async def test_the_model_of_the_call_wins_over_that_of_the_environment(environment, sandbox):
+    """Either is an exact id, and one that is none is refused before anything is sent."""
+    variables = {
+        "STILLS_MODEL": "qwen-image-2.0",
+        "DASHSCOPE_API_KEY": "sk-sandbox",
+        "DASHSCOPE_HTTP_BASE_URL": sandbox.base_url,
+    }
+    async with Stills.from_env(environment=environment | variables) as stills:
+        await stills.generate(KITE)
+        await stills.generate(KITE, model="qwen-image-max")
+        with pytest.raises(UnknownModel):
+            await stills.generate(KITE, model="qwen-image")
+    assert [send.model for send in sandbox.ledger.generations] == [
+        "qwen-image-2.0",
+        "qwen-image-max",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        ({}, MissingKey),
+        ({"DASHSCOPE_API_KEY": "sk-sandbox"}, AccessError),
+        ({"DASHSCOPE_API_KEY": "sk-a", "DASHSCOPE_HTTP_BASE_URL": "nowhere"}, AccessError),
+        ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_DEADLINE_SECONDS": "soon"}, InvalidRequest),
+    ],
+)
+def test_an_environment_that_can_not_work_is_refused_at_once(environment, variables, error):
+    """Before anything is opened or made; it never falls back to the sandbox."""
+    with pytest.raises(error):
+        Stills.from_env(environment=environment | variables)
+    assert not Path(environment["OUTPUT_DIR"]).exists()
+
+
+async def test_closing_is_safe_at_any_time(environment):
+    """Unused, used, and again."""
+    unused = Stills.from_env(sandbox=True, environment=environment)
+    await unused.close()
+    await unused.close()
+    assert not Path(environment["OUTPUT_DIR"]).exists()
+    async with Stills.from_env(sandbox=True, environment=environment) as used:
+        await used.generate(KITE)
+        await used.close()
+
+
+async def test_what_is_kept_can_be_looked_at_without_a_key(embedded, environment):
+    """List, show and the image's address; another image can't be made."""
+    result = await embedded.generate(KITE)
+    async with Stills.from_catalog(environment=environment) as looking:
+        (image,) = await looking.list_images()
+        assert image.rendition.id == result.id
+        assert looking.image_url(image) == result.image_url
+        shown = await looking.show(result.id[:4])
+        assert (shown.image, shown.image_url) == (image, result.image_url)
+        assert [send.billing for send in shown.sends] == ["billed"]
+        with pytest.raises(MissingKey):
+            await looking.generate(KITE)
+
+
+async def test_an_id_that_fits_none_or_several_is_refused(embedded):
+    """The whole id wins over longer ones; else the choices are named."""
+    small = await embedded.generate(KITE)
+    large = await embedded.generate(ImageRequest(prompt="a red kite", size="1024*1024", seed=1))
+    with pytest.raises(InvalidRequest, match="several") as caught:
+        await embedded.show(small.id[:6])
+    assert small.id in caught.value.message
+    assert large.id in caught.value.message
+    for prefix in ("zzz", "*", "\udcff"):
+        with pytest.raises(InvalidRequest, match="no image"):
+            await embedded.show(prefix)
+
+
+async def test_a_saved_image_replaces_the_file_whole(embedded, tmp_path):
+    """Folders are made, the old content is gone, and nothing else is left beside it."""
+    result = await embedded.generate(KITE)
+    target = tmp_path / "new folder" / "kite.png"
+    for _ in range(2):
+        await embedded.save(result.id, target)
+        assert target.read_bytes() == file_of(result.image_url).read_bytes()
+        assert list(target.parent.iterdir()) == [target]
+        target.write_bytes(b"something longer than any image" * 100_000)
+
+
+async def test_a_path_that_can_not_be_written_leaves_the_image_kept(embedded, tmp_path):
+    """The error says where the image lies; nothing is left half-written."""
+    result = await embedded.generate(KITE)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    long_name = tmp_path / ("n" * 300 + ".png")
+    for target in (tmp_path / "folder", tmp_path / "file" / "a.png", long_name):
+        with pytest.raises(OutputRefused, match="can't be written") as caught:
+            await embedded.save(result.id, target)
+        assert result.image_url in caught.value.message
+    assert list((tmp_path / "folder").iterdir()) == []
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert not list(tmp_path.glob(".*.part"))
+
+
+async def test_saving_an_image_that_the_store_has_lost_is_said(embedded, tmp_path):
+    """No empty file is left in its place."""
+    result = await embedded.generate(KITE)
+    file_of(result.image_url).unlink()
+    with pytest.raises(ImageMissing):
+        await embedded.save(result.id, tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()
+
+
+async def test_the_synchronous_call_is_refused_inside_a_loop():
+    """It would block the loop; the error says what to use there, and nothing is begun."""
+    with pytest.raises(RuntimeError, match=r"use `Stills`|Stills\.from_env"):
+        generate(KITE, sandbox=True)
+
+
+def test_the_synchronous_call_works_in_a_plain_script(environment, tmp_path):
+    """One import, one call."""
+    script = (
+        "from stills import ImageRequest, generate\n"
+        "result = generate(ImageRequest(prompt='a kite', size='512*512'), sandbox=True)\n"
+        "print(result.width, result.height)\n"
+    )
+    done = run_script(script, environment, tmp_path)
+    assert (done.stdout, done.stderr, done.returncode) == ("512 512\n", "", 0)
+
+
+ASK_AGAIN = f"""
+import json, sys
+import stills
+after_import = sorted(set({HEAVY!r}) & set(sys.modules))
+request = stills.ImageRequest(prompt="a red kite", size="512*512", seed=1)
+result = stills.generate(request, sandbox=True)
+after_answer = sorted(set({HEAVY!r}) & set(sys.modules))
+print(json.dumps([after_import, result.cached, after_answer]))
+"""
+
+
+async def test_an_answer_from_the_catalog_loads_nothing_heavy(embedded, environment, tmp_path):
+    """Neither importing Stills nor asking again costs the time of a library it does not need."""
+    await embedded.generate(KITE)
+    done = await asyncio.to_thread(run_script, ASK_AGAIN, environment, tmp_path)
+    assert json.loads(done.stdout) == [[], True, []], done.stderr
+
+
+def test_the_public_names_are_those_of_all():
+    """Sorted, and each there."""
+    assert list(package.__all__) == sorted(package.__all__)
+    assert all(hasattr(package, name) for name in package.__all__)

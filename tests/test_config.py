@@ -1,0 +1,98 @@
+"""What the environment says, with a default for all of it."""
+
+from pathlib import Path
+
+import pytest
+
+from stills.config import read_config
+from stills.contract.errors import InvalidRequest
+
+HOME = {"HOME": "/home/ann"}
+
+
+def test_without_any_variable_all_has_a_default():
+    """Results below the working folder, secrets and state below the home."""
+    config = read_config(HOME)
+    assert config.store == "output/ai-image-qwen-image/images"
+    assert config.catalog == Path("output/ai-image-qwen-image/stills.db")
+    assert config.spool == Path("/home/ann/.local/state/stills/spool")
+    assert config.credentials_file == Path("/home/ann/.alibabacloud/credentials")
+    assert (config.model, config.deadline_seconds) == ("qwen-image-max", 600.0)
+    assert (config.api_key, config.profile, config.base_url) == (None, "default", None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "read"),
+    [
+        ("STILLS_STORE", "s3://bucket/a", "store", "s3://bucket/a"),
+        ("STILLS_CATALOG", "/a/b.db", "catalog", Path("/a/b.db")),
+        ("STILLS_SPOOL", "/a/spool", "spool", Path("/a/spool")),
+        ("STILLS_MODEL", "qwen-image-2.0", "model", "qwen-image-2.0"),
+        ("STILLS_DEADLINE_SECONDS", "1.5", "deadline_seconds", 1.5),
+        ("DASHSCOPE_API_KEY", "sk-a", "api_key", "sk-a"),
+        ("DASHSCOPE_HTTP_BASE_URL", "https://a.example", "base_url", "https://a.example"),
+        ("ALIBABA_CLOUD_PROFILE", "work", "profile", "work"),
+        ("XDG_STATE_HOME", "/state", "spool", Path("/state/stills/spool")),
+        ("OUTPUT_DIR", "/out", "store", "/out/ai-image-qwen-image/images"),
+        ("OUTPUT_DIR", "/out", "catalog", Path("/out/ai-image-qwen-image/stills.db")),
+        ("HOME", "/home/bob", "credentials_file", Path("/home/bob/.alibabacloud/credentials")),
+    ],
+)
+def test_each_variable_is_read(variable, value, field, read):
+    """As it is written, into the field it is for."""
+    assert getattr(read_config({**HOME, variable: value}), field) == read
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "STILLS_STORE",
+        "STILLS_CATALOG",
+        "STILLS_SPOOL",
+        "STILLS_MODEL",
+        "STILLS_DEADLINE_SECONDS",
+        "DASHSCOPE_HTTP_BASE_URL",
+        "ALIBABA_CLOUD_PROFILE",
+        "XDG_STATE_HOME",
+        "OUTPUT_DIR",
+    ],
+)
+def test_an_empty_variable_is_an_unset_one(variable):
+    """As shells and container tools leave them."""
+    assert read_config({**HOME, variable: ""}) == read_config(HOME)
+
+
+def test_an_empty_key_and_an_empty_home_count_as_none(monkeypatch):
+    """Then the credentials file is asked, of the home that the system knows."""
+    assert not read_config({**HOME, "DASHSCOPE_API_KEY": ""}).api_key
+    monkeypatch.setenv("HOME", "/home/carol")
+    assert read_config({"HOME": ""}) == read_config({"HOME": "/home/carol"})
+
+
+@pytest.mark.parametrize("written", ["soon", "0", "-1", "nan", "inf", "1e999", "1,5", " "])
+def test_a_deadline_that_is_none_is_refused(written):
+    """The variable and what was read are named."""
+    with pytest.raises(InvalidRequest, match="STILLS_DEADLINE_SECONDS is ") as caught:
+        read_config({**HOME, "STILLS_DEADLINE_SECONDS": written})
+    assert caught.value.field == "STILLS_DEADLINE_SECONDS"
+    assert "number of seconds" in caught.value.action
+
+
+@pytest.mark.parametrize("variable", ["STILLS_CATALOG", "STILLS_SPOOL"])
+def test_a_url_is_no_local_path(variable):
+    """It is not taken for a folder called `postgresql:`, and its password is not repeated."""
+    with pytest.raises(InvalidRequest, match=f"{variable} is a URL") as caught:
+        read_config({**HOME, variable: "postgresql://ann:topsecret@host/db"})
+    assert "topsecret" not in str(caught.value)
+
+
+def test_the_process_environment_is_read_when_none_is_given(monkeypatch):
+    """At the call, not at the import."""
+    monkeypatch.setenv("STILLS_MODEL", "qwen-image-3.0")
+    assert read_config().model == "qwen-image-3.0"
+
+
+def test_the_key_shows_in_no_text():
+    """A config may end up in a log."""
+    config = read_config({**HOME, "DASHSCOPE_API_KEY": "sk-topsecret"})
+    assert "topsecret" not in f"{config!r} {config} {[config]}"
