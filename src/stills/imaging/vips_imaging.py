@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stills.contract.generation import Inspection
+from stills.contract.generation import Inspection, Pieces
 from stills.contract.size import Size
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import inspect_png, media_type
@@ -11,7 +11,7 @@ from stills.imaging.probe import inspect_png, media_type
 class VipsImaging:
     """Implements the port Imaging in threads, off the event loop."""
 
-    async def inspect(self, png: bytes) -> Inspection:
+    async def inspect(self, png: bytes | Pieces) -> Inspection:
         """Check a PNG from its first byte to its last chunk, and hash it.
 
         Raises:
