@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from stills.app import Stills
@@ -15,6 +16,12 @@ from stills.provider.credentials import ApiKey, Credentials
 from stills.provider.dashscope import connect
 from stills.sandbox import Sandbox
 from stills.store import open_store
+
+# Machines are slow at times, and that is no failure; what is found says how to find it again.
+hypothesis.settings.register_profile(
+    "stills", parent=hypothesis.settings(), deadline=None, print_blob=True
+)
+hypothesis.settings.load_profile("stills")
 
 FAST = Policy(
     deadline_seconds=20.0,

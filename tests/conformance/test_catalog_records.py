@@ -29,7 +29,6 @@ async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, draft):
     found = await other.take(wanted)
     assert isinstance(found, Found)
     assert found == await other.catalog.find("k", NATIVE)
-    assert found == await other.catalog.find_generation(claim.generation.id, NATIVE)
     assert (found.generation.draft, found.generation.stage) == (wanted, Stage.KEPT)
     assert found.rendition == rendition
     assert (found.generation.sha256, found.generation.byte_count) == ("ab" * 32, 9)

@@ -70,7 +70,8 @@ async def test_an_order_becomes_an_image(provider: Provider, sandbox: Sandbox):
     """One send, billed once, with a link that gives the PNG as often as wanted."""
     answer = await provider.send(ORDER, timeout_seconds=PATIENCE)
     first, second = [
-        await provider.download(answer.image_url, timeout_seconds=PATIENCE) for _ in range(2)
+        b"".join(await provider.download(answer.image_url, timeout_seconds=PATIENCE))
+        for _ in range(2)
     ]
     assert first == second
     assert first.startswith(b"\x89PNG")

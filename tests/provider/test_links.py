@@ -120,7 +120,8 @@ async def test_the_image_comes_byte_for_byte_and_without_the_key(
     )
     provider = await make_provider(service.base_url)
     answer = await provider.send(order(), timeout_seconds=PATIENCE)
-    assert await provider.download(answer.image_url, timeout_seconds=PATIENCE) == b"\x89PNG bytes"
+    pieces = await provider.download(answer.image_url, timeout_seconds=PATIENCE)
+    assert b"".join(pieces) == b"\x89PNG bytes"
     assert service.requests[0].headers["Authorization"] == f"Bearer {key}"
     (download,) = store.requests
     assert download.path_qs == "/a.png?Expires=1&Signature=a%2Bb%3D"
@@ -142,7 +143,8 @@ async def test_a_link_that_gives_too_much_is_cut_off(answering, provider, monkey
     store = await answering(b"x" * (1024 * 1024 + 1))
     assert "more than 1 MiB" in (await dead(provider, store.origin)).message
     exact = await answering(b"x" * 1024 * 1024)
-    assert len(await provider.download(exact.origin, timeout_seconds=PATIENCE)) == 1024 * 1024
+    pieces = await provider.download(exact.origin, timeout_seconds=PATIENCE)
+    assert len(b"".join(pieces)) == 1024 * 1024
 
 
 @pytest.mark.parametrize("status", [204, 206, 403, 404, 500])
@@ -171,7 +173,7 @@ async def test_a_download_that_fails_is_a_dead_link_that_may_live_again(
     assert words in error.message
     assert error.retryable
     assert len(sandbox.ledger.of_kind(SendKind.DOWNLOAD)) == 1
-    data = await provider.download(answer.image_url, timeout_seconds=PATIENCE)
+    data = b"".join(await provider.download(answer.image_url, timeout_seconds=PATIENCE))
     assert data.startswith(b"\x89PNG")
     assert sandbox.ledger.billed_images == 1
 
@@ -189,7 +191,7 @@ async def test_a_link_into_this_machine_is_followed_for_a_sandbox_only(serve, pr
         return web.Response(body=b"1")
 
     store = await serve(picture)
-    assert await provider.download(store.origin, timeout_seconds=PATIENCE) == b"1"
+    assert list(await provider.download(store.origin, timeout_seconds=PATIENCE)) == [b"1"]
     await dead(remote, store.origin)
     assert len(store.requests) == 1
 

@@ -37,7 +37,9 @@ class Database:
         if self._closed:
             raise CatalogError(f"the catalog {self.path} was closed")
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, self._work, work))
+        working = loop.run_in_executor(self._thread, self._work, work)
+        working.add_done_callback(_retrieve)
+        return await asyncio.shield(working)
 
     async def set_aside_if_damaged(self) -> str | None:
         """Rename a damaged database; gives its new path, None if there is nothing to set aside.
@@ -85,9 +87,21 @@ class Database:
             self._connection = None
 
 
+def _retrieve(working: asyncio.Future[Result]) -> None:
+    """Take note of an error that nobody waits for, or asyncio would write it to the terminal."""
+    if not working.cancelled():
+        working.exception()
+
+
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock; commit at the end, roll back on any exception."""
+def transaction(
+    connection: sqlite3.Connection, *, synced: bool = True
+) -> Iterator[sqlite3.Connection]:
+    """Hold the write lock; commit at the end, roll back on any exception.
+
+    `synced`, the commit survives a power cut; without, it does so with the next one that is.
+    """
+    connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection

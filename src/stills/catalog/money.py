@@ -89,11 +89,11 @@ def check_caps(
     }
     if caps.request_usd is not None:
         spent = _usd(connection, _OWN_USD, values)
-        if spent + price_usd > caps.request_usd + _ROUNDING_USD:
+        if not spent + price_usd <= caps.request_usd + _ROUNDING_USD:  # a cap of NaN allows nothing
             raise _exceeded("this request", spent, price_usd, caps.request_usd)
     if caps.day_usd is not None:
         spent = _usd(connection, _SENT_USD, values) + _usd(connection, _RESERVED_USD, values)
-        if spent + price_usd > caps.day_usd + _ROUNDING_USD:
+        if not spent + price_usd <= caps.day_usd + _ROUNDING_USD:
             today = datetime.fromtimestamp(now, UTC).date()
             raise _exceeded(f"{today} (UTC)", spent, price_usd, caps.day_usd)
 

@@ -14,7 +14,7 @@ ORDER BY g.sequence DESC
 LIMIT 1
 """
 
-FIND_GENERATION = f"{_WITH_RENDITION} WHERE g.id = :id"
+GENERATION = "SELECT * FROM generations WHERE id = :generation_id"
 
 LIVE_CLAIM = "SELECT 1 FROM claims WHERE key = :key AND lease_until > :now"
 

@@ -51,27 +51,13 @@ class SqliteCatalog:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
         return await self._database.run(lambda connection: _find(connection, key, size))
 
-    async def find_generation(self, generation_id: str, size: Size) -> Found:
-        """Look up one generation by its id, with its rendition at `size`."""
-
-        def work(connection: sqlite3.Connection) -> Found:
-            row = connection.execute(
-                queries.FIND_GENERATION,
-                {"id": generation_id, "width": size.width, "height": size.height},
-            ).fetchone()
-            if row is None:
-                raise CatalogError(f"the catalog has no generation {generation_id}")
-            return read_found(row, size)
-
-        return await self._database.run(work)
-
     async def claim(
         self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | Found | None:
         """Take the sole right to a key; Found if another got there first, None while one works."""
 
         def work(connection: sqlite3.Connection) -> Claim | Found | None:
-            with transaction(connection):
+            with transaction(connection, synced=False):
                 now = time.time()
                 if connection.execute(
                     queries.LIVE_CLAIM, {"key": draft.key, "now": now}
@@ -116,7 +102,7 @@ class SqliteCatalog:
         """Give the claim back; what is not answered counts as failed."""
 
         def work(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
+            with transaction(connection, synced=False):
                 held = {"key": claim.key, "token": claim.token}
                 if connection.execute(queries.DROP_CLAIM, held).rowcount:
                     connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})
@@ -174,31 +160,33 @@ class SqliteCatalog:
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
-    ) -> None:
+    ) -> Generation:
         """Journal that the image lies in the store; link and claim are forgotten."""
-        kept = {
+        kept: dict[str, str | int | None] = {
             "generation_id": generation_id,
             "sha256": sha256,
             "byte_count": byte_count,
             "object_path": object_path,
         }
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> Generation:
             with transaction(connection):
-                connection.execute(queries.RECORD_KEPT, kept)
-                # In one step: nobody takes over what is kept, so the claim of a process killed
-                # in between would stay for ever.
-                connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)
+                _record_kept(connection, kept)
+                return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
 
-        await self._database.run(work)
+        return await self._database.run(work)
 
     async def record_rendition(self, rendition: Rendition) -> None:
         """Remember a rendition."""
-        await self._execute(
-            queries.ADD_RENDITION,
-            **rendition_columns(rendition),
-            now=time.time(),
-        )
+
+        def work(connection: sqlite3.Connection) -> None:
+            # What can be made again for nothing needs no sync to the disk.
+            with transaction(connection, synced=False):
+                connection.execute(
+                    queries.ADD_RENDITION, {**rendition_columns(rendition), "now": time.time()}
+                )
+
+        await self._database.run(work)
 
     async def record_request(self, rendition: Rendition, asked: Asked) -> None:
         """Remember that a request was answered with a rendition."""
@@ -206,13 +194,9 @@ class SqliteCatalog:
         def work(connection: sqlite3.Connection) -> None:
             row = _request_row(rendition, asked)
             # A lost count of free answers harms nobody, and a sync to the disk for each would.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            try:
-                with transaction(connection):
-                    connection.execute(queries.ADD_REQUEST, row)
-                    connection.execute(queries.COUNT_ANSWER, row)
-            finally:
-                connection.execute("PRAGMA synchronous = FULL")
+            with transaction(connection, synced=False):
+                connection.execute(queries.ADD_REQUEST, row)
+                connection.execute(queries.COUNT_ANSWER, row)
 
         await self._database.run(work)
 
@@ -323,7 +307,7 @@ def _resume_or_add(
 ) -> tuple[Generation, tuple[str, ...]]:
     """Take up what an interrupted worker paid for, else begin a new generation.
 
-    Gives with it the ids of those that were sent and never journalled.
+    Gives with it the ids of those that were sent and never journalled as kept.
     """
     notes: list[str] = []
     cut_off: list[str] = []
@@ -334,14 +318,22 @@ def _resume_or_add(
                 return left, ()
             continue
         connection.execute(queries.FAIL, {"id": left.id})
-        if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
+        if left.stage is not Stage.CLAIMED:
             cut_off.append(left.id)
+        if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
             notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
         if left.stage is Stage.ANSWERED:
             notes.append("An earlier image was billed, but its link expired before the download.")
     generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
     connection.execute(queries.ADD_GENERATION, generation_columns(generation))
     return generation, tuple(cut_off)
+
+
+def _record_kept(connection: sqlite3.Connection, kept: dict[str, str | int | None]) -> None:
+    connection.execute(queries.RECORD_KEPT, kept)
+    # In the same step, for nobody takes over what is kept: the claim of a process killed in
+    # between would stay for ever.
+    connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)
 
 
 def _adopt(
@@ -353,8 +345,8 @@ def _adopt(
     if known is None:
         connection.execute(queries.ADD_GENERATION, generation_columns(generation))
     if adopted:
-        connection.execute(
-            queries.RECORD_KEPT,
+        _record_kept(
+            connection,
             {
                 "generation_id": generation.id,
                 "sha256": generation.sha256,
@@ -365,6 +357,8 @@ def _adopt(
         connection.execute(queries.SETTLE_ADOPTED, values)
         connection.execute(queries.ADD_ADOPTED_SEND, values)
     for rendition in renditions:
+        if not adopted and rendition.object_path == generation.object_path:
+            continue  # every generation lies in the store, also where nobody asked for its size
         connection.execute(
             queries.ADD_RENDITION, {**rendition_columns(rendition), "now": generation.created_at}
         )

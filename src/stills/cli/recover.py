@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from stills.app import Recovered, Stills
+from stills.cli.text import images
 from stills.contract.errors import MissingKey
 
 _SERVICE = 5
@@ -22,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{outcome.generation_id}: {'kept' if outcome.kept else outcome.reason}")
     if not options.json:
         kept = sum(outcome.kept for outcome in outcomes)
-        print(f"{kept} images recovered, {len(outcomes) - kept} left as they are")
+        print(f"{images(kept)} recovered, {len(outcomes) - kept} not")
     return 0 if all(outcome.kept for outcome in outcomes) else _SERVICE
 
 

@@ -1,4 +1,9 @@
-"""Text that came from outside, made safe for a terminal."""
+"""Words for a terminal, and text from outside made safe for it."""
+
+
+def images(number: int) -> str:
+    """Count images in words."""
+    return f"{number} image" if number == 1 else f"{number} images"
 
 
 def printable(text: str) -> str:

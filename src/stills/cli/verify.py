@@ -3,15 +3,17 @@
 import argparse
 import asyncio
 import json
+from collections import Counter
 from dataclasses import asdict
 
 from stills.app import Stills, Verified
+from stills.cli.text import images
 
 _STORAGE = 7
 _WORDS = {
     "missing": "put the file back, or ask again with --fresh",
     "damaged": "put a good copy back; a rendition can be deleted, and is made anew when asked for",
-    "unknown": "`stills recover --rebuild` takes it into the catalog",
+    "unknown": "if its facts are there, `stills recover --rebuild` takes it in",
 }
 
 
@@ -24,9 +26,14 @@ def run(options: argparse.Namespace) -> int:
         for finding in verified.findings:
             owner = f" ({finding.owner})" if finding.owner else ""
             print(f"{finding.verdict}: {finding.path}{owner}: {_WORDS[finding.verdict]}")
-        wrong = len(verified.findings)
-        print(f"{verified.checked} images checked, {wrong or 'nothing'} wrong")
+        print(_summary(verified))
     return _STORAGE if verified.has_losses else 0
+
+
+def _summary(verified: Verified) -> str:
+    counts = Counter(str(finding.verdict) for finding in verified.findings)
+    wrong = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _WORDS if counts[verdict])
+    return f"{images(verified.checked)} checked, {wrong or 'nothing wrong'}"
 
 
 async def _verify() -> Verified:

@@ -120,7 +120,7 @@ class WrongKey(AccessError):
     code = "wrong_key"
     default_action = (
         "Check the key, and that DASHSCOPE_HTTP_BASE_URL is of the key's own region; "
-        "nothing was billed."
+        "a refused send is not billed."
     )
 
 
@@ -135,7 +135,7 @@ class AccountOverdue(AccessError):
     """The account owes money, so the service refuses."""
 
     code = "account_overdue"
-    default_action = "Settle the Alibaba Cloud account; nothing was billed for this request."
+    default_action = "Settle the Alibaba Cloud account; a refused send is not billed."
 
 
 class ModelNotServed(AccessError):
@@ -157,7 +157,7 @@ class RateLimited(LimitError):
 
     code = "rate_limited"
     retryable = True
-    default_action = "Ask again later or slower; nothing was billed for the refused sends."
+    default_action = "Ask again later or slower; a refused send is not billed."
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class QuotaExhausted(LimitError):
     """The account's quota is used up; waiting a moment does not help."""
 
     code = "quota_exhausted"
-    default_action = "Raise the quota in the Model Studio console; nothing was billed."
+    default_action = "Raise the quota in the Model Studio console; a refused send is not billed."
 
 
 class BudgetExceeded(LimitError):
@@ -192,7 +192,7 @@ class ContentRefused(StillsError):
 
     code = "content_refused"
     default_action = (
-        "Rephrase the prompt; the same words will be refused again. Nothing was billed."
+        "Rephrase the prompt; the same words will be refused again. A refused send is not billed."
     )
 
 
@@ -208,7 +208,8 @@ class RequestRejected(ServiceError):
 
     code = "request_rejected"
     default_action = (
-        "The service's rules may have changed: report this with the request id. Nothing was billed."
+        "The service's rules may have changed: report it with the request id. "
+        "A refused send is not billed."
     )
 
 
@@ -217,7 +218,7 @@ class ServiceUnavailable(ServiceError):
 
     code = "service_unavailable"
     retryable = True
-    default_action = "Ask again in a few minutes; nothing was billed."
+    default_action = "Ask again in a few minutes; a failed send is not billed."
 
 
 class ServiceUnreachable(ServiceError):
@@ -284,7 +285,10 @@ class DeadlineExceeded(ServiceError):
 
     code = "deadline_exceeded"
     retryable = True
-    default_action = "Ask again, or allow more with STILLS_DEADLINE_SECONDS."
+    default_action = (
+        "Ask again: what is billed is finished without paying. Or allow more with "
+        "STILLS_DEADLINE_SECONDS."
+    )
 
 
 class StorageError(StillsError):

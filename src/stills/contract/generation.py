@@ -1,6 +1,6 @@
 """The records that steps and adapters hand to each other. All frozen; none holds image bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +18,9 @@ class Stage(StrEnum):
     KEPT = "kept"
     FAILED = "failed"
 
+
+Pieces = Sequence[bytes]
+"""Bytes as they came over the wire; to join them would copy an image once more."""
 
 OnStage = Callable[[Stage], None]
 """Called on the event loop each time a generation reaches a stage."""
@@ -55,6 +58,7 @@ class Inspection:
 
     size: Size
     sha256: str
+    byte_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,8 @@ class Found:
 class Claim:
     """The sole right to work on one generation key, until the lease lapses.
 
-    `cut_off` names the generations of this key that earlier workers sent and never journalled.
+    `cut_off` names the generations of this key that were sent and never journalled as kept: one
+    may lie in the store.
     """
 
     key: str

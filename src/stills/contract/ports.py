@@ -13,6 +13,7 @@ from stills.contract.generation import (
     Image,
     Inspection,
     Order,
+    Pieces,
     Rendition,
     Send,
     Settlement,
@@ -30,6 +31,10 @@ class Provider(Protocol):
         """`dashscope` or `sandbox`; part of every generation key."""
         ...
 
+    async def ready(self) -> None:
+        """Do what takes time before the first send, such as loading the SDK."""
+        ...
+
     async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
         """Send one order over the wire exactly once.
 
@@ -38,7 +43,7 @@ class Provider(Protocol):
         """
         ...
 
-    async def download(self, url: str, *, timeout_seconds: float) -> bytes:
+    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
         """Read the image behind an answer's URL; free of charge.
 
         Raises:
@@ -54,8 +59,8 @@ class Provider(Protocol):
 class Store(Protocol):
     """Holds image bytes under readable paths."""
 
-    async def put(self, path: str, data: bytes) -> None:
-        """Write one object, whole or not at all.
+    async def put(self, path: str, data: bytes | Pieces, *, synced: bool = True) -> None:
+        """Write one object, whole or not at all; `synced`, it survives a power cut.
 
         Raises:
             StoreRefused: it could not be written.
@@ -103,7 +108,7 @@ class Store(Protocol):
 class Imaging(Protocol):
     """Looks at images and makes renditions. CPU work, done off the event loop."""
 
-    async def inspect(self, png: bytes) -> Inspection:
+    async def inspect(self, png: bytes | Pieces) -> Inspection:
         """Check a PNG from its first byte to its last chunk, and hash it.
 
         Raises:
@@ -136,10 +141,6 @@ class Catalog(Protocol):
 
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
-        ...
-
-    async def find_generation(self, generation_id: str, size: Size) -> Found:
-        """Look up one kept generation by its id, with its rendition at `size`."""
         ...
 
     async def claim(
@@ -197,7 +198,7 @@ class Catalog(Protocol):
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
-    ) -> None:
+    ) -> Generation:
         """Journal that the image lies in the store; link and claim are forgotten."""
         ...
 

@@ -7,8 +7,10 @@ from stills.pipeline.keep import keep
 from stills.pipeline.ports import Ports
 
 
-async def adopt(ports: Ports, generation_id: str) -> bool:
+async def adopt(ports: Ports, generation_id: str) -> Generation | None:
     """Look for a generation in the store, then in the spool, and take it into the catalog.
+
+    None if it is in neither, or in the catalog already.
 
     Raises:
         StorageError: store, spool or catalog can't be used.
@@ -16,23 +18,25 @@ async def adopt(ports: Ports, generation_id: str) -> bool:
     return await _adopt_stored(ports, generation_id) or await _adopt_spooled(ports, generation_id)
 
 
-async def _adopt_stored(ports: Ports, generation_id: str) -> bool:
+async def _adopt_stored(ports: Ports, generation_id: str) -> Generation | None:
     generation = await _find(ports, ports.store, generation_id)
-    return generation is not None and await ports.catalog.adopt(generation, [])
+    if generation is None or not await ports.catalog.adopt(generation, []):
+        return None
+    return generation
 
 
-async def _adopt_spooled(ports: Ports, generation_id: str) -> bool:
+async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
     generation = await _find(ports, ports.spool, generation_id)
     if generation is None:
-        return False
+        return None
     spool_path = generation.object_path or ""
     data = await ports.spool.get(spool_path)
     inspection = await ports.imaging.inspect(data)
     adopted = await ports.catalog.adopt(generation, [])
-    await keep(ports, generation, data, inspection)
+    kept = await keep(ports, generation, data, inspection)
     await ports.spool.delete(spool_path)
     await ports.spool.delete(facts_path(generation.id))
-    return adopted
+    return kept if adopted else None
 
 
 async def _find(ports: Ports, store: Store, generation_id: str) -> Generation | None:

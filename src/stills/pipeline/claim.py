@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from stills.contract.errors import CatalogError
+from stills.contract.errors import Billing, CatalogError
 from stills.contract.generation import Claim, Found
 from stills.pipeline.job import Job
 
@@ -19,13 +19,22 @@ async def claimed(job: Job) -> AsyncIterator[Claim | Found]:
         yield taken
         return
     heartbeat = asyncio.create_task(_beat(job, taken))
+    give_back = True
     try:
         yield taken
+    except CatalogError as error:
+        # A paid image is not journalled. Given back, the claim would count it as failed; left to
+        # lapse, it makes the next worker look for it.
+        give_back = error.billing is Billing.NONE
+        raise
     finally:
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)
-        # A cancelled job must still give its claim back, or others wait for the lease to lapse.
-        await asyncio.shield(job.ports.catalog.release(taken))
+        if give_back:
+            # A cancelled job must still give its claim back, or others wait for the lease to lapse;
+            # they do as well if the catalog fails here, and what was done counts more than that.
+            with contextlib.suppress(CatalogError):
+                await asyncio.shield(job.ports.catalog.release(taken))
 
 
 async def _take(job: Job) -> Claim | Found:

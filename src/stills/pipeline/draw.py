@@ -1,6 +1,6 @@
 """Draw: get one generation made and kept, or finish one that was interrupted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stills.contract.errors import DamagedImage
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
@@ -19,7 +19,7 @@ from stills.pipeline.ports import Ports
 class Drawn:
     """A kept generation, and whether it was sent for just now."""
 
-    generation_id: str
+    found: Found
     sent: bool
 
 
@@ -33,7 +33,7 @@ async def draw(job: Job) -> Drawn:
         try:
             async with claimed(job) as taken:
                 if isinstance(taken, Found):
-                    return Drawn(taken.generation.id, sent=False)
+                    return Drawn(taken, sent=False)
                 job.on_stage(Stage.CLAIMED)
                 drawn = await _work(job, taken)
         except ClaimLost:
@@ -45,45 +45,52 @@ async def draw(job: Job) -> Drawn:
 async def _work(job: Job, claim: Claim) -> Drawn:
     """Bring a generation from where it stands to kept."""
     generation = claim.generation
-    if await resume(job.ports, job.policy, generation):
-        return Drawn(generation.id, sent=False)
-    if not job.fresh:
-        for cut_off in claim.cut_off:
-            if await adopt(job.ports, cut_off):
-                return Drawn(cut_off, sent=False)
-    answer = await order_image(job, claim)
-    await _fetch_and_keep(job.ports, job.policy, generation, answer)
-    return Drawn(generation.id, sent=True)
+    kept = await resume(job.ports, job.policy, generation)
+    if kept is None and not job.fresh:
+        kept = await _adopt_any(job.ports, claim.cut_off)
+    if kept is not None:
+        return Drawn(Found(kept, None), sent=False)
+    answer, notes = await order_image(job, claim)
+    generation = replace(generation, notes=(*generation.notes, *notes))
+    kept = await _fetch_and_keep(job.ports, job.policy, generation, answer)
+    return Drawn(Found(kept, None), sent=True)
 
 
-async def resume(ports: Ports, policy: Policy, generation: Generation) -> bool:
-    """Finish a generation that is paid for already; False if it is not.
+async def resume(ports: Ports, policy: Policy, generation: Generation) -> Generation | None:
+    """Finish a generation that is paid for already; None if it is not.
 
     Raises:
         StillsError: the image could not be had or kept; it stays as it is.
     """
     if generation.stage is Stage.SPOOLED:
-        await _keep_spooled(ports, generation)
-    elif generation.answer is not None:
-        await _fetch_and_keep(ports, policy, generation, generation.answer)
-    else:
-        return False
-    return True
+        return await _keep_spooled(ports, generation)
+    if generation.answer is not None:
+        return await _fetch_and_keep(ports, policy, generation, generation.answer)
+    return None
+
+
+async def _adopt_any(ports: Ports, generation_ids: tuple[str, ...]) -> Generation | None:
+    for generation_id in generation_ids:
+        adopted = await adopt(ports, generation_id)
+        if adopted is not None:
+            return adopted
+    return None
 
 
 async def _fetch_and_keep(
     ports: Ports, policy: Policy, generation: Generation, answer: Answer
-) -> None:
+) -> Generation:
     data, inspection = await fetch(ports, policy, generation, answer)
-    await keep(ports, generation, data, inspection)
+    return await keep(ports, generation, data, inspection)
 
 
-async def _keep_spooled(ports: Ports, generation: Generation) -> None:
+async def _keep_spooled(ports: Ports, generation: Generation) -> Generation:
     spool_path = generation.spool_path or ""
     data = await ports.spool.get(spool_path)
     inspection = await ports.imaging.inspect(data)
     if inspection.sha256 != generation.sha256:
         raise DamagedImage("the spooled image was changed since it was paid for")
-    await keep(ports, generation, data, inspection)
+    kept = await keep(ports, generation, data, inspection)
     await ports.spool.delete(spool_path)
     await ports.spool.delete(facts_path(generation.id))
+    return kept

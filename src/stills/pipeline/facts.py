@@ -14,7 +14,8 @@ from stills.contract.size import Size
 FACTS_FOLDER = "facts"
 _VERSION = 1
 # One plain name in the top folder, with the id at its end: facts may have been tampered with.
-_PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f]*[0-9a-f]{12}\.png")
+_PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f-\x9f]*([0-9a-f]{12})\.png")
+_NUMBER_MAX = 10**11  # a time far ahead, in seconds; what SQLite and datetime can hold
 
 
 def facts_path(generation_id: str) -> str:
@@ -22,9 +23,7 @@ def facts_path(generation_id: str) -> str:
     return f"{FACTS_FOLDER}/{generation_id}.json"
 
 
-def write_facts(
-    generation: Generation, inspection: Inspection, *, byte_count: int, path: str
-) -> bytes:
+def write_facts(generation: Generation, inspection: Inspection, *, path: str) -> bytes:
     """Put down a generation whose image lies, or is about to lie, at `path`."""
     facts = {
         "version": _VERSION,
@@ -32,7 +31,7 @@ def write_facts(
         "created_at": generation.created_at,
         "notes": generation.notes,
         "sha256": inspection.sha256,
-        "byte_count": byte_count,
+        "byte_count": inspection.byte_count,
         "path": path,
         "draft": asdict(generation.draft),
     }
@@ -47,16 +46,17 @@ def read_facts(written: bytes) -> Generation | None:
             return None
         path = _text(facts["path"])
         generation_id = _text(facts["id"])
-        if _PATH.fullmatch(path) is None or not path.endswith(f"{generation_id}.png"):
+        named = _PATH.fullmatch(path)
+        if named is None or named[1] != generation_id:
             return None
         return Generation(
             id=generation_id,
             draft=_read_draft(facts["draft"]),
             stage=Stage.KEPT,
-            created_at=float(facts["created_at"]),
+            created_at=_number(facts["created_at"]),
             notes=tuple(_text(note) for note in facts["notes"]),
             sha256=_text(facts["sha256"]),
-            byte_count=int(facts["byte_count"]),
+            byte_count=_whole_number(facts["byte_count"], least=1),
             object_path=path,
         )
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -75,16 +75,29 @@ def _read_draft(facts: dict[str, Any]) -> Draft:
         style=_optional_text(facts["style"]),
         text=_text(facts["text"]),
         negative_prompt=_optional_text(facts["negative_prompt"]),
-        native_size=Size(int(width), int(height)),
-        seed=int(facts["seed"]),
+        native_size=Size(_whole_number(width, least=1), _whole_number(height, least=1)),
+        seed=_whole_number(facts["seed"], least=0),
         reference_digest=_optional_text(facts["reference_digest"]),
-        price_usd=None if price_usd is None else float(price_usd),
+        price_usd=None if price_usd is None else _number(price_usd),
     )
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
+    value.encode()  # half a surrogate pair is a ValueError here, and in the catalog
+    return value
+
+
+def _number(value: float) -> float:
+    if not 0 <= value <= _NUMBER_MAX:
+        raise ValueError
+    return float(value)
+
+
+def _whole_number(value: object, *, least: int) -> int:
+    if type(value) is not int or not least <= value <= _NUMBER_MAX:
+        raise ValueError
     return value
 
 

@@ -3,14 +3,14 @@
 import asyncio
 
 from stills.contract.errors import Billing, DamagedImage, LinkDead, StorageError
-from stills.contract.generation import Answer, Generation, Inspection
+from stills.contract.generation import Answer, Generation, Inspection, Pieces
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
 
 async def fetch(
     ports: Ports, policy: Policy, generation: Generation, answer: Answer
-) -> tuple[bytes, Inspection]:
+) -> tuple[Pieces, Inspection]:
     """Download an answer's image; a failed download is tried again, for it costs nothing.
 
     Raises:
@@ -32,7 +32,7 @@ async def fetch(
             await asyncio.sleep(policy.backoff_base_seconds * attempt / 2)
 
 
-async def _inspect(data: bytes, generation: Generation, ports: Ports) -> Inspection:
+async def _inspect(data: Pieces, generation: Generation, ports: Ports) -> Inspection:
     try:
         inspection = await ports.imaging.inspect(data)
     except DamagedImage as error:
@@ -46,7 +46,7 @@ async def _inspect(data: bytes, generation: Generation, ports: Ports) -> Inspect
 
 
 async def _set_aside(
-    data: bytes, generation: Generation, ports: Ports, message: str
+    data: Pieces, generation: Generation, ports: Ports, message: str
 ) -> DamagedImage:
     """Lay what was paid for but can't be used where a person can look at it."""
     path = f"rejected-{generation.id}.bin"

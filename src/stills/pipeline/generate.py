@@ -7,7 +7,7 @@ they are done once for all who ask; this file is what each caller goes through.
 import asyncio
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing
+from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing, StorageError
 from stills.contract.generation import Asked, Found, Generation, OnStage, Rendition, Stage
 from stills.contract.models import find_model
 from stills.contract.money import Caps
@@ -109,12 +109,17 @@ class Pipeline:
         )
         found = None if options.fresh else await ports.catalog.find(plan.draft.key, plan.size)
         sent = False
-        if found is None:
-            drawn, begun = await self._draw(plan, options, deadline)
-            found = await ports.catalog.find_generation(drawn.generation_id, plan.size)
-            sent = drawn.sent and begun
-        rendition = await self._render(found, plan.size)
-        return await self._record(request, reference, found.generation, rendition, sent=sent)
+        try:
+            if found is None:
+                drawn, begun = await self._draw(plan, options, deadline)
+                sent = drawn.sent and begun
+                found = drawn.found
+            rendition = await self._render(found, plan.size)
+            return await self._record(request, reference, found.generation, rendition, sent=sent)
+        except StorageError as error:
+            if sent:  # the generation is kept, and asking again costs nothing
+                error.billing = Billing.BILLED
+            raise
 
     async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
         caps = Caps(day_usd=self._day_usd, request_usd=options.max_cost_usd)
@@ -129,7 +134,7 @@ class Pipeline:
         return await self._draws.join(flight, work)
 
     async def _render(self, found: Found, size: Size) -> Rendition:
-        if found.rendition is not None:
+        if found.rendition is not None and found.rendition.size == size:
             if await self._ports.store.exists(found.rendition.object_path):
                 return found.rendition
             if size == found.generation.draft.native_size:

@@ -1,15 +1,17 @@
 """Keep: put a paid image into the store; if that refuses, into the spool."""
 
 from stills.contract.errors import Billing, CatalogError, StoreRefused
-from stills.contract.generation import Generation, Inspection, Stage
+from stills.contract.generation import Generation, Inspection, Pieces, Stage
 from stills.contract.ports import Store
 from stills.pipeline.facts import facts_path, write_facts
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
 
 
-async def keep(ports: Ports, generation: Generation, data: bytes, inspection: Inspection) -> None:
-    """Store a generation with its facts and journal it as kept.
+async def keep(
+    ports: Ports, generation: Generation, data: bytes | Pieces, inspection: Inspection
+) -> Generation:
+    """Store a generation with its facts and journal it as kept; gives it as it is then.
 
     Raises:
         StoreRefused: the image is spooled; asking again, once the store works, costs nothing.
@@ -21,25 +23,29 @@ async def keep(ports: Ports, generation: Generation, data: bytes, inspection: In
     except StoreRefused as refusal:
         raise await _spool(ports, generation, data, inspection, refusal) from refusal
     try:
-        await ports.catalog.record_kept(
-            generation.id, sha256=inspection.sha256, byte_count=len(data), object_path=path
+        return await ports.catalog.record_kept(
+            generation.id,
+            sha256=inspection.sha256,
+            byte_count=inspection.byte_count,
+            object_path=path,
         )
     except CatalogError as error:
         raise _unrecorded(error, ports.store.url(path), "recover --rebuild") from error
 
 
 async def _put(
-    store: Store, path: str, generation: Generation, data: bytes, inspection: Inspection
+    store: Store, path: str, generation: Generation, data: bytes | Pieces, inspection: Inspection
 ) -> None:
-    facts = write_facts(generation, inspection, byte_count=len(data), path=path)
-    await store.put(facts_path(generation.id), facts)
+    facts = write_facts(generation, inspection, path=path)
+    # What the facts say is in the catalog too, and that is synced.
+    await store.put(facts_path(generation.id), facts, synced=False)
     await store.put(path, data)
 
 
 async def _spool(
     ports: Ports,
     generation: Generation,
-    data: bytes,
+    data: bytes | Pieces,
     inspection: Inspection,
     refusal: StoreRefused,
 ) -> StoreRefused | CatalogError:
@@ -63,7 +69,10 @@ async def _spool(
         )
     try:
         await ports.catalog.record_spooled(
-            generation.id, sha256=inspection.sha256, byte_count=len(data), spool_path=path
+            generation.id,
+            sha256=inspection.sha256,
+            byte_count=inspection.byte_count,
+            spool_path=path,
         )
     except CatalogError as error:
         return _unrecorded(error, ports.spool.url(path), "recover")

@@ -4,55 +4,75 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from stills.contract.errors import Billing, CatalogError, StillsError
+from stills.contract.errors import Billing, BudgetExceeded, CatalogError, StillsError
 from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
 from stills.pipeline.job import Job
 from stills.pipeline.plan import simplify
-from stills.pipeline.retry import Resend, Retries
+from stills.pipeline.retry import Retries
 
 
 class ClaimLost(Exception):
     """The lease lapsed and another took the claim over, before anything was sent."""
 
 
-async def order_image(job: Job, claim: Claim) -> Answer:
-    """Get one image made, resending as the policy allows.
+async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
+    """Get one image made, resending as the policy allows; gives it with notes on how it was made.
 
     Raises:
         StillsError: the sends failed for good; its `billing` covers all of them.
         ClaimLost: another has the claim now.
     """
+    # Cut off while the SDK loads, nothing was sent: so that comes before the ledger.
+    await job.ports.provider.ready()
     catalog = job.ports.catalog
     retries = Retries(job.policy)
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False
+    notes: list[str] = []
     while True:
-        send = await catalog.record_send(
-            claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
-        )
-        if send is None:
-            raise ClaimLost
+        send = await _enter(job, claim, possibly_billed=possibly_billed)
         job.on_stage(Stage.SENT)
         try:
             answer = await _send(job, order)
         except StillsError as error:
             settlement = Settlement(error.billing, error.code, error.request_id)
-            await catalog.settle_send(send, settlement)
+            # Left unsettled it counts as possibly billed, and the error here says more.
+            with contextlib.suppress(CatalogError):
+                await catalog.settle_send(send, settlement)
             possibly_billed = possibly_billed or error.billing is not Billing.NONE
             resend = retries.next(error)
             if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
                 error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
                 raise
-            order = await _before_resend(resend, order, job, claim)
+            await asyncio.sleep(resend.wait_seconds)
+            if resend.simplified:
+                order, note = _simplified(order, job)
+                notes += await _note(job, claim, note)
         else:
             await _journal(job, claim, answer, send)
             break
     if possibly_billed:
         note = "An earlier send of this image was cut off; it may be billed."
-        with contextlib.suppress(CatalogError):
-            await catalog.record_note(claim.generation.id, note)
+        notes += await _note(job, claim, note)
     job.on_stage(Stage.ANSWERED)
-    return answer
+    return answer, tuple(notes)
+
+
+async def _enter(job: Job, claim: Claim, *, possibly_billed: bool) -> int:
+    """Write a send to the ledger before it goes out; gives its number."""
+    try:
+        send = await job.ports.catalog.record_send(
+            claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
+        )
+    except (BudgetExceeded, CatalogError) as error:
+        if possibly_billed:
+            error.billing = Billing.POSSIBLE
+            error.message += "; a first send was cut off and may be billed, so no second one went"
+            error.action = error.action.replace("Nothing was sent. ", "")
+        raise
+    if send is None:
+        raise ClaimLost
+    return send
 
 
 async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
@@ -70,15 +90,19 @@ async def _send(job: Job, order: Order) -> Answer:
     return await job.ports.provider.send(order, timeout_seconds=timeout_seconds)
 
 
-async def _before_resend(resend: Resend, order: Order, job: Job, claim: Claim) -> Order:
-    """Wait, and simplify the prompt where that is the way."""
-    await asyncio.sleep(resend.wait_seconds)
-    if not resend.simplified:
-        return order
+def _simplified(order: Order, job: Job) -> tuple[Order, str]:
+    """Simplify the prompt; gives with it what to say of that, nothing if it was simple enough."""
     simpler = simplify(job.plan.order.text)
-    if simpler != order.text:
-        await job.ports.catalog.record_note(
-            claim.generation.id,
-            f"The service gave no image for the prompt, so a simpler one was sent: {simpler!r}.",
-        )
-    return replace(order, text=simpler)
+    if simpler == order.text:
+        return order, ""
+    note = f"The service gave no image for the prompt, so a simpler one was sent: {simpler!r}."
+    return replace(order, text=simpler), note
+
+
+async def _note(job: Job, claim: Claim, note: str) -> list[str]:
+    """Journal a note, unless it is empty; if the catalog fails, the facts still have it."""
+    if not note:
+        return []
+    with contextlib.suppress(CatalogError):
+        await job.ports.catalog.record_note(claim.generation.id, note)
+    return [note]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stills.contract.errors import StillsError
-from stills.contract.generation import Claim, Generation, Rendition, Stage
+from stills.contract.generation import Claim, Found, Generation, Rendition, Stage
 from stills.contract.money import Caps
 from stills.contract.ports import Store
 from stills.pipeline.adopt import adopt
@@ -12,6 +12,8 @@ from stills.pipeline.facts import FACTS_FOLDER, read_facts
 from stills.pipeline.names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+
+_CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,11 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
         left.id: await _finish(ports, policy, left) for left in await ports.catalog.unfinished()
     }
     for generation in await _read_all_facts(ports.spool):
-        if generation.id not in outcomes:
-            outcomes[generation.id] = await _adopt(ports, generation.id)
+        # One spool may serve many catalogs: what was never sent for here is another's.
+        if generation.id not in outcomes and await ports.catalog.ledger(generation.id):
+            outcome = await _adopt(ports, generation.id)
+            if outcome.reason != _CUT_OFF:
+                outcomes[generation.id] = outcome
     return list(outcomes.values())
 
 
@@ -64,8 +69,10 @@ async def rebuild(ports: Ports) -> list[Recovered]:
 
 async def _finish(ports: Ports, policy: Policy, left: Generation) -> Recovered:
     """Bring one unfinished generation on, if that costs nothing."""
-    if left.stage is Stage.SENT:
-        return await _adopt(ports, left.id)
+    if left.stage is not Stage.SPOOLED:
+        adopted = await _adopt(ports, left.id)
+        if adopted.kept or left.stage is Stage.SENT:
+            return adopted
     if left.stage is Stage.ANSWERED and left.draft.provider != ports.provider.name:
         reason = f"to be downloaded from {left.draft.provider}: run again with its key set"
         return Recovered(left.id, kept=False, reason=reason)
@@ -78,8 +85,7 @@ async def _adopt(ports: Ports, generation_id: str) -> Recovered:
             return Recovered(generation_id, kept=True)
     except StillsError as error:
         return Recovered(generation_id, kept=False, reason=f"{error.message}. {error.action}")
-    reason = "cut off after it was sent: possibly billed, and no image came"
-    return Recovered(generation_id, kept=False, reason=reason)
+    return Recovered(generation_id, kept=False, reason=_CUT_OFF)
 
 
 async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
@@ -90,16 +96,18 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
         fresh=False,
         caps=Caps(),
     )
-    if not isinstance(claim, Claim):
-        return Recovered(left.id, kept=False, reason="another process works on it, or has made it")
+    if claim is None:
+        return Recovered(left.id, kept=False, reason="another process works on it")
     try:
-        kept = await resume(ports, policy, claim.generation)
+        # Whatever answers for its key by now, this one is paid for as well.
+        if isinstance(claim, Found) or claim.generation.stage is not Stage.CLAIMED:
+            await resume(ports, policy, left)
+            return Recovered(left.id, kept=True)
     except StillsError as error:
         return Recovered(left.id, kept=False, reason=f"{error.message}. {error.action}")
     finally:
-        await ports.catalog.release(claim)
-    if kept:
-        return Recovered(claim.generation.id, kept=True)
+        if isinstance(claim, Claim):
+            await ports.catalog.release(claim)
     return Recovered(left.id, kept=False, reason="its link expired before it was downloaded")
 
 

@@ -31,7 +31,7 @@ from stills.contract.errors import (
     StillsError,
     UnexpectedAnswer,
 )
-from stills.contract.generation import Answer, Order
+from stills.contract.generation import Answer, Order, Pieces
 from stills.provider.answers import Exchange, read_answer, redact
 from stills.provider.credentials import Credentials, is_loopback, is_private
 
@@ -138,6 +138,9 @@ class DashScope:
         """`sandbox` when a sandbox key is used, else `dashscope`."""
         return self._credentials.provider
 
+    async def ready(self) -> None:
+        """Do nothing more: once made, it is ready."""
+
     async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
         """Send one order over the wire exactly once.
 
@@ -166,7 +169,7 @@ class DashScope:
             return answer
         return Answer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
 
-    async def download(self, url: str, *, timeout_seconds: float) -> bytes:
+    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
         """Read the image behind an answer's URL; free of charge.
 
         Raises:
@@ -295,7 +298,7 @@ def _proxy(url: str) -> str | None:
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(response: aiohttp.ClientResponse) -> Pieces:
     """Read a body of at most 64 MiB; an image of the largest size is under 20."""
     chunks: list[bytes] = []
     byte_count = 0
@@ -307,4 +310,4 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
                 f"the image's link gives more than {_IMAGE_MAX_BYTES // 1024 // 1024} MiB",
                 billing=Billing.BILLED,
             )
-    return b"".join(chunks)
+    return chunks

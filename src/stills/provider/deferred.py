@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from stills.contract.generation import Answer, Order
+from stills.contract.generation import Answer, Order, Pieces
 from stills.contract.ports import Provider
 
 
@@ -26,12 +26,17 @@ class DeferredProvider:
         """The name of the provider that will be made."""
         return self._name
 
+    async def ready(self) -> None:
+        """Make the provider, if it is not made yet."""
+        provider = await self._provider()
+        await provider.ready()
+
     async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
         """Send one order over the wire exactly once."""
         provider = await self._provider()
         return await provider.send(order, timeout_seconds=timeout_seconds)
 
-    async def download(self, url: str, *, timeout_seconds: float) -> bytes:
+    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
         """Read the image behind an answer's URL."""
         provider = await self._provider()
         return await provider.download(url, timeout_seconds=timeout_seconds)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from stills.contract.errors import ImageMissing, StillsError, StoreRefused
+from stills.contract.generation import Pieces
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Backend
@@ -52,8 +53,10 @@ class ObjectStore:
     def __repr__(self) -> str:
         return f"ObjectStore({self._location!r})"
 
-    async def put(self, path: str, data: bytes) -> None:
-        """Write one object, whole or not at all; a local one is on the disk when this returns.
+    async def put(self, path: str, data: bytes | Pieces, *, synced: bool = True) -> None:
+        """Write one object, whole or not at all.
+
+        A local one is on the disk when this returns, unless it need not be `synced`.
 
         Raises:
             StoreRefused: it could not be written.
@@ -63,7 +66,7 @@ class ObjectStore:
             backend = await self._open(create=True)
             # One request even for a large image: parts of a cancelled upload would stay, and cost.
             await backend.put_async(path, data, use_multipart=False)
-            if self._root is not None:
+            if synced and self._root is not None:
                 await asyncio.to_thread(_flush, self._root / path)
 
     async def get(self, path: str) -> bytes:

@@ -1,0 +1,359 @@
+"""What was spent, and caps: worked out on a ledger made by hand."""
+
+import asyncio
+import multiprocessing
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stills.catalog import SqliteCatalog, money, sqlite
+from stills.contract.errors import Billing, BudgetExceeded
+from stills.contract.generation import Answer, Asked, Claim, Draft, Found, Rendition, Settlement
+from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.size import Size
+
+SIZE = Size(1328, 1328)
+PRICE_USD = 0.075
+FRIDAY = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp()
+SATURDAY = FRIDAY + 1
+NO_CAPS = Caps()
+
+
+class Clock:
+    """The time as the catalog sees it."""
+
+    def __init__(self) -> None:
+        self.now = FRIDAY
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that stands still, a second before midnight UTC."""
+    clock = Clock()
+    monkeypatch.setattr(sqlite, "time", clock)
+    return clock
+
+
+class Till:
+    """Buys images, and does with each send what a test wants."""
+
+    def __init__(self, catalog: SqliteCatalog) -> None:
+        self.catalog = catalog
+
+    async def claim(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Claim:
+        taken = await self.catalog.claim(
+            draft(key, **facts), SIZE, lease_seconds=60.0, fresh=False, caps=caps
+        )
+        assert isinstance(taken, Claim)
+        return taken
+
+    async def send(self, claim: Claim, billing: Billing | None, caps: Caps = NO_CAPS) -> int:
+        """Send once; None leaves the outcome open."""
+        send = await self.catalog.record_send(claim, lease_seconds=60.0, caps=caps)
+        assert send is not None
+        if billing is not None:
+            await self.catalog.settle_send(send, Settlement(billing, "code"))
+        return send
+
+    async def buy(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Rendition:
+        """Pay for an image and keep it."""
+        claim = await self.claim(key, caps, **facts)
+        send = await self.send(claim, None, caps)
+        answer = Answer("https://oss.example/a.png", 4e9, "r")
+        paid = Settlement(Billing.BILLED, "answered")
+        await self.catalog.record_answer(claim.generation.id, answer, send=send, settlement=paid)
+        kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": f"{claim.generation.id}.png"}
+        await self.catalog.record_kept(claim.generation.id, **kept)
+        rendition = Rendition(claim.generation.id, SIZE, **kept)
+        await self.catalog.record_rendition(rendition)
+        await self.catalog.record_request(rendition, asked(key, cached=False))
+        await self.catalog.release(claim)
+        return rendition
+
+    async def lines(self, by: SpendBy | None = None, since: float = 0.0) -> list[SpendLine]:
+        return list(await self.catalog.spend(since=since, by=by))
+
+
+def draft(key: str, **facts: Any) -> Draft:
+    defaults = {
+        "provider": "dashscope",
+        "model": "qwen-image-max",
+        "prompt": "a kite",
+        "style": None,
+        "text": "a kite",
+        "negative_prompt": None,
+        "native_size": SIZE,
+        "seed": 1,
+        "reference_digest": None,
+        "price_usd": PRICE_USD,
+    }
+    return Draft(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
+
+
+def asked(prompt: str, *, cached: bool) -> Asked:
+    return Asked(prompt, SIZE, None, None, None, None, cached=cached)
+
+
+@pytest.fixture
+async def till(tmp_path: Path) -> AsyncIterator[Till]:
+    """A till with nothing in it."""
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    yield Till(catalog)
+    await catalog.close()
+
+
+def usd(number: float) -> Any:
+    return pytest.approx(number, abs=1e-9)
+
+
+# What was spent
+
+
+async def test_nothing_spent_has_no_lines(till: Till):
+    """Not a line of zeros."""
+    assert await till.lines() == []
+
+
+async def test_billed_possible_and_saved_are_counted_and_valued(till: Till):
+    """Failed sends cost nothing and are in no line."""
+    rendition = await till.buy("a")
+    for _ in range(4):
+        await till.catalog.record_request(rendition, asked("a", cached=True))
+    lost = await till.claim("b")
+    for billing in (Billing.NONE, Billing.POSSIBLE, Billing.POSSIBLE, None):
+        await till.send(lost, billing)
+    assert await till.lines() == [
+        SpendLine("dashscope", "", 1, usd(0.075), 3, usd(0.225), 4, usd(0.300), 0)
+    ]
+
+
+async def test_play_money_has_its_own_line(till: Till):
+    """The sandbox is never added to what was really paid."""
+    await till.buy("a")
+    await till.buy("b", provider="sandbox")
+    await till.buy("c", provider="sandbox")
+    lines = {line.provider: (line.billed, line.billed_usd) for line in await till.lines()}
+    assert lines == {"dashscope": (1, usd(0.075)), "sandbox": (2, usd(0.150))}
+
+
+async def test_an_unknown_price_counts_for_nothing_and_is_said(till: Till):
+    """Billed, possible and saved ones alike."""
+    rendition = await till.buy("a", price_usd=None, model="qwen-image-3.0")
+    await till.catalog.record_request(rendition, asked("a", cached=True))
+    await till.send(await till.claim("b", price_usd=None, model="qwen-image-3.0"), None)
+    await till.buy("c")
+    (line,) = await till.lines()
+    assert (line.billed, line.billed_usd) == (2, usd(0.075))
+    assert (line.possible_usd, line.saved_usd) == (0.0, 0.0)
+    assert line.unpriced == 3
+
+
+async def test_the_price_is_that_of_the_day_it_was_paid(till: Till):
+    """A later price changes nothing about the past."""
+    await till.buy("a", price_usd=0.075)
+    await till.buy("b", price_usd=0.020)
+    (line,) = await till.lines()
+    assert line.billed_usd == usd(0.095)
+
+
+async def test_spending_is_told_apart_by_model_and_style(till: Till):
+    """No style is a group of its own."""
+    await till.buy("a", style="ink")
+    await till.buy("b", style="ink", model="qwen-image-2.0", price_usd=0.035)
+    await till.buy("c")
+    models = [
+        (line.group, line.billed, line.billed_usd) for line in await till.lines(SpendBy.MODEL)
+    ]
+    assert models == [("qwen-image-2.0", 1, usd(0.035)), ("qwen-image-max", 2, usd(0.15))]
+    styles = [
+        (line.group, line.billed, line.billed_usd) for line in await till.lines(SpendBy.STYLE)
+    ]
+    assert styles == [("", 1, usd(0.075)), ("ink", 2, usd(0.110))]
+
+
+async def test_a_day_is_one_of_utc_and_what_was_saved_counts_on_its_own_day(
+    till: Till, clock: Clock
+):
+    """A second before midnight and midnight itself are two days."""
+    rendition = await till.buy("a")
+    clock.now = SATURDAY
+    await till.buy("b")
+    await till.catalog.record_request(rendition, asked("a", cached=True))
+    days = [(line.group, line.billed, line.saved) for line in await till.lines(SpendBy.DAY)]
+    assert days == [("2026-11-20", 1, 0), ("2026-11-21", 1, 1)]
+
+
+async def test_since_leaves_out_what_was_before(till: Till, clock: Clock):
+    """The moment itself is in."""
+    rendition = await till.buy("a")
+    await till.catalog.record_request(rendition, asked("a", cached=True))
+    clock.now = SATURDAY
+    await till.buy("b")
+    assert [(line.billed, line.saved) for line in await till.lines(since=FRIDAY)] == [(2, 1)]
+    assert [(line.billed, line.saved) for line in await till.lines(since=SATURDAY)] == [(1, 0)]
+    assert await till.lines(since=SATURDAY + 1) == []
+
+
+# Caps
+
+
+async def test_a_day_takes_as_many_images_as_the_budget_holds(till: Till):
+    """Exactly: sums of prices are not thrown off by floating point."""
+    caps = Caps(day_usd=7 * PRICE_USD)
+    for number in range(7):
+        await till.buy(f"k{number}", caps)
+    with pytest.raises(BudgetExceeded, match=r"0\.525 USD for .* \(UTC\).*0\.525 USD are spent"):
+        await till.claim("one more", caps)
+
+
+async def test_a_claim_reserves_its_price_until_it_is_given_back(till: Till):
+    """Another process that asks meanwhile is refused; afterwards it is not."""
+    caps = Caps(day_usd=PRICE_USD)
+    first = await till.claim("a", caps)
+    with pytest.raises(BudgetExceeded, match="reserved"):
+        await till.claim("b", caps)
+    await till.catalog.release(first)
+    await till.claim("b", caps)
+
+
+async def test_a_claim_that_lapsed_reserves_nothing(till: Till):
+    """Its worker is dead, and sent nothing."""
+    caps = Caps(day_usd=PRICE_USD)
+    dead = await till.claim("a", caps)
+    await till.catalog.renew(dead, lease_seconds=-1.0)
+    await till.claim("b", caps)
+
+
+async def test_a_failed_send_gives_its_money_back_and_a_lost_one_does_not(till: Till):
+    """What may be billed counts as if it were."""
+    caps = Caps(day_usd=PRICE_USD)
+    failed = await till.claim("a", caps)
+    await till.send(failed, Billing.NONE, caps)
+    with pytest.raises(BudgetExceeded):
+        await till.claim("while it may send again", caps)
+    await till.catalog.release(failed)
+
+    lost = await till.claim("b", caps)
+    await till.send(lost, Billing.POSSIBLE, caps)
+    await till.catalog.release(lost)
+    with pytest.raises(BudgetExceeded):
+        await till.claim("c", caps)
+
+
+async def test_a_second_send_is_refused_where_the_first_may_be_billed(till: Till):
+    """By the cap of the request, and by that of the day; nothing is written for it."""
+    for caps in (Caps(request_usd=1.5 * PRICE_USD), Caps(day_usd=2.5 * PRICE_USD)):
+        claim = await till.claim(str(caps), caps)
+        await till.send(claim, Billing.POSSIBLE, caps)
+        with pytest.raises(BudgetExceeded):
+            await till.send(claim, Billing.NONE, caps)
+        assert len(await till.catalog.ledger(claim.generation.id)) == 1
+        await till.catalog.release(claim)
+
+
+async def test_a_cap_of_one_request_does_not_count_the_others(till: Till):
+    """Nor the sends that were not billed."""
+    caps = Caps(request_usd=PRICE_USD)
+    await till.buy("a", caps)
+    claim = await till.claim("b", caps)
+    for _ in range(3):
+        await till.send(claim, Billing.NONE, caps)
+
+
+async def test_the_budget_is_new_at_midnight_utc(till: Till, clock: Clock):
+    """Not by the clock of the country."""
+    caps = Caps(day_usd=PRICE_USD)
+    await till.buy("a", caps)
+    with pytest.raises(BudgetExceeded, match="2026-11-20"):
+        await till.claim("b", caps)
+    clock.now = SATURDAY
+    await till.buy("b", caps)
+
+
+async def test_play_money_uses_up_no_budget(till: Till):
+    """Each provider has the day's budget for itself."""
+    caps = Caps(day_usd=PRICE_USD)
+    await till.buy("a", caps, provider="sandbox")
+    await till.buy("b", caps)
+
+
+async def test_what_is_kept_or_half_done_is_never_refused(till: Till):
+    """A catalog answer and the end of an interrupted job cost nothing."""
+    await till.buy("a")
+    broke = Caps(day_usd=0.0, request_usd=0.0)
+    found = await till.catalog.claim(draft("a"), SIZE, lease_seconds=60.0, fresh=False, caps=broke)
+    assert isinstance(found, Found)
+
+    left = await till.claim("b")
+    send = await till.send(left, None)
+    answer = Answer("https://oss.example/b.png", 4e9, "r")
+    paid = Settlement(Billing.BILLED, "answered")
+    await till.catalog.record_answer(left.generation.id, answer, send=send, settlement=paid)
+    await till.catalog.release(left)
+    assert (await till.claim("b", broke)).generation.answer == answer
+
+
+@pytest.mark.parametrize("caps", [Caps(day_usd=9.0), Caps(request_usd=9.0)])
+async def test_no_cap_can_be_kept_on_an_unknown_price(till: Till, caps: Caps):
+    """The way out is named; without a cap it is the caller's choice."""
+    with pytest.raises(BudgetExceeded, match=r"price of qwen-image-3\.0 is unknown") as caught:
+        await till.claim("a", caps, price_usd=None, model="qwen-image-3.0")
+    assert "STILLS_PRICE_USD" in caught.value.action
+    await till.buy("a", price_usd=None, model="qwen-image-3.0")
+
+
+@pytest.mark.parametrize("number", [float("nan"), -1.0])
+async def test_a_cap_that_is_no_amount_lets_nothing_through(till: Till, number: float):
+    """NaN compares with nothing, which must not mean: no cap."""
+    for caps in (Caps(day_usd=number), Caps(request_usd=number)):
+        with pytest.raises(BudgetExceeded):
+            await till.claim("a", caps)
+
+
+async def test_a_refusal_leaves_no_trace(till: Till):
+    """Neither a claim that others wait for nor an entry."""
+    with pytest.raises(BudgetExceeded):
+        await till.claim("a", Caps(day_usd=0.0))
+    assert await till.lines() == []
+    await till.claim("a")
+
+
+def claim_under_a_budget(path: Path, worker: int) -> int:
+    """Buy ten images at once under a budget of 7; gives how many were let through."""
+
+    async def run() -> int:
+        till = Till(SqliteCatalog(path))
+        caps = Caps(day_usd=7 * PRICE_USD)
+
+        async def buy(number: int) -> bool:
+            try:
+                await till.buy(f"{worker}-{number}", caps)
+            except BudgetExceeded:
+                return False
+            return True
+
+        bought = await asyncio.gather(*(buy(number) for number in range(10)))
+        await till.catalog.close()
+        return sum(bought)
+
+    return asyncio.run(run())
+
+
+def test_processes_share_one_budget(tmp_path: Path):
+    """Four at once, 40 images wanted, 7 allowed: 7 are let through, never 8."""
+    path = tmp_path / "stills.db"
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(claim_under_a_budget, path, worker) for worker in range(4)]
+        assert sum(each.result(timeout=60) for each in running) == 7
+
+
+def test_every_way_of_telling_spending_apart_has_its_sql():
+    """A new one without it would be a KeyError for the user."""
+    assert set(money._GROUPS) == {None, *SpendBy}

@@ -1,0 +1,179 @@
+"""`stills spend`: its options, its table and its JSON, on a ledger made by hand."""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from stills.catalog import SqliteCatalog
+from stills.cli.main import main
+from stills.cli.spend import read_since, table
+from stills.contract.errors import InvalidRequest
+from stills.contract.money import SpendBy, SpendLine
+
+DAY_SECONDS = 86_400
+LEDGER = [  # day, provider, model, style, price, billings of its sends, answers for nothing
+    ("2026-11-01", "dashscope", "qwen-image-max", "ink", 0.075, ["billed"], 3),
+    ("2026-11-01", "dashscope", "qwen-image-max", None, 0.075, ["possible", "billed"], 0),
+    ("2026-11-02", "dashscope", "qwen-image-2.0", "ink", 0.035, ["none", "billed"], 1),
+    ("2026-11-02", "dashscope", "qwen-image-3.0", None, None, ["billed"], 0),
+    ("2026-11-02", "sandbox", "qwen-image-max", None, 0.075, ["billed", "billed"], 0),
+]
+
+
+def write(path: Path) -> None:
+    """Write the ledger with nothing but SQL."""
+
+    async def make() -> None:
+        catalog = SqliteCatalog(path)
+        await catalog.list_images(limit=1)
+        await catalog.close()
+
+    asyncio.run(make())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number, (day, provider, model, style, price, billings, saved) in enumerate(LEDGER):
+            at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() + 3600
+            connection.execute(
+                "INSERT INTO generations (id, key, seeded_key, provider, model, prompt, style,"
+                " text, native_width, native_height, seed, price_usd, stage, created_at)"
+                " VALUES (?1, ?1, ?1, ?2, ?3, 'p', ?4, 't', 64, 64, 1, ?5, 'failed', ?6)",
+                (str(number), provider, model, style, price, at),
+            )
+            connection.executemany(
+                "INSERT INTO sends (generation_id, sent_at, billing, code) VALUES (?, ?, ?, 'c')",
+                [(str(number), at, billing) for billing in billings],
+            )
+            connection.execute(
+                "INSERT INTO renditions VALUES (?1, 64, 64, 'h', 9, ?1, ?2)", (str(number), at)
+            )
+            connection.execute(
+                "INSERT INTO requests (key, generation_id, width, height, prompt, first_asked_at)"
+                " VALUES (?1, ?1, 64, 64, 'p', ?2)",
+                (str(number), at),
+            )
+            connection.execute("INSERT INTO answers VALUES (?, ?, 1, ?)", (str(number), day, saved))
+
+
+Spend = Callable[..., str]
+
+
+@pytest.fixture
+def spend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Spend:
+    """Run `stills spend` on the ledger; gives what it prints."""
+    path = tmp_path / "stills.db"
+    write(path)
+    monkeypatch.setenv("STILLS_CATALOG", str(path))
+
+    def run(*arguments: str) -> str:
+        assert main(["spend", *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_all_of_it_in_one_table(spend: Spend):
+    """Play money has its own line, and prices that nobody knows are said."""
+    assert spend() == (
+        "provider              billed         possibly billed  saved\n"
+        "dashscope             4 = 0.185 USD  1 = 0.075 USD    4 = 0.260 USD\n"
+        "sandbox (play money)  2 = 0.150 USD  0 = 0.000 USD    0 = 0.000 USD\n"
+        "1 of these have no known price and count for 0 USD\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("day", [("2026-11-01", 2, 0.15), ("2026-11-02", 2, 0.035), ("2026-11-02", 2, 0.15)]),
+        (
+            "model",
+            [
+                ("qwen-image-2.0", 1, 0.035),
+                ("qwen-image-3.0", 1, 0.0),
+                ("qwen-image-max", 2, 0.15),
+                ("qwen-image-max", 2, 0.15),
+            ],
+        ),
+        ("style", [("", 2, 0.075), ("ink", 2, 0.11), ("", 2, 0.15)]),
+    ],
+)
+def test_told_apart_by_day_model_and_style(spend: Spend, by: str, groups: list[object]):
+    """The sandbox comes last, on lines of its own; as JSON one object a line."""
+    lines = [json.loads(line) for line in spend("--by", by, "--json").splitlines()]
+    assert [
+        (line["group"], line["billed"], round(line["billed_usd"], 9)) for line in lines
+    ] == groups
+    assert [line["provider"] for line in lines] == ["dashscope"] * (len(lines) - 1) + ["sandbox"]
+
+
+def test_json_has_every_figure(spend: Spend):
+    """In number and in USD."""
+    first = json.loads(spend("--json").splitlines()[0])
+    assert {name: round(n, 9) if isinstance(n, float) else n for name, n in first.items()} == {
+        "provider": "dashscope",
+        "group": "",
+        "billed": 4,
+        "billed_usd": 0.185,
+        "possible": 1,
+        "possible_usd": 0.075,
+        "saved": 4,
+        "saved_usd": 0.26,
+        "unpriced": 1,
+    }
+
+
+def test_since_a_day(spend: Spend):
+    """From its first second on."""
+    lines = [json.loads(line) for line in spend("--since", "2026-11-02", "--json").splitlines()]
+    assert [(line["provider"], line["billed"], line["saved"]) for line in lines] == [
+        ("dashscope", 2, 1),
+        ("sandbox", 2, 0),
+    ]
+
+
+def test_nothing_since_then(spend: Spend):
+    """A sentence for people, no line for programs."""
+    assert spend("--since", "2027-01-01") == "nothing was spent, and nothing saved\n"
+    assert spend("--since", "2027-01-01", "--json") == ""
+
+
+def test_since_is_a_date_of_utc_or_days_back():
+    """Nothing given is the beginning of time."""
+    assert read_since(None) == 0.0
+    assert read_since("2026-11-02") == datetime(2026, 11, 2, tzinfo=UTC).timestamp()
+    before = time.time() - 7 * DAY_SECONDS
+    assert before <= read_since("7d") <= time.time()
+
+
+@pytest.mark.parametrize(
+    "written", ["", "yesterday", "2026-13-01", "2026-02-30", "7", "-7d", "7.5d", "1e9d", "9" * 99]
+)
+def test_what_is_no_date_is_refused(written: str):
+    """With both ways to write one."""
+    with pytest.raises(InvalidRequest, match="is no date") as caught:
+        read_since(written)
+    assert "2026-11-22" in caught.value.action
+    assert "7d" in caught.value.action
+
+
+def test_a_long_or_odd_style_does_not_break_the_table():
+    """Cut to its column, and on one line."""
+    line = SpendLine("dashscope", "ink\n\x1b[31m" + "x" * 99, 1, 0.1, 0, 0.0, 0, 0.0, 0)
+    lines = table([line], SpendBy.STYLE).splitlines()
+    assert len(lines) == 2
+    assert "\x1b" not in lines[1]
+    assert len(lines[1]) < 120
+
+
+def test_no_style_is_said():
+    """An empty cell would look like a fault."""
+    line = SpendLine("dashscope", "", 1, 0.1, 0, 0.0, 0, 0.0, 0)
+    assert "(none)" in table([line], SpendBy.STYLE)

@@ -1,0 +1,359 @@
+"""What holds for every size, every spelling of a request, and whatever lies in a facts file.
+
+A failure prints the example that fails; hypothesis tries it first in the next run.
+"""
+
+import base64
+import json
+import string
+from contextlib import suppress
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pyvips
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from stills.contract.errors import InvalidRequest
+from stills.contract.generation import Draft, Generation, Inspection, Stage
+from stills.contract.models import MODELS, SEED_MAX, find_model
+from stills.contract.request import ImageRequest
+from stills.contract.size import Size, parse_size
+from stills.imaging import VipsImaging
+from stills.imaging.fit import cover_crop, fit_png
+from stills.pipeline.facts import read_facts, write_facts
+from stills.pipeline.names import object_path, read_object_path
+from stills.pipeline.plan import Plan, make_plan, native_size
+from stills.pipeline.reference import Reference, load_reference
+
+sides = st.integers(64, 4096)
+sizes = st.builds(Size, sides, sides)
+models = st.sampled_from(sorted(MODELS)).map(find_model)
+text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=60)
+prompts = text.filter(str.strip)
+seeds = st.none() | st.integers(0, SEED_MAX)
+
+ID = "0123456789ab"
+
+# No example is given a time: a busy machine would fail the test.
+untimed = settings(deadline=None, print_blob=True)
+
+
+def plan(asked: dict[str, Any], *, model: str = "qwen-image-2.0", **more: Any) -> Plan:
+    request = ImageRequest.from_mapping(asked)
+    given_parts = {"provider": "dashscope", "reference": None} | more
+    return make_plan(request, find_model(model), **given_parts)
+
+
+# Sizes
+
+
+@untimed
+@given(size=sizes, model=models)
+@example(Size(64, 4096), find_model("qwen-image-max"))
+@example(Size(4096, 64), find_model("qwen-image-2.0"))
+def test_the_crop_lies_within_the_source_and_has_the_aspect_ratio_asked_for(size, model):
+    """One side is used whole, the window is centred, and only rounding bends its ratio."""
+    native = native_size(size, model)
+    left, top, width, height = cover_crop(native, size)
+    assert left >= 0
+    assert top >= 0
+    assert 1 <= width <= native.width - left
+    assert 1 <= height <= native.height - top
+    assert width == native.width or height == native.height
+    assert 0 <= native.width - width - 2 * left <= 1
+    assert 0 <= native.height - height - 2 * top <= 1
+    # Half a pixel is what rounding may add to or take from the side that was cut.
+    exact_width = height * size.width / size.height
+    exact_height = width * size.height / size.width
+    assert abs(width - exact_width) <= 0.5 or abs(height - exact_height) <= 0.5
+
+
+@untimed
+@given(size=sizes, model=models)
+def test_the_native_size_is_one_that_the_model_makes(size, model):
+    """One of its own, the nearest of them in shape; or any of its range of pixels."""
+    native = native_size(size, model)
+    if not model.native_sizes:
+        assert model.pixels_min <= native.pixels <= model.pixels_max
+        return
+    assert native in model.native_sizes
+
+    def distance(one: Size) -> float:
+        return max(one.aspect_ratio, size.aspect_ratio) / min(one.aspect_ratio, size.aspect_ratio)
+
+    assert distance(native) <= min(map(distance, model.native_sizes)) * (1 + 1e-8)
+
+
+@pytest.mark.parametrize(
+    "size", ["64*64", "64*4096", "4096*64", "1023*767", "1920*1080", "65*1000", "1664*928"]
+)
+def test_the_rendered_image_is_exactly_as_large_as_asked_for(size):
+    """In real pixels, from the native size that is planned for it."""
+    wanted = parse_size(size)
+    native = native_size(wanted, find_model("qwen-image-max"))
+    source = pyvips.Image.black(*native, bands=3).copy(interpretation="srgb").pngsave_buffer()
+    image = pyvips.Image.new_from_buffer(fit_png(source, wanted), "", fail_on="warning")
+    assert (image.width, image.height) == wanted
+    assert image.avg() == 0.0
+
+
+# Keys
+
+FIELDS = {
+    "prompt": prompts,
+    "size": sizes.map(str),
+    "negative_prompt": st.none() | prompts,
+    "style": st.none() | prompts,
+    "seed": seeds,
+}
+requests = st.fixed_dictionaries(FIELDS)
+space = st.text(string.whitespace + "\u3000\u00a0", max_size=3)
+
+
+@st.composite
+def spellings(draw: Any) -> tuple[dict[str, Any], str]:
+    """A request, and the same as somebody else would write it in JSON."""
+    fields = draw(requests)
+    spelt = dict(fields)
+    for name in ("prompt", "negative_prompt", "style"):
+        if fields[name] is not None:
+            spelt[name] = draw(space) + fields[name] + draw(space)
+        elif draw(st.booleans()):
+            spelt[name] = draw(space)
+    width, height = parse_size(fields["size"])
+    sign = draw(st.sampled_from("*xX×"))
+    spelt["size"] = f"{draw(space)}{width}{draw(space)}{sign}{draw(space)}{height}{draw(space)}"
+    names = [name for name in spelt if spelt[name] is not None or draw(st.booleans())]
+    shuffled = {name: spelt[name] for name in draw(st.permutations(names))}
+    written = json.dumps(
+        shuffled, ensure_ascii=draw(st.booleans()), indent=draw(st.none() | st.just(2))
+    )
+    return fields, written
+
+
+@untimed
+@given(spellings())
+def test_equal_requests_in_any_spelling_have_equal_keys(spelling):
+    """Signs and spaces of sizes, outer space, empty fields, the order of fields, escapes."""
+    fields, written = spelling
+    request, again = ImageRequest.from_mapping(fields), ImageRequest.from_json(written)
+    assert again == request
+    model = find_model("qwen-image-2.0")
+    plans = [
+        make_plan(one, model, provider="dashscope", reference=None) for one in (request, again)
+    ]
+    assert plans[0].draft.key == plans[1].draft.key
+    assert replace(plans[0].order, seed=0) == replace(plans[1].order, seed=0)
+
+
+@untimed
+@given(first=requests, second=requests, same=st.sets(st.sampled_from(sorted(FIELDS))))
+def test_keys_are_equal_if_and_only_if_the_same_reaches_the_service(first, second, same):
+    """Requests that share any of their fields: one key for one order, another for another."""
+    second = second | {name: first[name] for name in same}
+    one, two = plan(first), plan(second)
+
+    def sent(made: Plan, fields: dict[str, Any]) -> object:
+        return replace(made.order, seed=-1 if fields["seed"] is None else fields["seed"])
+
+    assert (one.draft.key == two.draft.key) == (sent(one, first) == sent(two, second))
+
+
+@untimed
+@given(fields=requests, name=st.sampled_from(sorted(FIELDS)), data=st.data())
+def test_a_change_of_any_one_field_that_reaches_the_service_changes_the_key(fields, name, data):
+    """A size that is ordered at the same native size is the one change that does not."""
+    changed = fields | {name: data.draw(FIELDS[name])}
+    one, two = plan(fields), plan(changed)
+    asked = [ImageRequest.from_mapping(each) for each in (fields, changed)]
+    if name == "size":
+        same = one.draft.native_size == two.draft.native_size
+    else:
+        same = getattr(asked[0], name) == getattr(asked[1], name)
+    assert (one.draft.key == two.draft.key) == same
+
+
+@untimed
+@given(fields=requests, digest=st.sampled_from(["a", "b"]))
+def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
+    """The same words to another service, model or with another picture are another image."""
+    reference = Reference("https://example.com/a.png", digest, "a.png")
+    other = replace(reference, digest=f"{digest}{digest}")
+    keys = {
+        plan(fields).draft.key,
+        plan(fields, provider="sandbox").draft.key,
+        plan(fields, model="qwen-image-2.0-pro").draft.key,
+        plan(fields, reference=reference).draft.key,
+        plan(fields, reference=other).draft.key,
+    }
+    assert len(keys) == 5
+
+
+@untimed
+@given(fields=requests)
+def test_a_seed_that_was_drawn_finds_the_image_again(fields):
+    """`seeded_key` is the key of the same request with the seed that came back."""
+    drawn = plan(fields | {"seed": None})
+    asked_with_it = plan(fields | {"seed": drawn.draft.seed})
+    assert drawn.draft.seeded_key == asked_with_it.draft.key == asked_with_it.draft.seeded_key
+    assert drawn.draft.key != asked_with_it.draft.key
+
+
+@settings(untimed, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(width=st.integers(1, 32), height=st.integers(1, 32), name=st.sampled_from(["a", "ö b"]))
+async def test_one_image_as_path_data_url_or_bytes_is_one_reference(tmp_path, width, height, name):
+    """Its content is what counts; how it came is not."""
+    data: bytes = pyvips.Image.black(width, height).pngsave_buffer()
+    path = tmp_path / f"{name}.png"
+    path.write_bytes(data)
+    encoded = base64.b64encode(data).decode()
+    ways = [str(path), data, f"data:image/png;base64,{encoded}", f"DATA:;BASE64,{encoded}"]
+    references = [await load_reference(way, VipsImaging()) for way in ways]
+    assert len({(one.url, one.digest) for one in references if one}) == 1
+    fields = {"prompt": "a kite", "size": "512*512", "seed": 1}
+    assert len({plan(fields, reference=one).draft.key for one in references}) == 1
+
+
+# The parser
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@st.composite
+def mangled(draw: Any) -> bytes:
+    """A sound request whose bytes were cut, doubled, flipped, or put into another encoding."""
+    written = json.dumps(draw(requests), ensure_ascii=False)
+    raw = bytearray(written.encode(draw(st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-7"]))))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(raw)))
+        end = draw(st.integers(start, min(len(raw), start + 8)))
+        raw[start:end] = draw(st.binary(max_size=4) | st.just(bytes(raw[start:end]) * 2))
+    return bytes(raw)
+
+
+@untimed
+@given(mangled())
+def test_a_mangled_request_is_read_or_refused(raw):
+    """Nothing but InvalidRequest is raised, however the bytes were broken on their way."""
+    with suppress(InvalidRequest):
+        plan_and_name(ImageRequest.from_json(raw))
+
+
+def plan_and_name(request: ImageRequest) -> None:
+    """What was read can be planned and named, or is refused in our words."""
+    made = make_plan(request, find_model("qwen-image-max"), provider="sandbox", reference=None)
+    path = object_path(made.draft, ID, made.size)
+    assert read_object_path(path) == (ID, made.size)
+    assert "/" not in path
+    assert len(path.encode()) <= 200
+
+
+@untimed
+@given(
+    st.fixed_dictionaries(
+        {"prompt": text, "size": st.text(max_size=12)}
+        | dict.fromkeys(("negative_prompt", "style", "seed"), json_values)
+    )
+)
+def test_any_values_of_the_known_fields_are_planned_or_refused(fields):
+    """From the parser through the plan to the name of the file."""
+    with suppress(InvalidRequest):
+        plan_and_name(ImageRequest.from_mapping(fields))
+
+
+# Facts
+
+drafts = st.builds(
+    Draft,
+    key=text,
+    seeded_key=text,
+    provider=text,
+    model=text,
+    prompt=text,
+    style=st.none() | text,
+    text=text,
+    negative_prompt=st.none() | text,
+    native_size=sizes,
+    seed=st.integers(0, SEED_MAX),
+    reference_digest=st.none() | text,
+    price_usd=st.none() | st.floats(0, 1000),
+)
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+generations = st.builds(
+    Generation,
+    id=st.just(ID),
+    draft=drafts,
+    stage=st.just(Stage.KEPT),
+    created_at=st.floats(0, 4e9),
+    notes=st.lists(text, max_size=3).map(tuple),
+    sha256=digests,
+    byte_count=st.integers(1, 10**9),
+    object_path=st.sampled_from([f"a-kite-64x64-seed1-{ID}.png", f"纸鸢-{ID}.png", f"{ID}.png"]),
+)
+HOSTILE_VALUES = [
+    *(float("inf"), float("nan"), 1e308, 10**400, 10**30, 0, -1, 1.5, True, None),
+    *("", "../../etc/passwd", f"/{ID}.png", f"../{ID}.png", f"a\0{ID}.png", "\ud800", "\0"),
+    *([64], [0, 0], [-64, 64], [64, 10**30], "64", ["\ud800"], [[]], {}),
+]
+PLACES = [
+    *((False, name) for name in ("version", "id", "created_at", "notes", "sha256", "byte_count")),
+    *((False, name) for name in ("path", "draft")),
+    *((True, field.name) for field in fields(Draft)),
+]
+
+
+def written(generation: Generation) -> bytes:
+    assert generation.sha256 is not None
+    inspection = Inspection(generation.draft.native_size, generation.sha256, generation.byte_count)
+    return write_facts(generation, inspection, path=generation.object_path or "")
+
+
+@untimed
+@given(generations)
+def test_facts_that_are_written_are_read_back_whole(generation):
+    """Nothing that the catalog needs is lost on the way."""
+    assert read_facts(written(generation)) == generation
+
+
+@settings(untimed, max_examples=5)
+@given(generations, json_values)
+def test_facts_with_any_value_changed_are_read_or_passed_over(generation, any_value):
+    """Nothing is raised, and what is read can be written into a catalog."""
+    for value in [any_value, *HOSTILE_VALUES]:
+        for folder, name in PLACES:
+            facts = json.loads(written(generation))
+            (facts["draft"] if folder else facts)[name] = value
+            check_read(json.dumps(facts).encode())
+
+
+@untimed
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+@example(b"[" * 100_000)
+@example(b'{"version": 1, "id": ' + b"9" * 5000 + b"}")
+def test_whatever_lies_in_a_facts_file_nothing_is_raised(raw):
+    """A file that is no facts of ours is passed over."""
+    check_read(raw)
+
+
+def check_read(raw: bytes) -> None:
+    """What is read back is of sound types and values, fit for SQLite and the file system."""
+    generation = read_facts(raw)
+    if generation is None:
+        return
+    path, draft = Path(generation.object_path or ""), generation.draft
+    assert path.name == generation.object_path
+    assert path.suffix == ".png"
+    assert generation.sha256 is not None
+    assert min(*draft.native_size, generation.byte_count or 0) > 0
+    assert 0 <= draft.seed < 2**63
+    assert datetime.fromtimestamp(generation.created_at, UTC)
+    assert draft.price_usd is None or 0 <= draft.price_usd < float("inf")
+    assert read_facts(written(generation)) == generation

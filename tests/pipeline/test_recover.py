@@ -1,0 +1,428 @@
+"""Recover and rebuild: what was paid for is finished, what the catalog lost is taken in again."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from stills.app import Recovered, Stills
+from stills.catalog import SqliteCatalog, database
+from stills.contract.errors import (
+    Billing,
+    CatalogError,
+    ContentRefused,
+    LinkDead,
+    MissingKey,
+    StoreRefused,
+)
+from stills.contract.money import SpendBy
+from stills.contract.ports import Provider
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.provider.deferred import DeferredProvider
+from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.store import open_store
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", style="ink", seed=1)
+Make = Callable[..., object]
+
+
+def file_of(result: ImageResult) -> Path:
+    return Path(unquote(urlsplit(result.image_url).path))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def refusing(folder: Path, name: str) -> object:
+    """A store whose folder can't be made, for a file is in the way."""
+    (folder / f"{name}-in-the-way").write_text("")
+    return open_store(str(folder / f"{name}-in-the-way" / name))
+
+
+async def kept_free(stills: Stills, sandbox: Sandbox, request: ImageRequest = KITE) -> ImageResult:
+    """Ask for what was paid for: it is there, whole, and nothing is sent."""
+    before = len(sandbox.ledger.generations)
+    result = await stills.generate(request)
+    assert result.cached
+    assert len(sandbox.ledger.generations) == before
+    assert (await stills.verify()).findings == ()
+    return result
+
+
+def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
+    return [(outcome.kept, outcome.reason) for outcome in outcomes]
+
+
+async def test_nothing_to_recover_is_nothing_done(stills: Stills, sandbox: Sandbox):
+    """On a catalog where all is well, and on one that was never used."""
+    assert await stills.recover() == []
+    await stills.generate(KITE)
+    assert await stills.recover() == []
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_spooled_image_is_put_into_the_store(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """Without a provider at all; the spool is empty afterwards."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused, match="safe at") as caught:
+        await broken.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert "`stills recover`" in caught.value.action
+    assert ends(await broken.recover())[0][0] is False
+
+    mended = without_a_key(await make_stills())
+    assert ends(await mended.recover()) == [(True, "")]
+    assert files(tmp_path / "spool") == []
+    assert await mended.recover() == []
+    await kept_free(await make_stills(), sandbox)
+
+
+def without_a_key(stills: Stills) -> Stills:
+    """The same Stills with what it has in place of a provider when no key is set."""
+
+    async def refuse(_: object) -> Provider:
+        raise MissingKey
+
+    return Stills(replace(stills._ports, provider=DeferredProvider("none", refuse)))
+
+
+async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandbox: Sandbox):
+    """A link that failed for a while costs a second look, not a second image."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    kept, reason = ends(await stills.recover())[0]
+    assert not kept
+    assert "403" in reason
+    sandbox.set_faults()
+    assert ends(await stills.recover()) == [(True, "")]
+    await kept_free(stills, sandbox)
+
+
+async def test_without_a_key_an_answer_stays_and_the_way_out_is_named(
+    make_stills: Make, sandbox: Sandbox
+):
+    """It can only be downloaded from the service that made it."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    stills = await make_stills()
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    keyless = without_a_key(await make_stills())
+    reason = "to be downloaded from sandbox: run again with its key set"
+    assert ends(await keyless.recover()) == [(False, reason)]
+
+
+async def test_store_and_spool_refusing_leaves_the_link(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The error says both and how long there is; recover downloads it once there is room."""
+    both = {"store": refusing(tmp_path, "images"), "spool": refusing(tmp_path, "spool")}
+    broken = await make_stills(**both)
+    with pytest.raises(StoreRefused, match="the spool refused as well") as caught:
+        await broken.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert "within a day" in caught.value.action
+
+    mended = await make_stills()
+    assert ends(await mended.recover()) == [(True, "")]
+    await kept_free(mended, sandbox)
+
+
+async def test_facts_left_in_the_spool_without_an_image_do_no_harm(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """As a spool leaves them that fills up between the two."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    execute(tmp_path / "stills.db", "UPDATE generations SET stage = 'answered'")
+    next((tmp_path / "spool").glob("*.png")).unlink()
+
+    stills = await make_stills()
+    assert ends(await stills.recover()) == [(True, "")]
+    assert await stills.recover() == []
+    await kept_free(stills, sandbox)
+
+
+async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The spool is one per user; another project's recover must not carry the image off."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+
+    other = await make_stills(
+        catalog=SqliteCatalog(tmp_path / "other.db"), store=open_store(str(tmp_path / "other"))
+    )
+    assert await other.recover() == []
+    assert await other.list_images() == []
+
+    stills = await make_stills()
+    assert ends(await stills.recover()) == [(True, "")]
+    await kept_free(stills, sandbox)
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up on a locked catalog soon."""
+    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0.2)
+
+
+async def lock_while(
+    sandbox: Sandbox, path: Path, asking: asyncio.Task[ImageResult]
+) -> CatalogError:
+    """Hold the catalog's lock from the moment that the image is being made until the end."""
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CatalogError) as caught:
+            await asking
+        other.execute("ROLLBACK")
+    return caught.value
+
+
+@pytest.mark.usefixtures("short_wait")
+@pytest.mark.parametrize("way", ["recover", "rebuild", "ask again"])
+async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
+    make_stills: Make, sandbox: Sandbox, fast, tmp_path: Path, way: str
+):
+    """The image is in the store, the error says where and what to run, and it is not paid again."""
+    policy = replace(fast, lease_seconds=0.5)
+    stills = await make_stills(policy=policy)
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
+    asking = asyncio.create_task(stills.generate(KITE))
+    error = await lock_while(sandbox, tmp_path / "stills.db", asking)
+    assert error.billing is Billing.BILLED
+    assert "stayed locked" in error.message
+    assert "safe at file://" in error.message
+    assert "stills recover" in error.action
+    assert [name for name in files(tmp_path / "images") if "/" not in name] != []
+
+    await asyncio.sleep(0.6)  # the claim could not be given back: its lease lapses
+    later = await make_stills(policy=policy)
+    if way == "recover":
+        assert ends(await later.recover()) == [(True, "")]
+    if way == "rebuild":
+        aside, outcomes = await later.rebuild()
+        assert (aside, ends(outcomes)) == (None, [(True, "")])
+    await kept_free(later, sandbox)
+    assert await later.recover() == []
+    line = (await later.spend())[0]
+    assert (line.billed, line.possible) == (1, 0)
+
+
+@pytest.mark.usefixtures("short_wait")
+async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """`stills recover` finds it there by its facts."""
+    stills = await make_stills(store=refusing(tmp_path, "images"))
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
+    asking = asyncio.create_task(stills.generate(KITE))
+    error = await lock_while(sandbox, tmp_path / "stills.db", asking)
+    assert "spool" in error.message
+    assert "`stills recover`" in error.action
+    await stills.close()
+    execute(tmp_path / "stills.db", "UPDATE claims SET lease_until = 0")
+
+    mended = await make_stills()
+    assert ends(await mended.recover()) == [(True, "")]
+    assert files(tmp_path / "spool") == []
+    await kept_free(mended, sandbox)
+
+
+async def test_a_catalog_that_fails_once_the_image_is_kept_says_that_it_was_billed(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """Only the answer could not be counted: the image is there, and free."""
+    await stills.list_images()
+    refuse = "CREATE TRIGGER t BEFORE INSERT ON requests BEGIN SELECT raise(ABORT, 'no'); END"
+    execute(tmp_path / "stills.db", refuse)
+    with pytest.raises(CatalogError) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    execute(tmp_path / "stills.db", "DROP TRIGGER t")
+    await kept_free(stills, sandbox)
+
+
+@pytest.mark.usefixtures("short_wait")
+async def test_a_failing_service_is_not_hidden_by_a_failing_catalog(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """The error tells of the service; the unsettled send counts as possibly billed."""
+    await stills.list_images()
+    execute(
+        tmp_path / "stills.db",
+        "CREATE TRIGGER t BEFORE UPDATE ON sends BEGIN SELECT raise(ABORT, 'no'); END",
+    )
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None))
+    with pytest.raises(ContentRefused):
+        await stills.generate(KITE)
+    assert [line.possible for line in await stills.spend()] == [1]
+
+
+# Rebuild
+
+
+async def fill(stills: Stills) -> list[ImageResult]:
+    """Three paid images, one of them also in another size, one with a note."""
+    asked = [
+        KITE,
+        replace(KITE, size="300*300"),
+        replace(KITE, size="1328*1328", prompt="a blue kite", style=None, seed=None),
+        replace(KITE, prompt="a green kite. It flies.", negative_prompt="blurry"),
+    ]
+    return [await stills.generate(request) for request in asked]
+
+
+def facts_of(listed: Sequence[object]) -> list[object]:
+    return sorted(((image.rendition, image.generation) for image in listed), key=str)
+
+
+async def test_a_new_catalog_knows_again_what_the_store_holds(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """Prompt, style, seed, size, cost, notes, renditions; every request is answered for nothing."""
+    stills = await make_stills()
+    sandbox.set_faults(Fault(FaultKind.NO_IMAGE, match="green"))
+    before = await fill(stills)
+    listed, spent = facts_of(await stills.list_images()), await stills.spend(by=SpendBy.STYLE)
+    await stills.close()
+    (tmp_path / "stills.db").rename(tmp_path / "lost.db")
+
+    again = await make_stills()
+    aside, outcomes = await again.rebuild()
+    assert (aside, ends(outcomes)) == (None, [(True, "")] * 3)
+    rebuilt = facts_of(await again.list_images())
+    assert [one for one in listed if one not in rebuilt] == []
+    assert [(line.group, line.billed_usd) for line in await again.spend(by=SpendBy.STYLE)] == [
+        (line.group, line.billed_usd) for line in spent
+    ]
+    requests = [KITE, replace(KITE, size="300*300")]
+    assert [await again.generate(one) for one in requests] == [
+        replace(one, cached=True, cost_usd=0.0) for one in before[:2]
+    ]
+    assert (
+        before[3].notes
+        == (
+            await again.generate(
+                replace(KITE, prompt="a green kite. It flies.", negative_prompt="blurry")
+            )
+        ).notes
+    )
+    assert sandbox.ledger.billed_images == 3
+    assert (await again.verify()).findings == ()
+
+
+async def test_rebuilding_a_healthy_catalog_changes_nothing(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """Not a row of it."""
+    await fill(stills)
+
+    def dump() -> list[str]:
+        with closing(sqlite3.connect(tmp_path / "stills.db")) as connection:
+            return list(connection.iterdump())
+
+    before, store = dump(), files(tmp_path / "images")
+    assert await stills.rebuild() == (None, [])
+    assert dump() == before
+    assert files(tmp_path / "images") == store
+    assert sandbox.ledger.billed_images == 3
+
+
+async def test_rebuild_leaves_out_what_is_not_whole(make_stills: Make, tmp_path: Path):
+    """A missing, a damaged and an exchanged image are named with the reason, the rest taken in."""
+    stills = await make_stills()
+    results = [await stills.generate(replace(KITE, size="1328*1328", seed=n)) for n in range(4)]
+    missing, damaged, exchanged, sound = map(file_of, results)
+    await stills.close()
+    missing.unlink()
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    exchanged.write_bytes(sound.read_bytes())
+    (tmp_path / "stills.db").unlink()
+
+    again = await make_stills()
+    _, outcomes = await again.rebuild()
+    reasons = {outcome.generation_id: outcome.reason for outcome in outcomes}
+    ids = [result.id.partition("-")[0] for result in results]
+    assert "not in" in reasons[ids[0]]
+    assert "damaged" in reasons[ids[1]]
+    assert reasons[ids[2]] == "the image is not the one its facts tell of"
+    assert reasons[ids[3]] == ""
+    assert [image.generation.id for image in await again.list_images()] == [ids[3]]
+
+
+HOSTILE = {
+    "no JSON": lambda _: b"\x89PNG",
+    "empty": lambda _: b"",
+    "a list": lambda _: b"[1, 2, 3]",
+    "deep": lambda _: b"[" * 200_000,
+    "huge": lambda facts: facts | {"notes": ["x" * 1000] * 20_000, "id": "../../etc"},
+    "traversal": lambda facts: facts | {"path": "../../../../../../../etc/passwd"},
+    "traversal to a PNG": lambda facts: facts | {"path": f"../secret-{facts['id']}.png"},
+    "absolute": lambda facts: facts | {"path": "/etc/passwd"},
+    "path of a device": lambda facts: facts | {"path": "CON:"},
+    "another's id": lambda facts: facts | {"id": "ffffffffffff"},
+    "id of a path": lambda facts: facts | {"id": "../../x"},
+    "wrong types": lambda facts: facts | {"id": 5, "path": None, "draft": []},
+    "no draft": lambda facts: {name: facts[name] for name in facts if name != "draft"},
+    "endless time": lambda facts: facts | {"created_at": float("inf")},
+    "no time": lambda facts: facts | {"created_at": float("nan")},
+    "half a pair": lambda facts: facts | {"draft": facts["draft"] | {"prompt": "\ud800"}},
+    "large seed": lambda facts: facts | {"draft": facts["draft"] | {"seed": 10**30}},
+    "no size": lambda facts: facts | {"draft": facts["draft"] | {"native_size": [0, 0]}},
+    "newer version": lambda facts: facts | {"version": 2},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_hostile_facts_are_passed_over(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path, kind: str
+):
+    """Whatever lies among the facts, all else is taken in, and nothing outside is touched."""
+    stills = await make_stills()
+    victim = await stills.generate(replace(KITE, prompt="the victim"))
+    await stills.generate(KITE)
+    await stills.close()
+    path = tmp_path / "images" / "facts" / f"{victim.id.partition('-')[0]}.json"
+    facts = json.loads(path.read_text())
+    (tmp_path / f"secret-{facts['id']}.png").write_bytes(file_of(victim).read_bytes())
+    hostile = HOSTILE[kind](facts)
+    path.write_bytes(hostile if isinstance(hostile, bytes) else json.dumps(hostile).encode())
+    (tmp_path / "stills.db").unlink()
+    before = files(tmp_path)
+
+    again = await make_stills()
+    aside, outcomes = await again.rebuild()
+    assert (aside, ends(outcomes)) == (None, [(True, "")])
+    assert await again.rebuild() == (None, [])
+    assert await again.recover() == []
+    await kept_free_besides(again, sandbox)
+    await again.close()
+    assert [name for name in files(tmp_path) if not name.startswith("stills.db")] == before
+
+
+async def kept_free_besides(stills: Stills, sandbox: Sandbox) -> None:
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 2

@@ -1,0 +1,92 @@
+"""Verify: what is missing, damaged or unknown in the store is said."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from stills.app import Stills, Verified
+from stills.contract.errors import ImageMissing, StoreRefused
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
+
+
+def file_of(result: ImageResult) -> Path:
+    return Path(unquote(urlsplit(result.image_url).path))
+
+
+def findings(verified: Verified) -> list[tuple[str, str, str]]:
+    return [(str(each.verdict), each.path, each.owner) for each in verified.findings]
+
+
+async def test_a_sound_store_is_sound(stills: Stills):
+    """A generation and its renditions are each one object; at native size they are the same."""
+    assert (await stills.verify()).checked == 0
+    await stills.generate(replace(KITE, size="1328*1328"))
+    assert (await stills.verify()).checked == 1
+    await stills.generate(KITE)
+    verified = await stills.verify()
+    assert (verified.checked, verified.findings, verified.has_losses) == (2, (), False)
+
+
+async def test_a_missing_rendition_is_named_by_its_id_and_made_anew_when_asked_for(stills: Stills):
+    """Its generation is there, so nothing is paid."""
+    result = await stills.generate(KITE)
+    file_of(result).unlink()
+    verified = await stills.verify()
+    assert findings(verified) == [("missing", file_of(result).name, result.id)]
+    assert verified.has_losses
+    assert (await stills.generate(KITE)).cached
+    assert (await stills.verify()).findings == ()
+
+
+async def test_a_missing_generation_is_named_by_its_id_and_never_paid_again_unasked(stills: Stills):
+    """Put back, all is well."""
+    result = await stills.generate(replace(KITE, size="1328*1328"))
+    path = file_of(result)
+    away = path.rename(path.parent.parent / "away.png")
+    owner = result.id.partition("-")[0]
+    assert findings(await stills.verify()) == [("missing", path.name, owner)]
+    with pytest.raises(ImageMissing):
+        await stills.generate(replace(KITE, size="1328*1328"))
+    away.rename(path)
+    assert (await stills.verify()).findings == ()
+
+
+@pytest.mark.parametrize("place", [0, 40, -1])
+async def test_one_flipped_bit_is_damage(stills: Stills, place: int):
+    """At the start, in the middle, at the end."""
+    result = await stills.generate(KITE)
+    path = file_of(result)
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    verified = await stills.verify()
+    assert findings(verified) == [("damaged", path.name, result.id)]
+    assert verified.has_losses
+
+
+async def test_an_image_that_the_catalog_does_not_know_is_no_loss(stills: Stills):
+    """Of files with other names nothing is said: they are not ours."""
+    path = file_of(await stills.generate(KITE))
+    stranger = path.with_name("sandbox-a-cat-512x512-seed1-ffffffffffff.png")
+    stranger.write_bytes(path.read_bytes())
+    path.with_name("holiday.png").write_bytes(b"mine")
+    verified = await stills.verify()
+    assert findings(verified) == [("unknown", stranger.name, "")]
+    assert not verified.has_losses
+
+
+async def test_a_store_that_is_gone_is_an_error_and_not_a_list_of_losses(
+    make_stills: Callable[..., object], tmp_path: Path
+):
+    """An unplugged disk has lost nothing."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    (tmp_path / "images").rename(tmp_path / "unplugged")
+    with pytest.raises(StoreRefused, match="is not there"):
+        await stills.verify()
