@@ -2,10 +2,18 @@
 
 import json
 import os
+import queue
+import random
+import secrets
+import signal
+import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,3 +106,157 @@ def start_service(
 def service(start_service: Callable[..., Service]) -> Service:
     """One sandbox with no faults."""
     return start_service()
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Dice that a failed run can be repeated with: its seed is printed, and can be set."""
+    seed = os.environ.get("STILLS_TEST_SEED") or secrets.token_hex(4)
+    print(f"STILLS_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], Any]], Any]:
+    """Poll until something is true, and give it; a minute is a guard, not a promise."""
+
+    def wait(happened: Callable[[], Any]) -> Any:
+        give_up = time.monotonic() + 60
+        while not (value := happened()):
+            assert time.monotonic() < give_up, "it never happened"
+            time.sleep(0.02)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def rows(environment: dict[str, str]) -> Callable[..., list[tuple[Any, ...]]]:
+    """Ask the catalog in SQL."""
+    path = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image" / "stills.db"
+
+    def read(query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(path, timeout=20)) as catalog:
+            return catalog.execute(query, values).fetchall()
+
+    return read
+
+
+class Driver:
+    """A driver.py, and the one process at a time that it runs; see there for jobs and events."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("driver.py"))],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self._pid: int | None = None
+        self.wait_for("ready")
+
+    def begin(self, *requests: dict[str, Any], **job: Any) -> None:
+        """Start a process on requests."""
+        self._process.stdin.write(json.dumps({"requests": requests, **job}) + "\n")
+        self._process.stdin.flush()
+        self._pid = self.wait_for("begun")["pid"]
+
+    def wait_for(self, *kinds: str) -> dict[str, Any]:
+        """Wait for the next event of some kinds, past all others."""
+        return self.collect(*kinds)[-1]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        os.kill(self._pid, number)
+
+    def pause(self) -> None:
+        """Stop the process where it is."""
+        self.signal(signal.SIGSTOP)
+        self.wait_for("paused")
+
+    def wake(self) -> None:
+        """Let a paused process go on."""
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> list[dict[str, Any]]:
+        """Kill the process; gives what it still told."""
+        self.signal(signal.SIGKILL)
+        events = self.collect("ended")
+        assert events[-1]["code"] == -signal.SIGKILL
+        return events
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Let the process run to its end; gives its results, in the order they came."""
+        events = self.collect("ended")
+        failed = [event for event in events if event["event"] == "failed"]
+        assert (events[-1]["code"], failed) == (0, [])
+        return [event for event in events if event["event"] == "done"]
+
+    def close(self) -> None:
+        """End it all."""
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                self.signal(signal.SIGKILL)
+        self._process.stdin.close()
+        self._process.wait(timeout=20)
+        self._reader.join(timeout=20)
+        self._process.stdout.close()
+
+    def collect(self, *kinds: str) -> list[dict[str, Any]]:
+        """Wait for the next event of some kinds; gives it and those before it."""
+        events = [self._events.get(timeout=120)]
+        while events[-1]["event"] not in kinds:
+            assert events[-1]["event"] != "ended", events
+            events.append(self._events.get(timeout=120))
+        if events[-1]["event"] == "ended":
+            self._pid = None
+        return events
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._events.put(json.loads(line))
+        self._events.put({"event": "ended", "code": "the driver is gone"})
+
+
+@pytest.fixture
+def start_driver(environment: dict[str, str]) -> Iterator[Callable[[Service], Driver]]:
+    """Start processes that work on a service, with the one catalog and store of the test."""
+    drivers: list[Driver] = []
+
+    def start(service: Service) -> Driver:
+        driver = Driver(environment | service.variables)
+        drivers.append(driver)
+        return driver
+
+    yield start
+    for driver in drivers:
+        driver.close()
+
+
+@pytest.fixture
+def as_root() -> Callable[..., None]:
+    """Run a command that only root may run."""
+
+    def run_command(*command: str) -> None:
+        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        subprocess.run([*sudo, *command], check=True, timeout=20)
+
+    return run_command
+
+
+@pytest.fixture
+def make_disk(as_root: Callable[..., None], tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Make a disk of its own, of so many KiB: one that is soon full."""
+    disk = tmp_path / "disk"
+
+    def mount(kib: int) -> Path:
+        disk.mkdir()
+        as_root("mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=777", "tmpfs", str(disk))
+        return disk
+
+    yield mount
+    as_root("umount", str(disk))

@@ -1,7 +1,5 @@
 """A disk that is full or read-only: the paid image is safe, and finishing costs nothing."""
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,26 +7,17 @@ import pytest
 KITE = ["generate", "a red kite", "--size", "1328*1328", "--seed", "1", "--sandbox"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB, less than one image."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True, timeout=20
-    )
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True, timeout=20)
-
-
 @pytest.mark.parametrize("trouble", ["full", "read-only", "no folder"])
-def test_a_store_that_refuses_spools_the_image(run, small_disk: Path, tmp_path: Path, trouble: str):
+def test_a_store_that_refuses_spools_the_image(
+    run, make_disk, as_root, tmp_path: Path, trouble: str
+):
     """Exit code 7, where the image lies, and what to do; then the job is finished for nothing."""
-    store = small_disk / "images"
+    disk = make_disk(64)  # less than one image
+    store = disk / "images"
     if trouble == "read-only":
-        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True, timeout=20)
+        as_root("mount", "-o", "remount,ro", str(disk))
     if trouble == "no folder":
-        (small_disk / "images").write_text("a file in the way")
+        store.write_text("a file in the way")
     refused = run(*KITE, variables={"STILLS_STORE": str(store)})
     assert refused.returncode == 7
     assert refused.stderr.count("\n") == 1

@@ -1,0 +1,86 @@
+"""Runs Stills in processes that tests kill and pause.
+
+Reads one job a line from standard input and forks a process for each, so that a life costs no
+imports. Everything that happens is an event: one JSON object a line on standard output.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore.store  # noqa: F401 - loaded here, before any life begins
+import pyvips  # noqa: F401
+
+import stills.provider.dashscope  # noqa: F401
+from stills.app import Stills
+from stills.contract.errors import StillsError
+from stills.contract.generation import Stage
+from stills.contract.request import ImageRequest
+from stills.pipeline.policy import Policy
+
+
+def emit(**event: Any) -> None:
+    os.write(1, json.dumps(event).encode() + b"\n")  # one write: a kill can't tear it
+
+
+def open_stills(job: dict[str, Any]) -> Stills:
+    stills = Stills.from_env()
+    return Stills(stills._ports, policy=Policy(**job["policy"])) if "policy" in job else stills
+
+
+async def work(job: dict[str, Any]) -> None:
+    gate = asyncio.Semaphore(job.get("at_once", len(job["requests"])))
+    async with open_stills(job) as stills:
+
+        async def ask(asked: dict[str, Any]) -> None:
+            def tell(stage: Stage) -> None:
+                emit(event=stage, prompt=asked["prompt"])
+                if stage == job.get("pause_at"):
+                    os.kill(os.getpid(), signal.SIGSTOP)
+
+            async with gate:
+                try:
+                    result = await stills.generate(
+                        ImageRequest(**asked), fresh=job.get("fresh", False), on_stage=tell
+                    )
+                except StillsError as error:
+                    emit(event="failed", prompt=asked["prompt"], error=str(error))
+                    return
+            data = Path(unquote(urlsplit(result.image_url).path)).read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            emit(event="done", prompt=asked["prompt"], sha256=digest, **asdict(result))
+
+        await asyncio.gather(*(ask(asked) for asked in job["requests"]))
+
+
+def live(job: dict[str, Any]) -> int:
+    emit(event="begun", pid=os.getpid())
+    try:
+        asyncio.run(work(job))
+    except BaseException:  # noqa: BLE001 - the end of this process, whatever it is
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main() -> None:
+    emit(event="ready")
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(live(json.loads(line)))
+        while os.WIFSTOPPED(status := os.waitpid(pid, os.WUNTRACED)[1]):
+            emit(event="paused")
+        emit(event="ended", code=os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,342 @@
+"""Every fault that the sandbox can make, run to its end; docs/fault-matrix.md is what came out.
+
+`STILLS_WRITE_DOCS=1` writes the page anew.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyvips
+
+from stills.app import Stills
+from stills.cli.errors import exit_code
+from stills.contract.errors import StillsError
+from stills.contract.money import SpendBy
+from stills.contract.request import ImageRequest
+from stills.pipeline.policy import Policy
+from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind, Sandbox
+
+PAGE = Path(__file__).parents[2] / "docs" / "fault-matrix.md"
+HANG_SECONDS = 120.0
+BEYOND_ANY_TIMEOUT_SECONDS = 300.0
+UNTIL_THE_DEADLINE = -1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a request ended: `image` or an error, what was sent, and who counts what as billed."""
+
+    ends: str
+    sends: int
+    billed: int
+    possible: int = 0
+    """What our ledger calls possibly billed; `billed` is what the sandbox counts."""
+
+    def __str__(self) -> str:
+        sends = {UNTIL_THE_DEADLINE: "sent until the deadline", 1: "1 send"}
+        possible = f", {self.possible} possibly billed on the ledger" if self.possible else ""
+        return (
+            f"{self.ends}; {sends.get(self.sends, f'{self.sends} sends')}; "
+            f"{self.billed} billed{possible}"
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault, and what must come of it once and for ever; `again` is what asking again costs."""
+
+    fault: Fault
+    once: Outcome
+    for_ever: Outcome
+    again: int = 1
+    but: str = ""
+    deadline_seconds: float = 60.0
+    answer_timeout_seconds: float = 30.0
+    download_timeout_seconds: float = 30.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.fault.kind}, {self.but}" if self.but else str(self.fault.kind)
+
+    def tag(self, how: str) -> str:
+        return f"<{self.name}, {how}>"
+
+
+IMAGE = Outcome("image", sends=1, billed=1)
+RESENT = Outcome("image", sends=2, billed=1)
+
+
+def refused(kind: FaultKind, error: str, *, again: int = 1) -> Row:
+    """A refusal that sending again would not change."""
+    only = Outcome(error, sends=1, billed=0)
+    return Row(Fault(kind), only, only, again)
+
+
+def down(kind: FaultKind) -> Row:
+    """A service that fails on its side: sent twice more."""
+    return Row(Fault(kind), RESENT, Outcome("ServiceUnavailable", sends=3, billed=0))
+
+
+def damaged(kind: FaultKind) -> Row:
+    """A bad copy of a paid image: downloaded again, never paid for again."""
+    return Row(Fault(kind), IMAGE, Outcome("DamagedImage", sends=1, billed=1), again=0)
+
+
+def dead(kind: FaultKind, **more: float) -> Row:
+    """A link that does not give the paid image."""
+    return Row(Fault(kind), IMAGE, Outcome("LinkDead", sends=1, billed=1), again=0, **more)
+
+
+def slow(kind: FaultKind, ends: Outcome, *, again: int = 1, **more: object) -> Row:
+    """An answer or a download that does not come in time."""
+    fault = Fault(kind, delay_seconds=BEYOND_ANY_TIMEOUT_SECONDS)
+    return Row(fault, ends, ends, again, **more)
+
+
+MATRIX = [
+    Row(
+        Fault(FaultKind.THROTTLED, retry_after_seconds=6),
+        RESENT,
+        Outcome("RateLimited", sends=UNTIL_THE_DEADLINE, billed=0),
+        deadline_seconds=11.9,
+    ),
+    replace(
+        refused(FaultKind.THROTTLED, "RateLimited"),
+        fault=Fault(FaultKind.THROTTLED, retry_after_seconds=3600),
+        but="to wait beyond the deadline",
+    ),
+    refused(FaultKind.QUOTA_EXHAUSTED, "QuotaExhausted"),
+    down(FaultKind.INTERNAL_ERROR),
+    down(FaultKind.UNAVAILABLE),
+    Row(  # the service behind the gateway may have made an image
+        Fault(FaultKind.GATEWAY_HTML),
+        Outcome("image", sends=2, billed=1, possible=1),
+        Outcome("ServiceUnavailable", sends=3, billed=0, possible=3),
+    ),
+    Row(
+        Fault(FaultKind.DROP_BEFORE),
+        Outcome("image", sends=2, billed=1, possible=1),
+        Outcome("ConnectionLost", sends=3, billed=0, possible=3),
+    ),
+    Row(
+        Fault(FaultKind.DROP_AFTER),
+        Outcome("image", sends=2, billed=2, possible=1),
+        Outcome("ConnectionLost", sends=3, billed=3, possible=3),
+    ),
+    Row(Fault(FaultKind.SLOW, delay_seconds=0.2), IMAGE, IMAGE, again=0, but="but in time"),
+    slow(
+        FaultKind.SLOW,
+        Outcome("AnswerTimeout", sends=1, billed=1, possible=1),
+        but="beyond the answer's timeout",
+        answer_timeout_seconds=4.0,
+    ),
+    slow(
+        FaultKind.SLOW,
+        Outcome("DeadlineExceeded", sends=1, billed=1, possible=1),
+        but="beyond the deadline",
+        deadline_seconds=5.0,
+    ),
+    Row(Fault(FaultKind.NO_IMAGE), RESENT, Outcome("NoImage", sends=2, billed=0)),
+    down(FaultKind.ERROR_IN_200),
+    refused(FaultKind.CONTENT_REFUSED, "ContentRefused"),
+    refused(FaultKind.RETIRED_MODEL, "ModelNotServed"),
+    damaged(FaultKind.TRUNCATED_PNG),
+    damaged(FaultKind.CORRUPT_PNG),
+    damaged(FaultKind.WRONG_SIZE_PNG),
+    damaged(FaultKind.NOT_A_PNG),
+    dead(FaultKind.DEAD_URL),
+    replace(
+        dead(FaultKind.SLOW_DOWNLOAD, download_timeout_seconds=3.0),
+        fault=Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=BEYOND_ANY_TIMEOUT_SECONDS),
+        but="beyond the download's timeout",
+    ),
+    slow(
+        FaultKind.SLOW_DOWNLOAD,
+        Outcome("DeadlineExceeded", sends=1, billed=1),
+        again=0,
+        but="beyond the deadline",
+        deadline_seconds=5.0,
+    ),
+    dead(FaultKind.DROP_DOWNLOAD),
+]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a user is told at the end: the exit code, and the action if there is one to take."""
+
+    exit_code: int = 0
+    action: str = ""
+
+
+class Run:
+    """All rows on one sandbox at once; the prompts keep their faults apart."""
+
+    def __init__(self, sandbox: Sandbox, make_stills: Callable[..., object], fast: Policy) -> None:
+        self._sandbox = sandbox
+        self._make_stills = make_stills
+        self._fast = fast
+        self._made: dict[Policy, Stills] = {}
+        self.errors: dict[str, StillsError | None] = {}
+
+    async def stills_for(self, row: Row, how: str) -> Stills:
+        """Give a Stills with the patience that a row wants."""
+        policy = replace(
+            self._fast,
+            deadline_seconds=row.deadline_seconds if how == "for ever" else 60.0,
+            answer_timeout_seconds=row.answer_timeout_seconds,
+            download_timeout_seconds=row.download_timeout_seconds,
+        )
+        if row.once == row.for_ever:
+            policy = replace(policy, deadline_seconds=row.deadline_seconds)
+        if policy not in self._made:
+            self._made[policy] = await self._make_stills(policy=policy)
+        return self._made[policy]
+
+    async def ask(self, stills: Stills, tag: str) -> None:
+        """Make a request, and remember how it ended."""
+        # In the first sentence, for a simplified prompt has no more; as style, for the ledger.
+        request = ImageRequest(prompt=f"a kite {tag}. It flies.", style=tag, size="512*512", seed=1)
+        try:
+            await stills.generate(request)
+            self.errors[tag] = None
+        except StillsError as error:
+            self.errors[tag] = error
+
+    def sends(self, tag: str) -> list[int]:
+        """What each send with a tag was billed."""
+        return [send.billed for send in self._sandbox.ledger.generations if tag in send.prompt]
+
+    async def outcome(self, row: Row, how: str) -> Outcome:
+        """What came of a request, by the sandbox's ledger and by ours, which must agree."""
+        tag = row.tag(how)
+        sends, error = self.sends(tag), self.errors[tag]
+        stills = await self.stills_for(row, how)
+        lines = [line for line in await stills.spend(by=SpendBy.STYLE) if line.group == tag]
+        sure, possible = (lines[0].billed, lines[0].possible) if lines else (0, 0)
+        assert sure <= sum(sends) <= sure + possible, tag
+        expected = row.for_ever if how == "for ever" else row.once
+        until = expected.sends == UNTIL_THE_DEADLINE and len(sends) > 1
+        return Outcome(
+            type(error).__name__ if error else "image",
+            sends=UNTIL_THE_DEADLINE if until else len(sends),
+            billed=sum(sends),
+            possible=possible,
+        )
+
+
+async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[str, Told]]:
+    """Run every row once, for ever, and once with a broken download after it; then ask again."""
+    both = [row for row in MATRIX if row.fault.kind not in DOWNLOAD_FAULTS]
+    sandbox.set_faults(
+        *(replace(row.fault, match=row.tag("once")) for row in MATRIX),
+        *(replace(row.fault, match=row.tag("for ever"), times=None) for row in MATRIX),
+        *(replace(row.fault, match=row.tag("both")) for row in both),
+        *(Fault(FaultKind.TRUNCATED_PNG, match=row.tag("both")) for row in both),
+    )
+    asked = [(row, "once") for row in MATRIX] + [(row, "for ever") for row in MATRIX]
+    asked += [(row, "both") for row in both]
+    ready = [(await run.stills_for(*each), each[0].tag(each[1])) for each in asked]
+    await asyncio.gather(*(run.ask(*each) for each in ready))
+    seen: dict[str, object] = {row.tag(how): await run.outcome(row, how) for row, how in asked}
+    told = {
+        row.name: Told(exit_code(error), error.action) if error else Told()
+        for row in MATRIX
+        for error in [run.errors[row.tag("for ever")]]
+    }
+
+    sandbox.set_faults()
+    billed = {row.name: sum(run.sends(row.tag("for ever"))) for row in MATRIX}
+    patient = await run.stills_for(MATRIX[0], "once")
+    await asyncio.gather(*(run.ask(patient, row.tag("for ever")) for row in MATRIX))
+    for row in MATRIX:
+        assert run.errors[row.tag("for ever")] is None, row.name
+        seen[row.tag("again")] = sum(run.sends(row.tag("for ever"))) - billed[row.name]
+    return seen, told
+
+
+def expected() -> dict[str, object]:
+    """The table above, by tag."""
+    wanted: dict[str, object] = {}
+    for row in MATRIX:
+        wanted |= {
+            row.tag("once"): row.once,
+            row.tag("for ever"): row.for_ever,
+            row.tag("again"): row.again,
+        }
+        if row.fault.kind not in DOWNLOAD_FAULTS:
+            wanted[row.tag("both")] = row.once  # a broken download changes neither end nor bill
+    return wanted
+
+
+async def check_store(stills: Stills, folder: Path) -> None:
+    """See that every image in the store is whole and catalogued, and every row has its image."""
+    verified = await stills.verify()
+    images = list(folder.glob("*.png"))
+    assert verified.findings == ()
+    assert verified.checked == len(images) > len(MATRIX)
+    for image in images:
+        pyvips.Image.new_from_file(str(image), fail_on="warning").avg()
+    assert [path for path in folder.rglob("*") if "#" in path.name] == []
+
+
+def render(seen: dict[str, object], told: dict[str, Told]) -> str:
+    """Write the page."""
+    again = {0: "free", 1: "1 new image"}
+    lines = [
+        "# What happens when the service fails",
+        "",
+        "Written by `tests/acceptance/test_fault_matrix.py` out of what it sees; don't edit it.",
+        "",
+        "Every fault that the sandbox can make, once and for ever. *Billed* is what the sandbox",
+        "counts; what the ledger of Stills can't know, it calls possibly billed. A broken download",
+        "after any of these changes neither the end nor the bill. No row leaves half an image in",
+        "the store, or an entry in the catalog without its image.",
+        "",
+        "| fault | what a client sees | once | for ever | asked again later |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.name} | {row.fault.kind.meaning} | {seen[row.tag('once')]} "
+        f"| {seen[row.tag('for ever')]} | {again[seen[row.tag('again')]]} |"
+        for row in MATRIX
+    ]
+    lines += [
+        "",
+        "## What a user is told",
+        "",
+        "When the fault stays. The exit code is that of `stills generate`.",
+        "",
+        "| fault | error | exit code | what to do |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.name} | {seen[row.tag('for ever')].ends} | {told[row.name].exit_code} "
+        f"| {told[row.name].action} |"
+        for row in MATRIX
+        if told[row.name].exit_code
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def test_every_fault_has_a_row():
+    """A fault that the sandbox learns needs an expectation here."""
+    assert {row.fault.kind for row in MATRIX} == set(FaultKind)
+
+
+async def test_every_fault_ends_in_an_image_or_the_right_error(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path
+):
+    """Within the deadline, billed as designed, nothing half kept; and the page says the same."""
+    async with asyncio.timeout(HANG_SECONDS):
+        seen, told = await observe(Run(sandbox, make_stills, fast), sandbox)
+        await check_store(await make_stills(), tmp_path / "images")
+    assert seen == expected()
+
+    page = render(seen, told)
+    if os.environ.get("STILLS_WRITE_DOCS") == "1":
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page, "run again with STILLS_WRITE_DOCS=1"

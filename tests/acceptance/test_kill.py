@@ -1,0 +1,145 @@
+"""SIGKILL at random moments, again and again: nothing paid for is lost or paid for again."""
+
+import json
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import pyvips
+
+KILLS, DISTINCT, AT_ONCE = 50, 100, 8
+# A killed process's claims live until their lease lapses, and the next life waits for them.
+POLICY = {"lease_seconds": 0.6, "poll_interval_seconds": 0.02}
+SIZES = ["64*64", "256*144", "1328*1328"]
+STEPS = ["sent", "answered", "kept", "done"]
+FAULTS = [
+    {"kind": "slow", "times": None, "probability": 0.4, "delay_seconds": 0.15},
+    {"kind": "slow_download", "times": None, "probability": 0.4, "delay_seconds": 0.15},
+]
+
+SENDS = "SELECT g.text FROM sends AS s JOIN generations AS g ON g.id = s.generation_id"
+JOURNALLED = "SELECT text FROM generations WHERE stage IN ('answered', 'kept')"
+CLAIMS = "SELECT token, stage FROM claims JOIN generations ON id = generation_id"
+
+
+@dataclass
+class Lives:
+    """What was seen over all lives of the process."""
+
+    results: dict[str, dict] = field(default_factory=dict)
+    kills: int = 0
+    in_flight: int = 0  # sends that a kill left open on the ledger
+    stages: dict[str, str] = field(default_factory=dict)  # of the claims held at a kill
+    sends_when_journalled: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.fixture
+def count(rows):
+    """Count rows by the text that was sent."""
+    return lambda query: Counter(text for (text,) in rows(query))
+
+
+def kill_at_a_random_moment(driver, rng, *, early: bool) -> list[dict]:
+    """Kill after a few steps from some kind on, and a little later; gives all events."""
+    later = 0 if early else rng.randrange(len(STEPS))
+    events = []
+    for _ in range(rng.randint(0, 1 if early else 3)):
+        events += driver.collect(*STEPS[later:], "ended")
+        if events[-1]["event"] == "ended":
+            return events
+    time.sleep(rng.uniform(0, 0.08))  # waits for nothing: this is the random moment
+    return events + driver.kill()
+
+
+def look_at_the_catalog(lives: Lives, rows, count) -> None:
+    """See what a kill left."""
+    for token, stage in rows(CLAIMS):
+        lives.stages.setdefault(token, stage)
+    cut_off = count(f"{SENDS} WHERE s.code = 'unsettled'").total() - lives.in_flight
+    assert 0 <= cut_off <= AT_ONCE
+    lives.in_flight += cut_off
+    sends = count(SENDS)
+    for (text,) in rows(JOURNALLED):
+        lives.sends_when_journalled.setdefault(text, sends[text])
+
+
+@pytest.fixture
+def lives(start_driver, service, rng, run, rows, count) -> Lives:
+    """Restart and kill a process until all it was asked for is done."""
+    service.set_faults(*FAULTS)
+    run("list")  # makes the catalog, so that there is one to look at after the first kill
+    driver = start_driver(service)
+    requests = [{"prompt": f"shot {n}", "size": rng.choice(SIZES)} for n in range(DISTINCT)]
+    lives = Lives()
+    while left := [asked for asked in requests if asked["prompt"] not in lives.results]:
+        driver.begin(*rng.sample(left, len(left)), at_once=AT_ONCE, policy=POLICY)
+        if lives.kills < KILLS:
+            # A life that is ahead is killed early, so that there is work left for every kill.
+            early = len(lives.results) / DISTINCT > 0.7 * lives.kills / KILLS
+            events = kill_at_a_random_moment(driver, rng, early=early)
+        else:
+            events = driver.collect("ended")
+        assert not [event for event in events if event["event"] == "failed"]
+        done = [event for event in events if event["event"] == "done"]
+        lives.results |= {event["prompt"]: event for event in done}
+        assert events[-1]["code"] in {0, -signal.SIGKILL}
+        if events[-1]["code"] == -signal.SIGKILL:
+            lives.kills += 1
+            look_at_the_catalog(lives, rows, count)
+    return lives
+
+
+def generation_sends(service) -> list[dict] | None:
+    sends = [send for send in service.ledger()["sends"] if send["kind"] == "generation"]
+    return sends if all(send["finished"] for send in sends) else None
+
+
+def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
+    lives, start_driver, service, run, rows, count, wait_until
+):
+    """What was answered is never sent again; each send in flight at a kill is on the ledger."""
+    assert lives.kills == KILLS
+    arrived, billed = Counter(), Counter()
+    for send in wait_until(lambda: generation_sends(service)):
+        arrived[send["prompt"]] += 1
+        billed[send["prompt"]] += send["billed"]
+    sends = count(SENDS)
+    answered = count(f"{SENDS} WHERE s.billing = 'billed'")
+    possible = count(f"{SENDS} WHERE s.billing = 'possible'")
+    for text in lives.results:
+        assert sends[text] == lives.sends_when_journalled.get(text, sends[text])
+        assert arrived[text] <= sends[text] == answered[text] + possible[text]
+        assert answered[text] == 1
+        assert 1 <= billed[text] <= 1 + possible[text]
+    assert billed.total() - DISTINCT <= lives.in_flight
+    spend = json.loads(run("spend", "--json").stdout)
+    assert (spend["billed"], spend["possible"]) == (DISTINCT, lives.in_flight)
+
+    for result in lives.results.values():
+        path = unquote(urlsplit(result["image_url"]).path)
+        image = pyvips.Image.new_from_file(path, fail_on="warning")
+        assert (image.width, image.height) == (result["width"], result["height"])
+        assert image.avg() > 0
+    verified = json.loads(run("verify", "--json").stdout)
+    assert verified["findings"] == []
+    assert rows("SELECT count(*) FROM claims") == [(0,)]
+    by_stage = "SELECT stage, count(*), count(DISTINCT key) FROM generations GROUP BY stage"
+    assert [row for row in rows(by_stage) if row[0] != "failed"] == [("kept", DISTINCT, DISTINCT)]
+
+    driver = start_driver(service)
+    asked = [
+        {"prompt": text, "size": f"{result['width']}*{result['height']}"}
+        for text, result in lives.results.items()
+    ]
+    driver.begin(*asked)
+    assert all(result["cached"] for result in driver.finish())
+    assert service.ledger()["totals"]["generations"] == arrived.total()
+    print(
+        f"{DISTINCT} requests, {KILLS} kills; claims held at them: "
+        f"{dict(Counter(lives.stages.values()))}; {sends.total()} sends on the ledger, "
+        f"{arrived.total()} arrived, {billed.total()} billed: {answered.total()} shown as billed, "
+        f"{lives.in_flight} as possibly; {verified['checked']} images whole"
+    )
