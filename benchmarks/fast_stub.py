@@ -1,0 +1,78 @@
+"""A stub of DashScope that costs its client as little as can be: see generation_cost.py.
+
+Run as a process of its own, it prints its base URL and serves until its standard input ends. It
+answers every generation at once with a link to the same PNG: 1328*1328, about 2 MB, mild noise.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+SIZE = "1328*1328"
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Run the stub in a process of its own, and give its base URL."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+def make_png() -> bytes:
+    import pyvips  # noqa: PLC0415 - only the process that serves needs it
+
+    width, height = (int(side) for side in SIZE.split("*"))
+    bands = [pyvips.Image.gaussnoise(width, height, mean=128, sigma=2) for _ in range(3)]
+    image = bands[0].bandjoin(bands[1:]).cast("uchar").copy(interpretation="srgb")
+    return image.pngsave_buffer(compression=6, filter="none")
+
+
+async def serve(png: bytes) -> None:
+    runner = web.AppRunner(make_app(png), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    print(f"http://{host}:{port}/api/v1", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await runner.cleanup()
+
+
+def make_app(png: bytes) -> web.Application:
+    app = web.Application()
+
+    async def generate(request: web.Request) -> web.Response:
+        await request.read()
+        image = {"image": f"http://{request.host}/{os.urandom(8).hex()}.png"}
+        choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": [image]}}
+        width, height = (int(side) for side in SIZE.split("*"))
+        return web.json_response(
+            {
+                "output": {"choices": [choice]},
+                "usage": {"width": width, "height": height, "image_count": 1},
+                "request_id": os.urandom(16).hex(),
+            }
+        )
+
+    async def download(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=png, content_type="image/png")
+
+    app.router.add_post("/api/v1/services/aigc/multimodal-generation/generation", generate)
+    app.router.add_get("/{name}.png", download)
+    return app
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(make_png()))
