@@ -101,15 +101,18 @@ def transaction(
 
     `synced`, the commit survives a power cut; without, it does so with the next one that is.
     """
-    connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
-    connection.execute("BEGIN IMMEDIATE")
+    if not synced:
+        connection.execute("PRAGMA synchronous = NORMAL")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield connection
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # on a full or broken disk SQLite rolls back by itself
             connection.execute("ROLLBACK")
         raise
+    finally:
+        connection.execute("PRAGMA synchronous = FULL")
 
 
 def _open(path: Path) -> sqlite3.Connection:
