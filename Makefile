@@ -18,8 +18,9 @@ demo: .venv/installed ## generate one image on the embedded sandbox and say wher
 		"a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field" \
 		--negative-prompt "blurry, low quality, watermark" --size "1024*1024" --seed 1234 --sandbox
 
-test: check ## run every check and every test
-	.venv/bin/pytest -n 2
+test: check ## run every check and every test; installs Chromium and ffmpeg where they are missing
+	@.ci/packages
+	.venv/bin/python -m pytest -n 2
 
 check: .venv/installed-dev ## lint, types and imports, no tests
 	.venv/bin/ruff check

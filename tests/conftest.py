@@ -9,6 +9,7 @@ import pytest
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
+from stills.contract.pace import RateLimit
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -53,7 +54,11 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
     async with AsyncExitStack() as stack:
 
         async def make(
-            *, policy: Policy = FAST, key: str = "sk-sandbox", **parts: object
+            *,
+            policy: Policy = FAST,
+            key: str = "sk-sandbox",
+            rate_limit: RateLimit | None = None,
+            **parts: object,
         ) -> Stills:
             credentials = Credentials(ApiKey(key), sandbox.base_url)
             ports = {
@@ -63,7 +68,9 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
                 "imaging": VipsImaging(),
                 "spool": open_store(str(tmp_path / "spool")),
             } | parts
-            return await stack.enter_async_context(Stills(Ports(**ports), policy=policy))
+            return await stack.enter_async_context(
+                Stills(Ports(**ports), policy=policy, rate_limit=rate_limit)
+            )
 
         yield make
 

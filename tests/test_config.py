@@ -6,6 +6,7 @@ import pytest
 
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
+from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
 
 HOME = {"HOME": "/home/ann"}
 
@@ -18,6 +19,7 @@ def test_without_any_variable_all_has_a_default():
     assert config.spool == Path("/home/ann/.local/state/stills/spool")
     assert config.credentials_file == Path("/home/ann/.alibabacloud/credentials")
     assert (config.model, config.deadline_seconds) == ("qwen-image-max", 600.0)
+    assert (config.rate_limit, config.concurrency) == (None, 8)
     assert (config.api_key, config.profile, config.base_url) == (None, "default", None)
 
 
@@ -29,6 +31,12 @@ def test_without_any_variable_all_has_a_default():
         ("STILLS_SPOOL", "/a/spool", "spool", Path("/a/spool")),
         ("STILLS_MODEL", "qwen-image-2.0", "model", "qwen-image-2.0"),
         ("STILLS_DEADLINE_SECONDS", "1.5", "deadline_seconds", 1.5),
+        ("STILLS_RATE_LIMIT", "2/min", "rate_limit", RateLimit(2 / 60)),
+        ("STILLS_RATE_LIMIT", " 1.5 / S ", "rate_limit", RateLimit(1.5)),
+        ("STILLS_RATE_LIMIT", "90/h", "rate_limit", RateLimit(0.025)),
+        ("STILLS_RATE_LIMIT", "auto", "rate_limit", FIND_LIMIT),
+        ("STILLS_RATE_LIMIT", "none", "rate_limit", NO_LIMIT),
+        ("STILLS_CONCURRENCY", "32", "concurrency", 32),
         ("DASHSCOPE_API_KEY", "sk-a", "api_key", "sk-a"),
         ("DASHSCOPE_HTTP_BASE_URL", "https://a.example", "base_url", "https://a.example"),
         ("ALIBABA_CLOUD_PROFILE", "work", "profile", "work"),
@@ -51,6 +59,8 @@ def test_each_variable_is_read(variable, value, field, read):
         "STILLS_SPOOL",
         "STILLS_MODEL",
         "STILLS_DEADLINE_SECONDS",
+        "STILLS_RATE_LIMIT",
+        "STILLS_CONCURRENCY",
         "DASHSCOPE_HTTP_BASE_URL",
         "ALIBABA_CLOUD_PROFILE",
         "XDG_STATE_HOME",
@@ -76,6 +86,23 @@ def test_a_deadline_that_is_none_is_refused(written):
         read_config({**HOME, "STILLS_DEADLINE_SECONDS": written})
     assert caught.value.field == "STILLS_DEADLINE_SECONDS"
     assert "number of seconds" in caught.value.action
+
+
+@pytest.mark.parametrize("written", ["2", "0/s", "-1/s", "2/day", "/s", "1e3/s", "fast", "٢/s"])
+def test_a_rate_that_is_none_is_refused(written):
+    """What it may be is shown."""
+    with pytest.raises(InvalidRequest, match="STILLS_RATE_LIMIT is ") as caught:
+        read_config({**HOME, "STILLS_RATE_LIMIT": written})
+    assert caught.value.field == "STILLS_RATE_LIMIT"
+    assert "2/min" in caught.value.action
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "2.5", "many", "10000", "٢"])
+def test_a_concurrency_that_is_none_is_refused(written):
+    """At least one, and a whole number."""
+    with pytest.raises(InvalidRequest, match="STILLS_CONCURRENCY is ") as caught:
+        read_config({**HOME, "STILLS_CONCURRENCY": written})
+    assert "whole number" in caught.value.action
 
 
 @pytest.mark.parametrize("variable", ["STILLS_CATALOG", "STILLS_SPOOL"])

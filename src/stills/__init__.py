@@ -2,10 +2,19 @@
 
 from stills.app import Stills
 from stills.contract.errors import StillsError
+from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.sync import generate
 
 __version__ = "0.1.0"
 
-__all__ = ["ImageRequest", "ImageResult", "Stills", "StillsError", "__version__", "generate"]
+__all__ = [
+    "ImageRequest",
+    "ImageResult",
+    "RequestOutcome",
+    "Stills",
+    "StillsError",
+    "__version__",
+    "generate",
+]

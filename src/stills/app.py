@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -11,16 +12,19 @@ from types import TracebackType
 from typing import Self
 
 from stills.catalog import SqliteCatalog
-from stills.config import Config, read_config
+from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.errors import InvalidRequest, MissingKey, OutputRefused
 from stills.contract.generation import Image, OnStage, Send
-from stills.contract.models import DEFAULT_MODEL
+from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
+from stills.contract.outcome import RequestOutcome, Standing
+from stills.contract.pace import Quota, RateLimit
 from stills.contract.ports import Provider, Store
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.imaging import VipsImaging
 from stills.pipeline.generate import Options, Pipeline
+from stills.pipeline.many import Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.recover import Recovered, rebuild, recover
@@ -50,17 +54,29 @@ class Stills:
         model: str = DEFAULT_MODEL,
         price_usd: float | None = None,
         budget_usd: float | None = None,
+        rate_limit: RateLimit | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
         self._ports = ports
         self._policy = policy or Policy()
         self._model = model
-        self._pipeline = Pipeline(ports, self._policy, price_usd=price_usd, day_usd=budget_usd)
+        self._price_usd = price_usd
+        self._concurrency = concurrency
+        self._pipeline = Pipeline(
+            ports, self._policy, price_usd=price_usd, day_usd=budget_usd, rate_limit=rate_limit
+        )
 
     @classmethod
     def from_env(
-        cls, *, sandbox: bool = False, environment: Mapping[str, str] | None = None
+        cls,
+        *,
+        sandbox: bool = False,
+        rate_limit: RateLimit | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Self:
         """Plug Stills together as the environment says; `sandbox` embeds one and needs no key.
+
+        `rate_limit` goes before that of the environment.
 
         Raises:
             MissingKey: no key was given, and no sandbox asked for.
@@ -68,6 +84,8 @@ class Stills:
             InvalidRequest: a variable has no usable value.
         """
         config = read_config(environment)
+        if rate_limit is not None:
+            config = replace(config, rate_limit=rate_limit)
         provider = _embedded_sandbox() if sandbox else _dashscope(config)
         return cls._from_config(config, provider)
 
@@ -85,6 +103,8 @@ class Stills:
             model=config.model,
             price_usd=config.price_usd,
             budget_usd=config.budget_usd,
+            rate_limit=config.rate_limit,
+            concurrency=config.concurrency,
         )
 
     async def __aenter__(self) -> Self:
@@ -118,7 +138,8 @@ class Stills:
 
         `fresh` pays for a new image in any case; `max_cost_usd` caps what this request may cost.
         `on_stage` is called on the event loop as the generation goes on. A caller who stops
-        waiting does not stop a paid generation: it is finished and kept, unless Stills is closed.
+        waiting does not stop a generation that was sent: it is finished and kept, unless Stills is
+        closed. One that still waits for its start is given up.
 
         Raises:
             StillsError: see stills.contract.errors.
@@ -127,6 +148,73 @@ class Stills:
         if on_stage is not None:
             options = replace(options, on_stage=on_stage)
         return await self._pipeline.generate(request, options)
+
+    async def generate_many(
+        self,
+        requests: Requests,
+        *,
+        concurrency: int | None = None,
+        model: str | None = None,
+        fresh: bool = False,
+        max_cost_usd: float | None = None,
+        stop: asyncio.Event | None = None,
+        on_stage: OnStageOf | None = None,
+    ) -> AsyncGenerator[RequestOutcome]:
+        """Answer any number of requests and give each one's outcome as it finishes.
+
+        Requests are read as they are needed, at most `concurrency` are under way. The error of one
+        is its outcome; only an exception that is no StillsError, of `requests` too, ends them all.
+        Waiting for a start is not counted towards a request's deadline. Once `stop` is set, what
+        was sent is finished and the rest has no outcome. Leaving the loop begins nothing more, and
+        what was sent is finished and kept, unless Stills is closed. The other arguments are those
+        of `generate`, for each request; `on_stage` is called with its index as well.
+
+        Raises:
+            InvalidRequest: the model or the concurrency is none.
+        """
+        options = Options(find_model(model or self._model).id, fresh, max_cost_usd)
+        at_once = self._concurrency if concurrency is None else concurrency
+        if at_once < 1:
+            raise InvalidRequest(
+                f"concurrency is {at_once}", field="concurrency", action="Set it to 1 or more."
+            )
+        many = Many(self._pipeline, options, concurrency=at_once, stop=stop, on_stage=on_stage)
+        async with aclosing(many.outcomes(requests)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    def model(self, model_id: str | None = None) -> Model:
+        """Look up the model that requests go to, at the price that holds here.
+
+        Raises:
+            UnknownModel: the table has no such id.
+        """
+        model = find_model(model_id or self._model)
+        return model if self._price_usd is None else replace(model, price_usd=self._price_usd)
+
+    async def find_standings(
+        self, requests: Sequence[ImageRequest], *, model: str | None = None
+    ) -> Sequence[Standing]:
+        """Tell of each request whether its image is there; nothing is sent, nothing written.
+
+        Raises:
+            UnknownModel: the table has no such id.
+            CatalogError: the catalog can't be read.
+        """
+        return await self._pipeline.find_standings(requests, model or self._model)
+
+    async def quota(self, *, model: str | None = None) -> Quota:
+        """Tell what is used of the account's limit on sends, by all who share the catalog."""
+        pacer = self._pipeline.pacer(model or self._model)
+        since = time.time() - 60.0
+        pace, sends = await self._ports.catalog.read_lane(pacer.lane, since=since)
+        limit = pacer.limit
+        if limit.is_none:
+            return Quota(None, None, sends)
+        if pace is None:
+            return Quota(limit.per_second, limit.per_second, sends)
+        limit_per_second = limit.per_second or pace.limit_per_second
+        return Quota(limit_per_second, limit_per_second * pace.share, sends)
 
     async def recover(self) -> Sequence[Recovered]:
         """Finish what was paid for and interrupted; nothing is sent."""

@@ -5,12 +5,17 @@ here, once, and handed on as a value.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import DEFAULT_MODEL
+from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
+
+DEFAULT_CONCURRENCY = 8
+_UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class Config:
     """What the environment says.
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
-    shows in no repr, for Config has none of its own.
+    shows in no repr, for Config has none of its own. `rate_limit` is None for the model's own.
     """
 
     store: str
@@ -28,6 +33,8 @@ class Config:
     deadline_seconds: float
     price_usd: float | None
     budget_usd: float | None
+    rate_limit: RateLimit | None
+    concurrency: int
     api_key: str | None
     profile: str
     credentials_file: Path
@@ -55,6 +62,8 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         deadline_seconds=_seconds(environment, "STILLS_DEADLINE_SECONDS", default=600.0),
         price_usd=_usd(environment, "STILLS_PRICE_USD"),
         budget_usd=_usd(environment, "STILLS_BUDGET_USD"),
+        rate_limit=read_rate_limit(environment.get("STILLS_RATE_LIMIT"), "STILLS_RATE_LIMIT"),
+        concurrency=_concurrency(environment, "STILLS_CONCURRENCY"),
         api_key=environment.get("DASHSCOPE_API_KEY"),
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
         credentials_file=home / ".alibabacloud" / "credentials",
@@ -65,6 +74,38 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
 def default_output(environment: Mapping[str, str]) -> Path:
     """Where results lie by default: `$OUTPUT_DIR` or `output`, then `ai-image-qwen-image`."""
     return Path(environment.get("OUTPUT_DIR") or "output") / "ai-image-qwen-image"
+
+
+def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
+    """Read `2/min`, `10/s`, `auto` or `none`; nothing written is None. `name` is for the error.
+
+    Raises:
+        InvalidRequest: it is none of these.
+    """
+    if not written:
+        return None
+    word = written.strip().lower()
+    if word == "auto":
+        return FIND_LIMIT
+    if word == "none":
+        return NO_LIMIT
+    read = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*/\s*(s|min|h)", word, re.ASCII)
+    if read is None or float(read[1]) == 0.0:
+        raise InvalidRequest(
+            f"{name} is {written[:40]!r}",
+            field=name,
+            action="Set it to a number of starts such as 2/min, 10/s or 90/h, to auto, or to none.",
+        )
+    return RateLimit(float(read[1]) / _UNIT_SECONDS[read[2]])
+
+
+def _concurrency(environment: Mapping[str, str], name: str) -> int:
+    written = environment.get(name)
+    if not written:
+        return DEFAULT_CONCURRENCY
+    if not re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*", written, re.ASCII):
+        raise _bad(environment, name, "a whole number from 1 to 9999")
+    return int(written)
 
 
 def _local_path(environment: Mapping[str, str], name: str, *, default: Path) -> Path:

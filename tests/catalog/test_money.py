@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stills.catalog import SqliteCatalog, money, sqlite
+from stills.catalog import SqliteCatalog, answers, money, sqlite
 from stills.contract.errors import Billing, BudgetExceeded
 from stills.contract.generation import Answer, Asked, Claim, Draft, Found, Rendition, Settlement
 from stills.contract.money import Caps, SpendBy, SpendLine
@@ -37,7 +37,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still, a second before midnight UTC."""
     clock = Clock()
-    monkeypatch.setattr(sqlite, "time", clock)
+    for module in (sqlite, answers):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

@@ -63,6 +63,15 @@ class StoreConformance:
         await store.put(NAME, b"the second")
         assert await store.get(NAME) == b"the second"
 
+    async def test_missing_tells_what_is_not_there(self, store: Store):
+        """Of any number of paths, none included."""
+        await store.put(NAME, b"x")
+        assert await store.missing([NAME, "another.png", f"{NAME}/below.png", "another.png"]) == {
+            "another.png",
+            f"{NAME}/below.png",
+        }
+        assert await store.missing([]) == set()
+
     async def test_exists_tells_what_is_there(self, store: Store):
         """Exists is true after a put, and only for the path that was put."""
         await store.put(NAME, b"1")

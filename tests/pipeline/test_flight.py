@@ -81,3 +81,28 @@ async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
     assert landed
     with pytest.raises(asyncio.CancelledError):
         await joined
+
+
+async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
+    """Not with the first; and whoever comes then does not join what is ending."""
+    flights: Flights[str, str] = Flights()
+
+    async def forever() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async def succeed() -> str:
+        return "done"
+
+    callers = [
+        asyncio.create_task(flights.join("key", forever, abandon=lambda: True)) for _ in range(2)
+    ]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    await asyncio.sleep(0.01)
+    assert len(flights._tasks) == 1
+    callers[1].cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    assert await flights.join("key", succeed) == ("done", True)
+    await asyncio.sleep(0)
+    assert flights._tasks == set()

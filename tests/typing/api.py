@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_type
 
-from stills import ImageRequest, ImageResult, Stills, StillsError, generate
+from stills import ImageRequest, ImageResult, RequestOutcome, Stills, StillsError, generate
 from stills.app import Shown
 from stills.contract.errors import RateLimited
 from stills.contract.generation import Image, Stage
@@ -38,6 +38,15 @@ async def ask(request: ImageRequest, seen: list[Stage]) -> Shown:
         assert_type(await stills.list_images(limit=3), Sequence[Image])
         await stills.save(result.id, Path("kite.png"))
         return await stills.show(result.id)
+
+
+async def ask_many(stills: Stills, requests: list[ImageRequest]) -> float:
+    """Any iterable of requests, each with its outcome."""
+    async for outcome in stills.generate_many(iter(requests), concurrency=4):
+        assert_type(outcome, RequestOutcome)
+        assert_type(outcome.index, int)
+        assert_type((outcome.result, outcome.error), tuple[ImageResult | None, StillsError | None])
+    return (await stills.quota()).per_second or 0.0
 
 
 def handle(error: StillsError) -> float | None:

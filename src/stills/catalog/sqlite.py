@@ -1,19 +1,20 @@
 """The catalog on SQLite: any number of threads and processes on one machine share one file."""
 
 import asyncio
-import hashlib
-import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from stills.catalog import queries
+from stills.catalog.answers import record_requests
 from stills.catalog.database import Database, transaction
 from stills.catalog.money import check_caps, read_spend
+from stills.catalog.pace import read_lane, update_pace
 from stills.catalog.rows import (
     generation_columns,
     read_found,
@@ -38,7 +39,10 @@ from stills.contract.generation import (
     StoredObject,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.pace import Lane, Pace
 from stills.contract.size import Size
+
+Value = TypeVar("Value")
 
 
 class SqliteCatalog:
@@ -50,6 +54,12 @@ class SqliteCatalog:
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
         return await self._database.run(lambda connection: _find(connection, key, size))
+
+    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[Found | None]:
+        """Look up many at once, as `find` does."""
+        return await self._database.run(
+            lambda connection: [_find(connection, key, size) for key, size in wanted]
+        )
 
     async def claim(
         self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
@@ -190,15 +200,21 @@ class SqliteCatalog:
 
     async def record_request(self, rendition: Rendition, asked: Asked) -> None:
         """Remember that a request was answered with a rendition."""
+        await self.record_requests([(rendition, asked)])
 
-        def work(connection: sqlite3.Connection) -> None:
-            row = _request_row(rendition, asked)
-            # A lost count of free answers harms nobody, and a sync to the disk for each would.
-            with transaction(connection, synced=False):
-                connection.execute(queries.ADD_REQUEST, row)
-                connection.execute(queries.COUNT_ANSWER, row)
+    async def record_requests(self, answered: Sequence[tuple[Rendition, Asked]]) -> None:
+        """Remember that requests were answered with renditions."""
+        await self._database.run(lambda connection: record_requests(connection, answered))
 
-        await self._database.run(work)
+    async def update_pace(
+        self, lane: Lane, change: Callable[[Pace | None], tuple[Pace, Value]]
+    ) -> Value:
+        """Change the pace of a lane while nobody else does."""
+        return await self._database.run(lambda connection: update_pace(connection, lane, change))
+
+    async def read_lane(self, lane: Lane, *, since: float) -> tuple[Pace | None, int]:
+        """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
+        return await self._database.run(lambda connection: read_lane(connection, lane, since))
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
         """List the newest images first."""
@@ -371,18 +387,3 @@ def _link_lives(generation: Generation, now: float) -> bool:
         and generation.answer is not None
         and generation.answer.expires_at > now
     )
-
-
-def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | float | None]:
-    facts: dict[str, str | int | float | None] = {
-        "generation_id": rendition.generation_id,
-        "width": rendition.size.width,
-        "height": rendition.size.height,
-        "prompt": asked.prompt,
-        "negative_prompt": asked.negative_prompt,
-        "style": asked.style,
-        "seed": asked.seed,
-        "reference": asked.reference,
-    }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return {**facts, "key": digest, "cached": int(asked.cached), "now": time.time()}

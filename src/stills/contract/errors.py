@@ -26,12 +26,15 @@ StillsError
 │   ├── DamagedImage          the image that was made is not whole
 │   ├── LinkDead              the image that was made can't be downloaded
 │   └── DeadlineExceeded      the whole job took longer than allowed
-└── StorageError              this side's disks
-    ├── StoreRefused          the store would not take the image
-    ├── ImageMissing          the catalog knows an image that the store has lost
-    ├── OutputRefused         the image is kept, but could not be copied to the path asked for
-    └── CatalogError          the database can't be used
-        └── CatalogDamaged    its file is damaged
+├── StorageError              this side's disks
+│   ├── StoreRefused          the store would not take the image
+│   ├── ImageMissing          the catalog knows an image that the store has lost
+│   ├── OutputRefused         the image is kept, but could not be copied to the path asked for
+│   └── CatalogError          the database can't be used
+│       └── CatalogDamaged    its file is damaged
+└── ToolError                 another program of this machine, such as ffmpeg
+    ├── ToolMissing           it is not installed
+    └── ToolFailed            it did not do its work
 
 Each error carries facts: `code` (stable, for programs), `retryable` (may the same request succeed
 later, unchanged), `action` (what to do about it), `billing` (what it means for money) and
@@ -334,3 +337,23 @@ class CatalogDamaged(CatalogError):
         "The images are untouched: put a backup back, or run `stills recover --rebuild` to read "
         "them into a new catalog."
     )
+
+
+class ToolError(StillsError):
+    """Another program of this machine is needed, and does not work."""
+
+    code = "tool"
+    default_action = "Check that ffmpeg runs; the images are untouched."
+
+
+class ToolMissing(ToolError):
+    """A program that this needs is not installed."""
+
+    code = "tool_missing"
+    default_action = "Install it, such as by `apt install ffmpeg`."
+
+
+class ToolFailed(ToolError):
+    """Another program did not do its work."""
+
+    code = "tool_failed"

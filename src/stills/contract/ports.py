@@ -1,7 +1,8 @@
 """What the pipeline needs from outside. One conformance suite per port runs on every adapter."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol, TypeVar
 
 from stills.contract.generation import (
     Answer,
@@ -20,7 +21,10 @@ from stills.contract.generation import (
     StoredObject,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.pace import Lane, Pace
 from stills.contract.size import Size
+
+Value = TypeVar("Value")
 
 
 class Provider(Protocol):
@@ -84,6 +88,14 @@ class Store(Protocol):
         """
         ...
 
+    async def missing(self, paths: Sequence[str]) -> AbstractSet[str]:
+        """Tell which of some objects are not there.
+
+        Raises:
+            StoreRefused: the store itself is not there.
+        """
+        ...
+
     async def delete(self, path: str) -> None:
         """Remove one object; no matter if there is none.
 
@@ -141,6 +153,10 @@ class Catalog(Protocol):
 
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
+        ...
+
+    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[Found | None]:
+        """Look up many keys at once, as `find` does, in the same order."""
         ...
 
     async def claim(
@@ -208,6 +224,26 @@ class Catalog(Protocol):
 
     async def record_request(self, rendition: Rendition, asked: Asked) -> None:
         """Remember that a request was answered with a rendition."""
+        ...
+
+    async def record_requests(self, answered: Sequence[tuple[Rendition, Asked]]) -> None:
+        """Remember that requests were answered with renditions, many at once."""
+        ...
+
+    async def update_pace(
+        self, lane: Lane, change: Callable[[Pace | None], tuple[Pace, Value]]
+    ) -> Value:
+        """Change the pace of a lane, None before its first start, while no other process does.
+
+        `change` gives the new pace and what this returns; it is pure, and may run in any thread.
+        """
+        ...
+
+    async def read_lane(self, lane: Lane, *, since: float) -> tuple[Pace | None, int]:
+        """Read a lane's pace, None before its first start, and count its sends.
+
+        Those from `since` (Unix seconds) on are counted, refused ones included.
+        """
         ...
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:

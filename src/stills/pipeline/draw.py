@@ -45,6 +45,8 @@ async def draw(job: Job) -> Drawn:
 async def _work(job: Job, claim: Claim) -> Drawn:
     """Bring a generation from where it stands to kept."""
     generation = claim.generation
+    if generation.stage is not Stage.CLAIMED:
+        job.commit()  # it is paid for already
     kept = await resume(job.ports, job.policy, generation)
     if kept is None and not job.fresh:
         kept = await _adopt_any(job.ports, claim.cut_off)

@@ -8,33 +8,65 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
+class _Flight(Generic[Value]):
+    """One task, and how many wait for it."""
+
+    def __init__(self, task: "asyncio.Task[Value]", abandon: Callable[[], bool]) -> None:
+        self.task = task
+        self.abandon = abandon
+        self.callers = 0
+
+
 class Flights(Generic[Key, Value]):
     """Owns the tasks that do the work; a caller who gives up does not stop a paid one."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Key, asyncio.Task[Value]] = {}
+        self._flights: dict[Key, _Flight[Value]] = {}
+        self._tasks: set[asyncio.Task[Value]] = set()
 
-    async def join(self, key: Key, work: Callable[[], Awaitable[Value]]) -> tuple[Value, bool]:
-        """Give the value of `key` and whether this caller began the work for it."""
-        task = self._tasks.get(key)
-        begun = task is None
-        if task is None:
-            task = asyncio.ensure_future(_run(work))
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(task), begun
+    async def join(
+        self,
+        key: Key,
+        work: Callable[[], Awaitable[Value]],
+        *,
+        abandon: Callable[[], bool] = lambda: False,
+    ) -> tuple[Value, bool]:
+        """Give the value of `key` and whether this caller began the work for it.
+
+        When the last caller has given up, `abandon` of the first says whether the work ends too.
+        """
+        flight = self._flights.get(key)
+        begun = flight is None
+        if flight is None:
+            flight = _Flight(asyncio.ensure_future(_run(work)), abandon)
+            self._flights[key] = flight
+            self._tasks.add(flight.task)
+            flight.task.add_done_callback(lambda _: self._land(key, flight))
+        flight.callers += 1
+        try:
+            return await asyncio.shield(flight.task), begun
+        finally:
+            flight.callers -= 1
+            if not flight.callers and not flight.task.done() and flight.abandon():
+                self._forget(key, flight)  # whoever comes now must not join what is ending
+                flight.task.cancel()
 
     async def close(self) -> None:
         """Cancel what still flies and wait until it has landed."""
-        tasks = list(self._tasks.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _land(self, key: Key, task: asyncio.Task[Value]) -> None:
-        del self._tasks[key]
-        if not task.cancelled():
-            task.exception()  # every caller may have left: then nobody else asks for it
+    def _land(self, key: Key, flight: _Flight[Value]) -> None:
+        self._tasks.discard(flight.task)
+        self._forget(key, flight)
+        if not flight.task.cancelled():
+            flight.task.exception()  # every caller may have left: then nobody else asks for it
+
+    def _forget(self, key: Key, flight: _Flight[Value]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
 
 
 async def _run(work: Callable[[], Awaitable[Value]]) -> Value:

@@ -5,21 +5,27 @@ they are done once for all who ask; this file is what each caller goes through.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing, StorageError
-from stills.contract.generation import Asked, Found, Generation, OnStage, Rendition, Stage
+from stills.contract.generation import Found, Generation, OnStage, Rendition, Stage
 from stills.contract.models import find_model
 from stills.contract.money import Caps
+from stills.contract.outcome import Standing
+from stills.contract.pace import Lane, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
 from stills.pipeline.draw import Drawn, draw
 from stills.pipeline.flight import Flights
 from stills.pipeline.job import Deadline, Job
+from stills.pipeline.kept import answer_kept, find_standings
+from stills.pipeline.pacer import Pacer, rate_limit_of
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.record import asked_of, result_of
 from stills.pipeline.reference import Reference, load_reference
 from stills.pipeline.render import render
 
@@ -48,7 +54,8 @@ class Options:
 class Pipeline:
     """Turns requests into kept images; one for all requests of a process.
 
-    `price_usd` overrides the model table's price of an image, `day_usd` caps a UTC day.
+    `price_usd` overrides the model table's price of an image, `day_usd` caps a UTC day,
+    `rate_limit` overrides the model table's limit of starts.
     """
 
     def __init__(
@@ -58,11 +65,14 @@ class Pipeline:
         *,
         price_usd: float | None = None,
         day_usd: float | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self._ports = ports
         self._policy = policy
         self._price_usd = price_usd
         self._day_usd = day_usd
+        self._rate_limit = rate_limit
+        self._pacers: dict[Lane, Pacer] = {}
         self._draws: Flights[object, Drawn] = Flights()
         self._renders: Flights[tuple[str, Size], Rendition] = Flights()
 
@@ -89,6 +99,26 @@ class Pipeline:
                 f"no image within {seconds:g} s",
                 billing=_BILLING_AT.get(reached, Billing.NONE),
             ) from None
+
+    async def answer_kept(
+        self, requests: Sequence[ImageRequest], options: Options
+    ) -> Sequence[ImageResult | None]:
+        """Answer those whose image is there as it is; None for each that has to be asked alone."""
+        return await answer_kept(self._ports, requests, find_model(options.model))
+
+    async def find_standings(
+        self, requests: Sequence[ImageRequest], model_id: str
+    ) -> Sequence[Standing]:
+        """Tell of each request whether its image is there; nothing is sent, nothing written."""
+        return await find_standings(self._ports, requests, find_model(model_id))
+
+    def pacer(self, model_id: str) -> Pacer:
+        """The pacer of all sends to one model."""
+        lane = Lane(self._ports.provider.name, model_id)
+        if lane not in self._pacers:
+            limit = rate_limit_of(lane, self._rate_limit)
+            self._pacers[lane] = Pacer(self._ports.catalog, lane, limit)
+        return self._pacers[lane]
 
     async def close(self) -> None:
         """Stop what is under way; claims are given back, answers stay in the journal."""
@@ -123,7 +153,23 @@ class Pipeline:
 
     async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
         caps = Caps(day_usd=self._day_usd, request_usd=options.max_cost_usd)
-        job = Job(plan, self._ports, self._policy, caps, deadline, options.fresh, options.on_stage)
+        committed = False
+
+        def commit() -> None:
+            nonlocal committed
+            committed = True
+
+        job = Job(
+            plan,
+            self._ports,
+            self._policy,
+            caps,
+            deadline,
+            options.fresh,
+            options.on_stage,
+            self.pacer(plan.draft.model),
+            commit,
+        )
 
         async def work() -> Drawn:
             async with asyncio.timeout_at(deadline.at):
@@ -131,7 +177,7 @@ class Pipeline:
 
         # Each fresh request is a wish of its own for another image.
         flight = object() if options.fresh else (plan.draft.key, caps)
-        return await self._draws.join(flight, work)
+        return await self._draws.join(flight, work, abandon=lambda: not committed)
 
     async def _render(self, found: Found, size: Size) -> Rendition:
         if found.rendition is not None and found.rendition.size == size:
@@ -154,35 +200,6 @@ class Pipeline:
         *,
         sent: bool,
     ) -> ImageResult:
-        asked = Asked(
-            prompt=request.prompt,
-            size=rendition.size,
-            negative_prompt=request.negative_prompt,
-            style=request.style,
-            seed=request.seed,
-            reference=reference.shown if reference else None,
-            cached=not sent,
-        )
+        asked = asked_of(request, rendition, reference=reference, sent=sent)
         await self._ports.catalog.record_request(rendition, asked)
-        draft = generation.draft
-        return ImageResult(
-            image_url=self._ports.store.url(rendition.object_path),
-            width=rendition.size.width,
-            height=rendition.size.height,
-            seed=draft.seed,
-            id=rendition.id,
-            cached=not sent,
-            provider=draft.provider,
-            model=draft.model,
-            native_size=str(draft.native_size),
-            cost_usd=draft.price_usd if sent else 0.0,
-            notes=(*generation.notes, *_rendering_notes(draft.native_size, rendition.size)),
-        )
-
-
-def _rendering_notes(native: Size, size: Size) -> tuple[str, ...]:
-    if size == native:
-        return ()
-    if size.width > native.width or size.height > native.height:
-        return (f"Scaled up from {native}.",)
-    return (f"Cropped and scaled from {native}.",)
+        return result_of(generation, rendition, self._ports.store, sent=sent)

@@ -1,10 +1,12 @@
 """One generation to be made, with all that its steps need."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stills.contract.generation import OnStage
 from stills.contract.money import Caps
+from stills.pipeline.pacer import Pacer
 from stills.pipeline.plan import Plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -24,7 +26,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A planned generation."""
+    """A planned generation. `commit` says that money is at stake: from then on it is finished."""
 
     plan: Plan
     ports: Ports
@@ -33,3 +35,5 @@ class Job:
     deadline: Deadline
     fresh: bool
     on_stage: OnStage
+    pacer: Pacer
+    commit: Callable[[], None]

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from stills.contract.errors import Billing, BudgetExceeded, CatalogError, StillsError
+from stills.contract.errors import Billing, BudgetExceeded, CatalogError, RateLimited, StillsError
 from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
 from stills.pipeline.job import Job
+from stills.pipeline.pacer import TurnTooLate
 from stills.pipeline.plan import simplify
 from stills.pipeline.retry import Retries
 
@@ -25,11 +26,13 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
     # Cut off while the SDK loads, nothing was sent: so that comes before the ledger.
     await job.ports.provider.ready()
     catalog = job.ports.catalog
-    retries = Retries(job.policy)
+    retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False
     notes: list[str] = []
     while True:
+        started_at = await _start(job, possibly_billed=possibly_billed)
+        job.commit()
         send = await _enter(job, claim, possibly_billed=possibly_billed)
         job.on_stage(Stage.SENT)
         try:
@@ -39,6 +42,7 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
             # Left unsettled it counts as possibly billed, and the error here says more.
             with contextlib.suppress(CatalogError):
                 await catalog.settle_send(send, settlement)
+                await _slow_down(job, error, started_at)
             possibly_billed = possibly_billed or error.billing is not Billing.NONE
             resend = retries.next(error)
             if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
@@ -73,6 +77,24 @@ async def _enter(job: Job, claim: Claim, *, possibly_billed: bool) -> int:
     if send is None:
         raise ClaimLost
     return send
+
+
+async def _start(job: Job, *, possibly_billed: bool) -> float:
+    """Wait for a start that leaves time for the answer, which is paid for even if it is late."""
+    remaining_seconds = job.deadline.remaining_seconds
+    reserve_seconds = min(job.policy.answer_timeout_seconds, remaining_seconds / 2)
+    try:
+        return await job.pacer.start(patience_seconds=remaining_seconds - reserve_seconds)
+    except TurnTooLate as error:
+        error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
+        raise
+
+
+async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
+    if isinstance(error, RateLimited):
+        await job.pacer.slow_down(
+            started_at=started_at, retry_after_seconds=error.retry_after_seconds
+        )
 
 
 async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:

@@ -27,13 +27,15 @@ class Resend:
 class Retries:
     """The allowance of one generation.
 
-    429: until the deadline, as the service asks or with exponential backoff and full jitter.
+    429: until the deadline, as the service asks or with exponential backoff and full jitter; where
+    sends are `paced`, the pace waits for all of them together instead.
     5xx and broken connections: twice more. No image: once more with a simpler prompt. The rest,
     a timed-out answer included, never: it may have been paid for.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, paced: bool = False) -> None:
         self._policy = policy
+        self._paced = paced
         self._throttled = 0
         self._transient = 0
         self._simplified = False
@@ -41,6 +43,8 @@ class Retries:
     def next(self, error: StillsError) -> Resend | None:
         """Decide about a failed send; None gives up."""
         if isinstance(error, RateLimited):
+            if self._paced:
+                return Resend(0.0)
             self._throttled += 1
             if error.retry_after_seconds is not None:
                 # Many clients get the same Retry-After: spread them, but none comes early.

@@ -6,6 +6,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -103,6 +104,20 @@ class ObjectStore:
                 await self._check_there(backend)
                 return False
             return True
+
+    async def missing(self, paths: Sequence[str]) -> AbstractSet[str]:
+        """Tell which of some objects are not there.
+
+        Raises:
+            StoreRefused: the store itself is not there, or can't be asked.
+        """
+        if self._root is None:
+            there = await asyncio.gather(*(self.exists(path) for path in paths))
+            return {path for path, is_there in zip(paths, there, strict=True) if not is_there}
+        for path in paths:
+            _check_path(path)
+        with self._translated("look for", "images"):
+            return await asyncio.to_thread(_missing_files, self._root, paths)
 
     async def delete(self, path: str) -> None:
         """Remove one object; no matter if there is none.
@@ -248,6 +263,11 @@ def _check_folder(root: Path) -> None:
 def _is_file(root: Path, path: str) -> bool:
     _check_folder(root)
     return (root / path).is_file()
+
+
+def _missing_files(root: Path, paths: Sequence[str]) -> set[str]:
+    _check_folder(root)
+    return {path for path in paths if not (root / path).is_file()}
 
 
 def _list_folder(root: Path, folder: str) -> list[str]:

@@ -1,0 +1,37 @@
+"""What the catalog remembers of answered requests."""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from stills.catalog import queries
+from stills.catalog.database import transaction
+from stills.contract.generation import Asked, Rendition
+
+
+def record_requests(
+    connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, Asked]]
+) -> None:
+    """Remember that requests were answered, and count the answers."""
+    rows = [_request_row(rendition, asked) for rendition, asked in answered]
+    # A lost count of free answers harms nobody, and a sync to the disk for each would.
+    with transaction(connection, synced=False):
+        connection.executemany(queries.ADD_REQUEST, rows)
+        connection.executemany(queries.COUNT_ANSWER, rows)
+
+
+def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | float | None]:
+    facts: dict[str, str | int | float | None] = {
+        "generation_id": rendition.generation_id,
+        "width": rendition.size.width,
+        "height": rendition.size.height,
+        "prompt": asked.prompt,
+        "negative_prompt": asked.negative_prompt,
+        "style": asked.style,
+        "seed": asked.seed,
+        "reference": asked.reference,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {**facts, "key": digest, "cached": int(asked.cached), "now": time.time()}

@@ -1,0 +1,30 @@
+"""What is known of one request among many: before it is asked, and after."""
+
+from dataclasses import dataclass
+
+from stills.contract.errors import InvalidRequest, StillsError
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """A request with its result or its error, one of the two; `index` counts requests from 0."""
+
+    index: int
+    request: ImageRequest
+    result: ImageResult | None = None
+    error: StillsError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a request stands before it is asked.
+
+    `is_kept` means that answering it sends nothing; `image_url` is where it opens, None if it is
+    kept in another size. `error` says why it can't be asked at all.
+    """
+
+    is_kept: bool = False
+    image_url: str | None = None
+    error: InvalidRequest | None = None

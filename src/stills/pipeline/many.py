@@ -1,0 +1,170 @@
+"""Many: requests in, outcomes out as they finish; no more is held than what is under way.
+
+A reader takes requests ahead, an answerer gives at once what the catalog has and begins the rest,
+at most `concurrency` at a time. Whoever takes the outcomes slowly slows all of it down.
+"""
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Sequence,
+)
+from dataclasses import dataclass, replace
+
+from stills.contract.errors import Billing, StillsError
+from stills.contract.generation import Stage
+from stills.contract.outcome import RequestOutcome
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.pipeline.generate import Options, Pipeline
+from stills.pipeline.pacer import TurnTooLate
+
+LOOKAHEAD = 64
+"""How many requests are read ahead, and looked up together at most."""
+
+Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
+OnStageOf = Callable[[int, Stage], None]
+"""Called on the event loop each time the generation of a request, by its index, gets further."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    index: int
+    request: ImageRequest
+
+
+class Many:
+    """One run through many requests. `stop`, once set, lets only what was sent be finished."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        options: Options,
+        *,
+        concurrency: int,
+        stop: asyncio.Event | None,
+        on_stage: OnStageOf | None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._options = options
+        self._stop = stop
+        self._on_stage = on_stage
+        self._places = asyncio.Semaphore(concurrency)
+        self._rows: asyncio.Queue[_Row | None] = asyncio.Queue(LOOKAHEAD)
+        self._outcomes: asyncio.Queue[Sequence[RequestOutcome] | None] = asyncio.Queue(1)
+        self._unsent: dict[int, asyncio.Task[None]] = {}
+        self._failure: Exception | None = None
+
+    async def outcomes(self, requests: Requests) -> AsyncGenerator[RequestOutcome]:
+        """Give outcomes as they finish; leaving the loop begins and waits for nothing more."""
+        running = asyncio.create_task(self._run(requests))
+        try:
+            while (together := await self._outcomes.get()) is not None:
+                for outcome in together:
+                    yield outcome
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def _run(self, requests: Requests) -> None:
+        stopping = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read(requests))
+                answering = group.create_task(self._answer(group))
+                if self._stop is not None:
+                    stopping = asyncio.create_task(
+                        self._stop_begun(self._stop, (reading, answering))
+                    )
+        except ExceptionGroup as failures:  # the first has cancelled the rest
+            self._failure = failures.exceptions[0]
+        finally:
+            if stopping is not None:
+                stopping.cancel()
+        await self._outcomes.put(None)
+
+    async def _read(self, requests: Requests) -> None:
+        index = 0
+        async for request in _each(requests):
+            await self._rows.put(_Row(index, request))
+            index += 1
+        await self._rows.put(None)
+
+    async def _answer(self, group: asyncio.TaskGroup) -> None:
+        while rows := await self._next_rows():
+            answers: Sequence[ImageResult | None] = [None] * len(rows)
+            if not self._options.fresh:
+                requests = [row.request for row in rows]
+                answers = await self._pipeline.answer_kept(requests, self._options)
+            kept = [
+                RequestOutcome(row.index, row.request, result=answer)
+                for row, answer in zip(rows, answers, strict=True)
+                if answer is not None
+            ]
+            if kept:
+                await self._outcomes.put(kept)
+            for row, answer in zip(rows, answers, strict=True):
+                if answer is None:
+                    await self._places.acquire()
+                    self._unsent[row.index] = group.create_task(self._make(row))
+
+    async def _next_rows(self) -> list[_Row]:
+        """Wait for a row, and take with it what else was read; none at the end."""
+        rows: list[_Row] = []
+        row = await self._rows.get()
+        while row is not None:
+            rows.append(row)
+            if self._rows.empty():
+                return rows
+            row = self._rows.get_nowait()
+        self._rows.put_nowait(None)  # for the next call
+        return rows
+
+    async def _make(self, row: _Row) -> None:
+        try:
+            try:
+                outcome = RequestOutcome(row.index, row.request, result=await self._ask(row))
+            except StillsError as error:
+                outcome = RequestOutcome(row.index, row.request, error=error)
+            self._unsent.pop(row.index, None)
+            await self._outcomes.put([outcome])
+        finally:
+            self._unsent.pop(row.index, None)
+            self._places.release()
+
+    async def _ask(self, row: _Row) -> ImageResult:
+        options = replace(self._options, on_stage=lambda stage: self._follow(row, stage))
+        while True:
+            try:
+                return await self._pipeline.generate(row.request, options)
+            except TurnTooLate as error:
+                # Many may wait for longer than the deadline of one. Nothing was sent yet.
+                if error.billing is not Billing.NONE:
+                    raise
+                await asyncio.sleep(error.retry_after_seconds or 0.0)
+
+    def _follow(self, row: _Row, stage: Stage) -> None:
+        if stage is Stage.SENT:
+            self._unsent.pop(row.index, None)
+        if self._on_stage is not None:
+            self._on_stage(row.index, stage)
+
+    async def _stop_begun(self, stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+        await stop.wait()
+        for task in (*tasks, *self._unsent.values()):
+            task.cancel()
+
+
+async def _each(requests: Requests) -> AsyncIterator[ImageRequest]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+    else:
+        for request in requests:
+            yield request

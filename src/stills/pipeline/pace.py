@@ -1,0 +1,148 @@
+"""Pace: when the next send may start. Pure; times are Unix seconds.
+
+Starts are spread evenly, for the service enforces a minute's limit by the second. A refusal lowers
+the rate at once, and each start that follows raises it again: multiplicative down, additive up. An
+unknown limit is found by doubling the rate until the first refusal. From then on what was accepted
+from one refusal to another tells the limit, since at both the allowance was used up.
+"""
+
+from dataclasses import replace
+
+from stills.contract.pace import Pace, RateLimit
+
+LOOKAHEAD_SECONDS = 0.25
+"""How far ahead a start is given out, so that no start waits for the catalog."""
+
+_MARGIN = 1.01  # what is a little late makes the next one early, by the service's clock
+_LOWERED = 0.8
+_RECOVERY, _RECOVERY_LEAST, _RECOVERY_GROWTH = 0.05, 0.002, 1.02
+_SLOWEST_PER_SECOND = 1 / 60
+
+_FIRST_GUESS_PER_SECOND = 1.0
+_AFTER_FIRST_REFUSAL = 0.7
+_DOUBLING = 0.35  # more starts a second after each start: twice as many in 2 s
+_PROBING = 0.003
+_PROBING_SECONDS = 30.0
+_ENOUGH_STARTS, _ENOUGH_REFUSALS = 20, 4
+_IDLE_SECONDS = 1.0
+
+
+def take_starts(
+    pace: Pace | None, limit: RateLimit, *, now: float, wanted: int
+) -> tuple[Pace, tuple[float, ...]]:
+    """Give out the next starts, at most `wanted`, none beyond the lookahead."""
+    pace = _fit(pace, limit, now)
+    starts: list[float] = []
+    while len(starts) < wanted:
+        at = max(now, next_start_at(pace))
+        if at > now + LOOKAHEAD_SECONDS:
+            break
+        pace = _count_start(pace, limit, at)
+        starts.append(at)
+    return pace, tuple(starts)
+
+
+def next_start_at(pace: Pace) -> float:
+    """The earliest time of the next start, if the rate stays as it is."""
+    return max(pace.held_until, pace.started_at + interval_seconds(pace))
+
+
+def interval_seconds(pace: Pace) -> float:
+    """The time from one start to the next."""
+    return _MARGIN / pace.per_second
+
+
+def slow_down(
+    pace: Pace | None,
+    limit: RateLimit,
+    *,
+    now: float,
+    started_at: float,
+    retry_after_seconds: float | None,
+) -> Pace:
+    """Take in that the service refused a send that started at `started_at`."""
+    pace = _fit(pace, limit, now)
+    pace = replace(
+        pace,
+        accepted=max(0, pace.accepted - 1),
+        held_until=max(pace.held_until, now + (retry_after_seconds or 0.0)),
+    )
+    if started_at <= pace.lowered_at:
+        return pace  # it was given out before the rate was lowered: it says nothing of the new one
+    lowered = replace(
+        pace,
+        refused=pace.refused + 1,
+        share=max(_least_share(pace), pace.share * _LOWERED),
+        lowered_at=max(now, pace.started_at),
+    )
+    if limit.find:
+        return _learn(lowered, now)
+    # One refusal is soon made good. Where they follow each other, the rate rises ever slower.
+    return replace(lowered, recovery=max(_RECOVERY_LEAST, pace.recovery / 2))
+
+
+def _least_share(pace: Pace) -> float:
+    return min(1.0, _SLOWEST_PER_SECOND / pace.limit_per_second)
+
+
+def _fit(pace: Pace | None, limit: RateLimit, now: float) -> Pace:
+    """Begin a pace, or bring one that others left up to the limit and the clock of today."""
+    if pace is None:
+        per_second = limit.per_second or _FIRST_GUESS_PER_SECOND
+        return Pace(per_second, started_at=0.0, counted_from=now, updated_at=now)
+    behind_seconds = now - pace.updated_at
+    if behind_seconds < 0.0:  # the clock was set back: without this, all would wait for it
+        pace = replace(
+            pace,
+            started_at=pace.started_at + behind_seconds,
+            held_until=pace.held_until + behind_seconds,
+            lowered_at=pace.lowered_at + behind_seconds,
+            learned_at=pace.learned_at and pace.learned_at + behind_seconds,
+            counted_from=pace.counted_from + behind_seconds,
+        )
+    return replace(
+        pace,
+        limit_per_second=limit.per_second or pace.limit_per_second,
+        updated_at=now,
+    )
+
+
+def _count_start(pace: Pace, limit: RateLimit, at: float) -> Pace:
+    pause_seconds = at - max(pace.held_until, pace.started_at + interval_seconds(pace))
+    if pause_seconds > _IDLE_SECONDS:
+        # Nobody wanted to start: what was accepted meanwhile says nothing about the limit.
+        learned_at = at if pace.learned_at else 0.0
+        pace = replace(pace, counted_from=at, accepted=0, refused=0, learned_at=learned_at)
+    raised = _raise(pace, at) if limit.find and pause_seconds <= 0.0 else 0.0
+    return replace(
+        pace,
+        limit_per_second=pace.limit_per_second + raised,
+        share=min(1.0, pace.share + pace.recovery),
+        recovery=min(_RECOVERY, pace.recovery * _RECOVERY_GROWTH),
+        started_at=at,
+        accepted=pace.accepted + 1,
+    )
+
+
+def _raise(pace: Pace, at: float) -> float:
+    """How much the unknown limit is raised by a start, in starts a second."""
+    if not pace.learned_at:
+        return _DOUBLING
+    calm = (at - pace.learned_at) / _PROBING_SECONDS
+    return min(_DOUBLING, _PROBING * max(1.0, calm**3))
+
+
+def _learn(pace: Pace, now: float) -> Pace:
+    """Take the limit from what was accepted since an earlier refusal."""
+    if not pace.learned_at:
+        limit = pace.limit_per_second * _AFTER_FIRST_REFUSAL
+    elif pace.accepted + pace.refused < _ENOUGH_STARTS and pace.refused < _ENOUGH_REFUSALS:
+        return pace
+    else:
+        # A refusal uses up to one start of the allowance, for the wait after it.
+        accepted = pace.accepted + 1 + min(pace.refused, pace.accepted // 10)
+        limit = accepted / (now - pace.counted_from)
+    counted = replace(pace, counted_from=now, accepted=0, refused=0)
+    if limit >= pace.limit_per_second:
+        return counted
+    return replace(counted, limit_per_second=limit, learned_at=now)

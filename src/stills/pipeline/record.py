@@ -1,0 +1,51 @@
+"""Record: what the catalog remembers of an answer, and the answer itself. Pure."""
+
+from stills.contract.generation import Asked, Generation, Rendition
+from stills.contract.ports import Store
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.contract.size import Size
+from stills.pipeline.reference import Reference
+
+
+def asked_of(
+    request: ImageRequest, rendition: Rendition, *, reference: Reference | None, sent: bool
+) -> Asked:
+    """Say what was asked, as the catalog remembers it."""
+    return Asked(
+        prompt=request.prompt,
+        size=rendition.size,
+        negative_prompt=request.negative_prompt,
+        style=request.style,
+        seed=request.seed,
+        reference=reference.shown if reference else None,
+        cached=not sent,
+    )
+
+
+def result_of(
+    generation: Generation, rendition: Rendition, store: Store, *, sent: bool
+) -> ImageResult:
+    """Say what the caller gets; `sent` if it was paid for just now."""
+    draft, size = generation.draft, rendition.size
+    return ImageResult(
+        image_url=store.url(rendition.object_path),
+        width=size.width,
+        height=size.height,
+        seed=draft.seed,
+        id=rendition.id,
+        cached=not sent,
+        provider=draft.provider,
+        model=draft.model,
+        native_size=str(draft.native_size),
+        cost_usd=draft.price_usd if sent else 0.0,
+        notes=(*generation.notes, *_rendering_notes(draft.native_size, size)),
+    )
+
+
+def _rendering_notes(native: Size, size: Size) -> tuple[str, ...]:
+    if size == native:
+        return ()
+    if size.width > native.width or size.height > native.height:
+        return (f"Scaled up from {native}.",)
+    return (f"Cropped and scaled from {native}.",)
