@@ -1,0 +1,1 @@
+"""Batches: shot lists in; images, a manifest and a contact sheet out."""

@@ -1,0 +1,108 @@
+"""The names that pipelines give to our fields, as data. `docs/shot-lists.md` shows these tables."""
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a row.
+
+    `aliases` mean the same as `name`. `fallbacks` count, first come first, only in a row that has
+    none of those: pipelines keep several descriptions of a shot side by side.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+
+
+FIELDS = (
+    Field("id", aliases=("shot_id",), fallbacks=("storyboard_number", "idx")),
+    Field(
+        "prompt",
+        aliases=("image_prompt", "ff_desc"),
+        fallbacks=("visual_desc", "action_description", "description"),
+    ),
+    Field("size", aliases=("image_size", "resolution")),
+    Field("width"),
+    Field("height"),
+    Field("aspect_ratio"),
+    Field("negative_prompt"),
+    Field("style"),
+    Field("seed"),
+    Field("reference_image", aliases=("reference_images",)),
+    Field("reference_shot", aliases=("reference_shots",)),
+    Field("cast", aliases=("character_ids", "image_names", "ff_vis_char_idxs")),
+    Field("duration", aliases=("duration_seconds",)),
+)
+
+# Columns that say nothing about a still, or what a pipeline wrote back: left out, and told once.
+IGNORED: dict[str, tuple[str, ...]] = {
+    "ViMax": (
+        "cam_idx",
+        "is_last",
+        "lf_desc",
+        "lf_vis_char_idxs",
+        "motion_desc",
+        "audio_desc",
+        "variation_type",
+        "variation_reason",
+    ),
+    "lumenx": ("scene_id", "image_url", "video_prompt", "video_url"),
+    "huobao": (
+        "episode_id",
+        "title",
+        "location",
+        "time",
+        "dialogue",
+        "action",
+        "atmosphere",
+        "first_frame_image",
+        "last_frame_image",
+        "composed_image",
+        "created_at",
+        "updated_at",
+    ),
+    "any": ("notes", "comment"),
+}
+
+
+SUGGEST_AMONG = 500  # comparing is slow, and a wrong name may stand in every row
+
+
+@lru_cache(maxsize=1024)
+def fold(column: str) -> str:
+    """Make `imagePrompt`, `Image Prompt` and `image-prompt` one with `image_prompt`."""
+    return re.sub(r"[\s_-]+", "", column).casefold()
+
+
+_FIELDS = {fold(name): field for field in FIELDS for name in (field.name, *field.aliases)}
+_FALLBACKS = {fold(name): field for field in FIELDS for name in field.fallbacks}
+_IGNORED = {fold(name) for names in IGNORED.values() for name in names}
+_NAMES = [name for field in FIELDS for name in (field.name, *field.aliases, *field.fallbacks)]
+
+
+def find_field(column: str) -> Field | None:
+    """Look up the field that a column is a name of."""
+    return _FIELDS.get(fold(column)) or _FALLBACKS.get(fold(column))
+
+
+def fallback_rank(column: str) -> int:
+    """Tell how late a column counts for its field: 0 for its name and aliases."""
+    field = _FALLBACKS.get(fold(column))
+    return 0 if field is None else 1 + [fold(name) for name in field.fallbacks].index(fold(column))
+
+
+def is_ignored(column: str) -> bool:
+    """Tell whether a column is known and of no use here."""
+    return fold(column) in _IGNORED
+
+
+def suggest(name: str, known: list[str] | None = None) -> str:
+    """Say `Did you mean …? ` if one of the known names is near, else nothing."""
+    names = {fold(one): one for one in (_NAMES if known is None else known[:SUGGEST_AMONG])}
+    near = get_close_matches(fold(name[:60]), names, n=1, cutoff=0.6)
+    return f"Did you mean {names[near[0]]}? " if near else ""

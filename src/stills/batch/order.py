@@ -1,0 +1,97 @@
+"""The order of shots: what is needed is drawn before what needs it."""
+
+from collections.abc import Collection, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+from stills.batch.shots import Shot
+
+
+def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str] | None:
+    """Find shots that need each other in a circle, each needing the next; the first comes twice."""
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        return cycle[::-1]  # graphlib names each before what needs it
+    return None
+
+
+class Skipped(NamedTuple):
+    """A shot that can't be drawn, and the one it needs that failed or never came."""
+
+    shot: Shot
+    because: str
+
+
+class Release(NamedTuple):
+    """What can start now, and what never will."""
+
+    ready: list[Shot]
+    skipped: list[Skipped]
+
+
+class Dependencies:
+    """Holds shots back until all they need is done; one that fails takes those down that need it.
+
+    Shots come one by one, in any order, so that a file of any length passes through: only those
+    that wait are kept, and what became of the ids in `needed`.
+    """
+
+    def __init__(self, needed: Collection[str]) -> None:
+        self._needed = frozenset(needed)
+        self._done: set[str] = set()
+        self._failed: set[str] = set()
+        self._waiting: dict[str, Shot] = {}
+        self._dependents: dict[str, list[str]] = {}
+
+    def admit(self, shot: Shot) -> Release:
+        """Take a shot in: it is ready, skipped, or waits."""
+        failed = next((need for need in shot.needs if need in self._failed), None)
+        if failed is not None:
+            others = self._fail(shot.id)
+            return Release([], [Skipped(shot, failed), *others])
+        if self._done.issuperset(shot.needs):
+            return Release([shot], [])
+        self._waiting[shot.id] = shot
+        for need in shot.needs:
+            self._dependents.setdefault(need, []).append(shot.id)
+        return Release([], [])
+
+    def done(self, shot_id: str) -> Release:
+        """Note that a shot is drawn; gives what waited for it alone."""
+        if shot_id in self._needed:
+            self._done.add(shot_id)
+        ready = []
+        for dependent in self._dependents.pop(shot_id, []):
+            shot = self._waiting.get(dependent)
+            if shot is not None and self._done.issuperset(shot.needs):
+                ready.append(self._waiting.pop(dependent))
+        return Release(ready, [])
+
+    def failed(self, shot_id: str) -> Release:
+        """Note that a shot failed; gives all that needs it, directly or not."""
+        return Release([], self._fail(shot_id))
+
+    def stranded(self) -> list[Skipped]:
+        """Give up on what still waits, once no more shots come and none is being drawn."""
+        left = [
+            Skipped(shot, next(need for need in shot.needs if need not in self._done))
+            for shot in self._waiting.values()
+        ]
+        self._waiting.clear()
+        self._dependents.clear()
+        return left
+
+    def _fail(self, shot_id: str) -> list[Skipped]:
+        skipped = []
+        fallen = [shot_id]
+        for culprit in fallen:  # grows while it is walked
+            if culprit in self._needed:
+                self._failed.add(culprit)
+            for dependent in self._dependents.pop(culprit, []):
+                shot = self._waiting.pop(dependent, None)
+                if shot is not None:
+                    skipped.append(Skipped(shot, culprit))
+                    fallen.append(dependent)
+        return skipped

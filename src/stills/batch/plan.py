@@ -1,0 +1,136 @@
+"""The plan: what of a batch is kept already, and what the rest costs. Nothing is sent."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.app import Stills
+from stills.batch.image_files import kept_file
+from stills.batch.order import Dependencies
+from stills.batch.references import Files, with_reference
+from stills.batch.shots import Shot
+from stills.batch.survey import Batch, Choices
+from stills.contract.errors import BudgetExceeded
+from stills.contract.outcome import Standing
+
+_LOOKED_UP_TOGETHER = 256
+_ROUNDING_USD = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do; those neither `new` nor `kept` stay as the last manifest has them.
+
+    Money is None where the price is unknown, time where no limit is known.
+    """
+
+    rows: int
+    new: int
+    kept: int
+    cost_usd: float | None
+    seconds: float | None
+
+
+async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
+    """Look up what is kept already; shots that the model can't draw become problems of the batch.
+
+    Raises:
+        CatalogError: the catalog can't be read.
+    """
+    model = batch.choices.model
+    look = _Look(stills, batch, folder)
+    await look.through_all()
+    limit_per_second = (await stills.quota(model=model.id)).limit_per_second
+    return Plan(
+        rows=look.rows,
+        new=look.new,
+        kept=look.kept,
+        cost_usd=None if model.price_usd is None else look.new * model.price_usd,
+        seconds=None if limit_per_second is None else look.new / limit_per_second,
+    )
+
+
+def check_cost(plan: Plan, choices: Choices) -> None:
+    """Refuse a plan that could pass the cap.
+
+    Raises:
+        BudgetExceeded: it could, or the price is unknown.
+    """
+    cap_usd = choices.max_cost_usd
+    if cap_usd is None or plan.new == 0:
+        return
+    if plan.cost_usd is None:
+        raise BudgetExceeded(
+            f"the price of {choices.model.id} is unknown, so no cap can be kept",
+            action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
+        )
+    if plan.cost_usd > cap_usd + _ROUNDING_USD:
+        raise BudgetExceeded(
+            f"{plan.new} new images would cost {plan.cost_usd:.3f} USD, over the cap of "
+            f"{cap_usd:.3f} USD",
+            action="Nothing was sent. Raise --max-cost, or draw fewer shots.",
+        )
+
+
+class _Look:
+    """Goes through a batch in the order of the run, with the catalog alone."""
+
+    def __init__(self, stills: Stills, batch: Batch, folder: Path) -> None:
+        self._stills = stills
+        self._batch = batch
+        self._folder = folder
+        self._dependencies = Dependencies(batch.needed)
+        self._files: Files = {}
+        self._ready: list[Shot] = []
+        self.rows = self.new = self.kept = 0
+
+    async def through_all(self) -> None:
+        for shot in self._batch.shots():
+            self.rows += 1
+            if self._batch.choices.passes_over(shot.id):
+                self._pass_over(shot)
+                continue
+            release = self._dependencies.admit(shot)
+            self._ready += release.ready
+            self.new += len(release.skipped)
+            if len(self._ready) >= _LOOKED_UP_TOGETHER:
+                await self._look_up()
+        while self._ready:
+            await self._look_up()
+
+    def _pass_over(self, shot: Shot) -> None:
+        entry = (self._batch.choices.last or {}).get(shot.id)
+        if entry is not None and entry.file is not None:
+            self._done(shot, self._folder / entry.file)
+
+    async def _look_up(self) -> None:
+        shots, self._ready = self._ready, []
+        standings = await self._stills.find_standings(
+            [with_reference(shot, self._files).request for shot in shots],
+            model=self._batch.choices.model.id,
+        )
+        for shot, standing in zip(shots, standings, strict=True):
+            self._count(shot, standing)
+
+    def _count(self, shot: Shot, standing: Standing) -> None:
+        if standing.error is not None:
+            self.rows -= 1
+            self._batch.leave_out(shot, standing.error)
+            self._dependencies.failed(shot.id)
+        elif standing.is_kept and shot.id not in self._batch.choices.fresh:
+            self.kept += 1
+            self._done(shot, kept_file(standing.image_url or ""))
+        else:
+            self._count_new(shot)
+
+    def _count_new(self, shot: Shot) -> None:
+        """Count a shot whose image is still to be made, and all that hangs on that image."""
+        self.new += 1 + len(self._dependencies.failed(shot.id).skipped)
+
+    def _done(self, shot: Shot, file: Path | None) -> None:
+        if shot.id not in self._batch.needed:
+            return
+        if file is None:  # kept, and not on this disk or not in this size
+            self.new += len(self._dependencies.failed(shot.id).skipped)
+            return
+        self._files[shot.id] = file
+        self._ready += self._dependencies.done(shot.id).ready

@@ -1,0 +1,97 @@
+"""The record of a run: its manifest, its images under their ids, its contact sheet, its tally."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stills.app import Stills
+from stills.batch.contact_sheet import write_contact_sheet
+from stills.batch.image_files import ImageNames, kept_file, place_image
+from stills.batch.manifest import ManifestWriter, read_manifest
+from stills.batch.shots import Outcome
+from stills.contract.errors import Billing
+from stills.contract.result import ImageResult
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a run has come. `made` are new images; `usd` is billed, `possible` sends may be."""
+
+    made: int = 0
+    from_catalog: int = 0
+    failed: int = 0
+    pending: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    possible: int = 0
+    play_money: bool = False
+
+    @property
+    def finished(self) -> int:
+        """How many shots came to an end."""
+        return self.made + self.from_catalog + self.failed
+
+    def add(self, outcome: Outcome) -> "Tally":
+        """Count one more outcome."""
+        if outcome.result is not None:
+            return self._add_result(outcome.result)
+        if outcome.error is None:
+            return replace(self, pending=self.pending + 1)
+        possible = outcome.error.billing is not Billing.NONE
+        return replace(self, failed=self.failed + 1, possible=self.possible + possible)
+
+    def _add_result(self, result: ImageResult) -> "Tally":
+        if result.cached:
+            return replace(self, from_catalog=self.from_catalog + 1)
+        return replace(
+            self,
+            made=self.made + 1,
+            usd=self.usd + (result.cost_usd or 0.0),
+            unpriced=self.unpriced + (result.cost_usd is None),
+            play_money=result.provider == "sandbox",
+        )
+
+
+OnOutcome = Callable[[Outcome, str | None], None]
+"""Called with each outcome of a run and its image's path from the folder, as it comes."""
+
+
+class Record:
+    """Keeps what becomes of the shots of one run in its folder; the manifest is written at the end.
+
+    Raises:
+        OutputRefused: the folder can't be written; from every method.
+    """
+
+    def __init__(self, folder: Path, names: ImageNames, on_outcome: OnOutcome) -> None:
+        self.folder = folder
+        self._names = names
+        self._on_outcome = on_outcome
+        self._manifest = ManifestWriter(folder)
+        self.tally = Tally()
+
+    async def place(self, stills: Stills, shot_id: str, result: ImageResult) -> str:
+        """Have a kept image under its shot's id; gives the path from the folder."""
+        file = self._names.path(shot_id)
+        kept = kept_file(result.image_url)
+        if kept is None:
+            await stills.save(result.id, self.folder / file)
+        else:
+            await asyncio.to_thread(place_image, kept, self.folder / file)
+        return file
+
+    def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
+        """Note what became of the shot at `position`, and tell whoever watches."""
+        self._manifest.add(position, outcome, file)
+        self.tally = self.tally.add(outcome)
+        self._on_outcome(outcome, file)
+
+    def carry_over(self, position: int, outcome: Outcome, file: str | None) -> None:
+        """Note again what an earlier run says of a shot."""
+        self._manifest.add(position, outcome, file)
+
+    def close(self, title: str) -> None:
+        """Write manifest and contact sheet; not for the event loop."""
+        self._manifest.close()
+        write_contact_sheet(self.folder, title, read_manifest(self._manifest.path))

@@ -1,0 +1,257 @@
+"""The run of a batch: every shot is drawn once what it needs is there, and noted as it ends.
+
+Shots go through `Stills.generate_many`, in one lane, and those to be paid for in any case in a
+second one. A lane takes the next shot only when it has room, so rows are read as they are drawn.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+from stills.app import Stills
+from stills.batch.order import Dependencies, Release
+from stills.batch.record import Record
+from stills.batch.references import Files, with_reference
+from stills.batch.shots import Outcome, Shot
+from stills.batch.survey import Batch
+from stills.batch.wallet import Wallet
+from stills.contract.errors import (
+    AccessError,
+    Billing,
+    BudgetExceeded,
+    InvalidReference,
+    QuotaExhausted,
+    StillsError,
+)
+from stills.contract.outcome import RequestOutcome
+from stills.contract.request import ImageRequest
+
+_HOPELESS = (AccessError, QuotaExhausted)
+_ROWS_AT_A_TIME = 100
+
+
+class _Lane:
+    """The shots of one `generate_many`: those that can start, and those under way by index."""
+
+    def __init__(self, *, fresh: bool) -> None:
+        self.fresh = fresh
+        self.ready: deque[Shot] = deque()
+        self.under_way: dict[int, Shot] = {}
+        self.begun = 0
+        self.woken = asyncio.Event()
+
+    def begin(self, shot: Shot) -> None:
+        self.under_way[self.begun] = shot
+        self.begun += 1
+
+
+class Run:
+    """One run through a batch. `stop`, once set, lets what was sent be finished and no more.
+
+    An error of the account, which every other shot would meet as well, sets `stop` too, and is
+    `stopped_by`.
+    """
+
+    def __init__(self, stills: Stills, batch: Batch, record: Record, stop: asyncio.Event) -> None:
+        self.stopped_by: StillsError | None = None
+        self._stills = stills
+        self._batch = batch
+        self._choices = batch.choices
+        self._record = record
+        self._stop = stop
+        self._wallet = Wallet(self._choices.max_cost_usd, self._choices.model.price_usd)
+        self._rows: Iterator[Shot] = batch.shots()
+        self._rows_left = True
+        self._dependencies = Dependencies(batch.needed)
+        self._files: Files = {}
+        self._positions: dict[str, int] = {}
+        self._shots = 0
+        self._unfinished = 0
+        self._plain = _Lane(fresh=False)
+        self._fresh = _Lane(fresh=True)
+        self._lanes = [self._plain, self._fresh] if self._choices.fresh else [self._plain]
+
+    async def draw(self) -> None:
+        """Draw all there is to draw.
+
+        Raises:
+            OutputRefused: the folder can't be written.
+        """
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for lane in self._lanes:
+                    lanes.create_task(self._drive(lane))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        if not self._stop.is_set():
+            for shot, because in self._dependencies.stranded():
+                self._end(Outcome(shot, error=_needs(because)))
+
+    def note_pending(self) -> None:
+        """Note the shots that a stopped run did not reach; reads the list to its end."""
+        for lane in self._lanes:
+            for shot in (*lane.ready, *lane.under_way.values()):
+                self._end(Outcome(shot))
+        for shot, _ in self._dependencies.stranded():
+            self._end(Outcome(shot))
+        for shot in self._rows:
+            self._number(shot)
+            if self._choices.passes_over(shot.id):
+                self._carry_over(shot)
+            else:
+                self._end(Outcome(shot))
+
+    async def _drive(self, lane: _Lane) -> None:
+        outcomes = self._stills.generate_many(
+            self._requests(lane),
+            model=self._choices.model.id,
+            fresh=lane.fresh,
+            max_cost_usd=self._wallet.image_cap_usd,
+            stop=self._stop,
+        )
+        async with aclosing(outcomes):
+            async for outcome in outcomes:
+                await self._finish(lane, outcome)
+
+    async def _requests(self, lane: _Lane) -> AsyncIterator[ImageRequest]:
+        """Give the requests of a lane as they can start, until all shots are through."""
+        while True:
+            if lane.ready:
+                if await self._reserve(lane):
+                    shot = lane.ready.popleft()
+                    lane.begin(shot)
+                    yield with_reference(shot, self._files).request
+            elif lane is self._plain and self._rows_left:
+                self._read_row()
+                if not self._shots % _ROWS_AT_A_TIME:
+                    await asyncio.sleep(0)
+            elif not self._rows_left and not self._unfinished:
+                self._wake()
+                return
+            else:
+                await self._wait(lane)
+
+    async def _wait(self, lane: _Lane) -> None:
+        lane.woken.clear()
+        await lane.woken.wait()
+
+    def _wake(self) -> None:
+        for lane in self._lanes:
+            lane.woken.set()
+
+    def _read_row(self) -> None:
+        shot = next(self._rows, None)
+        if shot is None:
+            self._rows_left = False
+            return
+        self._number(shot)
+        if self._choices.passes_over(shot.id):
+            self._carry_over(shot)
+        else:
+            self._release(self._dependencies.admit(shot))
+
+    def _number(self, shot: Shot) -> None:
+        self._positions[shot.id] = self._shots
+        self._shots += 1
+
+    def _carry_over(self, shot: Shot) -> None:
+        """Leave a shot as the last manifest has it."""
+        entry = (self._choices.last or {}).get(shot.id)
+        result, file = (None, None) if entry is None else (entry.result, entry.file)
+        self._record.carry_over(self._positions.pop(shot.id), Outcome(shot, result=result), file)
+        if file is None:
+            self._release(self._dependencies.failed(shot.id))
+        else:
+            self._note_file(shot, file)
+
+    def _release(self, release: Release) -> None:
+        for shot in release.ready:
+            lane = self._fresh if shot.id in self._choices.fresh else self._plain
+            lane.ready.append(shot)
+            self._unfinished += 1
+        for shot, because in release.skipped:
+            self._end(Outcome(shot, error=_needs(because)))
+        self._wake()
+
+    async def _reserve(self, lane: _Lane) -> bool:
+        """Set money aside for the first ready shot; False if it has to wait, or has failed."""
+        shot = lane.ready[0]
+        is_free = not self._wallet.has_room and await self._is_kept(lane, shot)
+        if not self._wallet.has_room and not is_free:
+            if any(one.under_way for one in self._lanes):
+                await self._wait(lane)
+            else:
+                lane.ready.popleft()
+                self._fail(shot, _over_cap(self._choices.max_cost_usd))
+            return False
+        self._wallet.reserve()
+        return True
+
+    async def _is_kept(self, lane: _Lane, shot: Shot) -> bool:
+        if lane.fresh:
+            return False
+        request = with_reference(shot, self._files).request
+        (standing,) = await self._stills.find_standings([request], model=self._choices.model.id)
+        return standing.is_kept
+
+    async def _finish(self, lane: _Lane, outcome: RequestOutcome) -> None:
+        shot = lane.under_way[outcome.index]
+        if outcome.error is not None:
+            self._wallet.settle(billed=outcome.error.billing is not Billing.NONE)
+            self._stop_if_hopeless(outcome.error)
+            error: StillsError | None = outcome.error
+        else:
+            self._wallet.settle(billed=outcome.result is not None and not outcome.result.cached)
+            error = await self._keep(shot, outcome)
+        # Only now: until it is noted, a run that is cut off has it under way.
+        lane.under_way.pop(outcome.index)
+        if error is not None:
+            self._fail(shot, error)
+
+    async def _keep(self, shot: Shot, outcome: RequestOutcome) -> StillsError | None:
+        """Place and note an image; gives the error if it can't be placed."""
+        assert outcome.result is not None  # noqa: S101 - an outcome has one of the two
+        try:
+            file = await self._record.place(self._stills, shot.id, outcome.result)
+        except StillsError as error:
+            return error
+        self._end(Outcome(shot, result=outcome.result), file)
+        self._note_file(shot, file)
+        self._unfinished -= 1
+        self._wake()
+        return None
+
+    def _note_file(self, shot: Shot, file: str) -> None:
+        if shot.id in self._batch.needed:
+            self._files[shot.id] = self._record.folder / file
+        self._release(self._dependencies.done(shot.id))
+
+    def _fail(self, shot: Shot, error: StillsError) -> None:
+        self._end(Outcome(shot, error=error))
+        self._release(self._dependencies.failed(shot.id))
+        self._unfinished -= 1
+        self._wake()
+
+    def _end(self, outcome: Outcome, file: str | None = None) -> None:
+        self._record.add(self._positions.pop(outcome.shot.id), outcome, file)
+
+    def _stop_if_hopeless(self, error: StillsError) -> None:
+        if isinstance(error, _HOPELESS) and self.stopped_by is None:
+            self.stopped_by = error
+            self._stop.set()
+
+
+def _needs(because: str) -> InvalidReference:
+    return InvalidReference(
+        f"it needs {because!r}, which was not drawn",
+        field="reference_shot",
+        action=f"Mend {because!r}, then run again: both are drawn.",
+    )
+
+
+def _over_cap(cap_usd: float | None) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"the run is at its cap of {cap_usd or 0.0:.3f} USD",
+        action="It was not sent. Run again with a higher --max-cost; what is kept is free.",
+    )

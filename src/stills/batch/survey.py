@@ -1,0 +1,118 @@
+"""The survey: all that is wrong with a shot list, and what its shots need, before anything else."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.batch.aliases import suggest
+from stills.batch.entry import Entry
+from stills.batch.image_files import ImageNames
+from stills.batch.read import Reading
+from stills.batch.references import OnUnsupported, settle_references
+from stills.batch.shots import Problem, Shot
+from stills.contract.errors import InvalidReference, InvalidRequest
+from stills.contract.models import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How a batch is to be drawn.
+
+    `fresh` are ids to be paid for in any case. `last` is what the last manifest says, for drawing
+    only what failed there; None draws all.
+    """
+
+    model: Model
+    on_unsupported: OnUnsupported | None = None
+    fresh: frozenset[str] = frozenset()
+    last: Mapping[str, Entry] | None = None
+    max_cost_usd: float | None = None
+
+    def passes_over(self, shot_id: str) -> bool:
+        """Tell whether a shot is to stay as the last manifest has it."""
+        if self.last is None:
+            return False
+        entry = self.last.get(shot_id)
+        return entry is None or entry.failure is None
+
+
+class Batch:
+    """A shot list with its references settled for one model; survey it before all else.
+
+    `problems` grow in the survey and the plan; `notes` say once what was done to references or
+    left out; `needed` are the ids that others need; `names` are those of the image files.
+    """
+
+    def __init__(self, reading: Reading, choices: Choices) -> None:
+        self._reading = reading
+        self._portraits: set[str] = set()
+        self._left_out: set[str] = set()
+        self.choices = choices
+        self.problems: list[Problem] = []
+        self.needed: set[str] = set()
+        self.names = ImageNames(())
+        self._notes: dict[str, None] = {}
+
+    @property
+    def title(self) -> str:
+        """The project's title, else the name of the file."""
+        return self._reading.title or Path(self._reading.name).stem
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be told once."""
+        return [*self._reading.notes, *self._notes]
+
+    def survey(self) -> None:
+        """Go through the list for what is wrong with it, and what its shots need of each other.
+
+        Raises:
+            InvalidRequest: the list as a whole can't be read, or has no shot that `fresh` names.
+        """
+        unseen = set(self.choices.fresh)
+        near: dict[str, str] = {}
+        self.names = ImageNames(self._check_shots(unseen, near))
+        if unseen:
+            shot_id = min(unseen)
+            raise InvalidRequest(
+                f"no shot has the id {shot_id[:60]!r}",
+                field="fresh",
+                action=near.get(shot_id) or "Name shots by their ids.",
+            )
+
+    def shots(self) -> Iterator[Shot]:
+        """Give the shots in input order, without those that have a problem or nobody needs."""
+        for item in self._reading:
+            if isinstance(item, Problem) or item.id in self._left_out:
+                continue
+            if item.is_portrait and item.id not in self.needed:
+                continue
+            yield self._settle(item)
+
+    def leave_out(self, shot: Shot, error: InvalidRequest) -> None:
+        """Note that a shot can't be asked for."""
+        self._left_out.add(shot.id)
+        self.problems.append(Problem(shot.source, error.field, error.message, error.action))
+
+    def _check_shots(self, unseen: set[str], near: dict[str, str]) -> Iterator[str]:
+        for item in self._reading:
+            if isinstance(item, Problem):
+                self.problems.append(item)
+                continue
+            if item.is_portrait:
+                self._portraits.add(item.id)
+            for wanted in unseen - {item.id}:
+                near[wanted] = near.get(wanted) or suggest(wanted, [item.id])
+            unseen.discard(item.id)
+            try:
+                self.needed.update(self._settle(item).needs)
+            except InvalidReference as error:
+                self.leave_out(item, error)
+            yield item.id
+
+    def _settle(self, shot: Shot) -> Shot:
+        choices = self.choices
+        settled = settle_references(shot, self._portraits, choices.model, choices.on_unsupported)
+        if settled.note is not None:
+            self._notes[settled.note] = None
+        return settled.shot

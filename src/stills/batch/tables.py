@@ -1,0 +1,156 @@
+"""Rows of formats that are read one by one, in flat memory: CSV, TSV, JSONL."""
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from stills.batch.json_text import refuse_constant, unique_keys
+from stills.batch.row import Row, check_known, is_absent
+from stills.batch.shots import Problem
+from stills.batch.source import Source
+from stills.contract.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+DELIMITERS = ",;\t"
+
+
+def problem(source: str, error: InvalidRequest) -> Problem:
+    """Put an error into a row's report."""
+    return Problem(source, error.field, error.message, error.action)
+
+
+def jsonl_rows(source: Source) -> Iterator[Row | Problem]:
+    """Read one JSON object a line."""
+    position = 0
+    for number, line in enumerate(source.lines(), start=1):
+        if not line.strip().lstrip("\ufeff"):
+            continue
+        position += 1
+        where = f"{source.name}:{number}"
+        try:
+            values = json.loads(
+                line.lstrip("\ufeff"),
+                object_pairs_hook=unique_keys,
+                parse_constant=refuse_constant,
+            )
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            message = f"the line is not JSON: {reason[:200]}"
+            yield Problem(where, None, message, "Write one JSON object a line.")
+        else:
+            yield Row(where, position, values)
+
+
+def csv_rows(source: Source, *, delimiter: str | None) -> Iterator[Row | Problem]:
+    """Read a table whose first line names the columns; without a delimiter, it is told by that.
+
+    Raises:
+        InvalidRequest: two columns have one name, or there is no heading.
+    """
+    if delimiter is None:
+        delimiter = _tell_delimiter(source)
+    reader = csv.reader(source.lines(), delimiter=delimiter, strict=True)
+    heading = _read_heading(source, reader)
+    unknown = set()
+    for column in heading:
+        try:
+            if column:
+                check_known(column)
+        except InvalidRequest as error:
+            unknown.add(column)
+            yield problem(f"{source.name}:1", error)
+    for position, (cells, where) in enumerate(_records(source, reader), start=1):
+        if isinstance(cells, Problem):
+            yield cells
+        elif len(cells) != len(heading):
+            yield _ragged(where, cells, heading)
+        elif any(cell for column, cell in zip(heading, cells, strict=True) if not column):
+            yield Problem(where, None, "a cell has no heading", "Name its column, or empty it.")
+        else:
+            named = zip(heading, cells, strict=True)
+            yield Row(
+                where,
+                position,
+                {
+                    column: cell
+                    for column, cell in named
+                    if column and column not in unknown and not is_absent(cell)
+                },
+            )
+
+
+def _records(source: Source, reader: "Reader") -> Iterator[tuple[list[str] | Problem, str]]:
+    while True:
+        where = f"{source.name}:{reader.line_num + 1}"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _damaged(where, error), where
+            continue
+        if any(cell.strip() for cell in cells):
+            yield cells, where
+
+
+def _read_heading(source: Source, reader: "Reader") -> list[str]:
+    try:
+        heading = [column.strip().lstrip("\ufeff") for column in next(reader)]
+    except StopIteration:
+        raise InvalidRequest(f"{source.name} is empty", action="Give a heading.") from None
+    except csv.Error as error:
+        raise InvalidRequest(
+            f"{source.name}:1 is no heading: {error}", action="Name the columns in the first line."
+        ) from None
+    for column in heading:
+        if column and heading.count(column) > 1:
+            raise InvalidRequest(
+                f"{source.name}:1 has two columns {column[:40]!r}",
+                field=column[:40],
+                action="Rename or remove one.",
+            )
+    if not any(heading):
+        raise InvalidRequest(
+            f"{source.name}:1 is no heading", action="Name the columns in the first line."
+        )
+    return heading
+
+
+def _tell_delimiter(source: Source) -> str:
+    first = source.decoded_head().lstrip("\ufeff").splitlines()[:1]
+
+    def columns(delimiter: str) -> int:
+        try:
+            return max((len(row) for row in csv.reader(first, delimiter=delimiter)), default=0)
+        except csv.Error:
+            return 0
+
+    return max(DELIMITERS, key=columns)
+
+
+def _ragged(where: str, cells: list[str], heading: list[str]) -> Problem:
+    return Problem(
+        where,
+        None,
+        f"the row has {len(cells)} of the heading's {len(heading)} cells",
+        "Put text that has the delimiter in it between double quotes.",
+    )
+
+
+def _damaged(where: str, error: csv.Error) -> Problem:
+    if "field limit" in str(error):
+        return Problem(
+            where,
+            None,
+            f"a cell is longer than {csv.field_size_limit()} characters",
+            "Close its quote; give reference images as paths or URLs.",
+        )
+    return Problem(
+        where,
+        None,
+        f"the quotes can't be read: {str(error)[:200]}",
+        'Close every quote, and write "" for a quote within one.',
+    )

@@ -1,0 +1,51 @@
+"""Shots that came to an end, made up, with pictures of one colour."""
+
+from pathlib import Path
+
+import pyvips
+
+from stills.batch.shots import Outcome, Shot
+from stills.contract.errors import StillsError
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+
+
+def shot(shot_id: str = "s01", prompt: str = "a red kite", size: str = "96*64", **more) -> Shot:
+    """A shot; what is not of the shot goes into its request."""
+    of_shot = {name: more.pop(name) for name in list(more) if name in Shot.__slots__}
+    request = ImageRequest(prompt=prompt, size=size, **more)
+    return Shot(id=shot_id, request=request, source="film.csv:2", **of_shot)
+
+
+def result(width: int = 96, height: int = 64, **more) -> ImageResult:
+    given = {
+        "image_url": "file:///kept/kite.png",
+        "width": width,
+        "height": height,
+        "seed": 7,
+        "id": "3f9a1c2b7d4e-96x64",
+        "cached": False,
+        "provider": "dashscope",
+        "model": "qwen-image-max",
+        "native_size": "1664*928",
+        "cost_usd": 0.075,
+        "notes": ("Scaled.",),
+    }
+    return ImageResult(**(given | more))
+
+
+def done(shot_id: str = "s01", **more) -> Outcome:
+    return Outcome(shot(shot_id, **more), result=result())
+
+
+def failed(shot_id: str, error: StillsError, **more) -> Outcome:
+    return Outcome(shot(shot_id, **more), error=error)
+
+
+def write_png(
+    path: Path, width: int = 96, height: int = 64, colour: tuple[int, ...] = (200, 40, 30)
+) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = pyvips.Image.black(width, height, bands=3) + list(colour)
+    path.write_bytes(picture.cast("uchar").copy(interpretation="srgb").pngsave_buffer())
+    return path

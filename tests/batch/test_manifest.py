@@ -1,0 +1,237 @@
+"""The manifest: what is written, in which order, and what is read back."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+from finished import done, failed, shot
+
+from stills.batch.entry import Entry, Status
+from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
+from stills.batch.shots import Outcome
+from stills.contract.errors import Billing, ConnectionLost, InvalidRequest, OutputRefused
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / MANIFEST_NAME).read_text().splitlines()]
+
+
+def write(folder, *outcomes):
+    with ManifestWriter(folder) as manifest:
+        for position, outcome in enumerate(outcomes):
+            manifest.add(position, outcome, "images/x.png" if outcome.result else None)
+    return folder / MANIFEST_NAME
+
+
+def test_lines_are_in_input_order_whatever_finished_first(tmp_path):
+    """Outcomes come as they finish; the file is in the order of the shot list."""
+    with ManifestWriter(tmp_path) as manifest:
+        for position in (2, 0, 3, 1):
+            manifest.add(position, done(f"s{position}"))
+    assert [line["id"] for line in lines(tmp_path)] == ["s0", "s1", "s2", "s3"]
+
+
+def test_a_finished_shot_is_told_with_request_and_answer(tmp_path):
+    """The request, the contract's four fields, the file, and what it cost."""
+    finished = done("s01", style="noir", needs=("kira",), duration_seconds=2.5)
+    write(tmp_path, finished)
+    assert lines(tmp_path) == [
+        {
+            "id": "s01",
+            "status": "done",
+            "source": "film.csv:2",
+            "request": {"prompt": "a red kite", "size": "96*64", "style": "noir"},
+            "needs": ["kira"],
+            "duration_seconds": 2.5,
+            "image_url": "file:///kept/kite.png",
+            "width": 96,
+            "height": 64,
+            "seed": 7,
+            "file": "images/x.png",
+            "cached": False,
+            "cost_usd": 0.075,
+            "image_id": "3f9a1c2b7d4e-96x64",
+            "provider": "dashscope",
+            "model": "qwen-image-max",
+            "native_size": "1664*928",
+            "notes": ["Scaled."],
+        }
+    ]
+
+
+def test_a_failed_shot_is_told_with_the_facts_of_its_error(tmp_path):
+    """Programs read code, retryable and billing; people read message and action."""
+    error = ConnectionLost("it broke", billing=Billing.POSSIBLE, request_id="r-1")
+    write(tmp_path, failed("s01", error))
+    [line] = lines(tmp_path)
+    assert line["status"] == "failed"
+    assert line["error"] == {
+        "code": "connection_lost",
+        "message": "it broke",
+        "action": ConnectionLost.default_action,
+        "retryable": True,
+        "billing": "possible",
+        "request_id": "r-1",
+    }
+    assert "image_url" not in line
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("https://user:pw@h.org/a.png?Signature=SECRET#SECRET", "https://h.org/a.png"),
+        ("http://user:SECRET@h.org/a.png", "http://h.org/a.png"),
+        (" HTTPS://h.org/a.png?SECRET", "https://h.org/a.png"),
+        ("https://[SECRET", "unreadable URL"),
+        ("data:image/png;base64,SECRET", "data URL"),
+        (" Data:image/png;base64,SECRET", "data URL"),
+        (b"SECRET", "6 bytes"),
+        ("refs/kira.png", "refs/kira.png"),
+    ],
+)
+def test_a_reference_is_shown_without_secrets_or_bytes(tmp_path, given, shown):
+    """No query, no credentials, no data URL: the manifest gets shared."""
+    write(tmp_path, done(reference_image=given))
+    assert lines(tmp_path)[0]["request"]["reference_image"] == shown
+    assert b"SECRET" not in (tmp_path / MANIFEST_NAME).read_bytes()
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    """An entry survives the file: done, failed, a portrait, and one that was not reached."""
+    outcomes = [
+        done("kira", is_portrait=True),
+        done("s01 雨 \u2028\n\"'", needs=("kira",), duration_seconds=2.0, seed=0),
+        failed("s02", ConnectionLost(billing=Billing.POSSIBLE)),
+        Outcome(shot("s03")),
+    ]
+    path = write(tmp_path, *outcomes)
+    assert list(read_manifest(path)) == [
+        Entry.of(outcome, "images/x.png" if outcome.result else None) for outcome in outcomes
+    ]
+    assert [entry.status for entry in read_manifest(path)] == [
+        Status.DONE,
+        Status.DONE,
+        Status.FAILED,
+        Status.PENDING,
+    ]
+
+
+def test_half_a_surrogate_pair_is_written_and_read(tmp_path):
+    """An id out of hostile JSON can hold what UTF-8 can't."""
+    path = write(tmp_path, done("s\ud800"))
+    assert next(read_manifest(path)).shot.id == "s\ud800"
+
+
+def test_a_batch_that_ends_early_leaves_what_it_has(tmp_path):
+    """Shots that were never added are left out; the rest stays in order."""
+
+    def interrupted():
+        with ManifestWriter(tmp_path) as manifest:
+            manifest.add(5, done("s5"))
+            manifest.add(1, done("s1"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [line["id"] for line in lines(tmp_path)] == ["s1", "s5"]
+
+
+def test_the_old_manifest_stays_until_the_new_one_is_whole(tmp_path):
+    """A killed run leaves the manifest of the run before, and no other file."""
+    write(tmp_path, done("old"))
+    manifest = ManifestWriter(tmp_path)
+    manifest.add(0, done("new"))
+    assert lines(tmp_path)[0]["id"] == "old"
+    assert [file.name for file in tmp_path.iterdir()] == [MANIFEST_NAME]
+    manifest.close()
+    manifest.close()
+    assert lines(tmp_path)[0]["id"] == "new"
+    assert [file.name for file in tmp_path.iterdir()] == [MANIFEST_NAME]
+
+
+def test_the_last_word_on_a_shot_counts(tmp_path):
+    """A pending shot that is done after all has one line."""
+    with ManifestWriter(tmp_path) as manifest:
+        manifest.add(0, Outcome(shot("s0")))
+        manifest.add(0, done("s0"))
+    assert [line["status"] for line in lines(tmp_path)] == ["done"]
+
+
+def test_memory_stays_flat(tmp_path):
+    """Five thousand outcomes take no more memory than their positions do."""
+    outcome = done(prompt="p" * 500)
+    tracemalloc.start()
+    with ManifestWriter(tmp_path) as manifest:
+        for position in range(5_000):
+            manifest.add(position, outcome)
+    assert sum(1 for _ in read_manifest(tmp_path / MANIFEST_NAME)) == 5_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500_000
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    """The error names the path and says what to do."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputRefused, match="file"):
+        ManifestWriter(tmp_path / "file")
+
+
+GOOD = Entry.of(done(), "images/s01.png").to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": None}, "id is missing"),
+        ({"id": 5}, "id is not text"),
+        ({"request": "x"}, "request is not an object"),
+        ({"request": {"prompt": "x"}}, "size is missing"),
+        ({"status": "failed"}, "status is 'failed'"),
+        ({"width": 0}, "width is less than 1"),
+        ({"width": True}, "width is not a whole number"),
+        ({"cost_usd": "1"}, "cost_usd is not a number"),
+        ({"cost_usd": 10**400}, "cost_usd is out of range"),
+        ({"duration_seconds": -1}, "duration_seconds is not above 0"),
+        ({"duration_seconds": 1e999}, "Infinity is no number"),
+        ({"notes": [1]}, "notes is not a list of texts"),
+        ({"file": "../../etc/passwd"}, "is not inside the folder"),
+        ({"file": "/etc/passwd"}, "is not inside the folder"),
+        ({"file": "//host/x.png"}, "is not inside the folder"),
+        ({"file": "javascript:alert(1)"}, "is not inside the folder"),
+        ({"file": ""}, "is not inside the folder"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_told_with_file_and_line(tmp_path, change, said):
+    """A manifest may have been written by anyone."""
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(GOOD + b"\n\n" + json.dumps(json.loads(GOOD) | change).encode())
+    with pytest.raises(InvalidRequest) as caught:
+        list(read_manifest(path))
+    assert caught.value.message.startswith(f"{path}:3: ")
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "line", [b"[]", b"null", b"{", b"\xff\xfe{", b"[" * 100_000, b'{"id": "s"', b"1" * 5000]
+)
+def test_a_line_that_is_no_object_is_refused(tmp_path, line):
+    """Broken text, broken nesting, and numbers past all bounds."""
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(line)
+    with pytest.raises(InvalidRequest, match=r"m\.jsonl:1"):
+        list(read_manifest(path))
+
+
+def test_unknown_members_are_passed_over(tmp_path):
+    """A manifest of a later version can be read."""
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(json.dumps(json.loads(GOOD) | {"mood": "new"}).encode())
+    assert next(read_manifest(path)) == replace(Entry.from_json(GOOD))
+
+
+def test_a_manifest_that_is_not_there_is_told(tmp_path):
+    """The path and the reason are in the message."""
+    with pytest.raises(InvalidRequest, match=r"gone\.jsonl can't be read: No such file"):
+        list(read_manifest(tmp_path / "gone.jsonl"))

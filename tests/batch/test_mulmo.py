@@ -1,0 +1,99 @@
+"""A MulmoScript reads as it is."""
+
+import json
+
+import pytest
+
+from stills.batch.read import read_shots
+from stills.batch.shots import Defaults, Problem, Shot
+
+SCRIPT = {
+    "$mulmocast": {"version": "1.1"},
+    "title": "A walk",
+    "canvasSize": {"width": 1536, "height": 1024},
+    "speechParams": {"speakers": {}},
+    "imageParams": {
+        "provider": "openai",
+        "style": "ink wash",
+        "images": {
+            "girl": {"type": "imagePrompt", "prompt": "a girl in red"},
+            "cat": {
+                "type": "image",
+                "source": {"kind": "url", "url": "https://example.com/cat.png"},
+            },
+            "dog": {"type": "image", "source": {"kind": "base64", "data": "AAAA"}},
+        },
+    },
+    "beats": [
+        {"id": "one", "speaker": "P", "text": "Hello", "imagePrompt": "a field", "duration": 4},
+        {"text": "She runs", "imageNames": ["girl"], "imageParams": {"style": "oil"}},
+        {"text": "Nobody", "imageNames": [], "imagePrompt": "a road"},
+        {"text": "Slide", "image": {"type": "markdown", "markdown": "# x"}},
+        {"text": "Film", "moviePrompt": "a pan"},
+    ],
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a script: shots by id, problems, and the reading."""
+
+    def write_and_read(script, defaults=None):
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(script), encoding="utf-8")
+        reading = read_shots(path, defaults)
+        items = list(reading)
+        shots = {item.id: item for item in items if isinstance(item, Shot)}
+        return shots, [item for item in items if isinstance(item, Problem)], reading
+
+    return write_and_read
+
+
+def test_beats_become_shots_with_canvas_and_style(read):
+    """A beat without imagePrompt is drawn from its text; its own style goes first."""
+    shots, problems, reading = read(SCRIPT)
+    assert not problems
+    assert reading.title == "A walk"
+    assert list(shots) == ["cast-girl", "one", "shot-0002", "shot-0003"]
+    assert shots["one"].request.size == "1536*1024"
+    assert shots["one"].request.style == "ink wash"
+    assert shots["one"].duration_seconds == 4
+    assert shots["shot-0002"].request.prompt == "She runs"
+    assert shots["shot-0002"].request.style == "oil"
+
+
+def test_images_are_the_cast_and_all_of_them_unless_named(read):
+    """As mulmocast does."""
+    shots, _, _ = read(SCRIPT)
+    assert shots["one"].needs == ("cast-girl",)
+    assert shots["one"].cast_images == (
+        "https://example.com/cat.png",
+        "data:image/png;base64,AAAA",
+    )
+    assert shots["shot-0002"].describe == "girl: a girl in red"
+    assert shots["shot-0003"].needs == ()
+
+
+def test_beats_with_a_picture_of_their_own_are_told_and_not_drawn(read):
+    """Nothing is dropped without a word."""
+    notes = " ".join(read(SCRIPT)[2].notes)
+    assert "own image" in notes
+    assert "own moviePrompt" in notes
+    assert "drawn from their text" in notes
+
+
+def test_a_script_without_canvas_has_that_of_mulmocast(read):
+    """And the command line goes before it."""
+    script = {"$mulmocast": {"version": "1.1"}, "beats": [{"text": "x"}]}
+    assert read(script)[0]["shot-0001"].request.size == "1280*720"
+    assert read(script, Defaults(size="64*64"))[0]["shot-0001"].request.size == "64*64"
+
+
+def test_a_wrong_script_has_problems(read):
+    """An image that is not there, a canvas that is none, a beat with nothing to draw."""
+    _, problems, _ = read({"beats": [{"text": "x", "imageNames": ["y"]}]})
+    assert problems[0].field == "cast"
+    _, problems, _ = read({"canvasSize": {"width": 5}, "beats": [{"text": "x"}]})
+    assert problems[0].field == "canvasSize"
+    _, problems, _ = read({"beats": [{}, 5]})
+    assert [problem.field for problem in problems] == ["prompt", None]

@@ -1,0 +1,95 @@
+"""What is needed is drawn first; what fails takes down only what needs it."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stills.batch.order import Dependencies, find_cycle
+from stills.batch.shots import Shot
+from stills.contract.request import ImageRequest
+
+REQUEST = ImageRequest(prompt="x", size="64*64")
+
+
+def shot(shot_id, *needs):
+    return Shot(shot_id, REQUEST, "a.yaml:1", needs=needs)
+
+
+def ids(release):
+    return [one.id for one in release.ready], [
+        (one.shot.id, one.because) for one in release.skipped
+    ]
+
+
+def test_a_shot_that_needs_nothing_is_ready_at_once():
+    """Nothing is kept of it."""
+    assert ids(Dependencies(()).admit(shot("a"))) == (["a"], [])
+
+
+def test_a_shot_waits_for_all_it_needs():
+    """And is ready as soon as the last is done."""
+    order = Dependencies({"a", "b"})
+    assert ids(order.admit(shot("c", "a", "b"))) == ([], [])
+    assert ids(order.admit(shot("a"))) == (["a"], [])
+    assert ids(order.done("a")) == ([], [])
+    assert ids(order.done("b")) == (["c"], [])
+    assert ids(order.admit(shot("d", "a"))) == (["d"], [])
+
+
+def test_a_failure_takes_down_what_needs_it_and_no_other():
+    """Directly or not, sooner or later; each says why."""
+    order = Dependencies({"a", "b", "x"})
+    order.admit(shot("b", "a"))
+    order.admit(shot("c", "b"))
+    order.admit(shot("y", "x"))
+    assert ids(order.failed("a")) == ([], [("b", "a"), ("c", "b")])
+    assert ids(order.admit(shot("d", "b"))) == ([], [("d", "b")])
+    assert ids(order.done("x")) == (["y"], [])
+
+
+def test_what_waits_for_a_shot_that_never_comes_is_given_up():
+    """As when its row was skipped for being invalid."""
+    order = Dependencies({"a"})
+    order.admit(shot("b", "a"))
+    assert [(one.shot.id, one.because) for one in order.stranded()] == [("b", "a")]
+    assert order.stranded() == []
+
+
+def test_a_circle_is_found_in_the_order_of_needing():
+    """None where there is none."""
+    assert find_cycle({"a": ["b"], "b": ["c"]}) is None
+    assert find_cycle({"a": ["a"]}) == ["a", "a"]
+    cycle = find_cycle({"a": ["b"], "b": ["c"], "c": ["a"]})
+    assert cycle[0] == cycle[-1]
+    assert all(
+        (one, other) in {("a", "b"), ("b", "c"), ("c", "a")} for one, other in pairwise(cycle)
+    )
+
+
+@given(st.lists(st.sets(st.integers(0, 11), max_size=3), max_size=12), st.sets(st.integers(0, 11)))
+def test_every_shot_is_drawn_or_skipped_once_in_any_order(needs, failing):
+    """With any graph without circles, and any failures; nothing before what it needs."""
+    shots = [
+        shot(str(n), *(str(need) for need in wanted if need > n)) for n, wanted in enumerate(needs)
+    ]
+    order = Dependencies({need for one in shots for need in one.needs})
+    drawn, gone = [], []
+    queue = []
+    for one in shots:
+        release = order.admit(one)
+        queue += release.ready
+        gone += release.skipped
+        while queue:
+            current = queue.pop()
+            assert set(current.needs) <= set(drawn)
+            if int(current.id) in failing:
+                gone.append(current)
+                release = order.failed(current.id)
+            else:
+                drawn.append(current.id)
+                release = order.done(current.id)
+            queue += release.ready
+            gone += release.skipped
+    gone += order.stranded()
+    assert len(drawn) + len(gone) == len(shots)

@@ -1,0 +1,80 @@
+"""What goes to the model as an image, what as words."""
+
+from pathlib import Path
+
+import pytest
+from finished import shot
+
+from stills.batch.references import OnUnsupported, settle_references, with_reference
+from stills.contract.errors import InvalidReference
+from stills.contract.models import find_model
+
+TEXT_ONLY = find_model("qwen-image-max")
+TAKES_ONE = find_model("qwen-image-2.0")
+ANNA = {"needs": ("cast-anna",), "describe": "anna: tall"}
+BOTH = {"needs": ("cast-anna", "cast-ben"), "describe": "anna: tall; ben: small"}
+BOAT = {"cast_images": ("boat.png",), "describe": "boat: red"}
+PORTRAITS = {"cast-anna", "cast-ben"}
+
+
+def settle(model, choice=None, **more):
+    return settle_references(shot(**more), PORTRAITS, model, choice)
+
+
+def test_one_reference_stays_an_image():
+    """Whatever it comes from."""
+    assert settle(TAKES_ONE, **ANNA).shot.needs == ("cast-anna",)
+    assert settle(TAKES_ONE, needs=("one",)).shot.needs == ("one",)
+    assert settle(TAKES_ONE, **BOAT).shot.request.reference_image == "boat.png"
+    assert settle(TAKES_ONE, reference_image="a.png").shot.request.reference_image == "a.png"
+    assert settle(TAKES_ONE).note is None
+
+
+def test_a_cast_becomes_words_where_no_image_can_be_sent():
+    """By default, and said; the portrait is not needed then."""
+    settled = settle(TEXT_ONLY, **ANNA)
+    assert settled.shot.request.prompt == "a red kite. anna: tall"
+    assert settled.shot.needs == ()
+    assert "takes no references" in settled.note
+    with pytest.raises(InvalidReference, match="takes no references"):
+        settle(TEXT_ONLY, OnUnsupported.ERROR, **ANNA)
+
+
+def test_a_member_without_words_is_not_dropped():
+    """It has an image alone, and that can't be sent."""
+    with pytest.raises(InvalidReference, match="can't be put into words"):
+        settle(TEXT_ONLY, cast_images=("boat.png",))
+
+
+@pytest.mark.parametrize("given", [{"reference_image": "a.png"}, {"needs": ("one",)}])
+def test_an_explicit_reference_is_an_error_unless_said_otherwise(given):
+    """Silence would lose it."""
+    for choice in (None, OnUnsupported.ERROR):
+        with pytest.raises(InvalidReference, match="takes no references"):
+            settle(TEXT_ONLY, choice, **given)
+    settled = settle(TEXT_ONLY, OnUnsupported.DESCRIBE, **given)
+    assert settled.shot.needs == ()
+    assert settled.shot.request.reference_image is None
+    assert "left out" in settled.note
+
+
+def test_more_references_than_one_are_an_error_or_a_described_cast():
+    """The explicit one is the image then; two explicit ones are always an error."""
+    with pytest.raises(InvalidReference, match="2 of the cast") as caught:
+        settle(TAKES_ONE, **BOTH)
+    assert "--on-unsupported-reference describe" in caught.value.action
+    settled = settle(TAKES_ONE, OnUnsupported.DESCRIBE, **BOTH)
+    assert settled.shot.request.prompt.endswith("anna: tall; ben: small")
+    assert settled.shot.needs == ()
+    mixed = settle(TAKES_ONE, OnUnsupported.DESCRIBE, **(ANNA | {"needs": ("one", "cast-anna")}))
+    assert mixed.shot.needs == ("one",)
+    with pytest.raises(InvalidReference, match="2 reference shots"):
+        settle(TAKES_ONE, OnUnsupported.DESCRIBE, needs=("one", "two"))
+
+
+def test_a_shot_gets_the_image_of_the_one_it_needs():
+    """As a path; without a need it stays as it is."""
+    files = {"one": Path("images/one.png")}
+    given = with_reference(shot(needs=("one",)), files)
+    assert given.request.reference_image == "images/one.png"
+    assert with_reference(shot(), files).request.reference_image is None

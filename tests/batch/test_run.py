@@ -1,0 +1,213 @@
+"""A run in this process, on a sandbox."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stills.batch.manifest import read_manifest
+from stills.batch.plan import Plan, check_cost, make_plan
+from stills.batch.read import read_shots
+from stills.batch.record import Record
+from stills.batch.run import Run
+from stills.batch.survey import Batch, Choices
+from stills.contract.errors import BudgetExceeded, InvalidRequest, OutputRefused
+from stills.sandbox import Fault, FaultKind
+from stills.store import open_store
+
+MODEL = "qwen-image-2.0"
+
+
+def write(folder: Path, *rows: dict) -> Path:
+    path = folder / "shots.jsonl"
+    path.write_text("\n".join(json.dumps({"size": "512*512"} | row) for row in rows))
+    return path
+
+
+def survey(stills, path: Path, **choices) -> Batch:
+    batch = Batch(read_shots(path), Choices(stills.model(MODEL), **choices))
+    batch.survey()
+    return batch
+
+
+async def draw(stills, batch: Batch, folder: Path, stop: asyncio.Event | None = None) -> dict:
+    """Draw a batch, and give what its manifest says by id."""
+    record = Record(folder, batch.names, lambda *_: None)
+    run = Run(stills, batch, record, stop or asyncio.Event())
+    try:
+        await run.draw()
+    finally:
+        run.note_pending()
+        record.close(batch.title)
+    return {entry.shot.id: entry for entry in read_manifest(folder / "manifest.jsonl")}
+
+
+async def test_a_chain_of_shots_is_drawn_in_its_order(stills, sandbox, tmp_path):
+    """Each is sent with the image of the one before; the manifest keeps the input's order."""
+    rows = [
+        {"id": f"s{n}", "prompt": f"frame {n}", "reference_shot": f"s{n + 1}"} for n in range(5)
+    ]
+    path = write(tmp_path, *rows, {"id": "s5", "prompt": "frame 5"})
+    entries = await draw(stills, survey(stills, path), tmp_path / "out")
+    assert list(entries) == [f"s{n}" for n in range(6)]
+    sent = [send.prompt for send in sandbox.ledger.generations]
+    assert sent == [f"frame {n}" for n in (5, 4, 3, 2, 1, 0)]
+    assert all("image:data" in send.content for send in sandbox.ledger.generations[1:])
+
+
+async def test_a_failure_takes_the_rest_of_its_chain_down(stills, sandbox, tmp_path):
+    """Each says which one it needs; others go on."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, match="first", times=None))
+    path = write(
+        tmp_path,
+        {"id": "third", "prompt": "c", "reference_shot": "second"},
+        {"id": "second", "prompt": "b", "reference_shot": "one"},
+        {"id": "one", "prompt": "the first"},
+        {"id": "else", "prompt": "d"},
+    )
+    entries = await draw(stills, survey(stills, path), tmp_path / "out")
+    assert "'one'" in entries["second"].failure.message
+    assert "'second'" in entries["third"].failure.message
+    assert entries["one"].failure.code == "content_refused"
+    assert entries["else"].failure is None
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_run_never_passes_its_cap(stills, sandbox, tmp_path):
+    """However the plan came out: what does not fit is not sent, what is kept is free."""
+    path = write(tmp_path, *({"id": f"s{n}", "prompt": f"frame {n}"} for n in range(10)))
+    first = await draw(stills, survey(stills, path, max_cost_usd=0.035 * 4), tmp_path / "out")
+    failures = [entry.failure.code for entry in first.values() if entry.failure]
+    assert failures == ["budget_exceeded"] * 6
+    assert sandbox.ledger.billed_images == 4
+    again = await draw(stills, survey(stills, path, max_cost_usd=0.035 * 4), tmp_path / "out")
+    assert sum(entry.failure is None for entry in again.values()) == 8
+    assert sandbox.ledger.billed_images == 8
+
+
+async def test_rows_are_read_as_they_are_drawn(stills, tmp_path, monkeypatch):
+    """A long list does not lie in memory."""
+    path = write(tmp_path, *({"id": f"s{n}", "prompt": f"frame {n}"} for n in range(400)))
+    batch = survey(stills, path)
+    read = 0
+    shots = batch.shots
+
+    def counted():
+        nonlocal read
+        for shot in shots():
+            read += 1
+            yield shot
+
+    monkeypatch.setattr(batch, "shots", counted)
+    stop = asyncio.Event()
+    record = Record(tmp_path / "out", batch.names, lambda *_: stop.set())
+    run = Run(stills, batch, record, stop)
+    await run.draw()
+    assert read < 200
+    run.note_pending()
+    record.close(batch.title)
+    statuses = [entry.status for entry in read_manifest(tmp_path / "out" / "manifest.jsonl")]
+    assert len(statuses) == 400
+    assert statuses.count("done") < 100
+
+
+async def test_images_of_a_remote_store_are_saved_and_used_as_references(make_stills, tmp_path):
+    """Where nothing can be linked, it is downloaded."""
+
+    class Remote:
+        def __init__(self, store):
+            self._store = store
+
+        def __getattr__(self, name):
+            return getattr(self._store, name)
+
+        def url(self, path):
+            return f"s3://bucket/{path}"
+
+    stills = await make_stills(store=Remote(open_store(str(tmp_path / "images"))))
+    path = write(
+        tmp_path, {"id": "b", "prompt": "b", "reference_shot": "a"}, {"id": "a", "prompt": "a"}
+    )
+    entries = await draw(stills, survey(stills, path), tmp_path / "out")
+    assert entries["a"].result.image_url.startswith("s3://")
+    assert entries["b"].failure is None
+    assert (tmp_path / "out" / entries["b"].file).read_bytes().startswith(b"\x89PNG")
+
+
+async def test_a_folder_that_can_t_be_written_ends_the_run(stills, sandbox, tmp_path):
+    """Before anything is sent."""
+    (tmp_path / "out").write_text("a file")
+    batch = survey(stills, write(tmp_path, {"id": "a", "prompt": "a"}))
+    with pytest.raises(OutputRefused):
+        await draw(stills, batch, tmp_path / "out")
+    assert not sandbox.ledger.generations
+
+
+async def test_an_image_that_can_t_be_placed_fails_its_shot_alone(stills, tmp_path):
+    """It is kept, and the next run places it."""
+    (tmp_path / "out" / "images" / "a.png").mkdir(parents=True)
+    path = write(tmp_path, {"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"})
+    entries = await draw(stills, survey(stills, path), tmp_path / "out")
+    assert entries["a"].failure.code == "output_refused"
+    assert entries["b"].failure is None
+    (tmp_path / "out" / "images" / "a.png").rmdir()
+    again = await draw(stills, survey(stills, path), tmp_path / "out")
+    assert again["a"].result.cached
+
+
+async def test_the_plan_knows_what_is_kept_through_its_references(stills, tmp_path):
+    """A shot is kept if its image was made from the reference that is kept now."""
+    rows = ({"id": "b", "prompt": "b", "reference_shot": "a"}, {"id": "a", "prompt": "a"})
+    path = write(tmp_path, *rows, {"id": "c", "prompt": "c"})
+    plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
+    assert plan == Plan(rows=3, new=3, kept=0, cost_usd=pytest.approx(0.105), seconds=None)
+    await draw(stills, survey(stills, path), tmp_path / "out")
+    plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
+    assert (plan.new, plan.kept) == (0, 3)
+    plan = await make_plan(stills, survey(stills, path, fresh=frozenset("a")), tmp_path / "out")
+    assert (plan.new, plan.kept) == (2, 1)
+
+
+async def test_what_the_model_can_t_draw_is_a_problem_of_the_plan(stills, tmp_path):
+    """Such as a prompt over its limit, or a reference that is not there."""
+    path = write(
+        tmp_path,
+        {"id": "long", "prompt": "a kite " * 200},
+        {"id": "lost", "prompt": "a kite", "reference_image": "nowhere.png"},
+        {"id": "good", "prompt": "a kite"},
+    )
+    batch = survey(stills, path)
+    plan = await make_plan(stills, batch, tmp_path / "out")
+    assert [(one.source, one.field) for one in batch.problems] == [
+        ("shots.jsonl:1", "prompt"),
+        ("shots.jsonl:2", "reference_image"),
+    ]
+    assert plan.rows == plan.new == 1
+    assert list(await draw(stills, batch, tmp_path / "out")) == ["good"]
+
+
+def test_a_cap_needs_a_price():
+    """And refuses what would pass it, before anything is sent."""
+    plan = Plan(rows=10, new=10, kept=0, cost_usd=0.75, seconds=None)
+    choices = Choices(model=None, max_cost_usd=0.75)
+    check_cost(plan, choices)
+    with pytest.raises(BudgetExceeded, match=r"0\.750 USD, over the cap of 0\.700"):
+        check_cost(plan, replace(choices, max_cost_usd=0.7))
+
+
+async def test_a_cap_is_refused_where_the_price_is_unknown(stills):
+    """It could not be kept."""
+    plan = Plan(rows=1, new=1, kept=0, cost_usd=None, seconds=None)
+    choices = Choices(stills.model("qwen-image-3.0"), max_cost_usd=1.0)
+    with pytest.raises(BudgetExceeded, match=r"the price of .* is unknown"):
+        check_cost(plan, choices)
+
+
+def test_fresh_names_must_be_shots(stills, tmp_path):
+    """A slip would pay for nothing, or not for what was meant."""
+    path = write(tmp_path, {"id": "sea", "prompt": "a"}, {"id": "harbour", "prompt": "a"})
+    with pytest.raises(InvalidRequest, match="harbor") as caught:
+        survey(stills, path, fresh=frozenset({"harbor"}))
+    assert "Did you mean harbour" in caught.value.action
