@@ -59,6 +59,7 @@ async def stills(base_url: str, folder: Path) -> None:
 
     environment = {
         "DASHSCOPE_API_KEY": "sk-stub",
+        "STILLS_RATE_LIMIT": "none",
         "DASHSCOPE_HTTP_BASE_URL": base_url,
         "OUTPUT_DIR": str(folder),
         "STILLS_SPOOL": str(folder / "spool"),

@@ -1,0 +1,113 @@
+"""Rows from the catalog: how many a second generate_many answers, and how much memory it takes.
+
+The catalog holds 10,000 kept images. Each measurement is a process of its own, which is given a
+generator of rows, in an order drawn at random: 10,000 for the speed, then 1,000 and 100,000 for
+the memory, the most that was resident. The targets: 1,500 rows a second, under 150 MB, and at most
+a tenth more for 100,000 rows than for 1,000.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from stills import ImageRequest, Stills
+from stills.catalog import SqliteCatalog
+from stills.contract.generation import Generation, Rendition, Stage
+from stills.contract.models import DEFAULT_MODEL, find_model
+from stills.pipeline.plan import make_plan
+
+KEPT = 10_000
+FEW, MANY = 1_000, 100_000
+ROWS_PER_SECOND, MEGABYTES, GROWTH = 1_500, 150, 1.1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of 10,000 rows; 5")
+    parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rows:
+        asyncio.run(_answer(options.folder, options.rows))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_fill(Path(folder) / "ai-image-qwen-image"))
+        speeds = [_in_own_process(folder, KEPT) for _ in range(options.rounds)]
+        few, many = _in_own_process(folder, FEW), _in_own_process(folder, MANY)
+    return _report([speed["rows_per_second"] for speed in speeds], few, many)
+
+
+async def _answer(folder: Path, rows: int) -> None:
+    """Run in a process of its own: answer the rows, print speed and memory."""
+    environment = {"DASHSCOPE_API_KEY": "sk-never-sent", "OUTPUT_DIR": str(folder)}
+    async with Stills.from_env(environment=environment) as stills:
+        began = time.perf_counter()
+        async for outcome in stills.generate_many(_rows(rows)):
+            assert outcome.result is not None
+            assert outcome.result.cached
+        seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rows_per_second": rows / seconds, "megabytes": peak}))
+
+
+def _rows(number: int) -> Iterator[ImageRequest]:
+    return (_request(random.randrange(KEPT)) for _ in range(number))
+
+
+def _request(number: int) -> ImageRequest:
+    return ImageRequest(prompt=f"a red kite, picture {number}", size="1328*1328", seed=number)
+
+
+async def _fill(output: Path) -> None:
+    """Let the catalog take in KEPT images, and put as many empty files where they should be."""
+    (output / "images").mkdir(parents=True)
+    catalog = SqliteCatalog(output / "stills.db")
+    for number in range(KEPT):
+        request, model = _request(number), find_model(DEFAULT_MODEL)
+        draft = make_plan(request, model, provider="dashscope", reference=None).draft
+        identifier, digest, path = f"{number:012x}", f"{number:064x}", f"picture-{number}.png"
+        generation = Generation(
+            id=identifier,
+            draft=draft,
+            stage=Stage.KEPT,
+            created_at=time.time(),
+            sha256=digest,
+            byte_count=2_000_000,
+            object_path=path,
+        )
+        rendition = Rendition(identifier, request.output_size, digest, 2_000_000, path)
+        await catalog.adopt(generation, [rendition])
+        (output / "images" / path).touch()
+    await catalog.close()
+
+
+def _in_own_process(folder: str, rows: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--rows", str(rows), "--folder", folder]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def _report(speeds: list[float], few: dict[str, float], many: dict[str, float]) -> int:
+    median = statistics.median(speeds)
+    print(f"{KEPT:,} rows: {median:,.0f} a second (median), {max(speeds):,.0f} at best")
+    for rows, seen in ((FEW, few), (MANY, many)):
+        print(f"{rows:,} rows: {seen['megabytes']:.0f} MB, {seen['rows_per_second']:,.0f} a second")
+    fast = median >= ROWS_PER_SECOND
+    small = many["megabytes"] < MEGABYTES
+    flat = many["megabytes"] <= GROWTH * few["megabytes"]
+    print(f"target: {ROWS_PER_SECOND:,} rows a second: {'met' if fast else 'MISSED'}")
+    print(f"target: under {MEGABYTES} MB, flat: {'met' if small and flat else 'MISSED'}")
+    return 0 if fast and small and flat else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
