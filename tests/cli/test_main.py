@@ -35,7 +35,7 @@ def branches() -> list[type[StillsError]]:
 
 @pytest.mark.parametrize("kind", branches())
 def test_every_error_has_the_exit_code_of_its_branch(kind: type[StillsError]):
-    """2 request, 3 access, 4 limits, 5 service, 6 content, 7 storage; 1 is for the unexpected."""
+    """2 request, 3 access, 4 limits, 5 service, 6 content, 7 storage, 8 tools; else 1."""
     expected = {
         errors.InvalidRequest: 2,
         errors.AccessError: 3,
@@ -43,6 +43,7 @@ def test_every_error_has_the_exit_code_of_its_branch(kind: type[StillsError]):
         errors.ServiceError: 5,
         errors.ContentRefused: 6,
         errors.StorageError: 7,
+        errors.ToolError: 8,
     }
     branch = next(base for base in expected if issubclass(kind, base))
     assert exit_code(kind()) == expected[branch]

@@ -6,7 +6,7 @@ import pytest
 from cli_page import PAGE, render
 from documents import DOCUMENTS, ROOT, SKILL, code, name, prose, rows
 
-from stills.cli.errors import EXIT_CODES, INTERRUPTED
+from stills.cli.errors import EXIT_CODES, INTERRUPTED, SOME_FAILED
 from stills.config import read_config
 from stills.contract.models import MODELS
 from stills.provider.credentials import DEFAULT_BASE_URL
@@ -43,7 +43,7 @@ def test_the_command_line_page_is_what_the_parser_says():
 def test_the_help_names_every_exit_code():
     """The page takes its exit codes from the help, so that must be whole."""
     listed = {int(number) for number, _ in rows(PAGE, "code")}
-    assert listed == {0, *EXIT_CODES.values(), INTERRUPTED}
+    assert listed == {0, SOME_FAILED, *EXIT_CODES.values(), INTERRUPTED}
 
 
 def test_every_variable_that_is_read_is_described_and_no_other():
@@ -69,6 +69,8 @@ def test_the_defaults_of_the_variables_are_true(tmp_path):
     assert config.deadline_seconds == float(defaults["STILLS_DEADLINE_SECONDS"])
     assert config.profile == defaults["ALIBABA_CLOUD_PROFILE"]
     assert defaults["DASHSCOPE_HTTP_BASE_URL"] == DEFAULT_BASE_URL
+    assert config.concurrency == int(defaults["STILLS_CONCURRENCY"])
+    assert defaults["STILLS_RATE_LIMIT"] is config.rate_limit is None
     assert defaults["STILLS_PRICE_USD"] is config.price_usd is None
     assert defaults["STILLS_BUDGET_USD"] is config.budget_usd is None
 

@@ -12,6 +12,7 @@ from stills.contract.errors import (
     ServiceError,
     StillsError,
     StorageError,
+    ToolError,
 )
 
 EXIT_CODES: dict[type[StillsError], int] = {
@@ -21,7 +22,9 @@ EXIT_CODES: dict[type[StillsError], int] = {
     ServiceError: 5,
     ContentRefused: 6,
     StorageError: 7,
+    ToolError: 8,
 }
+SOME_FAILED = 1
 INTERRUPTED = 130
 _UNEXPECTED = 1
 

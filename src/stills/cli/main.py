@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from stills.cli.errors import report, report_interrupt
 
 _EPILOG = """\
-exit codes: 0 done; 2 bad request; 3 credentials or access; 4 rate or quota; 5 the service failed;
-6 refused content; 7 storage; 130 interrupted
+exit codes: 0 done; 1 some shots of a batch failed; 2 bad request; 3 credentials or access; 4 rate
+or quota; 5 the service failed; 6 refused content; 7 storage; 8 another program, such as ffmpeg;
+130 interrupted
 """
 
 
@@ -42,6 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(debug=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_generate(commands)
+    _add_batch(commands)
+    _add_animatic(commands)
     _add_list(commands)
     _add_show(commands)
     _add_spend(commands)
@@ -90,6 +93,72 @@ def _add_generate(commands: "Commands") -> None:
         "--sandbox", action="store_true", help="play: no key, no money, no network"
     )
     command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_batch(commands: "Commands") -> None:
+    command = _add(
+        commands, "batch", "batch", "Make every image of a shot list, none of them twice."
+    )
+    command.add_argument(
+        "shots", metavar="SHOTS", help="CSV, TSV, JSONL, JSON or YAML; - reads stdin"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="for images, manifest.jsonl and index.html; NAME-stills",
+    )
+    rows = command.add_argument_group("for rows without their own")
+    rows.add_argument("--size", metavar="W*H", help="pixels, or 1K, 2K, 4K with an aspect ratio")
+    rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
+    rows.add_argument("--style", metavar="TEXT", help="woven into the prompts")
+    rows.add_argument("--negative-prompt", metavar="TEXT", help="what to keep out")
+    rows.add_argument("--seed", type=int, metavar="N", help="the project's, to derive theirs from")
+    command.add_argument("--encoding", metavar="NAME", help="of the file, if it is not UTF-8")
+    command.add_argument("--model", metavar="ID", help="an exact model id; or set STILLS_MODEL")
+    command.add_argument(
+        "--on-unsupported-reference",
+        choices=["error", "describe"],
+        help="what if references can't be sent; by default the cast is described where a model "
+        "takes none, and others are an error",
+    )
+    command.add_argument("--dry-run", action="store_true", help="show the plan and stop there")
+    command.add_argument("--yes", action="store_true", help="ask nothing on a terminal")
+    command.add_argument(
+        "--max-cost", type=float, metavar="USD", help="never let the whole run cost more"
+    )
+    command.add_argument(
+        "--skip-invalid", action="store_true", help="go on without the rows that can't be used"
+    )
+    again = command.add_mutually_exclusive_group()
+    again.add_argument(
+        "--retry-failed", action="store_true", help="draw only what failed in the last manifest"
+    )
+    again.add_argument(
+        "--fresh", nargs="+", action="extend", default=[], metavar="ID",
+        help="pay for new images of these shots",
+    )  # fmt: skip
+    command.add_argument(
+        "--rate", metavar="LIMIT", help="such as 2/min, auto or none; or set STILLS_RATE_LIMIT"
+    )
+    command.add_argument(
+        "--sandbox", action="store_true", help="play: no key, no money, no network"
+    )
+    command.add_argument("--events", action="store_true", help="print one JSON object an event")
+
+
+def _add_animatic(commands: "Commands") -> None:
+    command = _add(
+        commands, "animatic", "animatic", "Make a video of a batch's frames with ffmpeg."
+    )
+    command.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl, or its folder")
+    command.add_argument("-o", "--output", required=True, metavar="PATH", help="such as film.mp4")
+    command.add_argument(
+        "--seconds-per-shot", type=float, default=3.0, metavar="SECONDS",
+        help="for shots without a duration; 3",
+    )  # fmt: skip
+    command.add_argument("--fps", type=int, default=24, metavar="N", help="frames a second; 24")
+    command.add_argument("--ken-burns", action="store_true", help="move slowly over each frame")
 
 
 def _add_list(commands: "Commands") -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from stills.contract.generation import OnStage, Stage
 
 _WORDS = {
-    Stage.CLAIMED: "preparing",
+    Stage.CLAIMED: "preparing, or waiting for the rate limit",
     Stage.SENT: "waiting for the image",
     Stage.ANSWERED: "downloading",
     Stage.KEPT: "kept",

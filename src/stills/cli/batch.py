@@ -1,0 +1,117 @@
+"""`stills batch`: a shot list in; images, a manifest and a contact sheet out."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from stills.app import Stills
+from stills.batch.manifest import MANIFEST_NAME, read_manifest
+from stills.batch.plan import Plan, check_cost, make_plan
+from stills.batch.read import Reading, read_shots
+from stills.batch.record import Record
+from stills.batch.references import OnUnsupported
+from stills.batch.run import Run
+from stills.batch.shots import Defaults
+from stills.batch.survey import Batch, Choices
+from stills.cli.batch_ending import Ending, until_interrupted
+from stills.cli.batch_events import EventLines
+from stills.cli.batch_progress import showing_progress
+from stills.cli.batch_report import describe_plan, print_ending, print_problems
+from stills.cli.errors import INTERRUPTED, SOME_FAILED
+from stills.cli.question import ask
+from stills.config import read_rate_limit
+from stills.contract.errors import InvalidRequest
+
+_BAD_REQUEST = 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command; exit code 1 if some shots failed, 2 if some can't be read."""
+    return asyncio.run(_batch(options))
+
+
+async def _batch(options: argparse.Namespace) -> int:
+    rate_limit = read_rate_limit(options.rate, "--rate")
+    async with Stills.from_env(sandbox=options.sandbox, rate_limit=rate_limit) as stills:
+        reading = await asyncio.to_thread(_open, options)
+        folder = Path(options.output or f"{Path(reading.name).stem}-stills")
+        batch = Batch(reading, _choices(options, stills, folder))
+        await asyncio.to_thread(batch.survey)
+        plan = await make_plan(stills, batch, folder)
+        if batch.problems:
+            print_problems(batch.problems)
+            if not options.skip_invalid:
+                return _BAD_REQUEST
+        events = EventLines(sys.stdout) if options.events else None
+        _announce(options, batch, plan, events)
+        check_cost(plan, batch.choices)
+        if options.dry_run:
+            return 0
+        if plan.new and not options.yes and not ask("Go on?"):
+            return INTERRUPTED
+        ending = await _draw(stills, batch, plan, folder, events)
+    print_ending(ending, events)
+    return _exit_code(ending)
+
+
+def _open(options: argparse.Namespace) -> Reading:
+    defaults = Defaults(
+        size=options.size,
+        aspect_ratio=options.aspect_ratio,
+        style=options.style,
+        negative_prompt=options.negative_prompt,
+        seed=options.seed,
+    )
+    return read_shots(options.shots, defaults, encoding=options.encoding)
+
+
+def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choices:
+    if options.max_cost is not None and not options.max_cost >= 0:
+        raise InvalidRequest("--max-cost is no amount", field="max_cost", action="Give US dollars.")
+    last = None
+    if options.retry_failed:
+        last = {entry.shot.id: entry for entry in read_manifest(folder / MANIFEST_NAME)}
+    choice = options.on_unsupported_reference
+    return Choices(
+        model=stills.model(options.model),
+        on_unsupported=None if choice is None else OnUnsupported(choice),
+        fresh=frozenset(options.fresh),
+        last=last,
+        max_cost_usd=options.max_cost,
+    )
+
+
+def _announce(
+    options: argparse.Namespace, batch: Batch, plan: Plan, events: EventLines | None
+) -> None:
+    """Say once what was left out, and what is to come where someone looks."""
+    for note in batch.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if events is not None:
+        events.plan(plan, batch.notes)
+    elif options.dry_run:
+        print(describe_plan(plan, batch.choices.model))
+    elif sys.stderr.isatty():
+        print(describe_plan(plan, batch.choices.model), file=sys.stderr)
+
+
+async def _draw(
+    stills: Stills, batch: Batch, plan: Plan, folder: Path, events: EventLines | None
+) -> Ending:
+    on_outcome = events.shot if events is not None else lambda *_: None
+    record = Record(folder, batch.names, on_outcome)
+    stop = asyncio.Event()
+    drawing = Run(stills, batch, record, stop)
+    try:
+        async with showing_progress(stills, batch, plan, record, quiet=events is not None):
+            interrupts = await until_interrupted(drawing.draw, drawing.note_pending, stop)
+    finally:
+        await asyncio.to_thread(record.close, batch.title)
+    return Ending(folder, record.tally, drawing.stopped_by, interrupts)
+
+
+def _exit_code(ending: Ending) -> int:
+    if ending.interrupts > 1 or (ending.interrupts and ending.tally.pending):
+        return INTERRUPTED
+    return SOME_FAILED if ending.tally.failed or ending.tally.pending else 0

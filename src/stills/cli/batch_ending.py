@@ -1,0 +1,55 @@
+"""How a batch ends: by itself, or by Ctrl-C, once or twice."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.batch.record import Tally
+from stills.contract.errors import StillsError
+
+_LET_FINISH = "stills: finishing what was sent; Ctrl-C again stops now."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Where everything lies, and how far it came; `interrupts` counts Ctrl-C."""
+
+    folder: Path
+    tally: Tally
+    stopped_by: StillsError | None
+    interrupts: int
+
+
+async def until_interrupted(
+    draw: Callable[[], Awaitable[None]], note_pending: Callable[[], None], stop: asyncio.Event
+) -> int:
+    """Draw; the first Ctrl-C sets `stop`, the second cancels. Gives how many there were.
+
+    However that ends, the shots that were not reached are noted.
+    """
+    loop = asyncio.get_running_loop()
+    drawing = asyncio.ensure_future(draw())
+    interrupts = 0
+
+    def interrupt() -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts == 1:
+            print(_LET_FINISH, file=sys.stderr)
+            stop.set()
+        else:
+            drawing.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        await drawing
+    except asyncio.CancelledError:
+        if not interrupts:  # not ours
+            raise
+    finally:
+        note_pending()
+        loop.remove_signal_handler(signal.SIGINT)
+    return interrupts

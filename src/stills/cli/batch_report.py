@@ -1,0 +1,97 @@
+"""What a batch says in words: its problems, its plan, its ending."""
+
+import sys
+from collections.abc import Sequence
+
+from stills.batch.contact_sheet import CONTACT_SHEET_NAME
+from stills.batch.entry import Entry, Failure
+from stills.batch.manifest import MANIFEST_NAME, read_manifest
+from stills.batch.plan import Plan
+from stills.batch.record import Tally
+from stills.batch.shots import Problem
+from stills.cli.batch_ending import Ending
+from stills.cli.batch_events import EventLines
+from stills.cli.text import printable
+from stills.contract.errors import Billing
+from stills.contract.models import Model
+
+_MINUTE, _HOUR = 60, 3600
+_MONEY = {Billing.POSSIBLE: " [possibly billed]", Billing.BILLED: " [billed]", Billing.NONE: ""}
+
+
+def print_problems(problems: Sequence[Problem]) -> None:
+    """List the rows that can't be used, one a line, on standard error."""
+    for problem in problems:
+        field = f"{problem.field}: " if problem.field else ""
+        text = f"{problem.source}: {field}{problem.message.rstrip('.')}. {problem.action}"
+        print(printable(text), file=sys.stderr)
+    rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
+    print(f"stills: {rows} can't be used; nothing was sent for them.", file=sys.stderr)
+
+
+def describe_plan(plan: Plan, model: Model) -> str:
+    """Say what a run would do, in a line."""
+    cost = "price unknown" if plan.cost_usd is None else f"about {plan.cost_usd:.3f} USD"
+    time = "" if plan.seconds is None else f", {describe_seconds(plan.seconds)} at the rate limit"
+    new = f"{plan.new} new with {model.id} ({cost}{time})" if plan.new else "none new"
+    left = plan.rows - plan.new - plan.kept
+    others = f", {left} left as they are" if left else ""
+    return f"{_shots(plan.rows)}: {plan.kept} kept already, {new}{others}"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Write a time as people say it, such as `40 s`, `12 min` or `3 h 5 min`."""
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    hours, rest = divmod(seconds, _HOUR)
+    return f"{hours:.0f} h {rest // _MINUTE:.0f} min"
+
+
+def _describe_money(tally: Tally) -> str:
+    """Say what was billed, and what may be."""
+    parts = [f"{tally.usd:.3f} USD{' of play money' if tally.play_money else ''}"]
+    if tally.unpriced:
+        parts.append(f"{tally.unpriced} of unknown price")
+    if tally.possible:
+        parts.append(f"{tally.possible} failed and possibly billed")
+    return ", ".join(parts)
+
+
+def print_ending(ending: Ending, events: EventLines | None) -> None:
+    """Tell how a batch ended: failures with what to do, the sums, where everything lies."""
+    manifest = ending.folder / MANIFEST_NAME
+    if ending.tally.failed:
+        for entry in read_manifest(manifest):
+            if entry.failure is not None:
+                print(_describe_failure(entry, entry.failure), file=sys.stderr)
+    if ending.stopped_by is not None:
+        reason = ending.stopped_by.message.rstrip(".")
+        print(f"stills: stopped, for all shots would fail so: {reason}", file=sys.stderr)
+    print(_describe_sums(ending), file=sys.stderr)
+    if events is None:
+        print(manifest)
+    else:
+        events.end(ending)
+
+
+def _describe_failure(entry: Entry, failure: Failure) -> str:
+    request_id = f" (request id {failure.request_id})" if failure.request_id else ""
+    message = f"{failure.message.rstrip('.')}{_MONEY[failure.billing]}{request_id}"
+    return printable(f"{entry.shot.source}: {entry.shot.id}: {message}. {failure.action}")
+
+
+def _describe_sums(ending: Ending) -> str:
+    tally = ending.tally
+    counts = [f"{tally.made} new", f"{tally.from_catalog} from the catalog"]
+    if tally.failed:
+        counts.append(f"{tally.failed} failed")
+    if tally.pending:
+        counts.append(f"{tally.pending} not reached: run again for them")
+    sheet = ending.folder / CONTACT_SHEET_NAME
+    return f"{', '.join(counts)}; billed {_describe_money(tally)}; see {sheet}"
+
+
+def _shots(number: int) -> str:
+    return "1 shot" if number == 1 else f"{number} shots"

@@ -1,0 +1,407 @@
+"""`stills batch`, as a user runs it, against a sandbox in a process of its own."""
+
+import csv
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROWS = 20
+CAST = """
+title: The lighthouse
+size: 512*512
+cast:
+  anna: a tall woman in a yellow coat
+  ben: a small boy with a kite
+shots:
+  - {id: harbour, prompt: a walk along the harbour, cast: anna}
+  - {id: beach, prompt: a run along the beach, cast: ben}
+  - {id: sea, prompt: the sea}
+"""
+
+
+def write_rows(path: Path, rows: int = ROWS, prompt: str = "frame number {}") -> Path:
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["id", "prompt", "size"])
+        for number in range(rows):
+            writer.writerow([f"s{number:02}", prompt.format(f"{number:02}"), "512*512"])
+    return path
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def by_id(folder: Path) -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in read_lines(folder / "manifest.jsonl")}
+
+
+def refuse(prompt: str) -> dict[str, Any]:
+    return {"kind": "content_refused", "match": prompt, "times": None}
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """A table of rows that differ."""
+    return write_rows(tmp_path / "shots.csv")
+
+
+@pytest.fixture
+def cast(tmp_path: Path) -> Path:
+    """A project with two members, and a shot for each."""
+    path = tmp_path / "film.yaml"
+    path.write_text(CAST)
+    return path
+
+
+@pytest.fixture
+def batch(run, service) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `stills batch` into `out` on the service."""
+
+    def run_batch(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
+        given = [str(argument) for argument in arguments]
+        return run("batch", *given, "-o", "out", variables=service.variables, **more)
+
+    return run_batch
+
+
+def test_a_table_becomes_images_a_manifest_and_a_contact_sheet(batch, shots, service, tmp_path):
+    """One failure stays its shot's; the same command again draws only what is missing."""
+    service.set_faults(refuse("number 07"))
+    first = batch(shots)
+    assert first.returncode == 1, first.stderr
+    assert first.stdout == "out/manifest.jsonl\n"
+    failures = [line for line in first.stderr.splitlines() if line.startswith("shots.csv:")]
+    assert len(failures) == 1
+    assert failures[0].startswith("shots.csv:9: s07: ")
+    assert "Rephrase the prompt" in failures[0]
+    assert "19 new, 0 from the catalog, 1 failed" in first.stderr
+    assert service.billed() == ROWS - 1
+
+    entries = read_lines(tmp_path / "out" / "manifest.jsonl")
+    assert [entry["id"] for entry in entries] == [f"s{number:02}" for number in range(ROWS)]
+    assert entries[7]["error"]["code"] == "content_refused"
+    for entry in entries[:7] + entries[8:]:
+        assert (tmp_path / "out" / entry["file"]).read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "out" / "images" / "s07.png").exists()
+    sheet = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert sheet.count("images/s") >= ROWS - 1
+
+    service.set_faults()
+    again = batch(shots)
+    assert again.returncode == 0, again.stderr
+    assert "1 new, 19 from the catalog" in again.stderr
+    assert service.billed() == ROWS
+
+
+def test_all_problems_are_told_at_once_and_nothing_is_sent(batch, service, tmp_path):
+    """File, line, field and what to do; `--skip-invalid` goes on without those rows."""
+    shots = tmp_path / "shots.jsonl"
+    rows = [
+        {"id": "a", "prompt": "a kite", "size": "512*512"},
+        {"id": "b", "prompt": "a kite", "size": "huge"},
+        {"id": "c", "prompt": "", "size": "512*512"},
+        {"id": "d", "prompt": "a kite" * 200, "size": "512*512"},
+        {"id": "e", "prompt": "a kite", "size": "512*512", "reference_image": "x.png"},
+        {"id": "f", "prompt": "a kite", "size": "512*512", "reference_shot": "d"},
+    ]
+    shots.write_text("\n".join(map(json.dumps, rows)))
+    done = batch(shots)
+    assert done.returncode == 2
+    for line, field in ((2, "size"), (3, "prompt"), (4, "prompt"), (5, "reference_image")):
+        assert f"shots.jsonl:{line}: {field}: " in done.stderr
+    assert service.ledger()["sends"] == []
+    assert not (tmp_path / "out").exists()
+
+    skipped = batch(shots, "--skip-invalid")
+    assert skipped.returncode == 0, skipped.stderr
+    assert list(by_id(tmp_path / "out")) == ["a"]
+
+
+def test_a_dry_run_tells_the_plan_and_sends_nothing(batch, shots, service, tmp_path):
+    """Rows, new, kept, money, and time at the limit."""
+    planned = batch(shots, "--dry-run", "--rate", "2/min")
+    assert planned.returncode == 0
+    assert planned.stdout == (
+        "20 shots: 0 kept already, 20 new with qwen-image-max "
+        "(about 1.500 USD, 10 min at the rate limit)\n"
+    )
+    assert service.ledger()["sends"] == []
+    assert not (tmp_path / "out").exists()
+    write_rows(tmp_path / "few.csv", 3)
+    assert batch(tmp_path / "few.csv").returncode == 0
+    assert "20 shots: 3 kept already, 17 new" in batch(shots, "--dry-run").stdout
+
+
+def test_a_portrait_is_drawn_first_and_is_the_reference(batch, cast, service, tmp_path):
+    """A second run finds portraits and shots again."""
+    done = batch(cast, "--model", "qwen-image-2.0")
+    assert done.returncode == 0, done.stderr
+    entries = by_id(tmp_path / "out")
+    assert list(entries) == ["cast-anna", "cast-ben", "harbour", "beach", "sea"]
+    assert entries["harbour"]["needs"] == ["cast-anna"]
+    assert reference_prompts(service) == {"a walk along the harbour", "a run along the beach"}
+    plan = batch(cast, "--model", "qwen-image-2.0", "--dry-run").stdout
+    assert plan == "5 shots: 5 kept already, none new\n"
+    assert batch(cast, "--model", "qwen-image-2.0").returncode == 0
+    assert service.billed() == 5
+
+
+def reference_prompts(service) -> set[str]:
+    """The prompts that were sent with an image."""
+    return {
+        send["prompt"]
+        for send in service.ledger()["sends"]
+        if send["kind"] == "generation" and "image:data" in send["content"]
+    }
+
+
+def test_a_cast_is_described_where_the_model_takes_no_references(batch, cast, service, tmp_path):
+    """The run says so once, and draws no portraits."""
+    done = batch(cast)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("qwen-image-max takes no references") == 1
+    entries = by_id(tmp_path / "out")
+    assert list(entries) == ["harbour", "beach", "sea"]
+    told = "a walk along the harbour. anna: a tall woman in a yellow coat"
+    assert entries["harbour"]["request"]["prompt"] == told
+    assert reference_prompts(service) == set()
+
+    refused = batch(cast, "--on-unsupported-reference", "error")
+    assert refused.returncode == 2
+    assert "film.yaml:" in refused.stderr
+    assert "takes no references" in refused.stderr
+
+
+def test_a_failed_portrait_takes_only_its_own_shots_down(batch, cast, service, tmp_path):
+    """And `--retry-failed` draws those alone."""
+    service.set_faults(refuse("tall woman"))
+    done = batch(cast, "--model", "qwen-image-2.0")
+    assert done.returncode == 1
+    entries = by_id(tmp_path / "out")
+    failed = {name for name, entry in entries.items() if entry["status"] == "failed"}
+    assert failed == {"cast-anna", "harbour"}
+    assert "'cast-anna'" in entries["harbour"]["error"]["message"]
+
+    service.set_faults()
+    text = cast.read_text() + "  - {id: late, prompt: added later}\n"
+    cast.write_text(text)
+    again = batch(cast, "--model", "qwen-image-2.0", "--retry-failed")
+    assert again.returncode == 0, again.stderr
+    entries = by_id(tmp_path / "out")
+    assert entries.pop("late")["status"] == "pending"
+    assert {entry["status"] for entry in entries.values()} == {"done"}
+    assert service.billed() == 5
+
+
+def test_fresh_pays_for_the_shots_named(batch, cast, service):
+    """What hangs on their images is found if those are the same; an unknown id is refused."""
+    model = ("--model", "qwen-image-2.0")
+    assert batch(cast, *model).returncode == 0
+    done = batch(cast, *model, "--fresh", "cast-anna", "sea")
+    assert done.returncode == 0, done.stderr
+    assert "2 new, 3 from the catalog" in done.stderr
+    assert service.billed() == 7
+    wrong = batch(cast, *model, "--fresh", "cast-ana")
+    assert wrong.returncode == 2
+    assert "Did you mean cast-anna?" in wrong.stderr
+
+
+def test_the_cap_holds_before_and_while_it_runs(batch, shots, service, tmp_path):
+    """What may be billed counts, so a send that was cut off is not repeated past the cap."""
+    refused = batch(shots, "--max-cost", "1.4")
+    assert refused.returncode == 4
+    assert service.ledger()["sends"] == []
+    service.set_faults({"kind": "drop_after", "match": "number 0", "times": None})
+    done = batch(shots, "--max-cost", "1.5")
+    assert done.returncode == 1
+    assert service.billed() <= ROWS
+    assert "possibly billed" in done.stderr
+    service.set_faults()
+    again = batch(shots, "--max-cost", "1.5")
+    assert again.returncode == 0, again.stderr
+    assert {entry["status"] for entry in by_id(tmp_path / "out").values()} == {"done"}
+
+
+def test_events_are_json_lines(batch, shots, service):
+    """A plan, one line a shot as it ends, and an end."""
+    service.set_faults(refuse("number 03"))
+    done = batch(shots, "--events")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["plan", *["shot"] * ROWS, "end"]
+    assert events[0]["new"] == ROWS
+    assert {event["id"] for event in events[1:-1]} == {f"s{number:02}" for number in range(ROWS)}
+    assert events[-1]["made"] == ROWS - 1
+    assert events[-1]["failed"] == 1
+
+
+def test_rows_come_from_standard_input(batch, service, shots):
+    """`-` reads a pipe."""
+    done = batch("-", stdin=shots.read_text())
+    assert done.returncode == 0, done.stderr
+    assert service.billed() == ROWS
+
+
+def test_a_mulmoscript_is_read_as_it_is(batch, tmp_path):
+    """Its beats are shots, its images the cast."""
+    script = {
+        "$mulmocast": {"version": "1.1"},
+        "imageParams": {
+            "style": "ink wash",
+            "images": {"girl": {"type": "imagePrompt", "prompt": "a girl in a red coat"}},
+        },
+        "beats": [
+            {"id": "field", "text": "She runs.", "imagePrompt": "a girl runs through a field"},
+            {"id": "road", "text": "The road is empty.", "imageNames": []},
+        ],
+    }
+    path = tmp_path / "script.json"
+    path.write_text(json.dumps(script))
+    done = batch(path, "--model", "qwen-image-2.0")
+    assert done.returncode == 0, done.stderr
+    assert list(by_id(tmp_path / "out")) == ["cast-girl", "field", "road"]
+
+
+def test_an_error_of_the_account_ends_the_run(batch, shots, service, tmp_path):
+    """What every shot would meet is not met a thousand times."""
+    service.set_faults({"kind": "quota_exhausted", "times": None})
+    done = batch(shots)
+    assert done.returncode == 1
+    assert "stopped" in done.stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert len(statuses) == ROWS
+    assert set(statuses) == {"failed", "pending"}
+
+
+def test_a_repeated_run_makes_the_same_requests(batch, shots, tmp_path):
+    """Seeds are derived from the project's seed and the shot's id."""
+    assert batch(shots, "--seed", "5").returncode == 0
+    first = {name: entry["seed"] for name, entry in by_id(tmp_path / "out").items()}
+    assert len(set(first.values())) == ROWS
+    assert "0 new, 20 from the catalog" in batch(shots, "--seed", "5").stderr
+    assert "20 new, 0 from the catalog" in batch(shots, "--seed", "6").stderr
+
+
+@pytest.fixture
+def begin(command, environment, service, shots, tmp_path: Path):
+    """Start `stills batch` with slow answers and leave it running."""
+
+    def start() -> subprocess.Popen[str]:
+        service.set_faults({"kind": "slow", "delay_seconds": 2, "times": None})
+        variables = environment | service.variables | {"STILLS_CONCURRENCY": "4"}
+        process = subprocess.Popen(
+            [*command, "batch", str(shots), "-o", "out"],
+            env=variables,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda: len(service.ledger()["sends"]) >= 4)
+        return process
+
+    return start
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
+    """The manifest has the rest as pending, and the next run draws it."""
+    process = begin()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert stdout == "out/manifest.jsonl\n"
+    assert "Ctrl-C again" in stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert len(statuses) == ROWS
+    done = statuses.count("done")
+    assert done == service.billed()
+    assert 4 <= done < ROWS
+    assert statuses.count("pending") == ROWS - done
+    service.set_faults()
+    again = batch(tmp_path / "shots.csv")
+    assert again.returncode == 0, again.stderr
+    assert service.billed() == ROWS
+
+
+def test_ctrl_c_twice_stops_now(begin, tmp_path):
+    """Nothing half-written; what is done is in the manifest."""
+    process = begin()
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert len(statuses) == ROWS
+    assert "pending" in statuses
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_a_terminal_is_asked_first_and_shown_progress(
+    command, environment, service, shots, tmp_path
+):
+    """No is the answer of Enter; yes draws, with a display."""
+    begin = [*command, "batch", str(shots), "-o", "out"]
+    variables = environment | service.variables | {"TERM": "xterm"}
+    code, shown = at_a_terminal(begin, b"\n", variables, tmp_path)
+    assert code == 130
+    assert "20 shots: 0 kept already, 20 new" in shown
+    assert service.ledger()["sends"] == []
+    code, shown = at_a_terminal(begin, b"y\n", variables, tmp_path)
+    assert code == 0, shown
+    assert "20/20 done" in shown
+    assert "images/min" in shown
+
+
+def at_a_terminal(
+    command: list[str], typed: bytes, variables: dict[str, str], folder: Path
+) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal, and type as it asks."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, env=variables, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    typed_it = False
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+            if b"[y/N]" in shown and not typed_it:
+                os.write(ours, typed)
+                typed_it = True
+    except OSError:  # the other side is closed
+        pass
+    finally:
+        os.close(ours)
+    return process.wait(timeout=30), shown.decode()
+
+
+def test_reference_bytes_reach_the_service(batch, service, tmp_path):
+    """A shot that names another is sent with that one's image."""
+    first = tmp_path / "two.jsonl"
+    rows = [
+        {"id": "second", "prompt": "the same at night", "size": "512*512", "reference_shot": "one"},
+        {"id": "one", "prompt": "a harbour", "size": "512*512"},
+    ]
+    first.write_text("\n".join(map(json.dumps, rows)))
+    done = batch(first, "--model", "qwen-image-2.0")
+    assert done.returncode == 0, done.stderr
+    assert list(by_id(tmp_path / "out")) == ["second", "one"]
+    assert reference_prompts(service) == {"the same at night"}
