@@ -2,7 +2,7 @@
 
 The ideal is 500 / 32 * 0.2 s = 3.125 s, were everything but the service's work free. The sandbox
 draws each image when it is downloaded, 20 to 35 ms of CPU on the same cores, so it is shown for
-scale; the target is for a stub whose images cost nothing (batch_stub.py). A first image, made
+scale; the target is for a stub whose images cost nothing (fast_stub.py). A first image, made
 before, loads what is loaded once. The target: within 15 % of the ideal.
 """
 
@@ -15,12 +15,13 @@ import time
 from pathlib import Path
 
 import batch_sandbox
-import batch_stub
+import fast_stub
 
 from stills import Stills
 
 IMAGES, AT_ONCE = 500, 32
-IDEAL_SECONDS = IMAGES / AT_ONCE * batch_stub.LATENCY_SECONDS
+LATENCY_SECONDS = 0.2
+IDEAL_SECONDS = IMAGES / AT_ONCE * LATENCY_SECONDS
 TARGET = 1.15
 STUB, SANDBOX = "stub", "sandbox"
 
@@ -31,9 +32,9 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     runs: dict[str, list[tuple[float, float]]] = {STUB: [], SANDBOX: []}
     for _ in range(rounds):
-        with batch_stub.running() as base_url:
+        with fast_stub.running(latency_seconds=LATENCY_SECONDS, plain=True) as base_url:
             runs[STUB].append(_run(base_url))
-        with batch_sandbox.running("--latency", str(batch_stub.LATENCY_SECONDS)) as sandbox:
+        with batch_sandbox.running("--latency", str(LATENCY_SECONDS)) as sandbox:
             runs[SANDBOX].append(_run(sandbox.base_url))
     return _report(runs)
 

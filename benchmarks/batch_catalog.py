@@ -19,13 +19,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from stills import ImageRequest, Stills
-from stills.catalog import SqliteCatalog
-from stills.contract.generation import Generation, Rendition, Stage
-from stills.contract.models import DEFAULT_MODEL, find_model
-from stills.pipeline.plan import make_plan
+import kept_catalog
 
-KEPT = 10_000
+from stills import ImageRequest, Stills
+
 FEW, MANY = 1_000, 100_000
 ROWS_PER_SECOND, MEGABYTES, GROWTH = 1_500, 150, 1.1
 
@@ -40,8 +37,8 @@ def main() -> int:
         asyncio.run(_answer(options.folder, options.rows))
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_fill(Path(folder) / "ai-image-qwen-image"))
-        speeds = [_in_own_process(folder, KEPT) for _ in range(options.rounds)]
+        asyncio.run(kept_catalog.fill(Path(folder) / "ai-image-qwen-image"))
+        speeds = [_in_own_process(folder, kept_catalog.KEPT) for _ in range(options.rounds)]
         few, many = _in_own_process(folder, FEW), _in_own_process(folder, MANY)
     return _report([speed["rows_per_second"] for speed in speeds], few, many)
 
@@ -60,34 +57,7 @@ async def _answer(folder: Path, rows: int) -> None:
 
 
 def _rows(number: int) -> Iterator[ImageRequest]:
-    return (_request(random.randrange(KEPT)) for _ in range(number))
-
-
-def _request(number: int) -> ImageRequest:
-    return ImageRequest(prompt=f"a red kite, picture {number}", size="1328*1328", seed=number)
-
-
-async def _fill(output: Path) -> None:
-    """Let the catalog take in KEPT images, and put as many empty files where they should be."""
-    (output / "images").mkdir(parents=True)
-    catalog = SqliteCatalog(output / "stills.db")
-    for number in range(KEPT):
-        request, model = _request(number), find_model(DEFAULT_MODEL)
-        draft = make_plan(request, model, provider="dashscope", reference=None).draft
-        identifier, digest, path = f"{number:012x}", f"{number:064x}", f"picture-{number}.png"
-        generation = Generation(
-            id=identifier,
-            draft=draft,
-            stage=Stage.KEPT,
-            created_at=time.time(),
-            sha256=digest,
-            byte_count=2_000_000,
-            object_path=path,
-        )
-        rendition = Rendition(identifier, request.output_size, digest, 2_000_000, path)
-        await catalog.adopt(generation, [rendition])
-        (output / "images" / path).touch()
-    await catalog.close()
+    return (kept_catalog.request(random.randrange(kept_catalog.KEPT)) for _ in range(number))
 
 
 def _in_own_process(folder: str, rows: int) -> dict[str, float]:
@@ -98,9 +68,11 @@ def _in_own_process(folder: str, rows: int) -> dict[str, float]:
 
 def _report(speeds: list[float], few: dict[str, float], many: dict[str, float]) -> int:
     median = statistics.median(speeds)
-    print(f"{KEPT:,} rows: {median:,.0f} a second (median), {max(speeds):,.0f} at best")
-    for rows, seen in ((FEW, few), (MANY, many)):
-        print(f"{rows:,} rows: {seen['megabytes']:.0f} MB, {seen['rows_per_second']:,.0f} a second")
+    print(
+        f"{kept_catalog.KEPT:,} rows: {median:,.0f} a second (median), {max(speeds):,.0f} at best"
+    )
+    for number, seen in ((FEW, few), (MANY, many)):
+        print(f"{number:,} rows: {seen['megabytes']:.0f} MB, {seen['rows_per_second']:,.0f} a second")
     fast = median >= ROWS_PER_SECOND
     small = many["megabytes"] < MEGABYTES
     flat = many["megabytes"] <= GROWTH * few["megabytes"]

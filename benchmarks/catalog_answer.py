@@ -17,16 +17,12 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from stills import ImageRequest, Stills
-from stills.catalog import SqliteCatalog
-from stills.contract.generation import Generation, Rendition, Stage
-from stills.contract.models import DEFAULT_MODEL, find_model
-from stills.pipeline.plan import make_plan
+import kept_catalog
+
+from stills import Stills
 
 TARGET_MS = 1.0
-KEPT = 10_000
 ANSWERS = 1_000
-SIZE = "1328*1328"
 STILLS = "Stills.generate, from the catalog"
 PLAIN = "plain sqlite3, look-up and count"
 
@@ -47,47 +43,20 @@ async def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
         "STILLS_SPOOL": str(folder / "spool"),
     }
     seconds: dict[str, list[float]] = {STILLS: [], PLAIN: []}
-    await _fill(folder / "ai-image-qwen-image")
+    await kept_catalog.fill(folder / "ai-image-qwen-image")
     async with Stills.from_env(environment=environment) as stills:
         with closing(_plain_table(folder / "plain.db")) as plain:
             for _ in range(rounds):
-                for number in random.choices(range(KEPT), k=ANSWERS):
+                for number in random.choices(range(kept_catalog.KEPT), k=ANSWERS):
                     began = time.perf_counter()
-                    result = await stills.generate(_request(number))
+                    result = await stills.generate(kept_catalog.request(number))
                     seconds[STILLS].append(time.perf_counter() - began)
                     assert result.cached
-                for number in random.choices(range(KEPT), k=ANSWERS):
+                for number in random.choices(range(kept_catalog.KEPT), k=ANSWERS):
                     began = time.perf_counter()
                     _plain_answer(plain, number)
                     seconds[PLAIN].append(time.perf_counter() - began)
     return seconds
-
-
-def _request(number: int) -> ImageRequest:
-    return ImageRequest(prompt=f"a red kite, picture {number}", size=SIZE, seed=number)
-
-
-async def _fill(output: Path) -> None:
-    """Let the catalog take in KEPT images, and put as many empty files where they should be."""
-    (output / "images").mkdir(parents=True)
-    catalog = SqliteCatalog(output / "stills.db")
-    for number in range(KEPT):
-        request, model = _request(number), find_model(DEFAULT_MODEL)
-        draft = make_plan(request, model, provider="dashscope", reference=None).draft
-        identifier, digest, path = f"{number:012x}", f"{number:064x}", f"picture-{number}.png"
-        generation = Generation(
-            id=identifier,
-            draft=draft,
-            stage=Stage.KEPT,
-            created_at=time.time(),
-            sha256=digest,
-            byte_count=2_000_000,
-            object_path=path,
-        )
-        rendition = Rendition(identifier, request.output_size, digest, 2_000_000, path)
-        await catalog.adopt(generation, [rendition])
-        (output / "images" / path).touch()
-    await catalog.close()
 
 
 def _plain_table(path: Path) -> sqlite3.Connection:
@@ -95,7 +64,7 @@ def _plain_table(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # as Stills counts answers
     connection.execute("CREATE TABLE images (key TEXT PRIMARY KEY, path TEXT, answers INTEGER)")
-    rows = ((f"{n:064x}", f"picture-{n}.png") for n in range(KEPT))
+    rows = ((f"{n:064x}", f"picture-{n}.png") for n in range(kept_catalog.KEPT))
     connection.execute("BEGIN")
     connection.executemany("INSERT INTO images VALUES (?, ?, 0)", rows)
     connection.execute("COMMIT")

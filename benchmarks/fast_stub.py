@@ -1,7 +1,8 @@
-"""A stub of DashScope that costs its client as little as can be: see generation_cost.py.
+"""A stub of DashScope that costs its client as little as can be.
 
 Run as a process of its own, it prints its base URL and serves until its standard input ends. It
-answers every generation at once with a link to the same PNG: 1328*1328, about 2 MB, mild noise.
+answers every generation, after the latency asked for, with a link to the same PNG of 1328*1328:
+about 2 MB of mild noise (see generation_cost.py), or a plain one of a few KB (batch_at_once.py).
 """
 
 import asyncio
@@ -17,9 +18,9 @@ SIZE = "1328*1328"
 
 
 @contextmanager
-def running() -> Iterator[str]:
+def running(*, latency_seconds: float = 0.0, plain: bool = False) -> Iterator[str]:
     """Run the stub in a process of its own, and give its base URL."""
-    command = [sys.executable, __file__]
+    command = [sys.executable, __file__, str(latency_seconds), "plain" if plain else "noise"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -29,17 +30,18 @@ def running() -> Iterator[str]:
         process.stdin.close()
 
 
-def make_png() -> bytes:
+def make_png(*, plain: bool = False) -> bytes:
     import pyvips  # noqa: PLC0415 - only the process that serves needs it
 
     width, height = (int(side) for side in SIZE.split("*"))
-    bands = [pyvips.Image.gaussnoise(width, height, mean=128, sigma=2) for _ in range(3)]
+    sigma = 0 if plain else 2
+    bands = [pyvips.Image.gaussnoise(width, height, mean=128, sigma=sigma) for _ in range(3)]
     image = bands[0].bandjoin(bands[1:]).cast("uchar").copy(interpretation="srgb")
     return image.pngsave_buffer(compression=6, filter="none")
 
 
-async def serve(png: bytes) -> None:
-    runner = web.AppRunner(make_app(png), access_log=None)
+async def serve(png: bytes, latency_seconds: float) -> None:
+    runner = web.AppRunner(make_app(png, latency_seconds), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -49,11 +51,12 @@ async def serve(png: bytes) -> None:
     await runner.cleanup()
 
 
-def make_app(png: bytes) -> web.Application:
+def make_app(png: bytes, latency_seconds: float) -> web.Application:
     app = web.Application()
 
     async def generate(request: web.Request) -> web.Response:
         await request.read()
+        await asyncio.sleep(latency_seconds)
         image = {"image": f"http://{request.host}/{os.urandom(8).hex()}.png"}
         choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": [image]}}
         width, height = (int(side) for side in SIZE.split("*"))
@@ -75,4 +78,4 @@ def make_app(png: bytes) -> web.Application:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(make_png()))
+    asyncio.run(serve(make_png(plain=sys.argv[2] == "plain"), float(sys.argv[1])))
