@@ -72,7 +72,8 @@ def _report(speeds: list[float], few: dict[str, float], many: dict[str, float]) 
         f"{kept_catalog.KEPT:,} rows: {median:,.0f} a second (median), {max(speeds):,.0f} at best"
     )
     for number, seen in ((FEW, few), (MANY, many)):
-        print(f"{number:,} rows: {seen['megabytes']:.0f} MB, {seen['rows_per_second']:,.0f} a second")
+        speed, megabytes = seen["rows_per_second"], seen["megabytes"]
+        print(f"{number:,} rows: {megabytes:.0f} MB, {speed:,.0f} a second")
     fast = median >= ROWS_PER_SECOND
     small = many["megabytes"] < MEGABYTES
     flat = many["megabytes"] <= GROWTH * few["megabytes"]
