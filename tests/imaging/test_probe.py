@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+import subprocess
+import sys
 import zlib
 from contextlib import suppress
 
@@ -170,6 +172,43 @@ def test_a_decompression_bomb_is_refused_by_its_header():
     """More than 50 megapixels are refused before any pixel is decoded."""
     with pytest.raises(InvalidReference, match=r"10000\*10000: 100000000 pixels"):
         media_type(SIGNATURE + header(10_000, 10_000) + IDAT + IEND)
+
+
+LOOK_AT_BOMB = """
+import resource, sys
+from pathlib import Path
+from stills.contract.errors import InvalidReference
+from stills.imaging import media_type
+small, bomb = (Path(one).read_bytes() for one in sys.argv[1:])
+media_type(small)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    media_type(bomb)
+except InvalidReference as error:
+    print(error.message)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_real_bomb_costs_no_memory(tmp_path):
+    """30000*30000 pixels in a whole PNG of a few hundred kB are refused, and the limit is named."""
+    packer = zlib.compressobj(1)
+    row = bytes(1 + 30_000 // 8)  # one bit a pixel
+    body = b"".join(packer.compress(row) for _ in range(30_000)) + packer.flush()
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0))
+    (tmp_path / "bomb.png").write_bytes(SIGNATURE + head + chunk(b"IDAT", body) + IEND)
+    (tmp_path / "small.png").write_bytes(PICTURE.pngsave_buffer())
+    assert (tmp_path / "bomb.png").stat().st_size < 1_000_000
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK_AT_BOMB, tmp_path / "small.png", tmp_path / "bomb.png"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    message, grown_kilobytes = done.stdout.splitlines()
+    assert "30000*30000: 900000000 pixels, the limit is 50000000" in message
+    assert int(grown_kilobytes) < 16_000
 
 
 @given(

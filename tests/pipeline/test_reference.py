@@ -97,3 +97,65 @@ async def test_a_folder_is_no_reference(tmp_path: Path):
     """A directory is told apart from an image."""
     with pytest.raises(InvalidReference, match="no such file"):
         await load_reference(str(tmp_path), IMAGING)
+
+
+class Shelf:
+    """A downloader whose internet is a dictionary."""
+
+    def __init__(self, **pages: bytes) -> None:
+        self.pages = pages
+        self.asked: list[tuple[str, int]] = []
+
+    async def get(self, url: str, *, max_bytes: int) -> bytes:
+        self.asked.append((url, max_bytes))
+        return self.pages[url.rpartition("/")[2].partition("?")[0].removesuffix(".png")]
+
+
+async def test_under_guard_a_url_goes_on_as_the_bytes_behind_it(png: bytes):
+    """The provider never fetches it, the hash is over the bytes, the query is not shown."""
+    shelf = Shelf(portrait=png)
+    url = "https://example.com/portrait.png?Signature=secret"
+    reference = await load_reference(url, IMAGING, shelf)
+    assert shelf.asked == [(url, 10 * 1024 * 1024)]
+    assert reference.url == "data:image/png;base64," + base64.b64encode(png).decode()
+    assert reference.digest == hashlib.sha256(png).hexdigest()
+    assert reference.shown == "https://example.com/portrait.png"
+
+
+async def test_under_guard_bytes_and_data_urls_are_taken_as_ever(png: bytes):
+    """They are in the request, so nothing is fetched."""
+    shelf = Shelf()
+    data_url = "data:image/png;base64," + base64.b64encode(png).decode()
+    for given in (png, data_url):
+        assert (await load_reference(given, IMAGING, shelf)).url == data_url
+    assert shelf.asked == []
+
+
+async def test_under_guard_a_path_is_refused_whether_it_is_there_or_not(tmp_path: Path, png: bytes):
+    """The error is the same for every path, and repeats none."""
+    there = tmp_path / "portrait.png"
+    there.write_bytes(png)
+    said = set()
+    for given in (str(there), str(tmp_path / "none.png"), str(tmp_path), "~/a.png", "file:/a.png"):
+        with pytest.raises(InvalidReference) as caught:
+            await load_reference(given, IMAGING, Shelf())
+        said.add((caught.value.message, caught.value.action))
+    ((message, action),) = said
+    assert "no https URL and no data URL" in message
+    assert "path" not in action
+
+
+async def test_under_guard_what_was_downloaded_must_be_an_image():
+    """A page behind the URL is not quoted, and goes nowhere."""
+    with pytest.raises(InvalidReference, match="is text") as caught:
+        await load_reference("https://example.com/a.png", IMAGING, Shelf(a=b"swordfish"))
+    assert "swordfish" not in str(caught.value)
+
+
+async def test_under_guard_other_schemes_are_refused_unasked():
+    """Plain http as well."""
+    shelf = Shelf()
+    for given in ("http://example.com/a.png", "file:///etc/hostname", "oss://bucket/key.png"):
+        with pytest.raises(InvalidReference, match="only https"):
+            await load_reference(given, IMAGING, shelf)
+    assert shelf.asked == []

@@ -60,7 +60,9 @@ async def find_standings(
     plans: dict[int, Plan] = {}
     for place, request in enumerate(requests):
         try:
-            reference = await load_reference(request.reference_image, ports.imaging)
+            reference = await load_reference(
+                request.reference_image, ports.imaging, ports.downloader
+            )
             plans[place] = make_plan(
                 request, model, provider=ports.provider.name, reference=reference
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stills.contract.errors import InvalidReference
-from stills.contract.ports import Imaging
+from stills.contract.ports import Downloader, Imaging
 
 REFERENCE_MAX_BYTES = 10 * 1024 * 1024
 
@@ -27,8 +27,13 @@ class Reference:
     shown: str
 
 
-async def load_reference(given: str | bytes | None, imaging: Imaging) -> Reference | None:
+async def load_reference(
+    given: str | bytes | None, imaging: Imaging, downloader: Downloader | None = None
+) -> Reference | None:
     """Check a reference: an https URL, a data URL, a local path, or bytes.
+
+    With a `downloader` it comes from a stranger: a path is refused unread, and a URL is downloaded
+    here and goes on as bytes, so that nobody else fetches it.
 
     Raises:
         InvalidReference: it is none of these, too big, or no PNG, JPEG or WebP.
@@ -38,7 +43,11 @@ async def load_reference(given: str | bytes | None, imaging: Imaging) -> Referen
     if isinstance(given, bytes):
         return await _from_bytes(given, imaging, shown=f"{len(given)} bytes")
     if given[:8].lower() == "https://":
-        return _from_url(given)
+        reference = _from_url(given)
+        if downloader is None:
+            return reference
+        data = await downloader.get(given, max_bytes=REFERENCE_MAX_BYTES)
+        return await _from_bytes(data, imaging, shown=reference.shown)
     if given[:5].lower() == "data:":
         data = await asyncio.to_thread(_decode_data_url, given)
         return await _from_bytes(data, imaging, shown="data URL")
@@ -46,6 +55,12 @@ async def load_reference(given: str | bytes | None, imaging: Imaging) -> Referen
         raise InvalidReference(
             f"reference_image has scheme {given.split('://', 1)[0]!r}, only https can be fetched",
             field="reference_image",
+        )
+    if downloader is not None:
+        raise InvalidReference(
+            "reference_image is no https URL and no data URL",
+            field="reference_image",
+            action="Give an https URL, a data URL or bytes of a PNG, JPEG or WebP.",
         )
     data = await asyncio.to_thread(_read_file, given)
     return await _from_bytes(data, imaging, shown=Path(given).name)
