@@ -15,6 +15,7 @@ from stills import ImageRequest, Stills, generate
 from stills.contract.errors import (
     AccessError,
     ImageMissing,
+    InvalidReference,
     InvalidRequest,
     MissingKey,
     OutputRefused,
@@ -216,6 +217,22 @@ async def test_an_answer_from_the_catalog_loads_nothing_heavy(embedded, environm
     await embedded.generate(KITE)
     done = await asyncio.to_thread(run_script, ASK_AGAIN, environment, tmp_path)
     assert json.loads(done.stdout) == [[], True, []], done.stderr
+
+
+async def test_guarded_references_are_neither_read_nor_fetched_from_here(environment, tmp_path):
+    """A path and this machine's own addresses are refused, asked for an image or its standing."""
+    (tmp_path / "a.png").write_bytes(b"secret")
+    given = [str(tmp_path / "a.png"), "https://localhost/a.png", "https://169.254.169.254/a.png"]
+    requests = [ImageRequest(prompt="a kite", size="512*512", reference_image=one) for one in given]
+    async with Stills.from_env(
+        sandbox=True, guard_references=True, environment=environment
+    ) as guarded:
+        for standing in await guarded.find_standings(requests):
+            assert isinstance(standing.error, InvalidReference)
+        for request in requests:
+            with pytest.raises(InvalidReference):
+                await guarded.generate(request)
+        assert await guarded.list_images() == []
 
 
 def test_the_public_names_are_those_of_all():

@@ -1,4 +1,4 @@
-"""Stills: the adapters plugged together, and what all doors call."""
+"""Stills: what all doors call."""
 
 import asyncio
 import secrets
@@ -6,32 +6,36 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from stills.catalog import SqliteCatalog
+from stills.adapters import (
+    embed_sandbox,
+    guard_downloads,
+    plug_together,
+    use_dashscope,
+    use_none,
+)
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
-from stills.contract.errors import InvalidRequest, MissingKey, OutputRefused
+from stills.contract.access import Payer, Replies
+from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.contract.generation import Image, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, Standing
 from stills.contract.pace import Quota, RateLimit
-from stills.contract.ports import Provider, Store
+from stills.contract.ports import Downloader, Provider
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.imaging import VipsImaging
+from stills.contract.search import ImagePage, ImageSearch
+from stills.pipeline.access import Access
 from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.many import Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.recover import Recovered, rebuild, recover
 from stills.pipeline.verify import Verified, verify
-from stills.provider.credentials import SANDBOX_KEY_PREFIX, ApiKey, Credentials, find_credentials
-from stills.provider.deferred import DeferredProvider
-from stills.store import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Stills:
         self._model = model
         self._price_usd = price_usd
         self._concurrency = concurrency
+        self._access = Access(ports.catalog.api_keys)
         self._pipeline = Pipeline(
             ports, self._policy, price_usd=price_usd, day_usd=budget_usd, rate_limit=rate_limit
         )
@@ -72,11 +77,14 @@ class Stills:
         *,
         sandbox: bool = False,
         rate_limit: RateLimit | None = None,
+        guard_references: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Self:
         """Plug Stills together as the environment says; `sandbox` embeds one and needs no key.
 
-        `rate_limit` goes before that of the environment.
+        `rate_limit` goes before that of the environment. `guard_references` is for requests of
+        strangers: a path as the reference is refused, and a URL is fetched from the open internet
+        alone, by us.
 
         Raises:
             MissingKey: no key was given, and no sandbox asked for.
@@ -86,19 +94,21 @@ class Stills:
         config = read_config(environment)
         if rate_limit is not None:
             config = replace(config, rate_limit=rate_limit)
-        provider = _embedded_sandbox() if sandbox else _dashscope(config)
-        return cls._from_config(config, provider)
+        provider = embed_sandbox() if sandbox else use_dashscope(config)
+        return cls._from_config(config, provider, guard_downloads() if guard_references else None)
 
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
         """Plug Stills together without a key, to look after what is kept."""
         config = read_config(environment)
-        return cls._from_config(config, DeferredProvider("none", _refuse))
+        return cls._from_config(config, use_none())
 
     @classmethod
-    def _from_config(cls, config: Config, provider: Provider) -> Self:
+    def _from_config(
+        cls, config: Config, provider: Provider, downloader: Downloader | None = None
+    ) -> Self:
         return cls(
-            _ports(config, provider),
+            plug_together(config, provider, downloader),
             policy=Policy(deadline_seconds=config.deadline_seconds),
             model=config.model,
             price_usd=config.price_usd,
@@ -132,19 +142,21 @@ class Stills:
         model: str | None = None,
         fresh: bool = False,
         max_cost_usd: float | None = None,
+        payer: Payer | None = None,
         on_stage: OnStage | None = None,
     ) -> ImageResult:
         """Answer a request: out of the catalog if it can be, else with a new image.
 
         `fresh` pays for a new image in any case; `max_cost_usd` caps what this request may cost.
-        `on_stage` is called on the event loop as the generation goes on. A caller who stops
-        waiting does not stop a generation that was sent: it is finished and kept, unless Stills is
-        closed. One that still waits for its start is given up.
+        What is sent counts towards `payer`, and towards its day's budget. `on_stage` is called on
+        the event loop as the generation goes on. A caller who stops waiting does not stop a
+        generation that was sent: it is finished and kept, unless Stills is closed. One that still
+        waits for its start is given up.
 
         Raises:
             StillsError: see stills.contract.errors.
         """
-        options = Options(model or self._model, fresh, max_cost_usd)
+        options = Options(model or self._model, fresh, max_cost_usd, payer)
         if on_stage is not None:
             options = replace(options, on_stage=on_stage)
         return await self._pipeline.generate(request, options)
@@ -182,6 +194,40 @@ class Stills:
         async with aclosing(many.outcomes(requests)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
+
+    async def answer_kept(
+        self, requests: Sequence[ImageRequest], *, model: str | None = None
+    ) -> Sequence[ImageResult | None]:
+        """Answer those whose image is kept in their size; None for each that has to be asked alone.
+
+        Raises:
+            UnknownModel: the table has no such id.
+        """
+        return await self._pipeline.answer_kept(requests, Options(model or self._model))
+
+    @property
+    def access(self) -> Access:
+        """The keys of the service that this catalog is behind."""
+        return self._access
+
+    @property
+    def replies(self) -> Replies:
+        """What that service answered before."""
+        return self._ports.catalog.replies
+
+    async def check_ready(self) -> None:
+        """Ask catalog and store for an answer.
+
+        Raises:
+            StorageError: one of them gives none.
+        """
+        images = await self._ports.catalog.list_images(limit=1)
+        for image in images:  # without any, a local store's folder is not made yet
+            await self._ports.store.exists(image.rendition.object_path)
+
+    async def drain(self) -> None:
+        """Wait until what was sent is kept, also where nobody waits for it any more."""
+        await self._pipeline.drain()
 
     def model(self, model_id: str | None = None) -> Model:
         """Look up the model that requests go to, at the price that holds here.
@@ -240,6 +286,43 @@ class Stills:
         """List the newest kept images first."""
         return await self._ports.catalog.list_images(limit=limit)
 
+    async def search_images(
+        self, search: ImageSearch, *, limit: int = 20, cursor: str | None = None
+    ) -> ImagePage:
+        """List one page of what is kept, the newest first; `cursor` is of the page before.
+
+        Raises:
+            InvalidRequest: the cursor is none of ours.
+        """
+        return await self._ports.catalog.search_images(search, limit=limit, cursor=cursor)
+
+    async def find_image(self, image_id: str) -> Image | None:
+        """Look a kept image up by its whole id."""
+        return await self._ports.catalog.find_image(image_id)
+
+    async def read_image(self, image: Image) -> bytes:
+        """Read the PNG of a kept image.
+
+        Raises:
+            ImageMissing: the store has lost it.
+            StoreRefused: the store can't be read.
+        """
+        return await self._ports.store.get(image.rendition.object_path)
+
+    async def thumbnail(self, image: Image, *, side_max_pixels: int = 512) -> bytes:
+        """Render a kept image as a JPEG that fits a square; free of charge, and not kept.
+
+        Raises:
+            ImageMissing: the store has lost it.
+            StoreRefused: the store can't be read.
+        """
+        png = await self._ports.store.get(image.rendition.object_path)
+        return await self._ports.imaging.thumbnail(png, side_max_pixels)
+
+    async def list_sends(self, image: Image) -> Sequence[Send]:
+        """List the sends that paid for an image, the oldest first."""
+        return await self._ports.catalog.ledger(image.generation.id)
+
     async def show(self, prefix: str) -> Shown:
         """Tell all that is known of the image whose id starts with `prefix`.
 
@@ -288,66 +371,6 @@ class Stills:
             field="id",
             action="Give more of the id.",
         )
-
-
-def _ports(config: Config, provider: Provider) -> Ports:
-    return Ports(
-        provider=provider,
-        catalog=SqliteCatalog(config.catalog),
-        store=_store(config.store),
-        imaging=VipsImaging(),
-        spool=open_store(str(config.spool)),
-    )
-
-
-def _store(location: str) -> Store:
-    try:
-        return open_store(location)
-    except ValueError as error:
-        raise InvalidRequest(
-            f"STILLS_STORE can't be used: {error}",
-            field="STILLS_STORE",
-            action="Set it to a folder, or a URL such as s3://bucket/prefix.",
-        ) from None
-
-
-async def _refuse(stack: AsyncExitStack) -> Provider:
-    del stack
-    raise MissingKey
-
-
-def _dashscope(config: Config) -> Provider:
-    credentials = find_credentials(
-        key=config.api_key,
-        profile=config.profile,
-        credentials_file=config.credentials_file,
-        base_url=config.base_url,
-    )
-
-    async def make(stack: AsyncExitStack) -> Provider:
-        return await _connect(stack, credentials, links_live=True)
-
-    return DeferredProvider(credentials.provider, make)
-
-
-def _embedded_sandbox() -> Provider:
-    async def make(stack: AsyncExitStack) -> Provider:
-        module = await asyncio.to_thread(import_module, "stills.sandbox")
-        sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
-        credentials = Credentials(ApiKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
-        # The sandbox ends with this process, and so do its links.
-        return await _connect(stack, credentials, links_live=False)
-
-    return DeferredProvider("sandbox", make)
-
-
-async def _connect(
-    stack: AsyncExitStack, credentials: Credentials, *, links_live: bool
-) -> Provider:
-    module = await asyncio.to_thread(import_module, "stills.provider.dashscope")
-    provider: Provider = await module.connect(credentials, links_live=links_live)
-    stack.push_async_callback(provider.close)
-    return provider
 
 
 def _write_whole(path: Path, data: bytes) -> None:

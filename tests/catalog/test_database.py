@@ -177,7 +177,7 @@ def insert_an_orphan(connection: sqlite3.Connection) -> None:
     with database.transaction(connection):
         # A deferred constraint fails at the commit, as a full disk does.
         connection.execute("PRAGMA defer_foreign_keys = ON")
-        connection.execute("INSERT INTO claims VALUES ('k', 't', 'no such generation', 0)")
+        connection.execute("INSERT INTO claims VALUES ('k', 't', 'no such generation', 0, NULL)")
 
 
 def lose_the_transaction(connection: sqlite3.Connection) -> None:

@@ -2,112 +2,17 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from till import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock, Till, asked, draft
 
-from stills.catalog import SqliteCatalog, answers, money, sqlite
+from stills.catalog import SqliteCatalog, money
 from stills.contract.errors import Billing, BudgetExceeded
-from stills.contract.generation import Answer, Asked, Claim, Draft, Found, Rendition, Settlement
+from stills.contract.generation import Answer, Found, Settlement
 from stills.contract.money import Caps, SpendBy, SpendLine
-from stills.contract.size import Size
-
-SIZE = Size(1328, 1328)
-PRICE_USD = 0.075
-FRIDAY = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp()
-SATURDAY = FRIDAY + 1
-NO_CAPS = Caps()
-
-
-class Clock:
-    """The time as the catalog sees it."""
-
-    def __init__(self) -> None:
-        self.now = FRIDAY
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that stands still, a second before midnight UTC."""
-    clock = Clock()
-    for module in (sqlite, answers):
-        monkeypatch.setattr(module, "time", clock)
-    return clock
-
-
-class Till:
-    """Buys images, and does with each send what a test wants."""
-
-    def __init__(self, catalog: SqliteCatalog) -> None:
-        self.catalog = catalog
-
-    async def claim(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Claim:
-        taken = await self.catalog.claim(
-            draft(key, **facts), SIZE, lease_seconds=60.0, fresh=False, caps=caps
-        )
-        assert isinstance(taken, Claim)
-        return taken
-
-    async def send(self, claim: Claim, billing: Billing | None, caps: Caps = NO_CAPS) -> int:
-        """Send once; None leaves the outcome open."""
-        send = await self.catalog.record_send(claim, lease_seconds=60.0, caps=caps)
-        assert send is not None
-        if billing is not None:
-            await self.catalog.settle_send(send, Settlement(billing, "code"))
-        return send
-
-    async def buy(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Rendition:
-        """Pay for an image and keep it."""
-        claim = await self.claim(key, caps, **facts)
-        send = await self.send(claim, None, caps)
-        answer = Answer("https://oss.example/a.png", 4e9, "r")
-        paid = Settlement(Billing.BILLED, "answered")
-        await self.catalog.record_answer(claim.generation.id, answer, send=send, settlement=paid)
-        kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": f"{claim.generation.id}.png"}
-        await self.catalog.record_kept(claim.generation.id, **kept)
-        rendition = Rendition(claim.generation.id, SIZE, **kept)
-        await self.catalog.record_rendition(rendition)
-        await self.catalog.record_request(rendition, asked(key, cached=False))
-        await self.catalog.release(claim)
-        return rendition
-
-    async def lines(self, by: SpendBy | None = None, since: float = 0.0) -> list[SpendLine]:
-        return list(await self.catalog.spend(since=since, by=by))
-
-
-def draft(key: str, **facts: Any) -> Draft:
-    defaults = {
-        "provider": "dashscope",
-        "model": "qwen-image-max",
-        "prompt": "a kite",
-        "style": None,
-        "text": "a kite",
-        "negative_prompt": None,
-        "native_size": SIZE,
-        "seed": 1,
-        "reference_digest": None,
-        "price_usd": PRICE_USD,
-    }
-    return Draft(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
-
-
-def asked(prompt: str, *, cached: bool) -> Asked:
-    return Asked(prompt, SIZE, None, None, None, None, cached=cached)
-
-
-@pytest.fixture
-async def till(tmp_path: Path) -> AsyncIterator[Till]:
-    """A till with nothing in it."""
-    catalog = SqliteCatalog(tmp_path / "stills.db")
-    yield Till(catalog)
-    await catalog.close()
 
 
 def usd(number: float) -> Any:
@@ -301,7 +206,10 @@ async def test_what_is_kept_or_half_done_is_never_refused(till: Till):
     assert (await till.claim("b", broke)).generation.answer == answer
 
 
-@pytest.mark.parametrize("caps", [Caps(day_usd=9.0), Caps(request_usd=9.0)])
+@pytest.mark.parametrize(
+    "caps",
+    [Caps(day_usd=9.0), Caps(request_usd=9.0), Caps(payer="film", payer_day_usd=9.0)],
+)
 async def test_no_cap_can_be_kept_on_an_unknown_price(till: Till, caps: Caps):
     """The way out is named; without a cap it is the caller's choice."""
     with pytest.raises(BudgetExceeded, match=r"price of qwen-image-3\.0 is unknown") as caught:
@@ -313,7 +221,7 @@ async def test_no_cap_can_be_kept_on_an_unknown_price(till: Till, caps: Caps):
 @pytest.mark.parametrize("number", [float("nan"), -1.0])
 async def test_a_cap_that_is_no_amount_lets_nothing_through(till: Till, number: float):
     """NaN compares with nothing, which must not mean: no cap."""
-    for caps in (Caps(day_usd=number), Caps(request_usd=number)):
+    for caps in (Caps(day_usd=number), Caps(request_usd=number), Caps(payer_day_usd=number)):
         with pytest.raises(BudgetExceeded):
             await till.claim("a", caps)
 

@@ -26,6 +26,13 @@ WHERE g.provider = :provider AND c.lease_until > :now AND g.stage IN ('claimed',
   AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = g.id AND billing != 'none')
 """
 
+_OF_PAYER = " AND {table}.payer = :payer"
+
+_PAYER_ACTION = (
+    "Nothing was sent. The budget is new at midnight UTC; whoever runs the service can revoke the "
+    "key and make one of the same name with more."
+)
+
 _OWN_USD = """
 SELECT coalesce(sum(g.price_usd), 0)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
@@ -73,7 +80,7 @@ def check_caps(
     Raises:
         BudgetExceeded: it could, or the price is unknown.
     """
-    if caps.day_usd is None and caps.request_usd is None:
+    if caps.day_usd is None and caps.request_usd is None and caps.payer_day_usd is None:
         return
     price_usd = draft.price_usd
     if price_usd is None:
@@ -81,7 +88,8 @@ def check_caps(
             f"the price of {draft.model} is unknown, so no cap can be kept",
             action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
         )
-    values: dict[str, str | float] = {
+    values: dict[str, str | float | None] = {
+        "payer": caps.payer,
         "provider": draft.provider,
         "own": own,
         "now": now,
@@ -96,6 +104,13 @@ def check_caps(
         if not spent + price_usd <= caps.day_usd + _ROUNDING_USD:
             today = datetime.fromtimestamp(now, UTC).date()
             raise _exceeded(f"{today} (UTC)", spent, price_usd, caps.day_usd)
+    if caps.payer_day_usd is not None:
+        today = datetime.fromtimestamp(now, UTC).date()
+        sent = _usd(connection, _SENT_USD + _OF_PAYER.format(table="s"), values)
+        spent = sent + _usd(connection, _RESERVED_USD + _OF_PAYER.format(table="c"), values)
+        if not spent + price_usd <= caps.payer_day_usd + _ROUNDING_USD:
+            whose = f"key {caps.payer} on {today} (UTC)"
+            raise _exceeded(whose, spent, price_usd, caps.payer_day_usd, action=_PAYER_ACTION)
 
 
 def read_spend(
@@ -107,13 +122,18 @@ def read_spend(
     return [SpendLine(*row) for row in connection.execute(query, {"since": since})]
 
 
-def _usd(connection: sqlite3.Connection, query: str, values: dict[str, str | float]) -> float:
+def _usd(
+    connection: sqlite3.Connection, query: str, values: dict[str, str | float | None]
+) -> float:
     usd: float = connection.execute(query, values).fetchone()[0]
     return usd
 
 
-def _exceeded(whose: str, spent_usd: float, price_usd: float, cap_usd: float) -> BudgetExceeded:
+def _exceeded(
+    whose: str, spent_usd: float, price_usd: float, cap_usd: float, *, action: str = ""
+) -> BudgetExceeded:
     return BudgetExceeded(
         f"an image at {price_usd:.3f} USD would pass the cap of {cap_usd:.3f} USD for {whose}: "
-        f"{spent_usd:.3f} USD are spent or reserved"
+        f"{spent_usd:.3f} USD are spent or reserved",
+        action=action,
     )

@@ -37,12 +37,13 @@ INSERT INTO generations (
 """
 
 TAKE_CLAIM = """
-INSERT INTO claims (key, token, generation_id, lease_until)
-VALUES (:key, :token, :generation_id, :lease_until)
+INSERT INTO claims (key, token, generation_id, lease_until, payer)
+VALUES (:key, :token, :generation_id, :lease_until, :payer)
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
     generation_id = excluded.generation_id,
-    lease_until = excluded.lease_until
+    lease_until = excluded.lease_until,
+    payer = excluded.payer
 """
 
 RENEW_CLAIM = "UPDATE claims SET lease_until = :lease_until WHERE key = :key AND token = :token"
@@ -58,8 +59,8 @@ UPDATE generations SET stage = 'failed' WHERE id = :id AND stage IN ('claimed', 
 FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id"
 
 ADD_SEND = """
-INSERT INTO sends (generation_id, sent_at, billing, code)
-VALUES (:generation_id, :now, 'possible', 'unsettled')
+INSERT INTO sends (generation_id, sent_at, billing, code, payer)
+VALUES (:generation_id, :now, 'possible', 'unsettled', :payer)
 """
 
 MARK_SENT = "UPDATE generations SET stage = 'sent' WHERE id = :generation_id"

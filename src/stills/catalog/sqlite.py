@@ -12,9 +12,11 @@ from typing import TypeVar
 
 from stills.catalog import queries
 from stills.catalog.answers import record_requests
+from stills.catalog.api_keys import SqliteApiKeys
 from stills.catalog.database import Database, transaction
 from stills.catalog.money import check_caps, read_spend
 from stills.catalog.pace import read_lane, update_pace
+from stills.catalog.replies import SqliteReplies
 from stills.catalog.rows import (
     generation_columns,
     read_found,
@@ -23,6 +25,7 @@ from stills.catalog.rows import (
     read_send,
     rendition_columns,
 )
+from stills.catalog.search import find_image, search_images
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     Answer,
@@ -40,6 +43,7 @@ from stills.contract.generation import (
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
 from stills.contract.pace import Lane, Pace
+from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
 Value = TypeVar("Value")
@@ -50,6 +54,8 @@ class SqliteCatalog:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
+        self.api_keys = SqliteApiKeys(self._database)
+        self.replies = SqliteReplies(self._database)
 
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
@@ -87,6 +93,7 @@ class SqliteCatalog:
                         "token": claim.token,
                         "generation_id": generation.id,
                         "lease_until": now + lease_seconds,
+                        "payer": caps.payer,
                     },
                 )
                 return claim
@@ -128,7 +135,7 @@ class SqliteCatalog:
                     return None
                 generation, now = claim.generation, time.time()
                 check_caps(connection, generation.draft, caps, own=generation.id, now=now)
-                values = {"generation_id": generation.id, "now": now}
+                values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
                 connection.execute(queries.MARK_SENT, values)
                 return connection.execute(queries.ADD_SEND, values).lastrowid
 
@@ -237,6 +244,18 @@ class SqliteCatalog:
             return [read_image(row) for row in rows]
 
         return await self._database.run(work)
+
+    async def find_image(self, image_id: str) -> Image | None:
+        """Look an image up by its whole id."""
+        return await self._database.run(lambda connection: find_image(connection, image_id))
+
+    async def search_images(
+        self, search: ImageSearch, *, limit: int, cursor: str | None
+    ) -> ImagePage:
+        """List one page of images, the newest generation first."""
+        return await self._database.run(
+            lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
+        )
 
     async def ledger(self, generation_id: str) -> Sequence[Send]:
         """List a generation's sends, oldest first."""

@@ -5,6 +5,7 @@ StillsError
 │   ├── UnknownModel          no such id in the model table
 │   └── InvalidReference      the reference image can't be used
 ├── AccessError               the account may not do this
+│   ├── KeyRefused            our own service does not know the caller's key
 │   ├── MissingKey            no API key was given
 │   ├── WrongKey              the service does not know the key
 │   ├── AccessDenied          the key has no right to the model
@@ -105,6 +106,16 @@ class AccessError(StillsError):
 
     code = "access"
     default_action = "Check the account in the Model Studio console."
+
+
+class KeyRefused(AccessError):
+    """This service does not know the key."""
+
+    code = "key_refused"
+    default_action = (
+        "Send `Authorization: Bearer KEY` with a key that whoever runs the service made with "
+        "`stills keys add`."
+    )
 
 
 class MissingKey(AccessError):

@@ -8,11 +8,14 @@ from enum import StrEnum
 class Caps:
     """What may be spent at most; None is no cap.
 
-    `day_usd` is for all images of one provider on a UTC day, `request_usd` for all sends of one.
+    `day_usd` is for all images of one provider on a UTC day, `request_usd` for all sends of one,
+    `payer_day_usd` for what `payer` asks of one provider on a UTC day.
     """
 
     day_usd: float | None = None
     request_usd: float | None = None
+    payer: str | None = None
+    payer_day_usd: float | None = None
 
 
 class SpendBy(StrEnum):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol, TypeVar
 
+from stills.contract.access import ApiKeys, Replies
 from stills.contract.generation import (
     Answer,
     Asked,
@@ -22,6 +23,7 @@ from stills.contract.generation import (
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
 from stills.contract.pace import Lane, Pace
+from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
 Value = TypeVar("Value")
@@ -144,12 +146,42 @@ class Imaging(Protocol):
         """
         ...
 
+    async def thumbnail(self, png: bytes, side_max_pixels: int) -> bytes:
+        """Scale to fit a square, never up; PNG in, JPEG out.
+
+        Raises:
+            DamagedImage: the bytes can't be decoded.
+        """
+        ...
+
+
+class Downloader(Protocol):
+    """Fetches what strangers point to, and nothing that only this machine can reach."""
+
+    async def get(self, url: str, *, max_bytes: int) -> bytes:
+        """Download what an https URL gives.
+
+        Raises:
+            InvalidReference: it may not be fetched, fails, takes too long or is too big.
+        """
+        ...
+
 
 class Catalog(Protocol):
     """Remembers requests, generations, renditions and money, for many processes at once.
 
     Every method raises CatalogError when the database can't be used.
     """
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """The keys of our own service."""
+        ...
+
+    @property
+    def replies(self) -> Replies:
+        """What our own service answered before."""
+        ...
 
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
@@ -252,6 +284,20 @@ class Catalog(Protocol):
 
     async def show(self, prefix: str) -> Sequence[Image]:
         """Find images whose id starts with `prefix`; at most ten."""
+        ...
+
+    async def find_image(self, image_id: str) -> Image | None:
+        """Look an image up by its whole id."""
+        ...
+
+    async def search_images(
+        self, search: ImageSearch, *, limit: int, cursor: str | None
+    ) -> ImagePage:
+        """List one page of images, the newest generation first; `cursor` is of the page before.
+
+        Raises:
+            InvalidRequest: the cursor is none of ours.
+        """
         ...
 
     async def ledger(self, generation_id: str) -> Sequence[Send]:

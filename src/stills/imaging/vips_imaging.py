@@ -6,6 +6,7 @@ from stills.contract.generation import Inspection, Pieces
 from stills.contract.size import Size
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import inspect_png, media_type
+from stills.imaging.thumbnail import thumbnail_jpeg
 
 
 class VipsImaging:
@@ -34,3 +35,11 @@ class VipsImaging:
             DamagedImage: the bytes can't be decoded.
         """
         return await asyncio.to_thread(fit_png, png, size)
+
+    async def thumbnail(self, png: bytes, side_max_pixels: int) -> bytes:
+        """Scale to fit a square, never up; PNG in, JPEG out.
+
+        Raises:
+            DamagedImage: the bytes can't be decoded.
+        """
+        return await asyncio.to_thread(thumbnail_jpeg, png, side_max_pixels)

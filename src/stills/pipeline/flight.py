@@ -51,6 +51,11 @@ class Flights(Generic[Key, Value]):
                 self._forget(key, flight)  # whoever comes now must not join what is ending
                 flight.task.cancel()
 
+    async def drain(self) -> None:
+        """Wait until nothing flies any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def close(self) -> None:
         """Cancel what still flies and wait until it has landed."""
         tasks = list(self._tasks)

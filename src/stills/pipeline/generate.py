@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from stills.contract.access import Payer
 from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing, StorageError
 from stills.contract.generation import Found, Generation, OnStage, Rendition, Stage
 from stills.contract.models import find_model
@@ -42,12 +43,13 @@ class Options:
     """How one request is to be answered, beside what it asks for.
 
     `fresh` pays for a new image in any case. `max_cost_usd` caps what this request may cost, all
-    its sends together.
+    its sends together; what `payer` may spend on a day is capped beside that.
     """
 
     model: str
     fresh: bool = False
     max_cost_usd: float | None = None
+    payer: Payer | None = None
     on_stage: OnStage = lambda _: None
 
 
@@ -120,6 +122,11 @@ class Pipeline:
             self._pacers[lane] = Pacer(self._ports.catalog, lane, limit)
         return self._pacers[lane]
 
+    async def drain(self) -> None:
+        """Wait until all that is under way has ended; the caller sets the limit."""
+        await self._draws.drain()
+        await self._renders.drain()
+
     async def close(self) -> None:
         """Stop what is under way; claims are given back, answers stay in the journal."""
         await self._draws.close()
@@ -129,7 +136,7 @@ class Pipeline:
         self, request: ImageRequest, options: Options, deadline: Deadline
     ) -> ImageResult:
         ports = self._ports
-        reference = await load_reference(request.reference_image, ports.imaging)
+        reference = await load_reference(request.reference_image, ports.imaging, ports.downloader)
         plan = make_plan(
             request,
             find_model(options.model),
@@ -152,7 +159,13 @@ class Pipeline:
             raise
 
     async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
-        caps = Caps(day_usd=self._day_usd, request_usd=options.max_cost_usd)
+        payer = options.payer
+        caps = Caps(
+            day_usd=self._day_usd,
+            request_usd=options.max_cost_usd,
+            payer=payer.name if payer else None,
+            payer_day_usd=payer.day_usd if payer else None,
+        )
         committed = False
 
         def commit() -> None:

@@ -1,0 +1,100 @@
+"""The adapters, made as the configuration says; the one place that knows them all."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from importlib import import_module
+
+from stills.catalog import SqliteCatalog
+from stills.config import Config
+from stills.contract.errors import InvalidRequest, MissingKey
+from stills.contract.ports import Downloader, Provider, Store
+from stills.imaging import VipsImaging
+from stills.pipeline.ports import Ports
+from stills.provider.credentials import SANDBOX_KEY_PREFIX, ApiKey, Credentials, find_credentials
+from stills.provider.deferred import DeferredProvider
+from stills.store import open_store
+
+
+def plug_together(config: Config, provider: Provider, downloader: Downloader | None) -> Ports:
+    """Make every adapter but those that the caller chose.
+
+    Raises:
+        InvalidRequest: the store's location is none.
+    """
+    return Ports(
+        provider=provider,
+        catalog=SqliteCatalog(config.catalog),
+        store=_store(config.store),
+        imaging=VipsImaging(),
+        spool=open_store(str(config.spool)),
+        downloader=downloader,
+    )
+
+
+def guard_downloads() -> Downloader:
+    """Download what strangers name, from the open internet alone."""
+    downloader: Downloader = import_module("stills.web").GuardedDownload()
+    return downloader
+
+
+def _store(location: str) -> Store:
+    try:
+        return open_store(location)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"STILLS_STORE can't be used: {error}",
+            field="STILLS_STORE",
+            action="Set it to a folder, or a URL such as s3://bucket/prefix.",
+        ) from None
+
+
+def use_dashscope(config: Config) -> Provider:
+    """Send to the service, or to a sandbox that the base URL leads to.
+
+    Raises:
+        MissingKey: no key was given.
+        AccessError: the key or the base URL can't be used.
+    """
+    credentials = find_credentials(
+        key=config.api_key,
+        profile=config.profile,
+        credentials_file=config.credentials_file,
+        base_url=config.base_url,
+    )
+
+    async def make(stack: AsyncExitStack) -> Provider:
+        return await _connect(stack, credentials, links_live=True)
+
+    return DeferredProvider(credentials.provider, make)
+
+
+def embed_sandbox() -> Provider:
+    """Send to a sandbox inside this process, started at the first send."""
+
+    async def make(stack: AsyncExitStack) -> Provider:
+        module = await asyncio.to_thread(import_module, "stills.sandbox")
+        sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
+        credentials = Credentials(ApiKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
+        # The sandbox ends with this process, and so do its links.
+        return await _connect(stack, credentials, links_live=False)
+
+    return DeferredProvider("sandbox", make)
+
+
+async def _connect(
+    stack: AsyncExitStack, credentials: Credentials, *, links_live: bool
+) -> Provider:
+    module = await asyncio.to_thread(import_module, "stills.provider.dashscope")
+    provider: Provider = await module.connect(credentials, links_live=links_live)
+    stack.push_async_callback(provider.close)
+    return provider
+
+
+def use_none() -> Provider:
+    """Send nothing: there is no key."""
+    return DeferredProvider("none", _refuse)
+
+
+async def _refuse(stack: AsyncExitStack) -> Provider:
+    del stack
+    raise MissingKey

@@ -1,0 +1,87 @@
+"""The service's keys, in the catalog's database."""
+
+import sqlite3
+from dataclasses import asdict, fields
+
+from stills.catalog.database import Database, transaction
+from stills.contract.access import ApiKey
+
+BURST_SECONDS = 60.0
+"""What a key may ask within this time, it may ask at once."""
+
+_ROUNDING_SECONDS = 1e-3
+
+_COLUMNS = tuple(field.name for field in fields(ApiKey))
+_ALL = f"SELECT {', '.join(_COLUMNS)} FROM api_keys"  # noqa: S608 - our own columns
+_ADD = f"""
+INSERT INTO api_keys ({", ".join(_COLUMNS)})
+VALUES ({", ".join(f":{column}" for column in _COLUMNS)})
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own columns
+_REVOKE = "UPDATE api_keys SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL"
+
+
+class SqliteApiKeys:
+    """Implements the ApiKeys port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, key: ApiKey) -> bool:
+        """Remember a key; False if another of that name is in use."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute(_ADD, asdict(key)).rowcount == 1
+
+        return await self._database.run(work)
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Look a key up, revoked or not."""
+
+        def work(connection: sqlite3.Connection) -> ApiKey | None:
+            row = connection.execute(f"{_ALL} WHERE id = ?", (key_id,)).fetchone()
+            return None if row is None else ApiKey(**dict(row))
+
+        return await self._database.run(work)
+
+    async def list(self) -> tuple[ApiKey, ...]:
+        """List all keys ever made, the oldest first."""
+
+        def work(connection: sqlite3.Connection) -> tuple[ApiKey, ...]:
+            rows = connection.execute(f"{_ALL} ORDER BY created_at, id")
+            return tuple(ApiKey(**dict(row)) for row in rows)
+
+        return await self._database.run(work)
+
+    async def revoke(self, name: str, *, now: float) -> bool:
+        """Take a key out of use; False if none of that name is in use."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute(_REVOKE, {"name": name, "now": now}).rowcount == 1
+
+        return await self._database.run(work)
+
+    async def take_turn(self, key: ApiKey, *, now: float) -> float:
+        """Count a request of a key; gives the seconds it comes too early, 0 if it may go on."""
+        if key.per_second is None:
+            return 0.0
+        interval_seconds = 1.0 / key.per_second
+        ahead_seconds = max(0.0, BURST_SECONDS - interval_seconds)
+
+        def work(connection: sqlite3.Connection) -> float:
+            with transaction(connection, synced=False):
+                row = connection.execute(
+                    "SELECT next_turn_at FROM api_keys WHERE id = ?", (key.id,)
+                ).fetchone()
+                # A clock set back must not shut a key out for longer than one turn.
+                due_at = min(max(row[0], now), now + ahead_seconds + interval_seconds)
+                early_seconds = due_at - now - ahead_seconds
+                if early_seconds > _ROUNDING_SECONDS:
+                    return float(early_seconds)
+                connection.execute(
+                    "UPDATE api_keys SET next_turn_at = ? WHERE id = ?",
+                    (due_at + interval_seconds, key.id),
+                )
+                return 0.0
+
+        return await self._database.run(work)

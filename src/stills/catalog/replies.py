@@ -1,0 +1,54 @@
+"""What was answered to idempotency keys, in the catalog's database."""
+
+import sqlite3
+import time
+
+from stills.catalog.database import Database, transaction
+from stills.contract.access import Begun
+
+KEPT_SECONDS = 86_400.0
+
+_FORGET = "DELETE FROM replies WHERE created_at < :since"
+_BEGIN = """
+INSERT INTO replies (owner, key, digest, created_at) VALUES (:owner, :key, :digest, :now)
+ON CONFLICT DO NOTHING
+"""
+_READ = "SELECT digest, answer FROM replies WHERE owner = :owner AND key = :key"
+_FINISH = """
+UPDATE replies SET answer = coalesce(answer, :answer) WHERE owner = :owner AND key = :key
+RETURNING answer
+"""
+
+
+class SqliteReplies:
+    """Implements the Replies port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, owner: str, key: str, digest: str) -> Begun:
+        """Bind a key to a body's digest, unless it is bound; what is a day old is forgotten."""
+        now = time.time()
+        values: dict[str, str | float] = {
+            "owner": owner, "key": key, "digest": digest, "now": now, "since": now - KEPT_SECONDS,
+        }  # fmt: skip
+
+        def work(connection: sqlite3.Connection) -> Begun:
+            with transaction(connection):
+                connection.execute(_FORGET, values)
+                connection.execute(_BEGIN, values)
+                return Begun(*connection.execute(_READ, values).fetchone())
+
+        return await self._database.run(work)
+
+    async def finish(self, owner: str, key: str, answer: str) -> str:
+        """Remember an answer, unless there is one; gives the one that stands."""
+        values = {"owner": owner, "key": key, "answer": answer}
+
+        def work(connection: sqlite3.Connection) -> str:
+            with transaction(connection):
+                row = connection.execute(_FINISH, values).fetchone()
+                # Without a row it took longer than a day, and its key is free again.
+                return answer if row is None else str(row[0])
+
+        return await self._database.run(work)

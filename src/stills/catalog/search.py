@@ -1,0 +1,93 @@
+"""Pages of kept images. A page begins after an image, not at a number, so none is shown twice."""
+
+import re
+import sqlite3
+
+from stills.catalog.rows import read_image
+from stills.contract.errors import InvalidRequest
+from stills.contract.generation import Image
+from stills.contract.search import ImagePage, ImageSearch
+from stills.contract.size import Size
+
+_IMAGES = """
+SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
+       r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path
+FROM renditions AS r
+JOIN generations AS g ON g.id = r.generation_id
+"""
+
+_SEARCH = f"""{_IMAGES}
+WHERE (:text IS NULL OR g.prompt LIKE :text ESCAPE '\\')
+  AND (:model IS NULL OR g.model = :model)
+  AND (:provider IS NULL OR g.provider = :provider)
+  AND (:style IS NULL OR g.style = :style)
+  AND (:seed IS NULL OR g.seed = :seed)
+  AND (g.sequence < :sequence
+       OR (g.sequence = :sequence AND (r.width, r.height) > (:width, :height)))
+ORDER BY g.sequence DESC, r.width, r.height
+LIMIT :limit
+"""
+
+_EXACT = f"{_IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
+
+_ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,4})x([0-9]{1,4})", re.ASCII)
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,4})-([0-9]{1,4})", re.ASCII)
+_NEWEST = (2**63 - 1, 0, 0)
+
+
+def search_images(
+    connection: sqlite3.Connection, search: ImageSearch, *, limit: int, cursor: str | None
+) -> ImagePage:
+    """List one page.
+
+    Raises:
+        InvalidRequest: the cursor is none of ours.
+    """
+    sequence, width, height = _read_cursor(cursor)
+    values = {
+        "text": None if search.text is None else f"%{_literal(search.text)}%",
+        "model": search.model,
+        "provider": search.provider,
+        "style": search.style,
+        "seed": search.seed,
+        "sequence": sequence,
+        "width": width,
+        "height": height,
+        "limit": limit + 1,
+    }
+    rows = connection.execute(_SEARCH, values).fetchall()
+    page = rows[:limit]
+    next_cursor = None
+    if len(rows) > limit:
+        last = page[-1]
+        next_cursor = f"{last['sequence']}-{last['width']}-{last['height']}"
+    return ImagePage([read_image(row) for row in page], next_cursor)
+
+
+def find_image(connection: sqlite3.Connection, image_id: str) -> Image | None:
+    """Look an image up by its whole id."""
+    parts = _ID.fullmatch(image_id)
+    if parts is None:
+        return None
+    size = Size(int(parts[2]), int(parts[3]))
+    values = {"id": parts[1], "width": size.width, "height": size.height}
+    row = connection.execute(_EXACT, values).fetchone()
+    # 0512x512 is not the id of 512x512.
+    return None if row is None or read_image(row).rendition.id != image_id else read_image(row)
+
+
+def _read_cursor(cursor: str | None) -> tuple[int, int, int]:
+    if cursor is None:
+        return _NEWEST
+    parts = _CURSOR.fullmatch(cursor)
+    if parts is None:
+        raise InvalidRequest(
+            "cursor is none that was given out here",
+            field="cursor",
+            action="Take next_cursor from the page before, or leave it out.",
+        )
+    return int(parts[1]), int(parts[2]), int(parts[3])
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"([%_\\])", r"\\\1", text)

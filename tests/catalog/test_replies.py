@@ -1,0 +1,55 @@
+"""How long a reply is remembered."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from stills.catalog import SqliteCatalog, replies
+from stills.contract.access import Begun, Replies
+
+DAY_SECONDS = 86_400.0
+
+
+class Clock:
+    """The time as replies see it."""
+
+    now = 1_790_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that a test moves."""
+    clock = Clock()
+    monkeypatch.setattr(replies, "time", clock)
+    return clock
+
+
+@pytest.fixture
+async def remembered(tmp_path: Path) -> AsyncIterator[Replies]:
+    """The replies of a new catalog."""
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    yield catalog.replies
+    await catalog.close()
+
+
+async def test_a_reply_is_forgotten_after_a_day(remembered: Replies, clock: Clock):
+    """Until then it stands, and afterwards its key is free for another body."""
+    await remembered.begin("film", "k", "d1")
+    await remembered.finish("film", "k", "{}")
+    clock.now += DAY_SECONDS
+    assert await remembered.begin("film", "k", "d2") == Begun("d1", "{}")
+    clock.now += 1.0
+    assert await remembered.begin("film", "k", "d2") == Begun("d2", None)
+
+
+async def test_the_replies_of_others_are_forgotten_too(remembered: Replies, clock: Clock):
+    """So that the table does not grow for ever."""
+    await remembered.begin("film", "k", "d1")
+    clock.now += DAY_SECONDS + 1.0
+    await remembered.begin("agent", "other", "d2")
+    assert await remembered.finish("film", "k", "late") == "late"
+    assert await remembered.begin("film", "k", "d1") == Begun("d1", None)

@@ -1,0 +1,86 @@
+"""A till: buys images out of a catalog by hand, step by step."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing
+from stills.contract.generation import Answer, Asked, Claim, Draft, Rendition, Settlement
+from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.size import Size
+
+SIZE = Size(1328, 1328)
+PRICE_USD = 0.075
+FRIDAY = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC).timestamp()
+SATURDAY = FRIDAY + 1
+NO_CAPS = Caps()
+
+
+class Clock:
+    """The time as the catalog sees it."""
+
+    def __init__(self) -> None:
+        self.now = FRIDAY
+
+    def time(self) -> float:
+        return self.now
+
+
+class Till:
+    """Buys images, and does with each send what a test wants."""
+
+    def __init__(self, catalog: SqliteCatalog) -> None:
+        self.catalog = catalog
+
+    async def claim(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Claim:
+        taken = await self.catalog.claim(
+            draft(key, **facts), SIZE, lease_seconds=60.0, fresh=False, caps=caps
+        )
+        assert isinstance(taken, Claim)
+        return taken
+
+    async def send(self, claim: Claim, billing: Billing | None, caps: Caps = NO_CAPS) -> int:
+        """Send once; None leaves the outcome open."""
+        send = await self.catalog.record_send(claim, lease_seconds=60.0, caps=caps)
+        assert send is not None
+        if billing is not None:
+            await self.catalog.settle_send(send, Settlement(billing, "code"))
+        return send
+
+    async def buy(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Rendition:
+        """Pay for an image and keep it."""
+        claim = await self.claim(key, caps, **facts)
+        send = await self.send(claim, None, caps)
+        answer = Answer("https://oss.example/a.png", 4e9, "r")
+        paid = Settlement(Billing.BILLED, "answered")
+        await self.catalog.record_answer(claim.generation.id, answer, send=send, settlement=paid)
+        kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": f"{claim.generation.id}.png"}
+        await self.catalog.record_kept(claim.generation.id, **kept)
+        rendition = Rendition(claim.generation.id, SIZE, **kept)
+        await self.catalog.record_rendition(rendition)
+        await self.catalog.record_request(rendition, asked(key, cached=False))
+        await self.catalog.release(claim)
+        return rendition
+
+    async def lines(self, by: SpendBy | None = None, since: float = 0.0) -> list[SpendLine]:
+        return list(await self.catalog.spend(since=since, by=by))
+
+
+def draft(key: str, **facts: Any) -> Draft:
+    defaults = {
+        "provider": "dashscope",
+        "model": "qwen-image-max",
+        "prompt": "a kite",
+        "style": None,
+        "text": "a kite",
+        "negative_prompt": None,
+        "native_size": SIZE,
+        "seed": 1,
+        "reference_digest": None,
+        "price_usd": PRICE_USD,
+    }
+    return Draft(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
+
+
+def asked(prompt: str, *, cached: bool) -> Asked:
+    return Asked(prompt, SIZE, None, None, None, None, cached=cached)

@@ -1,0 +1,142 @@
+"""What every Catalog must do with keys and replies; to test another, add it in conftest.py."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.access import ApiKey, Begun
+
+KEY = ApiKey("a1", "film", "ab" * 32, 5.0, 10 / 60, 1000.0)
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture
+def keys(catalog):
+    """The catalog's keys."""
+    return catalog.api_keys
+
+
+@pytest.fixture
+def replies(catalog):
+    """The catalog's replies."""
+    return catalog.replies
+
+
+async def test_a_key_is_found_as_it_was_added(open_worker):
+    """Every field, with and without limits, over another connection too."""
+    free = ApiKey("a2", "agent", "cd" * 32, None, None, 1001.0)
+    one, other = open_worker().catalog.api_keys, open_worker().catalog.api_keys
+    for key in (KEY, free):
+        assert await one.add(key) is True
+        assert await other.find(key.id) == key
+    assert await other.find("a3") is None
+    assert list(await other.list()) == [KEY, free]
+
+
+async def test_a_name_is_in_use_once(open_worker):
+    """Of many who take it at once one gets it."""
+    catalogs = [open_worker().catalog for _ in range(4)]
+    added = await asyncio.gather(
+        *(
+            catalogs[number % 4].api_keys.add(replace(KEY, id=f"b{number}", name="rush"))
+            for number in range(20)
+        )
+    )
+    assert sum(added) == 1
+
+
+async def test_a_revoked_key_is_found_as_such_and_its_name_is_free(keys):
+    """Once, and not the key that has the name afterwards."""
+    await keys.add(KEY)
+    assert await keys.revoke("film", now=2000.0) is True
+    assert await keys.find(KEY.id) == replace(KEY, revoked_at=2000.0)
+    assert await keys.revoke("film", now=3000.0) is False
+    assert await keys.revoke("nobody", now=3000.0) is False
+    successor = replace(KEY, id="a2", created_at=2500.0)
+    assert await keys.add(successor) is True
+    assert list(await keys.list()) == [replace(KEY, revoked_at=2000.0), successor]
+
+
+async def test_ten_a_minute_may_go_at_once_and_then_one_in_six_seconds(keys):
+    """An early one is told how early it is, and does not push the next one back."""
+    await keys.add(KEY)
+    assert [await keys.take_turn(KEY, now=NOW) for _ in range(10)] == [0.0] * 10
+    for _ in range(3):
+        assert await keys.take_turn(KEY, now=NOW) == pytest.approx(6.0, abs=0.01)
+    assert await keys.take_turn(KEY, now=NOW + 4.0) == pytest.approx(2.0, abs=0.01)
+    assert await keys.take_turn(KEY, now=NOW + 6.01) == 0.0
+    assert await keys.take_turn(KEY, now=NOW + 6.01) > 5.0
+    late = NOW + 3600.0
+    assert [await keys.take_turn(KEY, now=late) for _ in range(11)][:10] == [0.0] * 10
+
+
+async def test_a_rate_below_one_a_minute_has_no_burst(keys):
+    """Two an hour is one in half an hour."""
+    slow = replace(KEY, per_second=2 / 3600)
+    await keys.add(slow)
+    assert await keys.take_turn(slow, now=NOW) == 0.0
+    assert await keys.take_turn(slow, now=NOW) == pytest.approx(1800.0, abs=0.01)
+    assert await keys.take_turn(slow, now=NOW + 1800.0) == 0.0
+
+
+async def test_a_clock_set_back_shuts_nobody_out_for_long(keys):
+    """By one turn at most."""
+    await keys.add(KEY)
+    assert await keys.take_turn(KEY, now=NOW + 86_400.0) == 0.0
+    assert await keys.take_turn(KEY, now=NOW) <= 6.01
+
+
+async def test_keys_without_a_rate_and_other_keys_have_turns_of_their_own(keys):
+    """One key's haste is not another's."""
+    other, free = replace(KEY, id="a2", name="b"), replace(KEY, id="a3", name="c", per_second=None)
+    for key in (KEY, other, free):
+        await keys.add(key)
+    while await keys.take_turn(KEY, now=NOW) == 0.0:
+        pass
+    assert await keys.take_turn(other, now=NOW) == 0.0
+    assert [await keys.take_turn(free, now=NOW) for _ in range(50)] == [0.0] * 50
+
+
+async def test_processes_share_a_key_s_turns(open_worker):
+    """However many connections ask at once, ten go."""
+    catalogs = [open_worker().catalog for _ in range(4)]
+    await catalogs[0].api_keys.add(KEY)
+    waits = await asyncio.gather(
+        *(catalogs[number % 4].api_keys.take_turn(KEY, now=NOW) for number in range(40))
+    )
+    assert sum(wait == 0.0 for wait in waits) == 10
+
+
+async def test_the_first_digest_of_a_reply_stands(open_worker):
+    """Whoever comes with the same key is told of it, over another connection too."""
+    one, other = open_worker().catalog.replies, open_worker().catalog.replies
+    assert await one.begin("film", "k", "d1") == Begun("d1", None)
+    assert await other.begin("film", "k", "d2") == Begun("d1", None)
+    assert await other.begin("film", "k", "d1") == Begun("d1", None)
+
+
+async def test_the_first_answer_of_a_reply_stands(open_worker):
+    """Of two workers that answered, both give the same."""
+    one, other = open_worker().catalog.replies, open_worker().catalog.replies
+    await one.begin("film", "k", "d1")
+    first = json.dumps({"seed": 1})
+    assert await one.finish("film", "k", first) == first
+    assert await other.finish("film", "k", json.dumps({"seed": 2})) == first
+    assert await other.begin("film", "k", "d1") == Begun("d1", first)
+
+
+async def test_each_owner_has_keys_of_their_own(replies):
+    """Nobody gets the answer of another by guessing a key."""
+    await replies.begin("film", "k", "d1")
+    await replies.finish("film", "k", "{}")
+    assert await replies.begin("agent", "k", "d2") == Begun("d2", None)
+    assert await replies.begin("", "k", "d3") == Begun("d3", None)
+    assert await replies.begin("film", "k2", "d4") == Begun("d4", None)
+
+
+async def test_an_answer_to_a_key_that_is_forgotten_is_the_caller_s(replies):
+    """It is given, and binds nothing."""
+    assert await replies.finish("film", "k", "{}") == "{}"
+    assert await replies.begin("film", "k", "d1") == Begun("d1", None)

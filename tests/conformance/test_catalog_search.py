@@ -1,0 +1,69 @@
+"""How every Catalog pages and finds; to test another, add it to `CATALOGS` in conftest.py."""
+
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.errors import InvalidRequest
+from stills.contract.search import ImageSearch
+from stills.contract.size import Size
+
+ALL = ImageSearch()
+
+
+async def test_pages_end_where_the_next_begins(catalog, worker, draft):
+    """Also between two sizes of one generation, and while newer images come in."""
+    for seed in range(3):
+        rendition = await worker.keep(await worker.take(draft(f"k{seed}", seed=seed)))
+        await catalog.record_rendition(replace(rendition, size=Size(64, 64), object_path="s.png"))
+    whole = await catalog.search_images(ALL, limit=6, cursor=None)
+    assert ([image.generation.draft.seed for image in whole.images], whole.next_cursor) == (
+        [2, 2, 1, 1, 0, 0],
+        None,
+    )
+    seen, cursor = [], None
+    for newer in ("k7", "k8", "k9"):
+        page = await catalog.search_images(ALL, limit=2 if seen else 3, cursor=cursor)
+        seen, cursor = [*seen, *page.images], page.next_cursor
+        await worker.keep(await worker.take(draft(newer)))
+        if cursor is None:
+            break
+    assert seen[:5] == list(whole.images)[:5]
+
+
+async def test_a_search_takes_text_literally_and_the_rest_exactly(catalog, worker, draft):
+    """Upper and lower case are the same in a prompt; a wildcard stands for itself."""
+    for key, prompt, style in (("a", "50% Ink_", "ink"), ("b", "50 inks", "Ink")):
+        await worker.keep(await worker.take(draft(key, prompt=prompt, style=style)))
+
+    async def found(**facts: object) -> list[str]:
+        page = await catalog.search_images(ImageSearch(**facts), limit=9, cursor=None)
+        return [image.generation.draft.key for image in page.images]
+
+    assert await found() == ["b", "a"]
+    assert await found(text="INK") == ["b", "a"]
+    assert await found(text="%") == ["a"]
+    assert await found(text="k_") == ["a"]
+    assert await found(text="\\") == []
+    assert await found(style="ink") == ["a"]
+    assert await found(model="qwen-image-max", provider="sandbox", seed=7, style="Ink") == ["b"]
+    assert await found(seed=8) == []
+
+
+async def test_a_cursor_that_was_made_up_is_refused(catalog):
+    """With the parameter's name."""
+    with pytest.raises(InvalidRequest) as refused:
+        await catalog.search_images(ALL, limit=1, cursor="0 OR 1")
+    assert refused.value.field == "cursor"
+
+
+async def test_an_image_is_looked_up_by_its_whole_id(catalog, worker):
+    """Not by a part of it, and not by another way to write it."""
+    rendition = await worker.keep(await worker.take())
+    image = await catalog.find_image(rendition.id)
+    assert image is not None
+    assert image.rendition == rendition
+    beginning, _, size = rendition.id.partition("-")
+    others = (rendition.id[:-1], beginning, f"{beginning}-0{size}", f"{beginning}-64x64", "", "ü")
+    for other in others:
+        assert await catalog.find_image(other) is None, other
