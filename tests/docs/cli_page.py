@@ -19,7 +19,7 @@ def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from ("# The command line", "", "Written by `tests/docs/cli_page.py`; don't edit it.", "")
     yield from (parser.description or "", "")
     yield from _table(parser)
-    for name, command in _commands(parser).items():
+    for name, command in _all_commands(parser):
         yield from (f"## `stills {name}`", "", command.description or "", "")
         yield from _table(command)
     epilog = " ".join((parser.epilog or "").split())
@@ -52,7 +52,15 @@ def _cell(text: str) -> str:
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     actions = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
-    return dict(next(actions).choices)
+    return {name: one for action in actions for name, one in action.choices.items()}
+
+
+def _all_commands(
+    parser: argparse.ArgumentParser, before: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for name, command in _commands(parser).items():
+        yield before + name, command
+        yield from _all_commands(command, f"{before}{name} ")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,86 @@
+"""Errors in words that an agent can follow."""
+
+from stills.contract.errors import (
+    AccessError,
+    Billing,
+    BudgetExceeded,
+    DamagedImage,
+    DeadlineExceeded,
+    ImageMissing,
+    KeyRefused,
+    LinkDead,
+    MissingKey,
+    ModelNotServed,
+    StillsError,
+    StorageError,
+    ToolError,
+)
+
+_MONEY = {
+    Billing.NONE: "This call billed nothing.",
+    Billing.POSSIBLE: "It may have been billed.",
+    Billing.BILLED: "It was billed.",
+}
+
+_AGAIN = "Call again with the same arguments: what was paid for is downloaded free of charge."
+
+# Where the error's own action names an option that a tool's caller does not have.
+_ACTIONS: dict[type[StillsError], str] = {
+    BudgetExceeded: (
+        "Nothing was sent. Tell the user: a day's budget is new at midnight UTC, and they can "
+        "raise it, such as with STILLS_BUDGET_USD in this server's environment."
+    ),
+    MissingKey: (
+        "Ask the user to set DASHSCOPE_API_KEY in this server's environment, or to start the "
+        "server with --sandbox to try without a key."
+    ),
+    ModelNotServed: (
+        "Ask the user to choose another exact model id with STILLS_MODEL in this server's "
+        "environment."
+    ),
+    DamagedImage: _AGAIN,
+    LinkDead: _AGAIN,
+    ImageMissing: (
+        "Ask the user to put the file back, or to pay for a new one with "
+        "`stills generate --fresh` in a shell."
+    ),
+    DeadlineExceeded: (
+        "Call again with the same arguments: what is billed is finished without paying."
+    ),
+}
+_GENERAL_ACTION = "Report this to the user."
+_PROVIDER = "the provider refuses this service's account"
+_PROVIDER_ACTION = "Tell the user: whoever runs this service has to look after its account."
+_STORAGE_ACTION = (
+    "Tell the user: whoever runs this service has to mend it; nothing paid for is lost."
+)
+
+
+def tell(error: StillsError, *, is_remote: bool) -> str:
+    """Say what happened, what it means for money, and what to do.
+
+    A remote caller is shown no path of this machine, and nothing of its account.
+    """
+    message, action = error.message.rstrip("."), error.action
+    if action == StillsError.default_action:
+        action = _GENERAL_ACTION
+    elif action == type(error).default_action:
+        action = _ACTIONS.get(type(error), action)
+    if is_remote and isinstance(error, (StorageError, ToolError)):
+        message, action = (type(error).__doc__ or "").splitlines()[0].rstrip("."), _STORAGE_ACTION
+    elif (
+        is_remote
+        and isinstance(error, AccessError)
+        and not isinstance(error, (KeyRefused, ModelNotServed))
+    ):
+        message, action = _PROVIDER, _PROVIDER_ACTION
+    request_id = f" (request id {error.request_id})" if error.request_id else ""
+    return f"{error.code}: {message}{request_id}. {_MONEY[error.billing]} {action}"
+
+
+def tell_unexpected() -> str:
+    """Say that this is our fault, and no more: the log has the rest."""
+    return (
+        "error: something failed in this server; its log says what. Call again with the same "
+        "arguments: what was paid for is not paid for twice."
+    )

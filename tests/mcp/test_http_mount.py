@@ -1,0 +1,108 @@
+"""The MCP server over streamable HTTP, mounted as a service mounts it."""
+
+import asyncio
+import base64
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+from mcp.client import Client
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from stills.contract.access import Payer
+from stills.mcp.http_app import make_http_app
+from stills.mcp.server import make_server
+
+KITE = {"prompt": "a red kite over a beach", "size": "512*512"}
+
+
+@pytest.fixture
+def serve() -> Callable[..., Any]:
+    """Serve an MCP server at /mcp on a free port."""
+
+    @asynccontextmanager
+    async def start(stills: object, **hooks: Any) -> AsyncIterator[str]:
+        @asynccontextmanager
+        async def run(app: Starlette) -> AsyncIterator[None]:
+            async with make_http_app(make_server(stills, **hooks)) as mounted:
+                app.router.routes.append(Route("/mcp", endpoint=mounted))
+                yield
+
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            config = uvicorn.Config(Starlette(lifespan=run), log_config=None, ws="none")
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+            server.should_exit = True
+            await serving
+
+    return start
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_image_is_made_over_http(serve, stills, mode):
+    """Progress, the address and the payer that the service says, and the PNG as a resource."""
+    told: list[str] = []
+
+    async def on_progress(_: float, __: float | None, words: str | None) -> None:
+        told.append(words.partition(" (")[0])
+
+    asked: list[str] = []
+
+    def payer(request: Any) -> Payer:
+        asked.append(request.url.path)
+        return Payer("film")
+
+    hooks = {
+        "payer": payer,
+        "image_url": lambda request, image_id: f"{request.base_url}images/{image_id}.png",
+    }
+    async with serve(stills, **hooks) as url, Client(url, mode=mode) as client:
+        made = await client.call_tool("image_generate", KITE, progress_callback=on_progress)
+        record = made.structured_content
+        assert record["image_url"] == url.replace("/mcp", f"/images/{record['id']}.png")
+        assert asked == ["/mcp"]
+        assert told[-1] == "kept"
+        read = await client.read_resource(made.content[0].uri)
+        assert base64.b64decode(read.contents[0].blob).startswith(b"\x89PNG")
+
+
+async def test_any_worker_answers_any_request(serve, stills, make_stills):
+    """Two servers on one catalog: what one makes the other shows, with no session in between."""
+    async with serve(stills) as one, serve(await make_stills()) as other:
+        async with Client(one) as client:
+            made = (await client.call_tool("image_generate", KITE)).structured_content
+        async with Client(other) as client:
+            shown = await client.call_tool("image_show", {"id": made["id"]})
+            again = (await client.call_tool("image_generate", KITE)).structured_content
+    assert shown.structured_content["sha256"]
+    assert again["cached"]
+
+
+async def test_a_remote_caller_is_shown_no_path_of_this_machine(serve, stills, tmp_path):
+    """A store that has lost an image is told without saying where it lay."""
+    async with serve(stills) as url, Client(url) as client:
+        made = (await client.call_tool("image_generate", KITE)).structured_content
+        for path in (tmp_path / "images").rglob("*.png"):
+            path.unlink()
+        refused = await client.call_tool("image_generate", {**KITE, "size": "256*256"})
+        assert refused.is_error
+        assert str(tmp_path) not in refused.content[0].text
+        assert "whoever runs this service" in refused.content[0].text
+        shown = await client.call_tool("image_show", {"id": made["id"]})
+        assert [part.type for part in shown.content] == ["resource_link", "text"]
+
+
+async def test_a_get_is_refused(serve, stills):
+    """There is nothing to wait for outside a call, so no connection is held open."""
+    async with (
+        serve(stills) as url,
+        aiohttp.ClientSession() as session,
+        session.get(url, headers={"Accept": "text/event-stream"}) as answer,
+    ):
+        assert answer.status == 405
