@@ -123,3 +123,21 @@ def test_the_key_shows_in_no_text():
     """A config may end up in a log."""
     config = read_config({**HOME, "DASHSCOPE_API_KEY": "sk-topsecret"})
     assert "topsecret" not in f"{config!r} {config} {[config]}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "on"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://a/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_SDK_DISABLED": "false"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_TRACES_EXPORTER": "otlp"}, True),
+    ],
+)
+def test_traces_are_on_where_they_can_be_sent(variables, on):
+    """An address turns them on, and both of OpenTelemetry's switches turn them off."""
+    assert read_config({**HOME, **variables}).traces is on

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.models import DEFAULT_MODEL
+from stills.contract.models import DEFAULT_MODEL, find_model
 from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
@@ -39,6 +39,9 @@ class Config:
     profile: str
     credentials_file: Path
     base_url: str | None
+    public_url: str | None
+    model_aliases: Mapping[str, str]
+    traces: bool
 
     def __repr__(self) -> str:
         return f"Config(store={self.store!r}, catalog={str(self.catalog)!r})"
@@ -68,6 +71,9 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
         credentials_file=home / ".alibabacloud" / "credentials",
         base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
+        public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
+        model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES"),
+        traces=_traces(environment),
     )
 
 
@@ -97,6 +103,34 @@ def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
             action="Set it to a number of starts such as 2/min, 10/s or 90/h, to auto, or to none.",
         )
     return RateLimit(float(read[1]) / _UNIT_SECONDS[read[2]])
+
+
+def _public_url(environment: Mapping[str, str], name: str) -> str | None:
+    written = environment.get(name)
+    if not written:
+        return None
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", written):
+        raise _bad(environment, name, "a URL such as https://stills.example.com")
+    return written.rstrip("/")
+
+
+def _aliases(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
+    aliases: dict[str, str] = {}
+    for pair in filter(None, (environment.get(name) or "").replace(" ", "").split(",")):
+        alias, equals, model_id = pair.partition("=")
+        if not (alias and equals):
+            raise _bad(environment, name, "pairs such as gpt-image-1=qwen-image-max, with commas")
+        aliases[alias] = find_model(model_id).id
+    return aliases
+
+
+def _traces(environment: Mapping[str, str]) -> bool:
+    """Tell whether OpenTelemetry's own variables ask for traces; its SDK reads the rest of them."""
+    everything = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    endpoint = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or everything
+    disabled = (environment.get("OTEL_SDK_DISABLED") or "").strip().lower() == "true"
+    exporter = (environment.get("OTEL_TRACES_EXPORTER") or "").strip().lower()
+    return bool(endpoint) and not disabled and exporter != "none"
 
 
 def _concurrency(environment: Mapping[str, str], name: str) -> int:

@@ -20,6 +20,10 @@ from typing import Any
 
 import pytest
 
+sys.path.append(str(Path(__file__).parent))
+
+from serving import Server
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -260,3 +264,26 @@ def make_disk(as_root: Callable[..., None], tmp_path: Path) -> Iterator[Callable
 
     yield mount
     as_root("umount", str(disk))
+
+
+@pytest.fixture
+def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iterator[Any]:
+    """Start services; none outlives its test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str, **variables: str) -> Server:
+        with (tmp_path / "log").open("a") as log:
+            process = subprocess.Popen(
+                [*command, "serve", "--port", "0", *options],
+                env=environment | variables, cwd=tmp_path, text=True, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        started.append(process)
+        return Server(process)
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()

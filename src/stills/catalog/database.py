@@ -112,7 +112,8 @@ def transaction(
             connection.execute("ROLLBACK")
         raise
     finally:
-        connection.execute("PRAGMA synchronous = FULL")
+        if not synced:
+            connection.execute("PRAGMA synchronous = FULL")
 
 
 def _open(path: Path) -> sqlite3.Connection:

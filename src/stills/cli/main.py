@@ -50,6 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_spend(commands)
     _add_verify(commands)
     _add_recover(commands)
+    _add_serve(commands)
+    _add_keys(commands)
+    _add_mcp(commands)
     _add_sandbox(commands)
     return parser
 
@@ -198,6 +201,50 @@ def _add_recover(commands: "Commands") -> None:
         "--sandbox", action="store_true", help="what is interrupted is of the sandbox"
     )
     command.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _add_serve(commands: "Commands") -> None:
+    command = _add(commands, "serve", "serve", "Serve images over HTTP until Ctrl-C or SIGTERM.")
+    command.add_argument("--host", default="127.0.0.1", help="127.0.0.1; others need keys")
+    command.add_argument("--port", type=int, default=8000, metavar="N", help="8000; 0: a free one")
+    command.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes on one catalog; 1"
+    )
+    command.add_argument(
+        "--insecure", action="store_true", help="let anyone who reaches it spend, without keys"
+    )
+    command.add_argument(
+        "--log-format", choices=["text", "json"], default="text", help="of one line a request"
+    )
+    command.add_argument(
+        "--sandbox", action="store_true", help="play: no key, no money, no network"
+    )
+
+
+def _add_keys(commands: "Commands") -> None:
+    summary = "Make, list and revoke the keys that `stills serve` lets in."
+    keys = commands.add_parser("keys", help=summary, description=summary, allow_abbrev=False)
+    actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add = _add(actions, "add", "keys", "Make a key and print it, this once.")
+    add.set_defaults(command="add")
+    add.add_argument("name", metavar="NAME", help="whose it is")
+    add.add_argument("--budget", metavar="USD", help="what it may spend on a UTC day, such as 5")
+    add.add_argument("--rate", metavar="LIMIT", help="how fast it may ask, such as 10/min")
+    listing = _add(actions, "list", "keys", "List all keys, the oldest first, revoked ones too.")
+    listing.set_defaults(command="list")
+    listing.add_argument("--json", action="store_true", help="print one JSON object a line")
+    revoke = _add(actions, "revoke", "keys", "Refuse a key from now on.")
+    revoke.set_defaults(command="revoke")
+    revoke.add_argument("name", metavar="NAME", help="whose it is")
+
+
+def _add_mcp(commands: "Commands") -> None:
+    command = _add(
+        commands, "mcp", "mcp", "Serve an agent over standard input and output, as an MCP server."
+    )
+    command.add_argument(
+        "--sandbox", action="store_true", help="play: no key, no money, no network"
+    )
 
 
 def _add_sandbox(commands: "Commands") -> None:

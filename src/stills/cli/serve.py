@@ -1,0 +1,154 @@
+"""`stills serve`: the HTTP door, one process or several on one catalog."""
+
+import argparse
+import asyncio
+import functools
+import ipaddress
+import signal
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from stills.app import Stills
+from stills.config import read_config
+from stills.contract.errors import InvalidRequest
+from stills.http.gate import payer_of
+from stills.http.logs import set_up_logs
+from stills.http.service import make_service
+from stills.http.settings import Settings
+from stills.mcp.http_app import make_http_app
+from stills.mcp.server import make_server
+
+if TYPE_CHECKING:
+    from stills.http.tracing import Tracing
+
+_GRACE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What each process is told; it reads the environment itself."""
+
+    sandbox: bool
+    keys_required: bool
+    anyone: bool
+    log_format: str
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    if read_config().traces:  # a variable that can't be used is told before a port is taken
+        _load_tracing()
+    _check(options)
+    local = _is_loopback(options.host)
+    have_keys = asyncio.run(_have_keys())
+    if not (local or have_keys or options.insecure):
+        raise InvalidRequest(
+            f"{options.host} is reached from other machines, and there are no keys",
+            field="host",
+            action="Make a key with `stills keys add NAME`, or add --insecure to let anyone spend.",
+        )
+    worker = _Worker(
+        options.sandbox,
+        keys_required=not options.insecure and not local,
+        anyone=options.insecure,
+        log_format=options.log_format,
+    )
+    if not options.sandbox:
+        Stills.from_env()  # no key: say so now, and not at the first request
+    config = uvicorn.Config(
+        functools.partial(make_worker, worker),
+        factory=True,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        lifespan="on",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    set_up_logs(options.log_format)
+    # uvicorn stops on these and raises them once more when it is done: that is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    with _listen(options.host, options.port) as listening:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        print(f"Stills answers at http://{host}:{listening.getsockname()[1]}/v1", flush=True)
+        if options.workers > 1:
+            Multiprocess(config, sockets=[listening]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else: callers wait from now on, and are not refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{host} port {port} can't be listened on: {error.strerror}",
+            field="port",
+            action="Choose another with --port, or stop what uses it.",
+        ) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def make_worker(worker: _Worker) -> ASGIApp:
+    """Make the service of one process."""
+    set_up_logs(worker.log_format)
+    config = read_config()
+    stills = Stills.from_env(sandbox=worker.sandbox, guard_references=True)
+    settings = Settings(
+        model=config.model,
+        public_url=config.public_url,
+        model_aliases=config.model_aliases,
+        keys_required=worker.keys_required,
+        anyone=worker.anyone,
+        drain_seconds=_GRACE_SECONDS,
+    )
+    agents = make_server(stills, image_url=settings.image_url, payer=payer_of)
+    service = make_service(stills, settings, mounts={"/mcp": lambda: make_http_app(agents)})
+    return _load_tracing()(service) if config.traces else service
+
+
+def _load_tracing() -> type["Tracing"]:
+    try:
+        from stills.http.tracing import Tracing  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError:
+        raise InvalidRequest(
+            "the environment asks for traces, and OpenTelemetry is not installed",
+            field="OTEL_EXPORTER_OTLP_ENDPOINT",
+            action="Run `pip install 'stills[otel]'`, or set OTEL_TRACES_EXPORTER=none.",
+        ) from None
+    return Tracing
+
+
+async def _have_keys() -> bool:
+    async with Stills.from_catalog() as stills:
+        return await stills.access.exist()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - TCP's own limit
+        raise InvalidRequest("--port is out of range", field="port", action="Give 0 to 65535.")
+    if not 1 <= options.workers <= 64:  # noqa: PLR2004 - more than any machine of ours needs
+        raise InvalidRequest("--workers is out of range", field="workers", action="Give 1 to 64.")

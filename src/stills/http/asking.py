@@ -1,0 +1,96 @@
+"""Asking: what the routes that make images share; one for each worker."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from stills.app import Stills
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.http.front import Front
+from stills.http.gate import entry_of, payer_of
+from stills.http.line import Line, OnPlace
+from stills.http.metrics import Metrics
+from stills.http.openai_request import variations
+from stills.http.settings import Settings
+
+if TYPE_CHECKING:
+    from stills.http.tracing import Tracing
+
+
+class Asking:
+    """Asks for images on behalf of a caller, and counts them."""
+
+    def __init__(self, stills: Stills, settings: Settings, metrics: Metrics) -> None:
+        self.stills = stills
+        self.settings = settings
+        self._metrics = metrics
+        self._front = Front(stills)
+        self._line = Line(metrics)
+
+    async def ask(
+        self,
+        asker: Request,
+        wanted: ImageRequest,
+        *,
+        model: str,
+        on_place: OnPlace = lambda _stage, _position: None,
+    ) -> ImageResult:
+        """Get one image.
+
+        Raises:
+            StillsError: see stills.contract.errors.
+        """
+        tracing: Tracing | None = getattr(asker.state, "tracing", None)
+        if tracing is None:
+            return await self._ask(asker, wanted, model, on_place)
+        with tracing.image(wanted, model) as span:
+            result = await self._ask(asker, wanted, model, span.follow(on_place))
+            span.answered(result)
+            return result
+
+    async def _ask(
+        self, asker: Request, wanted: ImageRequest, model: str, on_place: OnPlace
+    ) -> ImageResult:
+        payer = payer_of(asker)
+        on_stage, leave = self._line.follow(on_place)
+        try:
+            result = await self._front.ask(wanted, model=model, payer=payer, on_stage=on_stage)
+        finally:
+            leave()
+        self._metrics.made(result)
+        return result
+
+    async def ask_all(
+        self, asker: Request, first: ImageRequest, *, model: str, count: int
+    ) -> Sequence[ImageResult]:
+        """Get an image and its variations; the first says what seed they count from.
+
+        Raises:
+            StillsError: of the first that failed; the others are finished and kept.
+        """
+        result = await self.ask(asker, first, model=model)
+        more = variations(first, seed=result.seed, count=count)
+        rest = await asyncio.gather(
+            *(self.ask(asker, one, model=model) for one in more), return_exceptions=True
+        )
+        for one in rest:
+            if isinstance(one, BaseException):
+                raise one
+        return [result, *(one for one in rest if isinstance(one, ImageResult))]
+
+    async def close(self) -> None:
+        """End what is under way here."""
+        await self._front.close()
+
+
+def note(asker: Request, results: Sequence[ImageResult]) -> None:
+    """Fill in what the log says of a request."""
+    entry = entry_of(asker)
+    entry.images = len(results)
+    entry.model = results[0].model
+    entry.cached = all(result.cached for result in results)
+    costs = [result.cost_usd for result in results if result.cost_usd is not None]
+    entry.cost_usd = round(sum(costs), 6) if len(costs) == len(results) else None

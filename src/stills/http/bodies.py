@@ -1,0 +1,111 @@
+"""Bodies: bytes from a stranger as a JSON object or a form."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from stills.contract.errors import InvalidRequest
+
+_DEPTH_MAX = 8
+_FIELDS_MAX = 64
+_NUMBERS = ("n", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart body: its fields, and the files given as `image` or `image[]`, in order."""
+
+    fields: Mapping[str, Any]
+    images: tuple[bytes, ...]
+
+
+def read_object(request: Request) -> dict[str, Any]:
+    """Read the body as a JSON object.
+
+    Raises:
+        InvalidRequest: it is none, or is nested too deeply.
+    """
+    _expect(request, "application/json")
+    try:
+        read = json.loads(request.state.body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(
+            "the body is not JSON", action='Send an object such as {"prompt": "a red kite"}.'
+        ) from None
+    if not isinstance(read, dict):
+        raise InvalidRequest(
+            "the body is no JSON object", action='Send one such as {"prompt": "a red kite"}.'
+        )
+    if _is_deeper(read, _DEPTH_MAX):
+        raise InvalidRequest(f"the body is nested over {_DEPTH_MAX} deep")
+    return read
+
+
+async def read_form(request: Request) -> Form:
+    """Read the body as a multipart form.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    _expect(request, "multipart/form-data")
+    try:
+        async with request.form(max_files=16, max_fields=_FIELDS_MAX) as form:
+            return await _read(form)
+    except HTTPException as error:
+        raise InvalidRequest(f"the form can't be read: {error.detail}") from None
+    except (ValueError, KeyError):
+        raise InvalidRequest("the form can't be read") from None
+
+
+async def _read(form: FormData) -> Form:
+    fields: dict[str, Any] = {}
+    images: list[bytes] = []
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            images.append(await _file(name, value))
+        else:
+            fields[name] = _number(name, value)
+    return Form(fields, tuple(images))
+
+
+async def _file(name: str, value: UploadFile) -> bytes:
+    if name not in ("image", "image[]"):
+        raise InvalidRequest(
+            f"a file is given as {name[:40]!r}",
+            field=name[:40],
+            action="Send references as image or image[]; masks are not served.",
+        )
+    return await value.read()
+
+
+def _number(name: str, value: str) -> str | int:
+    if name in _NUMBERS and re.fullmatch("-?[0-9]{1,15}", value):
+        return int(value)
+    return value
+
+
+def _expect(request: Request, media_type: str) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != media_type:
+        raise WrongMediaType(
+            "the Content-Type is another", field="Content-Type", action=f"Send {media_type}."
+        )
+
+
+class WrongMediaType(InvalidRequest):
+    """The body's Content-Type is not what this route reads."""
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    if levels == 0:
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return any(_is_deeper(one, levels - 1) for one in inner)

@@ -1,0 +1,115 @@
+"""What the OpenAPI document says of bodies that are read by our own code."""
+
+from typing import Any
+
+from stills.contract.models import SEED_MAX
+from stills.http.errors import ErrorBody
+
+_SIZE = r"^[1-9][0-9]{1,3}[*x][1-9][0-9]{1,3}$"
+
+
+def _text(about: str, **more: object) -> dict[str, Any]:
+    return {"type": "string", "description": about, **more}
+
+
+_COMMON: dict[str, Any] = {
+    "prompt": _text("What the image shows.", minLength=1),
+    "negative_prompt": _text("What to keep out."),
+    "style": _text("Woven into the prompt."),
+    "seed": {"type": "integer", "minimum": 0, "maximum": SEED_MAX},
+    "model": _text("An exact id of /v1/models; without it, the service's own."),
+}
+_CONTRACT = {
+    **_COMMON,
+    "size": _text("W*H in pixels, 64 to 4096 a side.", pattern=_SIZE),
+    "reference_image": _text("An https URL or a data URL of a PNG, JPEG or WebP."),
+}
+_OPENAI = {
+    **_COMMON,
+    "size": _text("WxH in pixels, 64 to 4096 a side; or auto.", pattern=rf"{_SIZE}|^auto$"),
+    "n": {"type": "integer", "minimum": 1, "maximum": 10, "description": "Seeds go up by one."},
+    "response_format": {"type": "string", "enum": ["url", "b64_json"]},
+}
+_IMAGE = {
+    "description": "A reference: an https URL or a data URL.",
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 1}],
+}
+_FILE = {"type": "string", "format": "binary", "description": "A reference: PNG, JPEG or WebP."}
+
+
+def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    content = {media_type: {"schema": {**schema, "additionalProperties": False}}}
+    parameter = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "The same key and body gives the first answer, for 24 hours.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }
+    return {"requestBody": {"required": True, "content": content}, "parameters": [parameter]}
+
+
+GENERATION = _body("application/json", {**_OPENAI, "image": _IMAGE}, ["prompt"])
+EDIT = _body("multipart/form-data", {**_OPENAI, "image": _FILE}, ["prompt", "image"])
+CONTRACT = _body("application/json", _CONTRACT, ["prompt", "size"])
+
+_ABOUT = {
+    400: "The request breaks a rule, or its content is refused.",
+    401: "The key is unknown.",
+    403: "Without keys, only this machine's own programs are answered.",
+    404: "There is no such thing.",
+    405: "The route takes another method.",
+    409: "The Idempotency-Key was used with another body.",
+    410: "The store has lost the image.",
+    413: "The body is too large.",
+    415: "The body's Content-Type is another.",
+    429: "Too many requests, or a budget is used up.",
+    500: "This service failed.",
+    502: "The provider failed.",
+    503: "The provider can't be reached.",
+    504: "The provider took too long.",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the answers of these statuses, beside those that every route may give."""
+    return {
+        status: {"model": ErrorBody, "description": _ABOUT[status]}
+        for status in sorted({400, 401, 403, 429, 500, *statuses})
+    }
+
+
+def _png(status: str) -> dict[str, Any]:
+    content = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+    return {"description": status, "content": content}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ErrorBody"}
+    return {"description": _ABOUT[status], "content": {"application/json": {"schema": schema}}}
+
+
+_PNG_ANSWERS = {
+    "200": _png("The image."),
+    "206": _png("The part that Range asks for."),
+    "304": {"description": "The caller has it already."},
+    "416": {"description": "The image has no such part."},
+    **{str(status): _refusal(status) for status in (403, 404, 410, 500)},
+}
+_PNG_PARAMETER = {
+    "name": "image_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+}
+PNG: dict[str, Any] = {
+    method: {
+        "tags": ["images"],
+        "summary": summary,
+        "operationId": f"{method}_png",
+        "parameters": [_PNG_PARAMETER],
+        "responses": _PNG_ANSWERS,
+    }
+    for method, summary in (("get", "The image itself"), ("head", "What is known of the image"))
+}

@@ -1,0 +1,235 @@
+"""The gate: what every request goes through before a route sees it.
+
+Its path is made one of ours, its body is read up to a limit, its key is checked, and when it is
+answered, one line is logged. Plain ASGI: it also stands before what is mounted.
+"""
+
+import logging
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stills.app import Stills
+from stills.contract.access import Payer
+from stills.contract.errors import KeyRefused, StillsError
+from stills.http.errors import error_answer, problem, unexpected
+from stills.http.metrics import Metrics
+from stills.http.png import is_png
+from stills.http.settings import Settings
+
+BODY_MAX_BYTES = 20 * 1024 * 1024
+_KEY_MEMORY_SECONDS = 1.0
+_OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ROUTE = re.compile(
+    r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
+    r"|images|healthz|readyz|metrics|mcp|docs|openapi\.json)(?=/|$)"
+)
+_LOG = logging.getLogger("stills.http")
+
+
+@dataclass(slots=True)
+class Entry:
+    """What the log says of one request; routes fill in what they know."""
+
+    id: str
+    method: str
+    path: str
+    key: str | None = None
+    model: str | None = None
+    cached: bool | None = None
+    cost_usd: float | None = None
+    images: int = 0
+    status: int = 0
+    ms: float = 0.0
+
+
+class Gate:
+    """Wraps the service's application. A route finds `payer` and `entry` in the request's state."""
+
+    def __init__(
+        self, app: ASGIApp, png: ASGIApp, stills: Stills, settings: Settings, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._png = png
+        self._stills = stills
+        self._settings = settings
+        self._metrics = metrics
+        self._keys_exist = False
+        self._keys_looked_at = float("-inf")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or let the application do it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["path"] = _our_path(scope["path"])
+        scope["raw_path"] = scope["path"].encode()
+        entry = Entry(secrets.token_hex(8), scope["method"], scope["path"])
+        began = time.perf_counter()
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = entry.id
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, told, entry)
+        except Exception as error:  # noqa: BLE001 - the last one who can say that it failed
+            # Its words and its traceback may hold paths of this machine: only at the level DEBUG.
+            _LOG.error("request %s failed: %s", entry.id, type(error).__name__)
+            _LOG.debug("request %s", entry.id, exc_info=error)
+            if not entry.status:
+                await unexpected()(scope, receive, told)
+        finally:
+            seconds = time.perf_counter() - began
+            entry.ms = round(seconds * 1000, 1)
+            self._metrics.answered(entry.method, route_of(entry.path), entry.status, seconds)
+            _LOG.info("request", extra={"entry": entry})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+        headers = Headers(scope=scope)
+        try:
+            payer = await self._admit(scope["path"], headers)
+        except StillsError as error:
+            await error_answer(error)(scope, receive, send)
+            return
+        entry.key = payer.name if payer else None
+        refusal = self._foreign(headers) or _too_large(headers)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["payer"], state["entry"] = payer, entry
+        if scope["method"] in ("GET", "HEAD"):
+            # Frames are asked for most, and routing would take longer than answering.
+            app = self._png if is_png(scope["path"]) else self._app
+            await app(scope, receive, send)
+            return
+        body = await _read(receive)
+        if body is None:
+            await _body_refused()(scope, receive, send)
+            return
+        state["body"] = body
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _admit(self, path: str, headers: Headers) -> Payer | None:
+        if self._settings.anyone or path in _OPEN or path.startswith("/images/"):
+            return None
+        if not (self._settings.keys_required or await self._have_keys()):
+            return None
+        scheme, _, shown = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not shown:
+            raise KeyRefused("no key was given")
+        return await self._stills.access.admit(shown.strip())
+
+    async def _have_keys(self) -> bool:
+        now = time.monotonic()
+        if now - self._keys_looked_at > _KEY_MEMORY_SECONDS:
+            self._keys_exist = await self._stills.access.exist()
+            self._keys_looked_at = now
+        return self._keys_exist
+
+    def _foreign(self, headers: Headers) -> JSONResponse | None:
+        """Refuse what a web page of elsewhere makes a browser send to a service without keys."""
+        if self._settings.anyone or self._settings.keys_required or self._keys_exist:
+            return None
+        hosts = [headers.get("host", "")]
+        if "origin" in headers:
+            hosts.append(urlsplit(headers["origin"]).netloc)
+        if all(_hostname(host) in _LOOPBACK for host in hosts):
+            return None
+        return problem(
+            403,
+            "Without keys this service answers programs of its own machine alone. Make a key with "
+            "`stills keys add NAME`.",
+            code="key_refused",
+        )
+
+
+def payer_of(request: Request) -> Payer | None:
+    """Say who the gate let in; None without keys."""
+    payer: Payer | None = request.state.payer
+    return payer
+
+
+def entry_of(request: Request) -> Entry:
+    """Give what the log will say of a request."""
+    entry: Entry = request.state.entry
+    return entry
+
+
+def _our_path(path: str) -> str:
+    """Take a base URL that ends in nothing, /v1 or /api/v1: clients are set up in all three."""
+    if path.startswith("/api/v1/"):
+        return path[4:]
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    if first in ("models", "image.generate") or path in ("/images/generations", "/images/edits"):
+        return f"/v1{path}"
+    return path
+
+
+def route_of(path: str) -> str:
+    """Shorten a path to its route, so that metrics stay few."""
+    first = _ROUTE.match(path)
+    return first[0] if first else "other"
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _too_large(headers: Headers) -> JSONResponse | None:
+    length = headers.get("content-length", "0")
+    if re.fullmatch("[0-9]{1,15}", length) and int(length) <= BODY_MAX_BYTES:
+        return None
+    return _body_refused()
+
+
+def _body_refused() -> JSONResponse:
+    limit = BODY_MAX_BYTES // 1024 // 1024
+    return problem(
+        413,
+        f"The body is over the limit of {limit} MB. Scale the reference down.",
+        code="invalid_request",
+    )
+
+
+async def _read(receive: Receive) -> bytes | None:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(pieces)
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > BODY_MAX_BYTES:
+            return None
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,77 @@
+"""Idempotency-Key: the same key and body gives the first answer, whatever worker is asked."""
+
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from starlette.requests import Request
+
+from stills.app import Stills
+from stills.contract.errors import InvalidRequest
+from stills.contract.result import ImageResult
+from stills.http.gate import payer_of
+
+HEADER = "Idempotency-Key"
+_KEY_MAX_CHARACTERS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Results and when they were first given, in Unix seconds."""
+
+    results: Sequence[ImageResult]
+    created: float
+
+
+class KeyReused(InvalidRequest):
+    """The Idempotency-Key was used with another body."""
+
+    default_action = "Use a new key for a new request; nothing was sent."
+
+
+async def answer_once(
+    stills: Stills,
+    request: Request,
+    content: bytes,
+    work: Callable[[], Awaitable[Sequence[ImageResult]]],
+) -> Answered:
+    """Do `work`, or give what it gave when it was first asked with this key and `content`.
+
+    Only images are remembered: after an error, the same key and body tries again.
+
+    Raises:
+        KeyReused: the key came with other content before.
+        StillsError: see stills.contract.errors.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return Answered(await work(), time.time())
+    if not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable():
+        raise InvalidRequest(
+            f"{HEADER} is empty or too long",
+            field=HEADER,
+            action=f"Give 1 to {_KEY_MAX_CHARACTERS} characters.",
+        )
+    payer = payer_of(request)
+    owner = payer.name if payer else ""
+    digest = hashlib.sha256(request.url.path.encode() + b"\0" + content).hexdigest()
+    begun = await stills.replies.begin(owner, key, digest)
+    if begun.digest != digest:
+        raise KeyReused(field=HEADER)
+    if begun.answer is not None:
+        return _read(begun.answer)
+    mine = Answered(await work(), time.time())
+    return _read(await stills.replies.finish(owner, key, _write(mine)))
+
+
+def _write(answered: Answered) -> str:
+    results = [asdict(result) for result in answered.results]
+    return json.dumps({"created": answered.created, "results": results})
+
+
+def _read(written: str) -> Answered:
+    read = json.loads(written)
+    results = [ImageResult(**{**one, "notes": tuple(one["notes"])}) for one in read["results"]]
+    return Answered(results, read["created"])

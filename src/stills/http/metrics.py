@@ -1,0 +1,56 @@
+"""What Prometheus reads of one worker."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from stills.contract.result import ImageResult
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """Counters of one process; with several workers, each answers for itself."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "stills_http_requests_total", "Answers.", ("method", "route", "status"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "stills_http_request_seconds", "Time to the end of the answer.", ("route",),
+            buckets=_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._images = Counter(
+            "stills_images_total", "Images answered, billed or out of the catalog.",
+            ("model", "answered"), registry=self.registry,
+        )  # fmt: skip
+        self._billed_usd = Counter(
+            "stills_billed_usd_total", "What answers added to the bill, in USD.", ("model",),
+            registry=self.registry,
+        )  # fmt: skip
+        self.queue = Gauge(
+            "stills_queue", "Generations that wait for their start.", registry=self.registry
+        )
+        self.limit = Gauge(
+            "stills_limit_starts_per_second", "The limit of starts; -1 where there is none.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.rate = Gauge(
+            "stills_rate_starts_per_second", "Starts a second at the moment; -1 for no limit.",
+            registry=self.registry,
+        )  # fmt: skip
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        method = method if method in ("GET", "HEAD", "POST", "DELETE") else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def made(self, result: ImageResult) -> None:
+        """Count one image."""
+        self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
+        self._billed_usd.labels(result.model).inc(result.cost_usd or 0.0)
+
+    def text(self) -> bytes:
+        """Write all of it in Prometheus' format."""
+        return generate_latest(self.registry)

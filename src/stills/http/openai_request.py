@@ -1,0 +1,178 @@
+"""What OpenAI's clients send, as requests of ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any
+
+from stills.contract.errors import InvalidReference, InvalidRequest, UnknownModel
+from stills.contract.models import MODELS, SEED_MAX, find_model
+from stills.contract.request import ImageRequest
+
+IMAGES_MAX = 10
+AUTO_SIZE = "1024*1024"
+"""What OpenAI's own models make when nobody names a size."""
+
+_OURS = (
+    "prompt", "model", "size", "n", "response_format", "seed", "negative_prompt", "style", "image",
+)  # fmt: skip
+_TOLERATED = frozenset(
+    {
+        "background", "input_fidelity", "moderation", "output_compression", "output_format",
+        "partial_images", "quality", "stream", "user",
+    }
+)  # fmt: skip
+"""OpenAI's fields that mean nothing to these models, as of its API reference in November 2026."""
+
+
+class ResponseFormat(StrEnum):
+    """What an image is answered with; BOTH where the caller names none."""
+
+    URL = "url"
+    B64_JSON = "b64_json"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A read request: the first image, how many variations of it, and what was ignored."""
+
+    first: ImageRequest
+    model: str
+    count: int
+    response_format: ResponseFormat
+    ignored: tuple[str, ...]
+
+
+def read_generation(
+    given: Mapping[str, Any],
+    *,
+    default_model: str,
+    aliases: Mapping[str, str],
+    references: Sequence[bytes] = (),
+) -> Wanted:
+    """Read the fields of a generation or an edit; `references` came as files.
+
+    Raises:
+        InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
+    """
+    fields = {name: value for name, value in given.items() if value is not None}
+    ignored = tuple(sorted(name for name in fields if name in _TOLERATED))
+    _refuse_unknown(fields)
+    if fields.get("stream") not in (None, False, "false"):
+        raise InvalidRequest(
+            "stream is not served here",
+            field="stream",
+            action="Leave it out, or ask /v1/image.generate with Accept: text/event-stream.",
+        )
+    if "prompt" not in fields:
+        raise InvalidRequest("prompt is missing", field="prompt", action="Say what it shows.")
+    first = ImageRequest(
+        prompt=fields["prompt"],
+        size=_size(fields.get("size")),
+        negative_prompt=fields.get("negative_prompt"),
+        style=fields.get("style"),
+        seed=fields.get("seed"),
+        reference_image=_reference(fields.get("image"), references),
+    )
+    return Wanted(
+        first=first,
+        model=resolve_model(fields.get("model"), default_model, aliases),
+        count=_count(fields.get("n")),
+        response_format=_response_format(fields.get("response_format")),
+        ignored=ignored,
+    )
+
+
+def resolve_model(given: object, default_model: str, aliases: Mapping[str, str]) -> str:
+    """Give the exact id that a caller's model stands for.
+
+    Raises:
+        UnknownModel: it is neither in the model table nor an alias of this service.
+    """
+    if given is None or given == "":
+        return default_model
+    if not isinstance(given, str):
+        raise InvalidRequest("model is not text", field="model", action="Give it as text.")
+    if given in aliases:
+        return aliases[given]
+    try:
+        return find_model(given).id
+    except UnknownModel as error:
+        raise UnknownModel(
+            error.message,
+            field="model",
+            action=(
+                f"Use an exact id ({', '.join(MODELS)}) or leave it out. For a client that can't, "
+                f"start the service with STILLS_MODEL_ALIASES={_alias_example(given)}."
+            ),
+        ) from None
+
+
+def variations(first: ImageRequest, *, seed: int, count: int) -> list[ImageRequest]:
+    """Make the requests that follow the first: its seed plus 1, plus 2, ..."""
+    return [replace(first, seed=(seed + step) % (SEED_MAX + 1)) for step in range(1, count)]
+
+
+def _alias_example(given: str) -> str:
+    written = "".join(c for c in given[:40] if c.isascii() and (c.isalnum() or c in "-._"))
+    return f"{written or 'gpt-image-1'}=qwen-image-max"
+
+
+def _refuse_unknown(fields: Mapping[str, Any]) -> None:
+    for name in fields:
+        if name in _OURS or name in _TOLERATED:
+            continue
+        near = get_close_matches(name, _OURS, n=1, cutoff=0.7)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise InvalidRequest(
+            f"unknown field {name[:40]!r}",
+            field=name[:40],
+            action=f"{meant}The fields are {', '.join(_OURS)}; OpenAI's others are ignored.",
+        )
+
+
+def _size(given: object) -> str:
+    if given is None or given == "auto":
+        return AUTO_SIZE
+    return given  # type: ignore[return-value]  # ImageRequest checks it
+
+
+def _count(given: object) -> int:
+    if given is None:
+        return 1
+    if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= IMAGES_MAX:
+        raise InvalidRequest(
+            "n is out of range", field="n", action=f"Give a whole number from 1 to {IMAGES_MAX}."
+        )
+    return given
+
+
+def _response_format(given: object) -> ResponseFormat:
+    if given is None:
+        return ResponseFormat.BOTH
+    if given not in ("url", "b64_json"):
+        raise InvalidRequest(
+            "response_format is neither url nor b64_json",
+            field="response_format",
+            action="Give one of the two, or leave it out to get both.",
+        )
+    return ResponseFormat(given)
+
+
+def _reference(given: object, files: Sequence[bytes]) -> str | bytes | None:
+    references: list[str | bytes] = list(files)
+    if isinstance(given, str):
+        references.append(given)
+    elif isinstance(given, list) and all(isinstance(one, str) for one in given):
+        references.extend(given)
+    elif given is not None:
+        raise InvalidReference("image is neither text nor a list of texts", field="image")
+    if len(references) > 1:
+        raise InvalidReference(
+            f"{len(references)} images are given, and one request takes one reference",
+            field="image",
+            action="Send one image.",
+        )
+    return references[0] if references else None

@@ -1,0 +1,200 @@
+"""The images themselves, for as long as they are kept.
+
+Plain ASGI, as every frame of a film comes through here. What lies under an id never changes, so
+facts and bytes that were read once are remembered, up to a limit.
+"""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from stills.app import Stills
+from stills.contract.errors import ImageMissing, StillsError
+from stills.contract.generation import Image
+from stills.http.errors import error_answer, not_found
+
+PNG_PATH = "/images/{image_id}.png"
+_BEFORE, _AFTER = PNG_PATH.split("{image_id}")
+_MEMORY_BYTES = 64 * 1024 * 1024
+_IMAGES_MAX = 10_000
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+_CACHING = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    image: Image
+    etag: str
+    modified_at: int
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class Png:
+    """Answers `/images/{id}.png`: whole, in part, or not at all if the caller has it already."""
+
+    def __init__(self, stills: Stills) -> None:
+        self._stills = stills
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes_size = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            kept = await self._find(_id(scope["path"]))
+            if kept is None:
+                await not_found("There is no such image.")(scope, receive, send)
+                return
+            headers = Headers(scope=scope)
+            if _is_known(kept, headers):
+                await _send(send, 304, kept.headers, b"")
+                return
+            await self._send_image(kept, headers, send, head=scope["method"] == "HEAD")
+        except StillsError as error:
+            await error_answer(error)(scope, receive, send)
+
+    async def _send_image(self, kept: _Kept, headers: Headers, send: Send, *, head: bool) -> None:
+        size = kept.image.rendition.byte_count
+        part = None if head else _wanted_part(kept, headers, size)
+        if part is not None and part[0] >= part[1]:
+            told = (b"content-range", f"bytes */{size}".encode())
+            await _send(send, 416, (told, _length(b"")), b"")
+            return
+        if head:
+            length = (b"content-length", str(size).encode())
+            await _send(send, 200, (*kept.headers, length), b"")
+            return
+        data = await self._read(kept.image)
+        if part is None:
+            await _send(send, 200, (*kept.headers, _length(data)), data)
+            return
+        first, end = part
+        told = (b"content-range", f"bytes {first}-{end - 1}/{size}".encode())
+        piece = data[first:end]
+        await _send(send, 206, (*kept.headers, told, _length(piece)), piece)
+
+    async def _find(self, image_id: str) -> _Kept | None:
+        kept = self._kept.get(image_id)
+        if kept is not None:
+            self._kept.move_to_end(image_id)
+            return kept
+        image = await self._stills.find_image(image_id)
+        if image is None:
+            return None
+        kept = _describe(image)
+        self._kept[image_id] = kept
+        if len(self._kept) > _IMAGES_MAX:
+            self._kept.popitem(last=False)
+        return kept
+
+    async def _read(self, image: Image) -> bytes:
+        image_id = image.rendition.id
+        data = self._bytes.get(image_id)
+        if data is not None:
+            self._bytes.move_to_end(image_id)
+            return data
+        data = await self._read_store(image)
+        if image_id not in self._bytes:
+            self._bytes[image_id] = data
+            self._bytes_size += len(data)
+        while self._bytes_size > _MEMORY_BYTES:
+            _, oldest = self._bytes.popitem(last=False)
+            self._bytes_size -= len(oldest)
+        return data
+
+    async def _read_store(self, image: Image) -> bytes:
+        try:
+            data = await self._stills.read_image(image)
+        except ImageMissing:
+            data = b""
+        if len(data) != image.rendition.byte_count:
+            # It may be rendered anew, with other facts.
+            self._kept.pop(image.rendition.id, None)
+            raise ImageMissing("the store has lost this image, or has another in its place")
+        return data
+
+
+def is_png(path: str) -> bool:
+    """Tell whether a path is of an image itself."""
+    return path.startswith(_BEFORE) and path.endswith(_AFTER)
+
+
+def _id(path: str) -> str:
+    return path[len(_BEFORE) : -len(_AFTER)]
+
+
+def _describe(image: Image) -> _Kept:
+    rendition = image.rendition
+    etag = f'"{rendition.sha256}"'
+    modified_at = int(image.generation.created_at)
+    name = quote(rendition.object_path.rpartition("/")[2])
+    headers = {
+        "content-type": "image/png",
+        "etag": etag,
+        "cache-control": _CACHING,
+        "last-modified": formatdate(modified_at, usegmt=True),
+        "accept-ranges": "bytes",
+        "x-content-type-options": "nosniff",
+        "content-disposition": f"inline; filename*=UTF-8''{name}",
+    }
+    written = tuple((header.encode(), value.encode()) for header, value in headers.items())
+    return _Kept(image, etag, modified_at, written)
+
+
+def _is_known(kept: _Kept, headers: Headers) -> bool:
+    """Tell whether the caller has the image already (RFC 9110, section 13)."""
+    known = headers.get("if-none-match")
+    if known is not None:
+        tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+        return known.strip() == "*" or kept.etag in tags
+    since = _read_date(headers.get("if-modified-since"))
+    return since is not None and kept.modified_at <= since
+
+
+def _wanted_part(kept: _Kept, headers: Headers, size: int) -> tuple[int, int] | None:
+    """Give the first byte wanted and the one after the last; None for the whole image.
+
+    An empty part can't be had. More than one part, or a range that is none, gets it all.
+    """
+    match = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
+    if match is None or not _same(kept, headers.get("if-range")):
+        return None
+    first, last = match.groups()
+    if first:
+        if last and int(last) < int(first):
+            return None
+        return int(first), min(size, int(last) + 1) if last else size
+    if last:
+        return max(0, size - int(last)), size
+    return None
+
+
+def _same(kept: _Kept, condition: str | None) -> bool:
+    if condition is None or condition == kept.etag:
+        return True
+    return _read_date(condition) == kept.modified_at
+
+
+def _read_date(written: str | None) -> int | None:
+    if not written:
+        return None
+    try:
+        return int(parsedate_to_datetime(written).timestamp())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _length(data: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", str(len(data)).encode()
+
+
+async def _send(
+    send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
+) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,119 @@
+"""The service: its routes behind the gate, and how it starts and stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from stills.app import Stills
+from stills.contract.errors import StillsError
+from stills.http.asking import Asking
+from stills.http.bodies import WrongMediaType
+from stills.http.contract_route import make_contract_router
+from stills.http.describe import PNG
+from stills.http.errors import error_answer, not_found, problem, unexpected
+from stills.http.gate import Gate
+from stills.http.health import make_health_router
+from stills.http.idempotency import KeyReused
+from stills.http.images import make_images_router
+from stills.http.metrics import Metrics
+from stills.http.openai_routes import make_openai_router
+from stills.http.png import PNG_PATH, Png
+from stills.http.settings import Settings
+
+Mount = Callable[[], AbstractAsyncContextManager[ASGIApp]]
+"""Opens an application for as long as the service runs."""
+
+
+def make_service(
+    stills: Stills, settings: Settings, *, mounts: Mapping[str, Mount] | None = None
+) -> ASGIApp:
+    """Make the service of one worker; it closes `stills` when it stops."""
+    metrics = Metrics()
+    asking = Asking(stills, settings, metrics)
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(_stop, stills, asking, settings.drain_seconds)
+            for path, mount in (mounts or {}).items():
+                mounted = await stack.enter_async_context(mount())
+                app.router.routes.append(Route(path, mounted, include_in_schema=False))
+            yield
+
+    app = _Documented(
+        title="Stills",
+        summary="One normalized image request in, one kept image out, never paid for twice.",
+        version=version("stills"),
+        lifespan=run,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.include_router(make_openai_router(asking))
+    app.include_router(make_contract_router(asking))
+    app.include_router(make_images_router(stills, settings.image_url))
+    app.include_router(make_health_router(stills, settings, metrics))
+    app.add_exception_handler(StillsError, _tell)
+    app.add_exception_handler(RequestValidationError, _refuse_parameter)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(Exception, _fail)
+    return Gate(app, Png(stills), stills, settings, metrics)
+
+
+class _Documented(FastAPI):
+    """Adds to the OpenAPI document what FastAPI does not route."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["paths"].setdefault(PNG_PATH, PNG)
+        return document
+
+
+async def _stop(stills: Stills, asking: Asking, seconds: float) -> None:
+    """Let what was sent be finished, within a limit; what is left is resumed later."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stills.drain()
+    except TimeoutError:
+        pass
+    await asking.close()
+    await stills.close()
+
+
+async def _tell(_: Request, error: Exception) -> Response:
+    if isinstance(error, KeyReused):
+        return problem(409, f"{error.message} {error.action}", code=error.code, param=error.field)
+    if isinstance(error, WrongMediaType):
+        return problem(415, f"{error.message}. {error.action}", code=error.code, param=error.field)
+    if not isinstance(error, StillsError):
+        raise error
+    return error_answer(error)
+
+
+async def _refuse_parameter(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return problem(400, f"{name}: {first['msg']}.", code="invalid_request", param=name)
+
+
+async def _fail(_: Request, __: Exception) -> Response:
+    return unexpected()
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:  # noqa: PLR2004 - HTTP's own number
+        return not_found(f"There is nothing at {request.url.path[:100]}; /docs shows what is.")
+    headers = dict(error.headers or {})
+    return problem(error.status_code, str(error.detail), code="not_served", headers=headers)

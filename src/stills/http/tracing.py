@@ -1,0 +1,174 @@
+"""Traces of the service, sent over OTLP: a span for each POST, and below it one for each image.
+
+Loaded only when traces are on: it needs the extra `otel`. Attributes are named by OpenTelemetry's
+conventions for HTTP and GenAI, https://github.com/open-telemetry/semantic-conventions-genai; no
+prompt, key or body is among them.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stills.contract.errors import StillsError
+from stills.contract.generation import Stage
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.http.gate import route_of
+from stills.http.line import OnPlace
+
+# The conventions have no name for Alibaba Cloud yet, and allow one's own.
+_PROVIDER = "alibaba_cloud.model_studio"
+_OPERATION = "generate_content"
+_FLUSH_SECONDS = 5.0
+_SERVER_ERRORS = 500
+
+
+class Tracing:
+    """Wraps the service of one worker. A route finds `tracing` in the request's state."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        release = version("stills")
+        named = Resource.create({"service.name": "stills", "service.version": release})
+        # Ours alone, not the global one: FastAPI and MCP would write spans of their own to that.
+        self._provider = TracerProvider(
+            resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("stills", release)
+        self._propagator = TraceContextTextMapPropagator()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on to the service; a POST is traced."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._flush_before_the_end(send))
+        elif scope["type"] == "http" and scope["method"] == "POST":
+            await self._serve(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    @contextmanager
+    def image(self, wanted: ImageRequest, model: str) -> Iterator["ImageSpan"]:
+        """Trace one asked image for as long as the context is open."""
+        attributes: dict[str, str | int] = {
+            "gen_ai.operation.name": _OPERATION,
+            "gen_ai.provider.name": _PROVIDER,
+            "gen_ai.request.model": model,
+            "gen_ai.output.type": "image",
+        }
+        if wanted.seed is not None:
+            attributes["gen_ai.request.seed"] = wanted.seed
+        with self._tracer.start_as_current_span(
+            f"{_OPERATION} {model}",
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield ImageSpan(span)
+            except BaseException as error:
+                # Its code and no more: a message may quote the request.
+                _fail(span, error.code if isinstance(error, StillsError) else type(error).__name__)
+                raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["tracing"] = self
+        with self._tracer.start_as_current_span(
+            "POST",
+            context=self._caller(Headers(scope=scope)),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": "POST", "url.scheme": scope["scheme"]},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+
+            async def told(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    span.set_attribute("http.response.status_code", status)
+                    if status >= _SERVER_ERRORS:
+                        _fail(span, str(status))
+                await send(message)
+
+            try:
+                await self._app(scope, receive, told)
+            finally:
+                route = route_of(scope["path"])  # the gate has made it one of ours by now
+                if route != "other":
+                    span.set_attribute("http.route", route)
+                    span.update_name(f"POST {route}")
+
+    def _caller(self, headers: Headers) -> Context:
+        carrier = {
+            name: headers.getlist(name) for name in ("traceparent", "tracestate") if name in headers
+        }
+        return self._propagator.extract(carrier, Context())
+
+    def _flush_before_the_end(self, send: Send) -> Send:
+        async def told(message: Message) -> None:
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                await self._flush()
+            await send(message)
+
+        return told
+
+    async def _flush(self) -> None:
+        """Send what is left, within a limit."""
+        loop = asyncio.get_running_loop()
+        flushed = asyncio.Event()
+
+        def flush() -> None:
+            self._provider.shutdown()
+            with contextlib.suppress(RuntimeError):  # it took longer than the loop lived
+                loop.call_soon_threadsafe(flushed.set)
+
+        # A thread of its own: the loop would wait at its end for one of its pool.
+        threading.Thread(target=flush, name="stills-traces", daemon=True).start()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(flushed.wait(), _FLUSH_SECONDS)
+
+
+class ImageSpan:
+    """The span of one asked image."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def follow(self, on_place: OnPlace) -> OnPlace:
+        """Note each stage that is reached, and pass it on."""
+
+        def told(stage: Stage, position: int) -> None:
+            # A generation that outlives its caller goes on telling.
+            if stage is not Stage.CLAIMED and self._span.is_recording():
+                self._span.add_event(stage.value)
+            on_place(stage, position)
+
+        return told
+
+    def answered(self, result: ImageResult) -> None:
+        """Say what came of it."""
+        self._span.set_attribute("gen_ai.response.model", result.model)
+        self._span.set_attribute("stills.image_id", result.id)
+        self._span.set_attribute("stills.cached", result.cached)
+        self._span.set_attribute("stills.provider", result.provider)
+        if result.cost_usd is not None:
+            self._span.set_attribute("stills.cost_usd", result.cost_usd)
+
+
+def _fail(span: Span, kind: str) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(StatusCode.ERROR)

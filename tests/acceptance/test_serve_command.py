@@ -1,0 +1,160 @@
+"""`stills serve`, run as a user runs it: started, killed, stopped, with several workers."""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from serving import Server
+
+KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
+
+
+@pytest.fixture
+def sandbox(command: list[str], environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """A sandbox that outlives the service; gives the variables that lead to it."""
+    running = subprocess.Popen(
+        [*command, "sandbox", "--latency", "1.5"], env=environment, text=True,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    lines = [running.stdout.readline() for _ in range(3)]
+    pairs = (line.removeprefix("export ").strip().split("=", 1) for line in lines[:2])
+    yield {**dict(pairs), "control": lines[2].rsplit(" ", 1)[1].strip()}
+    running.terminate()
+    running.wait(20)
+    running.stdout.close()
+
+
+def sends(control: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{control}/ledger", timeout=20) as answer:
+        ledger = json.load(answer)
+    return [send for send in ledger["sends"] if send["kind"] == "generation"]
+
+
+def wait_for_send(control: str) -> None:
+    give_up_at = time.monotonic() + 20
+    while not sends(control):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+
+
+def test_an_image_that_was_answered_still_opens_after_a_restart(serve):
+    """The catalog outlives the process, and so does what its links lead to."""
+    first = serve("--sandbox")
+    made = first.ask(KITE)
+    assert first.stop() == 0
+    second = serve("--sandbox")
+    again = second.ask(KITE)
+    assert again["id"] == made["id"]
+    assert again["cached"]
+    with urllib.request.urlopen(again["image_url"], timeout=20) as image:
+        assert image.read(4) == b"\x89PNG"
+
+
+def test_killed_in_the_middle_and_started_again_nothing_is_lost(
+    serve: Callable[..., Server], sandbox: dict[str, str]
+):
+    """The same Idempotency-Key goes on where the dead process stopped."""
+    control = sandbox.pop("control")
+    first = serve(**sandbox)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(first.ask, KITE, **{"Idempotency-Key": "shot-1"})
+        wait_for_send(control)
+        first.stop(signal.SIGKILL)
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            asking.result(60)
+    second = serve(**sandbox)
+    result = second.ask(KITE, **{"Idempotency-Key": "shot-1"})
+    assert result["seed"] == 7
+    with urllib.request.urlopen(f"{second.url}/v1/images/{result['id']}", timeout=20) as answer:
+        billings = [send["billing"] for send in json.load(answer)["sends"]]
+    assert billings[-1] == "billed"
+    assert second.ask(KITE, **{"Idempotency-Key": "shot-1"}) == result
+
+
+def test_sigterm_finishes_what_is_in_flight(serve: Callable[..., Server], sandbox: dict[str, str]):
+    """A deployment costs no image and no caller its answer."""
+    control = sandbox.pop("control")
+    service = serve(**sandbox)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(service.ask, KITE)
+        wait_for_send(control)
+        assert service.stop() == 0
+        assert asking.result(60)["seed"] == 7
+
+
+def test_sigterm_keeps_what_nobody_waits_for(
+    serve: Callable[..., Server], sandbox: dict[str, str], run: Callable[..., Any]
+):
+    """A caller who hung up has paid; the image is kept before the service ends."""
+    control = sandbox.pop("control")
+    service = serve(**sandbox)
+    caller = subprocess.Popen(
+        [
+            "curl", "-s", f"{service.url}/v1/image.generate", "-H",
+            "Content-Type: application/json", "-d", json.dumps(KITE),
+        ]
+    )  # fmt: skip
+    wait_for_send(control)
+    caller.kill()
+    caller.wait()
+    assert service.stop() == 0
+    assert "512*512" in run("list").stdout
+
+
+def test_four_workers_pay_once(serve: Callable[..., Server], sandbox: dict[str, str]):
+    """Workers share the catalog, so a burst over all of them is one generation."""
+    control = sandbox.pop("control")
+    service = serve("--workers", "4", **sandbox)
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(lambda _: service.ask(KITE), range(16)))
+    assert len({result["id"] for result in results}) == 1
+    assert len(sends(control)) == 1
+    assert service.stop() == 0
+
+
+def test_it_binds_to_other_machines_only_with_keys(run: Callable[..., Any]):
+    """Nobody opens their account to a network by mistake."""
+    refused = run("serve", "--host", "0.0.0.0", "--sandbox")
+    assert refused.returncode == 2
+    assert "stills keys add" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_without_a_key_it_says_so_before_it_serves(run: Callable[..., Any]):
+    """The first request is too late to learn that the key is missing."""
+    refused = run("serve", "--port", "0")
+    assert refused.returncode == 3
+    assert "--sandbox" in refused.stderr
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(serve: Callable[..., Server], run):
+    """No traceback, and what to do."""
+    port = serve("--sandbox").url.rsplit(":", 1)[1]
+    refused = run("serve", "--sandbox", "--port", port)
+    assert refused.returncode == 2
+    assert "--port" in refused.stderr
+
+
+async def test_agents_come_in_at_mcp_under_the_same_keys(serve, run: Callable[..., Any]):
+    """One service for pipelines and agents."""
+    key = run("keys", "add", "agent").stdout.strip()
+    service = serve("--sandbox")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(urllib.request.Request(f"{service.url}/mcp", b"{}"), timeout=20)
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(streamable_http_client(f"{service.url}/mcp", http_client=http)) as agent,
+    ):
+        made = await agent.call_tool("image_generate", KITE)
+    assert made.structured_content["image_url"].startswith(f"{service.url}/images/")

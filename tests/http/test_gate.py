@@ -1,0 +1,167 @@
+"""The gate: keys, strangers, sizes, logs."""
+
+import asyncio
+import io
+import json
+import logging
+
+import aiohttp
+import pytest
+
+from stills.app import Stills
+from stills.contract.pace import RateLimit
+from stills.http.logs import set_up_logs
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+KITE = {"prompt": "a red kite", "size": "512*512"}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def test_with_a_key_made_nobody_comes_in_without(
+    url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """From the first key on, every route but health and images asks for one."""
+    key = await stills.access.add("pipeline")
+    await asyncio.sleep(1.1)
+    for headers in ({}, bearer("stills_0123456789ab_" + "a" * 43), {"Authorization": key}):
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+            assert answer.status == 401
+            assert (await answer.json())["error"]["code"] == "key_refused"
+    assert not sandbox.ledger.generations
+    async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
+        result = await answer.json()
+    async with http.get(result["image_url"]) as image, http.get(f"{url}/healthz") as health:
+        assert (image.status, health.status) == (200, 200)
+
+
+async def test_a_revoked_key_is_refused_within_a_second(
+    url: str, stills: Stills, http: aiohttp.ClientSession
+):
+    """Also by a worker that has just let it in."""
+    key = await stills.access.add("pipeline")
+    async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+        assert answer.status == 200
+    await stills.access.revoke("pipeline")
+    await asyncio.sleep(1.1)
+    async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+        assert answer.status == 401
+
+
+async def test_a_key_over_its_rate_is_told_when_to_come_back(
+    url: str, stills: Stills, http: aiohttp.ClientSession
+):
+    """Its burst is a minute's worth; then 429 with Retry-After."""
+    key = await stills.access.add("pipeline", limit=RateLimit(2 / 60))
+    await asyncio.sleep(1.1)
+    statuses = []
+    for _ in range(3):
+        async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+            statuses.append(answer.status)
+            wait = answer.headers.get("Retry-After")
+    assert statuses == [200, 200, 429]
+    assert 1 <= int(wait) <= 30
+
+
+async def test_a_key_over_its_budget_gets_only_what_is_kept(
+    url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """Its day's budget holds for what it sends, and no other key's."""
+    key = await stills.access.add("small", day_usd=0.1)
+    other = await stills.access.add("other")
+    await asyncio.sleep(1.1)
+    statuses = []
+    for prompt, shown in (("a", key), ("b", key), ("a", key), ("b", other)):
+        body = KITE | {"prompt": prompt}
+        async with http.post(
+            f"{url}/v1/image.generate", json=body, headers=bearer(shown)
+        ) as answer:
+            statuses.append(answer.status)
+            if answer.status == 429:
+                assert (await answer.json())["error"]["code"] == "budget_exceeded"
+                assert int(answer.headers["Retry-After"]) > 0
+    assert statuses == [200, 429, 200, 200]
+    assert sandbox.ledger.billed_images == 2
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
+)
+async def test_a_web_page_can_t_spend_on_a_service_without_keys(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, headers: dict[str, str]
+):
+    """A browser on this machine sends what any page tells it to; it is refused."""
+    async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+        assert answer.status == 403
+    assert not sandbox.ledger.generations
+
+
+async def test_json_is_asked_for_by_name(url: str, http: aiohttp.ClientSession):
+    """A page could send text/plain to any host without asking."""
+    async with http.post(f"{url}/v1/image.generate", data=json.dumps(KITE)) as answer:
+        assert answer.status == 415
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_20_mb_is_refused(url: str, http: aiohttp.ClientSession, chunked: bool):
+    """Told by its length or not, it is not read to its end."""
+
+    async def pieces():
+        for _ in range(21):
+            yield b" " * 1024 * 1024
+
+    data = pieces() if chunked else io.BytesIO(b" " * (21 * 1024 * 1024))
+    headers = {"Content-Type": "application/json"}
+    async with http.post(f"{url}/v1/image.generate", data=data, headers=headers) as answer:
+        assert answer.status == 413
+
+
+async def test_an_error_shows_no_key_and_no_path(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, tmp_path
+):
+    """Whoever asks learns nothing of this machine."""
+    sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML, times=None))
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        assert answer.status in (502, 503)
+        assert "sk-" not in await answer.text()
+    sandbox.set_faults()
+    (tmp_path / "images").mkdir(exist_ok=True)
+    (tmp_path / "stills.db").write_bytes(b"not a database" * 1000)
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        assert str(tmp_path) not in await answer.text()
+
+
+async def test_one_line_is_logged_for_each_request(
+    url: str, stills: Stills, http: aiohttp.ClientSession, capfd
+):
+    """Who asked, for what, what it cost; never the key or the prompt."""
+    set_up_logs("json")
+    try:
+        key = await stills.access.add("pipeline")
+        await asyncio.sleep(1.1)
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
+            request_id = answer.headers["X-Request-ID"]
+        async with http.get(f"{url}/%0afake%1b[31m", headers=bearer(key)):
+            pass
+    finally:
+        logging.getLogger().handlers.clear()
+        logging.getLogger("stills").setLevel(logging.NOTSET)
+    written = capfd.readouterr().err
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert len(lines) == 2
+    assert lines[0].items() >= {
+        "id": request_id, "key": "pipeline", "model": "qwen-image-max", "cached": False,
+        "cost_usd": 0.075, "status": 200,
+    }.items()  # fmt: skip
+    assert key not in written
+    assert "red kite" not in written
+
+
+async def test_what_is_nowhere_is_a_404_in_the_same_shape(url: str, http: aiohttp.ClientSession):
+    """Every answer that is no success can be read the same way."""
+    async with http.get(f"{url}/v1/nothing") as nothing, http.delete(f"{url}/v1/models") as wrong:
+        assert (nothing.status, wrong.status) == (404, 405)
+        assert (await nothing.json())["error"]["code"] == "not_found"
+        assert (await wrong.json())["error"]["message"]

@@ -1,0 +1,87 @@
+"""Idempotency-Key: one key, one answer."""
+
+import asyncio
+
+import aiohttp
+import openai
+import pytest
+import pyvips
+
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+KITE = {"prompt": "a red kite", "size": "512x512"}
+
+
+async def ask(
+    http: aiohttp.ClientSession, url: str, body: dict[str, object], key: str = "one"
+) -> tuple[int, dict[str, object]]:
+    headers = {"Idempotency-Key": key}
+    async with http.post(f"{url}/v1/images/generations", json=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_the_same_key_and_body_give_the_first_answer(url: str, http: aiohttp.ClientSession):
+    """Down to the second it was made in."""
+    first = await ask(http, url, KITE)
+    await asyncio.sleep(1.1)
+    assert await ask(http, url, KITE) == first
+
+
+async def test_another_worker_gives_the_first_answer_too(serve, http: aiohttp.ClientSession):
+    """Keys lie in the catalog, so they outlive a process."""
+    one, other = await serve(), await serve()
+    first = await ask(http, one, KITE | {"response_format": "b64_json"})
+    await asyncio.sleep(1.1)
+    assert await ask(http, other, KITE | {"response_format": "b64_json"}) == first
+
+
+async def test_the_same_key_with_another_body_is_a_conflict(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A key that is used twice by mistake must not give the wrong image."""
+    await ask(http, url, KITE)
+    status, body = await ask(http, url, KITE | {"size": "640x640", "prompt": "a blue kite"})
+    assert status == 409
+    assert body["error"]["param"] == "Idempotency-Key"
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_after_an_error_the_same_key_tries_again(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """Only images are remembered."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED))
+    assert (await ask(http, url, KITE))[0] == 400
+    assert (await ask(http, url, KITE))[0] == 200
+
+
+async def test_at_once_from_two_workers_there_is_one_answer(serve, http: aiohttp.ClientSession):
+    """Whoever is second gives what the first gave."""
+    urls = [await serve(), await serve()]
+    body = KITE | {"response_format": "b64_json"}
+    answers = await asyncio.gather(*(ask(http, urls[turn % 2], body) for turn in range(8)))
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_an_edit_is_known_again_though_its_boundary_is_new(url: str):
+    """A multipart body never has the same bytes twice."""
+    png = bytes(pyvips.Image.black(512, 512, bands=3).pngsave_buffer())
+    async with openai.AsyncOpenAI(api_key="any", base_url=url) as client:
+
+        async def edit() -> openai.types.ImagesResponse:
+            return await client.images.edit(
+                image=("a.png", png),
+                prompt="at dusk",
+                model="qwen-image-2.0",
+                extra_headers={"Idempotency-Key": "edit"},
+            )
+
+        first = await edit()
+        await asyncio.sleep(1.1)
+        assert await edit() == first
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256])
+async def test_a_key_that_can_t_be_kept_is_refused(url: str, http: aiohttp.ClientSession, key: str):
+    """Empty or too long, it is told and nothing is sent."""
+    assert (await ask(http, url, KITE, key))[0] == 400

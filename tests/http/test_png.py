@@ -1,0 +1,154 @@
+"""The images over HTTP: whole, in part, or not at all if the caller has them."""
+
+import hashlib
+from collections.abc import Mapping
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
+
+import aiohttp
+import pytest
+
+from stills import ImageRequest, ImageResult
+from stills.app import Stills
+from stills.contract.errors import ImageMissing
+
+KITE = ImageRequest(prompt="ein roter Drächen 風箏", size="512*384", seed=7)
+
+
+@pytest.fixture
+async def kept(stills: Stills) -> ImageResult:
+    """An image in the catalog that the service shares."""
+    return await stills.generate(KITE)
+
+
+@pytest.fixture
+async def png(stills: Stills, kept: ImageResult) -> bytes:
+    """Its bytes."""
+    return await stills.read_image(await stills.find_image(kept.id))
+
+
+@pytest.fixture
+def image_url(url: str, kept: ImageResult) -> str:
+    """Where the service gives it."""
+    return f"{url}/images/{kept.id}.png"
+
+
+async def ask(
+    http: aiohttp.ClientSession, url: str, *, method: str = "GET", **headers: str
+) -> tuple[int, Mapping[str, str], bytes]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with http.request(method, url, headers=named) as answer:
+        return answer.status, answer.headers, await answer.read()
+
+
+async def test_an_image_is_given_whole_and_may_be_cached_for_ever(http, image_url, png, stills):
+    """Its hash is its tag, its readable name the name to save it under; read twice, it is same."""
+    (image,) = await stills.list_images()
+    for _ in range(2):
+        status, headers, body = await ask(http, image_url)
+        assert (status, body) == (200, png)
+        assert headers["Content-Type"] == "image/png"
+        assert headers["Content-Length"] == str(len(png))
+        assert headers["ETag"] == f'"{hashlib.sha256(png).hexdigest()}"'
+        assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert headers["Accept-Ranges"] == "bytes"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Last-Modified"] == formatdate(int(image.generation.created_at), usegmt=True)
+    name = Path(image.rendition.object_path).name
+    assert not name.isascii()
+    assert headers["Content-Disposition"] == f"inline; filename*=UTF-8''{quote(name)}"
+
+
+async def test_head_gives_the_head_alone(http, image_url, png):
+    """The same as of GET, without a body."""
+    status, headers, body = await ask(http, image_url, method="HEAD")
+    assert (status, body) == (200, b"")
+    _, whole, _ = await ask(http, image_url)
+    assert headers["Content-Length"] == str(len(png))
+    assert headers["ETag"] == whole["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "end"),
+    [("0-99", 0, 100), ("100-", 100, None), ("-50", -50, None), ("5-999999999", 5, None)],
+)
+async def test_a_range_is_given_in_part(http, image_url, png, wanted, first, end):
+    """From, from and to, or the last bytes; an end that is too far is cut."""
+    status, headers, body = await ask(http, image_url, Range=f"bytes={wanted}")
+    assert (status, body) == (206, png[first:end])
+    begin = first % len(png)
+    told = f"bytes {begin}-{begin + len(body) - 1}/{len(png)}"
+    assert headers["Content-Range"] == told
+    assert headers["Content-Length"] == str(len(body))
+
+
+@pytest.mark.parametrize("wanted", ["999999999-", "-0"])
+async def test_a_range_outside_the_image_is_refused(http, image_url, png, wanted):
+    """The answer says how large the image is, and is not cached as the image is."""
+    status, headers, body = await ask(http, image_url, Range=f"bytes={wanted}")
+    assert (status, body) == (416, b"")
+    assert headers["Content-Range"] == f"bytes */{len(png)}"
+    assert "Cache-Control" not in headers
+
+
+@pytest.mark.parametrize(
+    "wanted", ["bytes=0-1,5-6", "bytes=9-3", "bytes=x-", "bytes=-", "lines=1-2", "bytes=٣-٥"]
+)
+async def test_what_is_no_single_range_gets_it_all(http, image_url, png, wanted):
+    """Several ranges, none, or another unit."""
+    status, _, body = await ask(http, image_url, Range=wanted)
+    assert (status, body) == (200, png)
+
+
+async def test_who_has_the_image_gets_no_bytes(http, image_url):
+    """By its tag, in a list and weak too, by a star, or by the date; the tag goes before."""
+    _, whole, _ = await ask(http, image_url)
+    tag, date = whole["ETag"], whole["Last-Modified"]
+    for known in (tag, f'"other", W/{tag}', "*"):
+        status, headers, body = await ask(http, image_url, If_None_Match=known)
+        assert (status, body, headers["ETag"]) == (304, b"", tag)
+    assert (await ask(http, image_url, If_Modified_Since=date))[0] == 304
+    earlier, unread = "Sat, 01 Jan 2000 00:00:00 GMT", "yesterday"
+    for since in (earlier, unread):
+        assert (await ask(http, image_url, If_Modified_Since=since))[0] == 200
+    both = {"If_None_Match": '"other"', "If_Modified_Since": date}
+    assert (await ask(http, image_url, **both))[0] == 200
+
+
+async def test_a_part_of_another_image_is_never_given(http, image_url, png):
+    """If-Range of the same tag or date gives the part, any other the whole."""
+    _, whole, _ = await ask(http, image_url)
+    for same in (whole["ETag"], whole["Last-Modified"]):
+        assert (await ask(http, image_url, Range="bytes=0-9", If_Range=same))[0] == 206
+    for other in ('"other"', f"W/{whole['ETag']}", "Sat, 01 Jan 2000 00:00:00 GMT"):
+        status, _, body = await ask(http, image_url, Range="bytes=0-9", If_Range=other)
+        assert (status, body) == (200, png)
+
+
+async def test_an_id_is_exact(http, url, kept):
+    """The beginning of one, another size, or anything else is not found, in OpenAI's shape."""
+    for unknown in (kept.id[:-1], kept.id.split("-")[0], "000000000000-0x0", "a%2Fb", "..", "%00"):
+        status, _, body = await ask(http, f"{url}/images/{unknown}.png")
+        assert status == 404, unknown
+        assert b'"error"' in body, unknown
+        assert b'"type"' in body, unknown
+
+
+async def test_an_image_that_the_store_lost_is_gone_until_it_is_there_again(
+    http, image_url, stills, png
+):
+    """The answer names no path; and it is not remembered."""
+    (image,) = await stills.list_images()
+    path = Path(url2pathname(urlsplit(stills.image_url(image)).path))
+    path.unlink()
+    with pytest.raises(ImageMissing):
+        await stills.read_image(image)
+    status, headers, body = await ask(http, image_url)
+    assert status == 410
+    assert b'"error"' in body
+    assert str(path.parent).encode() not in body
+    assert "immutable" not in headers.get("Cache-Control", "")
+    path.write_bytes(png)
+    assert (await ask(http, image_url))[0] == 200
