@@ -128,3 +128,15 @@ async def test_a_prompt_over_the_limit_says_by_how_much(url: str, http: aiohttp.
     async with http.post(f"{url}/v1/image.generate", json=body) as answer:
         assert answer.status == 400
         assert "801" in (await answer.json())["error"]["message"]
+
+
+async def test_a_reference_that_is_no_image_says_what_can_be_given_over_http(
+    url: str, http: aiohttp.ClientSession
+):
+    """A path is of no use to a caller of another machine."""
+    body = KITE | {"model": "qwen-image-2.0", "reference_image": "data:image/png;base64,aGVsbG8="}
+    async with http.post(f"{url}/v1/image.generate", json=body) as answer:
+        assert answer.status == 400
+        message = (await answer.json())["error"]["message"]
+    assert "data URL of a PNG" in message
+    assert "path" not in message

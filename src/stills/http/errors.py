@@ -14,6 +14,7 @@ from stills.contract.errors import (
     ContentRefused,
     DeadlineExceeded,
     ImageMissing,
+    InvalidReference,
     InvalidRequest,
     KeyRefused,
     LimitError,
@@ -65,6 +66,7 @@ _MONEY = {
 }
 _PROVIDER_ACTION = "Tell whoever runs this service: its account with the provider needs care."
 _STORAGE_ACTION = "Tell whoever runs this service; what was paid for is not lost."
+_REFERENCE_ACTION = "Give an https URL or a data URL of a PNG, JPEG or WebP."
 _QUOTA_WAIT_SECONDS = 3600.0
 _RATE_WAIT_SECONDS = 30.0
 
@@ -92,6 +94,8 @@ def error_answer(error: StillsError) -> JSONResponse:
         message, action = "the provider refuses this service's account", _PROVIDER_ACTION
     elif isinstance(error, (StorageError, ToolError)):  # their words name files of this machine
         message, action = (type(error).__doc__ or "").splitlines()[0].rstrip("."), _STORAGE_ACTION
+    elif action == InvalidReference.default_action:
+        action = _REFERENCE_ACTION
     headers = {"x-should-retry": "true" if error.retryable else "false"}
     if status == STATUSES[LimitError]:
         headers["Retry-After"] = str(math.ceil(_wait_seconds(error)))
