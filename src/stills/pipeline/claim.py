@@ -12,11 +12,8 @@ from stills.pipeline.job import Job
 
 
 @asynccontextmanager
-async def claimed(job: Job, kept: set[str]) -> AsyncIterator[Claim | Found]:
-    """Hold the claim on a job's key, with a heartbeat, or get what another made meanwhile.
-
-    The caller adds to `kept` the id of what it journalled as kept: that drops its claim.
-    """
+async def claimed(job: Job) -> AsyncIterator[Claim | Found]:
+    """Hold the claim on a job's key, with a heartbeat, or get what another made meanwhile."""
     taken = await _take(job)
     if isinstance(taken, Found):
         yield taken
@@ -33,7 +30,7 @@ async def claimed(job: Job, kept: set[str]) -> AsyncIterator[Claim | Found]:
     finally:
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)
-        if give_back and taken.generation.id not in kept:
+        if give_back:
             # A cancelled job must still give its claim back, or others wait for the lease to lapse;
             # they do as well if the catalog fails here, and what was done counts more than that.
             with contextlib.suppress(CatalogError):

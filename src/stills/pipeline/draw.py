@@ -30,14 +30,12 @@ async def draw(job: Job) -> Drawn:
         StillsError: the image could not be made or kept.
     """
     while True:
-        kept: set[str] = set()
         try:
-            async with claimed(job, kept) as taken:
+            async with claimed(job) as taken:
                 if isinstance(taken, Found):
                     return Drawn(taken, sent=False)
                 job.on_stage(Stage.CLAIMED)
                 drawn = await _work(job, taken)
-                kept.add(drawn.found.generation.id)
         except ClaimLost:
             continue
         job.on_stage(Stage.KEPT)
