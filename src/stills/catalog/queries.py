@@ -126,16 +126,16 @@ ON CONFLICT (request_key, day) DO UPDATE SET
     cached = cached + excluded.cached
 """
 
-_IMAGES = """
+IMAGES = """
 SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
        r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path
 FROM renditions AS r
 JOIN generations AS g ON g.id = r.generation_id
 """
 
-LIST_IMAGES = f"{_IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
+LIST_IMAGES = f"{IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
 
-SHOW_IMAGES = f"""{_IMAGES}
+SHOW_IMAGES = f"""{IMAGES}
 WHERE r.generation_id || '-' || r.width || 'x' || r.height GLOB :prefix || '*'
 ORDER BY r.created_at DESC LIMIT 10
 """

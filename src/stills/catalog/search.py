@@ -3,20 +3,14 @@
 import re
 import sqlite3
 
+from stills.catalog.queries import IMAGES
 from stills.catalog.rows import read_image
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
-_IMAGES = """
-SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
-       r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path
-FROM renditions AS r
-JOIN generations AS g ON g.id = r.generation_id
-"""
-
-_SEARCH = f"""{_IMAGES}
+_SEARCH = f"""{IMAGES}
 WHERE (:text IS NULL OR g.prompt LIKE :text ESCAPE '\\')
   AND (:model IS NULL OR g.model = :model)
   AND (:provider IS NULL OR g.provider = :provider)
@@ -28,7 +22,7 @@ ORDER BY g.sequence DESC, r.width, r.height
 LIMIT :limit
 """
 
-_EXACT = f"{_IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
+_EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
 
 _ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,4})x([0-9]{1,4})", re.ASCII)
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,4})-([0-9]{1,4})", re.ASCII)
@@ -72,8 +66,9 @@ def find_image(connection: sqlite3.Connection, image_id: str) -> Image | None:
     size = Size(int(parts[2]), int(parts[3]))
     values = {"id": parts[1], "width": size.width, "height": size.height}
     row = connection.execute(_EXACT, values).fetchone()
+    image = None if row is None else read_image(row)
     # 0512x512 is not the id of 512x512.
-    return None if row is None or read_image(row).rendition.id != image_id else read_image(row)
+    return image if image is not None and image.rendition.id == image_id else None
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int, int]:

@@ -26,6 +26,7 @@ from stills.catalog.rows import (
     rendition_columns,
 )
 from stills.catalog.search import find_image, search_images
+from stills.catalog.unfinished import resume_or_add
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     Answer,
@@ -82,7 +83,7 @@ class SqliteCatalog:
                 found = None if fresh else _find(connection, draft.key, size)
                 if found is not None:
                     return found
-                generation, cut_off = _resume_or_add(connection, draft, now, fresh=fresh)
+                generation, cut_off = resume_or_add(connection, draft, now, fresh=fresh)
                 if generation.stage is Stage.CLAIMED:
                     check_caps(connection, draft, caps, own=generation.id, now=now)
                 claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
@@ -337,33 +338,6 @@ def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -
     )
 
 
-def _resume_or_add(
-    connection: sqlite3.Connection, draft: Draft, now: float, *, fresh: bool
-) -> tuple[Generation, tuple[str, ...]]:
-    """Take up what an interrupted worker paid for, else begin a new generation.
-
-    Gives with it the ids of those that were sent and never journalled as kept.
-    """
-    notes: list[str] = []
-    cut_off: list[str] = []
-    for row in connection.execute(queries.UNFINISHED, {"key": draft.key}).fetchall():
-        left = read_generation(row)
-        if left.stage is Stage.SPOOLED or _link_lives(left, now):
-            if not fresh:
-                return left, ()
-            continue
-        connection.execute(queries.FAIL, {"id": left.id})
-        if left.stage is not Stage.CLAIMED:
-            cut_off.append(left.id)
-        if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
-            notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
-        if left.stage is Stage.ANSWERED:
-            notes.append("An earlier image was billed, but its link expired before the download.")
-    generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
-    connection.execute(queries.ADD_GENERATION, generation_columns(generation))
-    return generation, tuple(cut_off)
-
-
 def _record_kept(connection: sqlite3.Connection, kept: dict[str, str | int | None]) -> None:
     connection.execute(queries.RECORD_KEPT, kept)
     # In the same step, for nobody takes over what is kept: the claim of a process killed in
@@ -398,11 +372,3 @@ def _adopt(
             queries.ADD_RENDITION, {**rendition_columns(rendition), "now": generation.created_at}
         )
     return adopted
-
-
-def _link_lives(generation: Generation, now: float) -> bool:
-    return (
-        generation.stage is Stage.ANSWERED
-        and generation.answer is not None
-        and generation.answer.expires_at > now
-    )

@@ -1,0 +1,43 @@
+"""What an interrupted worker left of a key: taken up again, or given up for a new generation."""
+
+import secrets
+import sqlite3
+
+from stills.catalog import queries
+from stills.catalog.rows import generation_columns, read_generation
+from stills.contract.generation import Draft, Generation, Stage
+
+
+def resume_or_add(
+    connection: sqlite3.Connection, draft: Draft, now: float, *, fresh: bool
+) -> tuple[Generation, tuple[str, ...]]:
+    """Take up what an interrupted worker paid for, else begin a new generation.
+
+    Gives with it the ids of those that were sent and never journalled as kept.
+    """
+    notes: list[str] = []
+    cut_off: list[str] = []
+    for row in connection.execute(queries.UNFINISHED, {"key": draft.key}).fetchall():
+        left = read_generation(row)
+        if left.stage is Stage.SPOOLED or _link_lives(left, now):
+            if not fresh:
+                return left, ()
+            continue
+        connection.execute(queries.FAIL, {"id": left.id})
+        if left.stage is not Stage.CLAIMED:
+            cut_off.append(left.id)
+        if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
+            notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
+        if left.stage is Stage.ANSWERED:
+            notes.append("An earlier image was billed, but its link expired before the download.")
+    generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
+    connection.execute(queries.ADD_GENERATION, generation_columns(generation))
+    return generation, tuple(cut_off)
+
+
+def _link_lives(generation: Generation, now: float) -> bool:
+    return (
+        generation.stage is Stage.ANSWERED
+        and generation.answer is not None
+        and generation.answer.expires_at > now
+    )
