@@ -69,11 +69,16 @@ class StillsError(Exception):
         billing: Billing = Billing.NONE,
         request_id: str | None = None,
     ) -> None:
-        self.message = message or (type(self).__doc__ or "").splitlines()[0]
+        self.message = message or self.default_message()
         super().__init__(self.message)
         self.action = action or self.default_action
         self.billing = billing
         self.request_id = request_id
+
+    @classmethod
+    def default_message(cls) -> str:
+        """Say what happened in general: no path and nothing of this machine is in it."""
+        return (cls.__doc__ or "").splitlines()[0]
 
 
 class InvalidRequest(StillsError):

@@ -93,7 +93,7 @@ def error_answer(error: StillsError) -> JSONResponse:
     if isinstance(error, AccessError) and status == STATUSES[AccessError]:
         message, action = "the provider refuses this service's account", _PROVIDER_ACTION
     elif isinstance(error, (StorageError, ToolError)):  # their words name files of this machine
-        message, action = (type(error).__doc__ or "").splitlines()[0].rstrip("."), _STORAGE_ACTION
+        message, action = error.default_message().rstrip("."), _STORAGE_ACTION
     elif action == InvalidReference.default_action:
         action = _REFERENCE_ACTION
     headers = {"x-should-retry": "true" if error.retryable else "false"}

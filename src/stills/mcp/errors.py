@@ -67,7 +67,7 @@ def tell(error: StillsError, *, is_remote: bool) -> str:
     elif action == type(error).default_action:
         action = _ACTIONS.get(type(error), action)
     if is_remote and isinstance(error, (StorageError, ToolError)):
-        message, action = (type(error).__doc__ or "").splitlines()[0].rstrip("."), _STORAGE_ACTION
+        message, action = error.default_message().rstrip("."), _STORAGE_ACTION
     elif (
         is_remote
         and isinstance(error, AccessError)
