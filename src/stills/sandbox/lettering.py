@@ -5,6 +5,7 @@ import os
 import threading
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -21,10 +22,19 @@ _font_loaded = False
 
 
 @dataclass(frozen=True)
+class Mask:
+    """Ink by pixel, row by row: 0 for none, 255 for full."""
+
+    width: int
+    height: int
+    ink: bytes
+
+
+@dataclass(frozen=True)
 class Line:
     """One line of text as ink; `rise` is how far the ink's top lies above the baseline."""
 
-    mask: pyvips.Image
+    mask: Mask
     rise: int
 
 
@@ -38,6 +48,7 @@ def printable(text: str) -> str:
     return " ".join(seen.split())
 
 
+@lru_cache(maxsize=64)  # most lines are on every slate
 def fitted_line(text: str, width: int, font_pixels: float) -> Line:
     """Render one line, in smaller letters if it would be wider than `width`."""
     mask = _ink_mask(text, font_pixels)
@@ -45,20 +56,23 @@ def fitted_line(text: str, width: int, font_pixels: float) -> Line:
         font_pixels *= width / mask.width
         mask = _ink_mask(text, font_pixels)
     rise = round(_ASCENT_EMS * font_pixels) - mask.yoffset
-    return Line(mask.crop(0, 0, min(mask.width, width), mask.height), rise)
+    return Line(_cut(mask, width, mask.height), rise)
 
 
-def fitted_paragraph(
-    text: str, width: int, height: int, largest_font_pixels: float
-) -> pyvips.Image:
+def fitted_paragraph(text: str, width: int, height: int, largest_font_pixels: float) -> Mask:
     """Render the text wrapped, as large as it fits into the box; what never fits is cut off."""
     font_pixels = min(largest_font_pixels, _estimated_font_pixels(text, width, height))
     while True:
         mask = _ink_mask(text, font_pixels, width)
         overflow = max(mask.height / height, mask.width / width)
         if overflow <= 1 or font_pixels <= _SMALLEST_FONT_PIXELS:
-            return mask.crop(0, 0, min(mask.width, width), min(mask.height, height))
+            return _cut(mask, width, height)
         font_pixels = max(_SMALLEST_FONT_PIXELS, 0.97 * font_pixels / math.sqrt(overflow))
+
+
+def _cut(image: pyvips.Image, width: int, height: int) -> Mask:
+    width, height = min(image.width, width), min(image.height, height)
+    return Mask(width, height, bytes(image.crop(0, 0, width, height).write_to_memory()))
 
 
 def _ink_mask(text: str, font_pixels: float, wrap_width: int | None = None) -> pyvips.Image:
