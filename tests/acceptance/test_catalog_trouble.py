@@ -15,7 +15,7 @@ COMMANDS = [KITE, ["list"], ["spend"], ["verify"], ["recover"]]
 
 # `stills`, but for the seconds that it waits for another program's lock.
 HASTY = (
-    "import sys; from stills.catalog import database; database.LOCK_WAIT_SECONDS = 1.0; "
+    "import sys; from stills.catalog import schema; schema.LOCK_WAIT_SECONDS = 1.0; "
     "from stills.cli.main import main; sys.exit(main())"
 )
 

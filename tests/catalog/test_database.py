@@ -4,13 +4,16 @@ import asyncio
 import re
 import sqlite3
 import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from stills.catalog import SqliteCatalog, database
-from stills.contract.errors import CatalogError
+from stills.catalog import SqliteCatalog, schema
+from stills.catalog.database import Database
+from stills.catalog.transaction import transaction
+from stills.contract.errors import BudgetExceeded, CatalogError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8192)
 
@@ -130,7 +133,7 @@ async def test_an_error_is_not_for_ever(path):
 
 async def test_a_lock_that_is_not_let_go_is_said(made, monkeypatch):
     """After the wait, what holds it is named as the thing to close; nothing was written."""
-    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.1)
     catalog = SqliteCatalog(made)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -144,9 +147,9 @@ async def test_a_lock_that_is_not_let_go_is_said(made, monkeypatch):
 
 async def test_work_that_waits_for_its_turn_is_done_though_its_caller_left(made):
     """A cancelled caller must not lose what it wanted written: it may be an image's address."""
-    busy, gate, done = database.Database(made), threading.Event(), []
-    first = asyncio.create_task(busy.run(lambda _: gate.wait(20)))
-    second = asyncio.create_task(busy.run(lambda _: done.append("written")))
+    busy, gate, done = Database(made), threading.Event(), []
+    first = asyncio.create_task(busy.read(lambda _: gate.wait(20)))
+    second = asyncio.create_task(busy.write(lambda _: done.append("written")))
     await asyncio.sleep(0)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -174,22 +177,21 @@ async def test_the_loop_beats_while_another_holds_the_lock(made):
 
 
 def insert_an_orphan(connection: sqlite3.Connection) -> None:
-    with database.transaction(connection):
-        # A deferred constraint fails at the commit, as a full disk does.
-        connection.execute("PRAGMA defer_foreign_keys = ON")
-        connection.execute("INSERT INTO claims VALUES ('k', 't', 'no such generation', 0, NULL)")
+    # A deferred constraint fails at the commit, as a full disk does.
+    connection.execute("PRAGMA defer_foreign_keys = ON")
+    connection.execute("INSERT INTO claims VALUES ('k', 't', 'no such generation', 0, NULL)")
 
 
 def lose_the_transaction(connection: sqlite3.Connection) -> None:
-    with database.transaction(connection):
+    with transaction(connection):
         connection.execute("ROLLBACK")
         raise RuntimeError("the first error")
 
 
 async def test_a_commit_that_fails_leaves_no_transaction_open(made):
     """The next write is not refused for what the last one left behind."""
-    with closing(database._open(made)) as connection:
-        with pytest.raises(sqlite3.IntegrityError):
+    with closing(schema.open_catalog(made)) as connection:
+        with pytest.raises(sqlite3.IntegrityError), transaction(connection):
             insert_an_orphan(connection)
         assert not connection.in_transaction
         assert connection.execute("SELECT count(*) FROM claims").fetchone()[0] == 0
@@ -198,7 +200,7 @@ async def test_a_commit_that_fails_leaves_no_transaction_open(made):
 async def test_a_transaction_that_sqlite_has_ended_shows_the_first_error(made):
     """On a full disk SQLite rolls back by itself; a second rollback must not hide that."""
     with (
-        closing(database._open(made)) as connection,
+        closing(schema.open_catalog(made)) as connection,
         pytest.raises(RuntimeError, match="the first"),
     ):
         lose_the_transaction(connection)
@@ -206,6 +208,104 @@ async def test_a_transaction_that_sqlite_has_ended_shows_the_first_error(made):
 
 async def test_every_commit_reaches_the_disk(made):
     """What a send cost must survive a power cut."""
-    with closing(database._open(made)) as connection:
+    with closing(schema.open_catalog(made)) as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+class Crowd:
+    """Writes that come while the database is busy, and what SQLite was told meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(path)
+        self.statements: list[str] = []
+        self.gate = threading.Event()
+
+    async def write(self, *works, synced: bool = True) -> list[object]:
+        """Ask for all at once; gives their results and errors."""
+        await self.database.read(lambda made: made.set_trace_callback(self.statements.append))
+        self.gate.clear()
+        busy = asyncio.create_task(self.database.read(lambda _: self.gate.wait(20)))
+        writing = [asyncio.create_task(self.database.write(one, synced=synced)) for one in works]
+        await asyncio.sleep(0)
+        self.gate.set()
+        await busy
+        return await asyncio.gather(*writing, return_exceptions=True)
+
+    def count(self, statement: str) -> int:
+        return self.statements.count(statement)
+
+
+@pytest.fixture
+async def crowd(made) -> AsyncIterator[Crowd]:
+    """A database with a crowd before it."""
+    crowd = Crowd(made)
+    yield crowd
+    await crowd.database.close()
+
+
+def note_key(key: str) -> Callable[[sqlite3.Connection], str]:
+    """A write: bind an idempotency key."""
+
+    def work(connection: sqlite3.Connection) -> str:
+        connection.execute(
+            "INSERT INTO replies (owner, key, digest, created_at) VALUES ('o', ?, 'd', 0)", (key,)
+        )
+        return key
+
+    return work
+
+
+def keys(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[0] for row in connection.execute("SELECT key FROM replies")}
+
+
+async def test_writes_that_wait_together_share_one_commit(crowd, made):
+    """One sync to the disk is enough for all; each hears its own result."""
+    wanted = [f"key {number}" for number in range(20)]
+    assert await crowd.write(*map(note_key, wanted)) == wanted
+    assert crowd.count("COMMIT") == 1
+    assert keys(made) == set(wanted)
+
+
+async def test_a_write_that_fails_takes_no_other_with_it(crowd, made):
+    """Each is done again alone, so that only the one at fault hears of its error."""
+    results = await crowd.write(note_key("a"), insert_an_orphan, note_key("b"), note_key("a"))
+    assert results[0] == "a"
+    assert isinstance(results[1], CatalogError)
+    assert results[2] == "b"
+    assert isinstance(results[3], CatalogError)
+    assert keys(made) == {"a", "b"}
+
+
+async def test_an_error_of_ours_undoes_what_it_is_raised_in(crowd, made):
+    """A budget that is exceeded leaves no claim behind, and the next write goes through."""
+
+    def refuse(connection: sqlite3.Connection) -> None:
+        note_key("half done")(connection)
+        raise BudgetExceeded
+
+    refused, written = await crowd.write(refuse, note_key("a"))
+    assert isinstance(refused, BudgetExceeded)
+    assert written == "a"
+    assert keys(made) == {"a"}
+
+
+async def test_all_who_wait_for_a_lock_wait_for_it_once(crowd, made, monkeypatch):
+    """And not one after the other, each as long as the first."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.1)
+    with closing(sqlite3.connect(made, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        results = await crowd.write(*map(note_key, "abc"))
+        other.execute("ROLLBACK")
+    assert [type(each) for each in results] == [CatalogError] * 3
+    assert crowd.count("BEGIN IMMEDIATE") == 1
+    assert await crowd.write(note_key("a")) == ["a"]
+
+
+@pytest.mark.parametrize(("synced", "mode"), [(True, "FULL"), (False, "NORMAL")])
+async def test_only_what_can_be_made_again_is_not_synced(crowd, synced, mode):
+    """One in a crowd that has to reach the disk takes all with it."""
+    await crowd.write(note_key("a"), note_key("b"), synced=synced)
+    assert crowd.count(f"PRAGMA synchronous = {mode}") == 1

@@ -57,8 +57,7 @@ class Till:
         kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": f"{claim.generation.id}.png"}
         await self.catalog.record_kept(claim.generation.id, **kept)
         rendition = Rendition(claim.generation.id, SIZE, **kept)
-        await self.catalog.record_rendition(rendition)
-        await self.catalog.record_request(rendition, asked(key, cached=False))
+        await self.catalog.record_requests([(rendition, asked(key, cached=False))])
         await self.catalog.release(claim)
         return rendition
 

@@ -10,7 +10,7 @@ import pytest
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Claim, Draft, Found, Rendition, Settlement
+from stills.contract.generation import Answer, Asked, Claim, Draft, Found, Rendition, Settlement
 from stills.contract.money import Caps
 from stills.contract.ports import Catalog
 from stills.contract.size import Size
@@ -80,9 +80,14 @@ class Worker:
         kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": path}
         await self.catalog.record_kept(claim.generation.id, **kept)
         rendition = Rendition(generation_id=claim.generation.id, size=NATIVE, **kept)
-        await self.catalog.record_rendition(rendition)
+        await self.answer_with(rendition)
         await self.catalog.release(claim)
         return rendition
+
+    async def answer_with(self, rendition: Rendition) -> None:
+        """Answer a request with a rendition."""
+        asked = Asked("a red kite", rendition.size, None, None, None, None, cached=False)
+        await self.catalog.record_requests([(rendition, asked)])
 
     async def lapse(self, claim: Claim) -> None:
         """Let a claim's worker be as good as dead."""

@@ -41,7 +41,7 @@ async def test_a_rendition_is_found_at_its_own_size_only(catalog, worker):
     assert (found.generation.id, found.rendition) == (rendition.generation_id, None)
     small = replace(rendition, size=SMALL, object_path="small.png")
     for path in ("small.png", "moved.png"):
-        await catalog.record_rendition(replace(small, object_path=path))
+        await worker.answer_with(replace(small, object_path=path))
     assert (await catalog.find("k", SMALL)).rendition == replace(small, object_path="moved.png")
     assert (await catalog.find("k", NATIVE)).rendition == rendition
 
@@ -103,7 +103,7 @@ async def test_images_are_listed_newest_first(catalog, worker, draft):
         ids.insert(0, rendition.id)
     assert [image.rendition.id for image in await catalog.list_images(limit=10)] == ids
     assert [image.rendition.id for image in await catalog.list_images(limit=2)] == ids[:2]
-    await catalog.record_rendition(replace(rendition, size=SMALL))
+    await worker.answer_with(replace(rendition, size=SMALL))
     newest, *_ = await catalog.list_images(limit=1)
     assert newest.rendition.size == SMALL
     assert newest.generation.draft.prompt == "p"
@@ -124,7 +124,7 @@ async def test_at_most_ten_images_are_shown(catalog, worker):
     """More would not help anybody to choose."""
     rendition = await worker.keep(await worker.take())
     for number in range(12):
-        await catalog.record_rendition(replace(rendition, size=Size(100 + number, 100)))
+        await worker.answer_with(replace(rendition, size=Size(100 + number, 100)))
     assert len(await catalog.show(rendition.generation_id)) == 10
 
 
@@ -133,6 +133,6 @@ async def test_requests_are_recorded_as_often_as_they_are_asked(catalog, worker)
     rendition = await worker.keep(await worker.take())
     asked = Asked("a kite", NATIVE, None, None, None, None, cached=False)
     for each in (asked, replace(asked, cached=True), replace(asked, style="ink", cached=True)):
-        await catalog.record_request(rendition, each)
+        await catalog.record_requests([(rendition, each)])
     (line,) = await catalog.spend(since=0.0, by=None)
     assert (line.billed, line.saved) == (1, 2)

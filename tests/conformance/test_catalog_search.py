@@ -15,7 +15,7 @@ async def test_pages_end_where_the_next_begins(catalog, worker, draft):
     """Also between two sizes of one generation, and while newer images come in."""
     for seed in range(3):
         rendition = await worker.keep(await worker.take(draft(f"k{seed}", seed=seed)))
-        await catalog.record_rendition(replace(rendition, size=Size(64, 64), object_path="s.png"))
+        await worker.answer_with(replace(rendition, size=Size(64, 64), object_path="s.png"))
     whole = await catalog.search_images(ALL, limit=6, cursor=None)
     assert ([image.generation.draft.seed for image in whole.images], whole.next_cursor) == (
         [2, 2, 1, 1, 0, 0],

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from stills.app import Recovered, Stills
-from stills.catalog import SqliteCatalog, database
+from stills.catalog import SqliteCatalog, schema
 from stills.contract.errors import (
     Billing,
     CatalogError,
@@ -182,7 +182,7 @@ async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
 @pytest.fixture
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on a locked catalog soon."""
-    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.2)
 
 
 async def lock_while(

@@ -7,19 +7,18 @@ import time
 from collections.abc import Sequence
 
 from stills.catalog import queries
-from stills.catalog.database import transaction
+from stills.catalog.rows import rendition_columns
 from stills.contract.generation import Asked, Rendition
 
 
 def record_requests(
     connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, Asked]]
 ) -> None:
-    """Remember that requests were answered, and count the answers."""
+    """Remember renditions and the requests that they answer, and count the answers."""
     rows = [_request_row(rendition, asked) for rendition, asked in answered]
-    # A lost count of free answers harms nobody, and a sync to the disk for each would.
-    with transaction(connection, synced=False):
-        connection.executemany(queries.ADD_REQUEST, rows)
-        connection.executemany(queries.COUNT_ANSWER, rows)
+    connection.executemany(queries.ADD_RENDITION, rows)
+    connection.executemany(queries.ADD_REQUEST, rows)
+    connection.executemany(queries.COUNT_ANSWER, rows)
 
 
 def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | float | None]:
@@ -34,4 +33,10 @@ def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | fl
         "reference": asked.reference,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return {**facts, "key": digest, "cached": int(asked.cached), "now": time.time()}
+    return {
+        **facts,
+        **rendition_columns(rendition),
+        "key": digest,
+        "cached": int(asked.cached),
+        "now": time.time(),
+    }

@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import asdict, fields
 
-from stills.catalog.database import Database, transaction
+from stills.catalog.database import Database
 from stills.contract.access import ApiKey
 
 BURST_SECONDS = 60.0
@@ -33,7 +33,7 @@ class SqliteApiKeys:
         def work(connection: sqlite3.Connection) -> bool:
             return connection.execute(_ADD, asdict(key)).rowcount == 1
 
-        return await self._database.run(work)
+        return await self._database.write(work)
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Look a key up, revoked or not."""
@@ -42,7 +42,7 @@ class SqliteApiKeys:
             row = connection.execute(f"{_ALL} WHERE id = ?", (key_id,)).fetchone()
             return None if row is None else ApiKey(**dict(row))
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def list(self) -> tuple[ApiKey, ...]:
         """List all keys ever made, the oldest first."""
@@ -51,7 +51,7 @@ class SqliteApiKeys:
             rows = connection.execute(f"{_ALL} ORDER BY created_at, id")
             return tuple(ApiKey(**dict(row)) for row in rows)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def revoke(self, name: str, *, now: float) -> bool:
         """Take a key out of use; False if none of that name is in use."""
@@ -59,7 +59,7 @@ class SqliteApiKeys:
         def work(connection: sqlite3.Connection) -> bool:
             return connection.execute(_REVOKE, {"name": name, "now": now}).rowcount == 1
 
-        return await self._database.run(work)
+        return await self._database.write(work)
 
     async def take_turn(self, key: ApiKey, *, now: float) -> float:
         """Count a request of a key; gives the seconds it comes too early, 0 if it may go on."""
@@ -69,19 +69,18 @@ class SqliteApiKeys:
         ahead_seconds = max(0.0, BURST_SECONDS - interval_seconds)
 
         def work(connection: sqlite3.Connection) -> float:
-            with transaction(connection, synced=False):
-                row = connection.execute(
-                    "SELECT next_turn_at FROM api_keys WHERE id = ?", (key.id,)
-                ).fetchone()
-                # A clock set back must not shut a key out for longer than one turn.
-                due_at = min(max(row[0], now), now + ahead_seconds + interval_seconds)
-                early_seconds = due_at - now - ahead_seconds
-                if early_seconds > _ROUNDING_SECONDS:
-                    return float(early_seconds)
-                connection.execute(
-                    "UPDATE api_keys SET next_turn_at = ? WHERE id = ?",
-                    (due_at + interval_seconds, key.id),
-                )
-                return 0.0
+            row = connection.execute(
+                "SELECT next_turn_at FROM api_keys WHERE id = ?", (key.id,)
+            ).fetchone()
+            # A clock set back must not shut a key out for longer than one turn.
+            due_at = min(max(row[0], now), now + ahead_seconds + interval_seconds)
+            early_seconds = due_at - now - ahead_seconds
+            if early_seconds > _ROUNDING_SECONDS:
+                return float(early_seconds)
+            connection.execute(
+                "UPDATE api_keys SET next_turn_at = ? WHERE id = ?",
+                (due_at + interval_seconds, key.id),
+            )
+            return 0.0
 
-        return await self._database.run(work)
+        return await self._database.write(work, synced=False)

@@ -1,22 +1,46 @@
-"""One SQLite connection on one thread of its own, so that no query blocks the event loop."""
+"""One SQLite connection on one thread of its own, so that no query blocks the event loop.
+
+What came while the thread was busy is done together: writes in one transaction, with one commit and
+one sync to the disk for all. Callers hear of it only after that.
+"""
 
 import asyncio
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
+from stills.catalog import schema
+from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
 
-LOCK_WAIT_SECONDS = 20.0
-_APPLICATION_ID = 0x5374696C  # "Stil": tells our database from anybody else's
-_MIGRATIONS = Path(__file__).with_name("migrations")
+
+@dataclass(slots=True, eq=False)
+class _Visit:
+    """What one caller wants done, and what came of it."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    synced: bool | None  # None: it only reads
+    loop: asyncio.AbstractEventLoop
+    waiting: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+    def tell(self) -> None:
+        """Answer the caller, on its loop, unless it has left."""
+        if self.waiting.done():
+            return
+        if self.error is None:
+            self.waiting.set_result(self.result)
+        else:
+            self.waiting.set_exception(self.error)
 
 
 class Database:
@@ -27,19 +51,30 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-catalog")
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        self._visits: list[_Visit] = []
+        self._busy = False
+        self._lock = Lock()  # over the two above
 
-    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do `work` on the database's thread; it is done even if the caller is cancelled.
+    async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work`, which changes nothing, on the database's thread.
 
         Raises:
             CatalogError: the database can't be used, or was closed.
         """
-        if self._closed:
-            raise CatalogError(f"the catalog {self.path} was closed")
-        loop = asyncio.get_running_loop()
-        working = loop.run_in_executor(self._thread, self._work, work)
-        working.add_done_callback(_retrieve)
-        return await asyncio.shield(working)
+        return await self._visit(work, synced=None)
+
+    async def write(
+        self, work: Callable[[sqlite3.Connection], Result], *, synced: bool = True
+    ) -> Result:
+        """Do `work` within a transaction, whole or not at all, even if the caller is cancelled.
+
+        `work` may be done again when others in its transaction failed, so it changes nothing but
+        the database. `synced`, what it wrote survives a power cut once this returns.
+
+        Raises:
+            CatalogError: the database can't be used, or was closed.
+        """
+        return await self._visit(work, synced=synced)
 
     async def set_aside_if_damaged(self) -> str | None:
         """Rename a damaged database; gives its new path, None if there is nothing to set aside.
@@ -59,18 +94,71 @@ class Database:
         await loop.run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown()
 
-    def _work(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    async def _visit(
+        self, work: Callable[[sqlite3.Connection], Result], *, synced: bool | None
+    ) -> Result:
+        if self._closed:
+            raise CatalogError(f"the catalog {self.path} was closed")
+        loop = asyncio.get_running_loop()
+        visit = _Visit(work, synced, loop, loop.create_future())
+        with self._lock:
+            self._visits.append(visit)
+            wake, self._busy = not self._busy, True
+        if wake:
+            self._thread.submit(self._receive)
+        result: Result = await visit.waiting
+        return result
+
+    def _receive(self) -> None:
+        """Do what came, until nothing more does."""
+        while True:
+            with self._lock:
+                visits, self._visits = self._visits, []
+                self._busy = bool(visits)
+            if not visits:
+                return
+            for visit in visits:
+                if visit.synced is None:
+                    self._do([visit])
+            # Those that need not wait for the disk hear first.
+            for synced in (None, False, True):
+                alike = [visit for visit in visits if visit.synced is synced]
+                if synced is not None and alike:
+                    self._do(alike)
+                _tell(alike)
+
+    def _do(self, visits: Sequence[_Visit]) -> None:
+        """Do one read, or any number of writes in one transaction."""
         try:
-            if self._connection is None:
-                self._connection = _open(self.path)
-            return work(self._connection)
-        except (sqlite3.Error, OSError) as error:
-            raise _translate(error, self.path) from error
+            connection = self._connect()
+            if visits[0].synced is None:
+                visits[0].result = visits[0].work(connection)
+                return
+            with transaction(connection, synced=any(visit.synced for visit in visits)):
+                for visit in visits:
+                    visit.result = visit.work(connection)
+        except Exception as error:  # noqa: BLE001 - those who wait get it
+            if len(visits) == 1 or _is_locked(error):
+                for visit in visits:
+                    visit.error = self._translated(error)
+                return
+            # One of them failed, or all for what one did, such as filling the disk: each alone
+            # gets a verdict of its own.
+            for visit in visits:
+                self._do([visit])
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = schema.open_catalog(self.path)
+        return self._connection
 
     def _set_aside(self) -> str | None:
         try:
-            self._work(_check)
-        except CatalogDamaged:
+            _check(self._connect())
+        except (sqlite3.Error, OSError, CatalogError) as error:
+            translated = self._translated(error)
+            if not isinstance(translated, CatalogDamaged):
+                raise translated from error
             self._disconnect()
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
@@ -86,51 +174,27 @@ class Database:
             self._connection.close()
             self._connection = None
 
-
-def _retrieve(working: asyncio.Future[Result]) -> None:
-    """Take note of an error that nobody waits for, or asyncio would write it to the terminal."""
-    if not working.cancelled():
-        working.exception()
-
-
-@contextmanager
-def transaction(
-    connection: sqlite3.Connection, *, synced: bool = True
-) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock; commit at the end, roll back on any exception.
-
-    `synced`, the commit survives a power cut; without, it does so with the next one that is.
-    """
-    if not synced:
-        connection.execute("PRAGMA synchronous = NORMAL")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # on a full or broken disk SQLite rolls back by itself
-            connection.execute("ROLLBACK")
-        raise
-    finally:
-        if not synced:
-            connection.execute("PRAGMA synchronous = FULL")
+    def _translated(self, error: Exception) -> Exception:
+        """Say what went wrong with the file in the contract's words; leave all else as it is."""
+        if not isinstance(error, (sqlite3.Error, OSError)):
+            return error
+        translated = _translate(error, self.path)
+        translated.__cause__ = error
+        return translated
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(
-        path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.row_factory = sqlite3.Row
-        # What a send cost must survive a power cut, so every commit is synced to the disk.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _tell(visits: Sequence[_Visit]) -> None:
+    """Answer callers, those of one loop with one call to it."""
+    loops = {visit.loop for visit in visits}
+    for loop in loops:
+        of_loop = [visit for visit in visits if visit.loop is loop]
+        with suppress(RuntimeError):  # it was closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell_each, of_loop)
+
+
+def _tell_each(visits: Sequence[_Visit]) -> None:
+    for visit in visits:
+        visit.tell()
 
 
 def _check(connection: sqlite3.Connection) -> None:
@@ -139,70 +203,17 @@ def _check(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"malformed: {found}")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    scripts = sorted(_MIGRATIONS.glob("*.sql"))
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    _refuse_foreign(connection, path)
-    if version > len(scripts):
-        raise CatalogError(
-            f"the catalog {path} was written by a newer Stills "
-            f"(schema {version}, this one knows {len(scripts)})",
-            action="Upgrade Stills, or point STILLS_CATALOG at another file. Nothing was changed.",
-        )
-    if version == len(scripts):
-        return
-    if version == 0:
-        _switch_to_wal(connection)
-    with transaction(connection):
-        # Another process may have migrated while this one waited for the lock.
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        for number, script in enumerate(scripts[version:], start=version + 1):
-            for statement in _statements(script.read_text(encoding="utf-8")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # For this statement alone SQLite does not wait while other processes open the new file too.
-    give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() >= give_up_at:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    # Tables first: of a catalog made meanwhile by another process, the id is there as well.
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    if tables and owner != _APPLICATION_ID:
-        raise CatalogError(
-            f"{path} is a database of another program",
-            action="Point STILLS_CATALOG at another file. Nothing was changed.",
-        )
-
-
-def _statements(script: str) -> Iterator[str]:
-    # executescript() would commit the surrounding transaction.
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and (
+        "locked" in str(error) or "busy" in str(error)
+    )
 
 
 def _translate(error: Exception, path: Path) -> CatalogError:
     text = str(error)
-    if "locked" in text or "busy" in text:
+    if _is_locked(error):
         return CatalogError(
-            f"the catalog {path} stayed locked for {LOCK_WAIT_SECONDS:.0f} s",
+            f"the catalog {path} stayed locked for {schema.LOCK_WAIT_SECONDS:.0f} s",
             action="Close the program that holds it, then ask again.",
         )
     if "malformed" in text or "not a database" in text:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import TypeVar
 
-from stills.catalog.database import transaction
 from stills.contract.pace import Lane, Pace
 
 Value = TypeVar("Value")
@@ -39,10 +38,9 @@ def update_pace(
 ) -> Value:
     """Change the pace of a lane while nobody else does."""
     # A pace lost in a power cut begins anew, and a sync to the disk for each start would be slow.
-    with transaction(connection, synced=False):
-        pace, value = change(_read(connection, lane))
-        connection.execute(_WRITE, asdict(lane) | asdict(pace))
-        return value
+    pace, value = change(_read(connection, lane))
+    connection.execute(_WRITE, asdict(lane) | asdict(pace))
+    return value
 
 
 def _read(connection: sqlite3.Connection, lane: Lane) -> Pace | None:

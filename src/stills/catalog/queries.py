@@ -105,6 +105,7 @@ ON CONFLICT (generation_id, width, height) DO UPDATE SET
     sha256 = excluded.sha256,
     byte_count = excluded.byte_count,
     object_path = excluded.object_path
+WHERE sha256 != excluded.sha256 OR object_path != excluded.object_path
 """
 
 ADD_REQUEST = """

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 
-from stills.catalog.database import Database, transaction
+from stills.catalog.database import Database
 from stills.contract.access import Begun
 
 KEPT_SECONDS = 86_400.0
@@ -34,21 +34,19 @@ class SqliteReplies:
         }  # fmt: skip
 
         def work(connection: sqlite3.Connection) -> Begun:
-            with transaction(connection):
-                connection.execute(_FORGET, values)
-                connection.execute(_BEGIN, values)
-                return Begun(*connection.execute(_READ, values).fetchone())
+            connection.execute(_FORGET, values)
+            connection.execute(_BEGIN, values)
+            return Begun(*connection.execute(_READ, values).fetchone())
 
-        return await self._database.run(work)
+        return await self._database.write(work)
 
     async def finish(self, owner: str, key: str, answer: str) -> str:
         """Remember an answer, unless there is one; gives the one that stands."""
         values = {"owner": owner, "key": key, "answer": answer}
 
         def work(connection: sqlite3.Connection) -> str:
-            with transaction(connection):
-                row = connection.execute(_FINISH, values).fetchone()
-                # Without a row it took longer than a day, and its key is free again.
-                return answer if row is None else str(row[0])
+            row = connection.execute(_FINISH, values).fetchone()
+            # Without a row it took longer than a day, and its key is free again.
+            return answer if row is None else str(row[0])
 
-        return await self._database.run(work)
+        return await self._database.write(work)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from stills.catalog import queries
 from stills.catalog.answers import record_requests
 from stills.catalog.api_keys import SqliteApiKeys
-from stills.catalog.database import Database, transaction
+from stills.catalog.database import Database
 from stills.catalog.money import check_caps, read_spend
 from stills.catalog.pace import read_lane, update_pace
 from stills.catalog.replies import SqliteReplies
@@ -60,11 +60,11 @@ class SqliteCatalog:
 
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
-        return await self._database.run(lambda connection: _find(connection, key, size))
+        return await self._database.read(lambda connection: _find(connection, key, size))
 
     async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[Found | None]:
         """Look up many at once, as `find` does."""
-        return await self._database.run(
+        return await self._database.read(
             lambda connection: [_find(connection, key, size) for key, size in wanted]
         )
 
@@ -74,32 +74,29 @@ class SqliteCatalog:
         """Take the sole right to a key; Found if another got there first, None while one works."""
 
         def work(connection: sqlite3.Connection) -> Claim | Found | None:
-            with transaction(connection, synced=False):
-                now = time.time()
-                if connection.execute(
-                    queries.LIVE_CLAIM, {"key": draft.key, "now": now}
-                ).fetchone():
-                    return None
-                found = None if fresh else _find(connection, draft.key, size)
-                if found is not None:
-                    return found
-                generation, cut_off = resume_or_add(connection, draft, now, fresh=fresh)
-                if generation.stage is Stage.CLAIMED:
-                    check_caps(connection, draft, caps, own=generation.id, now=now)
-                claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
-                connection.execute(
-                    queries.TAKE_CLAIM,
-                    {
-                        "key": claim.key,
-                        "token": claim.token,
-                        "generation_id": generation.id,
-                        "lease_until": now + lease_seconds,
-                        "payer": caps.payer,
-                    },
-                )
-                return claim
+            now = time.time()
+            if connection.execute(queries.LIVE_CLAIM, {"key": draft.key, "now": now}).fetchone():
+                return None
+            found = None if fresh else _find(connection, draft.key, size)
+            if found is not None:
+                return found
+            generation, cut_off = resume_or_add(connection, draft, now, fresh=fresh)
+            if generation.stage is Stage.CLAIMED:
+                check_caps(connection, draft, caps, own=generation.id, now=now)
+            claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
+            connection.execute(
+                queries.TAKE_CLAIM,
+                {
+                    "key": claim.key,
+                    "token": claim.token,
+                    "generation_id": generation.id,
+                    "lease_until": now + lease_seconds,
+                    "payer": caps.payer,
+                },
+            )
+            return claim
 
-        taking = asyncio.ensure_future(self._database.run(work))
+        taking = asyncio.ensure_future(self._database.write(work, synced=False))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -112,7 +109,7 @@ class SqliteCatalog:
 
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
         """Prolong the lease; False if another has taken the claim over."""
-        return await self._database.run(
+        return await self._database.write(
             lambda connection: _renew(connection, claim, lease_seconds=lease_seconds)
         )
 
@@ -120,31 +117,29 @@ class SqliteCatalog:
         """Give the claim back; what is not answered counts as failed."""
 
         def work(connection: sqlite3.Connection) -> None:
-            with transaction(connection, synced=False):
-                held = {"key": claim.key, "token": claim.token}
-                if connection.execute(queries.DROP_CLAIM, held).rowcount:
-                    connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})
+            held = {"key": claim.key, "token": claim.token}
+            if connection.execute(queries.DROP_CLAIM, held).rowcount:
+                connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})
 
-        await self._database.run(work)
+        await self._database.write(work, synced=False)
 
     async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
         """Write a send to the ledger as possibly billed; None if the claim was taken over."""
 
         def work(connection: sqlite3.Connection) -> int | None:
-            with transaction(connection):
-                if not _renew(connection, claim, lease_seconds=lease_seconds):
-                    return None
-                generation, now = claim.generation, time.time()
-                check_caps(connection, generation.draft, caps, own=generation.id, now=now)
-                values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
-                connection.execute(queries.MARK_SENT, values)
-                return connection.execute(queries.ADD_SEND, values).lastrowid
+            if not _renew(connection, claim, lease_seconds=lease_seconds):
+                return None
+            generation, now = claim.generation, time.time()
+            check_caps(connection, generation.draft, caps, own=generation.id, now=now)
+            values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
+            connection.execute(queries.MARK_SENT, values)
+            return connection.execute(queries.ADD_SEND, values).lastrowid
 
-        return await self._database.run(work)
+        return await self._database.write(work)
 
     async def settle_send(self, send: int, settlement: Settlement) -> None:
         """Write how a send ended."""
-        await self._database.run(lambda connection: _settle(connection, send, settlement))
+        await self._database.write(lambda connection: _settle(connection, send, settlement))
 
     async def record_answer(
         self, generation_id: str, answer: Answer, *, send: int, settlement: Settlement
@@ -152,13 +147,12 @@ class SqliteCatalog:
         """Settle the send and journal where the image can be downloaded, in one step."""
 
         def work(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                _settle(connection, send, settlement)
-                connection.execute(
-                    queries.RECORD_ANSWER, {"generation_id": generation_id, **asdict(answer)}
-                )
+            _settle(connection, send, settlement)
+            connection.execute(
+                queries.RECORD_ANSWER, {"generation_id": generation_id, **asdict(answer)}
+            )
 
-        await self._database.run(work)
+        await self._database.write(work)
 
     async def record_note(self, generation_id: str, note: str) -> None:
         """Add a note that every later answer from this generation carries."""
@@ -188,41 +182,28 @@ class SqliteCatalog:
         }
 
         def work(connection: sqlite3.Connection) -> Generation:
-            with transaction(connection):
-                _record_kept(connection, kept)
-                return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
+            _record_kept(connection, kept)
+            return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
 
-        return await self._database.run(work)
-
-    async def record_rendition(self, rendition: Rendition) -> None:
-        """Remember a rendition."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            # What can be made again for nothing needs no sync to the disk.
-            with transaction(connection, synced=False):
-                connection.execute(
-                    queries.ADD_RENDITION, {**rendition_columns(rendition), "now": time.time()}
-                )
-
-        await self._database.run(work)
-
-    async def record_request(self, rendition: Rendition, asked: Asked) -> None:
-        """Remember that a request was answered with a rendition."""
-        await self.record_requests([(rendition, asked)])
+        return await self._database.write(work)
 
     async def record_requests(self, answered: Sequence[tuple[Rendition, Asked]]) -> None:
-        """Remember that requests were answered with renditions."""
-        await self._database.run(lambda connection: record_requests(connection, answered))
+        """Remember renditions, and that requests were answered with them."""
+        await self._database.write(
+            lambda connection: record_requests(connection, answered), synced=False
+        )
 
     async def update_pace(
         self, lane: Lane, change: Callable[[Pace | None], tuple[Pace, Value]]
     ) -> Value:
         """Change the pace of a lane while nobody else does."""
-        return await self._database.run(lambda connection: update_pace(connection, lane, change))
+        return await self._database.write(
+            lambda connection: update_pace(connection, lane, change), synced=False
+        )
 
     async def read_lane(self, lane: Lane, *, since: float) -> tuple[Pace | None, int]:
         """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
-        return await self._database.run(lambda connection: read_lane(connection, lane, since))
+        return await self._database.read(lambda connection: read_lane(connection, lane, since))
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
         """List the newest images first."""
@@ -232,7 +213,7 @@ class SqliteCatalog:
                 read_image(row) for row in connection.execute(queries.LIST_IMAGES, {"limit": limit})
             ]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def show(self, prefix: str) -> Sequence[Image]:
         """Find images whose id starts with `prefix`; at most ten."""
@@ -244,17 +225,17 @@ class SqliteCatalog:
             rows = connection.execute(queries.SHOW_IMAGES, {"prefix": literal})
             return [read_image(row) for row in rows]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def find_image(self, image_id: str) -> Image | None:
         """Look an image up by its whole id."""
-        return await self._database.run(lambda connection: find_image(connection, image_id))
+        return await self._database.read(lambda connection: find_image(connection, image_id))
 
     async def search_images(
         self, search: ImageSearch, *, limit: int, cursor: str | None
     ) -> ImagePage:
         """List one page of images, the newest generation first."""
-        return await self._database.run(
+        return await self._database.read(
             lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
         )
 
@@ -265,7 +246,7 @@ class SqliteCatalog:
             rows = connection.execute(queries.LEDGER, {"generation_id": generation_id})
             return [read_send(row) for row in rows]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def unfinished(self) -> Sequence[Generation]:
         """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
@@ -274,11 +255,11 @@ class SqliteCatalog:
             rows = connection.execute(queries.ALL_UNFINISHED, {"now": time.time()})
             return [read_generation(row) for row in rows]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def objects(self) -> Sequence[StoredObject]:
         """List what should be in the store."""
-        return await self._database.run(
+        return await self._database.read(
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
 
@@ -286,14 +267,13 @@ class SqliteCatalog:
         """Take in a kept generation that the catalog has lost; False if it has it already."""
 
         def work(connection: sqlite3.Connection) -> bool:
-            with transaction(connection):
-                return _adopt(connection, generation, renditions)
+            return _adopt(connection, generation, renditions)
 
-        return await self._database.run(work)
+        return await self._database.write(work)
 
     async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
         """Add up what was spent from `since` (Unix seconds) on."""
-        return await self._database.run(
+        return await self._database.read(
             lambda connection: read_spend(connection, since=since, by=by)
         )
 
@@ -306,7 +286,7 @@ class SqliteCatalog:
         await self._database.close()
 
     async def _execute(self, query: str, **values: str | float) -> None:
-        await self._database.run(lambda connection: connection.execute(query, values) and None)
+        await self._database.write(lambda connection: connection.execute(query, values) and None)
 
 
 def _find(connection: sqlite3.Connection, key: str, size: Size) -> Found | None:

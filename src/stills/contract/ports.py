@@ -65,8 +65,12 @@ class Provider(Protocol):
 class Store(Protocol):
     """Holds image bytes under readable paths."""
 
-    async def put(self, path: str, data: bytes | Pieces, *, synced: bool = True) -> None:
-        """Write one object, whole or not at all; `synced`, it survives a power cut.
+    async def put(
+        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+    ) -> None:
+        """Write one object, whole or not at all; once this returns it survives a power cut.
+
+        `preceded_by` is a small object, path and bytes, that is written before it and need not.
 
         Raises:
             StoreRefused: it could not be written.
@@ -250,16 +254,8 @@ class Catalog(Protocol):
         """Journal that the image lies in the store; link and claim are forgotten."""
         ...
 
-    async def record_rendition(self, rendition: Rendition) -> None:
-        """Remember a rendition."""
-        ...
-
-    async def record_request(self, rendition: Rendition, asked: Asked) -> None:
-        """Remember that a request was answered with a rendition."""
-        ...
-
     async def record_requests(self, answered: Sequence[tuple[Rendition, Asked]]) -> None:
-        """Remember that requests were answered with renditions, many at once."""
+        """Remember renditions, and that requests were answered with them."""
         ...
 
     async def update_pace(

@@ -13,28 +13,29 @@ from stills.pipeline.job import Job
 
 @asynccontextmanager
 async def claimed(job: Job) -> AsyncIterator[Claim | Found]:
-    """Hold the claim on a job's key, with a heartbeat, or get what another made meanwhile."""
+    """Hold the claim on a job's key, with a heartbeat, or get what another made meanwhile.
+
+    It is given back when the work fails. Once its generation is kept, nothing is left to hold.
+    """
     taken = await _take(job)
     if isinstance(taken, Found):
         yield taken
         return
     heartbeat = asyncio.create_task(_beat(job, taken))
-    give_back = True
     try:
         yield taken
-    except CatalogError as error:
-        # A paid image is not journalled. Given back, the claim would count it as failed; left to
-        # lapse, it makes the next worker look for it.
-        give_back = error.billing is Billing.NONE
+    except BaseException as error:
+        # A paid image that is not journalled: given back, the claim would count it as failed; left
+        # to lapse, it makes the next worker look for it.
+        if not isinstance(error, CatalogError) or error.billing is Billing.NONE:
+            # A cancelled job must still give its claim back, or others wait for the lease to lapse;
+            # they do as well if the catalog fails here, and the first error counts more than that.
+            with contextlib.suppress(CatalogError):
+                await asyncio.shield(job.ports.catalog.release(taken))
         raise
     finally:
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)
-        if give_back:
-            # A cancelled job must still give its claim back, or others wait for the lease to lapse;
-            # they do as well if the catalog fails here, and what was done counts more than that.
-            with contextlib.suppress(CatalogError):
-                await asyncio.shield(job.ports.catalog.release(taken))
 
 
 async def _take(job: Job) -> Claim | Found:

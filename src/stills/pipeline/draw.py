@@ -49,7 +49,7 @@ async def _work(job: Job, claim: Claim) -> Drawn:
         job.commit()  # it is paid for already
     kept = await resume(job.ports, job.policy, generation)
     if kept is None and not job.fresh:
-        kept = await _adopt_any(job.ports, claim.cut_off)
+        kept = await _adopt_any(job.ports, claim)
     if kept is not None:
         return Drawn(Found(kept, None), sent=False)
     answer, notes = await order_image(job, claim)
@@ -71,10 +71,11 @@ async def resume(ports: Ports, policy: Policy, generation: Generation) -> Genera
     return None
 
 
-async def _adopt_any(ports: Ports, generation_ids: tuple[str, ...]) -> Generation | None:
-    for generation_id in generation_ids:
+async def _adopt_any(ports: Ports, claim: Claim) -> Generation | None:
+    for generation_id in claim.cut_off:
         adopted = await adopt(ports, generation_id)
         if adopted is not None:
+            await ports.catalog.release(claim)  # the claim's own generation is not needed
             return adopted
     return None
 

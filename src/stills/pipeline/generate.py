@@ -28,7 +28,7 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import asked_of, result_of
 from stills.pipeline.reference import Reference, load_reference
-from stills.pipeline.render import render
+from stills.pipeline.render import render, untouched
 
 _BILLING_AT = {
     Stage.SENT: Billing.POSSIBLE,
@@ -43,13 +43,17 @@ class Options:
     """How one request is to be answered, beside what it asks for.
 
     `fresh` pays for a new image in any case. `max_cost_usd` caps what this request may cost, all
-    its sends together; what `payer` may spend on a day is capped beside that.
+    its sends together; what `payer` may spend on a day is capped beside that. `looked_up` says that
+    the catalog had no such image a moment ago, so it is not asked before the claim.
+    One of `places` is held while the service works on it.
     """
 
     model: str
     fresh: bool = False
     max_cost_usd: float | None = None
     payer: Payer | None = None
+    looked_up: bool = False
+    places: asyncio.Semaphore | None = None
     on_stage: OnStage = lambda _: None
 
 
@@ -144,14 +148,17 @@ class Pipeline:
             reference=reference,
             price_usd=self._price_usd,
         )
-        found = None if options.fresh else await ports.catalog.find(plan.draft.key, plan.size)
-        sent = False
+        found = None
+        if not (options.fresh or options.looked_up):
+            found = await ports.catalog.find(plan.draft.key, plan.size)
+        drawn, sent = None, False
         try:
             if found is None:
                 drawn, begun = await self._draw(plan, options, deadline)
                 sent = drawn.sent and begun
                 found = drawn.found
-            rendition = await self._render(found, plan.size)
+            just_kept = drawn is not None and drawn.sent
+            rendition = await self._render(found, plan.size, just_kept=just_kept)
             return await self._record(request, reference, found.generation, rendition, sent=sent)
         except StorageError as error:
             if sent:  # the generation is kept, and asking again costs nothing
@@ -180,6 +187,7 @@ class Pipeline:
             deadline,
             options.fresh,
             options.on_stage,
+            options.places,
             self.pacer(plan.draft.model),
             commit,
         )
@@ -192,15 +200,18 @@ class Pipeline:
         flight = object() if options.fresh else (plan.draft.key, caps)
         return await self._draws.join(flight, work, abandon=lambda: not committed)
 
-    async def _render(self, found: Found, size: Size) -> Rendition:
-        if found.rendition is not None and found.rendition.size == size:
-            if await self._ports.store.exists(found.rendition.object_path):
-                return found.rendition
-            if size == found.generation.draft.native_size:
-                raise ImageMissing(f"{self._ports.store.url(found.rendition.object_path)} is gone")
+    async def _render(self, found: Found, size: Size, *, just_kept: bool) -> Rendition:
+        generation, rendition, store = found.generation, found.rendition, self._ports.store
+        is_native = size == generation.draft.native_size
+        if is_native:
+            rendition = untouched(generation)
+        if rendition is not None and rendition.size == size:
+            if (is_native and just_kept) or await store.exists(rendition.object_path):
+                return rendition
+            if is_native:
+                raise ImageMissing(f"{store.url(rendition.object_path)} is gone")
         rendition, _ = await self._renders.join(
-            (found.generation.id, size),
-            lambda: render(self._ports, found.generation, size),
+            (generation.id, size), lambda: render(self._ports, generation, size)
         )
         return rendition
 
@@ -214,5 +225,5 @@ class Pipeline:
         sent: bool,
     ) -> ImageResult:
         asked = asked_of(request, rendition, reference=reference, sent=sent)
-        await self._ports.catalog.record_request(rendition, asked)
+        await self._ports.catalog.record_requests([(rendition, asked)])
         return result_of(generation, rendition, self._ports.store, sent=sent)

@@ -26,7 +26,10 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A planned generation. `commit` says that money is at stake: from then on it is finished."""
+    """A planned generation. `commit` says that money is at stake: from then on it is finished.
+
+    One of `places`, where there are some, is held from before each send until its answer.
+    """
 
     plan: Plan
     ports: Ports
@@ -35,5 +38,6 @@ class Job:
     deadline: Deadline
     fresh: bool
     on_stage: OnStage
+    places: asyncio.Semaphore | None
     pacer: Pacer
     commit: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Render: bring a kept generation to exactly the size asked for."""
+"""Render: bring a kept generation to exactly the size asked for; at native size it is that."""
 
 from stills.contract.errors import ImageMissing
 from stills.contract.generation import Generation, Rendition
@@ -8,24 +8,27 @@ from stills.pipeline.ports import Ports
 
 
 async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
-    """Crop and scale a generation, and keep the rendition; at native size it is the generation.
+    """Crop and scale a generation, and keep the rendition.
 
     Raises:
         ImageMissing: the store has lost the generation.
         StoreRefused: the rendition could not be written; the generation is untouched.
     """
+    native = await ports.store.get(untouched(generation).object_path)
+    path = object_path(generation.draft, generation.id, size)
+    data = await ports.imaging.fit(native, size)
+    inspection = await ports.imaging.inspect(data)
+    await ports.store.put(path, data)
+    return Rendition(generation.id, size, inspection.sha256, inspection.byte_count, path)
+
+
+def untouched(generation: Generation) -> Rendition:
+    """Give the rendition at native size.
+
+    Raises:
+        ImageMissing: the generation was never kept.
+    """
     path, digest, byte_count = generation.object_path, generation.sha256, generation.byte_count
     if path is None or digest is None or byte_count is None:
         raise ImageMissing(f"generation {generation.id} has no image in the store")
-    if size == generation.draft.native_size:
-        if not await ports.store.exists(path):
-            raise ImageMissing(f"{ports.store.url(path)} is gone")
-    else:
-        native = await ports.store.get(path)
-        path = object_path(generation.draft, generation.id, size)
-        data = await ports.imaging.fit(native, size)
-        digest, byte_count = (await ports.imaging.inspect(data)).sha256, len(data)
-        await ports.store.put(path, data)
-    rendition = Rendition(generation.id, size, digest, byte_count, path)
-    await ports.catalog.record_rendition(rendition)
-    return rendition
+    return Rendition(generation.id, generation.draft.native_size, digest, byte_count, path)

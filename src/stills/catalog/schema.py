@@ -1,0 +1,95 @@
+"""A catalog file, opened and brought to the schema that this version knows."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from stills.catalog.transaction import transaction
+from stills.contract.errors import CatalogError
+
+LOCK_WAIT_SECONDS = 20.0
+_APPLICATION_ID = 0x5374696C  # "Stil": tells our database from anybody else's
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def open_catalog(path: Path) -> sqlite3.Connection:
+    """Open a catalog, made or migrated where it has to be.
+
+    Raises:
+        CatalogError: it is another program's, or a newer Stills'.
+        sqlite3.Error: it can't be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(
+        path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        # What a send cost must survive a power cut, so every commit is synced to the disk.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    scripts = sorted(_MIGRATIONS.glob("*.sql"))
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    _refuse_foreign(connection, path)
+    if version > len(scripts):
+        raise CatalogError(
+            f"the catalog {path} was written by a newer Stills "
+            f"(schema {version}, this one knows {len(scripts)})",
+            action="Upgrade Stills, or point STILLS_CATALOG at another file. Nothing was changed.",
+        )
+    if version == len(scripts):
+        return
+    if version == 0:
+        _switch_to_wal(connection)
+    with transaction(connection):
+        # Another process may have migrated while this one waited for the lock.
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        for number, script in enumerate(scripts[version:], start=version + 1):
+            for statement in _statements(script.read_text(encoding="utf-8")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # For this statement alone SQLite does not wait while other processes open the new file too.
+    give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    # Tables first: of a catalog made meanwhile by another process, the id is there as well.
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if tables and owner != _APPLICATION_ID:
+        raise CatalogError(
+            f"{path} is a database of another program",
+            action="Point STILLS_CATALOG at another file. Nothing was changed.",
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript() would commit the surrounding transaction.
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
