@@ -17,6 +17,7 @@ _IHDR_BYTES = 13
 _CHUNK_HEAD_BYTES = 8  # length and kind
 _CHECKSUM_BYTES = 4
 _CHUNK_HEAD = struct.Struct(">I4s")
+_CHECKSUM = struct.Struct(">I")
 
 _LOADERS = {
     "image/png": "pngload_buffer",
@@ -99,12 +100,9 @@ def _read_header(reader: PieceReader) -> Size:
 
 def _check_chunks(reader: PieceReader) -> None:
     """Walk from the header to the end, checking order, lengths and checksums."""
-    kinds = set()
-    kind = b""
-    while kind != b"IEND":
-        kind = _skip_sound_chunk(reader)
-        if kind:
-            kinds.add(kind)
+    kinds: set[bytes] = set()
+    while b"IEND" not in kinds:
+        if _skip_sound_chunks(reader, kinds):
             continue
         kind, length, start = _begin_chunk(reader)
         if kind == b"IHDR":
@@ -117,22 +115,24 @@ def _check_chunks(reader: PieceReader) -> None:
         raise DamagedImage("damaged PNG: it has no IDAT chunk, so no pixels")
 
 
-def _skip_sound_chunk(reader: PieceReader) -> bytes:
-    """Pass over a sound chunk that lies within one piece; nothing if there is none.
+def _skip_sound_chunks(reader: PieceReader, kinds: set[bytes]) -> bool:
+    """Pass over the sound chunks that lie within the piece being read; False if there is none.
 
     Nearly all do, and a PNG has hundreds: this spares them a call for each of their parts.
     """
-    view, start = reader.here()
-    if len(view) - start < _CHUNK_HEAD_BYTES:
-        return b""
-    length, kind = _CHUNK_HEAD.unpack_from(view, start)
-    end = start + _CHUNK_HEAD_BYTES + length
-    if end + _CHECKSUM_BYTES > len(view) or kind == b"IHDR" or not kind.isalpha():
-        return b""
-    if crc32_of(view[start + 4 : end]) != int.from_bytes(view[end : end + _CHECKSUM_BYTES]):
-        return b""
-    reader.skip(end + _CHECKSUM_BYTES - start)
-    return bytes(kind)
+    view, begun = reader.here()
+    start, last_head = begun, len(view) - _CHUNK_HEAD_BYTES
+    while start <= last_head and b"IEND" not in kinds:
+        length, kind = _CHUNK_HEAD.unpack_from(view, start)
+        end = start + _CHUNK_HEAD_BYTES + length
+        if end + _CHECKSUM_BYTES > len(view) or kind == b"IHDR" or not kind.isalpha():
+            break
+        if crc32_of(view[start + 4 : end]) != _CHECKSUM.unpack_from(view, end)[0]:
+            break
+        kinds.add(kind)
+        start = end + _CHECKSUM_BYTES
+    reader.skip(start - begun)
+    return start > begun
 
 
 def _begin_chunk(reader: PieceReader) -> tuple[bytes, int, int]:

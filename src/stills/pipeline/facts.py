@@ -5,7 +5,7 @@ One JSON file per generation, `facts/<id>.json`, written before the image itself
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from stills.contract.generation import Draft, Generation, Inspection, Stage
@@ -13,6 +13,7 @@ from stills.contract.size import Size
 
 FACTS_FOLDER = "facts"
 _VERSION = 1
+_DRAFT = tuple(field.name for field in fields(Draft))
 # One plain name in the top folder, with the id at its end: facts may have been tampered with.
 _PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f-\x9f]*([0-9a-f]{12})\.png")
 _NUMBER_MAX = 10**11  # a time far ahead, in seconds; what SQLite and datetime can hold
@@ -33,9 +34,9 @@ def write_facts(generation: Generation, inspection: Inspection, *, path: str) ->
         "sha256": inspection.sha256,
         "byte_count": inspection.byte_count,
         "path": path,
-        "draft": asdict(generation.draft),
+        "draft": {name: getattr(generation.draft, name) for name in _DRAFT},
     }
-    return json.dumps(facts, ensure_ascii=False, indent=1).encode()
+    return json.dumps(facts, ensure_ascii=False).encode()
 
 
 def read_facts(written: bytes) -> Generation | None:

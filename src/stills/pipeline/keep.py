@@ -37,9 +37,9 @@ async def _put(
     store: Store, path: str, generation: Generation, data: bytes | Pieces, inspection: Inspection
 ) -> None:
     facts = write_facts(generation, inspection, path=path)
-    # What the facts say is in the catalog too, and that is synced.
-    await store.put(facts_path(generation.id), facts, synced=False)
-    await store.put(path, data)
+    # Written first, for an image without them could not be adopted. What they say is in the
+    # catalog too, and that survives a power cut.
+    await store.put(path, data, preceded_by=(facts_path(generation.id), facts))
 
 
 async def _spool(

@@ -54,21 +54,28 @@ class ObjectStore:
     def __repr__(self) -> str:
         return f"ObjectStore({self._location!r})"
 
-    async def put(self, path: str, data: bytes | Pieces, *, synced: bool = True) -> None:
-        """Write one object, whole or not at all.
+    async def put(
+        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+    ) -> None:
+        """Write one object, whole or not at all; a local one is on the disk when this returns.
 
-        A local one is on the disk when this returns, unless it need not be `synced`.
+        `preceded_by` is a small object, path and bytes, that is written before it, unsynced.
 
         Raises:
             StoreRefused: it could not be written.
         """
-        _check_path(path)
+        objects = [(path, data)] if preceded_by is None else [preceded_by, (path, data)]
+        for each, _ in objects:
+            _check_path(each)
         with self._translated("write", path):
             backend = await self._open(create=True)
+            if self._root is not None:
+                # One visit to a thread for all that a disk does, in place of one for each part.
+                await asyncio.to_thread(_put_files, backend, objects, self._root / path)
+                return
             # One request even for a large image: parts of a cancelled upload would stay, and cost.
-            await backend.put_async(path, data, use_multipart=False)
-            if synced and self._root is not None:
-                await asyncio.to_thread(_flush, self._root / path)
+            for each, bytes_of in objects:
+                await backend.put_async(each, bytes_of, use_multipart=False)
 
     async def get(self, path: str) -> bytes:
         """Read one object.
@@ -282,6 +289,14 @@ def _list_folder(root: Path, folder: str) -> list[str]:
         for entry in inside.iterdir()
         if entry.is_file() and _STAGED.fullmatch(entry.name) is None
     )
+
+
+def _put_files(
+    backend: "Backend", objects: Sequence[tuple[str, bytes | Pieces]], synced: Path
+) -> None:
+    for path, data in objects:
+        backend.put(path, data, use_multipart=False)
+    _flush(synced)
 
 
 def _flush(target: Path) -> None:
