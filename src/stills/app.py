@@ -174,8 +174,9 @@ class Stills:
     ) -> AsyncGenerator[RequestOutcome]:
         """Answer any number of requests and give each one's outcome as it finishes.
 
-        Requests are read as they are needed, at most `concurrency` are under way. The error of one
-        is its outcome; only an exception that is no StillsError, of `requests` too, ends them all.
+        Requests are read as they are needed, at most `concurrency` wait for the service at once,
+        and a few more are made ready for it or kept after it. The error of one is its outcome; only
+        an exception that is no StillsError, of `requests` too, ends them all.
         Waiting for a start is not counted towards a request's deadline. Once `stop` is set, what
         was sent is finished and the rest has no outcome. Leaving the loop begins nothing more, and
         what was sent is finished and kept, unless Stills is closed. The other arguments are those

@@ -106,19 +106,21 @@ async def test_requests_are_read_as_they_are_needed(stills):
     assert taken <= 3 + 2 * LOOKAHEAD + 3
 
 
-async def test_no_more_are_under_way_than_allowed(stills):
-    """Counted from the first stage to the last."""
+async def test_no_more_wait_for_the_service_than_allowed(stills, sandbox):
+    """It sees four at a time; at most as many again are made ready or kept meanwhile."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.05))
     under_way: set[int] = set()
-    most = 0
+    at_service, beside = [0], [0]
 
     def follow(index: int, stage: Stage) -> None:
-        nonlocal most
         under_way.add(index) if stage is Stage.CLAIMED else None
-        most = max(most, len(under_way))
         under_way.discard(index) if stage is Stage.KEPT else None
+        at_service.append(sum(not send.finished for send in sandbox.ledger.generations))
+        beside.append(len(under_way))
 
-    await collect(stills, map(ask, range(20)), concurrency=4, on_stage=follow)
-    assert 1 < most <= 4
+    await collect(stills, map(ask, range(24)), concurrency=4, on_stage=follow)
+    assert max(at_service) == 4
+    assert 4 < max(beside) <= 8
 
 
 async def test_a_failing_source_ends_the_run_with_its_own_exception(stills):
@@ -185,6 +187,15 @@ async def test_a_start_that_comes_after_the_deadline_is_waited_for(make_stills, 
     assert Counter(type(each.error) for each in outcomes) == {type(None): 5}
     times = [send.time for send in sandbox.ledger.generations]
     assert len(times) == sandbox.ledger.billed_images == 5
+
+
+async def test_a_place_that_comes_too_late_is_waited_for_anew(make_stills, sandbox, fast):
+    """One that is answered late does not use up the time of who waits behind it."""
+    stills = await make_stills(policy=replace(fast, deadline_seconds=0.9))
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.6))
+    outcomes = await collect(stills, map(ask, range(3)), concurrency=1)
+    assert Counter(type(each.error) for each in outcomes) == {type(None): 3}
+    assert len(sandbox.ledger.generations) == 3
 
 
 async def test_fresh_makes_each_anew(stills, sandbox):

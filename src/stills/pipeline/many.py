@@ -1,7 +1,8 @@
 """Many: requests in, outcomes out as they finish; no more is held than what is under way.
 
-A reader takes requests ahead, an answerer gives at once what the catalog has and begins the rest,
-at most `concurrency` at a time. Whoever takes the outcomes slowly slows all of it down.
+A reader takes requests ahead, an answerer gives at once what the catalog has and begins the rest.
+At most `concurrency` wait for the service at a time; some more are made ready for it, or kept after
+it, so that it never waits for the disk. Whoever takes the outcomes slowly slows all of it down.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ from stills.pipeline.pacer import TurnTooLate
 
 LOOKAHEAD = 64
 """How many requests are read ahead, and looked up together at most."""
+
+BESIDE_MAX = 16
+"""How many are under way at most beside those that the service works on."""
 
 Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
 OnStageOf = Callable[[int, Stage], None]
@@ -50,10 +54,10 @@ class Many:
         on_stage: OnStageOf | None,
     ) -> None:
         self._pipeline = pipeline
-        self._options = options
+        self._options = replace(options, places=asyncio.Semaphore(concurrency), looked_up=True)
         self._stop = stop
         self._on_stage = on_stage
-        self._places = asyncio.Semaphore(concurrency)
+        self._under_way = asyncio.Semaphore(concurrency + min(concurrency, BESIDE_MAX))
         self._rows: asyncio.Queue[_Row | None] = asyncio.Queue(LOOKAHEAD)
         self._outcomes: asyncio.Queue[Sequence[RequestOutcome] | None] = asyncio.Queue(1)
         self._unsent: dict[int, asyncio.Task[None]] = {}
@@ -111,7 +115,7 @@ class Many:
                 await self._outcomes.put(kept)
             for row, answer in zip(rows, answers, strict=True):
                 if answer is None:
-                    await self._places.acquire()
+                    await self._under_way.acquire()
                     self._unsent[row.index] = group.create_task(self._make(row))
 
     async def _next_rows(self) -> list[_Row]:
@@ -136,7 +140,7 @@ class Many:
             await self._outcomes.put([outcome])
         finally:
             self._unsent.pop(row.index, None)
-            self._places.release()
+            self._under_way.release()
 
     async def _ask(self, row: _Row) -> ImageResult:
         options = replace(self._options, on_stage=lambda stage: self._follow(row, stage))

@@ -1,7 +1,8 @@
 """Order: send until there is an answer, every send on the ledger before it goes out."""
 
 import asyncio
-import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from stills.contract.errors import Billing, BudgetExceeded, CatalogError, RateLimited, StillsError
@@ -25,41 +26,58 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
     """
     # Cut off while the SDK loads, nothing was sent: so that comes before the ledger.
     await job.ports.provider.ready()
-    catalog = job.ports.catalog
     retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False
     notes: list[str] = []
     while True:
-        started_at = await _start(job, possibly_billed=possibly_billed)
-        job.commit()
-        send = await _enter(job, claim, possibly_billed=possibly_billed)
-        job.on_stage(Stage.SENT)
         try:
-            answer = await _send(job, order)
-        except StillsError as error:
-            settlement = Settlement(error.billing, error.code, error.request_id)
-            # Left unsettled it counts as possibly billed, and the error here says more.
-            with contextlib.suppress(CatalogError):
-                await catalog.settle_send(send, settlement)
-                await _slow_down(job, error, started_at)
-            possibly_billed = possibly_billed or error.billing is not Billing.NONE
-            resend = retries.next(error)
-            if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
-                error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
-                raise
-            await asyncio.sleep(resend.wait_seconds)
-            if resend.simplified:
-                order, note = _simplified(order, job)
-                notes += await _note(job, claim, note)
-        else:
+            async with _place(job):
+                started_at = await _start(job)
+                job.commit()
+                send = await _enter(job, claim, possibly_billed=possibly_billed)
+                job.on_stage(Stage.SENT)
+                answer = await _send(job, order)
+        except TurnTooLate as late:
+            late.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
+            raise
+        if isinstance(answer, Answer):
             await _journal(job, claim, answer, send)
             break
+        error = answer
+        await _settle(job, send, error)
+        await _slow_down(job, error, started_at)
+        possibly_billed = possibly_billed or error.billing is not Billing.NONE
+        resend = retries.next(error)
+        if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
+            error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
+            raise error
+        await asyncio.sleep(resend.wait_seconds)
+        if resend.simplified:
+            order, note = _simplified(order, job)
+            notes += await _note(job, claim, note)
     if possibly_billed:
         note = "An earlier send of this image was cut off; it may be billed."
         notes += await _note(job, claim, note)
     job.on_stage(Stage.ANSWERED)
     return answer, tuple(notes)
+
+
+@asynccontextmanager
+async def _place(job: Job) -> AsyncIterator[None]:
+    """Hold a place with the service; who waits too long for one can still ask anew."""
+    if job.places is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(job.deadline.remaining_seconds / 2):
+            await job.places.acquire()
+    except TimeoutError:
+        raise TurnTooLate("the service was busy with others for too long") from None
+    try:
+        yield
+    finally:
+        job.places.release()
 
 
 async def _enter(job: Job, claim: Claim, *, possibly_billed: bool) -> int:
@@ -79,37 +97,45 @@ async def _enter(job: Job, claim: Claim, *, possibly_billed: bool) -> int:
     return send
 
 
-async def _start(job: Job, *, possibly_billed: bool) -> float:
+async def _start(job: Job) -> float:
     """Wait for a start that leaves time for the answer, which is paid for even if it is late."""
     remaining_seconds = job.deadline.remaining_seconds
     reserve_seconds = min(job.policy.answer_timeout_seconds, remaining_seconds / 2)
-    try:
-        return await job.pacer.start(patience_seconds=remaining_seconds - reserve_seconds)
-    except TurnTooLate as error:
-        error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
-        raise
+    return await job.pacer.start(patience_seconds=remaining_seconds - reserve_seconds)
+
+
+async def _settle(job: Job, send: int, error: StillsError) -> None:
+    settlement = Settlement(error.billing, error.code, error.request_id)
+    # Left unsettled it counts as possibly billed, and the send's own error says more.
+    with suppress(CatalogError):
+        await job.ports.catalog.settle_send(send, settlement)
 
 
 async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
     if isinstance(error, RateLimited):
-        await job.pacer.slow_down(
-            started_at=started_at, retry_after_seconds=error.retry_after_seconds
-        )
+        with suppress(CatalogError):
+            await job.pacer.slow_down(
+                started_at=started_at, retry_after_seconds=error.retry_after_seconds
+            )
 
 
 async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
     settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
     # From here on the image is paid for. A journal that fails now must not lose it: the image is
     # still fetched and stored, and only then the failing catalog is reported.
-    with contextlib.suppress(CatalogError):
+    with suppress(CatalogError):
         await job.ports.catalog.record_answer(
             claim.generation.id, answer, send=send, settlement=settlement
         )
 
 
-async def _send(job: Job, order: Order) -> Answer:
+async def _send(job: Job, order: Order) -> Answer | StillsError:
+    """Send once; gives the answer, or the error that stands in its place."""
     timeout_seconds = min(job.policy.answer_timeout_seconds, job.deadline.remaining_seconds)
-    return await job.ports.provider.send(order, timeout_seconds=timeout_seconds)
+    try:
+        return await job.ports.provider.send(order, timeout_seconds=timeout_seconds)
+    except StillsError as error:
+        return error
 
 
 def _simplified(order: Order, job: Job) -> tuple[Order, str]:
@@ -125,6 +151,6 @@ async def _note(job: Job, claim: Claim, note: str) -> list[str]:
     """Journal a note, unless it is empty; if the catalog fails, the facts still have it."""
     if not note:
         return []
-    with contextlib.suppress(CatalogError):
+    with suppress(CatalogError):
         await job.ports.catalog.record_note(claim.generation.id, note)
     return [note]
