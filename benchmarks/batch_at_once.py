@@ -1,9 +1,10 @@
 """32 at once with no limit: how near 500 images come to the ideal, at 200 ms latency.
 
 The ideal is 500 / 32 * 0.2 s = 3.125 s, were everything but the service's work free. The sandbox
-draws each image when it is downloaded, 20 to 35 ms of CPU on the same cores, so it is shown for
-scale; the target is for a stub whose images cost nothing (fast_stub.py). A first image, made
-before, loads what is loaded once. The target: within 15 % of the ideal.
+draws each image when it is downloaded, on the same cores: 12 ms of CPU at 1328*1328, so that size
+is shown for scale, and 512*512, which qwen-image-2.0 makes, counts; so does a stub whose images of
+1328*1328 cost nothing (fast_stub.py). A first image, made before, loads what is loaded once. The
+target: within 15 % of the ideal.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import batch_sandbox
@@ -23,33 +25,37 @@ IMAGES, AT_ONCE = 500, 32
 LATENCY_SECONDS = 0.2
 IDEAL_SECONDS = IMAGES / AT_ONCE * LATENCY_SECONDS
 TARGET = 1.15
-STUB, SANDBOX = "stub", "sandbox"
+MAX, SMALL = ("qwen-image-max", "1328*1328"), ("qwen-image-2.0", "512*512")
+STUB, SANDBOX, LARGE = "stub", "sandbox 512*512", "sandbox 1328*1328"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="5")
     rounds = parser.parse_args().rounds
-    runs: dict[str, list[tuple[float, float]]] = {STUB: [], SANDBOX: []}
+    runs: dict[str, list[tuple[float, float]]] = {STUB: [], SANDBOX: [], LARGE: []}
     for _ in range(rounds):
         with fast_stub.running(latency_seconds=LATENCY_SECONDS, plain=True) as base_url:
-            runs[STUB].append(_run(base_url))
+            runs[STUB].append(_run(base_url, *MAX))
         with batch_sandbox.running("--latency", str(LATENCY_SECONDS)) as sandbox:
-            runs[SANDBOX].append(_run(sandbox.base_url))
+            runs[SANDBOX].append(_run(sandbox.base_url, *SMALL))
+            runs[LARGE].append(_run(sandbox.base_url, *MAX))
     return _report(runs)
 
 
-def _run(base_url: str) -> tuple[float, float]:
+def _run(base_url: str, model: str, size: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(_batch(Path(folder), base_url))
+        return asyncio.run(_batch(Path(folder), base_url, model, size))
 
 
-async def _batch(folder: Path, base_url: str) -> tuple[float, float]:
+async def _batch(folder: Path, base_url: str, model: str, size: str) -> tuple[float, float]:
     """Make all images; gives the seconds it took, and the CPU seconds of this process."""
-    environment = batch_sandbox.environment(folder, base_url, STILLS_RATE_LIMIT="none")
+    environment = batch_sandbox.environment(
+        folder, base_url, STILLS_RATE_LIMIT="none", STILLS_MODEL=model
+    )
     async with Stills.from_env(environment=environment) as stills:
-        await stills.generate(batch_sandbox.WARM_UP)
-        requests = batch_sandbox.requests(IMAGES)
+        await stills.generate(replace(batch_sandbox.WARM_UP, size=size))
+        requests = batch_sandbox.requests(IMAGES, size=size)
         began, cpu = time.perf_counter(), time.process_time()
         async for outcome in stills.generate_many(requests, concurrency=AT_ONCE):
             assert outcome.result is not None
@@ -57,15 +63,15 @@ async def _batch(folder: Path, base_url: str) -> tuple[float, float]:
 
 
 def _report(runs: dict[str, list[tuple[float, float]]]) -> int:
-    print(f"{'':10}{'median':>9}{'best':>9}{'of ideal':>10}{'best':>7}{'CPU an image':>14}")
+    print(f"{'':18}{'median':>9}{'best':>9}{'of ideal':>10}{'best':>7}{'CPU an image':>14}")
     medians = {}
     for name, values in runs.items():
         seconds = [one for one, _ in values]
         medians[name], best = statistics.median(seconds), min(seconds)
         cpu_ms = 1000 * statistics.median(cpu for _, cpu in values) / IMAGES
-        print(f"{name:10}{medians[name]:7.2f} s{best:7.2f} s", end="")
+        print(f"{name:18}{medians[name]:7.2f} s{best:7.2f} s", end="")
         print(f"{medians[name] / IDEAL_SECONDS:10.2f}{best / IDEAL_SECONDS:7.2f}{cpu_ms:11.1f} ms")
-    met = medians[STUB] <= TARGET * IDEAL_SECONDS
+    met = max(medians[STUB], medians[SANDBOX]) <= TARGET * IDEAL_SECONDS
     print(f"ideal {IDEAL_SECONDS:.3f} s; target: within {TARGET:.2f}: {'met' if met else 'MISSED'}")
     return 0 if met else 1
 
