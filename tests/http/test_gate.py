@@ -4,15 +4,18 @@ import asyncio
 import io
 import json
 import logging
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 
 from stills.app import Stills
 from stills.contract.pace import RateLimit
+from stills.contract.request import ImageRequest
 from stills.http.logs import set_up_logs
 from stills.sandbox import Fault, FaultKind, Sandbox
 
+Serve = Callable[..., Awaitable[str]]
 KITE = {"prompt": "a red kite", "size": "512*512"}
 
 
@@ -87,7 +90,15 @@ async def test_a_key_over_its_budget_gets_only_what_is_kept(
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://evil.example//localhost"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "evil.example//localhost"},
+    ],
 )
 async def test_a_web_page_can_t_spend_on_a_service_without_keys(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, headers: dict[str, str]
@@ -96,6 +107,19 @@ async def test_a_web_page_can_t_spend_on_a_service_without_keys(
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
         assert answer.status == 403
     assert not sandbox.ledger.generations
+
+
+async def test_a_link_opens_under_another_name_where_keys_were_made(
+    stills: Stills, serve: Serve, http: aiohttp.ClientSession
+):
+    """Behind a proxy with a name of its own, and before anything else was asked of the worker."""
+    result = await stills.generate(ImageRequest(prompt="a kite", size="512*512"))
+    foreign = {"Host": "images.example"}
+    async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
+        assert answer.status == 403
+    await stills.access.add("pipeline")
+    async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
+        assert answer.status == 200
 
 
 async def test_json_is_asked_for_by_name(url: str, http: aiohttp.ClientSession):

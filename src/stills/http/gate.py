@@ -5,13 +5,15 @@ answered, one line is logged. Plain ASGI: it also stands before what is mounted.
 """
 
 import logging
+import random
 import re
-import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,12 +23,13 @@ from stills.contract.access import Payer
 from stills.contract.errors import KeyRefused, StillsError
 from stills.http.errors import error_answer, problem, unexpected
 from stills.http.metrics import Metrics
-from stills.http.png import is_png
+from stills.http.png import Header, Png, is_png
 from stills.http.settings import Settings
 
 BODY_MAX_BYTES = 20 * 1024 * 1024
 _KEY_MEMORY_SECONDS = 1.0
 _OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
+_READS = ("GET", "HEAD")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
@@ -55,7 +58,7 @@ class Gate:
     """Wraps the service's application. A route finds `payer` and `entry` in the request's state."""
 
     def __init__(
-        self, app: ASGIApp, png: ASGIApp, stills: Stills, settings: Settings, metrics: Metrics
+        self, app: ASGIApp, png: Png, stills: Stills, settings: Settings, metrics: Metrics
     ) -> None:
         self._app = app
         self._png = png
@@ -72,49 +75,56 @@ class Gate:
             return
         scope["path"] = _our_path(scope["path"])
         scope["raw_path"] = scope["path"].encode()
-        entry = Entry(secrets.token_hex(8), scope["method"], scope["path"])
+        number = random.getrandbits(64)
+        entry = Entry(f"{number:016x}", scope["method"], scope["path"])
         began = time.perf_counter()
-
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                entry.status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = entry.id
-            await send(message)
-
         try:
-            await self._answer(scope, receive, told, entry)
+            if is_png(entry.path) and entry.method in _READS:
+                await self._answer_png(scope, receive, send, entry)
+            else:
+                await self._answer(scope, receive, _telling(send, entry), entry)
         except Exception as error:  # noqa: BLE001 - the last one who can say that it failed
             # Its words and its traceback may hold paths of this machine: only at the level DEBUG.
             _LOG.error("request %s failed: %s", entry.id, type(error).__name__)
             _LOG.debug("request %s", entry.id, exc_info=error)
             if not entry.status:
-                await unexpected()(scope, receive, told)
+                await unexpected()(scope, receive, _telling(send, entry))
         finally:
             seconds = time.perf_counter() - began
             entry.ms = round(seconds * 1000, 1)
             self._metrics.answered(entry.method, route_of(entry.path), entry.status, seconds)
             _LOG.info("request", extra={"entry": entry})
 
+    async def _answer_png(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+        """Answer what is asked for most, without a key, and at no more than sending it costs."""
+        refusal = await self._refuse_foreign(scope["headers"])
+        if refusal is not None:
+            await refusal(scope, receive, _telling(send, entry))
+            return
+        answer = await self._png.answer(entry.method, entry.path, scope["headers"])
+        entry.status = answer.status
+        headers = [*answer.headers, (b"x-request-id", entry.id.encode())]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         headers = Headers(scope=scope)
-        try:
-            payer = await self._admit(scope["path"], headers)
-        except StillsError as error:
-            await error_answer(error)(scope, receive, send)
-            return
-        entry.key = payer.name if payer else None
-        refusal = self._foreign(headers) or _too_large(headers)
+        refusal, payer = await self._refuse_foreign(scope["headers"]), None
+        if refusal is None:
+            try:
+                payer = await self._admit(entry.path, headers)
+            except StillsError as error:
+                refusal = error_answer(error)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        entry.key = payer.name if payer else None
         state = scope.setdefault("state", {})
         state["payer"], state["entry"] = payer, entry
-        if scope["method"] in ("GET", "HEAD"):
-            # Frames are asked for most, and routing would take longer than answering.
-            app = self._png if is_png(scope["path"]) else self._app
-            await app(scope, receive, send)
+        if entry.method in _READS:
+            await self._app(scope, receive, send)
             return
-        body = await _read(receive)
+        body = None if _is_too_large(headers) else await _read(receive)
         if body is None:
             await _body_refused()(scope, receive, send)
             return
@@ -138,21 +148,37 @@ class Gate:
             self._keys_looked_at = now
         return self._keys_exist
 
-    def _foreign(self, headers: Headers) -> JSONResponse | None:
+    async def _refuse_foreign(self, headers: Sequence[Header]) -> JSONResponse | None:
         """Refuse what a web page of elsewhere makes a browser send to a service without keys."""
-        if self._settings.anyone or self._settings.keys_required or self._keys_exist:
+        if self._settings.anyone or self._settings.keys_required:
             return None
-        hosts = [headers.get("host", "")]
-        if "origin" in headers:
-            hosts.append(urlsplit(headers["origin"]).netloc)
-        if all(_hostname(host) in _LOOPBACK for host in hosts):
+        hosts = [b"//" + value for name, value in headers if name == b"host"]
+        hosts += [value for name, value in headers if name == b"origin"]
+        if hosts and all(map(_is_local, hosts)):
             return None
+        try:
+            if await self._have_keys():
+                return None
+        except StillsError as error:
+            return error_answer(error)
         return problem(
             403,
             "Without keys this service answers programs of its own machine alone. Make a key with "
             "`stills keys add NAME`.",
             code="key_refused",
         )
+
+
+def _telling(send: Send, entry: Entry) -> Send:
+    """Note an answer's status as it is sent, and tell the caller the request's id."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            entry.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", entry.id.encode())]
+        await send(message)
+
+    return told
 
 
 def payer_of(request: Request) -> Payer | None:
@@ -169,6 +195,8 @@ def entry_of(request: Request) -> Entry:
 
 def _our_path(path: str) -> str:
     """Take a base URL that ends in nothing, /v1 or /api/v1: clients are set up in all three."""
+    if is_png(path):
+        return path
     if path.startswith("/api/v1/"):
         return path[4:]
     first = path.split("/", 2)[1] if path.startswith("/") else ""
@@ -183,18 +211,18 @@ def route_of(path: str) -> str:
     return first[0] if first else "other"
 
 
-def _hostname(host: str) -> str | None:
+@lru_cache(maxsize=64)  # it is asked for every request, and hardly ever of another
+def _is_local(url: bytes) -> bool:
+    """Tell whether a URL is of this machine."""
     try:
-        return urlsplit(f"//{host}").hostname
+        return urlsplit(url.decode("latin-1")).hostname in _LOOPBACK
     except ValueError:
-        return None
+        return False
 
 
-def _too_large(headers: Headers) -> JSONResponse | None:
+def _is_too_large(headers: Headers) -> bool:
     length = headers.get("content-length", "0")
-    if re.fullmatch("[0-9]{1,15}", length) and int(length) <= BODY_MAX_BYTES:
-        return None
-    return _body_refused()
+    return not (re.fullmatch("[0-9]{1,15}", length) and int(length) <= BODY_MAX_BYTES)
 
 
 def _body_refused() -> JSONResponse:

@@ -3,10 +3,12 @@
 import json
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 
 from stills.http.gate import Entry
+
+_NAMES = tuple(field.name for field in fields(Entry))
 
 
 class _Text(logging.Formatter):
@@ -40,7 +42,7 @@ def set_up_logs(log_format: str) -> None:
 
 
 def _facts(entry: Entry) -> dict[str, object]:
-    facts = asdict(entry)
+    facts = {name: getattr(entry, name) for name in _NAMES}
     # A path is a stranger's text: no line break or terminal code of it may reach the log.
     facts["path"] = entry.path[:200].encode("unicode_escape").decode()
     return {name: value for name, value in facts.items() if value is not None}

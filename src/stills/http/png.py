@@ -1,17 +1,19 @@
 """The images themselves, for as long as they are kept.
 
-Plain ASGI, as every frame of a film comes through here. What lies under an id never changes, so
+No route, as every frame of a film comes through here. What lies under an id never changes, so
 facts and bytes that were read once are remembered, up to a limit.
 """
 
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse
 
 from stills.app import Stills
 from stills.contract.errors import ImageMissing, StillsError
@@ -23,7 +25,19 @@ _BEFORE, _AFTER = PNG_PATH.split("{image_id}")
 _MEMORY_BYTES = 64 * 1024 * 1024
 _IMAGES_MAX = 10_000
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+_CONDITIONS = frozenset((b"if-none-match", b"if-modified-since", b"if-range", b"range"))
 _CACHING = "public, max-age=31536000, immutable"
+
+
+Header = tuple[bytes, bytes]
+
+
+class PngAnswer(NamedTuple):
+    """What is to be sent."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,9 @@ class _Kept:
     image: Image
     etag: str
     modified_at: int
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: tuple[Header, ...]
+    whole: tuple[Header, ...]
+    """The headers of the whole image, its length among them."""
 
 
 class Png:
@@ -43,40 +59,36 @@ class Png:
         self._bytes: OrderedDict[str, bytes] = OrderedDict()
         self._bytes_size = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def answer(self, method: str, path: str, headers: Sequence[Header]) -> PngAnswer:
+        """Answer a GET or HEAD of `path`."""
+        image_id = _id(path)
         try:
-            kept = await self._find(_id(scope["path"]))
+            kept = await self._find(image_id)
             if kept is None:
-                await not_found("There is no such image.")(scope, receive, send)
-                return
-            headers = Headers(scope=scope)
-            if _is_known(kept, headers):
-                await _send(send, 304, kept.headers, b"")
-                return
-            await self._send_image(kept, headers, send, head=scope["method"] == "HEAD")
+                return _refusal(not_found("There is no such image."))
+            part = None
+            if not _CONDITIONS.isdisjoint(name for name, _ in headers):
+                asked = Headers(raw=list(headers))
+                if _is_known(kept, asked):
+                    return PngAnswer(304, kept.headers, b"")
+                part = _wanted_part(kept, asked)
+            if method == "HEAD":
+                return PngAnswer(200, kept.whole, b"")
+            if part is not None:
+                return await self._answer_part(image_id, kept, *part)
+            return PngAnswer(200, kept.whole, await self._read(image_id, kept.image))
         except StillsError as error:
-            await error_answer(error)(scope, receive, send)
+            return _refusal(error_answer(error))
 
-    async def _send_image(self, kept: _Kept, headers: Headers, send: Send, *, head: bool) -> None:
+    async def _answer_part(self, image_id: str, kept: _Kept, first: int, end: int) -> PngAnswer:
         size = kept.image.rendition.byte_count
-        part = None if head else _wanted_part(kept, headers, size)
-        if part is not None and part[0] >= part[1]:
+        if first >= end:
             told = (b"content-range", f"bytes */{size}".encode())
-            await _send(send, 416, (told, _length(b"")), b"")
-            return
-        if head:
-            length = (b"content-length", str(size).encode())
-            await _send(send, 200, (*kept.headers, length), b"")
-            return
-        data = await self._read(kept.image)
-        if part is None:
-            await _send(send, 200, (*kept.headers, _length(data)), data)
-            return
-        first, end = part
+            return PngAnswer(416, (told, _length(0)), b"")
+        data = await self._read(image_id, kept.image)
         told = (b"content-range", f"bytes {first}-{end - 1}/{size}".encode())
         piece = data[first:end]
-        await _send(send, 206, (*kept.headers, told, _length(piece)), piece)
+        return PngAnswer(206, (*kept.headers, told, _length(len(piece))), piece)
 
     async def _find(self, image_id: str) -> _Kept | None:
         kept = self._kept.get(image_id)
@@ -92,8 +104,7 @@ class Png:
             self._kept.popitem(last=False)
         return kept
 
-    async def _read(self, image: Image) -> bytes:
-        image_id = image.rendition.id
+    async def _read(self, image_id: str, image: Image) -> bytes:
         data = self._bytes.get(image_id)
         if data is not None:
             self._bytes.move_to_end(image_id)
@@ -143,7 +154,8 @@ def _describe(image: Image) -> _Kept:
         "content-disposition": f"inline; filename*=UTF-8''{name}",
     }
     written = tuple((header.encode(), value.encode()) for header, value in headers.items())
-    return _Kept(image, etag, modified_at, written)
+    whole = (*written, _length(rendition.byte_count))
+    return _Kept(image, etag, modified_at, written, whole)
 
 
 def _is_known(kept: _Kept, headers: Headers) -> bool:
@@ -156,7 +168,7 @@ def _is_known(kept: _Kept, headers: Headers) -> bool:
     return since is not None and kept.modified_at <= since
 
 
-def _wanted_part(kept: _Kept, headers: Headers, size: int) -> tuple[int, int] | None:
+def _wanted_part(kept: _Kept, headers: Headers) -> tuple[int, int] | None:
     """Give the first byte wanted and the one after the last; None for the whole image.
 
     An empty part can't be had. More than one part, or a range that is none, gets it all.
@@ -164,6 +176,7 @@ def _wanted_part(kept: _Kept, headers: Headers, size: int) -> tuple[int, int] | 
     match = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
     if match is None or not _same(kept, headers.get("if-range")):
         return None
+    size = kept.image.rendition.byte_count
     first, last = match.groups()
     if first:
         if last and int(last) < int(first):
@@ -189,12 +202,9 @@ def _read_date(written: str | None) -> int | None:
         return None
 
 
-def _length(data: bytes) -> tuple[bytes, bytes]:
-    return b"content-length", str(len(data)).encode()
+def _length(byte_count: int) -> Header:
+    return b"content-length", str(byte_count).encode()
 
 
-async def _send(
-    send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
-) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-    await send({"type": "http.response.body", "body": body})
+def _refusal(response: JSONResponse) -> PngAnswer:
+    return PngAnswer(response.status_code, tuple(response.raw_headers), bytes(response.body))
