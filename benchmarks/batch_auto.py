@@ -17,7 +17,7 @@ import batch_sandbox
 
 from stills import ImageRequest, Stills
 
-LIMITS = (7, 20)
+LIMITS = (1, 7, 20)
 SETTLE_SECONDS, WATCH_SECONDS, STEP_SECONDS = 60, 40, 10
 START_UP_SECONDS = 5  # until the first send: the times shown count from that
 TARGET = 0.10

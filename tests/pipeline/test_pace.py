@@ -93,7 +93,7 @@ def test_a_limit_set_too_high_is_backed_off_from(true):
     assert rate(service.refused, 100, 200) < 0.3 * rate(starts, 100, 200)
 
 
-@pytest.mark.parametrize("true", [2.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0])
+@pytest.mark.parametrize("true", [0.5, 1.0, 2.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0])
 def test_an_unknown_limit_is_found_within_a_minute_and_kept_to(true):
     """Within 10 % of it, with hardly a refusal from then on."""
     service = Service(true)

@@ -3,9 +3,11 @@
 Starts are spread evenly, for the service enforces a minute's limit by the second. A refusal lowers
 the rate at once, and each start that follows raises it again: multiplicative down, additive up. An
 unknown limit is found by doubling the rate until the first refusal. From then on what was accepted
-from one refusal to another tells the limit, since at both the allowance was used up.
+from one refusal to another tells the limit, since at both the allowance was used up; where it is a
+few starts a second, what was refused tells more.
 """
 
+import math
 from dataclasses import replace
 
 from stills.contract.pace import Pace, RateLimit
@@ -21,9 +23,11 @@ _SLOWEST_PER_SECOND = 1 / 60
 _FIRST_GUESS_PER_SECOND = 1.0
 _AFTER_FIRST_REFUSAL = 0.7
 _DOUBLING = 0.35  # more starts a second after each start: twice as many in 2 s
-_PROBING = 0.003
+_PROBING, _PROBING_SLOWLY = 0.003, 0.00125
 _PROBING_SECONDS = 30.0
 _ENOUGH_STARTS, _ENOUGH_REFUSALS = 20, 4
+_SLOW_PER_SECOND = 2.0
+_STEP, _CALM_STEP, _CALM_STARTS = 0.9, 0.95, 10
 _IDLE_SECONDS = 1.0
 
 
@@ -76,7 +80,7 @@ def slow_down(
         lowered_at=max(now, pace.started_at),
     )
     if limit.find:
-        return _learn(lowered, now)
+        return _learn(lowered, now, refused_per_second=pace.per_second)
     # One refusal is soon made good. Where they follow each other, the rate rises ever slower.
     return replace(lowered, recovery=max(_RECOVERY_LEAST, pace.recovery / 2))
 
@@ -129,20 +133,36 @@ def _raise(pace: Pace, at: float) -> float:
     if not pace.learned_at:
         return _DOUBLING
     calm = (at - pace.learned_at) / _PROBING_SECONDS
-    return min(_DOUBLING, _PROBING * max(1.0, calm**3))
+    probing = min(_PROBING, _PROBING_SLOWLY * pace.limit_per_second)
+    return min(_DOUBLING, probing * max(1.0, calm**3))
 
 
-def _learn(pace: Pace, now: float) -> Pace:
-    """Take the limit from what was accepted since an earlier refusal."""
+def _learn(pace: Pace, now: float, *, refused_per_second: float) -> Pace:
+    """Take the limit from what was accepted since an earlier refusal, and from what was not."""
+    # A refusal uses up to one start of the allowance, for the wait after it.
+    accepted = pace.accepted + 1 + min(pace.refused, pace.accepted // 10)
+    accepted_per_second = accepted / max(now - pace.counted_from, 1e-3)
     if not pace.learned_at:
-        limit = pace.limit_per_second * _AFTER_FIRST_REFUSAL
+        limit, share = pace.limit_per_second * _AFTER_FIRST_REFUSAL, pace.share
+    elif refused_per_second < _SLOW_PER_SECOND:
+        limit, share = _learn_slow(pace.accepted, accepted_per_second, refused_per_second), 1.0
     elif pace.accepted + pace.refused < _ENOUGH_STARTS and pace.refused < _ENOUGH_REFUSALS:
         return pace
     else:
-        # A refusal uses up to one start of the allowance, for the wait after it.
-        accepted = pace.accepted + 1 + min(pace.refused, pace.accepted // 10)
-        limit = accepted / (now - pace.counted_from)
+        limit, share = accepted_per_second, pace.share
     counted = replace(pace, counted_from=now, accepted=0, refused=0)
     if limit >= pace.limit_per_second:
         return counted
-    return replace(counted, limit_per_second=limit, learned_at=now)
+    return replace(counted, limit_per_second=limit, share=share, learned_at=now)
+
+
+def _learn_slow(accepted: int, accepted_per_second: float, refused_per_second: float) -> float:
+    """Lower a limit of few starts a second.
+
+    There the allowance is one start or two, of which each pause lets some go unused: what was
+    accepted is less than the limit. What was refused is more, so one refusal tells enough.
+    """
+    if accepted >= _CALM_STARTS:
+        return _CALM_STEP * refused_per_second
+    between = math.sqrt(accepted_per_second * refused_per_second)
+    return min(between, _STEP * refused_per_second)
