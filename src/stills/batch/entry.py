@@ -68,10 +68,12 @@ class Entry:
     @classmethod
     def of(cls, outcome: Outcome, file: str | None = None) -> Self:
         """Write down an outcome; one with neither result nor error is pending."""
-        request = outcome.shot.request
-        shown = replace(request, reference_image=show_reference(request.reference_image))
+        shot, reference = outcome.shot, outcome.shot.request.reference_image
+        if reference is not None:
+            shown = replace(shot.request, reference_image=show_reference(reference))
+            shot = replace(shot, request=shown)
         failure = None if outcome.error is None else Failure.of(outcome.error)
-        return cls(replace(outcome.shot, request=shown), outcome.result, failure, file)
+        return cls(shot, outcome.result, failure, file)
 
     @property
     def status(self) -> Status:

@@ -1,7 +1,7 @@
 """The record of a run: its manifest, its images under their ids, its contact sheet, its tally."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from stills.batch.contact_sheet import write_contact_sheet
 from stills.batch.image_files import ImageNames, kept_file, place_image
 from stills.batch.manifest import ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
-from stills.contract.errors import Billing
+from stills.contract.errors import Billing, StillsError
 from stills.contract.result import ImageResult
 
 
@@ -71,15 +71,19 @@ class Record:
         self._manifest = ManifestWriter(folder)
         self.tally = Tally()
 
-    async def place(self, stills: Stills, shot_id: str, result: ImageResult) -> str:
-        """Have a kept image under its shot's id; gives the path from the folder."""
-        file = self._names.path(shot_id)
-        kept = kept_file(result.image_url)
-        if kept is None:
-            await stills.save(result.id, self.folder / file)
-        else:
-            await asyncio.to_thread(place_image, kept, self.folder / file)
-        return file
+    async def place(
+        self, stills: Stills, results: Sequence[tuple[str, ImageResult]]
+    ) -> Sequence[str | StillsError]:
+        """Have kept images under their shots' ids; gives each path, from the folder, or error."""
+        files = [self._names.path(shot_id) for shot_id, _ in results]
+        kept = [kept_file(result.image_url) for _, result in results]
+        local = [(one, self.folder / file) for one, file in zip(kept, files, strict=True) if one]
+        refusals = iter(await asyncio.to_thread(_place_all, local) if local else ())
+        placed: list[str | StillsError] = []
+        for (_, result), one, file in zip(results, kept, files, strict=True):
+            refusal = next(refusals) if one else await _save(stills, result.id, self.folder / file)
+            placed.append(refusal or file)
+        return placed
 
     def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
         """Note what became of the shot at `position`, and tell whoever watches."""
@@ -95,3 +99,23 @@ class Record:
         """Write manifest and contact sheet; not for the event loop."""
         self._manifest.close()
         write_contact_sheet(self.folder, title, read_manifest(self._manifest.path))
+
+
+def _place_all(local: Sequence[tuple[Path, Path]]) -> list[StillsError | None]:
+    return [_place(kept, target) for kept, target in local]
+
+
+def _place(kept: Path, target: Path) -> StillsError | None:
+    try:
+        place_image(kept, target)
+    except StillsError as error:
+        return error
+    return None
+
+
+async def _save(stills: Stills, image_id: str, target: Path) -> StillsError | None:
+    try:
+        await stills.save(image_id, target)
+    except StillsError as error:
+        return error
+    return None

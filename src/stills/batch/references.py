@@ -70,6 +70,8 @@ def settle_references(
         tuple(need for need in shot.needs if need in portraits),
         shot.cast_images,
     )
+    if given.own + given.cast == 0:
+        return Settled(shot)
     room = min(model.reference_images_max, _REFERENCES_MAX)
     if given.own + given.cast <= room:
         return Settled(_keep(shot, given, with_cast=True))

@@ -6,7 +6,7 @@ second one. A lane takes the next shot only when it has room, so rows are read a
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from stills.app import Stills
@@ -103,6 +103,18 @@ class Run:
                 self._end(Outcome(shot))
 
     async def _drive(self, lane: _Lane) -> None:
+        """Draw the shots of a lane, and finish together what came while others were finished."""
+        drawn: asyncio.Queue[RequestOutcome | None] = asyncio.Queue(_ROWS_AT_A_TIME)
+        drawing = asyncio.create_task(self._draw(lane, drawn))
+        try:
+            while outcomes := await _take(drawn):
+                await self._finish(lane, outcomes)
+            await drawing
+        finally:
+            drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
+
+    async def _draw(self, lane: _Lane, drawn: "asyncio.Queue[RequestOutcome | None]") -> None:
         outcomes = self._stills.generate_many(
             self._requests(lane),
             model=self._choices.model.id,
@@ -110,9 +122,14 @@ class Run:
             max_cost_usd=self._wallet.image_cap_usd,
             stop=self._stop,
         )
-        async with aclosing(outcomes):
-            async for outcome in outcomes:
-                await self._finish(lane, outcome)
+        try:
+            async with aclosing(outcomes):
+                async for outcome in outcomes:
+                    await drawn.put(outcome)
+        except Exception:
+            await drawn.put(None)
+            raise
+        await drawn.put(None)
 
     async def _requests(self, lane: _Lane) -> AsyncIterator[ImageRequest]:
         """Give the requests of a lane as they can start, until all shots are through."""
@@ -195,32 +212,30 @@ class Run:
         (standing,) = await self._stills.find_standings([request], model=self._choices.model.id)
         return standing.is_kept
 
-    async def _finish(self, lane: _Lane, outcome: RequestOutcome) -> None:
-        shot = lane.under_way[outcome.index]
-        if outcome.error is not None:
-            self._wallet.settle(billed=outcome.error.billing is not Billing.NONE)
-            self._stop_if_hopeless(outcome.error)
-            error: StillsError | None = outcome.error
-        else:
-            self._wallet.settle(billed=outcome.result is not None and not outcome.result.cached)
-            error = await self._keep(shot, outcome)
-        # Only now: until it is noted, a run that is cut off has it under way.
-        lane.under_way.pop(outcome.index)
-        if error is not None:
-            self._fail(shot, error)
+    async def _finish(self, lane: _Lane, outcomes: Sequence[RequestOutcome]) -> None:
+        """Settle, place and note what was drawn."""
+        for outcome in outcomes:
+            if outcome.error is not None:
+                self._wallet.settle(billed=outcome.error.billing is not Billing.NONE)
+                self._stop_if_hopeless(outcome.error)
+            else:
+                self._wallet.settle(billed=outcome.result is not None and not outcome.result.cached)
+        results = [(lane.under_way[one.index].id, one.result) for one in outcomes if one.result]
+        placed = iter(await self._record.place(self._stills, results))
+        for outcome in outcomes:
+            file = outcome.error or next(placed)
+            # Only now: until it is noted, a run that is cut off has it under way.
+            shot = lane.under_way.pop(outcome.index)
+            if isinstance(file, StillsError):
+                self._fail(shot, file)
+            else:
+                self._keep(Outcome(shot, result=outcome.result), file)
 
-    async def _keep(self, shot: Shot, outcome: RequestOutcome) -> StillsError | None:
-        """Place and note an image; gives the error if it can't be placed."""
-        assert outcome.result is not None  # noqa: S101 - an outcome has one of the two
-        try:
-            file = await self._record.place(self._stills, shot.id, outcome.result)
-        except StillsError as error:
-            return error
-        self._end(Outcome(shot, result=outcome.result), file)
-        self._note_file(shot, file)
+    def _keep(self, outcome: Outcome, file: str) -> None:
+        self._end(outcome, file)
+        self._note_file(outcome.shot, file)
         self._unfinished -= 1
         self._wake()
-        return None
 
     def _note_file(self, shot: Shot, file: str) -> None:
         if shot.id in self._batch.needed:
@@ -240,6 +255,19 @@ class Run:
         if isinstance(error, _HOPELESS) and self.stopped_by is None:
             self.stopped_by = error
             self._stop.set()
+
+
+async def _take(drawn: "asyncio.Queue[RequestOutcome | None]") -> list[RequestOutcome]:
+    """Wait for an outcome, and take with it what else is there; none at the end."""
+    outcomes: list[RequestOutcome] = []
+    outcome = await drawn.get()
+    while outcome is not None:
+        outcomes.append(outcome)
+        if drawn.empty():
+            return outcomes
+        outcome = drawn.get_nowait()
+    drawn.put_nowait(None)  # for the next call
+    return outcomes
 
 
 def _needs(because: str) -> InvalidReference:

@@ -5,6 +5,7 @@ command that is answered from the catalog.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -13,6 +14,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.size import Size, parse_size
 
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"}.'
 
 
@@ -101,7 +103,7 @@ def _text(field: str, given: object) -> str:
         raise InvalidRequest(
             f"{field} is {_kind(given)}, not text", field=field, action=f"Give {field} as text."
         )
-    if "\0" in given or any("\ud800" <= character <= "\udfff" for character in given):
+    if _UNSENDABLE.search(given):
         raise InvalidRequest(
             f"{field} has a character that can't be sent (NUL or half a surrogate pair)",
             field=field,
