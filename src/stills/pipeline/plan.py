@@ -5,6 +5,7 @@ import json
 import math
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Draft, Order
@@ -110,6 +111,7 @@ def simplify(prompt: str) -> str:
     return prompt.strip()
 
 
+@lru_cache(maxsize=64)  # a batch asks for one size, or a few, thousands of times
 def native_size(size: Size, model: Model) -> Size:
     """Choose the size that the model makes and that needs the least cropping.
 
