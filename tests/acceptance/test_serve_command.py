@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -145,8 +146,8 @@ def test_a_port_that_is_taken_is_told_in_one_line(serve: Callable[..., Server], 
     assert "--port" in refused.stderr
 
 
-async def test_agents_come_in_at_mcp_under_the_same_keys(serve, run: Callable[..., Any]):
-    """One service for pipelines and agents."""
+async def test_agents_come_in_at_mcp_under_the_same_keys(serve, run, tmp_path: Path):
+    """One service for pipelines and agents: who asks is counted and logged alike."""
     key = run("keys", "add", "agent").stdout.strip()
     service = serve("--sandbox")
     with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -157,4 +158,8 @@ async def test_agents_come_in_at_mcp_under_the_same_keys(serve, run: Callable[..
         Client(streamable_http_client(f"{service.url}/mcp", http_client=http)) as agent,
     ):
         made = await agent.call_tool("image_generate", KITE)
+        counted = (await http.get(f"{service.url}/metrics")).text
     assert made.structured_content["image_url"].startswith(f"{service.url}/images/")
+    assert 'stills_images_total{answered="billed",model="qwen-image-max"} 1.0' in counted
+    (line,) = [line for line in (tmp_path / "log").read_text().splitlines() if "cost_usd=" in line]
+    assert "path=/mcp key=agent model=qwen-image-max cached=False" in line

@@ -14,8 +14,11 @@ from mcp.client import Client
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from stills.contract.access import Payer
+from stills.contract.generation import Stage
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
 from stills.mcp.http_app import make_http_app
+from stills.mcp.progress import OnPlace
 from stills.mcp.server import make_server
 
 KITE = {"prompt": "a red kite over a beach", "size": "512*512"}
@@ -46,7 +49,7 @@ def serve() -> Callable[..., Any]:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_an_image_is_made_over_http(serve, stills, mode):
-    """Progress, the address and the payer that the service says, and the PNG as a resource."""
+    """Progress, asked and opened as the service says, and the PNG as a resource."""
     told: list[str] = []
 
     async def on_progress(_: float, __: float | None, words: str | None) -> None:
@@ -54,12 +57,13 @@ async def test_an_image_is_made_over_http(serve, stills, mode):
 
     asked: list[str] = []
 
-    def payer(request: Any) -> Payer:
-        asked.append(request.url.path)
-        return Payer("film")
+    async def ask(asker: Any, wanted: ImageRequest, on_place: OnPlace) -> ImageResult:
+        asked.append(asker.url.path)
+        on_place(Stage.CLAIMED, 2)
+        return await stills.generate(wanted, on_stage=lambda stage: on_place(stage, 0))
 
     hooks = {
-        "payer": payer,
+        "ask": ask,
         "image_url": lambda request, image_id: f"{request.base_url}images/{image_id}.png",
     }
     async with serve(stills, **hooks) as url, Client(url, mode=mode) as client:
@@ -68,6 +72,7 @@ async def test_an_image_is_made_over_http(serve, stills, mode):
         assert record["image_url"] == url.replace("/mcp", f"/images/{record['id']}.png")
         assert asked == ["/mcp"]
         assert told[-1] == "kept"
+        assert any(words.endswith("number 2 in the line") for words in told)
         read = await client.read_resource(made.content[0].uri)
         assert base64.b64decode(read.contents[0].blob).startswith(b"\x89PNG")
 

@@ -18,8 +18,8 @@ async def test_a_long_wait_is_told_again_and_again(monkeypatch):
         if len(told) == 5:
             enough.set()
 
-    async with progress(report) as on_stage:
-        on_stage(Stage.SENT)
+    async with progress(report) as on_place:
+        on_place(Stage.SENT, 0)
         await asyncio.wait_for(enough.wait(), 60)
     assert all(words.startswith("sent; waiting") for _, words in told[:5])
     numbers = [number for number, _ in told]
@@ -32,7 +32,7 @@ async def test_a_client_that_is_gone_is_no_error():
     async def report(*_: object) -> None:
         raise ConnectionError
 
-    async with progress(report) as on_stage:
-        on_stage(Stage.SENT)
+    async with progress(report) as on_place:
+        on_place(Stage.SENT, 0)
         await asyncio.sleep(0)
-        on_stage(Stage.KEPT)
+        on_place(Stage.KEPT, 0)

@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import signal
 import socket
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 from stills.app import Stills
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
-from stills.http.gate import payer_of
+from stills.http.asking import Asking
 from stills.http.logs import set_up_logs
 from stills.http.service import make_service
 from stills.http.settings import Settings
@@ -117,8 +118,11 @@ def make_worker(worker: _Worker) -> ASGIApp:
         anyone=worker.anyone,
         drain_seconds=_GRACE_SECONDS,
     )
-    agents = make_server(stills, image_url=settings.image_url, payer=payer_of)
-    service = make_service(stills, settings, mounts={"/mcp": lambda: make_http_app(agents)})
+
+    def mount_mcp(asking: Asking) -> AbstractAsyncContextManager[ASGIApp]:
+        return make_http_app(make_server(stills, image_url=settings.image_url, ask=asking.ask_one))
+
+    service = make_service(stills, settings, mounts={"/mcp": mount_mcp})
     # What was loaded so far stays until the end. To look through it for garbage, time and again,
     # stops all answers for 70 ms.
     gc.collect()

@@ -63,6 +63,16 @@ class Asking:
         self._metrics.made(result)
         return result
 
+    async def ask_one(self, asker: Request, wanted: ImageRequest, on_place: OnPlace) -> ImageResult:
+        """Get one image of the service's own model, and note it in the request's log line.
+
+        Raises:
+            StillsError: see stills.contract.errors.
+        """
+        result = await self.ask(asker, wanted, model=self.settings.model, on_place=on_place)
+        note(asker, [result])
+        return result
+
     async def ask_all(
         self, asker: Request, first: ImageRequest, *, model: str, count: int
     ) -> Sequence[ImageResult]:

@@ -29,8 +29,8 @@ from stills.http.openai_routes import make_openai_router
 from stills.http.png import PNG_PATH, Png
 from stills.http.settings import Settings
 
-Mount = Callable[[], AbstractAsyncContextManager[ASGIApp]]
-"""Opens an application for as long as the service runs."""
+Mount = Callable[[Asking], AbstractAsyncContextManager[ASGIApp]]
+"""Opens an application, which can ask for images, for as long as the service runs."""
 
 
 def make_service(
@@ -45,7 +45,7 @@ def make_service(
         async with AsyncExitStack() as stack:
             stack.push_async_callback(_stop, stills, asking, settings.drain_seconds)
             for path, mount in (mounts or {}).items():
-                mounted = await stack.enter_async_context(mount())
+                mounted = await stack.enter_async_context(mount(asking))
                 app.router.routes.append(Route(path, mounted, include_in_schema=False))
             yield
 

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from stills.contract.generation import OnStage, Stage
+from stills.contract.generation import Stage
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
 """Sends one notification: how far it is, of how much, and words."""
+
+OnPlace = Callable[[Stage, int], None]
+"""Told each stage that is reached, and the position in the line, where there is one; else 0."""
 
 _WORDS = {
     Stage.CLAIMED: "preparing, or waiting for the rate limit",
@@ -25,13 +28,13 @@ _LAST_WORDS_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def progress(report: Report) -> AsyncIterator[OnStage]:
-    """Report the stages while the body runs; the number that grows is the seconds."""
-    stages: asyncio.Queue[Stage | None] = asyncio.Queue()
-    telling = asyncio.create_task(_tell(report, stages))
+async def progress(report: Report) -> AsyncIterator[OnPlace]:
+    """Report stages and places in the line while the body runs; the growing number is seconds."""
+    places: asyncio.Queue[tuple[Stage, int] | None] = asyncio.Queue()
+    telling = asyncio.create_task(_tell(report, places))
     try:
-        yield stages.put_nowait
-        stages.put_nowait(None)
+        yield lambda stage, position: places.put_nowait((stage, position))
+        places.put_nowait(None)
         await asyncio.wait({telling}, timeout=_LAST_WORDS_SECONDS)
     finally:
         telling.cancel()
@@ -40,17 +43,20 @@ async def progress(report: Report) -> AsyncIterator[OnStage]:
             await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _tell(report: Report, stages: "asyncio.Queue[Stage | None]") -> None:
+async def _tell(report: Report, places: "asyncio.Queue[tuple[Stage, int] | None]") -> None:
     began, told = time.monotonic(), 0.0
     words = "looking it up"
     while True:
         try:
-            stage = await asyncio.wait_for(stages.get(), _SILENCE_SECONDS)
+            place = await asyncio.wait_for(places.get(), _SILENCE_SECONDS)
         except TimeoutError:
             pass
         else:
-            if stage is None:
+            if place is None:
                 return
+            stage, position = place
             words = _WORDS[stage]
+            if position > 1:
+                words += f", number {position} in the line"
         told = max(round(time.monotonic() - began, 3), told + 0.001)
         await report(told, None, f"{words} ({told:.0f} s)")

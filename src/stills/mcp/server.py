@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -14,21 +14,20 @@ from mcp.shared.exceptions import MCPError
 from starlette.requests import Request
 
 from stills.app import Stills
-from stills.contract.access import Payer
 from stills.contract.errors import Billing, InvalidRequest, StillsError
-from stills.contract.generation import Image, OnStage
+from stills.contract.generation import Image
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.errors import tell, tell_unexpected
-from stills.mcp.progress import progress
+from stills.mcp.progress import OnPlace, progress
 from stills.mcp.records import image_record, result_record, send_record, summary
 from stills.mcp.schemas import GENERATE, LIST, LIST_DEFAULT, LIST_MAX, SHOW, TEMPLATE
 
 Context = ServerRequestContext[dict[str, Any], Any]
 ImageUrl = Callable[[Request, str], str]
 """Says where the image of an id opens for a caller over HTTP."""
-PayerOf = Callable[[Request], Payer | None]
-"""Says who a request over HTTP counts towards."""
+Ask = Callable[[Request, ImageRequest, OnPlace], Awaitable[ImageResult]]
+"""Gets an image for a caller over HTTP, and tells the stages."""
 
 _URI = "stills://images/"
 _INSTRUCTIONS = (
@@ -40,13 +39,14 @@ _LOG = logging.getLogger("stills.mcp")
 
 
 def make_server(
-    stills: Stills, *, image_url: ImageUrl | None = None, payer: PayerOf | None = None
+    stills: Stills, *, image_url: ImageUrl | None = None, ask: Ask | None = None
 ) -> Server[dict[str, Any]]:
     """Make the server of one process; whoever made `stills` closes it.
 
-    Without `image_url` images open where the store says. Both are asked over HTTP alone.
+    `image_url` says where images open and `ask` gets them, for callers over HTTP alone. Without,
+    they open where the store says, and `stills` is asked.
     """
-    tools = Tools(stills, image_url=image_url, payer=payer)
+    tools = Tools(stills, image_url=image_url, ask=ask)
     return Server(
         "stills",
         title="Stills",
@@ -63,12 +63,10 @@ def make_server(
 class Tools:
     """Answers what clients ask."""
 
-    def __init__(
-        self, stills: Stills, *, image_url: ImageUrl | None, payer: PayerOf | None
-    ) -> None:
+    def __init__(self, stills: Stills, *, image_url: ImageUrl | None, ask: Ask | None) -> None:
         self._stills = stills
         self._image_url = image_url
-        self._payer = payer
+        self._ask_remotely = ask
 
     async def list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -130,8 +128,8 @@ class Tools:
         self, context: Context, arguments: Mapping[str, Any]
     ) -> types.CallToolResult:
         request = ImageRequest.from_mapping(arguments)
-        async with progress(context.session.report_progress) as on_stage:
-            result = await self._ask(context, request, on_stage)
+        async with progress(context.session.report_progress) as on_place:
+            result = await self._ask(context, request, on_place)
         try:
             image = await self._find(result.id)
         except StillsError as error:
@@ -146,13 +144,10 @@ class Tools:
             content=content, structured_content=result_record(result, opens)
         )
 
-    async def _ask(self, context: Context, request: ImageRequest, on_stage: OnStage) -> ImageResult:
-        payer = None
-        if context.request is not None and self._payer is not None:
-            payer = self._payer(context.request)
+    async def _ask(self, context: Context, request: ImageRequest, on_place: OnPlace) -> ImageResult:
         # The SDK cancels a task that is given up again and again, until it ends: the pipeline is
         # told once, in a task of its own, and has the time to tidy up.
-        asking = asyncio.create_task(self._stills.generate(request, payer=payer, on_stage=on_stage))
+        asking = asyncio.create_task(self._begin(context, request, on_place))
         try:
             await asyncio.wait({asking})
         finally:
@@ -160,6 +155,13 @@ class Tools:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({asking})
         return asking.result()
+
+    async def _begin(
+        self, context: Context, request: ImageRequest, on_place: OnPlace
+    ) -> ImageResult:
+        if context.request is not None and self._ask_remotely is not None:
+            return await self._ask_remotely(context.request, request, on_place)
+        return await self._stills.generate(request, on_stage=lambda stage: on_place(stage, 0))
 
     async def _list(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
         _check_names(arguments, ["limit"])
