@@ -123,6 +123,23 @@ def test_four_workers_pay_once(serve: Callable[..., Server], sandbox: dict[str, 
     assert service.stop() == 0
 
 
+def test_any_worker_tells_the_numbers_of_all(serve: Callable[..., Server]):
+    """Prometheus reaches now one, now another, and must not see counters go back."""
+    service = serve("--workers", "3", "--sandbox")
+    for _ in range(12):
+        service.ask(KITE)
+    told = [
+        urllib.request.urlopen(f"{service.url}/metrics", timeout=20).read().decode()
+        for _ in range(6)
+    ]
+    for text in told:
+        numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+        assert numbers['stills_images_total{answered="billed",model="qwen-image-max"}'] == "1.0"
+        assert numbers['stills_images_total{answered="catalog",model="qwen-image-max"}'] == "11.0"
+        assert numbers["stills_queue"] == "0.0"
+    assert service.stop() == 0
+
+
 def test_it_binds_to_other_machines_only_with_keys(run: Callable[..., Any]):
     """Nobody opens their account to a network by mistake."""
     refused = run("serve", "--host", "0.0.0.0", "--sandbox")

@@ -5,10 +5,12 @@ import asyncio
 import functools
 import gc
 import ipaddress
+import os
 import signal
 import socket
+import tempfile
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -39,6 +41,7 @@ class _Worker:
     keys_required: bool
     anyone: bool
     log_format: str
+    metrics_folder: str | None = None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,6 +65,21 @@ def run(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         Stills.from_env()  # no key: say so now, and not at the first request
+    set_up_logs(options.log_format)
+    # uvicorn stops on these and raises them once more when it is done: that is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    if options.workers == 1:
+        _serve(options, worker)
+        return 0
+    with tempfile.TemporaryDirectory(prefix="stills-metrics-") as folder:
+        # prometheus_client takes it from nowhere else, as each worker loads it.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
+        _serve(options, replace(worker, metrics_folder=folder))
+    return 0
+
+
+def _serve(options: argparse.Namespace, worker: _Worker) -> None:
     config = uvicorn.Config(
         functools.partial(make_worker, worker),
         factory=True,
@@ -76,10 +94,6 @@ def run(options: argparse.Namespace) -> int:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    set_up_logs(options.log_format)
-    # uvicorn stops on these and raises them once more when it is done: that is no failure.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     with _listen(options.host, options.port) as listening:
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"Stills answers at http://{host}:{listening.getsockname()[1]}/v1", flush=True)
@@ -87,7 +101,6 @@ def run(options: argparse.Namespace) -> int:
             Multiprocess(config, sockets=[listening]).run()
         else:
             uvicorn.Server(config).run(sockets=[listening])
-    return 0
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -117,6 +130,7 @@ def make_worker(worker: _Worker) -> ASGIApp:
         keys_required=worker.keys_required,
         anyone=worker.anyone,
         drain_seconds=_GRACE_SECONDS,
+        metrics_folder=worker.metrics_folder,
     )
 
     def mount_mcp(asking: Asking) -> AbstractAsyncContextManager[ASGIApp]:

@@ -44,7 +44,7 @@ def make_health_router(stills: Stills, settings: Settings, metrics: Metrics) -> 
         responses={200: {"content": {METRICS_TYPE: {"schema": {"type": "string"}}}}, **refusals()},
     )
     async def tell_metrics() -> Response:
-        """Tell this worker's numbers in Prometheus' format."""
+        """Tell the numbers of all workers in Prometheus' format."""
         quota = await stills.quota(model=settings.model)
         metrics.limit.set(-1 if quota.limit_per_second is None else quota.limit_per_second)
         metrics.rate.set(-1 if quota.per_second is None else quota.per_second)

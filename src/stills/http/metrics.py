@@ -1,8 +1,9 @@
-"""What Prometheus reads of one worker."""
+"""What Prometheus reads, of all workers together."""
 
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from stills.contract.result import ImageResult
 
@@ -10,9 +11,10 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 class Metrics:
-    """Counters of one process; with several workers, each answers for itself."""
+    """Counters of one process, or of all that share a folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_folder: str | None = None) -> None:
+        self._shared_folder = shared_folder
         self.registry = CollectorRegistry()
         # Looking labels up takes longer than counting.
         self._of_answers = cache(self._find_of_answers)
@@ -33,15 +35,16 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.queue = Gauge(
-            "stills_queue", "Generations that wait for their start.", registry=self.registry
-        )
+            "stills_queue", "Generations that wait for their start.",
+            registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self.limit = Gauge(
             "stills_limit_starts_per_second", "The limit of starts; -1 where there is none.",
-            registry=self.registry,
+            registry=self.registry, multiprocess_mode="mostrecent",
         )  # fmt: skip
         self.rate = Gauge(
             "stills_rate_starts_per_second", "Starts a second at the moment; -1 for no limit.",
-            registry=self.registry,
+            registry=self.registry, multiprocess_mode="mostrecent",
         )  # fmt: skip
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -61,4 +64,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """Write all of it in Prometheus' format."""
-        return generate_latest(self.registry)
+        if self._shared_folder is None:
+            return generate_latest(self.registry)
+        of_all = CollectorRegistry()
+        MultiProcessCollector(of_all, self._shared_folder)  # type: ignore[no-untyped-call]
+        return generate_latest(of_all)

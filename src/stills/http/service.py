@@ -37,7 +37,7 @@ def make_service(
     stills: Stills, settings: Settings, *, mounts: Mapping[str, Mount] | None = None
 ) -> ASGIApp:
     """Make the service of one worker; it closes `stills` when it stops."""
-    metrics = Metrics()
+    metrics = Metrics(settings.metrics_folder)
     asking = Asking(stills, settings, metrics)
 
     @asynccontextmanager

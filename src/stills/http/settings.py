@@ -12,6 +12,7 @@ class Settings:
 
     `public_url` is where it is reached from outside, None for the address that each caller used.
     `model_aliases` maps names that clients have hard-wired to ids of the model table.
+    `metrics_folder` is where several workers count together.
     `keys_required` asks for a key even if none was ever made. `anyone` lets strangers in without.
     """
 
@@ -21,6 +22,7 @@ class Settings:
     keys_required: bool = False
     anyone: bool = False
     drain_seconds: float = 30.0
+    metrics_folder: str | None = None
 
     def image_url(self, asker: Request, image_id: str) -> str:
         """Say where an image opens for this caller."""
