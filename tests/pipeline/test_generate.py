@@ -24,6 +24,7 @@ from stills.contract.errors import (
     StoreRefused,
 )
 from stills.contract.generation import Stage
+from stills.contract.pace import RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.pipeline.policy import Policy
@@ -122,6 +123,43 @@ async def test_stages_are_told_as_they_come(stills: Stills):
     assert stages == [Stage.CLAIMED, Stage.SENT, Stage.ANSWERED, Stage.KEPT]
     await stills.generate(KITE, on_stage=stages.append)
     assert len(stages) == 4
+
+
+async def test_an_image_whose_caller_has_left_is_rendered_and_listed(
+    stills: Stills, sandbox: Sandbox
+):
+    """Whoever looks for it finds it, in the size that was asked for."""
+    sent = asyncio.Event()
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.2))
+
+    def follow(stage: Stage) -> None:
+        if stage is Stage.SENT:
+            sent.set()
+
+    asking = asyncio.create_task(stills.generate(KITE, on_stage=follow))
+    await asyncio.wait_for(sent.wait(), 20)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    await stills.drain()
+    (image,) = await stills.list_images()
+    assert str(image.rendition.size) == KITE.size
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_caller_who_leaves_before_the_send_costs_nothing(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """It waited for its start; the claim is given back."""
+    stills = await make_stills(rate_limit=RateLimit(0.2))
+    await stills.generate(KITE)
+    asking = asyncio.create_task(stills.generate(replace(KITE, seed=2)))
+    await asyncio.sleep(0.2)
+    asking.cancel()
+    await asyncio.wait({asking})
+    await stills.drain()
+    assert len(sandbox.ledger.generations) == 1
 
 
 async def test_a_dropped_connection_is_sent_again_and_said(stills: Stills, sandbox: Sandbox):

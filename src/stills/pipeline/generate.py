@@ -5,7 +5,7 @@ they are done once for all who ask; this file is what each caller goes through.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from stills.contract.access import Payer
@@ -79,6 +79,7 @@ class Pipeline:
         self._day_usd = day_usd
         self._rate_limit = rate_limit
         self._pacers: dict[Lane, Pacer] = {}
+        self._makes: Flights[object, ImageResult] = Flights()
         self._draws: Flights[object, Drawn] = Flights()
         self._renders: Flights[tuple[str, Size], Rendition] = Flights()
 
@@ -128,11 +129,13 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Wait until all that is under way has ended; the caller sets the limit."""
+        await self._makes.drain()
         await self._draws.drain()
         await self._renders.drain()
 
     async def close(self) -> None:
         """Stop what is under way; claims are given back, answers stay in the journal."""
+        await self._makes.close()
         await self._draws.close()
         await self._renders.close()
 
@@ -151,21 +154,44 @@ class Pipeline:
         found = None
         if not (options.fresh or options.looked_up):
             found = await ports.catalog.find(plan.draft.key, plan.size)
-        drawn, sent = None, False
-        try:
-            if found is None:
-                drawn, begun = await self._draw(plan, options, deadline)
-                sent = drawn.sent and begun
-                found = drawn.found
-            just_kept = drawn is not None and drawn.sent
-            rendition = await self._render(found, plan.size, just_kept=just_kept)
-            return await self._record(request, reference, found.generation, rendition, sent=sent)
-        except StorageError as error:
-            if sent:  # the generation is kept, and asking again costs nothing
-                error.billing = Billing.BILLED
-            raise
+        if found is not None:
+            rendition = await self._render(found, plan.size)
+            return await self._record(request, reference, found.generation, rendition, sent=False)
+        return await self._make(request, reference, plan, options, deadline)
 
-    async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
+    async def _make(
+        self,
+        request: ImageRequest,
+        reference: Reference | None,
+        plan: Plan,
+        options: Options,
+        deadline: Deadline,
+    ) -> ImageResult:
+        """Draw, render and record; once money is at stake, to the end, whoever still waits."""
+        committed = False
+
+        def commit() -> None:
+            nonlocal committed
+            committed = True
+
+        async def work() -> ImageResult:
+            drawn, begun = await self._draw(plan, options, deadline, commit)
+            generation, sent = drawn.found.generation, drawn.sent and begun
+            try:
+                rendition = await self._render(drawn.found, plan.size, just_kept=drawn.sent)
+                return await self._record(request, reference, generation, rendition, sent=sent)
+            except StorageError as error:
+                if sent:  # the generation is kept, and asking again costs nothing
+                    error.billing = Billing.BILLED
+                raise
+
+        result, _ = await self._makes.join(object(), work, abandon=lambda: not committed)
+        return result
+
+    async def _draw(
+        self, plan: Plan, options: Options, deadline: Deadline, commit: Callable[[], None]
+    ) -> tuple[Drawn, bool]:
+        """Join whoever draws the same already; gives also whether it was begun here."""
         payer = options.payer
         caps = Caps(
             day_usd=self._day_usd,
@@ -173,12 +199,6 @@ class Pipeline:
             payer=payer.name if payer else None,
             payer_day_usd=payer.day_usd if payer else None,
         )
-        committed = False
-
-        def commit() -> None:
-            nonlocal committed
-            committed = True
-
         job = Job(
             plan,
             self._ports,
@@ -198,9 +218,9 @@ class Pipeline:
 
         # Each fresh request is a wish of its own for another image.
         flight = object() if options.fresh else (plan.draft.key, caps)
-        return await self._draws.join(flight, work, abandon=lambda: not committed)
+        return await self._draws.join(flight, work, abandon=lambda: True)
 
-    async def _render(self, found: Found, size: Size, *, just_kept: bool) -> Rendition:
+    async def _render(self, found: Found, size: Size, *, just_kept: bool = False) -> Rendition:
         generation, rendition, store = found.generation, found.rendition, self._ports.store
         is_native = size == generation.draft.native_size
         if is_native:
