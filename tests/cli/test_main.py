@@ -57,7 +57,7 @@ def test_an_error_is_one_line_with_what_to_do():
     assert report(error, printed) == 5
     assert printed.getvalue().count("\n") == 1
     assert printed.getvalue().startswith(
-        "stills: the link answers 403 [billed] (request id abc). It was billed. Ask again"
+        "stills: the link answers 403 [billed] (request id abc). Ask again"
     )
 
 

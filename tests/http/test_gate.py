@@ -183,6 +183,30 @@ async def test_one_line_is_logged_for_each_request(
     assert "red kite" not in written
 
 
+async def test_the_log_says_what_failed_and_what_was_given_again(
+    url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
+):
+    """The error's code, for a 5xx too; and no cost where an earlier answer was repeated."""
+    set_up_logs("json")
+    try:
+        sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
+        for headers in ({}, {"Accept": "text/event-stream"}):
+            async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+                await answer.read()
+        sandbox.set_faults()
+        for _ in range(2):
+            again = {"Idempotency-Key": "one"}
+            async with http.post(f"{url}/v1/image.generate", json=KITE, headers=again) as answer:
+                assert answer.status == 200
+    finally:
+        logging.getLogger().handlers.clear()
+        logging.getLogger("stills").setLevel(logging.NOTSET)
+    failed, streamed, paid, repeated = map(json.loads, capfd.readouterr().err.splitlines())
+    assert failed["error"] == streamed["error"] == "service_unavailable"
+    assert (paid["cached"], paid["cost_usd"]) == (False, 0.075)
+    assert (repeated["cached"], repeated["cost_usd"]) == (True, 0.0)
+
+
 async def test_what_is_nowhere_is_a_404_in_the_same_shape(url: str, http: aiohttp.ClientSession):
     """Every answer that is no success can be read the same way."""
     async with http.get(f"{url}/v1/nothing") as nothing, http.delete(f"{url}/v1/models") as wrong:

@@ -40,9 +40,16 @@ async def test_the_same_key_with_another_body_is_a_conflict(
 ):
     """A key that is used twice by mistake must not give the wrong image."""
     await ask(http, url, KITE)
-    status, body = await ask(http, url, KITE | {"size": "640x640", "prompt": "a blue kite"})
+    again = KITE | {"size": "640x640", "prompt": "a blue kite"}
+    status, body = await ask(http, url, again)
     assert status == 409
     assert body["error"]["param"] == "Idempotency-Key"
+    async with openai.AsyncOpenAI(
+        api_key="any", base_url=url
+    ) as client:  # tries twice more if told
+        with pytest.raises(openai.ConflictError) as refused:
+            await client.images.generate(**again, extra_headers={"Idempotency-Key": "one"})
+    assert refused.value.response.headers["x-should-retry"] == "false"
     assert sandbox.ledger.billed_images == 1
 
 

@@ -9,7 +9,12 @@ import aiohttp
 import openai
 import pytest
 import pyvips
+from openai.types.image_generate_params import (
+    ImageGenerateParamsBase,
+    ImageGenerateParamsNonStreaming,
+)
 
+from stills.http.openai_request import OURS, TOLERATED, read_generation
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 
@@ -73,6 +78,19 @@ async def test_an_answer_has_the_shape_of_openai_and_no_more(url: str, http: aio
         assert answer.headers["X-Stills-Ignored"] == "quality, user"
 
 
+def test_every_field_of_openai_s_client_is_served_or_ignored():
+    """A client that is upgraded must not be refused for what it sends by itself."""
+    sent = set(ImageGenerateParamsNonStreaming.__annotations__) | set(
+        ImageGenerateParamsBase.__annotations__
+    )
+    read_generation(
+        {name: "url" for name in sent if name in TOLERATED - {"stream"}} | {"prompt": "a"},
+        default_model="qwen-image-max",
+        aliases={},
+    )
+    assert sent <= TOLERATED | set(OURS)
+
+
 @pytest.mark.parametrize("base", ["", "/v1", "/api/v1"])
 async def test_any_usual_base_url_works(url: str, base: str):
     """A base URL is set as the host, as /v1 or as /api/v1."""
@@ -97,6 +115,31 @@ async def test_a_reference_for_a_model_without_references_is_refused(client: ope
     with pytest.raises(openai.BadRequestError) as refused:
         await client.images.edit(image=picture(), prompt="the same, at dusk")
     assert refused.value.param
+
+
+async def test_an_edit_without_an_image_is_refused(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """Without the reference it would be another picture, and paid for."""
+    form = aiohttp.FormData({"prompt": "the same, at dusk"}, default_to_multipart=True)
+    async with http.post(f"{url}/v1/images/edits", data=form) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["param"] == "image"
+    assert not sandbox.ledger.generations
+
+
+async def test_a_link_of_this_service_is_a_reference(
+    client: openai.AsyncOpenAI, http: aiohttp.ClientSession, url: str, sandbox: Sandbox
+):
+    """A portrait first, then each shot with it: the link is read here, though it is of loopback."""
+    portrait = (await client.images.generate(prompt="Ada", response_format="url")).data[0].url
+    body = {"prompt": "Ada at sea", "model": "qwen-image-2.0", "image": portrait}
+    for image, status in ((portrait, 200), (portrait.replace("x", "y"), 400)):
+        async with http.post(
+            f"{url}/v1/images/generations", json={**body, "image": image}
+        ) as answer:
+            assert answer.status == status, await answer.text()
+    assert [len(send.content) for send in sandbox.ledger.generations] == [1, 2]
 
 
 async def test_two_references_are_refused(client: openai.AsyncOpenAI):
@@ -162,6 +205,6 @@ async def test_a_bad_field_is_named(
     async with http.post(f"{url}/v1/images/generations", json=body) as answer:
         error = (await answer.json())["error"]
     assert answer.status == 400
-    assert error["param"] in (field, "reference_image")
+    assert error["param"] == field
     assert error["type"] == "invalid_request_error"
     assert not sandbox.ledger.generations

@@ -1,13 +1,18 @@
 """Errors as statuses: the table is complete, and what nobody foresaw is told without details."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 
 import aiohttp
 import pytest
+from running import serving
 
 from stills.app import Stills
 from stills.contract import errors
 from stills.http.errors import error_answer, status_of
+from stills.http.settings import Settings
+from stills.sandbox import Fault, FaultKind, Sandbox
 
 
 def branches(kind: type[errors.StillsError]) -> Iterator[type[errors.StillsError]]:
@@ -28,6 +33,62 @@ def test_every_error_has_a_status_and_waits_when_it_is_429(kind: type[errors.Sti
     assert answer.status_code == status_of(error) >= 400
     assert ("retry-after" in answer.headers) == (answer.status_code == 429)
     assert kind.code.encode() in answer.body
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_damaged_image_is_told_without_saying_where_it_lies(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, tmp_path, accept: str
+):
+    """Its bytes are set aside on this machine, which is nobody's business."""
+    sandbox.set_faults(Fault(FaultKind.CORRUPT_PNG, times=None))
+    body = {"prompt": "a red kite", "size": "512*512"}
+    headers = {"Accept": accept}
+    async with http.post(f"{url}/v1/image.generate", json=body, headers=headers) as answer:
+        told = await answer.text()
+    assert "damaged_image" in told
+    assert "It was billed. Ask again: what was paid for is downloaded free of charge." in told
+    assert str(tmp_path) not in told
+
+
+async def test_variations_that_pass_a_budget_say_what_was_made(
+    serve, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """The caller learns the seeds that are paid for, and is not told that nothing was sent."""
+    key = await stills.access.add("small", day_usd=0.16)
+    body = {"prompt": "a red kite", "n": 4, "seed": 7}
+    headers = {"Authorization": f"Bearer {key}"}
+    url = await serve()
+    async with http.post(f"{url}/v1/images/generations", json=body, headers=headers) as answer:
+        assert answer.status == 429
+        told = (await answer.json())["error"]["message"]
+    assert sandbox.ledger.billed_images == 2
+    assert "2 of 4 are made, with seeds 7, " in told
+    assert "Nothing was sent" not in told
+
+
+async def test_who_is_cut_off_when_the_service_stops_is_told_so(
+    make_stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """In the usual shape, also at the end of a stream, and without a traceback in the log."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=8.0))
+    body = {"prompt": "a red kite", "size": "512*512"}
+
+    async def ask(url: str, accept: str) -> tuple[int, str]:
+        headers = {"Accept": accept}
+        async with http.post(f"{url}/v1/image.generate", json=body, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    settings = Settings(model="qwen-image-max", drain_seconds=60.0)
+    stopping = serving(await make_stills(), settings, timeout_graceful_shutdown=1)
+    async with stopping as url:
+        asking = [asyncio.create_task(ask(url, kind)) for kind in ("*/*", "text/event-stream")]
+        while not sandbox.ledger.generations:
+            await asyncio.sleep(0.01)
+    (status, told), (_, streamed) = await asyncio.gather(*asking)
+    assert status == 503
+    assert json.loads(told)["error"]["code"] == "stopping"
+    assert streamed.rstrip().rpartition("data: ")[2] == told
+    assert len(sandbox.ledger.generations) == 1
 
 
 async def test_what_nobody_foresaw_is_told_without_details(

@@ -57,10 +57,12 @@ async def test_an_image_is_made_over_http(serve, stills, mode):
 
     asked: list[str] = []
 
-    async def ask(asker: Any, wanted: ImageRequest, on_place: OnPlace) -> ImageResult:
+    async def ask(
+        asker: Any, wanted: ImageRequest, model: str | None, on_place: OnPlace
+    ) -> ImageResult:
         asked.append(asker.url.path)
         on_place(Stage.CLAIMED, 2)
-        return await stills.generate(wanted, on_stage=lambda stage: on_place(stage, 0))
+        return await stills.generate(wanted, model=model, on_stage=lambda stage: on_place(stage, 0))
 
     hooks = {
         "ask": ask,
@@ -75,6 +77,18 @@ async def test_an_image_is_made_over_http(serve, stills, mode):
         assert any(words.endswith("number 2 in the line") for words in told)
         read = await client.read_resource(made.content[0].uri)
         assert base64.b64decode(read.contents[0].blob).startswith(b"\x89PNG")
+
+
+async def test_a_kept_image_is_a_reference_by_its_uri(serve, stills, sandbox):
+    """A portrait first, then each shot with it; the model that takes it is named in the call."""
+    async with serve(stills) as url, Client(url) as client:
+        portrait = await client.call_tool("image_generate", KITE)
+        shot = {**KITE, "reference_image": portrait.content[0].uri, "model": "qwen-image-2.0"}
+        made = await client.call_tool("image_generate", shot)
+        assert made.structured_content["model"] == "qwen-image-2.0"
+        refused = await client.call_tool("image_generate", {**KITE, "model": "qwen"})
+    assert "unknown_model" in refused.content[0].text
+    assert [len(send.content) for send in sandbox.ledger.generations] == [1, 2]
 
 
 async def test_any_worker_answers_any_request(serve, stills, make_stills):

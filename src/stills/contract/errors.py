@@ -28,7 +28,7 @@ StillsError
 │   ├── LinkDead              the image that was made can't be downloaded
 │   └── DeadlineExceeded      the whole job took longer than allowed
 ├── StorageError              this side's disks
-│   ├── StoreRefused          the store would not take the image
+│   ├── StoreRefused          the store can't be read or written
 │   ├── ImageMissing          the catalog knows an image that the store has lost
 │   ├── OutputRefused         the image is kept, but could not be copied to the path asked for
 │   └── CatalogError          the database can't be used
@@ -283,8 +283,7 @@ class DamagedImage(ServiceError):
 
     code = "damaged_image"
     default_action = (
-        "It was billed. Ask again to download it again without paying, "
-        "or with --fresh to pay for a new one."
+        "Ask again to download it again without paying, or with --fresh to pay for a new one."
     )
 
 
@@ -294,8 +293,7 @@ class LinkDead(ServiceError):
     code = "link_dead"
     retryable = True
     default_action = (
-        "It was billed. Ask again to download it without paying, "
-        "or with --fresh to pay for a new one."
+        "Ask again to download it without paying, or with --fresh to pay for a new one."
     )
 
 
@@ -318,7 +316,7 @@ class StorageError(StillsError):
 
 
 class StoreRefused(StorageError):
-    """The store would not take the image."""
+    """The store can't be read or written."""
 
     code = "store_refused"
     retryable = True

@@ -111,7 +111,7 @@ def find_model(model_id: str) -> Model:
     model = MODELS.get(model_id)
     if model is not None:
         return model
-    near = get_close_matches(model_id, MODELS, n=1, cutoff=0.5)
+    near = get_close_matches(model_id[:60], MODELS, n=1, cutoff=0.5)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     raise UnknownModel(
         f"model {model_id[:60]!r} is not in the model table",

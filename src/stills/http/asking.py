@@ -1,16 +1,20 @@
 """Asking: what the routes that make images share; one for each worker."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
 from stills.app import Stills
+from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.http.front import Front
 from stills.http.gate import entry_of, payer_of
+from stills.http.idempotency import Answered
 from stills.http.line import Line, OnPlace
 from stills.http.metrics import Metrics
 from stills.http.openai_request import variations
@@ -55,22 +59,44 @@ class Asking:
         self, asker: Request, wanted: ImageRequest, model: str, on_place: OnPlace
     ) -> ImageResult:
         payer = payer_of(asker)
+        wanted = await self._with_own_image(asker, wanted)
         on_stage, leave = self._line.follow(on_place)
         try:
             result = await self._front.ask(wanted, model=model, payer=payer, on_stage=on_stage)
         finally:
             leave()
-        self._metrics.made(result)
+        self._metrics.made(result, self.stills.model(result.model).price_usd)
         return result
 
-    async def ask_one(self, asker: Request, wanted: ImageRequest, on_place: OnPlace) -> ImageResult:
-        """Get one image of the service's own model, and note it in the request's log line.
+    async def _with_own_image(self, asker: Request, wanted: ImageRequest) -> ImageRequest:
+        """Read a reference that is an image of this service's, for it would not be fetched."""
+        given = wanted.reference_image
+        if not isinstance(given, str):
+            return wanted
+        before, after = self.settings.image_url(asker, "\0").split("\0")
+        if not (given.startswith(before) and given.endswith(after)):
+            return wanted
+        image = await self.stills.find_image(given[len(before) : len(given) - len(after)])
+        if image is None:
+            return wanted
+        return replace(wanted, reference_image=await self.stills.read_image(image))
+
+    async def ask_one(
+        self, asker: Request, wanted: ImageRequest, model: str | None, on_place: OnPlace
+    ) -> ImageResult:
+        """Get one image, without `model` of the service's own, and note it in the log line.
 
         Raises:
             StillsError: see stills.contract.errors.
         """
-        result = await self.ask(asker, wanted, model=self.settings.model, on_place=on_place)
-        note(asker, [result])
+        try:
+            result = await self.ask(
+                asker, wanted, model=model or self.settings.model, on_place=on_place
+            )
+        except StillsError as error:
+            entry_of(asker).error = error.code
+            raise
+        note(asker, Answered([result], time.time()))
         return result
 
     async def ask_all(
@@ -86,21 +112,28 @@ class Asking:
         rest = await asyncio.gather(
             *(self.ask(asker, one, model=model) for one in more), return_exceptions=True
         )
+        made = [result, *(one for one in rest if isinstance(one, ImageResult))]
         for one in rest:
+            if isinstance(one, StillsError):
+                seeds = ", ".join(str(each.seed) for each in made)
+                one.message = f"{len(made)} of {count} are made, with seeds {seeds}; {one.message}"
+                one.action = one.action.replace("Nothing was sent. ", "")
             if isinstance(one, BaseException):
                 raise one
-        return [result, *(one for one in rest if isinstance(one, ImageResult))]
+        return made
 
     async def close(self) -> None:
         """End what is under way here."""
         await self._front.close()
 
 
-def note(asker: Request, results: Sequence[ImageResult]) -> None:
+def note(asker: Request, answered: Answered) -> None:
     """Fill in what the log says of a request."""
-    entry = entry_of(asker)
+    entry, results = entry_of(asker), answered.results
     entry.images = len(results)
     entry.model = results[0].model
-    entry.cached = all(result.cached for result in results)
+    entry.cached = answered.is_replay or all(result.cached for result in results)
     costs = [result.cost_usd for result in results if result.cost_usd is not None]
     entry.cost_usd = round(sum(costs), 6) if len(costs) == len(results) else None
+    if answered.is_replay:
+        entry.cost_usd = 0.0

@@ -18,6 +18,7 @@ from stills.http.asking import Asking, note
 from stills.http.bodies import read_object
 from stills.http.describe import CONTRACT, refusals
 from stills.http.errors import error_answer
+from stills.http.gate import entry_of
 from stills.http.idempotency import answer_once
 from stills.http.line import OnPlace
 from stills.http.openai_request import resolve_model
@@ -68,12 +69,14 @@ def make_contract_router(asking: Asking) -> APIRouter:
                 return [await asking.ask(request, wanted, model=model, on_place=on_place)]
 
             answered = await answer_once(asking.stills, request, request.state.body, ask)
-            note(request, answered.results)
+            note(request, answered)
             result = answered.results[0]
             return asdict(result) | {"image_url": settings.image_url(request, result.id)}
 
         if _STREAM in request.headers.get("accept", ""):
-            return StreamingResponse(_events(answer), media_type=_STREAM, headers=_UNBUFFERED)
+            return StreamingResponse(
+                _events(request, answer), media_type=_STREAM, headers=_UNBUFFERED
+            )
         return JSONResponse(await answer())
 
     return router
@@ -82,7 +85,9 @@ def make_contract_router(asking: Asking) -> APIRouter:
 _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-async def _events(answer: Callable[[OnPlace], Awaitable[dict[str, Any]]]) -> AsyncGenerator[str]:
+async def _events(
+    request: Request, answer: Callable[[OnPlace], Awaitable[dict[str, Any]]]
+) -> AsyncGenerator[str]:
     """Write stages as they come, then the result or the error.
 
     A reader who leaves gives up a generation that still waits for its start; one that was sent is
@@ -100,6 +105,7 @@ async def _events(answer: Callable[[OnPlace], Awaitable[dict[str, Any]]]) -> Asy
         try:
             stages.put_nowait(_event("result", await answer(on_place)))
         except StillsError as error:
+            entry_of(request).error = error.code
             stages.put_nowait(_event("error", json.loads(bytes(error_answer(error).body))))
         finally:
             stages.put_nowait("")

@@ -4,6 +4,7 @@ from typing import Any
 
 from stills.contract.models import SEED_MAX
 from stills.http.errors import ErrorBody
+from stills.http.openai_request import TOLERATED
 
 _SIZE = r"^[1-9][0-9]{1,3}[*x][1-9][0-9]{1,3}$"
 
@@ -31,10 +32,25 @@ _OPENAI = {
     "response_format": {"type": "string", "enum": ["url", "b64_json"]},
 }
 _IMAGE = {
-    "description": "A reference: an https URL or a data URL.",
+    "description": "A reference: an https URL, a data URL, or an image_url of this service.",
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 1}],
 }
 _FILE = {"type": "string", "format": "binary", "description": "A reference: PNG, JPEG or WebP."}
+_FILES = {"type": "array", "items": _FILE, "maxItems": 1, "description": "In place of image."}
+_IGNORED = {
+    name: {"description": "OpenAI's; it is ignored, and X-Stills-Ignored says so."}
+    for name in sorted(TOLERATED)
+}
+
+
+def _header(about: str) -> dict[str, Any]:
+    return {"description": about, "schema": {"type": "string"}}
+
+
+_REQUEST_ID = {"X-Request-ID": _header("Of this request, as the log has it.")}
+_RETRY = {"x-should-retry": _header("true or false: whether asking again may help.")}
+_WAIT = {"Retry-After": _header("Seconds.")}
+IGNORED_HEADER = {"X-Stills-Ignored": _header("The fields that were ignored."), **_REQUEST_ID}
 
 
 def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -50,8 +66,10 @@ def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> d
     return {"requestBody": {"required": True, "content": content}, "parameters": [parameter]}
 
 
-GENERATION = _body("application/json", {**_OPENAI, "image": _IMAGE}, ["prompt"])
-EDIT = _body("multipart/form-data", {**_OPENAI, "image": _FILE}, ["prompt", "image"])
+GENERATION = _body("application/json", {**_OPENAI, "image": _IMAGE, **_IGNORED}, ["prompt"])
+EDIT = _body(
+    "multipart/form-data", {**_OPENAI, "image": _FILE, "image[]": _FILES, **_IGNORED}, ["prompt"]
+)
 CONTRACT = _body("application/json", _CONTRACT, ["prompt", "size"])
 
 _ABOUT = {
@@ -72,17 +90,25 @@ _ABOUT = {
 }
 
 
+_WAITS = (429,)
+
+
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the answers of these statuses, beside those that every route may give."""
     return {
-        status: {"model": ErrorBody, "description": _ABOUT[status]}
-        for status in sorted({400, 401, 403, 429, 500, *statuses})
+        status: {
+            "model": ErrorBody,
+            "description": _ABOUT[status],
+            "headers": {**_REQUEST_ID, **_RETRY, **(_WAIT if status in _WAITS else {})},
+        }
+        for status in sorted({400, 401, 403, 405, 429, 500, *statuses})
     }
 
 
-def _png(status: str) -> dict[str, Any]:
+def _png(status: str, **headers: str) -> dict[str, Any]:
     content = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
-    return {"description": status, "content": content}
+    told = {name.replace("_", "-"): _header(about) for name, about in headers.items()}
+    return {"description": status, "content": content, "headers": {**_REQUEST_ID, **told}}
 
 
 def _refusal(status: int) -> dict[str, Any]:
@@ -91,8 +117,8 @@ def _refusal(status: int) -> dict[str, Any]:
 
 
 _PNG_ANSWERS = {
-    "200": _png("The image."),
-    "206": _png("The part that Range asks for."),
+    "200": _png("The image.", ETag="Its SHA-256.", Cache_Control="For ever.", Last_Modified=""),
+    "206": _png("The part that Range asks for.", ETag="Its SHA-256.", Content_Range="Which part."),
     "304": {"description": "The caller has it already."},
     "416": {"description": "The image has no such part."},
     **{str(status): _refusal(status) for status in (403, 404, 410, 500)},
@@ -103,12 +129,16 @@ _PNG_PARAMETER = {
     "required": True,
     "schema": {"type": "string"},
 }
+_PNG_CONDITIONS = [
+    {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+    for name in ("Range", "If-Range", "If-None-Match", "If-Modified-Since")
+]
 PNG: dict[str, Any] = {
     method: {
         "tags": ["images"],
         "summary": summary,
         "operationId": f"{method}_png",
-        "parameters": [_PNG_PARAMETER],
+        "parameters": [_PNG_PARAMETER, *_PNG_CONDITIONS],
         "responses": _PNG_ANSWERS,
     }
     for method, summary in (("get", "The image itself"), ("head", "What is known of the image"))

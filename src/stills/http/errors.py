@@ -1,10 +1,11 @@
 """Errors as answers: the one table of HTTP statuses, in the shape that OpenAI's clients read."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from stills.contract.errors import (
     AccessError,
@@ -12,12 +13,14 @@ from stills.contract.errors import (
     Billing,
     BudgetExceeded,
     ContentRefused,
+    DamagedImage,
     DeadlineExceeded,
     ImageMissing,
     InvalidReference,
     InvalidRequest,
     KeyRefused,
     LimitError,
+    LinkDead,
     ModelNotServed,
     RateLimited,
     ServiceError,
@@ -50,6 +53,7 @@ STATUSES: dict[type[StillsError], int] = {
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    403: "permission_error",
     404: "invalid_request_error",
     405: "invalid_request_error",
     409: "invalid_request_error",
@@ -66,7 +70,20 @@ _MONEY = {
 }
 _PROVIDER_ACTION = "Tell whoever runs this service: its account with the provider needs care."
 _STORAGE_ACTION = "Tell whoever runs this service; what was paid for is not lost."
-_REFERENCE_ACTION = "Give an https URL or a data URL of a PNG, JPEG or WebP."
+_AGAIN = "Ask again: what was paid for is downloaded free of charge."
+
+# Where the error's own action names an option that a caller over HTTP does not have.
+_ACTIONS: dict[type[StillsError], str] = {
+    BudgetExceeded: (
+        "Nothing was sent. A day's budget is new at midnight UTC; whoever runs this service can "
+        "raise it."
+    ),
+    DamagedImage: _AGAIN,
+    DeadlineExceeded: "Ask again: what is billed is finished without paying.",
+    InvalidReference: "Give an https URL or a data URL of a PNG, JPEG or WebP.",
+    LinkDead: _AGAIN,
+    ModelNotServed: "Choose another exact id of /v1/models.",
+}
 _QUOTA_WAIT_SECONDS = 3600.0
 _RATE_WAIT_SECONDS = 30.0
 
@@ -86,7 +103,7 @@ class ErrorBody(BaseModel):
     error: Problem
 
 
-def error_answer(error: StillsError) -> JSONResponse:
+def error_answer(error: StillsError) -> Response:
     """Turn an error into an answer that shows no key, no path and no traceback."""
     status = status_of(error)
     message, action = error.message.rstrip("."), error.action
@@ -94,9 +111,11 @@ def error_answer(error: StillsError) -> JSONResponse:
         message, action = "the provider refuses this service's account", _PROVIDER_ACTION
     elif isinstance(error, (StorageError, ToolError)):  # their words name files of this machine
         message, action = error.default_message().rstrip("."), _STORAGE_ACTION
-    elif action == InvalidReference.default_action:
-        action = _REFERENCE_ACTION
+    elif action == type(error).default_action or isinstance(error, DamagedImage):
+        action = _ACTIONS.get(type(error), action)  # a damaged one's own says where it lies
     headers = {"x-should-retry": "true" if error.retryable else "false"}
+    if status == STATUSES[KeyRefused]:
+        headers["WWW-Authenticate"] = "Bearer"
     if status == STATUSES[LimitError]:
         headers["Retry-After"] = str(math.ceil(_wait_seconds(error)))
     return problem(
@@ -115,21 +134,31 @@ def problem(
     code: str,
     param: str | None = None,
     headers: dict[str, str] | None = None,
-) -> JSONResponse:
+) -> Response:
     """Write an answer in the shape of OpenAI's errors."""
     told = Problem(message=message, type=_TYPES.get(status, _SERVER), param=param, code=code)
-    return JSONResponse(ErrorBody(error=told).model_dump(), status_code=status, headers=headers)
+    # What a stranger sent may have half a surrogate pair in it, which no answer can carry.
+    written = json.dumps(ErrorBody(error=told).model_dump(), ensure_ascii=True)
+    return Response(
+        written,
+        status_code=status,
+        headers={"x-should-retry": "false", **(headers or {})},
+        media_type="application/json",
+    )
 
 
-def not_found(message: str) -> JSONResponse:
+def not_found(message: str) -> Response:
     """Say that there is no such thing here."""
     return problem(404, message, code="not_found")
 
 
-def unexpected() -> JSONResponse:
+def unexpected() -> Response:
     """Say that this is our fault, and no more: the log has the rest."""
     return problem(
-        500, "Something failed in this service; its log says what. Ask again.", code="error"
+        500,
+        "Something failed in this service; its log says what. Ask again.",
+        code="error",
+        headers={"x-should-retry": "true"},
     )
 
 

@@ -4,6 +4,7 @@ Its path is made one of ours, its body is read up to a limit, its key is checked
 answered, one line is logged. Plain ASGI: it also stands before what is mounted.
 """
 
+import asyncio
 import logging
 import random
 import re
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stills.app import Stills
@@ -30,6 +31,8 @@ BODY_MAX_BYTES = 20 * 1024 * 1024
 _KEY_MEMORY_SECONDS = 1.0
 _OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
 _READS = ("GET", "HEAD")
+_EVENTS = b"text/event-stream; charset=utf-8"
+_CLIENT_GONE = 499  # as nginx logs it; nobody is there to be answered
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
@@ -50,8 +53,14 @@ class Entry:
     cached: bool | None = None
     cost_usd: float | None = None
     images: int = 0
+    error: str | None = None
     status: int = 0
     ms: float = 0.0
+    streams: bool = False
+
+
+class _Gone(Exception):
+    """The caller has left before its request was whole."""
 
 
 class Gate:
@@ -65,6 +74,8 @@ class Gate:
         self._stills = stills
         self._settings = settings
         self._metrics = metrics
+        self.cut_off = False
+        """Whether requests were cut off, for they took longer than a stop may."""
         self._keys_exist = False
         self._keys_looked_at = float("-inf")
 
@@ -83,9 +94,14 @@ class Gate:
                 await self._answer_png(scope, receive, send, entry)
             else:
                 await self._answer(scope, receive, _telling(send, entry), entry)
+        except asyncio.CancelledError:
+            await self._cut_off(scope, receive, send, entry)
+        except _Gone:
+            entry.status = _CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last one who can say that it failed
             # Its words and its traceback may hold paths of this machine: only at the level DEBUG.
-            _LOG.error("request %s failed: %s", entry.id, type(error).__name__)
+            entry.error = type(error).__name__
+            _LOG.error("request %s failed: %s", entry.id, entry.error)
             _LOG.debug("request %s", entry.id, exc_info=error)
             if not entry.status:
                 await unexpected()(scope, receive, _telling(send, entry))
@@ -114,7 +130,7 @@ class Gate:
             try:
                 payer = await self._admit(entry.path, headers)
             except StillsError as error:
-                refusal = error_answer(error)
+                entry.error, refusal = error.code, error_answer(error)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -130,6 +146,21 @@ class Gate:
             return
         state["body"] = body
         await self._app(scope, _replay(body, receive), send)
+
+    async def _cut_off(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+        """Say to a caller that the service stops before the answer is there."""
+        self.cut_off, entry.error = True, "stopping"
+        stopping = problem(
+            503,
+            "This service stops. Ask again: what was paid for is not paid for twice.",
+            code="stopping",
+            headers={"Retry-After": "5", "x-should-retry": "true"},
+        )
+        if not entry.status:
+            await stopping(scope, receive, _telling(send, entry))
+        elif entry.streams:
+            event = b"event: error\ndata: " + bytes(stopping.body) + b"\n\n"
+            await send({"type": "http.response.body", "body": event})
 
     async def _admit(self, path: str, headers: Headers) -> Payer | None:
         if self._settings.anyone or path in _OPEN or path.startswith("/images/"):
@@ -148,7 +179,7 @@ class Gate:
             self._keys_looked_at = now
         return self._keys_exist
 
-    async def _refuse_foreign(self, headers: Sequence[Header]) -> JSONResponse | None:
+    async def _refuse_foreign(self, headers: Sequence[Header]) -> Response | None:
         """Refuse what a web page of elsewhere makes a browser send to a service without keys."""
         if self._settings.anyone or self._settings.keys_required:
             return None
@@ -175,6 +206,7 @@ def _telling(send: Send, entry: Entry) -> Send:
     async def told(message: Message) -> None:
         if message["type"] == "http.response.start":
             entry.status = message["status"]
+            entry.streams = (b"content-type", _EVENTS) in message["headers"]
             message["headers"] = [*message["headers"], (b"x-request-id", entry.id.encode())]
         await send(message)
 
@@ -200,7 +232,8 @@ def _our_path(path: str) -> str:
     if path.startswith("/api/v1/"):
         return path[4:]
     first = path.split("/", 2)[1] if path.startswith("/") else ""
-    if first in ("models", "image.generate") or path in ("/images/generations", "/images/edits"):
+    of_images = ("/images", "/images/generations", "/images/edits")
+    if first in ("models", "image.generate") or path in of_images:
         return f"/v1{path}"
     return path
 
@@ -225,7 +258,7 @@ def _is_too_large(headers: Headers) -> bool:
     return not (re.fullmatch("[0-9]{1,15}", length) and int(length) <= BODY_MAX_BYTES)
 
 
-def _body_refused() -> JSONResponse:
+def _body_refused() -> Response:
     limit = BODY_MAX_BYTES // 1024 // 1024
     return problem(
         413,
@@ -240,7 +273,7 @@ async def _read(receive: Receive) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(pieces)
+            raise _Gone
         piece = message.get("body", b"")
         size += len(piece)
         if size > BODY_MAX_BYTES:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from starlette.requests import Request
 
@@ -19,10 +19,14 @@ _KEY_MAX_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Results and when they were first given, in Unix seconds."""
+    """Results and when they were first given, in Unix seconds.
+
+    `is_replay` if they were given before: this time nothing was asked.
+    """
 
     results: Sequence[ImageResult]
     created: float
+    is_replay: bool = False
 
 
 class KeyReused(InvalidRequest):
@@ -61,7 +65,7 @@ async def answer_once(
     if begun.digest != digest:
         raise KeyReused(field=HEADER)
     if begun.answer is not None:
-        return _read(begun.answer)
+        return replace(_read(begun.answer), is_replay=True)
     mine = Answered(await work(), time.time())
     return _read(await stills.replies.finish(owner, key, _write(mine)))
 

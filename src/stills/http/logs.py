@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from stills.http.gate import Entry
 
-_NAMES = tuple(field.name for field in fields(Entry))
+_NAMES = tuple(field.name for field in fields(Entry) if field.name != "streams")
 
 
 class _Text(logging.Formatter):

@@ -34,6 +34,10 @@ class Metrics:
             "stills_billed_usd_total", "What answers added to the bill, in USD.", ("model",),
             registry=self.registry,
         )  # fmt: skip
+        self._saved_usd = Counter(
+            "stills_saved_usd_total", "What answers out of the catalog would have cost, in USD.",
+            ("model",), registry=self.registry,
+        )  # fmt: skip
         self.queue = Gauge(
             "stills_queue", "Generations that wait for their start.",
             registry=self.registry, multiprocess_mode="livesum",
@@ -57,10 +61,11 @@ class Metrics:
     def _find_of_answers(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(method, route, str(status)), self._seconds.labels(route)
 
-    def made(self, result: ImageResult) -> None:
-        """Count one image."""
+    def made(self, result: ImageResult, price_usd: float | None) -> None:
+        """Count one image; `price_usd` is what a cached one would have cost."""
         self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
         self._billed_usd.labels(result.model).inc(result.cost_usd or 0.0)
+        self._saved_usd.labels(result.model).inc((price_usd or 0.0) if result.cached else 0.0)
 
     def text(self) -> bytes:
         """Write all of it in Prometheus' format."""

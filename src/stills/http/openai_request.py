@@ -14,16 +14,17 @@ IMAGES_MAX = 10
 AUTO_SIZE = "1024*1024"
 """What OpenAI's own models make when nobody names a size."""
 
-_OURS = (
+OURS = (
     "prompt", "model", "size", "n", "response_format", "seed", "negative_prompt", "style", "image",
 )  # fmt: skip
-_TOLERATED = frozenset(
+TOLERATED = frozenset(
     {
-        "background", "input_fidelity", "moderation", "output_compression", "output_format",
-        "partial_images", "quality", "stream", "user",
+        "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity",
+        "moderation", "output_compression", "output_format", "partial_images", "quality",
+        "safety_identifier", "stream", "svg", "user",
     }
 )  # fmt: skip
-"""OpenAI's fields that mean nothing to these models, as of its API reference in November 2026."""
+"""OpenAI's fields that mean nothing to these models, as its Python package 3.54 sends them."""
 
 
 class ResponseFormat(StrEnum):
@@ -51,6 +52,7 @@ def read_generation(
     default_model: str,
     aliases: Mapping[str, str],
     references: Sequence[bytes] = (),
+    reference_required: bool = False,
 ) -> Wanted:
     """Read the fields of a generation or an edit; `references` came as files.
 
@@ -58,7 +60,7 @@ def read_generation(
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
     fields = {name: value for name, value in given.items() if value is not None}
-    ignored = tuple(sorted(name for name in fields if name in _TOLERATED))
+    ignored = tuple(sorted(name for name in fields if name in TOLERATED))
     _refuse_unknown(fields)
     if fields.get("stream") not in (None, False, "false"):
         raise InvalidRequest(
@@ -68,13 +70,18 @@ def read_generation(
         )
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Say what it shows.")
+    reference = _reference(fields.get("image"), references)
+    if reference_required and reference is None:
+        raise InvalidReference(
+            "image is missing", field="image", action="Send a PNG, JPEG or WebP file as image."
+        )
     first = ImageRequest(
         prompt=fields["prompt"],
         size=_size(fields.get("size")),
         negative_prompt=fields.get("negative_prompt"),
         style=fields.get("style"),
         seed=fields.get("seed"),
-        reference_image=_reference(fields.get("image"), references),
+        reference_image=reference,
     )
     return Wanted(
         first=first,
@@ -122,14 +129,14 @@ def _alias_example(given: str) -> str:
 
 def _refuse_unknown(fields: Mapping[str, Any]) -> None:
     for name in fields:
-        if name in _OURS or name in _TOLERATED:
+        if name in OURS or name in TOLERATED:
             continue
-        near = get_close_matches(name, _OURS, n=1, cutoff=0.7)
+        near = get_close_matches(name[:40], OURS, n=1, cutoff=0.7)
         meant = f"Did you mean {near[0]}? " if near else ""
         raise InvalidRequest(
             f"unknown field {name[:40]!r}",
             field=name[:40],
-            action=f"{meant}The fields are {', '.join(_OURS)}; OpenAI's others are ignored.",
+            action=f"{meant}The fields are {', '.join(OURS)}; OpenAI's others are ignored.",
         )
 
 

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
+from stills.contract.errors import InvalidRequest
 from stills.contract.models import MODELS
 from stills.http.asking import Asking, note
 from stills.http.bodies import read_form, read_object
-from stills.http.describe import EDIT, GENERATION, refusals
+from stills.http.describe import EDIT, GENERATION, IGNORED_HEADER, refusals
 from stills.http.errors import not_found
 from stills.http.idempotency import answer_once
 from stills.http.image_answer import ImagesBody, images_body
@@ -20,7 +21,8 @@ from stills.http.openai_request import Wanted, read_generation
 
 _MADE: dict[str, Any] = {
     "response_model": ImagesBody,
-    "responses": refusals(404, 409, 410, 413, 415, 502, 503, 504),
+    "responses": {200: {"headers": IGNORED_HEADER}}
+    | refusals(404, 409, 410, 413, 415, 502, 503, 504),
 }
 
 
@@ -46,13 +48,20 @@ def make_openai_router(asking: Asking) -> APIRouter:
     settings = asking.settings
 
     async def make(request: Request, wanted: Wanted, content: bytes) -> JSONResponse:
-        answered = await answer_once(
-            asking.stills,
-            request,
-            content,
-            lambda: asking.ask_all(request, wanted.first, model=wanted.model, count=wanted.count),
-        )
-        note(request, answered.results)
+        try:
+            answered = await answer_once(
+                asking.stills,
+                request,
+                content,
+                lambda: asking.ask_all(
+                    request, wanted.first, model=wanted.model, count=wanted.count
+                ),
+            )
+        except InvalidRequest as error:
+            if error.field == "reference_image":
+                error.field = "image"  # its name in this request
+            raise
+        note(request, answered)
         body = await images_body(
             asking.stills,
             answered.results,
@@ -82,6 +91,7 @@ def make_openai_router(asking: Asking) -> APIRouter:
             default_model=settings.model,
             aliases=settings.model_aliases,
             references=form.images,
+            reference_required=True,
         )
         digests = [hashlib.sha256(image).hexdigest() for image in form.images]
         # Not the body: a client that tries again draws a new boundary.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from stills.app import Stills
 from stills.contract.errors import ImageMissing, StillsError
@@ -206,5 +206,5 @@ def _length(byte_count: int) -> Header:
     return b"content-length", str(byte_count).encode()
 
 
-def _refusal(response: JSONResponse) -> PngAnswer:
+def _refusal(response: Response) -> PngAnswer:
     return PngAnswer(response.status_code, tuple(response.raw_headers), bytes(response.body))

@@ -20,7 +20,7 @@ from stills.http.bodies import WrongMediaType
 from stills.http.contract_route import make_contract_router
 from stills.http.describe import PNG
 from stills.http.errors import error_answer, not_found, problem, unexpected
-from stills.http.gate import Gate
+from stills.http.gate import Gate, entry_of
 from stills.http.health import make_health_router
 from stills.http.idempotency import KeyReused
 from stills.http.images import make_images_router
@@ -40,10 +40,14 @@ def make_service(
     metrics = Metrics(settings.metrics_folder)
     asking = Asking(stills, settings, metrics)
 
+    async def stop() -> None:
+        # Where callers were cut off, the time is over already.
+        await _stop(stills, asking, 0.0 if gate.cut_off else settings.drain_seconds)
+
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(_stop, stills, asking, settings.drain_seconds)
+            stack.push_async_callback(stop)
             for path, mount in (mounts or {}).items():
                 mounted = await stack.enter_async_context(mount(asking))
                 app.router.routes.append(Route(path, mounted, include_in_schema=False))
@@ -55,6 +59,7 @@ def make_service(
         version=version("stills"),
         lifespan=run,
         redoc_url=None,
+        redirect_slashes=False,
         separate_input_output_schemas=False,
     )
     app.include_router(make_openai_router(asking))
@@ -65,7 +70,8 @@ def make_service(
     app.add_exception_handler(RequestValidationError, _refuse_parameter)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
-    return Gate(app, Png(stills), stills, settings, metrics)
+    gate = Gate(app, Png(stills), stills, settings, metrics)
+    return gate
 
 
 class _Documented(FastAPI):
@@ -74,6 +80,12 @@ class _Documented(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         document["paths"].setdefault(PNG_PATH, PNG)
+        bearer = {"type": "http", "scheme": "bearer", "description": "Made by `stills keys add`."}
+        document["components"]["securitySchemes"] = {"key": bearer}
+        document["security"] = [{"key": []}, {}]  # without keys made, none is asked for
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)  # FastAPI's own status; ours is 400
         return document
 
 
@@ -88,7 +100,9 @@ async def _stop(stills: Stills, asking: Asking, seconds: float) -> None:
     await stills.close()
 
 
-async def _tell(_: Request, error: Exception) -> Response:
+async def _tell(request: Request, error: Exception) -> Response:
+    if isinstance(error, StillsError):
+        entry_of(request).error = error.code
     if isinstance(error, KeyReused):
         return problem(409, f"{error.message} {error.action}", code=error.code, param=error.field)
     if isinstance(error, WrongMediaType):

@@ -7,6 +7,7 @@ from stills.contract.errors import (
     DamagedImage,
     DeadlineExceeded,
     ImageMissing,
+    InvalidReference,
     KeyRefused,
     LinkDead,
     MissingKey,
@@ -64,8 +65,10 @@ def tell(error: StillsError, *, is_remote: bool) -> str:
     message, action = error.message.rstrip("."), error.action
     if action == StillsError.default_action:
         action = _GENERAL_ACTION
-    elif action == type(error).default_action:
-        action = _ACTIONS.get(type(error), action)
+    elif action == type(error).default_action or (is_remote and isinstance(error, DamagedImage)):
+        action = _ACTIONS.get(type(error), action)  # a damaged one's own says where it lies
+    if is_remote and isinstance(error, InvalidReference):
+        action = action.replace(" a path,", "")
     if is_remote and isinstance(error, (StorageError, ToolError)):
         message, action = error.default_message().rstrip("."), _STORAGE_ACTION
     elif (

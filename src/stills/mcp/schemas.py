@@ -4,7 +4,7 @@ from typing import Any
 
 import mcp_types as types
 
-from stills.contract.models import SEED_MAX
+from stills.contract.models import MODELS, SEED_MAX
 from stills.contract.size import SIDE_MAX_PIXELS, SIDE_MIN_PIXELS
 
 LIST_MAX = 100
@@ -52,9 +52,14 @@ _REQUEST = _object(
             maximum=SEED_MAX,
         ),
         "reference_image": _text(
-            "An https URL or a data URL of a PNG, JPEG or WebP, or a path on the machine where "
-            "this server runs for its own user. Not every model takes one."
+            "An https URL or a data URL of a PNG, JPEG or WebP, stills://images/{id} for a kept "
+            "image, or a path on the machine where this server runs for its own user. Not every "
+            "model takes one."
         ),
+        "model": {
+            **_text("An exact id, where another than the server's own is wanted."),
+            "enum": list(MODELS),
+        },
     },
 )
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -26,8 +27,8 @@ from stills.mcp.schemas import GENERATE, LIST, LIST_DEFAULT, LIST_MAX, SHOW, TEM
 Context = ServerRequestContext[dict[str, Any], Any]
 ImageUrl = Callable[[Request, str], str]
 """Says where the image of an id opens for a caller over HTTP."""
-Ask = Callable[[Request, ImageRequest, OnPlace], Awaitable[ImageResult]]
-"""Gets an image for a caller over HTTP, and tells the stages."""
+Ask = Callable[[Request, ImageRequest, str | None, OnPlace], Awaitable[ImageResult]]
+"""Gets an image of a model, None for the default, for a caller over HTTP; tells the stages."""
 
 _URI = "stills://images/"
 _INSTRUCTIONS = (
@@ -88,8 +89,10 @@ class Tools:
             return await tool(context, params.arguments or {})
         except StillsError as error:
             text = tell(error, is_remote=context.request is not None)
-        except Exception:  # noqa: BLE001 - a client is told no more than that it happened
-            _LOG.exception("%s failed", params.name)
+        except Exception as error:  # noqa: BLE001 - a client is told no more than that it happened
+            # Its words and its traceback may hold paths of this machine: only at the level DEBUG.
+            _LOG.error("%s failed: %s", params.name, type(error).__name__)
+            _LOG.debug("%s", params.name, exc_info=error)
             text = tell_unexpected()
         return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)
 
@@ -127,9 +130,11 @@ class Tools:
     async def _generate(
         self, context: Context, arguments: Mapping[str, Any]
     ) -> types.CallToolResult:
-        request = ImageRequest.from_mapping(arguments)
+        given = dict(arguments)
+        model = _read_model(given.pop("model", None))
+        request = await self._with_own_image(ImageRequest.from_mapping(given))
         async with progress(context.session.report_progress) as on_place:
-            result = await self._ask(context, request, on_place)
+            result = await self._ask(context, request, model, on_place)
         try:
             image = await self._find(result.id)
         except StillsError as error:
@@ -144,10 +149,20 @@ class Tools:
             content=content, structured_content=result_record(result, opens)
         )
 
-    async def _ask(self, context: Context, request: ImageRequest, on_place: OnPlace) -> ImageResult:
+    async def _with_own_image(self, request: ImageRequest) -> ImageRequest:
+        """Read a reference that is one of our own resources."""
+        given = request.reference_image
+        if not isinstance(given, str) or not given.startswith(_URI):
+            return request
+        image = await self._find(given.removeprefix(_URI))
+        return replace(request, reference_image=await self._stills.read_image(image))
+
+    async def _ask(
+        self, context: Context, request: ImageRequest, model: str | None, on_place: OnPlace
+    ) -> ImageResult:
         # The SDK cancels a task that is given up again and again, until it ends: the pipeline is
         # told once, in a task of its own, and has the time to tidy up.
-        asking = asyncio.create_task(self._begin(context, request, on_place))
+        asking = asyncio.create_task(self._begin(context, request, model, on_place))
         try:
             await asyncio.wait({asking})
         finally:
@@ -157,11 +172,13 @@ class Tools:
         return asking.result()
 
     async def _begin(
-        self, context: Context, request: ImageRequest, on_place: OnPlace
+        self, context: Context, request: ImageRequest, model: str | None, on_place: OnPlace
     ) -> ImageResult:
         if context.request is not None and self._ask_remotely is not None:
-            return await self._ask_remotely(context.request, request, on_place)
-        return await self._stills.generate(request, on_stage=lambda stage: on_place(stage, 0))
+            return await self._ask_remotely(context.request, request, model, on_place)
+        return await self._stills.generate(
+            request, model=model, on_stage=lambda stage: on_place(stage, 0)
+        )
 
     async def _list(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
         _check_names(arguments, ["limit"])
@@ -198,10 +215,14 @@ class Tools:
         return types.CallToolResult(content=content, structured_content=record)
 
     async def _find(self, image_id: object) -> Image:
-        image = await self._stills.find_image(image_id) if isinstance(image_id, str) else None
+        if not isinstance(image_id, str):
+            raise InvalidRequest(
+                "id is missing", field="id", action="image_list shows the ids of all images."
+            )
+        image = await self._stills.find_image(image_id)
         if image is None:
             raise InvalidRequest(
-                f"no image has the id {str(image_id)[:60]!r}",
+                f"no image has the id {image_id[:60]!r}",
                 field="id",
                 action="image_list shows the ids.",
             )
@@ -236,6 +257,12 @@ def _resource(image: Image) -> dict[str, Any]:
         "mime_type": "image/png",
         "size": rendition.byte_count,
     }
+
+
+def _read_model(given: object) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise InvalidRequest("model is not text", field="model", action="Give an exact id.")
+    return given
 
 
 def _check_names(arguments: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -54,4 +54,6 @@ async def _set_aside(
         await ports.spool.put(path, data)
     except StorageError:
         return DamagedImage(message)
-    return DamagedImage(f"{message}; the bytes are set aside at {ports.spool.url(path)}")
+    # Where they lie is not for everybody's eyes: the doors leave that out for callers from outside.
+    where = f"The bytes are set aside at {ports.spool.url(path)}."
+    return DamagedImage(message, action=f"{where} {DamagedImage.default_action}")

@@ -1,0 +1,87 @@
+"""Bodies that are cut off, bent or blown up: a clear refusal, and nothing is sent."""
+
+import asyncio
+import io
+import json
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import pyvips
+
+from stills.sandbox import Sandbox
+
+HEAD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na kite\r\n'
+TEXT = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nhttps://example.com/a.png\r\n'
+FILE = (
+    b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
+    b"Content-Type: image/png\r\n\r\n" + bytes(pyvips.Image.black(512, 512).pngsave_buffer())
+)
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+BAD_FORMS = {
+    "no end": HEAD,
+    "ends in the image": HEAD + FILE,
+    "ends in the boundary": HEAD + FILE + b"\r\n--b",
+    "two links": HEAD + TEXT + TEXT + b"--b--",
+    "two prompts": HEAD + HEAD + b"--b--",
+}
+
+
+@pytest.mark.parametrize("form", BAD_FORMS.values(), ids=BAD_FORMS)
+async def test_a_form_that_is_not_whole_or_says_a_thing_twice_is_refused(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, form: bytes
+):
+    """What would be dropped in silence is an error, before anything is paid."""
+    async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["code"] in ("invalid_request", "invalid_reference")
+    assert not sandbox.ledger.generations
+
+
+async def test_a_caller_who_leaves_in_the_middle_of_a_body_asks_for_nothing(
+    url: str, sandbox: Sandbox, http: aiohttp.ClientSession
+):
+    """What came until then is not taken for all there is."""
+    parts = urlsplit(url)
+    reading, writing = await asyncio.open_connection(parts.hostname, parts.port)
+    body = HEAD + FILE + b"\r\n--b--"
+    head = [
+        "POST /v1/images/edits HTTP/1.1",
+        f"Host: {parts.netloc}",
+        f"Content-Type: {FORM['Content-Type']}",
+        f"Content-Length: {len(body) + 99}",
+    ]
+    writing.write("\r\n".join([*head, "", ""]).encode() + body)
+    await writing.drain()
+    writing.close()
+    await writing.wait_closed()
+    assert await reading.read() == b""
+    async with http.get(f"{url}/metrics") as answer:
+        counted = await answer.text()
+    assert 'route="/v1/images/edits",status="499"} 1.0' in counted
+    assert not sandbox.ledger.sends
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"prompt": "x", "\\ud800": 1}',
+        b'{"prompt": "x", "user": [' + b"[]," * 200_000 + b"[]]}",
+        json.dumps({"prompt": "x", "model": "m" * 2_000_000}).encode(),
+        json.dumps({"prompt": "x", "n" * 2_000_000: 1}).encode(),
+    ],
+    ids=["half a surrogate pair", "many parts", "a long model", "a long name"],
+)
+async def test_a_blown_up_body_is_a_short_refusal(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, body: bytes
+):
+    """No error of the server, and no answer that is as long as the question."""
+    headers = {"Content-Type": "application/json"}
+    async with http.post(
+        f"{url}/v1/images/generations", data=io.BytesIO(body), headers=headers
+    ) as answer:
+        assert answer.status == 400
+        assert len(await answer.read()) < 1500
+    assert not sandbox.ledger.generations
