@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import InvalidRequest, UnknownModel
 from stills.contract.models import DEFAULT_MODEL, find_model
 from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
 
@@ -120,7 +120,14 @@ def _aliases(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
         alias, equals, model_id = pair.partition("=")
         if not (alias and equals):
             raise _bad(environment, name, "pairs such as gpt-image-1=qwen-image-max, with commas")
-        aliases[alias] = find_model(model_id).id
+        try:
+            aliases[alias] = find_model(model_id).id
+        except UnknownModel as error:
+            raise UnknownModel(
+                f"{name} maps {alias[:40]} to {model_id[:40]!r}, which is not in the model table",
+                field=name,
+                action=error.action,
+            ) from None
     return aliases
 
 

@@ -26,13 +26,15 @@ KITE = {"prompt": "a red kite over a beach", "size": "1280x720", "seed": 7}
 
 @pytest.fixture
 def connect(command: list[str], environment: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """Start `stills mcp --sandbox` as a client does."""
+    """Start `stills mcp` as a client does, with options of its own or on the sandbox."""
 
     @asynccontextmanager
-    async def start(*arguments: str, mode: str = "auto", **variables: str) -> AsyncIterator[Client]:
+    async def start(
+        *arguments: str, mode: str = "auto", sandbox: bool = True, **variables: str
+    ) -> AsyncIterator[Client]:
         parameters = StdioServerParameters(
             command=command[0],
-            args=[*command[1:], "mcp", *(arguments or ["--sandbox"])],
+            args=[*command[1:], "mcp", *arguments, *(["--sandbox"] if sandbox else [])],
             env=environment | variables,
             cwd=tmp_path,
         )
@@ -43,14 +45,14 @@ def connect(command: list[str], environment: dict[str, str], tmp_path: Path) -> 
 
 
 async def test_the_tools_are_the_contract(connect):
-    """image_generate takes the contract's fields and gives its four, and says what it does."""
+    """image_generate takes the contract's fields and a model, gives its four, and says its use."""
     async with connect() as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {"image_generate", "image_list", "image_show"}
     tool = tools["image_generate"]
     assert tool.title == "image.generate"
     assert set(tool.input_schema["properties"]) == {
-        "prompt", "size", "negative_prompt", "style", "seed", "reference_image",
+        "prompt", "size", "negative_prompt", "style", "seed", "reference_image", "model",
     }  # fmt: skip
     assert tool.input_schema["required"] == ["prompt", "size"]
     assert tool.input_schema["additionalProperties"] is False
@@ -158,7 +160,7 @@ async def test_what_is_wrong_is_told_with_what_to_do(connect, tool, arguments, w
 async def test_a_refusal_of_the_service_is_a_tool_error(connect, service):
     """What DashScope refuses is told with its code and what to do."""
     service.set_faults({"kind": "content_refused"})
-    async with connect("--debug", **service.variables) as client:
+    async with connect("--debug", sandbox=False, **service.variables) as client:
         refused = await client.call_tool("image_generate", KITE)
     assert refused.is_error
     assert refused.content[0].text.startswith("content_refused: ")
@@ -174,7 +176,7 @@ async def test_a_call_that_is_given_up_is_paid_once(connect, start_service):
         if words.startswith("sent"):
             sent.set()
 
-    async with connect("--debug", **slow.variables) as client:
+    async with connect("--debug", sandbox=False, **slow.variables) as client:
         calling = asyncio.create_task(
             client.call_tool("image_generate", KITE, progress_callback=on_progress)
         )
@@ -225,11 +227,14 @@ async def test_a_signal_alone_ends_it(command, environment, start_service, rows,
     assert _stages(rows) == ["kept"]
 
 
-def test_without_a_key_it_says_so_and_writes_nothing_else(run):
-    """Standard output belongs to the protocol: the error is on the other one."""
-    ended = run("mcp")
-    assert (ended.returncode, ended.stdout) == (3, "")
-    assert "DASHSCOPE_API_KEY" in ended.stderr
+async def test_without_a_key_an_agent_is_told_what_to_do(connect):
+    """As the answer of its tool, for it never sees what a server writes to standard error."""
+    async with connect(sandbox=False) as client:
+        assert not (await client.call_tool("image_list", {})).is_error
+        refused = await client.call_tool("image_generate", KITE)
+    assert refused.is_error
+    assert "missing_key" in refused.content[0].text
+    assert "Ask the user to set DASHSCOPE_API_KEY" in refused.content[0].text
 
 
 def _begin(process: "subprocess.Popen[str]", arguments: dict[str, Any]) -> None:

@@ -33,15 +33,18 @@ async def test_pages_end_where_the_next_begins(catalog, worker, draft):
 
 async def test_a_search_takes_text_literally_and_the_rest_exactly(catalog, worker, draft):
     """Upper and lower case are the same in a prompt; a wildcard stands for itself."""
-    for key, prompt, style in (("a", "50% Ink_", "ink"), ("b", "50 inks", "Ink")):
+    prompts = (("c", "über Красный", "oil"), ("a", "50% Ink_", "ink"), ("b", "50 inks", "Ink"))
+    for key, prompt, style in prompts:
         await worker.keep(await worker.take(draft(key, prompt=prompt, style=style)))
 
     async def found(**facts: object) -> list[str]:
         page = await catalog.search_images(ImageSearch(**facts), limit=9, cursor=None)
         return [image.generation.draft.key for image in page.images]
 
-    assert await found() == ["b", "a"]
+    assert await found() == ["b", "a", "c"]
     assert await found(text="INK") == ["b", "a"]
+    assert await found(text="ÜBER красный") == ["c"]
+    assert await found(text="\0") == []
     assert await found(text="%") == ["a"]
     assert await found(text="k_") == ["a"]
     assert await found(text="\\") == []

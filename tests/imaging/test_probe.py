@@ -127,6 +127,20 @@ def test_a_reference_of_a_kind_that_is_taken_is_named(data, expected):
     assert media_type(data) == expected
 
 
+NOISE = pyvips.Image.gaussnoise(300, 300).cast("uchar")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [NOISE.pngsave_buffer(), NOISE.jpegsave_buffer(), NOISE.webpsave_buffer()],
+    ids=["png", "jpeg", "webp"],
+)
+def test_a_reference_that_breaks_off_is_refused(data):
+    """Half a picture would be paid for as if it were one."""
+    with pytest.raises(InvalidReference, match="can't be decoded"):
+        media_type(data[: len(data) // 2])
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

@@ -29,6 +29,7 @@ def open_catalog(path: Path) -> sqlite3.Connection:
         # What a send cost must survive a power cut, so every commit is synced to the disk.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("folded", 1, str.casefold, deterministic=True)
         _migrate(connection, path)
     except BaseException:
         connection.close()

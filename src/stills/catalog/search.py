@@ -11,7 +11,7 @@ from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
 _SEARCH = f"""{IMAGES}
-WHERE (:text IS NULL OR g.prompt LIKE :text ESCAPE '\\')
+WHERE (:text IS NULL OR instr(folded(g.prompt), folded(:text)) > 0)
   AND (:model IS NULL OR g.model = :model)
   AND (:provider IS NULL OR g.provider = :provider)
   AND (:style IS NULL OR g.style = :style)
@@ -39,7 +39,7 @@ def search_images(
     """
     sequence, width, height = _read_cursor(cursor)
     values = {
-        "text": None if search.text is None else f"%{_literal(search.text)}%",
+        "text": search.text,
         "model": search.model,
         "provider": search.provider,
         "style": search.style,
@@ -82,7 +82,3 @@ def _read_cursor(cursor: str | None) -> tuple[int, int, int]:
             action="Take next_cursor from the page before, or leave it out.",
         )
     return int(parts[1]), int(parts[2]), int(parts[3])
-
-
-def _literal(text: str) -> str:
-    return re.sub(r"([%_\\])", r"\\\1", text)

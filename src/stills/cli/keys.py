@@ -20,7 +20,7 @@ _UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     if options.command == "add":
-        limit = read_rate_limit(options.rate, "--rate")
+        limit = _read_rate(options.rate)
         print(asyncio.run(_add(options.name, read_budget(options.budget), limit)))
         print("this key is shown once: only a hash of it is kept", file=sys.stderr)
     elif options.command == "revoke":
@@ -34,6 +34,14 @@ def run(options: argparse.Namespace) -> int:
         else:
             print(table(keys))
     return 0
+
+
+def _read_rate(written: str | None) -> RateLimit | None:
+    try:
+        return read_rate_limit(written, "--rate")
+    except InvalidRequest as error:
+        error.action = "Give one such as 10/min."  # no key has `auto` or `none`
+        raise
 
 
 def read_budget(written: str | None) -> float | None:

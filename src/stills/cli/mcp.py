@@ -7,6 +7,7 @@ import signal
 from contextlib import suppress
 
 from stills.app import Stills
+from stills.contract.errors import MissingKey
 from stills.mcp.stdio import serve_stdio
 
 _GRACE_SECONDS = 60.0
@@ -18,13 +19,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _open(*, sandbox: bool) -> Stills:
+    """Open Stills; without a key as well, for an agent reads tool errors and no standard error."""
+    try:
+        return Stills.from_env(sandbox=sandbox)
+    except MissingKey:
+        return Stills.from_catalog()
+
+
 async def _serve(*, sandbox: bool) -> None:
     """Serve until the client goes or a signal comes; what was sent is finished, within a limit."""
     signalled = asyncio.Event()
     with suppress(NotImplementedError):  # Windows knows no signals on the loop
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, signalled.set)
-    async with Stills.from_env(sandbox=sandbox) as stills:
+    async with _open(sandbox=sandbox) as stills:
         serving = asyncio.create_task(serve_stdio(stills))
         waiting = asyncio.create_task(signalled.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

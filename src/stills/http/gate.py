@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -33,7 +34,6 @@ _OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
 _READS = ("GET", "HEAD")
 _EVENTS = b"text/event-stream; charset=utf-8"
 _CLIENT_GONE = 499  # as nginx logs it; nobody is there to be answered
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
     r"|images|healthz|readyz|metrics|mcp|docs|openapi\.json)(?=/|$)"
@@ -248,7 +248,8 @@ def route_of(path: str) -> str:
 def _is_local(url: bytes) -> bool:
     """Tell whether a URL is of this machine."""
     try:
-        return urlsplit(url.decode("latin-1")).hostname in _LOOPBACK
+        host = (urlsplit(url.decode("latin-1")).hostname or "").removesuffix(".")
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

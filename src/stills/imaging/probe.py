@@ -54,22 +54,35 @@ def inspect_png(png: bytes | Pieces) -> Inspection:
 
 
 def media_type(data: bytes) -> str:
-    """Tell `image/png`, `image/jpeg` or `image/webp` by the signature and a header that decodes.
+    """Tell `image/png`, `image/jpeg` or `image/webp` by the signature and pixels that decode.
 
     Raises:
-        InvalidReference: it is none of these, can't be decoded, or has too many pixels.
+        InvalidReference: it is none of these, can't be decoded to its end, or has too many pixels.
     """
     found = _match_signature(data)
     if found is None:
         raise InvalidReference(f"the reference image is {_describe(data)}", field="reference_image")
-    size = _decode_size(data, found)
+    vips = load_vips()
+    try:
+        # By the one loader of the type found, so that no other meets unknown bytes.
+        image = getattr(vips.Image, _LOADERS[found])(data, access="sequential", fail_on="truncated")
+        _check_pixels(Size(image.width, image.height))
+        image.avg()  # decodes it to its end
+    except vips.Error as error:
+        raise InvalidReference(
+            f"the reference image starts like {found}, but can't be decoded: {first_line(error)}",
+            field="reference_image",
+        ) from None
+    return found
+
+
+def _check_pixels(size: Size) -> None:
     if size.pixels > PIXELS_MAX:
         raise InvalidReference(
             f"the reference image is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",
             field="reference_image",
             action="Scale it down; nothing was sent.",
         )
-    return found
 
 
 def _check_signature(reader: PieceReader) -> None:
@@ -165,19 +178,6 @@ def _match_signature(data: bytes) -> str | None:
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "image/webp"
     return None
-
-
-def _decode_size(data: bytes, found: str) -> Size:
-    """Open with the one loader of the type found, so that no other loader meets unknown bytes."""
-    vips = load_vips()
-    try:
-        image = getattr(vips.Image, _LOADERS[found])(data)
-    except vips.Error as error:
-        raise InvalidReference(
-            f"the reference image starts like {found}, but can't be decoded: {first_line(error)}",
-            field="reference_image",
-        ) from None
-    return Size(image.width, image.height)
 
 
 def _describe(data: bytes) -> str:
