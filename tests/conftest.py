@@ -57,12 +57,13 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
             *,
             policy: Policy = FAST,
             key: str = "sk-sandbox",
+            credentials: Credentials | None = None,
             rate_limit: RateLimit | None = None,
             **parts: object,
         ) -> Stills:
-            credentials = Credentials(ApiKey(key), sandbox.base_url)
+            here = Credentials(ApiKey(key), sandbox.base_url)
             ports = {
-                "provider": await connect(credentials),
+                "provider": await connect(credentials or here),
                 "catalog": SqliteCatalog(tmp_path / "stills.db"),
                 "store": open_store(str(tmp_path / "images")),
                 "imaging": VipsImaging(),

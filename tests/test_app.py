@@ -175,6 +175,41 @@ async def test_a_path_that_can_not_be_written_leaves_the_image_kept(embedded, tm
     assert not list(tmp_path.glob(".*.part"))
 
 
+async def test_only_a_regular_file_is_replaced(embedded, tmp_path):
+    """A device, a pipe or a read-only file stays what it is; a link stays a link."""
+    result = await embedded.generate(KITE)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "theirs.png").write_bytes(b"theirs")
+    (tmp_path / "theirs.png").chmod(0o444)
+    refused = [tmp_path / "pipe"]
+    if os.geteuid() != 0:  # nothing is read-only to root
+        refused.append(tmp_path / "theirs.png")
+    for target in refused:
+        with pytest.raises(OutputRefused):
+            await embedded.save(result.id, target)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "theirs.png").read_bytes() == b"theirs"
+    (tmp_path / "ours.png").write_bytes(b"old")
+    (tmp_path / "link.png").symlink_to("ours.png")
+    await embedded.save(result.id, tmp_path / "link.png")
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "ours.png").read_bytes() == file_of(result.image_url).read_bytes()
+
+
+@pytest.mark.parametrize("model", ["", "qwen"])
+async def test_a_model_that_is_none_is_never_replaced_by_the_default(embedded, model):
+    """An empty one included: a script's variable may be unset."""
+    with pytest.raises(UnknownModel):
+        await embedded.generate(KITE, model=model)
+
+
+async def test_what_is_no_request_is_told_how_to_become_one(embedded):
+    """A dict is what many would give."""
+    with pytest.raises(InvalidRequest, match="is a dict") as refused:
+        await embedded.generate({"prompt": "a kite", "size": "64*64"})
+    assert "ImageRequest.from_mapping" in refused.value.action
+
+
 async def test_saving_an_image_that_the_store_has_lost_is_said(embedded, tmp_path):
     """No empty file is left in its place."""
     result = await embedded.generate(KITE)

@@ -1,6 +1,7 @@
 """Stills: what all doors call."""
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -156,7 +157,13 @@ class Stills:
         Raises:
             StillsError: see stills.contract.errors.
         """
-        options = Options(model or self._model, fresh, max_cost_usd, payer)
+        if not isinstance(request, ImageRequest):
+            raise InvalidRequest(
+                f"the request is a {type(request).__name__}, not an ImageRequest",
+                action="Make one, such as ImageRequest(prompt=..., size=...), or of a dict with "
+                "ImageRequest.from_mapping.",
+            )
+        options = Options(self._id(model), fresh, max_cost_usd, payer)
         if on_stage is not None:
             options = replace(options, on_stage=on_stage)
         return await self._pipeline.generate(request, options)
@@ -185,7 +192,7 @@ class Stills:
         Raises:
             InvalidRequest: the model or the concurrency is none.
         """
-        options = Options(find_model(model or self._model).id, fresh, max_cost_usd)
+        options = Options(find_model(self._id(model)).id, fresh, max_cost_usd)
         at_once = self._concurrency if concurrency is None else concurrency
         if at_once < 1:
             raise InvalidRequest(
@@ -204,7 +211,7 @@ class Stills:
         Raises:
             UnknownModel: the table has no such id.
         """
-        return await self._pipeline.answer_kept(requests, Options(model or self._model))
+        return await self._pipeline.answer_kept(requests, Options(self._id(model)))
 
     @property
     def access(self) -> Access:
@@ -236,7 +243,7 @@ class Stills:
         Raises:
             UnknownModel: the table has no such id.
         """
-        model = find_model(model_id or self._model)
+        model = find_model(self._id(model_id))
         return model if self._price_usd is None else replace(model, price_usd=self._price_usd)
 
     async def find_standings(
@@ -248,11 +255,11 @@ class Stills:
             UnknownModel: the table has no such id.
             CatalogError: the catalog can't be read.
         """
-        return await self._pipeline.find_standings(requests, model or self._model)
+        return await self._pipeline.find_standings(requests, self._id(model))
 
     async def quota(self, *, model: str | None = None) -> Quota:
         """Tell what is used of the account's limit on sends, by all who share the catalog."""
-        pacer = self._pipeline.pacer(model or self._model)
+        pacer = self._pipeline.pacer(self._id(model))
         since = time.time() - 60.0
         pace, sends = await self._ports.catalog.read_lane(pacer.lane, since=since)
         limit = pacer.limit
@@ -355,6 +362,9 @@ class Stills:
                 f"{path} can't be written ({error.strerror or error}); the image is kept at {url}"
             ) from error
 
+    def _id(self, model: str | None) -> str:
+        return self._model if model is None else model
+
     async def _find(self, prefix: str) -> Image:
         images = await self._ports.catalog.show(prefix)
         exact = [image for image in images if image.rendition.id == prefix]
@@ -375,8 +385,13 @@ class Stills:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
+    path = path.resolve()  # a link stays a link
     if path.is_dir():
         raise IsADirectoryError(21, "it is a directory")
+    if path.exists() and not path.is_file():
+        raise OSError(22, "it is no regular file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(13, "Permission denied")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

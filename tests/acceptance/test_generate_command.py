@@ -1,6 +1,8 @@
 """`stills generate` as a user runs it, on the embedded sandbox."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,31 @@ def test_json_has_the_four_fields_first_and_then_the_rest(run):
     assert [type(answer[name]) for name in list(answer)[:4]] == [str, int, int, int]
     assert answer["seed"] == 1234
     assert {"id", "cached", "provider", "model", "native_size", "cost_usd", "notes"} <= set(answer)
+
+
+@pytest.mark.parametrize("words", [["generate", *EXAMPLE, "--sandbox"], ["list"]])
+def test_an_output_that_takes_nothing_is_said_and_a_reader_who_left_is_not(
+    run, command, environment, tmp_path: Path, words: list[str]
+):
+    """A full disk is exit code 7 in one line; a pipe that closes ends quietly."""
+    run("generate", *EXAMPLE, "--sandbox")
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*command, *words], check=False, env=environment, cwd=tmp_path, stdout=full,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert ended.returncode == 7
+    assert "standard output can't be written" in ended.stderr.splitlines()[-1]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [*command, *words], check=False, env=environment, cwd=tmp_path, stdout=writing,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(writing)
+    assert ended.returncode == 141
+    assert "Traceback" not in ended.stderr
+    assert "unexpected" not in ended.stderr
 
 
 def test_a_prompt_comes_from_standard_input(run):

@@ -1,5 +1,6 @@
 """Ctrl-C in the middle: nothing half-written, the claim released, exit code 130."""
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -38,16 +39,21 @@ def begin(command, environment, service, tmp_path: Path):
 
 # What is billed in the end: a cut-off send may be, and is here; a cut-off download is not again.
 @pytest.mark.parametrize(
-    ("slow", "billed"),
-    [(("slow", "generation"), 2), (("slow_download", "download"), 1)],
+    ("fault", "reached", "number", "billed"),
+    [
+        ("slow", "generation", signal.SIGINT, 2),
+        ("slow_download", "download", signal.SIGINT, 1),
+        ("slow", "generation", signal.SIGTERM, 2),
+    ],
 )
-def test_ctrl_c_leaves_nothing_half_done(run, begin, service, tmp_path: Path, slow, billed):
+def test_ctrl_c_leaves_nothing_half_done(
+    run, begin, service, tmp_path: Path, fault, reached, number, billed
+):
     """While sent: the next run generates. While downloading: the next run only downloads."""
-    fault, reached = slow
     service.set_faults({"kind": fault, "delay_seconds": 3})
     process = begin()
     wait_for_send(service, reached)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     assert stdout == ""
@@ -62,6 +68,10 @@ def test_ctrl_c_leaves_nothing_half_done(run, begin, service, tmp_path: Path, sl
     service.set_faults()
     again = run(*KITE, variables=service.variables)
     assert again.returncode == 0, again.stderr
+    # Paid for twice, perhaps: the one who asks again is told, and so is who looks at the spending.
+    assert ("it may be billed" in again.stderr) == (billed == 2)
+    spent = json.loads(run("spend", "--json").stdout)
+    assert spent["possible"] == billed - 1
     give_up = time.monotonic() + 30
     while service.billed() != billed:
         assert time.monotonic() < give_up

@@ -216,7 +216,10 @@ def test_recover_finishes_for_nothing_and_without_a_key(stills, run, service, tm
     assert done.stdout.splitlines()[1:] == ["1 image recovered, 0 not"]
     assert run("recover").stdout == "0 images recovered, 0 not\n"
     assert run("verify").returncode == 0
+    (listed,) = run("list", "--json").stdout.splitlines()
+    assert run("show", json.loads(listed)["id"]).returncode == 0
     assert "nothing billed" in stills(*NATIVE).stderr
+    assert json.loads(run("spend", "--json").stdout)["saved"] == 0  # it was the first delivery
     assert service.billed() == 1
 
 

@@ -69,11 +69,51 @@ def test_an_unexpected_error_is_one_line_that_names_debug():
     assert "--debug" in printed.getvalue()
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    """For reports."""
+def test_debug_shows_the_traceback_beside_the_error(monkeypatch, tmp_path, capfd):
+    """For reports; the last line and the exit code are as without it."""
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path))
-    with pytest.raises(InvalidRequest):
-        main(["generate", "a kite", "--size", "abc", "--sandbox", "--debug"])
+    wrong = ["generate", "a kite", "--size", "abc", "--sandbox"]
+    assert main(wrong) == 2
+    plain = capfd.readouterr().err
+    assert main([*wrong, "--debug"]) == 2
+    told = capfd.readouterr().err
+    assert told.startswith("Traceback")
+    assert told.endswith(plain)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["generate", "a", "--seed", "abc"], ["generate", "a", "--sized", "1"], ["lost"], []],
+)
+def test_words_that_make_no_command_are_one_line(arguments: list[str], capfd):
+    """What is wrong, and where help is."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert "--help` shows what there is." in told
+
+
+def test_the_version_is_on_standard_output(capfd):
+    """Where a script reads it."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capfd.readouterr().out.startswith("stills ")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--latency=-1", "--latency=inf", "--rate=0", "--rate=nan", "--link-life=0",
+        "--retired=qwen", "--port=99999", "--host=192.0.2.1",
+    ],
+)  # fmt: skip
+def test_a_sandbox_that_makes_no_sense_is_refused(option: str, capfd):
+    """In one line, before anything is served."""
+    assert main(["sandbox", option]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,20 @@
 import asyncio
 import itertools
 import math
+import socket
 from dataclasses import replace
 
 import pytest
 
 from stills.catalog import SqliteCatalog
-from stills.contract.errors import Billing, ConnectionLost, RateLimited
+from stills.contract.errors import Billing, ConnectionLost, RateLimited, ServiceUnreachable
 from stills.contract.pace import FIND_LIMIT, NO_LIMIT, Lane, RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.pace import LOOKAHEAD_SECONDS, next_start_at, slow_down, take_starts
 from stills.pipeline.pacer import Pacer, TurnTooLate, rate_limit_of
 from stills.pipeline.policy import Policy
 from stills.pipeline.retry import Retries
+from stills.provider.credentials import ApiKey, Credentials
 from stills.sandbox import Fault, FaultKind
 
 BEGIN = 1_000_000.0
@@ -219,6 +221,17 @@ async def test_who_gives_up_does_not_block_the_next(make_pacer):
     waiting[0].cancel()
     starts = await asyncio.gather(*waiting[1:])
     assert starts[1] - starts[0] >= 0.99 / 20.0
+
+
+async def test_a_service_that_is_not_reached_takes_no_start(make_stills):
+    """With a limit of one an hour, the resends would come hours later; nothing was used up."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    nowhere = Credentials(ApiKey("sk-sandbox"), f"http://127.0.0.1:{port}/api/v1")
+    stills = await make_stills(credentials=nowhere, rate_limit=RateLimit(1 / 3600))
+    with pytest.raises(ServiceUnreachable):
+        await stills.generate(KITE)
+    assert (await stills.quota()).sends_last_minute == 3
 
 
 async def test_every_send_takes_a_start_resends_too(make_stills, sandbox):

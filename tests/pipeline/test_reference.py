@@ -95,7 +95,7 @@ async def test_a_file_of_50_mb_is_refused_unread(tmp_path: Path):
 
 async def test_a_folder_is_no_reference(tmp_path: Path):
     """A directory is told apart from an image."""
-    with pytest.raises(InvalidReference, match="no such file"):
+    with pytest.raises(InvalidReference, match="no regular file"):
         await load_reference(str(tmp_path), IMAGING)
 
 

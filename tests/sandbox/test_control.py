@@ -11,7 +11,9 @@ from stills.sandbox.control import is_loopback
 @pytest.fixture
 def control(sandbox, session):
     async def request(method, path, **options):
-        async with session.request(method, f"{sandbox.control_url}/{path}", **options) as answer:
+        async with session.request(
+            method, f"{sandbox.control_url}/{path}".rstrip("/"), **options
+        ) as answer:
             return answer.status, await answer.json()
 
     return request
@@ -57,6 +59,14 @@ async def test_the_ledger_is_served_with_totals(control, call, download):
         "downloads": 1,
         "billed_images": 1,
     }
+
+
+async def test_the_control_plane_says_what_it_takes(control):
+    """Its own address, which the command prints, lists the routes and every fault."""
+    status, told = await control("GET", "")
+    assert status == 200
+    assert {*told["faults"]} == {kind.value for kind in FaultKind}
+    assert "POST /_sandbox/faults" in told["routes"]
 
 
 async def test_a_reset_forgets_everything(control, call, download, sandbox):

@@ -36,11 +36,12 @@ async def test_keys_that_are_not_for_the_sandbox_or_in_trouble_are_refused(
     assert sandbox.ledger.billed_images == 0
 
 
-async def test_a_refused_key_says_what_keys_look_like_and_is_not_repeated(call):
-    """The SDK's caller reads that sandbox keys start with sk-sandbox, not the key sent."""
+async def test_a_refused_key_is_told_where_the_right_one_is_and_is_not_repeated(call):
+    """The SDK's caller reads that this is a sandbox, and nothing that looks like a key."""
     answer = await call(api_key="sk-real-and-secret")
 
-    assert "sk-sandbox" in answer.message
+    assert "This is a sandbox: use the key that it printed" in answer.message
+    assert "sk-" not in answer.message
     assert "secret" not in answer.message
 
 

@@ -52,8 +52,11 @@ DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token"
 
 DROP_CLAIM_ON_KEPT = "DELETE FROM claims WHERE generation_id = :generation_id"
 
+# What was sent and never settled stays SENT: whoever asks next is told that it may be billed.
 FAIL_UNANSWERED = """
-UPDATE generations SET stage = 'failed' WHERE id = :id AND stage IN ('claimed', 'sent')
+UPDATE generations SET stage = 'failed'
+WHERE id = :id AND stage IN ('claimed', 'sent')
+  AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = :id AND settled_at IS NULL)
 """
 
 FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id"
@@ -119,9 +122,17 @@ INSERT INTO requests (
 ON CONFLICT (key) DO NOTHING
 """
 
+# The first answer of a generation saves nothing, also where it comes long after the send.
 COUNT_ANSWER = """
 INSERT INTO answers (request_key, day, paid, cached)
-VALUES (:key, date(:now, 'unixepoch'), NOT :cached, :cached)
+SELECT :key, date(:now, 'unixepoch'), NOT saved, saved
+FROM (
+    SELECT :cached AND EXISTS (
+        SELECT 1 FROM requests AS q JOIN answers AS a ON a.request_key = q.key
+        WHERE q.generation_id = :generation_id
+    ) AS saved
+)
+WHERE TRUE
 ON CONFLICT (request_key, day) DO UPDATE SET
     paid = paid + excluded.paid,
     cached = cached + excluded.cached
@@ -142,6 +153,8 @@ ORDER BY r.created_at DESC LIMIT 10
 """
 
 LEDGER = "SELECT * FROM sends WHERE generation_id = :generation_id ORDER BY number"
+
+HAS_RENDITION = "SELECT 1 FROM renditions WHERE generation_id = :id"
 
 STAGE = "SELECT stage FROM generations WHERE id = :id"
 

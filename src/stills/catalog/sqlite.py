@@ -345,8 +345,9 @@ def _adopt(
         )
         connection.execute(queries.SETTLE_ADOPTED, values)
         connection.execute(queries.ADD_ADOPTED_SEND, values)
+    listed = connection.execute(queries.HAS_RENDITION, values).fetchone() is not None
     for rendition in renditions:
-        if not adopted and rendition.object_path == generation.object_path:
+        if listed and not adopted and rendition.object_path == generation.object_path:
             continue  # every generation lies in the store, also where nobody asked for its size
         connection.execute(
             queries.ADD_RENDITION, {**rendition_columns(rendition), "now": generation.created_at}

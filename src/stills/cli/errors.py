@@ -9,6 +9,7 @@ from stills.contract.errors import (
     ContentRefused,
     InvalidRequest,
     LimitError,
+    OutputRefused,
     ServiceError,
     StillsError,
     StorageError,
@@ -26,6 +27,7 @@ EXIT_CODES: dict[type[StillsError], int] = {
 }
 SOME_FAILED = 1
 INTERRUPTED = 130
+_READER_GONE = 141  # as a shell says that a pipe's reader left
 _UNEXPECTED = 1
 
 _MONEY = {
@@ -55,10 +57,22 @@ def report(error: Exception, stream: TextIO) -> int:
     return exit_code(error)
 
 
+def report_closed_output(error: OSError, stream: TextIO) -> int:
+    """Say that standard output took no more; give the exit code."""
+    if isinstance(error, BrokenPipeError):
+        return _READER_GONE
+    refused = OutputRefused(
+        f"standard output can't be written: {error.strerror}",
+        action="What is kept stays kept; `stills list` shows it.",
+    )
+    return report(refused, stream)
+
+
 def report_interrupt() -> int:
     """Say what Ctrl-C left behind; give the exit code."""
     print(
-        "stills: interrupted; what was sent is on the ledger, and asking again finishes it.",
+        "stills: interrupted; what was answered is finished for nothing when you ask again, and "
+        "what was sent without an answer may be billed: `stills spend` counts it.",
         file=sys.stderr,
     )
     return INTERRUPTED

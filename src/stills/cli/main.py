@@ -1,12 +1,14 @@
 """The `stills` command: its words, and how errors become one line and an exit code."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from stills.cli.errors import report, report_interrupt
+from stills.cli.errors import report, report_closed_output, report_interrupt
 
 _EPILOG = """\
 exit codes: 0 done; 1 some shots of a batch failed; 2 bad request; 3 credentials or access; 4 rate
@@ -19,20 +21,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     options = build_parser().parse_args(arguments)
     command = import_module(f"stills.cli.{options.module}")
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code: int = command.run(options)
     except KeyboardInterrupt:
         return report_interrupt()
-    except Exception as error:
+    except BrokenPipeError as error:
+        return _end_output(error)
+    except Exception as error:  # noqa: BLE001 - the last one who can say what happened
         if options.debug:
-            raise
+            import_module("traceback").print_exc()
         return report(error, sys.stderr)
+    return _flush(code)
+
+
+def _interrupt(*_: object) -> None:
+    """Take a container's stop for a person's Ctrl-C: what is under way is tidied up."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
+def _flush(code: int) -> int:
+    """Write what is still to be written, and say if that can't be."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _end_output(error)
     return code
+
+
+def _end_output(error: OSError) -> int:
+    # Python would try once more at its end, and print a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return report_closed_output(error, sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"stills: {message}. `{self.prog} --help` shows what there is.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every command and option."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stills",
         description="One normalized image request in, one kept image out, never paid for twice.",
         epilog=_EPILOG,
@@ -59,11 +93,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(0, f"stills {import_module('stills').__version__}\n")
+        print(f"stills {import_module('stills').__version__}")
+        parser.exit()
 
 
 if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - the only name it has
+    Commands: TypeAlias = argparse._SubParsersAction[_Parser]  # noqa: SLF001 - the only name it has
 
 
 def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse.ArgumentParser:

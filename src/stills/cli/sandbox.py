@@ -2,12 +2,16 @@
 
 import argparse
 import asyncio
+import math
 
+from stills.contract.errors import InvalidRequest
+from stills.contract.models import find_model
 from stills.sandbox import Sandbox, SandboxSettings, serve
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
+    _check(options)
     settings = SandboxSettings(
         host=options.host,
         port=options.port,
@@ -16,8 +20,35 @@ def run(options: argparse.Namespace) -> int:
         url_ttl_seconds=options.link_life,
         retired_models=frozenset(options.retired),
     )
-    asyncio.run(serve(settings, announce))
+    try:
+        asyncio.run(serve(settings, announce))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidRequest(
+            f"{options.host} port {options.port} can't be listened on: {reason}",
+            field="port",
+            action="Choose another with --port or --host, or stop what uses it.",
+        ) from None
+    except KeyboardInterrupt:
+        pass  # the way to stop it
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    rules = {
+        "latency": 0 <= options.latency < math.inf,
+        "rate": options.rate is None or 0 < options.rate < math.inf,
+        "link-life": 0 < options.link_life < math.inf,
+    }
+    for name, is_sound in rules.items():
+        if not is_sound:
+            raise InvalidRequest(
+                f"--{name} is out of range",
+                field=name,
+                action="Give a number above 0; no latency is 0.",
+            )
+    for model in options.retired:
+        find_model(model)
 
 
 def announce(sandbox: Sandbox) -> None:

@@ -61,7 +61,7 @@ def media_type(data: bytes) -> str:
     """
     found = _match_signature(data)
     if found is None:
-        raise InvalidReference(f"the reference image is {_describe(data)}", field="reference_image")
+        raise InvalidReference(f"reference_image is {_describe(data)}", field="reference_image")
     vips = load_vips()
     try:
         # By the one loader of the type found, so that no other meets unknown bytes.
@@ -70,7 +70,7 @@ def media_type(data: bytes) -> str:
         image.avg()  # decodes it to its end
     except vips.Error as error:
         raise InvalidReference(
-            f"the reference image starts like {found}, but can't be decoded: {first_line(error)}",
+            f"reference_image starts like {found}, but can't be decoded: {first_line(error)}",
             field="reference_image",
         ) from None
     return found
@@ -79,7 +79,7 @@ def media_type(data: bytes) -> str:
 def _check_pixels(size: Size) -> None:
     if size.pixels > PIXELS_MAX:
         raise InvalidReference(
-            f"the reference image is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",
+            f"reference_image is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",
             field="reference_image",
             action="Scale it down; nothing was sent.",
         )

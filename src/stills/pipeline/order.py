@@ -5,7 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from stills.contract.errors import Billing, BudgetExceeded, CatalogError, RateLimited, StillsError
+from stills.contract.errors import (
+    Billing,
+    BudgetExceeded,
+    CatalogError,
+    RateLimited,
+    ServiceUnreachable,
+    StillsError,
+)
 from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
 from stills.pipeline.job import Job
 from stills.pipeline.pacer import TurnTooLate
@@ -29,11 +36,12 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
     retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False
+    unused_start: float | None = None
     notes: list[str] = []
     while True:
         try:
             async with _place(job):
-                started_at = await _start(job)
+                started_at = await _start(job) if unused_start is None else unused_start
                 job.commit()
                 send = await _enter(job, claim, possibly_billed=possibly_billed)
                 job.on_stage(Stage.SENT)
@@ -47,6 +55,8 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
         error = answer
         await _settle(job, send, error)
         await _slow_down(job, error, started_at)
+        # What never reached the service takes nothing of its allowance.
+        unused_start = started_at if isinstance(error, ServiceUnreachable) else None
         possibly_billed = possibly_billed or error.billing is not Billing.NONE
         resend = retries.next(error)
         if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:

@@ -48,4 +48,6 @@ def _rendering_notes(native: Size, size: Size) -> tuple[str, ...]:
         return ()
     if size.width > native.width or size.height > native.height:
         return (f"Scaled up from {native}.",)
+    if size.width * native.height == size.height * native.width:
+        return (f"Scaled down from {native}.",)
     return (f"Cropped and scaled from {native}.",)

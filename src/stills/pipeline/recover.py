@@ -12,6 +12,7 @@ from stills.pipeline.facts import FACTS_FOLDER, read_facts
 from stills.pipeline.names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.render import untouched
 
 _CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
 
@@ -81,7 +82,9 @@ async def _finish(ports: Ports, policy: Policy, left: Generation) -> Recovered:
 
 async def _adopt(ports: Ports, generation_id: str) -> Recovered:
     try:
-        if await adopt(ports, generation_id):
+        adopted = await adopt(ports, generation_id)
+        if adopted is not None:
+            await _list(ports, adopted)
             return Recovered(generation_id, kept=True)
     except StillsError as error:
         return Recovered(generation_id, kept=False, reason=f"{error.message}. {error.action}")
@@ -101,7 +104,9 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
     try:
         # Whatever answers for its key by now, this one is paid for as well.
         if isinstance(claim, Found) or claim.generation.stage is not Stage.CLAIMED:
-            await resume(ports, policy, left)
+            kept = await resume(ports, policy, left)
+            if kept is not None:
+                await _list(ports, kept)
             return Recovered(left.id, kept=True)
     except StillsError as error:
         return Recovered(left.id, kept=False, reason=f"{error.message}. {error.action}")
@@ -109,6 +114,11 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
         if isinstance(claim, Claim):
             await ports.catalog.release(claim)
     return Recovered(left.id, kept=False, reason="its link expired before it was downloaded")
+
+
+async def _list(ports: Ports, generation: Generation) -> None:
+    """Have an image that nobody asked for since in the list of what is kept."""
+    await ports.catalog.adopt(generation, [untouched(generation)])
 
 
 async def _read_all_facts(store: Store) -> list[Generation]:

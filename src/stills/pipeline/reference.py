@@ -111,8 +111,9 @@ def _read_file(written: str) -> bytes:
     try:
         path = Path(written).expanduser()
         if not path.is_file():
+            what = "no regular file" if path.exists() else "no such file"
             raise InvalidReference(
-                f"reference_image {written[:200]!r}: no such file", field="reference_image"
+                f"reference_image {written[:200]!r}: {what}", field="reference_image"
             )
         size = path.stat().st_size
         if size > REFERENCE_MAX_BYTES:

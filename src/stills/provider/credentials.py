@@ -62,7 +62,10 @@ def find_credentials(
     """
     found = (key or "").strip() or _read_profile(profile, credentials_file)
     if not found.isascii() or not found.isprintable() or " " in found:
-        raise WrongKey("the API key has characters that no key has")
+        raise WrongKey(
+            "the API key has characters that no key has",
+            action="Copy it again, without quotes and spaces; nothing was sent.",
+        )
     credentials = Credentials(ApiKey(found), check_base_url(base_url or DEFAULT_BASE_URL))
     if credentials.provider == "sandbox" and base_url is None:
         raise AccessError(
@@ -146,5 +149,13 @@ def _read_profile(profile: str, credentials_file: Path) -> str:
         ) from None
     found = parser.get(profile, "dashscope_api_key", fallback="").strip()
     if not found:
-        raise MissingKey(f"{credentials_file} has no dashscope_api_key under [{profile}]")
+        raise MissingKey(
+            f"{credentials_file} has no dashscope_api_key under [{profile}]",
+            action=""
+            if profile == "default"
+            else (
+                f"Set DASHSCOPE_API_KEY, or put dashscope_api_key under [{profile}] there, or name "
+                "another section in ALIBABA_CLOUD_PROFILE, or add --sandbox to try without a key."
+            ),
+        )
     return found

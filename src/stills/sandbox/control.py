@@ -6,10 +6,17 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from stills.sandbox.faults import Fault
+from stills.sandbox.faults import Fault, FaultKind
 from stills.sandbox.state import SandboxState
 
 CONTROL_PATH = "/_sandbox"
+_ROUTES = {
+    f"GET {CONTROL_PATH}/ledger": "every send, and what was billed",
+    f"GET {CONTROL_PATH}/faults": "what will go wrong",
+    f"POST {CONTROL_PATH}/faults": 'replace that, such as [{"kind": "throttled", "times": 3}]',
+    f"POST {CONTROL_PATH}/reset": "forget faults, sends and pictures",
+    f"GET {CONTROL_PATH}/health": "it runs",
+}
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -22,12 +29,17 @@ class ControlPlane:
     def routes(self) -> list[web.RouteDef]:
         """Return its endpoints."""
         return [
+            web.get(CONTROL_PATH, _local_only(self._index)),
             web.get(f"{CONTROL_PATH}/health", _local_only(self._health)),
             web.get(f"{CONTROL_PATH}/ledger", _local_only(self._ledger)),
             web.get(f"{CONTROL_PATH}/faults", _local_only(self._get_faults)),
             web.post(f"{CONTROL_PATH}/faults", _local_only(self._set_faults)),
             web.post(f"{CONTROL_PATH}/reset", _local_only(self._reset)),
         ]
+
+    async def _index(self, _: web.Request) -> web.Response:
+        faults = {kind.value: kind.meaning for kind in FaultKind}
+        return web.json_response({"routes": _ROUTES, "faults": faults}, dumps=_readable)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -49,6 +61,10 @@ class ControlPlane:
     async def _reset(self, _: web.Request) -> web.Response:
         self._state.reset()
         return web.json_response({"status": "ok"})
+
+
+def _readable(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
 def _parse_faults(raw: bytes) -> list[Fault]:

@@ -13,7 +13,8 @@ def check_key(headers: Mapping[str, str]) -> None:
     """Refuse a missing key, a real key, and the two keys that stand for an account in trouble."""
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.startswith(_ACCEPTED):
-        message = f"Invalid API-key provided. Keys of this sandbox start with {_ACCEPTED}."
+        # Not by its name: whoever redacts keys would make nonsense of it.
+        message = "Invalid API-key provided. This is a sandbox: use the key that it printed."
         raise ServiceError(401, "InvalidApiKey", message)
     if key.startswith(_DENIED):
         message = "Access to model denied: the model has not been purchased."
