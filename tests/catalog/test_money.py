@@ -31,7 +31,7 @@ async def test_billed_possible_and_saved_are_counted_and_valued(till: Till):
     """Failed sends cost nothing and are in no line."""
     rendition = await till.buy("a")
     for _ in range(4):
-        await till.catalog.record_requests([(rendition, asked("a", cached=True))])
+        await till.catalog.record_requests([(rendition, asked("a"))])
     lost = await till.claim("b")
     for billing in (Billing.NONE, Billing.POSSIBLE, Billing.POSSIBLE, None):
         await till.send(lost, billing)
@@ -52,7 +52,7 @@ async def test_play_money_has_its_own_line(till: Till):
 async def test_an_unknown_price_counts_for_nothing_and_is_said(till: Till):
     """Billed, possible and saved ones alike."""
     rendition = await till.buy("a", price_usd=None, model="qwen-image-3.0")
-    await till.catalog.record_requests([(rendition, asked("a", cached=True))])
+    await till.catalog.record_requests([(rendition, asked("a"))])
     await till.send(await till.claim("b", price_usd=None, model="qwen-image-3.0"), None)
     await till.buy("c")
     (line,) = await till.lines()
@@ -91,7 +91,7 @@ async def test_a_day_is_one_of_utc_and_what_was_saved_counts_on_its_own_day(
     rendition = await till.buy("a")
     clock.now = SATURDAY
     await till.buy("b")
-    await till.catalog.record_requests([(rendition, asked("a", cached=True))])
+    await till.catalog.record_requests([(rendition, asked("a"))])
     days = [(line.group, line.billed, line.saved) for line in await till.lines(SpendBy.DAY)]
     assert days == [("2026-11-20", 1, 0), ("2026-11-21", 1, 1)]
 
@@ -99,7 +99,7 @@ async def test_a_day_is_one_of_utc_and_what_was_saved_counts_on_its_own_day(
 async def test_since_leaves_out_what_was_before(till: Till, clock: Clock):
     """The moment itself is in."""
     rendition = await till.buy("a")
-    await till.catalog.record_requests([(rendition, asked("a", cached=True))])
+    await till.catalog.record_requests([(rendition, asked("a"))])
     clock.now = SATURDAY
     await till.buy("b")
     assert [(line.billed, line.saved) for line in await till.lines(since=FRIDAY)] == [(2, 1)]

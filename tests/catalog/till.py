@@ -57,7 +57,7 @@ class Till:
         kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": f"{claim.generation.id}.png"}
         await self.catalog.record_kept(claim.generation.id, **kept)
         rendition = Rendition(claim.generation.id, SIZE, **kept)
-        await self.catalog.record_requests([(rendition, asked(key, cached=False))])
+        await self.catalog.record_requests([(rendition, asked(key))])
         await self.catalog.release(claim)
         return rendition
 
@@ -81,5 +81,5 @@ def draft(key: str, **facts: Any) -> Draft:
     return Draft(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
 
 
-def asked(prompt: str, *, cached: bool) -> Asked:
-    return Asked(prompt, SIZE, None, None, None, None, cached=cached)
+def asked(prompt: str) -> Asked:
+    return Asked(prompt, SIZE, None, None, None, None)

@@ -86,7 +86,7 @@ class Worker:
 
     async def answer_with(self, rendition: Rendition) -> None:
         """Answer a request with a rendition."""
-        asked = Asked("a red kite", rendition.size, None, None, None, None, cached=False)
+        asked = Asked("a red kite", rendition.size, None, None, None, None)
         await self.catalog.record_requests([(rendition, asked)])
 
     async def lapse(self, claim: Claim) -> None:

@@ -83,7 +83,7 @@ async def test_many_are_found_as_one_by_one(catalog, worker, draft):
 async def test_many_answers_are_recorded_as_one_by_one(catalog, worker):
     """The same request twice among them counts twice."""
     rendition = await worker.keep(await worker.take())
-    asked = Asked("a kite", NATIVE, None, None, None, None, cached=True)
+    asked = Asked("a kite", NATIVE, None, None, None, None)
     await catalog.record_requests([(rendition, asked), (rendition, replace(asked, seed=1))] * 2)
     await catalog.record_requests([])
     (line,) = await catalog.spend(since=0.0, by=None)

@@ -14,7 +14,11 @@ from stills.contract.generation import Asked, Rendition
 def record_requests(
     connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, Asked]]
 ) -> None:
-    """Remember renditions and the requests that they answer, and count the answers."""
+    """Remember renditions and the requests that they answer, and count the answers.
+
+    The first answer out of a generation is what was paid for, whoever gets it; all others are
+    saved.
+    """
     rows = [_request_row(rendition, asked) for rendition, asked in answered]
     connection.executemany(queries.ADD_RENDITION, rows)
     connection.executemany(queries.ADD_REQUEST, rows)
@@ -37,6 +41,5 @@ def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | fl
         **facts,
         **rendition_columns(rendition),
         "key": digest,
-        "cached": int(asked.cached),
         "now": time.time(),
     }

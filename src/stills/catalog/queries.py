@@ -127,7 +127,7 @@ COUNT_ANSWER = """
 INSERT INTO answers (request_key, day, paid, cached)
 SELECT :key, date(:now, 'unixepoch'), NOT saved, saved
 FROM (
-    SELECT :cached AND EXISTS (
+    SELECT EXISTS (
         SELECT 1 FROM requests AS q JOIN answers AS a ON a.request_key = q.key
         WHERE q.generation_id = :generation_id
     ) AS saved

@@ -162,7 +162,6 @@ class Asked:
     style: str | None
     seed: int | None
     reference: str | None
-    cached: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,6 @@ class Pipeline:
         *,
         sent: bool,
     ) -> ImageResult:
-        asked = asked_of(request, rendition, reference=reference, sent=sent)
+        asked = asked_of(request, rendition, reference=reference)
         await self._ports.catalog.record_requests([(rendition, asked)])
         return result_of(generation, rendition, self._ports.store, sent=sent)

@@ -36,10 +36,7 @@ async def answer_kept(
     try:
         hits = await _there(ports, await _look_up(ports, requests, model))
         await ports.catalog.record_requests(
-            [
-                (hit.rendition, asked_of(hit.request, hit.rendition, reference=None, sent=False))
-                for hit in hits
-            ]
+            [(hit.rendition, asked_of(hit.request, hit.rendition, reference=None)) for hit in hits]
         )
     except StillsError:
         return results

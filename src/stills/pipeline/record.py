@@ -8,9 +8,7 @@ from stills.contract.size import Size
 from stills.pipeline.reference import Reference
 
 
-def asked_of(
-    request: ImageRequest, rendition: Rendition, *, reference: Reference | None, sent: bool
-) -> Asked:
+def asked_of(request: ImageRequest, rendition: Rendition, *, reference: Reference | None) -> Asked:
     """Say what was asked, as the catalog remembers it."""
     return Asked(
         prompt=request.prompt,
@@ -19,7 +17,6 @@ def asked_of(
         style=request.style,
         seed=request.seed,
         reference=reference.shown if reference else None,
-        cached=not sent,
     )
 
 
