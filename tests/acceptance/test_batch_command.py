@@ -1,19 +1,11 @@
 """`stills batch`, as a user runs it, against a sandbox in a process of its own."""
 
-import csv
 import json
-import os
-import pty
-import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from batches import ROWS, Batch, by_id, into_out, read_lines, reference_prompts, refuse, write_rows
 
-ROWS = 20
 CAST = """
 title: The lighthouse
 size: 512*512
@@ -25,27 +17,6 @@ shots:
   - {id: beach, prompt: a run along the beach, cast: ben}
   - {id: sea, prompt: the sea}
 """
-
-
-def write_rows(path: Path, rows: int = ROWS, prompt: str = "frame number {}") -> Path:
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["id", "prompt", "size"])
-        for number in range(rows):
-            writer.writerow([f"s{number:02}", prompt.format(f"{number:02}"), "512*512"])
-    return path
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def by_id(folder: Path) -> dict[str, dict[str, Any]]:
-    return {entry["id"]: entry for entry in read_lines(folder / "manifest.jsonl")}
-
-
-def refuse(prompt: str) -> dict[str, Any]:
-    return {"kind": "content_refused", "match": prompt, "times": None}
 
 
 @pytest.fixture
@@ -63,14 +34,9 @@ def cast(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def batch(run, service) -> Callable[..., subprocess.CompletedProcess[str]]:
+def batch(run, service) -> Batch:
     """Run `stills batch` into `out` on the service."""
-
-    def run_batch(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
-        given = [str(argument) for argument in arguments]
-        return run("batch", *given, "-o", "out", variables=service.variables, **more)
-
-    return run_batch
+    return into_out(run, service)
 
 
 def test_a_table_becomes_images_a_manifest_and_a_contact_sheet(batch, shots, service, tmp_path):
@@ -155,15 +121,6 @@ def test_a_portrait_is_drawn_first_and_is_the_reference(batch, cast, service, tm
     assert service.billed() == 5
 
 
-def reference_prompts(service) -> set[str]:
-    """The prompts that were sent with an image."""
-    return {
-        send["prompt"]
-        for send in service.ledger()["sends"]
-        if send["kind"] == "generation" and "image:data" in send["content"]
-    }
-
-
 def test_a_cast_is_described_where_the_model_takes_no_references(batch, cast, service, tmp_path):
     """The run says so once, and draws no portraits."""
     done = batch(cast)
@@ -231,18 +188,6 @@ def test_the_cap_holds_before_and_while_it_runs(batch, shots, service, tmp_path)
     assert {entry["status"] for entry in by_id(tmp_path / "out").values()} == {"done"}
 
 
-def test_events_are_json_lines(batch, shots, service):
-    """A plan, one line a shot as it ends, and an end."""
-    service.set_faults(refuse("number 03"))
-    done = batch(shots, "--events")
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["plan", *["shot"] * ROWS, "end"]
-    assert events[0]["new"] == ROWS
-    assert {event["id"] for event in events[1:-1]} == {f"s{number:02}" for number in range(ROWS)}
-    assert events[-1]["made"] == ROWS - 1
-    assert events[-1]["failed"] == 1
-
-
 def test_rows_come_from_standard_input(batch, service, shots):
     """`-` reads a pipe."""
     done = batch("-", stdin=shots.read_text())
@@ -288,109 +233,6 @@ def test_a_repeated_run_makes_the_same_requests(batch, shots, tmp_path):
     assert len(set(first.values())) == ROWS
     assert "0 new, 20 from the catalog" in batch(shots, "--seed", "5").stderr
     assert "20 new, 0 from the catalog" in batch(shots, "--seed", "6").stderr
-
-
-@pytest.fixture
-def begin(command, environment, service, shots, tmp_path: Path):
-    """Start `stills batch` with slow answers and leave it running."""
-
-    def start() -> subprocess.Popen[str]:
-        service.set_faults({"kind": "slow", "delay_seconds": 2, "times": None})
-        variables = environment | service.variables | {"STILLS_CONCURRENCY": "4"}
-        process = subprocess.Popen(
-            [*command, "batch", str(shots), "-o", "out"],
-            env=variables,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        wait_until(lambda: len(service.ledger()["sends"]) >= 4)
-        return process
-
-    return start
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 30
-    while not reached():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-
-
-def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
-    """The manifest has the rest as pending, and the next run draws it."""
-    process = begin()
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130, stderr
-    assert stdout == "out/manifest.jsonl\n"
-    assert "Ctrl-C again" in stderr
-    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
-    assert len(statuses) == ROWS
-    done = statuses.count("done")
-    assert done == service.billed()
-    assert 4 <= done < ROWS
-    assert statuses.count("pending") == ROWS - done
-    service.set_faults()
-    again = batch(tmp_path / "shots.csv")
-    assert again.returncode == 0, again.stderr
-    assert service.billed() == ROWS
-
-
-def test_ctrl_c_twice_stops_now(begin, tmp_path):
-    """Nothing half-written; what is done is in the manifest."""
-    process = begin()
-    process.send_signal(signal.SIGINT)
-    assert "Ctrl-C again" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130, stderr
-    assert "Traceback" not in stderr
-    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
-    assert len(statuses) == ROWS
-    assert "pending" in statuses
-    assert not list((tmp_path / "out").rglob("*.part"))
-
-
-def test_a_terminal_is_asked_first_and_shown_progress(
-    command, environment, service, shots, tmp_path
-):
-    """No is the answer of Enter; yes draws, with a display."""
-    begin = [*command, "batch", str(shots), "-o", "out"]
-    variables = environment | service.variables | {"TERM": "xterm"}
-    code, shown = at_a_terminal(begin, b"\n", variables, tmp_path)
-    assert code == 130
-    assert "20 shots: 0 kept already, 20 new" in shown
-    assert service.ledger()["sends"] == []
-    code, shown = at_a_terminal(begin, b"y\n", variables, tmp_path)
-    assert code == 0, shown
-    assert "20/20 done" in shown
-    assert "images/min" in shown
-
-
-def at_a_terminal(
-    command: list[str], typed: bytes, variables: dict[str, str], folder: Path
-) -> tuple[int, str]:
-    """Run a command on a pseudo-terminal, and type as it asks."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command, env=variables, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    shown = b""
-    typed_it = False
-    try:
-        while part := os.read(ours, 65536):
-            shown += part
-            if b"[y/N]" in shown and not typed_it:
-                os.write(ours, typed)
-                typed_it = True
-    except OSError:  # the other side is closed
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(timeout=30), shown.decode()
 
 
 def test_reference_bytes_reach_the_service(batch, service, tmp_path):

@@ -1,0 +1,78 @@
+"""What the tests of `stills batch` share: lists to draw, a run of it, what its folder says."""
+
+import csv
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROWS = 20
+
+Batch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def write_rows(path: Path, rows: int = ROWS, prompt: str = "frame number {}") -> Path:
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["id", "prompt", "size"])
+        for number in range(rows):
+            writer.writerow([f"s{number:02}", prompt.format(f"{number:02}"), "512*512"])
+    return path
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def by_id(folder: Path) -> dict[str, dict[str, Any]]:
+    return {entry["id"]: entry for entry in read_lines(folder / "manifest.jsonl")}
+
+
+def refuse(prompt: str) -> dict[str, Any]:
+    return {"kind": "content_refused", "match": prompt, "times": None}
+
+
+def into_out(run, service) -> Batch:
+    """Run `stills batch` into the folder `out`, on a service."""
+
+    def run_batch(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
+        given = [str(argument) for argument in arguments]
+        return run("batch", *given, "-o", "out", variables=service.variables, **more)
+
+    return run_batch
+
+
+def reference_prompts(service) -> set[str]:
+    """The prompts that were sent with an image."""
+    return {
+        send["prompt"]
+        for send in service.ledger()["sends"]
+        if send["kind"] == "generation" and "image:data" in send["content"]
+    }
+
+
+def at_a_terminal(
+    command: list[str], typed: bytes, variables: dict[str, str], folder: Path
+) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal, and type as it asks."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, env=variables, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    typed_it = False
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+            if b"[y/N]" in shown and not typed_it:
+                os.write(ours, typed)
+                typed_it = True
+    except OSError:  # the other side is closed
+        pass
+    finally:
+        os.close(ours)
+    return process.wait(timeout=30), shown.decode()

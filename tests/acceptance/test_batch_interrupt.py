@@ -1,0 +1,76 @@
+"""Ctrl-C in the middle of `stills batch`: once, twice."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from batches import ROWS, Batch, by_id, into_out, write_rows
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """A table of rows that differ."""
+    return write_rows(tmp_path / "shots.csv")
+
+
+@pytest.fixture
+def batch(run, service) -> Batch:
+    """Run `stills batch` into `out` on the service."""
+    return into_out(run, service)
+
+
+@pytest.fixture
+def begin(command, environment, service, shots, tmp_path: Path, wait_until):
+    """Start `stills batch` with slow answers and leave it running."""
+
+    def start() -> subprocess.Popen[str]:
+        service.set_faults({"kind": "slow", "delay_seconds": 2, "times": None})
+        variables = environment | service.variables | {"STILLS_CONCURRENCY": "4"}
+        process = subprocess.Popen(
+            [*command, "batch", str(shots), "-o", "out"],
+            env=variables,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda: len(service.ledger()["sends"]) >= 4)
+        return process
+
+    return start
+
+
+def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
+    """The manifest has the rest as pending, and the next run draws it."""
+    process = begin()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert stdout == "out/manifest.jsonl\n"
+    assert "Ctrl-C again" in stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert len(statuses) == ROWS
+    done = statuses.count("done")
+    assert done == service.billed()
+    assert 4 <= done < ROWS
+    assert statuses.count("pending") == ROWS - done
+    service.set_faults()
+    again = batch(tmp_path / "shots.csv")
+    assert again.returncode == 0, again.stderr
+    assert service.billed() == ROWS
+
+
+def test_ctrl_c_twice_stops_now(begin, tmp_path):
+    """Nothing half-written; what is done is in the manifest."""
+    process = begin()
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert len(statuses) == ROWS
+    assert "pending" in statuses
+    assert not list((tmp_path / "out").rglob("*.part"))
