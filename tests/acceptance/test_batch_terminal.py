@@ -1,10 +1,11 @@
 """`stills batch` on a terminal, and where none is: the question, the display, the events."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
-from batches import ROWS, Batch, at_a_terminal, into_out, refuse, write_rows
+from batches import ROWS, Batch, at_a_terminal, by_id, into_out, refuse, write_rows
 
 
 @pytest.fixture
@@ -45,3 +46,50 @@ def test_events_are_json_lines(batch, shots, service):
     assert {event["id"] for event in events[1:-1]} == {f"s{number:02}" for number in range(ROWS)}
     assert events[-1]["made"] == ROWS - 1
     assert events[-1]["failed"] == 1
+
+
+def test_a_reader_of_events_that_goes_away_costs_nothing(
+    command, environment, service, shots, tmp_path
+):
+    """What was sent is finished, the rest is pending, and one line says so."""
+    service.set_faults({"kind": "slow", "delay_seconds": 0.3, "times": None})
+    with subprocess.Popen(
+        [*command, "batch", str(shots), "-o", "out", "--events"],
+        env=environment | service.variables | {"STILLS_CONCURRENCY": "4"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert [json.loads(process.stdout.readline())["event"] for _ in range(2)]
+        process.stdout.close()
+        stderr = process.stderr.read()
+    assert process.returncode == 7, stderr
+    assert stderr.splitlines()[-1] == (
+        "stills: the events can't be written: Broken pipe. "
+        "What was sent is finished and kept; run again for the rest."
+    )
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert statuses.count("done") == service.billed() < ROWS
+    assert statuses.count("pending") == ROWS - service.billed()
+    assert "possibly billed" not in stderr
+
+
+def test_events_that_nobody_takes_from_the_start_send_nothing(
+    command, environment, service, shots, tmp_path
+):
+    """Such as on a full disk."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "batch", str(shots), "-o", "out", "--events"],
+            env=environment | service.variables,
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 7, done.stderr
+    assert "No space left on device. Nothing was sent." in done.stderr
+    assert service.ledger()["sends"] == []

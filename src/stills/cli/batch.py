@@ -18,7 +18,7 @@ from stills.cli.batch_ending import Ending, until_interrupted
 from stills.cli.batch_events import EventLines
 from stills.cli.batch_progress import showing_progress
 from stills.cli.batch_report import describe_plan, print_ending, print_problems
-from stills.cli.errors import INTERRUPTED, SOME_FAILED
+from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
 from stills.cli.question import ask
 from stills.config import read_rate_limit
 from stills.contract.errors import InvalidRequest
@@ -43,15 +43,18 @@ async def _batch(options: argparse.Namespace) -> int:
             print_problems(batch.problems)
             if not options.skip_invalid:
                 return _BAD_REQUEST
-        events = EventLines(sys.stdout) if options.events else None
+        stop = asyncio.Event()
+        events = EventLines(sys.stdout, stop) if options.events else None
         _announce(options, batch, plan, events)
         check_cost(plan, batch.choices)
         if options.dry_run:
             return 0
         if plan.new and not options.yes and not ask("Go on?"):
             return INTERRUPTED
-        ending = await _draw(stills, batch, plan, folder, events)
+        ending = await _draw(stills, batch, plan, folder, events=events, stop=stop)
     print_ending(ending, events)
+    if events is not None and events.refused is not None and not ending.interrupts:
+        return report(events.refused, sys.stderr)
     return _exit_code(ending)
 
 
@@ -97,11 +100,16 @@ def _announce(
 
 
 async def _draw(
-    stills: Stills, batch: Batch, plan: Plan, folder: Path, events: EventLines | None
+    stills: Stills,
+    batch: Batch,
+    plan: Plan,
+    folder: Path,
+    *,
+    events: EventLines | None,
+    stop: asyncio.Event,
 ) -> Ending:
     on_outcome = events.shot if events is not None else lambda *_: None
     record = Record(folder, batch.names, on_outcome)
-    stop = asyncio.Event()
     drawing = Run(stills, batch, record, stop)
     try:
         async with showing_progress(stills, batch, plan, record, quiet=events is not None):

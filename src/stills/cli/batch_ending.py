@@ -38,8 +38,8 @@ async def until_interrupted(
         nonlocal interrupts
         interrupts += 1
         if interrupts == 1:
-            print(_LET_FINISH, file=sys.stderr)
             stop.set()
+            print(_LET_FINISH, file=sys.stderr)
         else:
             drawing.cancel()
 

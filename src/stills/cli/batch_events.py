@@ -1,6 +1,8 @@
 """A batch as events: one JSON object a line, for programs that watch."""
 
+import asyncio
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TextIO
@@ -11,17 +13,30 @@ from stills.batch.manifest import MANIFEST_NAME
 from stills.batch.plan import Plan
 from stills.batch.shots import Outcome
 from stills.cli.batch_ending import Ending
+from stills.contract.errors import OutputRefused
 
 
 class EventLines:
-    """Writes events: `plan` once, `shot` for each that ends, `end` once."""
+    """Writes events: `plan` once, `shot` for each that ends, `end` once.
 
-    def __init__(self, stream: TextIO) -> None:
+    Once nobody takes them, `refused` says why, `stop` is set, and no more are written.
+    """
+
+    def __init__(self, stream: TextIO, stop: asyncio.Event) -> None:
+        self.refused: OutputRefused | None = None
         self._stream = stream
+        self._stop = stop
 
     def plan(self, plan: Plan, notes: Sequence[str]) -> None:
-        """Tell what is to come."""
+        """Tell what is to come.
+
+        Raises:
+            OutputRefused: nobody takes it.
+        """
         self._write({"event": "plan"} | asdict(plan) | {"notes": list(notes)})
+        if self.refused is not None:
+            self.refused.action = "Nothing was sent. Give standard output a reader, then run again."
+            raise self.refused
 
     def shot(self, outcome: Outcome, file: str | None) -> None:
         """Tell what became of a shot, as the manifest does."""
@@ -36,4 +51,15 @@ class EventLines:
         self._write({"event": "end"} | asdict(ending.tally) | places)
 
     def _write(self, event: dict[str, object]) -> None:
-        print(json.dumps(event), file=self._stream, flush=True)
+        if self.refused is not None:
+            return
+        try:
+            print(json.dumps(event), file=self._stream, flush=True)
+        except OSError as error:
+            self.refused = OutputRefused(
+                f"the events can't be written: {error.strerror}",
+                action="What was sent is finished and kept; run again for the rest.",
+            )
+            self._stop.set()
+            # What is left in the buffer would fail once more as Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
