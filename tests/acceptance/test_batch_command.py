@@ -139,7 +139,7 @@ def test_a_cast_is_described_where_the_model_takes_no_references(batch, cast, se
 
 
 def test_a_failed_portrait_takes_only_its_own_shots_down(batch, cast, service, tmp_path):
-    """And `--retry-failed` draws those alone."""
+    """And `--retry-failed` draws those, and what is new, and says what it left."""
     service.set_faults(refuse("tall woman"))
     done = batch(cast, "--model", "qwen-image-2.0")
     assert done.returncode == 1
@@ -153,10 +153,11 @@ def test_a_failed_portrait_takes_only_its_own_shots_down(batch, cast, service, t
     cast.write_text(text)
     again = batch(cast, "--model", "qwen-image-2.0", "--retry-failed")
     assert again.returncode == 0, again.stderr
+    assert "3 new, 0 from the catalog, 3 left as they are" in again.stderr
     entries = by_id(tmp_path / "out")
-    assert entries.pop("late")["status"] == "pending"
+    assert list(entries) == ["cast-anna", "cast-ben", "harbour", "beach", "sea", "late"]
     assert {entry["status"] for entry in entries.values()} == {"done"}
-    assert service.billed() == 5
+    assert service.billed() == 6
 
 
 def test_fresh_pays_for_the_shots_named(batch, cast, service):

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stills.batch.order import Dependencies, find_cycle
+from stills.batch.order import Dependencies, find_cycle, hanging_on
 from stills.batch.shots import Shot
 from stills.contract.request import ImageRequest
 
@@ -54,6 +54,13 @@ def test_what_waits_for_a_shot_that_never_comes_is_given_up():
     order.admit(shot("b", "a"))
     assert [(one.shot.id, one.because) for one in order.stranded()] == [("b", "a")]
     assert order.stranded() == []
+
+
+def test_all_that_hangs_on_a_shot_is_found():
+    """Directly or not, each with the one it needs; nothing twice, in a circle neither."""
+    needs = {"b": ["a"], "c": ["b", "a"], "d": ["c", "x"], "y": ["x"], "a": ["d"]}
+    assert hanging_on(["a"], needs) == {"b": "a", "c": "a", "d": "c"}
+    assert hanging_on([], needs) == {}
 
 
 def test_a_circle_is_found_in_the_order_of_needing():

@@ -1,47 +1,19 @@
 """A run in this process, on a sandbox."""
 
 import asyncio
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from drawing import draw, survey, write
 
 from stills.batch.manifest import read_manifest
 from stills.batch.plan import Plan, check_cost, make_plan
-from stills.batch.read import read_shots
 from stills.batch.record import Record
 from stills.batch.run import Run
-from stills.batch.survey import Batch, Choices
+from stills.batch.survey import Choices
 from stills.contract.errors import BudgetExceeded, InvalidRequest, OutputRefused
 from stills.sandbox import Fault, FaultKind
 from stills.store import open_store
-
-MODEL = "qwen-image-2.0"
-
-
-def write(folder: Path, *rows: dict) -> Path:
-    path = folder / "shots.jsonl"
-    path.write_text("\n".join(json.dumps({"size": "512*512"} | row) for row in rows))
-    return path
-
-
-def survey(stills, path: Path, **choices) -> Batch:
-    batch = Batch(read_shots(path), Choices(stills.model(MODEL), **choices))
-    batch.survey()
-    return batch
-
-
-async def draw(stills, batch: Batch, folder: Path, stop: asyncio.Event | None = None) -> dict:
-    """Draw a batch, and give what its manifest says by id."""
-    record = Record(folder, batch.names, lambda *_: None)
-    run = Run(stills, batch, record, stop or asyncio.Event())
-    try:
-        await run.draw()
-    finally:
-        run.note_pending()
-        record.close(batch.title)
-    return {entry.shot.id: entry for entry in read_manifest(folder / "manifest.jsonl")}
 
 
 async def test_a_chain_of_shots_is_drawn_in_its_order(stills, sandbox, tmp_path):

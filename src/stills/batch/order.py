@@ -1,6 +1,6 @@
 """The order of shots: what is needed is drawn before what needs it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
@@ -15,6 +15,24 @@ def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str] | None:
         cycle: list[str] = error.args[1]
         return cycle[::-1]  # graphlib names each before what needs it
     return None
+
+
+def hanging_on(ids: Iterable[str], needs: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Find all that need one of `ids`, directly or not; gives each with what it needs of them."""
+    dependents: dict[str, list[str]] = {}
+    for shot_id, needed in needs.items():
+        for need in needed:
+            dependents.setdefault(need, []).append(shot_id)
+    found: dict[str, str] = {}
+    walked = list(ids)
+    known = set(walked)
+    for culprit in walked:  # grows while it is walked
+        for dependent in dependents.get(culprit, []):
+            if dependent not in known:
+                known.add(dependent)
+                walked.append(dependent)
+                found[dependent] = culprit
+    return found
 
 
 class Skipped(NamedTuple):

@@ -86,8 +86,9 @@ class _Look:
     async def through_all(self) -> None:
         for shot in self._batch.shots():
             self.rows += 1
-            if self._batch.choices.passes_over(shot.id):
-                self._pass_over(shot)
+            entry = self._batch.carried_over(shot)
+            if entry is not None:
+                self._done(shot, self._folder / (entry.file or ""))
                 continue
             release = self._dependencies.admit(shot)
             self._ready += release.ready
@@ -96,11 +97,6 @@ class _Look:
                 await self._look_up()
         while self._ready:
             await self._look_up()
-
-    def _pass_over(self, shot: Shot) -> None:
-        entry = (self._batch.choices.last or {}).get(shot.id)
-        if entry is not None and entry.file is not None:
-            self._done(shot, self._folder / entry.file)
 
     async def _look_up(self) -> None:
         shots, self._ready = self._ready, []

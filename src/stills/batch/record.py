@@ -16,12 +16,17 @@ from stills.contract.result import ImageResult
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How far a run has come. `made` are new images; `usd` is billed, `possible` sends may be."""
+    """How far a run has come.
+
+    `made` are new images, `left` shots that were done before and left as they are; `usd` is billed,
+    `possible` sends may be.
+    """
 
     made: int = 0
     from_catalog: int = 0
     failed: int = 0
     pending: int = 0
+    left: int = 0
     usd: float = 0.0
     unpriced: int = 0
     possible: int = 0
@@ -91,9 +96,10 @@ class Record:
         self.tally = self.tally.add(outcome)
         self._on_outcome(outcome, file)
 
-    def carry_over(self, position: int, outcome: Outcome, file: str | None) -> None:
+    def carry_over(self, position: int, outcome: Outcome, file: str) -> None:
         """Note again what an earlier run says of a shot."""
         self._manifest.add(position, outcome, file)
+        self.tally = replace(self.tally, left=self.tally.left + 1)
 
     def close(self, title: str) -> None:
         """Write manifest and contact sheet; not for the event loop."""

@@ -97,9 +97,7 @@ class Run:
             self._end(Outcome(shot))
         for shot in self._rows:
             self._number(shot)
-            if self._choices.passes_over(shot.id):
-                self._carry_over(shot)
-            else:
+            if not self._carry_over(shot):
                 self._end(Outcome(shot))
 
     async def _drive(self, lane: _Lane) -> None:
@@ -163,24 +161,22 @@ class Run:
             self._rows_left = False
             return
         self._number(shot)
-        if self._choices.passes_over(shot.id):
-            self._carry_over(shot)
-        else:
+        if not self._carry_over(shot):
             self._release(self._dependencies.admit(shot))
 
     def _number(self, shot: Shot) -> None:
         self._positions[shot.id] = self._shots
         self._shots += 1
 
-    def _carry_over(self, shot: Shot) -> None:
-        """Leave a shot as the last manifest has it."""
-        entry = (self._choices.last or {}).get(shot.id)
-        result, file = (None, None) if entry is None else (entry.result, entry.file)
-        self._record.carry_over(self._positions.pop(shot.id), Outcome(shot, result=result), file)
-        if file is None:
-            self._release(self._dependencies.failed(shot.id))
-        else:
-            self._note_file(shot, file)
+    def _carry_over(self, shot: Shot) -> bool:
+        """Leave a shot as the last manifest has it, if it is to be left so."""
+        entry = self._batch.carried_over(shot)
+        if entry is None or entry.file is None:
+            return False
+        outcome = Outcome(shot, result=entry.result)
+        self._record.carry_over(self._positions.pop(shot.id), outcome, entry.file)
+        self._note_file(shot, entry.file)
+        return True
 
     def _release(self, release: Release) -> None:
         for shot in release.ready:

@@ -7,6 +7,7 @@ from pathlib import Path
 from stills.batch.aliases import suggest
 from stills.batch.entry import Entry
 from stills.batch.image_files import ImageNames
+from stills.batch.order import hanging_on
 from stills.batch.read import Reading
 from stills.batch.references import OnUnsupported, settle_references
 from stills.batch.shots import Problem, Shot
@@ -18,8 +19,8 @@ from stills.contract.models import Model
 class Choices:
     """How a batch is to be drawn.
 
-    `fresh` are ids to be paid for in any case. `last` is what the last manifest says, for drawing
-    only what failed there; None draws all.
+    `fresh` are ids to be paid for in any case. `last` is what the last manifest has as done, to be
+    left as it is; None draws all.
     """
 
     model: Model
@@ -27,13 +28,6 @@ class Choices:
     fresh: frozenset[str] = frozenset()
     last: Mapping[str, Entry] | None = None
     max_cost_usd: float | None = None
-
-    def passes_over(self, shot_id: str) -> bool:
-        """Tell whether a shot is to stay as the last manifest has it."""
-        if self.last is None:
-            return False
-        entry = self.last.get(shot_id)
-        return entry is None or entry.failure is None
 
 
 class Batch:
@@ -47,6 +41,7 @@ class Batch:
         self._reading = reading
         self._portraits: set[str] = set()
         self._left_out: set[str] = set()
+        self._changed: set[str] = set()
         self.choices = choices
         self.problems: list[Problem] = []
         self.needed: set[str] = set()
@@ -71,7 +66,9 @@ class Batch:
         """
         unseen = set(self.choices.fresh)
         near: dict[str, str] = {}
-        self.names = ImageNames(self._check_shots(unseen, near))
+        needs: dict[str, tuple[str, ...]] = {}
+        self.names = ImageNames(self._check_shots(unseen, near, needs))
+        self._changed.update(hanging_on(self._changed, needs))
         if unseen:
             shot_id = min(unseen)
             raise InvalidRequest(
@@ -94,7 +91,24 @@ class Batch:
         self._left_out.add(shot.id)
         self.problems.append(Problem(shot.source, error.field, error.message, error.action))
 
-    def _check_shots(self, unseen: set[str], near: dict[str, str]) -> Iterator[str]:
+    def carried_over(self, shot: Shot) -> Entry | None:
+        """Look up what the last manifest says of a shot that is to be left as it is.
+
+        It is, if it was done, and would be asked for with the same words and the same reference.
+        """
+        entry = self._done_before(shot)
+        return entry if self._changed.isdisjoint(shot.needs) else None
+
+    def _done_before(self, shot: Shot) -> Entry | None:
+        entry = (self.choices.last or {}).get(shot.id)
+        if entry is None or entry.file is None or shot.request.reference_image is not None:
+            return None  # under a reference's name another image may lie: the catalog can tell
+        asked_before = (entry.shot.request, entry.shot.needs)
+        return entry if asked_before == (shot.request, shot.needs) else None
+
+    def _check_shots(
+        self, unseen: set[str], near: dict[str, str], needs: dict[str, tuple[str, ...]]
+    ) -> Iterator[str]:
         for item in self._reading:
             if isinstance(item, Problem):
                 self.problems.append(item)
@@ -105,9 +119,15 @@ class Batch:
                 near[wanted] = near.get(wanted) or suggest(wanted, [item.id])
             unseen.discard(item.id)
             try:
-                self.needed.update(self._settle(item).needs)
+                settled = self._settle(item)
             except InvalidReference as error:
                 self.leave_out(item, error)
+            else:
+                self.needed.update(settled.needs)
+                if settled.needs:
+                    needs[item.id] = settled.needs
+                if self.choices.last is not None and self._done_before(settled) is None:
+                    self._changed.add(item.id)
             yield item.id
 
     def _settle(self, shot: Shot) -> Shot:

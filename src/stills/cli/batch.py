@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stills.app import Stills
+from stills.batch.entry import Status
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.plan import Plan, check_cost, make_plan
 from stills.batch.read import Reading, read_shots
@@ -74,7 +75,8 @@ def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choic
         raise InvalidRequest("--max-cost is no amount", field="max_cost", action="Give US dollars.")
     last = None
     if options.retry_failed:
-        last = {entry.shot.id: entry for entry in read_manifest(folder / MANIFEST_NAME)}
+        entries = read_manifest(folder / MANIFEST_NAME)
+        last = {entry.shot.id: entry for entry in entries if entry.status is Status.DONE}
     choice = options.on_unsupported_reference
     return Choices(
         model=stills.model(options.model),

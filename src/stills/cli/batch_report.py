@@ -85,6 +85,8 @@ def _describe_failure(entry: Entry, failure: Failure) -> str:
 def _describe_sums(ending: Ending) -> str:
     tally = ending.tally
     counts = [f"{tally.made} new", f"{tally.from_catalog} from the catalog"]
+    if tally.left:
+        counts.append(f"{tally.left} left as they are")
     if tally.failed:
         counts.append(f"{tally.failed} failed")
     if tally.pending:

@@ -170,8 +170,9 @@ def _add_batch(commands: "Commands") -> None:
     )
     again = command.add_mutually_exclusive_group()
     again.add_argument(
-        "--retry-failed", action="store_true", help="draw only what failed in the last manifest"
-    )
+        "--retry-failed", action="store_true",
+        help="leave what the last manifest has as done, unless it was changed",
+    )  # fmt: skip
     again.add_argument(
         "--fresh", nargs="+", action="extend", default=[], metavar="ID",
         help="pay for new images of these shots",
