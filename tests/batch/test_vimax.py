@@ -6,6 +6,7 @@ import pytest
 
 from stills.batch.read import read_shots
 from stills.batch.shots import Defaults, Problem
+from stills.contract.errors import InvalidRequest
 
 CHARACTERS = [
     {
@@ -82,10 +83,44 @@ def test_one_shot_description_alone_is_read(read):
     assert [item.id for item in items] == ["0"]
 
 
+def test_characters_two_folders_above_a_shots_own_description_are_its_cast(tmp_path):
+    """ViMax leaves them in its working folder, and each shot in a folder of its own below."""
+    (tmp_path / "characters.json").write_text(json.dumps(CHARACTERS), encoding="utf-8")
+    path = tmp_path / "shots" / "0" / "shot_description.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(SHOTS[0]), encoding="utf-8")
+    reading = read_shots(path)
+    assert [item.id for item in reading] == ["cast-Alice", "0"]
+    assert "the cast is read from ../../characters.json" in reading.notes
+
+
 def test_without_characters_the_shots_are_drawn_and_that_is_said(read):
     """Numbers alone name nobody."""
-    _, reading = read(SHOTS)
-    assert any("ff_vis_char_idxs" in note for note in reading.notes)
+    items, reading = read(SHOTS)
+    assert [item.id for item in items] == ["0", "1"]
+    told = "names characters by number, and no characters.json was found: all left out"
+    assert f"storyboard.json {told}" in reading.notes
+    assert not [note for note in read(SHOTS[1])[1].notes if "characters.json" in note]
+
+
+def test_characters_that_are_no_list_are_refused(read, tmp_path):
+    """They would be dropped without a word."""
+    with pytest.raises(InvalidRequest, match=r"storyboard\.json has no list of characters"):
+        read({"characters": {}, "shots": SHOTS})
+    (tmp_path / "characters.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InvalidRequest, match=r"^characters\.json has no list of characters"):
+        read(SHOTS)
+
+
+def test_columns_of_its_own_that_say_nothing_of_a_still_are_told_in_one_note(read):
+    """Not in ten."""
+    notes = read({"characters": CHARACTERS, "shots": SHOTS})[1].notes
+    told = next(note for note in notes if "motion_desc" in note)
+    assert told == (
+        "not used for stills: is_last, cam_idx, variation_type, variation_reason, lf_desc, "
+        "lf_vis_char_idxs, motion_desc, audio_desc, visual_desc"
+    )
+    assert len(notes) == 2  # and that Bob is in no shot
 
 
 def test_a_character_that_is_not_there_is_a_problem(read):

@@ -1,12 +1,11 @@
 """Make a shot of a row."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stills.batch.aliases import fold, suggest
 from stills.batch.cast import Member, describe, locate_image
-from stills.batch.project import Project
+from stills.batch.project import Notes, Project
 from stills.batch.row import (
     Fields,
     Row,
@@ -24,18 +23,16 @@ from stills.contract.request import ImageRequest
 
 ID_MAX_CHARACTERS = 200
 
-Note = Callable[[str], None]
 
-
-def make_shot(row: Row, project: Project, *, folder: Path, note: Note) -> Shot | Problem:
+def make_shot(row: Row, project: Project, *, folder: Path, notes: Notes) -> Shot | Problem:
     """Make the shot that a row asks for, or say what is wrong with the row."""
     columns: dict[str, str] = {}
     try:
         fields = name_fields(row.values)
         columns = fields.columns
         for column in fields.ignored:
-            note(f"column {column[:40]} is not used")
-        return _shot(row, fields, project, folder, note)
+            notes.unused(column)
+        return _shot(row, fields, project, folder, notes)
     except InvalidRequest as error:
         field = columns.get(error.field or "", error.field)
         return Problem(row.source, field, error.message, error.action)
@@ -65,10 +62,10 @@ def read_id(given: object, position: int) -> str:
     return shot_id
 
 
-def _shot(row: Row, fields: Fields, project: Project, folder: Path, note: Note) -> Shot:
+def _shot(row: Row, fields: Fields, project: Project, folder: Path, notes: Notes) -> Shot:
     values = fields.values
     shot_id = read_id(values.get("id"), row.position)
-    members = _members(fields, project, note)
+    members = _members(fields, project, notes)
     portraits = [member.portrait_id for member in members if member.portrait_id]
     needs = _names(values, "reference_shot") + tuple(portraits)
     return Shot(
@@ -106,12 +103,12 @@ def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Pat
     )
 
 
-def _members(fields: Fields, project: Project, note: Note) -> list[Member]:
+def _members(fields: Fields, project: Project, notes: Notes) -> list[Member]:
     names = _names(fields.values, "cast")
     column = fields.columns.get("cast", "cast")
     if project.cast is None and fold(column) != "cast":
         if names:
-            note(f"column {column[:40]} is not used, for the file has no cast")
+            notes.add(f"column {column[:40]} is not used, for the file has no cast")
         return []
     return [_member(name, project) for name in names]
 

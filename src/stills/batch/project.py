@@ -23,6 +23,28 @@ class Project:
     notes: tuple[str, ...] = ()
 
 
+class Notes:
+    """What is to be told once of a file: what was left out of its rows, and why."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, None] = {}
+        self._unused: dict[str, None] = {}
+
+    def add(self, text: str) -> None:
+        """Note something, once."""
+        self._texts[text] = None
+
+    def unused(self, column: str) -> None:
+        """Note a column that says nothing about a still."""
+        self._unused[column[:40]] = None
+
+    def texts(self) -> list[str]:
+        """Give all notes, the unused columns in one."""
+        if not self._unused:
+            return list(self._texts)
+        return [f"not used for stills: {', '.join(self._unused)}", *self._texts]
+
+
 def number_rows(written: Iterable[object], name: str) -> list[Row]:
     """Say of each row where it stands."""
     return [

@@ -11,7 +11,7 @@ from stills.batch.json_text import parse_json
 from stills.batch.make_shot import make_shot
 from stills.batch.mulmo import is_mulmo, read_mulmo
 from stills.batch.order import find_cycle
-from stills.batch.project import Project, number_rows
+from stills.batch.project import Notes, Project, number_rows
 from stills.batch.row import Row
 from stills.batch.shot_list import find_shots, read_shot_list
 from stills.batch.shots import Defaults, Problem, Shot
@@ -47,7 +47,7 @@ class Reading:
     def __init__(self, source: Source, defaults: Defaults) -> None:
         self._source = source
         self._defaults = defaults
-        self._notes: dict[str, None] = {}
+        self._notes = Notes()
         self.format = tell_format(source)
         self.title: str | None = None
         self.needed: set[str] = set()
@@ -60,7 +60,7 @@ class Reading:
     @property
     def notes(self) -> list[str]:
         """What was left out, and why."""
-        return list(self._notes)
+        return self._notes.texts()
 
     def __iter__(self) -> Iterator[Shot | Problem]:
         places: dict[str, int | str] = {}
@@ -96,17 +96,14 @@ class Reading:
         return csv_rows(self._source, delimiter="\t" if self.format is Format.TSV else None)
 
     def _make(self, row: Row, project: Project) -> Shot | Problem:
-        return make_shot(row, project, folder=self._source.folder, note=self._note)
-
-    def _note(self, text: str) -> None:
-        self._notes[text] = None
+        return make_shot(row, project, folder=self._source.folder, notes=self._notes)
 
     def _read_project(self) -> Project:
         name, folder = self._source.name, self._source.folder
         project = read_project(self._document(), name=name, folder=folder)
         self.title = project.title
         for text in project.notes:
-            self._note(text)
+            self._notes.add(text)
         return replace(project, defaults=self._defaults.over(project.defaults))
 
     def _document(self) -> object:
@@ -129,7 +126,7 @@ class Reading:
             if member.portrait_id is None or member.prompt is None:
                 continue
             if member.portrait_id not in used:
-                self._note(f"{member.name} of the cast is in no shot and is not drawn")
+                self._notes.add(f"{member.name} of the cast is in no shot and is not drawn")
                 continue
             try:
                 yield make_portrait(member, project.defaults)

@@ -1,7 +1,8 @@
 """ViMax storyboards: rows with `ff_desc` or `visual_desc`, and characters by their number.
 
-ViMax writes `storyboard.json` (a list of shots), `shot_description.json` (one shot) and, beside
-them, `characters.json`. It draws frames of 1600 by 900.
+ViMax writes `storyboard.json` (a list of shots) and `characters.json` beside it, and below them
+`shots/0/shot_description.json` (one shot), and so on. It draws frames of 1600 by 900. Facts are
+those of its `pipelines/script2video_pipeline.py`.
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,16 @@ from pathlib import Path
 
 from stills.batch.json_text import parse_json
 from stills.batch.project import Project, number_rows
-from stills.batch.row import Located
+from stills.batch.row import Located, Row
 from stills.batch.shot_list import read_cast
 from stills.batch.shots import Defaults
 from stills.batch.source import Source
+from stills.contract.errors import InvalidRequest
 
 DEFAULT_SIZE = "1600*900"
 CHARACTERS_FILE = "characters.json"
+CHARACTERS_COLUMN = "ff_vis_char_idxs"
+SHOTS_FOLDER = "shots"
 _MARKS = ("ff_desc", "visual_desc")
 _LISTS = ("shots", "storyboard", "shot_descriptions")
 
@@ -33,37 +37,65 @@ def find_vimax_shots(document: object) -> list[object] | None:
 
 
 def read_vimax(document: object, shots: list[object], *, name: str, folder: Path) -> Project | None:
-    """Read a storyboard; None if its mapping holds what only our own shot lists have."""
+    """Read a storyboard; None if its mapping holds what only our own shot lists have.
+
+    Raises:
+        InvalidRequest: its characters are no list, or their file can't be read.
+    """
     outer = document if isinstance(document, Mapping) and shots != [document] else {}
     if outer.keys() - {"characters", *_LISTS}:
         return None
     characters = outer.get("characters")
-    found_beside = None
+    found_in = None
     if characters is None:
-        characters, found_beside = _characters_beside(folder)
+        characters, found_in = _characters_near(folder)
+    rows = number_rows(shots, name)
+    if characters is None:
+        return _without_cast(rows, name)
     if not isinstance(characters, list):
-        return Project(rows=number_rows(shots, name), defaults=Defaults(size=DEFAULT_SIZE))
+        raise InvalidRequest(
+            f"{found_in or name} has no list of characters", action="Give what ViMax wrote."
+        )
     names = _names(characters)
     members = {names[number]: _member(character) for number, character in _numbered(characters)}
     # Those who are only heard have no features, and no shot shows them.
     seen = {member_name: member for member_name, member in members.items() if member["prompt"]}
-    cast, problems = read_cast(seen, name=found_beside or name, folder=folder)
-    rows = [row._replace(values=_rename(row.values, names)) for row in number_rows(shots, name)]
+    cast, problems = read_cast(seen, name=found_in or name, folder=folder)
     return Project(
-        rows=rows,
+        rows=[row._replace(values=_rename(row.values, names)) for row in rows],
         defaults=Defaults(size=DEFAULT_SIZE),
         cast=cast,
         problems=tuple(problems),
-        notes=(f"the cast is read from {found_beside}",) if found_beside else (),
+        notes=(f"the cast is read from {found_in}",) if found_in else (),
     )
 
 
-def _characters_beside(folder: Path) -> tuple[object, str | None]:
-    path = folder / CHARACTERS_FILE
-    if not path.is_file():
-        return None, None
-    text = Source(path).document()
-    return parse_json(text, CHARACTERS_FILE), CHARACTERS_FILE
+def _characters_near(folder: Path) -> tuple[object, str | None]:
+    """Read the characters beside the file, or two folders above a shot's own description."""
+    folder = folder.absolute()
+    places = [CHARACTERS_FILE]
+    if folder.parent.name == SHOTS_FOLDER:
+        places.append(f"../../{CHARACTERS_FILE}")
+    for place in places:
+        if (folder / place).is_file():
+            return parse_json(Source(folder / place).document(), place), place
+    return None, None
+
+
+def _without_cast(rows: list[Row], name: str) -> Project:
+    """Draw what the shots say alone; whom they name by number can't be known."""
+    named = any(
+        isinstance(row.values, Mapping) and row.values.get(CHARACTERS_COLUMN) for row in rows
+    )
+    note = f"{name} names characters by number, and no {CHARACTERS_FILE} was found: all left out"
+    rows = [row._replace(values=_leave_out_characters(row.values)) for row in rows]
+    return Project(rows=rows, defaults=Defaults(size=DEFAULT_SIZE), notes=(note,) * named)
+
+
+def _leave_out_characters(values: object) -> object:
+    if not isinstance(values, Mapping):
+        return values
+    return {column: value for column, value in values.items() if column != CHARACTERS_COLUMN}
 
 
 def _numbered(characters: list[object]) -> list[tuple[str, Mapping[str, object]]]:
@@ -91,7 +123,7 @@ def _member(character: Mapping[str, object]) -> Located:
 
 
 def _rename(values: object, names: Mapping[str, str]) -> object:
-    if not isinstance(values, Mapping) or not isinstance(values.get("ff_vis_char_idxs"), list):
+    if not isinstance(values, Mapping) or not isinstance(values.get(CHARACTERS_COLUMN), list):
         return values
-    idxs = values["ff_vis_char_idxs"]
-    return {**values, "ff_vis_char_idxs": [names.get(str(idx), idx) for idx in idxs]}
+    idxs = values[CHARACTERS_COLUMN]
+    return {**values, CHARACTERS_COLUMN: [names.get(str(idx), idx) for idx in idxs]}
