@@ -216,6 +216,24 @@ def test_a_mulmoscript_is_read_as_it_is(batch, tmp_path):
     assert list(by_id(tmp_path / "out")) == ["cast-girl", "field", "road"]
 
 
+def test_a_portrait_that_another_needs_is_drawn_before_it(batch, service, tmp_path):
+    """And neither where the model takes no references."""
+    images = {
+        "angry": {"type": "imagePrompt", "prompt": "she shouts", "referenceImageName": "girl"},
+        "girl": {"type": "imagePrompt", "prompt": "a girl in a red coat"},
+    }
+    beats = [{"id": "field", "imagePrompt": "a field", "imageNames": ["angry"]}]
+    path = tmp_path / "script.json"
+    path.write_text(json.dumps({"imageParams": {"images": images}, "beats": beats}))
+    done = batch(path, "--model", "qwen-image-2.0")
+    assert done.returncode == 0, done.stderr
+    assert list(by_id(tmp_path / "out")) == ["cast-angry", "cast-girl", "field"]
+    assert reference_prompts(service) == {"she shouts", "a field"}
+    assert batch(path).returncode == 0
+    assert list(by_id(tmp_path / "out")) == ["field"]
+    assert service.billed() == 4
+
+
 def test_an_error_of_the_account_ends_the_run(batch, shots, service, tmp_path):
     """What every shot would meet is not met a thousand times."""
     service.set_faults({"kind": "quota_exhausted", "times": None})

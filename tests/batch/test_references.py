@@ -78,3 +78,12 @@ def test_a_shot_gets_the_image_of_the_one_it_needs():
     given = with_reference(shot(needs=("one",)), files)
     assert given.request.reference_image == "images/one.png"
     assert with_reference(shot(), files).request.reference_image is None
+
+
+def test_a_portrait_with_more_references_than_one_is_an_error():
+    """It can't be drawn, and words do not take their place."""
+    portrait = {"is_portrait": True, "needs": ("cast-anna", "cast-ben")}
+    for choice in (None, OnUnsupported.DESCRIBE):
+        with pytest.raises(InvalidReference, match="2 of the cast") as caught:
+            settle(TAKES_ONE, choice, **portrait)
+        assert caught.value.action == "Keep one."

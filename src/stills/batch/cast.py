@@ -18,13 +18,19 @@ _MEMBER_FIELDS = ("prompt", "image", "size", "aspect_ratio", "style", "negative_
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member; without prompt and image it could not be read, which was reported."""
+    """One member; without prompt and image it could not be read, which was reported.
+
+    Its portrait is drawn after those of the members in `references`, with them and
+    `reference_images` as references.
+    """
 
     name: str
     source: str
     prompt: str | None = None
     image: str | None = None
     own: Defaults = field(default_factory=Defaults)
+    references: tuple[str, ...] = ()
+    reference_images: tuple[str, ...] = ()
 
     @property
     def portrait_id(self) -> str | None:
@@ -60,7 +66,7 @@ def read_member(name: str, written: object, *, source: str, folder: Path) -> Mem
     return Member(name, source, prompt, image and locate_image(image, folder), own)
 
 
-def make_portrait(member: Member, defaults: Defaults) -> Shot:
+def make_portrait(member: Member, cast: Mapping[str, Member], defaults: Defaults) -> Shot:
     """Make the shot that draws a member; the seed is derived unless it has its own.
 
     Raises:
@@ -82,7 +88,15 @@ def make_portrait(member: Member, defaults: Defaults) -> Shot:
         negative_prompt=chosen.negative_prompt,
         seed=derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
     )
-    return Shot(shot_id, request, member.source, is_portrait=True)
+    others = [cast[name] for name in member.references]
+    return Shot(
+        shot_id,
+        request,
+        member.source,
+        needs=tuple(other.portrait_id for other in others if other.portrait_id),
+        cast_images=(*(other.image for other in others if other.image), *member.reference_images),
+        is_portrait=True,
+    )
 
 
 def describe(members: list[Member]) -> str | None:

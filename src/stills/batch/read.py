@@ -121,15 +121,22 @@ class Reading:
         yield from items
 
     def _portraits(self, project: Project, items: list[Shot | Problem]) -> Iterator[Shot | Problem]:
+        cast = project.cast or {}
         used = {need for item in items if isinstance(item, Shot) for need in item.needs}
-        for member in (project.cast or {}).values():
-            if member.portrait_id is None or member.prompt is None:
-                continue
-            if member.portrait_id not in used:
-                self._notes.add(f"{member.name} of the cast is in no shot and is not drawn")
+        drawn = {
+            name: member for name, member in cast.items() if member.prompt and not member.image
+        }
+        wanted = [name for name, member in drawn.items() if member.portrait_id in used]
+        for name in wanted:  # grows while it is walked
+            wanted += [
+                other for other in drawn[name].references if other in drawn and other not in wanted
+            ]
+        for name, member in drawn.items():
+            if name not in wanted:
+                self._notes.add(f"{name} of the cast is in no shot and is not drawn")
                 continue
             try:
-                yield make_portrait(member, project.defaults)
+                yield make_portrait(member, cast, project.defaults)
             except InvalidRequest as error:
                 yield problem(member.source, error)
 

@@ -78,7 +78,7 @@ def settle_references(
     may_describe = on_unsupported is OnUnsupported.DESCRIBE or (
         on_unsupported is None and room == 0 and given.cast > 0
     )
-    if not may_describe:
+    if shot.is_portrait or not may_describe:
         raise _refusal(shot, given, model)
     described = _describe(shot) if given.cast else shot
     if given.own <= room:
@@ -145,7 +145,7 @@ def _refusal(shot: Shot, given: _Given, model: Model) -> InvalidReference:
         )
     help_of_cast = (
         ", or add --on-unsupported-reference describe to put the cast into words"
-        if given.cast
+        if given.cast and not shot.is_portrait
         else ""
     )
     return InvalidReference(

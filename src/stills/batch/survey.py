@@ -109,26 +109,37 @@ class Batch:
     def _check_shots(
         self, unseen: set[str], near: dict[str, str], needs: dict[str, tuple[str, ...]]
     ) -> Iterator[str]:
+        portraits: dict[str, Shot] = {}
         for item in self._reading:
             if isinstance(item, Problem):
                 self.problems.append(item)
                 continue
-            if item.is_portrait:
-                self._portraits.add(item.id)
             for wanted in unseen - {item.id}:
                 near[wanted] = near.get(wanted) or suggest(wanted, [item.id])
             unseen.discard(item.id)
-            try:
-                settled = self._settle(item)
-            except InvalidReference as error:
-                self.leave_out(item, error)
+            if item.is_portrait:
+                portraits[item.id] = item
+                self._portraits.add(item.id)
             else:
-                self.needed.update(settled.needs)
-                if settled.needs:
-                    needs[item.id] = settled.needs
-                if self.choices.last is not None and self._done_before(settled) is None:
-                    self._changed.add(item.id)
+                self._check(item, needs)
             yield item.id
+        drawn = [shot_id for shot_id in portraits if shot_id in self.needed]
+        for shot_id in drawn:  # grows while it is walked, for one may need another
+            self._check(portraits[shot_id], needs)
+            others = needs.get(shot_id, ())
+            drawn += [one for one in others if one in portraits and one not in drawn]
+
+    def _check(self, shot: Shot, needs: dict[str, tuple[str, ...]]) -> None:
+        try:
+            settled = self._settle(shot)
+        except InvalidReference as error:
+            self.leave_out(shot, error)
+            return
+        self.needed.update(settled.needs)
+        if settled.needs:
+            needs[shot.id] = settled.needs
+        if self.choices.last is not None and self._done_before(settled) is None:
+            self._changed.add(shot.id)
 
     def _settle(self, shot: Shot) -> Shot:
         choices = self.choices
