@@ -138,6 +138,24 @@ def test_a_cast_is_described_where_the_model_takes_no_references(batch, cast, se
     assert "takes no references" in refused.stderr
 
 
+def test_two_of_the_cast_in_one_shot_are_described(batch, tmp_path):
+    """By default, which is told once; the portraits are not needed then."""
+    both = "  - {id: both, prompt: a walk, cast: [anna, ben]}\n"
+    path = tmp_path / "film.yaml"
+    path.write_text(CAST.partition("  - {id: harbour")[0] + both)
+    done = batch(path, "--model", "qwen-image-2.0")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("its cast is described in the prompt") == 1
+    entries = by_id(tmp_path / "out")
+    assert list(entries) == ["both"]
+    assert entries["both"]["request"]["prompt"] == (
+        "a walk. anna: a tall woman in a yellow coat; ben: a small boy with a kite"
+    )
+    refused = batch(path, "--model", "qwen-image-2.0", "--on-unsupported-reference", "error")
+    assert refused.returncode == 2
+    assert "has 2 of the cast" in refused.stderr
+
+
 def test_a_failed_portrait_takes_only_its_own_shots_down(batch, cast, service, tmp_path):
     """And `--retry-failed` draws those, and what is new, and says what it left."""
     service.set_faults(refuse("tall woman"))

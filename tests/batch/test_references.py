@@ -58,18 +58,26 @@ def test_an_explicit_reference_is_an_error_unless_said_otherwise(given):
     assert "left out" in settled.note
 
 
-def test_more_references_than_one_are_an_error_or_a_described_cast():
-    """The explicit one is the image then; two explicit ones are always an error."""
-    with pytest.raises(InvalidReference, match="2 of the cast") as caught:
-        settle(TAKES_ONE, **BOTH)
-    assert "--on-unsupported-reference describe" in caught.value.action
-    settled = settle(TAKES_ONE, OnUnsupported.DESCRIBE, **BOTH)
+@pytest.mark.parametrize("choice", [None, OnUnsupported.DESCRIBE])
+def test_a_cast_that_is_too_many_for_one_reference_is_described(choice):
+    """All of it, which is said; an explicit reference stays the image."""
+    settled = settle(TAKES_ONE, choice, **BOTH)
     assert settled.shot.request.prompt.endswith("anna: tall; ben: small")
     assert settled.shot.needs == ()
-    mixed = settle(TAKES_ONE, OnUnsupported.DESCRIBE, **(ANNA | {"needs": ("one", "cast-anna")}))
+    assert "more references than one" in settled.note
+    mixed = settle(TAKES_ONE, choice, **(ANNA | {"needs": ("one", "cast-anna")}))
     assert mixed.shot.needs == ("one",)
-    with pytest.raises(InvalidReference, match="2 reference shots"):
-        settle(TAKES_ONE, OnUnsupported.DESCRIBE, needs=("one", "two"))
+    assert mixed.shot.request.prompt.endswith("anna: tall")
+
+
+def test_more_references_than_one_are_an_error_where_that_is_asked_for():
+    """Two explicit ones always are."""
+    with pytest.raises(InvalidReference, match="2 of the cast") as caught:
+        settle(TAKES_ONE, OnUnsupported.ERROR, **BOTH)
+    assert "--on-unsupported-reference describe" in caught.value.action
+    for choice in (None, *OnUnsupported):
+        with pytest.raises(InvalidReference, match="2 reference shots"):
+            settle(TAKES_ONE, choice, needs=("one", "two"))
 
 
 def test_a_shot_gets_the_image_of_the_one_it_needs():

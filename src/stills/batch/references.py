@@ -58,8 +58,8 @@ def settle_references(
 ) -> Settled:
     """Decide about a shot's references for a model; `portraits` are ids of the cast's.
 
-    Without a choice, a model that takes no references gets the cast in words, and everything else
-    that can't be sent is an error.
+    Without a choice, a cast that can't be sent is put into words, and everything else that can't
+    be is an error.
 
     Raises:
         InvalidReference: they can't all be sent, and are not to be described or can't be.
@@ -76,7 +76,7 @@ def settle_references(
     if given.own + given.cast <= room:
         return Settled(_keep(shot, given, with_cast=True))
     may_describe = on_unsupported is OnUnsupported.DESCRIBE or (
-        on_unsupported is None and room == 0 and given.cast > 0
+        on_unsupported is None and given.cast > 0
     )
     if shot.is_portrait or not may_describe:
         raise _refusal(shot, given, model)

@@ -157,8 +157,8 @@ def _add_batch(commands: "Commands") -> None:
     command.add_argument(
         "--on-unsupported-reference",
         choices=["error", "describe"],
-        help="what if references can't be sent; by default the cast is described where a model "
-        "takes none, and others are an error",
+        help="what if references can't be sent; by default a cast is described in the prompt, and "
+        "others are an error",
     )
     command.add_argument("--dry-run", action="store_true", help="show the plan and stop there")
     command.add_argument("--yes", action="store_true", help="ask nothing on a terminal")
