@@ -24,8 +24,8 @@ def batch(run, service) -> Batch:
 def begin(command, environment, service, shots, tmp_path: Path, wait_until):
     """Start `stills batch` with slow answers and leave it running."""
 
-    def start() -> subprocess.Popen[str]:
-        service.set_faults({"kind": "slow", "delay_seconds": 2, "times": None})
+    def start(delay_seconds: float = 2) -> subprocess.Popen[str]:
+        service.set_faults({"kind": "slow", "delay_seconds": delay_seconds, "times": None})
         variables = environment | service.variables | {"STILLS_CONCURRENCY": "4"}
         process = subprocess.Popen(
             [*command, "batch", str(shots), "-o", "out"],
@@ -61,16 +61,25 @@ def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
     assert service.billed() == ROWS
 
 
-def test_ctrl_c_twice_stops_now(begin, tmp_path):
-    """Nothing half-written; what is done is in the manifest."""
-    process = begin()
+def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
+    """Nothing half-written; what is done is in the manifest, and what was sent may be billed."""
+    process = begin(delay_seconds=10)
     process.send_signal(signal.SIGINT)
     assert "Ctrl-C again" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
-    assert len(statuses) == ROWS
-    assert "pending" in statuses
+    entries = by_id(tmp_path / "out")
+    assert [entry["status"] for entry in entries.values()] == ["pending"] * ROWS
+    sent = {send["prompt"][-2:] for send in service.ledger()["sends"]}
+    told = {name[1:] for name, entry in entries.items() if entry.get("billing") == "possible"}
+    assert told == sent
+    assert f"{len(sent)} more possibly billed, at 0.075 USD each" in stderr
+    cut_off = [line for line in stderr.splitlines() if "[possibly billed]" in line]
+    assert cut_off[0] == (
+        "shots.csv:2: s00: it was sent, and cut off before it was kept [possibly billed]. "
+        "Run again to have it."
+    )
+    assert len(cut_off) == len(sent)
     assert not list((tmp_path / "out").rglob("*.part"))

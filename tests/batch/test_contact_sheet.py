@@ -116,6 +116,16 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
     assert "Possibly billed." in page
 
 
+def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
+    """It is not like one that was never reached."""
+    outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
+    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes)).read_text()
+    first, second = page.split('class="frame ')[1:]
+    assert "cut off" in first
+    assert "<dd>possibly billed</dd>" in first
+    assert "not reached" in second
+
+
 @pytest.mark.parametrize(
     ("words", "ids"),
     [

@@ -117,6 +117,17 @@ def test_what_is_written_is_read_back(tmp_path):
     ]
 
 
+def test_a_shot_that_was_cut_off_is_pending_with_its_money(tmp_path):
+    """It was sent, and nobody knows more; one that was not sent has nothing to say."""
+    cut_off = Outcome(shot("s01"), billing=Billing.POSSIBLE)
+    path = write(tmp_path, cut_off, Outcome(shot("s02")))
+    assert [(line["status"], line.get("billing")) for line in lines(tmp_path)] == [
+        ("pending", "possible"),
+        ("pending", None),
+    ]
+    assert list(read_manifest(path)) == [Entry.of(cut_off), Entry.of(Outcome(shot("s02")))]
+
+
 def test_half_a_surrogate_pair_is_written_and_read(tmp_path):
     """An id out of hostile JSON can hold what UTF-8 can't."""
     path = write(tmp_path, done("s\ud800"))
@@ -195,6 +206,7 @@ GOOD = Entry.of(done(), "images/s01.png").to_json()
         ({"cost_usd": 10**400}, "cost_usd is out of range"),
         ({"duration_seconds": -1}, "duration_seconds is not above 0"),
         ({"duration_seconds": 1e999}, "Infinity is no number"),
+        ({"billing": "maybe"}, "billing 'maybe' is not known"),
         ({"notes": [1]}, "notes is not a list of texts"),
         ({"file": "../../etc/passwd"}, "is not inside the folder"),
         ({"file": "/etc/passwd"}, "is not inside the folder"),

@@ -22,6 +22,7 @@ CONTACT_SHEET_NAME = "index.html"
 
 _ALT_MAX_CHARACTERS = 300
 _MONEY = {Billing.NONE: "", Billing.POSSIBLE: " Possibly billed.", Billing.BILLED: " Billed."}
+_CUT_OFF = {Billing.POSSIBLE: "possibly billed", Billing.BILLED: "billed"}
 _SANDBOX = "sandbox"
 _FRAMES_GO_HERE = "$frames"
 
@@ -163,7 +164,7 @@ def _film(number: int, entry: Entry) -> str:
 def _unexposed(entry: Entry) -> str:
     if entry.failure is not None:
         return escape(entry.failure.code)
-    return "not reached" if entry.result is None else "no file here"
+    return _pending(entry) if entry.result is None else "no file here"
 
 
 def _name(entry: Entry) -> str:
@@ -177,7 +178,11 @@ def _name(entry: Entry) -> str:
 def _status(entry: Entry) -> str:
     if entry.result is not None and entry.result.cached:
         return "done · from catalog"
-    return "not reached" if entry.status is Status.PENDING else entry.status.value
+    return _pending(entry) if entry.status is Status.PENDING else entry.status.value
+
+
+def _pending(entry: Entry) -> str:
+    return "cut off" if entry.billing in _CUT_OFF else "not reached"
 
 
 def _error(failure: Failure | None) -> str:
@@ -194,6 +199,8 @@ def _facts(entry: Entry) -> str:
     """List what is known; the grid shows the first ones, the full size all."""
     shot, request, result = entry.shot, entry.shot.request, entry.result
     facts: dict[str, object] = {"size": request.size, "seed": request.seed}
+    if entry.billing in _CUT_OFF:
+        facts["cost"] = _CUT_OFF[entry.billing]
     more: dict[str, object] = {
         "style": request.style,
         "not": request.negative_prompt,

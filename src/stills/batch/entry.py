@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Status(StrEnum):
-    """How far a shot has come; a pending one was not reached before the batch ended."""
+    """How far a shot has come; a pending one was not reached, or cut off, as the batch ended."""
 
     DONE = "done"
     FAILED = "failed"
@@ -57,13 +57,15 @@ class Entry:
     """A shot and its result or failure.
 
     The reference in `shot.request` is as a person may see it: no query, no credentials, no bytes.
-    `file` is the image's path from the manifest's folder, with `/` between its parts.
+    `file` is the image's path from the manifest's folder, with `/` between its parts. `billing` is
+    that of a pending shot that was sent and cut off.
     """
 
     shot: Shot
     result: ImageResult | None = None
     failure: Failure | None = None
     file: str | None = None
+    billing: Billing = Billing.NONE
 
     @classmethod
     def of(cls, outcome: Outcome, file: str | None = None) -> Self:
@@ -73,7 +75,7 @@ class Entry:
             shown = replace(shot.request, reference_image=show_reference(reference))
             shot = replace(shot, request=shown)
         failure = None if outcome.error is None else Failure.of(outcome.error)
-        return cls(shot, outcome.result, failure, file)
+        return cls(shot, outcome.result, failure, file, outcome.billing)
 
     @property
     def status(self) -> Status:
@@ -100,7 +102,13 @@ class Entry:
             raise InvalidRequest(f"it is not JSON: {str(error)[:200]}") from None
         if not isinstance(given, dict):
             raise InvalidRequest("it is not a JSON object")
-        entry = cls(_read_shot(given), _read_result(given), _read_failure(given), _read_file(given))
+        entry = cls(
+            _read_shot(given),
+            _read_result(given),
+            _read_failure(given),
+            _read_file(given),
+            _read_billing(given),
+        )
         if entry.status != (status := _get(given, "status", str)):
             raise InvalidRequest(
                 f"status is {status[:40]!r}, and the rest says {entry.status}", field="status"
@@ -126,6 +134,8 @@ class Entry:
             line |= _result_members(self.result, self.file)
         elif self.failure is not None:
             line["error"] = asdict(self.failure)
+        elif self.billing is not Billing.NONE:
+            line["billing"] = self.billing
         return line
 
 
@@ -196,17 +206,21 @@ def _read_failure(given: Mapping[str, Any]) -> Failure | None:
     error = _get(given, "error", dict, None)
     if error is None:
         return None
-    billing = _get(error, "billing", str, Billing.NONE)
-    if billing not in set(Billing):
-        raise InvalidRequest(f"billing {billing[:40]!r} is not known", field="billing")
     return Failure(
         code=_get(error, "code", str),
         message=_get(error, "message", str, ""),
         action=_get(error, "action", str, ""),
         retryable=_get(error, "retryable", bool, default=False),
-        billing=Billing(billing),
+        billing=_read_billing(error),
         request_id=_get(error, "request_id", str, None),
     )
+
+
+def _read_billing(given: Mapping[str, Any]) -> Billing:
+    billing = _get(given, "billing", str, Billing.NONE)
+    if billing not in set(Billing):
+        raise InvalidRequest(f"billing {billing[:40]!r} is not known", field="billing")
+    return Billing(billing)
 
 
 def _read_file(given: Mapping[str, Any]) -> str | None:

@@ -42,7 +42,8 @@ class Tally:
         if outcome.result is not None:
             return self._add_result(outcome.result)
         if outcome.error is None:
-            return replace(self, pending=self.pending + 1)
+            possible = outcome.billing is not Billing.NONE
+            return replace(self, pending=self.pending + 1, possible=self.possible + possible)
         possible = outcome.error.billing is not Billing.NONE
         return replace(self, failed=self.failed + 1, possible=self.possible + possible)
 

@@ -24,11 +24,17 @@ from stills.contract.errors import (
     QuotaExhausted,
     StillsError,
 )
+from stills.contract.generation import Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 
 _HOPELESS = (AccessError, QuotaExhausted)
 _ROWS_AT_A_TIME = 100
+_BILLING_AT = {
+    Stage.SENT: Billing.POSSIBLE,
+    Stage.ANSWERED: Billing.BILLED,
+    Stage.KEPT: Billing.BILLED,
+}
 
 
 class _Lane:
@@ -38,12 +44,28 @@ class _Lane:
         self.fresh = fresh
         self.ready: deque[Shot] = deque()
         self.under_way: dict[int, Shot] = {}
+        self.stages: dict[int, Stage] = {}
         self.begun = 0
         self.woken = asyncio.Event()
 
     def begin(self, shot: Shot) -> None:
         self.under_way[self.begun] = shot
         self.begun += 1
+
+    def follow(self, index: int, stage: Stage) -> None:
+        self.stages[index] = stage
+
+    def end(self, index: int) -> Shot:
+        self.stages.pop(index, None)
+        return self.under_way.pop(index)
+
+    def cut_off(self) -> Iterator[Outcome]:
+        """Give what did not begin, and what did not end, with what that means for the money."""
+        for shot in self.ready:
+            yield Outcome(shot)
+        for index, shot in self.under_way.items():
+            stage = self.stages.get(index, Stage.CLAIMED)
+            yield Outcome(shot, billing=_BILLING_AT.get(stage, Billing.NONE))
 
 
 class Run:
@@ -91,8 +113,8 @@ class Run:
     def note_pending(self) -> None:
         """Note the shots that a stopped run did not reach; reads the list to its end."""
         for lane in self._lanes:
-            for shot in (*lane.ready, *lane.under_way.values()):
-                self._end(Outcome(shot))
+            for outcome in lane.cut_off():
+                self._end(outcome)
         for shot, _ in self._dependencies.stranded():
             self._end(Outcome(shot))
         for shot in self._rows:
@@ -119,6 +141,7 @@ class Run:
             fresh=lane.fresh,
             max_cost_usd=self._wallet.image_cap_usd,
             stop=self._stop,
+            on_stage=lane.follow,
         )
         try:
             async with aclosing(outcomes):
@@ -221,7 +244,7 @@ class Run:
         for outcome in outcomes:
             file = outcome.error or next(placed)
             # Only now: until it is noted, a run that is cut off has it under way.
-            shot = lane.under_way.pop(outcome.index)
+            shot = lane.end(outcome.index)
             if isinstance(file, StillsError):
                 self._fail(shot, file)
             else:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from stills.contract.errors import StillsError
+from stills.contract.errors import Billing, StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -60,8 +60,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one shot: a result, or an error; skipped ones have the error they fell to."""
+    """What became of one shot: a result, or an error; skipped ones have the error they fell to.
+
+    With neither it was not reached, or cut off: then `billing` says what is known of the money.
+    """
 
     shot: Shot
     result: ImageResult | None = None
     error: StillsError | None = None
+    billing: Billing = Billing.NONE

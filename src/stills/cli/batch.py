@@ -118,7 +118,8 @@ async def _draw(
             interrupts = await until_interrupted(drawing.draw, drawing.note_pending, stop)
     finally:
         await asyncio.to_thread(record.close, batch.title)
-    return Ending(folder, record.tally, drawing.stopped_by, interrupts)
+    price_usd = batch.choices.model.price_usd
+    return Ending(folder, record.tally, drawing.stopped_by, interrupts, price_usd)
 
 
 def _exit_code(ending: Ending) -> int:

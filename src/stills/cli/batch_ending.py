@@ -15,12 +15,16 @@ _LET_FINISH = "stills: finishing what was sent; Ctrl-C again stops now."
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Where everything lies, and how far it came; `interrupts` counts Ctrl-C."""
+    """Where everything lies, and how far it came; `interrupts` counts Ctrl-C.
+
+    `price_usd` is that of an image, None where it is unknown.
+    """
 
     folder: Path
     tally: Tally
     stopped_by: StillsError | None
     interrupts: int
+    price_usd: float | None
 
 
 async def until_interrupted(

@@ -49,23 +49,26 @@ def describe_seconds(seconds: float) -> str:
     return f"{hours:.0f} h {rest // _MINUTE:.0f} min"
 
 
-def _describe_money(tally: Tally) -> str:
+def _describe_money(tally: Tally, price_usd: float | None) -> str:
     """Say what was billed, and what may be."""
     parts = [f"{tally.usd:.3f} USD{' of play money' if tally.play_money else ''}"]
     if tally.unpriced:
         parts.append(f"{tally.unpriced} of unknown price")
     if tally.possible:
-        parts.append(f"{tally.possible} failed and possibly billed")
+        usd = "" if price_usd is None else f", at {price_usd:.3f} USD each"
+        parts.append(f"{tally.possible} more possibly billed{usd}")
     return ", ".join(parts)
 
 
 def print_ending(ending: Ending, events: EventLines | None) -> None:
     """Tell how a batch ended: failures with what to do, the sums, where everything lies."""
     manifest = ending.folder / MANIFEST_NAME
-    if ending.tally.failed:
+    if ending.tally.failed or ending.tally.possible:
         for entry in read_manifest(manifest):
             if entry.failure is not None:
                 print(_describe_failure(entry, entry.failure), file=sys.stderr)
+            elif entry.billing is not Billing.NONE:
+                print(_describe_cut_off(entry), file=sys.stderr)
     if ending.stopped_by is not None:
         reason = ending.stopped_by.message.rstrip(".")
         print(f"stills: stopped, for all shots would fail so: {reason}", file=sys.stderr)
@@ -82,6 +85,11 @@ def _describe_failure(entry: Entry, failure: Failure) -> str:
     return printable(f"{entry.shot.source}: {entry.shot.id}: {message}. {failure.action}")
 
 
+def _describe_cut_off(entry: Entry) -> str:
+    cut_off = f"it was sent, and cut off before it was kept{_MONEY[entry.billing]}"
+    return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to have it.")
+
+
 def _describe_sums(ending: Ending) -> str:
     tally = ending.tally
     counts = [f"{tally.made} new", f"{tally.from_catalog} from the catalog"]
@@ -92,7 +100,8 @@ def _describe_sums(ending: Ending) -> str:
     if tally.pending:
         counts.append(f"{tally.pending} not reached: run again for them")
     sheet = ending.folder / CONTACT_SHEET_NAME
-    return f"{', '.join(counts)}; billed {_describe_money(tally)}; see {sheet}"
+    money = _describe_money(tally, ending.price_usd)
+    return f"{', '.join(counts)}; billed {money}; see {sheet}"
 
 
 def _shots(number: int) -> str:
