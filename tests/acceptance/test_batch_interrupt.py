@@ -61,6 +61,29 @@ def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
     assert service.billed() == ROWS
 
 
+def test_ctrl_c_once_does_not_wait_for_what_was_refused(
+    command, environment, service, shots, tmp_path, wait_until
+):
+    """It is not sent again, however long the service says to wait; the next run draws it."""
+    service.set_faults({"kind": "throttled", "retry_after_seconds": 50, "times": None})
+    with subprocess.Popen(
+        [*command, "batch", str(shots), "-o", "out"],
+        env=environment | service.variables | {"STILLS_CONCURRENCY": "4"},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: service.ledger()["sends"])
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=40)
+    assert process.returncode == 130, stderr
+    entries = by_id(tmp_path / "out").values()
+    assert {entry["status"] for entry in entries} == {"failed", "pending"}
+    assert {entry["error"]["code"] for entry in entries if "error" in entry} == {"rate_limited"}
+    assert "possibly billed" not in stderr
+    assert len(service.ledger()["sends"]) == sum("error" in entry for entry in entries) <= 8
+
+
 def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     """Nothing half-written; what is done is in the manifest, and what was sent may be billed."""
     process = begin(delay_seconds=10)

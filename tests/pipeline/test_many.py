@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from stills.contract.errors import ContentRefused, InvalidRequest, UnknownModel
+from stills.contract.errors import (
+    Billing,
+    ConnectionLost,
+    ContentRefused,
+    InvalidRequest,
+    RateLimited,
+    UnknownModel,
+)
 from stills.contract.generation import Stage
 from stills.contract.pace import RateLimit
 from stills.contract.request import ImageRequest
@@ -177,6 +184,48 @@ async def test_after_stop_what_was_sent_has_an_outcome_and_the_rest_none(make_st
     outcomes = await collect(stills, map(ask, range(50)), concurrency=3, stop=stop, on_stage=follow)
     assert [each.index for each in outcomes] == [0]
     assert not outcomes[0].result.cached
+    assert len(sandbox.ledger.generations) == 1
+
+
+@pytest.mark.parametrize("rate_limit", [None, RateLimit(5.0)])
+@pytest.mark.parametrize("stopped", ["before the refusal", "after it"])
+async def test_after_stop_what_the_service_refused_is_not_sent_again(
+    make_stills, sandbox, rate_limit, stopped
+):
+    """However long it says to wait, and whether or not sends are paced: nobody waits for that."""
+    stop = asyncio.Event()
+    stills = await make_stills(rate_limit=rate_limit)
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, times=None, retry_after_seconds=6))
+
+    def follow(_: int, stage: Stage) -> None:
+        if stage is Stage.SENT and stopped == "before the refusal":
+            stop.set()
+
+    async def stop_later() -> None:
+        while not any(send.finished for send in sandbox.ledger.generations):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        stop.set()
+
+    later = asyncio.create_task(stop_later())
+    outcomes = await collect(stills, map(ask, range(9)), concurrency=1, stop=stop, on_stage=follow)
+    await later
+    assert {type(each.error) for each in outcomes} == {RateLimited}
+    assert len(sandbox.ledger.generations) == len(outcomes) <= 2
+
+
+async def test_after_stop_what_was_cut_off_is_not_sent_again(stills, sandbox):
+    """It may be billed, and its error says so."""
+    stop = asyncio.Event()
+    sandbox.set_faults(Fault(FaultKind.DROP_AFTER, times=None))
+
+    def follow(_: int, stage: Stage) -> None:
+        if stage is Stage.SENT:
+            stop.set()
+
+    outcomes = await collect(stills, map(ask, range(9)), concurrency=1, stop=stop, on_stage=follow)
+    assert [(each.index, type(each.error)) for each in outcomes] == [(0, ConnectionLost)]
+    assert outcomes[0].error.billing is Billing.POSSIBLE
     assert len(sandbox.ledger.generations) == 1
 
 

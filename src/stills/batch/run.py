@@ -30,11 +30,6 @@ from stills.contract.request import ImageRequest
 
 _HOPELESS = (AccessError, QuotaExhausted)
 _ROWS_AT_A_TIME = 100
-_BILLING_AT = {
-    Stage.SENT: Billing.POSSIBLE,
-    Stage.ANSWERED: Billing.BILLED,
-    Stage.KEPT: Billing.BILLED,
-}
 
 
 class _Lane:
@@ -64,8 +59,7 @@ class _Lane:
         for shot in self.ready:
             yield Outcome(shot)
         for index, shot in self.under_way.items():
-            stage = self.stages.get(index, Stage.CLAIMED)
-            yield Outcome(shot, billing=_BILLING_AT.get(stage, Billing.NONE))
+            yield Outcome(shot, billing=self.stages.get(index, Stage.CLAIMED).billing)
 
 
 class Run:

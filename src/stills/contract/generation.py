@@ -18,6 +18,13 @@ class Stage(StrEnum):
     KEPT = "kept"
     FAILED = "failed"
 
+    @property
+    def billing(self) -> Billing:
+        """What reaching it means for the money, whatever comes after."""
+        if self in (Stage.CLAIMED, Stage.FAILED):
+            return Billing.NONE
+        return Billing.POSSIBLE if self is Stage.SENT else Billing.BILLED
+
 
 Pieces = Sequence[bytes]
 """Bytes as they came over the wire; to join them would copy an image once more."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import DamagedImage
+from stills.contract.errors import Billing, DamagedImage
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
@@ -45,8 +45,8 @@ async def draw(job: Job) -> Drawn:
 async def _work(job: Job, claim: Claim) -> Drawn:
     """Bring a generation from where it stands to kept."""
     generation = claim.generation
-    if generation.stage is not Stage.CLAIMED:
-        job.commit()  # it is paid for already
+    if generation.stage.billing is Billing.BILLED:
+        job.on_stage(generation.stage)
     kept = await resume(job.ports, job.policy, generation)
     if kept is None and not job.fresh:
         kept = await _adopt_any(job.ports, claim)

@@ -5,7 +5,7 @@ they are done once for all who ask; this file is what each caller goes through.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stills.contract.access import Payer
@@ -30,13 +30,6 @@ from stills.pipeline.record import asked_of, result_of
 from stills.pipeline.reference import Reference, load_reference
 from stills.pipeline.render import render, untouched
 
-_BILLING_AT = {
-    Stage.SENT: Billing.POSSIBLE,
-    Stage.ANSWERED: Billing.BILLED,
-    Stage.KEPT: Billing.BILLED,
-}
-"""What a deadline means for the money, by the stage that was reached."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -45,7 +38,8 @@ class Options:
     `fresh` pays for a new image in any case. `max_cost_usd` caps what this request may cost, all
     its sends together; what `payer` may spend on a day is capped beside that. `looked_up` says that
     the catalog had no such image a moment ago, so it is not asked before the claim.
-    One of `places` is held while the service works on it.
+    One of `places` is held while the service works on it. Once `stop` is set, what failed is not
+    sent again.
     """
 
     model: str
@@ -54,6 +48,7 @@ class Options:
     payer: Payer | None = None
     looked_up: bool = False
     places: asyncio.Semaphore | None = None
+    stop: asyncio.Event | None = None
     on_stage: OnStage = lambda _: None
 
 
@@ -103,8 +98,7 @@ class Pipeline:
                 return await self._steps(request, replace(options, on_stage=follow), deadline)
         except TimeoutError:
             raise DeadlineExceeded(
-                f"no image within {seconds:g} s",
-                billing=_BILLING_AT.get(reached, Billing.NONE),
+                f"no image within {seconds:g} s", billing=reached.billing
             ) from None
 
     async def answer_kept(
@@ -170,12 +164,14 @@ class Pipeline:
         """Draw, render and record; once money is at stake, to the end, whoever still waits."""
         committed = False
 
-        def commit() -> None:
+        def follow(stage: Stage) -> None:
             nonlocal committed
-            committed = True
+            committed = committed or stage is not Stage.CLAIMED
+            options.on_stage(stage)
 
         async def work() -> ImageResult:
-            drawn, begun = await self._draw(plan, options, deadline, commit)
+            followed = replace(options, on_stage=follow)
+            drawn, begun = await self._draw(plan, followed, deadline)
             generation, sent = drawn.found.generation, drawn.sent and begun
             try:
                 rendition = await self._render(drawn.found, plan.size, just_kept=drawn.sent)
@@ -188,9 +184,7 @@ class Pipeline:
         result, _ = await self._makes.join(object(), work, abandon=lambda: not committed)
         return result
 
-    async def _draw(
-        self, plan: Plan, options: Options, deadline: Deadline, commit: Callable[[], None]
-    ) -> tuple[Drawn, bool]:
+    async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
         """Join whoever draws the same already; gives also whether it was begun here."""
         payer = options.payer
         caps = Caps(
@@ -208,8 +202,8 @@ class Pipeline:
             options.fresh,
             options.on_stage,
             options.places,
+            options.stop,
             self.pacer(plan.draft.model),
-            commit,
         )
 
         async def work() -> Drawn:

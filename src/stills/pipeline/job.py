@@ -1,7 +1,6 @@
 """One generation to be made, with all that its steps need."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from stills.contract.generation import OnStage
@@ -26,9 +25,10 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A planned generation. `commit` says that money is at stake: from then on it is finished.
+    """A planned generation. From the stage after CLAIMED on, money is at stake: it is finished.
 
-    One of `places`, where there are some, is held from before each send until its answer.
+    One of `places`, where there are some, is held from before each send until its answer. Once
+    `stop` is set, what failed is not sent again.
     """
 
     plan: Plan
@@ -39,5 +39,5 @@ class Job:
     fresh: bool
     on_stage: OnStage
     places: asyncio.Semaphore | None
+    stop: asyncio.Event | None
     pacer: Pacer
-    commit: Callable[[], None]

@@ -42,7 +42,11 @@ class _Row:
 
 
 class Many:
-    """One run through many requests. `stop`, once set, lets only what was sent be finished."""
+    """One run through many requests.
+
+    `stop`, once set, lets only what was sent be finished. What the service refused, or lost, is not
+    sent again: its error is its outcome.
+    """
 
     def __init__(
         self,
@@ -54,13 +58,16 @@ class Many:
         on_stage: OnStageOf | None,
     ) -> None:
         self._pipeline = pipeline
-        self._options = replace(options, places=asyncio.Semaphore(concurrency), looked_up=True)
-        self._stop = stop
+        self._stop = stop or asyncio.Event()
+        self._options = replace(
+            options, places=asyncio.Semaphore(concurrency), stop=self._stop, looked_up=True
+        )
         self._on_stage = on_stage
         self._under_way = asyncio.Semaphore(concurrency + min(concurrency, BESIDE_MAX))
         self._rows: asyncio.Queue[_Row | None] = asyncio.Queue(LOOKAHEAD)
         self._outcomes: asyncio.Queue[Sequence[RequestOutcome] | None] = asyncio.Queue(1)
-        self._unsent: dict[int, asyncio.Task[None]] = {}
+        self._making: dict[int, asyncio.Task[None]] = {}
+        self._sent: set[int] = set()
         self._failure: Exception | None = None
 
     async def outcomes(self, requests: Requests) -> AsyncGenerator[RequestOutcome]:
@@ -82,10 +89,7 @@ class Many:
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self._read(requests))
                 answering = group.create_task(self._answer(group))
-                if self._stop is not None:
-                    stopping = asyncio.create_task(
-                        self._stop_begun(self._stop, (reading, answering))
-                    )
+                stopping = asyncio.create_task(self._stop_unsent((reading, answering)))
         except ExceptionGroup as failures:  # the first has cancelled the rest
             self._failure = failures.exceptions[0]
         finally:
@@ -116,7 +120,7 @@ class Many:
             for row, answer in zip(rows, answers, strict=True):
                 if answer is None:
                     await self._under_way.acquire()
-                    self._unsent[row.index] = group.create_task(self._make(row))
+                    self._making[row.index] = group.create_task(self._make(row))
 
     async def _next_rows(self) -> list[_Row]:
         """Wait for a row, and take with it what else was read; none at the end."""
@@ -136,10 +140,11 @@ class Many:
                 outcome = RequestOutcome(row.index, row.request, result=await self._ask(row))
             except StillsError as error:
                 outcome = RequestOutcome(row.index, row.request, error=error)
-            self._unsent.pop(row.index, None)
+            self._making.pop(row.index, None)
             await self._outcomes.put([outcome])
         finally:
-            self._unsent.pop(row.index, None)
+            self._making.pop(row.index, None)
+            self._sent.discard(row.index)
             self._under_way.release()
 
     async def _ask(self, row: _Row) -> ImageResult:
@@ -148,20 +153,24 @@ class Many:
             try:
                 return await self._pipeline.generate(row.request, options)
             except TurnTooLate as error:
-                # Many may wait for longer than the deadline of one. Nothing was sent yet.
-                if error.billing is not Billing.NONE:
+                # Many may wait for longer than the deadline of one. Nothing is under way.
+                if error.billing is not Billing.NONE or self._stop.is_set():
                     raise
+                self._sent.discard(row.index)
                 await asyncio.sleep(error.retry_after_seconds or 0.0)
 
     def _follow(self, row: _Row, stage: Stage) -> None:
-        if stage is Stage.SENT:
-            self._unsent.pop(row.index, None)
+        if stage is Stage.CLAIMED:
+            self._sent.discard(row.index)
+        else:
+            self._sent.add(row.index)
         if self._on_stage is not None:
             self._on_stage(row.index, stage)
 
-    async def _stop_begun(self, stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
-        await stop.wait()
-        for task in (*tasks, *self._unsent.values()):
+    async def _stop_unsent(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        await self._stop.wait()
+        unsent = [task for index, task in self._making.items() if index not in self._sent]
+        for task in (*tasks, *unsent):
             task.cancel()
 
 

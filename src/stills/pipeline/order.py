@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 
 from stills.contract.errors import (
     Billing,
@@ -24,6 +24,19 @@ class ClaimLost(Exception):
     """The lease lapsed and another took the claim over, before anything was sent."""
 
 
+class _Stopped(Exception):
+    """The run that this belongs to was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A send that failed and is to be repeated; `unused_start` if it never reached the service."""
+
+    error: StillsError
+    wait_seconds: float
+    unused_start: float | None
+
+
 async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
     """Get one image made, resending as the policy allows; gives it with notes on how it was made.
 
@@ -36,15 +49,13 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
     retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False
-    unused_start: float | None = None
+    failed: _Failed | None = None
     notes: list[str] = []
     while True:
         try:
-            async with _place(job):
-                started_at = await _start(job) if unused_start is None else unused_start
-                job.commit()
-                send = await _enter(job, claim, possibly_billed=possibly_billed)
+            async with _turn(job, failed) as started_at:
                 job.on_stage(Stage.SENT)
+                send = await _enter(job, claim, possibly_billed=possibly_billed)
                 answer = await _send(job, order)
         except TurnTooLate as late:
             late.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
@@ -55,14 +66,14 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
         error = answer
         await _settle(job, send, error)
         await _slow_down(job, error, started_at)
-        # What never reached the service takes nothing of its allowance.
-        unused_start = started_at if isinstance(error, ServiceUnreachable) else None
         possibly_billed = possibly_billed or error.billing is not Billing.NONE
+        error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
         resend = retries.next(error)
         if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
-            error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
             raise error
-        await asyncio.sleep(resend.wait_seconds)
+        # What never reached the service takes nothing of its allowance.
+        unused_start = started_at if isinstance(error, ServiceUnreachable) else None
+        failed = _Failed(error, resend.wait_seconds, unused_start)
         if resend.simplified:
             order, note = _simplified(order, job)
             notes += await _note(job, claim, note)
@@ -71,6 +82,55 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
         notes += await _note(job, claim, note)
     job.on_stage(Stage.ANSWERED)
     return answer, tuple(notes)
+
+
+@asynccontextmanager
+async def _turn(job: Job, failed: _Failed | None) -> AsyncIterator[float]:
+    """Wait for a place and a start, and hold them until the answer; gives when it started.
+
+    Raises:
+        TurnTooLate: they come too late for the deadline.
+        StillsError: that of the failed send, where the run was stopped before it was repeated.
+    """
+    async with AsyncExitStack() as held:
+        if failed is None:
+            await held.enter_async_context(_place(job))
+            started_at = await _start(job)
+        else:
+            try:
+                async with _unless_stopped(job.stop):
+                    await asyncio.sleep(failed.wait_seconds)
+                    await held.enter_async_context(_place(job))
+                    started_at = failed.unused_start or await _start(job)
+            except _Stopped:
+                raise failed.error from None
+        yield started_at
+
+
+@asynccontextmanager
+async def _unless_stopped(stop: asyncio.Event | None) -> AsyncIterator[None]:
+    """Cut the body short once the run is stopped."""
+    if stop is None:
+        yield
+        return
+
+    async def watch() -> None:
+        await stop.wait()
+        body.reschedule(asyncio.get_running_loop().time())
+
+    body = asyncio.timeout(None)
+    try:
+        async with body:
+            watching = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not body.expired():
+            raise
+    if stop.is_set():
+        raise _Stopped
 
 
 @asynccontextmanager
