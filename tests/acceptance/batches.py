@@ -5,11 +5,19 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROWS = 20
+
+_OWN_TERMINAL = """\
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 Batch = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -60,7 +68,12 @@ def at_a_terminal(
     """Run a command on a pseudo-terminal, and type as it asks."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        command, env=variables, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-c", _OWN_TERMINAL, *command],
+        env=variables,
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     shown = b""

@@ -149,7 +149,7 @@ def test_two_of_the_cast_in_one_shot_are_described(batch, tmp_path):
     entries = by_id(tmp_path / "out")
     assert list(entries) == ["both"]
     assert entries["both"]["request"]["prompt"] == (
-        "a walk. anna: a tall woman in a yellow coat; ben: a small boy with a kite"
+        "a walk. anna: a tall woman in a yellow coat. ben: a small boy with a kite"
     )
     refused = batch(path, "--model", "qwen-image-2.0", "--on-unsupported-reference", "error")
     assert refused.returncode == 2

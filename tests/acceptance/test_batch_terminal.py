@@ -36,6 +36,18 @@ def test_a_terminal_is_asked_first_and_shown_progress(
     assert "images/min" in shown
 
 
+@pytest.mark.parametrize("take", ["cat shots.csv | {} -o out -", "{} -o out --events shots.csv >e"])
+@pytest.mark.usefixtures("shots")
+def test_a_person_is_asked_whatever_is_redirected(command, environment, service, tmp_path, take):
+    """The list may come from a pipe, the events go into a file: the plan is shown all the same."""
+    begin = ["/bin/sh", "-c", take.format(f"{' '.join(command)} batch")]
+    variables = environment | service.variables | {"TERM": "xterm"}
+    code, shown = at_a_terminal(begin, b"\n", variables, tmp_path)
+    assert code == 130
+    assert "20 shots: 0 kept already, 20 new" in shown
+    assert service.ledger()["sends"] == []
+
+
 def test_events_are_json_lines(batch, shots, service):
     """A plan, one line a shot as it ends, and an end."""
     service.set_faults(refuse("number 03"))

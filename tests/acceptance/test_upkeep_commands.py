@@ -105,6 +105,7 @@ def test_a_maximum_cost_refuses_a_second_send_where_the_first_may_be_billed(stil
     assert "[possibly billed]" in line
     assert "a first send was cut off and may be billed" in line
     assert "Nothing was sent" not in line
+    assert "Ask again to send it anew, or raise --max-cost" in line
     assert service.ledger()["totals"]["generations"] == 1
     assert "1 = 0.075 USD" in stills("spend").stdout
 

@@ -189,6 +189,14 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
         ManifestWriter(tmp_path / "file")
 
 
+def test_a_folder_takes_one_run_at_a_time(tmp_path):
+    """Two would mix their images, and one manifest would be lost."""
+    with ManifestWriter(tmp_path), pytest.raises(OutputRefused, match="another batch draws into"):
+        ManifestWriter(tmp_path)
+    write(tmp_path, done())
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST_NAME]
+
+
 GOOD = Entry.of(done(), "images/s01.png").to_json()
 
 

@@ -1,11 +1,12 @@
 """What is needed is drawn first; what fails takes down only what needs it."""
 
+from graphlib import TopologicalSorter
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stills.batch.order import Dependencies, find_cycle, hanging_on
+from stills.batch.order import CYCLE_MAX, Dependencies, find_cycles, hanging_on
 from stills.batch.shots import Shot
 from stills.contract.request import ImageRequest
 
@@ -63,15 +64,28 @@ def test_all_that_hangs_on_a_shot_is_found():
     assert hanging_on([], needs) == {}
 
 
-def test_a_circle_is_found_in_the_order_of_needing():
-    """None where there is none."""
-    assert find_cycle({"a": ["b"], "b": ["c"]}) is None
-    assert find_cycle({"a": ["a"]}) == ["a", "a"]
-    cycle = find_cycle({"a": ["b"], "b": ["c"], "c": ["a"]})
-    assert cycle[0] == cycle[-1]
-    assert all(
-        (one, other) in {("a", "b"), ("b", "c"), ("c", "a")} for one, other in pairwise(cycle)
-    )
+def test_circles_are_found_in_the_order_of_needing():
+    """All of them, at once; a very long one is cut off."""
+    assert list(find_cycles({"a": ["b"], "b": ["c"]})) == []
+    assert list(find_cycles({"a": ["a"]})) == [["a", "a"]]
+    needs = {"x": ["a"], "a": ["b"], "b": ["c"], "c": ["a", "z"], "d": ["e", "x"], "e": ["d"]}
+    assert list(find_cycles(needs)) == [["a", "b", "c", "a"], ["d", "e", "d"]]
+    ring = {str(n): [str((n + 1) % 5000)] for n in range(5000)}
+    (cycle,) = find_cycles(ring)
+    assert cycle == [str(n) for n in range(CYCLE_MAX)] + ["0"]
+
+
+@given(st.dictionaries(st.integers(0, 7), st.lists(st.integers(0, 9), max_size=3)))
+def test_without_the_first_of_each_circle_there_is_none_left(graph):
+    """Each is one, and what is left can be put in an order."""
+    needs = {str(shot): [str(need) for need in wanted] for shot, wanted in graph.items()}
+    cycles = list(find_cycles(needs))
+    for cycle in cycles:
+        assert cycle[0] == cycle[-1]
+        assert all(other in needs[one] for one, other in pairwise(cycle))
+    firsts = {cycle[0] for cycle in cycles}
+    left = {shot: set(wanted) - firsts for shot, wanted in needs.items() if shot not in firsts}
+    TopologicalSorter(left).prepare()
 
 
 @given(st.lists(st.sets(st.integers(0, 11), max_size=3), max_size=12), st.sets(st.integers(0, 11)))

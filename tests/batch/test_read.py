@@ -120,7 +120,7 @@ def test_an_encoding_that_is_none_is_refused(read, encoding):
         ("a.csv", "prompt,prompt\nx,y\n", "two columns"),
         ("a.json", "[\n{,}]", "a.json:2 is not JSON"),
         ("a.json", '{"shots": 1, "shots": []}', "comes twice"),
-        ("a.json", "[" * 100_000, "not JSON"),
+        ("a.json", "[" * 100_000, "nested too deeply"),
         ("a.json", '{"prompt": "x"}\n{"prompt": "y"}', "not JSON"),
         ("a.yaml", "- a: [\n", "a.yaml:2 is not YAML"),
         ("a.yaml", "[" * 100_000, "nested deeper"),
@@ -194,6 +194,43 @@ def test_a_bad_line_is_a_problem(read, line, field):
     shots, problems, _ = read("a.jsonl", f'{{"prompt": "fine"}}\n{line}\n')
     assert len(shots) == 1
     assert [(problem.source, problem.field) for problem in problems] == [("a.jsonl:2", field)]
+
+
+def test_a_line_that_is_too_long_is_a_problem(read, monkeypatch):
+    """Of that line alone, where lines are read one by one."""
+    for module in ("source", "tables"):
+        monkeypatch.setattr(f"stills.batch.{module}.LINE_MAX_CHARACTERS", 100)
+    rows = ["fine", "x" * 1000, "y" * 50]
+    content = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in rows)
+    shots, problems, _ = read("a.jsonl", content)
+    assert [shot.request.prompt for shot in shots] == ["fine", "y" * 50]
+    assert [problem.source for problem in problems] == ["a.jsonl:2"]
+    with pytest.raises(InvalidRequest, match=r"a\.csv:3 is longer than 100 characters"):
+        read("a.csv", "prompt\nfine\n" + "x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ('"seed": NaN', "NaN is no number of JSON"),
+        ('"seed": 1, "seed": 2', "the key 'seed' comes twice"),
+        ('"seed": ' + "1" * 5000, "a number has 5000 digits"),
+        ('"sede": 1, "colour": 2', "unknown columns 'sede', 'colour'"),
+    ],
+)
+def test_a_row_is_told_what_is_wrong_with_it(read, members, message):
+    """In JSON and in JSONL, in words that are ours."""
+    _, (problem,), _ = read("a.jsonl", f'{{"prompt": "x", {members}}}')
+    assert problem.message == message
+    with suppress(InvalidRequest):
+        _, (problem,), _ = read("a.json", f'[{{"prompt": "x", {members}}}]')
+        assert problem.message == message
+
+
+def test_images_go_beside_their_list(read, tmp_path):
+    """So two lists of one name share no folder; standard input is at home where it is read."""
+    *_, reading = read("shots.csv", "prompt\nfine\n")
+    assert reading.default_folder == tmp_path / "shots-stills"
 
 
 def test_rows_of_a_document_know_their_lines(read):

@@ -1,17 +1,14 @@
 """A run in this process, on a sandbox."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from drawing import draw, survey, write
 
 from stills.batch.manifest import read_manifest
-from stills.batch.plan import Plan, check_cost, make_plan
 from stills.batch.record import Record
 from stills.batch.run import Run
-from stills.batch.survey import Choices
-from stills.contract.errors import BudgetExceeded, InvalidRequest, OutputRefused
+from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.sandbox import Fault, FaultKind
 from stills.store import open_store
 
@@ -127,54 +124,6 @@ async def test_an_image_that_can_t_be_placed_fails_its_shot_alone(stills, tmp_pa
     (tmp_path / "out" / "images" / "a.png").rmdir()
     again = await draw(stills, survey(stills, path), tmp_path / "out")
     assert again["a"].result.cached
-
-
-async def test_the_plan_knows_what_is_kept_through_its_references(stills, tmp_path):
-    """A shot is kept if its image was made from the reference that is kept now."""
-    rows = ({"id": "b", "prompt": "b", "reference_shot": "a"}, {"id": "a", "prompt": "a"})
-    path = write(tmp_path, *rows, {"id": "c", "prompt": "c"})
-    plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
-    assert plan == Plan(rows=3, new=3, kept=0, cost_usd=pytest.approx(0.105), seconds=None)
-    await draw(stills, survey(stills, path), tmp_path / "out")
-    plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
-    assert (plan.new, plan.kept) == (0, 3)
-    plan = await make_plan(stills, survey(stills, path, fresh=frozenset("a")), tmp_path / "out")
-    assert (plan.new, plan.kept) == (2, 1)
-
-
-async def test_what_the_model_can_t_draw_is_a_problem_of_the_plan(stills, tmp_path):
-    """Such as a prompt over its limit, or a reference that is not there."""
-    path = write(
-        tmp_path,
-        {"id": "long", "prompt": "a kite " * 200},
-        {"id": "lost", "prompt": "a kite", "reference_image": "nowhere.png"},
-        {"id": "good", "prompt": "a kite"},
-    )
-    batch = survey(stills, path)
-    plan = await make_plan(stills, batch, tmp_path / "out")
-    assert [(one.source, one.field) for one in batch.problems] == [
-        ("shots.jsonl:1", "prompt"),
-        ("shots.jsonl:2", "reference_image"),
-    ]
-    assert plan.rows == plan.new == 1
-    assert list(await draw(stills, batch, tmp_path / "out")) == ["good"]
-
-
-def test_a_cap_needs_a_price():
-    """And refuses what would pass it, before anything is sent."""
-    plan = Plan(rows=10, new=10, kept=0, cost_usd=0.75, seconds=None)
-    choices = Choices(model=None, max_cost_usd=0.75)
-    check_cost(plan, choices)
-    with pytest.raises(BudgetExceeded, match=r"0\.750 USD, over the cap of 0\.700"):
-        check_cost(plan, replace(choices, max_cost_usd=0.7))
-
-
-async def test_a_cap_is_refused_where_the_price_is_unknown(stills):
-    """It could not be kept."""
-    plan = Plan(rows=1, new=1, kept=0, cost_usd=None, seconds=None)
-    choices = Choices(stills.model("qwen-image-3.0"), max_cost_usd=1.0)
-    with pytest.raises(BudgetExceeded, match=r"the price of .* is unknown"):
-        check_cost(plan, choices)
 
 
 def test_fresh_names_must_be_shots(stills, tmp_path):

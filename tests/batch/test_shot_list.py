@@ -55,7 +55,7 @@ def test_a_shot_needs_its_cast_and_the_shot_it_names(read, tmp_path):
     shots, _, _ = read(PROJECT)
     assert shots["harbour"].needs == ("cast-anna", "cast-dog")
     assert shots["harbour"].describe == (
-        "anna: a tall woman in a yellow coat; dog: a small grey dog"
+        "anna: a tall woman in a yellow coat. dog: a small grey dog"
     )
     assert shots["sea"].needs == ()
     assert shots["sea"].cast_images == (str(tmp_path / "boat.png"),)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -93,6 +95,23 @@ def test_words_that_make_no_command_are_one_line(arguments: list[str], capfd):
     told = capfd.readouterr().err
     assert told.count("\n") == 1
     assert "--help` shows what there is." in told
+
+
+@pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-"])
+def test_a_stream_that_is_closed_is_no_error(closed, tmp_path):
+    """What would go there goes nowhere; above all not into a file that takes the stream's place."""
+    program = f"{sys.executable} -m stills generate 'a kite' --size 64*64 --sandbox {closed}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", program],
+        cwd=tmp_path,
+        env={"STILLS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_version_is_on_standard_output(capfd):

@@ -13,6 +13,8 @@ from stills.contract.request import ImageRequest
 
 PORTRAIT_PREFIX = "cast-"
 
+_SENTENCE_ENDS = ".!?。！？"  # noqa: RUF001 - Chinese prompts end like this
+
 _MEMBER_FIELDS = ("prompt", "image", "size", "aspect_ratio", "style", "negative_prompt", "seed")
 
 
@@ -103,7 +105,13 @@ def describe(members: list[Member]) -> str | None:
     """Put a cast into words; None if a member has none."""
     if not members or any(member.prompt is None for member in members):
         return None
-    return "; ".join(f"{member.name}: {member.prompt}" for member in members)
+    *others, last = (f"{member.name}: {member.prompt}" for member in members)
+    return " ".join([*map(end_sentence, others), last])
+
+
+def end_sentence(text: str) -> str:
+    """Put a full stop to it, unless it has an end."""
+    return text if text[-1] in _SENTENCE_ENDS else f"{text}."
 
 
 def locate_image(written: str, folder: Path) -> str:

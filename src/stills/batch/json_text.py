@@ -8,6 +8,7 @@ from typing import Any
 from stills.batch.row import Located
 from stills.contract.errors import InvalidRequest
 
+_DIGITS_MAX = 4000  # some more, and Python refuses to read them
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -25,10 +26,27 @@ def parse_json(text: str, name: str) -> object:
             f"{name}:{error.lineno} is not JSON: {error.msg}", action=f"{hint}Mend it there."
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{name} is not JSON: {str(error)[:200]}", action="Mend it.") from None
+        raise InvalidRequest(f"{name}: {_explain(error)}", action="Mend it.") from None
 
 
-def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def parse_line(line: str) -> object:
+    """Parse one line of JSONL.
+
+    Raises:
+        InvalidRequest: it is not JSON, or names a key twice.
+    """
+    try:
+        return json.loads(line, **_HOOKS)
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"the line is not JSON: {error.msg} at character {error.pos + 1}",
+            action="Write one JSON object a line.",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(_explain(error), action="Mend it.") from None
+
+
+def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its members.
 
     Raises:
@@ -42,13 +60,30 @@ def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def refuse_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     """Refuse NaN and Infinity, which Python would read and JSON does not have.
 
     Raises:
         ValueError: always.
     """
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _explain(error: ValueError | RecursionError) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+
+
+def _whole_number(written: str) -> int:
+    if len(written) > _DIGITS_MAX:
+        raise ValueError(f"a number has {len(written)} digits")
+    return int(written)
+
+
+_HOOKS: dict[str, Any] = {
+    "object_pairs_hook": _unique_keys,
+    "parse_constant": _refuse_constant,
+    "parse_int": _whole_number,
+}
 
 
 class _Document:
@@ -58,8 +93,7 @@ class _Document:
         self._text = text
         self._at = 0
         self._counted = (0, 1)
-        decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)
-        self._decode = decoder.raw_decode
+        self._decode = json.JSONDecoder(**_HOOKS).raw_decode
 
     def parse(self) -> object:
         self._skip_space()
@@ -83,7 +117,7 @@ class _Document:
             value = self._array() if self._next() == "[" else self._value()
             pairs.append((str(key), value))
         self._expect("}")
-        return _locate(unique_keys(pairs), line)
+        return _locate(_unique_keys(pairs), line)
 
     def _array(self) -> list[object]:
         items: list[object] = []

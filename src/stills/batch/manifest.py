@@ -1,5 +1,6 @@
 """The manifest of a batch: `manifest.jsonl`, one entry a line, in input order."""
 
+import fcntl
 import os
 import tempfile
 from array import array
@@ -11,7 +12,7 @@ from typing import IO, Self
 from stills.batch.entry import Entry
 from stills.batch.shots import Outcome
 from stills.batch.whole_file import refusing, replacing
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import InvalidRequest, OutputRefused
 
 MANIFEST_NAME = "manifest.jsonl"
 
@@ -23,10 +24,11 @@ _ACTION = "Give a manifest.jsonl as `stills batch` writes it."
 class ManifestWriter:
     """Takes outcomes in any order, and writes them in input order when it is closed.
 
-    Use it as a context manager, from one thread at a time. Meanwhile the lines lie in a nameless
-    temporary file in `folder`, so that memory holds eight bytes a shot, and a killed process
-    leaves nothing behind but the manifest of the run before. Shots that were never added are not
-    in the manifest: add them as outcomes without result and error to have them as pending.
+    The folder is its own for so long: another run into the same one is refused. Use it as a context
+    manager, from one thread at a time. Meanwhile the lines lie in a nameless temporary file in
+    `folder`, so that memory holds eight bytes a shot, and a killed process leaves nothing behind
+    but the manifest of the run before. Shots that were never added are not in the manifest: add
+    them as outcomes without result and error to have them as pending.
 
     Raises:
         OutputRefused: the folder can't be written; from every method.
@@ -37,6 +39,7 @@ class ManifestWriter:
         self._offsets = array("q")
         with refusing(self.path):
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder)
             self._lines: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
 
     def __enter__(self) -> Self:
@@ -67,11 +70,30 @@ class ManifestWriter:
         """Put the manifest in its place, whole or not at all; not for the event loop."""
         if self._lines.closed:
             return
-        with self._lines, replacing(self.path) as part, part.open("xb") as manifest:
-            for offset in self._offsets:
-                if offset != _MISSING:
-                    self._lines.seek(offset)
-                    manifest.write(self._lines.readline())
+        try:
+            with self._lines, replacing(self.path) as part, part.open("xb") as manifest:
+                for offset in self._offsets:
+                    if offset != _MISSING:
+                        self._lines.seek(offset)
+                        manifest.write(self._lines.readline())
+        finally:
+            os.close(self._lock)
+
+
+def _lock(folder: Path) -> int:
+    """Take a folder for this process, until what is given is closed; leaves no file in it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise OutputRefused(
+            f"another batch draws into {folder}",
+            action="Wait for it, or give another folder with -o. Nothing was sent.",
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    return handle
 
 
 def read_manifest(path: Path) -> Iterator[Entry]:

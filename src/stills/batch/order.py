@@ -1,20 +1,36 @@
 """The order of shots: what is needed is drawn before what needs it."""
 
-from collections.abc import Collection, Iterable, Mapping
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from stills.batch.shots import Shot
 
+CYCLE_MAX = 20
+"""How many shots of a circle are named; a longer one is cut off."""
 
-def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str] | None:
-    """Find shots that need each other in a circle, each needing the next; the first comes twice."""
-    try:
-        TopologicalSorter(needs).prepare()
-    except CycleError as error:
-        cycle: list[str] = error.args[1]
-        return cycle[::-1]  # graphlib names each before what needs it
-    return None
+
+def find_cycles(needs: Mapping[str, Collection[str]]) -> Iterator[list[str]]:
+    """Find shots that need each other in a circle, each needing the next; the first comes twice.
+
+    Without the first of each circle there is none left.
+    """
+    left: set[str] = set()
+    for start in needs:
+        path: dict[str, Iterator[str]] = {}
+        step: str | None = None if start in left else start
+        while step is not None:
+            path.setdefault(step, iter(needs.get(step, ())))
+            following = next(path[step], None)
+            if following is None:
+                left.add(step)
+                del path[step]
+                step = next(reversed(path), None)
+            elif following in path:
+                begun = list(path).index(following)
+                yield [*islice(path, begun, begun + CYCLE_MAX), following]
+            elif following not in left:
+                step = following
 
 
 def hanging_on(ids: Iterable[str], needs: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -53,13 +69,13 @@ class Dependencies:
     """Holds shots back until all they need is done; one that fails takes those down that need it.
 
     Shots come one by one, in any order, so that a file of any length passes through: only those
-    that wait are kept, and what became of the ids in `needed`.
+    that wait are kept, and what became of the ids in `needed`. Those `left_out` never come.
     """
 
-    def __init__(self, needed: Collection[str]) -> None:
+    def __init__(self, needed: Collection[str], *, left_out: Collection[str] = ()) -> None:
         self._needed = frozenset(needed)
         self._done: set[str] = set()
-        self._failed: set[str] = set()
+        self._failed: set[str] = set(left_out)
         self._waiting: dict[str, Shot] = {}
         self._dependents: dict[str, list[str]] = {}
 

@@ -1,11 +1,12 @@
 """The plan: what of a batch is kept already, and what the rest costs. Nothing is sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.image_files import kept_file
-from stills.batch.order import Dependencies
+from stills.batch.order import Dependencies, Skipped
 from stills.batch.references import Files, with_reference
 from stills.batch.shots import Shot
 from stills.batch.survey import Batch, Choices
@@ -18,9 +19,10 @@ _ROUNDING_USD = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do; those neither `new` nor `kept` stay as the last manifest has them.
+    """What a run would do with its rows; those in no other number stay as they are.
 
-    Money is None where the price is unknown, time where no limit is known.
+    `new` are images to be made, `shared` get one of those, or will find it made, `skipped` need
+    what can't be drawn. Money is None where the price is unknown, time where no limit is known.
     """
 
     rows: int
@@ -28,6 +30,8 @@ class Plan:
     kept: int
     cost_usd: float | None
     seconds: float | None
+    shared: int = 0
+    skipped: int = 0
 
 
 async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
@@ -44,6 +48,8 @@ async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
         rows=look.rows,
         new=look.new,
         kept=look.kept,
+        shared=look.shared,
+        skipped=look.skipped,
         cost_usd=None if model.price_usd is None else look.new * model.price_usd,
         seconds=None if limit_per_second is None else look.new / limit_per_second,
     )
@@ -78,10 +84,12 @@ class _Look:
         self._stills = stills
         self._batch = batch
         self._folder = folder
-        self._dependencies = Dependencies(batch.needed)
+        self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
+        self._lost = set(batch.left_out)
         self._files: Files = {}
         self._ready: list[Shot] = []
-        self.rows = self.new = self.kept = 0
+        self._keys: set[str] = set()
+        self.rows = self.new = self.kept = self.shared = self.skipped = 0
 
     async def through_all(self) -> None:
         for shot in self._batch.shots():
@@ -92,7 +100,7 @@ class _Look:
                 continue
             release = self._dependencies.admit(shot)
             self._ready += release.ready
-            self.new += len(release.skipped)
+            self._count_skipped(release.skipped)
             if len(self._ready) >= _LOOKED_UP_TOGETHER:
                 await self._look_up()
         while self._ready:
@@ -111,22 +119,39 @@ class _Look:
         if standing.error is not None:
             self.rows -= 1
             self._batch.leave_out(shot, standing.error)
-            self._dependencies.failed(shot.id)
-        elif standing.is_kept and shot.id not in self._batch.choices.fresh:
+            self._lost.add(shot.id)
+            self._count_skipped(self._dependencies.failed(shot.id).skipped)
+        elif shot.id in self._batch.choices.fresh:
+            self._count_new(shot)
+        elif standing.is_kept:
             self.kept += 1
             self._done(shot, kept_file(standing.image_url or ""))
+        elif standing.key in self._keys:
+            self.shared += 1
+            self._count_skipped(self._dependencies.failed(shot.id).skipped)
         else:
+            self._keys.add(standing.key)
             self._count_new(shot)
 
     def _count_new(self, shot: Shot) -> None:
         """Count a shot whose image is still to be made, and all that hangs on that image."""
-        self.new += 1 + len(self._dependencies.failed(shot.id).skipped)
+        self.new += 1
+        self._count_skipped(self._dependencies.failed(shot.id).skipped)
+
+    def _count_skipped(self, skipped: Sequence[Skipped]) -> None:
+        """Count what needs an image that is not there yet, or that never will be."""
+        for shot, because in skipped:
+            if because in self._lost:
+                self._lost.add(shot.id)
+                self.skipped += 1
+            else:
+                self.new += 1
 
     def _done(self, shot: Shot, file: Path | None) -> None:
         if shot.id not in self._batch.needed:
             return
         if file is None:  # kept, and not on this disk or not in this size
-            self.new += len(self._dependencies.failed(shot.id).skipped)
+            self._count_skipped(self._dependencies.failed(shot.id).skipped)
             return
         self._files[shot.id] = file
         self._ready += self._dependencies.done(shot.id).ready

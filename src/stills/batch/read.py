@@ -10,7 +10,7 @@ from stills.batch.formats import Format, tell_format
 from stills.batch.json_text import parse_json
 from stills.batch.make_shot import make_shot
 from stills.batch.mulmo import is_mulmo, read_mulmo
-from stills.batch.order import find_cycle
+from stills.batch.order import find_cycles
 from stills.batch.project import Notes, Project, number_rows
 from stills.batch.row import Row
 from stills.batch.shot_list import find_shots, read_shot_list
@@ -56,6 +56,11 @@ class Reading:
     def name(self) -> str:
         """The file's name, `stdin` for standard input."""
         return self._source.name
+
+    @property
+    def default_folder(self) -> Path:
+        """Where its images go unless somebody says: beside the file, so that no two lists share."""
+        return self._source.folder / f"{Path(self.name).stem}-stills"
 
     @property
     def notes(self) -> list[str]:
@@ -165,14 +170,15 @@ class Reading:
                 "reference_shot",
                 f"shot {shot_id!r} needs {name[:40]!r}, which is not here or can't be read",
                 f"{near}Name another shot's id.",
+                shot_id,
             )
-        cycle = find_cycle({shot_id: names for shot_id, (_, names) in needs.items()})
-        if cycle:
+        for cycle in find_cycles({shot_id: names for shot_id, (_, names) in needs.items()}):
             yield Problem(
                 needs[cycle[0]][0],
                 "reference_shot",
-                " needs ".join(name[:40] for name in cycle[:20]),
+                " needs ".join(name[:40] for name in cycle),
                 "Break the circle: one of them must be drawn first.",
+                cycle[0],
             )
 
 

@@ -35,7 +35,12 @@ class Tally:
     @property
     def finished(self) -> int:
         """How many shots came to an end."""
-        return self.made + self.from_catalog + self.failed
+        return self.done + self.failed
+
+    @property
+    def done(self) -> int:
+        """How many have their image."""
+        return self.made + self.from_catalog + self.left
 
     def add(self, outcome: Outcome) -> "Tally":
         """Count one more outcome."""

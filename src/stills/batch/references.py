@@ -6,12 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from stills.batch.cast import end_sentence
 from stills.batch.shots import Shot
 from stills.contract.errors import InvalidReference
 from stills.contract.models import Model
 
 _REFERENCES_MAX = 1
-_ENDS = ".!?。！？"  # noqa: RUF001 - Chinese prompts end like this
 
 Files: TypeAlias = dict[str, Path]
 """Images on this disk, by the ids of their shots."""
@@ -116,9 +116,8 @@ def _describe(shot: Shot) -> Shot:
             field="cast",
             action="Give the member a prompt, or choose a model that takes references.",
         )
-    prompt = shot.request.prompt
-    end = "" if prompt[-1] in _ENDS else "."
-    return replace(shot, request=replace(shot.request, prompt=f"{prompt}{end} {shot.describe}"))
+    prompt = f"{end_sentence(shot.request.prompt)} {shot.describe}"
+    return replace(shot, request=replace(shot.request, prompt=prompt))
 
 
 def _told(model: Model, *, left_out: bool) -> str:

@@ -1,13 +1,15 @@
 """One row, however it was written, and its fields under our names."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from stills.batch.aliases import fallback_rank, find_field, is_ignored, suggest
 from stills.contract.errors import InvalidRequest
 
 NAMES_MAX = 100
+
+_SUGGESTIONS_MAX = 5
 
 
 class Row(NamedTuple):
@@ -45,10 +47,10 @@ def name_fields(written: object) -> Fields:
     values: dict[str, Any] = {}
     columns: dict[str, str] = {}
     ignored = []
+    check_known(written)
     for column, value in sorted(written.items(), key=_rank):
         field = find_field(column) if isinstance(column, str) else None
         if field is None:
-            check_known(column)
             ignored.append(column)
         elif is_absent(value):
             continue
@@ -66,19 +68,22 @@ def name_fields(written: object) -> Fields:
     return Fields(values, columns, tuple(ignored))
 
 
-def check_known(column: object) -> None:
-    """Refuse a column that is neither a field nor known to be of no use.
+def check_known(columns: Iterable[object]) -> None:
+    """Refuse columns that are neither fields nor known to be of no use.
 
     Raises:
-        InvalidRequest: it is unknown.
+        InvalidRequest: some are unknown.
     """
-    if isinstance(column, str) and (is_ignored(column) or find_field(column)):
+    unknown = [str(column)[:40] for column in columns if not _is_known(column)]
+    if not unknown:
         return
-    shown = str(column)[:40]
+    near = dict.fromkeys(suggest(column) for column in unknown[:_SUGGESTIONS_MAX])
+    several = "s" if len(unknown) > 1 else ""
     raise InvalidRequest(
-        f"unknown column {shown!r}",
-        field=shown,
-        action=f"{suggest(shown)}Rename it or remove it; docs/shot-lists.md lists what is read.",
+        f"unknown column{several} {', '.join(map(repr, unknown[:NAMES_MAX]))}",
+        field=unknown[0],
+        action=f"{''.join(near)}Rename or remove what is unknown; docs/shot-lists.md lists what is "
+        "read.",
     )
 
 
@@ -146,6 +151,10 @@ def read_seed(given: object) -> object:
     if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
         return int(given.strip()[:20])
     return given
+
+
+def _is_known(column: object) -> bool:
+    return isinstance(column, str) and (is_ignored(column) or find_field(column) is not None)
 
 
 def _rank(item: tuple[object, object]) -> int:

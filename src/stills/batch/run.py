@@ -79,7 +79,7 @@ class Run:
         self._wallet = Wallet(self._choices.max_cost_usd, self._choices.model.price_usd)
         self._rows: Iterator[Shot] = batch.shots()
         self._rows_left = True
-        self._dependencies = Dependencies(batch.needed)
+        self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
         self._files: Files = {}
         self._positions: dict[str, int] = {}
         self._shots = 0

@@ -50,12 +50,16 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row that can't be used: where, which field, what is wrong, what to do."""
+    """What can't be used: where, which field, what is wrong, what to do; `shot_id` if it has one.
+
+    Where it is a whole column, the rows are used without it.
+    """
 
     source: str
     field: str | None
     message: str
     action: str
+    shot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

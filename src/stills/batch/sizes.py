@@ -46,6 +46,16 @@ def choose_size(
     return wanted
 
 
+def check_size(size: str) -> None:
+    """Refuse what no row could take as its size.
+
+    Raises:
+        InvalidRequest: it is neither W*H nor one of 1K, 2K and 4K.
+    """
+    if not is_area(size):
+        parse_size(size)
+
+
 def is_area(size: str) -> bool:
     """Tell 1K, 2K and 4K, which say how many pixels and not in what shape."""
     return size.strip().upper() in _SIDES

@@ -53,22 +53,22 @@ class Source:
         """Open it as text, from its beginning, line ends as they are."""
         return io.TextIOWrapper(self._open(), encoding=self._encoding(), newline="")
 
-    def lines(self) -> Iterator[str]:
-        """Read it line by line.
+    def lines(self, *, cut: bool = False) -> Iterator[str]:
+        """Read it line by line, those that have no end refused, or `cut` to the longest length.
 
         Raises:
-            InvalidRequest: it is not text in this encoding, or a line has no end.
+            InvalidRequest: it is not text in this encoding, or a line is too long.
         """
         number = 0
         with self.text() as stream, self._errors():
             try:
                 while line := stream.readline(LINE_MAX_CHARACTERS):
                     number += 1
-                    if len(line) == LINE_MAX_CHARACTERS:
-                        raise InvalidRequest(
-                            f"{self.name}:{number} is longer than {LINE_MAX_CHARACTERS} characters",
-                            action="Give reference images as paths or URLs.",
-                        )
+                    if len(line) == LINE_MAX_CHARACTERS and not cut:
+                        raise overlong(f"{self.name}:{number}")
+                    rest = line
+                    while len(rest) == LINE_MAX_CHARACTERS:
+                        rest = stream.readline(LINE_MAX_CHARACTERS)
                     yield line
             except UnicodeError as error:
                 raise self._not_decodable(error) from None
@@ -156,6 +156,14 @@ class Source:
 
     def _errors(self) -> "_FileErrors":
         return _FileErrors(self.name)
+
+
+def overlong(what: str = "the line") -> InvalidRequest:
+    """Say that a line is too long to be read."""
+    return InvalidRequest(
+        f"{what} is longer than {LINE_MAX_CHARACTERS} characters",
+        action="Give reference images as paths or URLs.",
+    )
 
 
 class _FileErrors:

@@ -33,14 +33,15 @@ class Choices:
 class Batch:
     """A shot list with its references settled for one model; survey it before all else.
 
-    `problems` grow in the survey and the plan; `notes` say once what was done to references or
-    left out; `needed` are the ids that others need; `names` are those of the image files.
+    `problems` grow in the survey and the plan, and `left_out` with them, the ids of shots that
+    can't be drawn; `notes` say once what was done to references or left out; `needed` are the ids
+    that others need; `names` are those of the image files.
     """
 
     def __init__(self, reading: Reading, choices: Choices) -> None:
         self._reading = reading
         self._portraits: set[str] = set()
-        self._left_out: set[str] = set()
+        self.left_out: set[str] = set()
         self._changed: set[str] = set()
         self.choices = choices
         self.problems: list[Problem] = []
@@ -80,7 +81,7 @@ class Batch:
     def shots(self) -> Iterator[Shot]:
         """Give the shots in input order, without those that have a problem or nobody needs."""
         for item in self._reading:
-            if isinstance(item, Problem) or item.id in self._left_out:
+            if isinstance(item, Problem) or item.id in self.left_out:
                 continue
             if item.is_portrait and item.id not in self.needed:
                 continue
@@ -88,8 +89,12 @@ class Batch:
 
     def leave_out(self, shot: Shot, error: InvalidRequest) -> None:
         """Note that a shot can't be asked for."""
-        self._left_out.add(shot.id)
-        self.problems.append(Problem(shot.source, error.field, error.message, error.action))
+        message = error.message
+        if error.field == "prompt" and shot.describe and shot.describe in shot.request.prompt:
+            message += ", with the cast described in it"
+        self._note_problem(
+            Problem(shot.source, error.field, message, error.action, shot_id=shot.id)
+        )
 
     def carried_over(self, shot: Shot) -> Entry | None:
         """Look up what the last manifest says of a shot that is to be left as it is.
@@ -106,13 +111,18 @@ class Batch:
         asked_before = (entry.shot.request, entry.shot.needs)
         return entry if asked_before == (shot.request, shot.needs) else None
 
+    def _note_problem(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        if problem.shot_id is not None:
+            self.left_out.add(problem.shot_id)
+
     def _check_shots(
         self, unseen: set[str], near: dict[str, str], needs: dict[str, tuple[str, ...]]
     ) -> Iterator[str]:
         portraits: dict[str, Shot] = {}
         for item in self._reading:
             if isinstance(item, Problem):
-                self.problems.append(item)
+                self._note_problem(item)
                 continue
             for wanted in unseen - {item.id}:
                 near[wanted] = near.get(wanted) or suggest(wanted, [item.id])

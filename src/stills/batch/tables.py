@@ -1,14 +1,13 @@
 """Rows of formats that are read one by one, in flat memory: CSV, TSV, JSONL."""
 
 import csv
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stills.batch.json_text import refuse_constant, unique_keys
+from stills.batch.json_text import parse_line
 from stills.batch.row import Row, check_known, is_absent
 from stills.batch.shots import Problem
-from stills.batch.source import Source
+from stills.batch.source import LINE_MAX_CHARACTERS, Source, overlong
 from stills.contract.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -25,21 +24,18 @@ def problem(source: str, error: InvalidRequest) -> Problem:
 def jsonl_rows(source: Source) -> Iterator[Row | Problem]:
     """Read one JSON object a line."""
     position = 0
-    for number, line in enumerate(source.lines(), start=1):
+    for number, line in enumerate(source.lines(cut=True), start=1):
         if not line.strip().lstrip("\ufeff"):
             continue
         position += 1
         where = f"{source.name}:{number}"
+        if len(line) >= LINE_MAX_CHARACTERS:
+            yield problem(where, overlong())
+            continue
         try:
-            values = json.loads(
-                line.lstrip("\ufeff"),
-                object_pairs_hook=unique_keys,
-                parse_constant=refuse_constant,
-            )
-        except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            message = f"the line is not JSON: {reason[:200]}"
-            yield Problem(where, None, message, "Write one JSON object a line.")
+            values = parse_line(line.lstrip("\ufeff"))
+        except InvalidRequest as error:
+            yield problem(where, error)
         else:
             yield Row(where, position, values)
 
@@ -58,7 +54,7 @@ def csv_rows(source: Source, *, delimiter: str | None) -> Iterator[Row | Problem
     for column in heading:
         try:
             if column:
-                check_known(column)
+                check_known([column])
         except InvalidRequest as error:
             unknown.add(column)
             yield problem(f"{source.name}:1", error)

@@ -33,6 +33,11 @@ _PAYER_ACTION = (
     "key and make one of the same name with more."
 )
 
+_AGAIN_ACTION = (
+    "Its earlier send may be billed, and fills the cap. Ask again to send it anew, or raise "
+    "--max-cost to have that done by itself."
+)
+
 _OWN_USD = """
 SELECT coalesce(sum(g.price_usd), 0)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
@@ -98,7 +103,8 @@ def check_caps(
     if caps.request_usd is not None:
         spent = _usd(connection, _OWN_USD, values)
         if not spent + price_usd <= caps.request_usd + _ROUNDING_USD:  # a cap of NaN allows nothing
-            raise _exceeded("this request", spent, price_usd, caps.request_usd)
+            action = _AGAIN_ACTION if spent else ""
+            raise _exceeded("this request", spent, price_usd, caps.request_usd, action=action)
     if caps.day_usd is not None:
         spent = _usd(connection, _SENT_USD, values) + _usd(connection, _RESERVED_USD, values)
         if not spent + price_usd <= caps.day_usd + _ROUNDING_USD:

@@ -14,6 +14,7 @@ from stills.batch.record import Record
 from stills.batch.references import OnUnsupported
 from stills.batch.run import Run
 from stills.batch.shots import Defaults
+from stills.batch.sizes import check_size
 from stills.batch.survey import Batch, Choices
 from stills.cli.batch_ending import Ending, until_interrupted
 from stills.cli.batch_events import EventLines
@@ -36,12 +37,12 @@ async def _batch(options: argparse.Namespace) -> int:
     rate_limit = read_rate_limit(options.rate, "--rate")
     async with Stills.from_env(sandbox=options.sandbox, rate_limit=rate_limit) as stills:
         reading = await asyncio.to_thread(_open, options)
-        folder = Path(options.output or f"{Path(reading.name).stem}-stills")
+        folder = Path(options.output) if options.output else reading.default_folder
         batch = Batch(reading, _choices(options, stills, folder))
         await asyncio.to_thread(batch.survey)
         plan = await make_plan(stills, batch, folder)
         if batch.problems:
-            print_problems(batch.problems)
+            print_problems(batch.problems, skipped=options.skip_invalid)
             if not options.skip_invalid:
                 return _BAD_REQUEST
         stop = asyncio.Event()
@@ -50,7 +51,7 @@ async def _batch(options: argparse.Namespace) -> int:
         check_cost(plan, batch.choices)
         if options.dry_run:
             return 0
-        if plan.new and not options.yes and not ask("Go on?"):
+        if plan.new and not options.yes and not ask("Go on?", piped=options.shots == "-"):
             return INTERRUPTED
         ending = await _draw(stills, batch, plan, folder, events=events, stop=stop)
     print_ending(ending, events)
@@ -60,6 +61,8 @@ async def _batch(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> Reading:
+    if options.size is not None:
+        check_size(options.size)
     defaults = Defaults(
         size=options.size,
         aspect_ratio=options.aspect_ratio,
@@ -97,7 +100,7 @@ def _announce(
         events.plan(plan, batch.notes)
     elif options.dry_run:
         print(describe_plan(plan, batch.choices.model))
-    elif sys.stderr.isatty():
+    if sys.stderr.isatty() and not options.dry_run:
         print(describe_plan(plan, batch.choices.model), file=sys.stderr)
 
 

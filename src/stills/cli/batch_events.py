@@ -15,6 +15,8 @@ from stills.batch.shots import Outcome
 from stills.cli.batch_ending import Ending
 from stills.contract.errors import OutputRefused
 
+_PLACES = 6
+
 
 class EventLines:
     """Writes events: `plan` once, `shot` for each that ends, `end` once.
@@ -33,7 +35,7 @@ class EventLines:
         Raises:
             OutputRefused: nobody takes it.
         """
-        self._write({"event": "plan"} | asdict(plan) | {"notes": list(notes)})
+        self._write({"event": "plan"} | _exact(asdict(plan)) | {"notes": list(notes)})
         if self.refused is not None:
             self.refused.action = "Nothing was sent. Give standard output a reader, then run again."
             raise self.refused
@@ -48,7 +50,7 @@ class EventLines:
             "manifest": str(ending.folder / MANIFEST_NAME),
             "contact_sheet": str(ending.folder / CONTACT_SHEET_NAME),
         }
-        self._write({"event": "end"} | asdict(ending.tally) | places)
+        self._write({"event": "end"} | _exact(asdict(ending.tally)) | places)
 
     def _write(self, event: dict[str, object]) -> None:
         if self.refused is not None:
@@ -63,3 +65,11 @@ class EventLines:
             self._stop.set()
             # What is left in the buffer would fail once more as Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+def _exact(facts: dict[str, object]) -> dict[str, object]:
+    """Leave out what adding binary fractions adds to money and seconds."""
+    return {
+        name: round(fact, _PLACES) if isinstance(fact, float) else fact
+        for name, fact in facts.items()
+    }

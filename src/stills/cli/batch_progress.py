@@ -65,7 +65,7 @@ async def _show(stills: Stills, model: str, plan: Plan, record: Record) -> None:
 
 def describe_progress(tally: Tally, plan: Plan, quota: Quota, elapsed_seconds: float) -> str:
     """Say how far a run has come, how fast it goes, what it has cost, and how long it will take."""
-    facts = [f"{tally.finished}/{plan.rows} done"]
+    facts = [f"{tally.done}/{plan.rows} done"]
     if tally.from_catalog:
         facts.append(f"{tally.from_catalog} from catalog")
     if tally.failed:

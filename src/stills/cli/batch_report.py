@@ -19,14 +19,15 @@ _MINUTE, _HOUR = 60, 3600
 _MONEY = {Billing.POSSIBLE: " [possibly billed]", Billing.BILLED: " [billed]", Billing.NONE: ""}
 
 
-def print_problems(problems: Sequence[Problem]) -> None:
-    """List the rows that can't be used, one a line, on standard error."""
+def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
+    """List what can't be used, one a line, on standard error; `skipped` if the rest is drawn."""
     for problem in problems:
         field = f"{problem.field}: " if problem.field else ""
         text = f"{problem.source}: {field}{problem.message.rstrip('.')}. {problem.action}"
         print(printable(text), file=sys.stderr)
-    rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
-    print(f"stills: {rows} can't be used; nothing was sent for them.", file=sys.stderr)
+    number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    end = "what has them is left out" if skipped else "nothing was sent"
+    print(f"stills: {number}; {end}.", file=sys.stderr)
 
 
 def describe_plan(plan: Plan, model: Model) -> str:
@@ -34,8 +35,10 @@ def describe_plan(plan: Plan, model: Model) -> str:
     cost = "price unknown" if plan.cost_usd is None else f"about {plan.cost_usd:.3f} USD"
     time = "" if plan.seconds is None else f", {describe_seconds(plan.seconds)} at the rate limit"
     new = f"{plan.new} new with {model.id} ({cost}{time})" if plan.new else "none new"
-    left = plan.rows - plan.new - plan.kept
-    others = f", {left} left as they are" if left else ""
+    left = plan.rows - plan.new - plan.kept - plan.shared - plan.skipped
+    others = f", {plan.shared} with the image of another" if plan.shared else ""
+    others += f", {plan.skipped} in need of what can't be drawn" if plan.skipped else ""
+    others += f", {left} left as they are" if left else ""
     return f"{_shots(plan.rows)}: {plan.kept} kept already, {new}{others}"
 
 

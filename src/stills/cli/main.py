@@ -19,6 +19,7 @@ or quota; 5 the service failed; 6 refused content; 7 storage; 8 another program,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
+    _open_closed_streams()
     options = build_parser().parse_args(arguments)
     command = import_module(f"stills.cli.{options.module}")
     signal.signal(signal.SIGTERM, _interrupt)
@@ -33,6 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import_module("traceback").print_exc()
         return report(error, sys.stderr)
     return _flush(code)
+
+
+def _open_closed_streams() -> None:
+    """Give away what nobody takes, lest the first file that is opened takes a stream's place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
 
 
 def _interrupt(*_: object) -> None:

@@ -22,9 +22,11 @@ class Standing:
     """Where a request stands before it is asked.
 
     `is_kept` means that answering it sends nothing; `image_url` is where it opens, None if it is
-    kept in another size. `error` says why it can't be asked at all.
+    kept in another size. Requests with the same `key` get the same image. `error` says why it can't
+    be asked at all.
     """
 
     is_kept: bool = False
     image_url: str | None = None
+    key: str = ""
     error: InvalidRequest | None = None

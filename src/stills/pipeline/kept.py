@@ -66,11 +66,10 @@ async def find_standings(
         except InvalidRequest as error:
             standings[place] = Standing(error=error)
     found = await ports.catalog.find_many([(plan.draft.key, plan.size) for plan in plans.values()])
-    for place, one in zip(plans, found, strict=True):
-        if one is not None:
-            rendition = one.rendition
-            url = None if rendition is None else ports.store.url(rendition.object_path)
-            standings[place] = Standing(is_kept=True, image_url=url)
+    for (place, plan), one in zip(plans.items(), found, strict=True):
+        rendition = None if one is None else one.rendition
+        url = None if rendition is None else ports.store.url(rendition.object_path)
+        standings[place] = Standing(is_kept=one is not None, image_url=url, key=plan.draft.key)
     return standings
 
 
