@@ -36,7 +36,7 @@ def parse_line(line: str) -> object:
         InvalidRequest: it is not JSON, or names a key twice.
     """
     try:
-        return json.loads(line, **_HOOKS)
+        return _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise InvalidRequest(
             f"the line is not JSON: {error.msg} at character {error.pos + 1}",
@@ -79,11 +79,9 @@ def _whole_number(written: str) -> int:
     return int(written)
 
 
-_HOOKS: dict[str, Any] = {
-    "object_pairs_hook": _unique_keys,
-    "parse_constant": _refuse_constant,
-    "parse_int": _whole_number,
-}
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_int=_whole_number
+)
 
 
 class _Document:
@@ -93,7 +91,7 @@ class _Document:
         self._text = text
         self._at = 0
         self._counted = (0, 1)
-        self._decode = json.JSONDecoder(**_HOOKS).raw_decode
+        self._decode = _DECODER.raw_decode
 
     def parse(self) -> object:
         self._skip_space()
