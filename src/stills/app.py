@@ -21,7 +21,7 @@ from stills.adapters import (
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import Payer, Replies
 from stills.contract.errors import InvalidRequest, OutputRefused
-from stills.contract.generation import Image, OnStage, Send
+from stills.contract.generation import Image, OnBilling, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, Standing
@@ -212,6 +212,10 @@ class Stills:
             UnknownModel: the table has no such id.
         """
         return await self._pipeline.answer_kept(requests, Options(self._id(model)))
+
+    def watch_billing(self, on_billing: OnBilling) -> None:
+        """Have `on_billing` called as each send of this process ends, for metrics."""
+        self._pipeline.on_billing = on_billing
 
     @property
     def access(self) -> Access:

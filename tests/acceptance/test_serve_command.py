@@ -140,9 +140,15 @@ def test_any_worker_tells_the_numbers_of_all(serve: Callable[..., Server]):
     assert service.stop() == 0
 
 
-def test_it_binds_to_other_machines_only_with_keys(run: Callable[..., Any]):
-    """Nobody opens their account to a network by mistake."""
-    refused = run("serve", "--host", "0.0.0.0", "--sandbox")
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [(("--host", "0.0.0.0"), {}), ((), {"STILLS_PUBLIC_URL": "https://stills.example.com"})],
+)
+def test_it_serves_other_machines_only_with_keys(
+    run: Callable[..., Any], options: tuple[str, ...], variables: dict[str, str]
+):
+    """Nobody opens their account to a network by mistake, nor to those behind a proxy."""
+    refused = run("serve", *options, "--sandbox", variables=variables)
     assert refused.returncode == 2
     assert "stills keys add" in refused.stderr
     assert "Traceback" not in refused.stderr

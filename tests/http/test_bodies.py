@@ -12,6 +12,7 @@ import pyvips
 from stills.sandbox import Sandbox
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na kite\r\n'
+MODEL = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nqwen-image-2.0\r\n'
 TEXT = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nhttps://example.com/a.png\r\n'
 FILE = (
     b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
@@ -38,6 +39,19 @@ async def test_a_form_that_is_not_whole_or_says_a_thing_twice_is_refused(
         assert answer.status == 400
         assert (await answer.json())["error"]["code"] in ("invalid_request", "invalid_reference")
     assert not sandbox.ledger.generations
+
+
+async def test_text_that_is_no_utf_8_is_refused(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A console in another encoding would pay for other words; UTF-8 of every script is taken."""
+    for prompt, status in (("红色的风筝".encode("gbk"), 400), ("红色的风筝 ÿþ".encode(), 200)):
+        form = HEAD.replace(b"a kite", prompt) + MODEL + FILE + b"\r\n--b--"
+        async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
+            assert answer.status == status
+            if status == 400:
+                assert (await answer.json())["error"]["param"] == "prompt"
+    assert [send.prompt for send in sandbox.ledger.generations] == ["红色的风筝 ÿþ"]
 
 
 async def test_a_caller_who_leaves_in_the_middle_of_a_body_asks_for_nothing(

@@ -78,6 +78,26 @@ async def test_a_stream_ends_with_the_error(
     assert told[-1][1]["error"]["code"] == "content_refused"
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "application/json"),
+        ("application/json, text/event-stream", "application/json"),
+        ("application/json;q=0.5, text/event-stream", "text/event-stream"),
+        ("text/event-stream;q=0", "application/json"),
+        ("TEXT/EVENT-STREAM", "text/event-stream"),
+        ("text/event-stream; q=much", "application/json"),
+    ],
+)
+async def test_events_come_to_those_who_prefer_them(
+    url: str, http: aiohttp.ClientSession, accept: str, media_type: str
+):
+    """An error in a stream comes with status 200, which nobody else would notice."""
+    headers = {"Accept": accept}
+    async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+        assert answer.content_type == media_type
+
+
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 async def test_a_caller_who_hangs_up_leaves_a_kept_image(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, accept: str

@@ -98,12 +98,15 @@ async def test_a_key_over_its_budget_gets_only_what_is_kept(
         {"Host": "evil.example"},
         {"Host": "localhost.evil.example"},
         {"Host": "evil.example//localhost"},
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"X-Real-IP": "127.0.0.1"},
     ],
 )
 async def test_a_web_page_can_t_spend_on_a_service_without_keys(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, headers: dict[str, str]
 ):
-    """A browser on this machine sends what any page tells it to; it is refused."""
+    """A browser here sends what any page tells it to, and a proxy what strangers send."""
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
         assert answer.status == 403
     assert not sandbox.ledger.generations
@@ -205,6 +208,43 @@ async def test_the_log_says_what_failed_and_what_was_given_again(
     assert failed["error"] == streamed["error"] == "service_unavailable"
     assert (paid["cached"], paid["cost_usd"]) == (False, 0.075)
     assert (repeated["cached"], repeated["cost_usd"]) == (True, 0.0)
+
+
+async def test_the_log_says_that_a_caller_of_events_has_left(
+    url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
+):
+    """And for which model; the money is counted all the same, once it is known."""
+    set_up_logs("json")
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
+    try:
+        events = {"Accept": "text/event-stream"}
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=events):
+            while not sandbox.ledger.generations:
+                await asyncio.sleep(0.01)
+        written = ""
+        async with asyncio.timeout(20):
+            while "caller_left" not in written:
+                await asyncio.sleep(0.05)
+                written += capfd.readouterr().err
+            counted = ""
+            while 'stills_billed_usd_total{model="qwen-image-max"} 0.075' not in counted:
+                await asyncio.sleep(0.05)
+                async with http.get(f"{url}/metrics") as metrics:
+                    counted = await metrics.text()
+    finally:
+        logging.getLogger().handlers.clear()
+        logging.getLogger("stills").setLevel(logging.NOTSET)
+    left = json.loads(written.splitlines()[0])
+    assert (left["error"], left["model"]) == ("caller_left", "qwen-image-max")
+
+
+async def test_head_is_answered_like_get_without_the_body(url: str, http: aiohttp.ClientSession):
+    """Monitors ask so; where there is nothing to read it is as wrong as GET."""
+    for path, status in (("/healthz", 200), ("/v1/models", 200), ("/v1/image.generate", 405)):
+        async with http.head(f"{url}{path}") as head, http.get(f"{url}{path}") as whole:
+            assert head.status == whole.status == status
+            assert await head.read() == b""
+            assert head.headers["Content-Length"] == whole.headers["Content-Length"]
 
 
 async def test_what_is_nowhere_is_a_404_in_the_same_shape(url: str, http: aiohttp.ClientSession):

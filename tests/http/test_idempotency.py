@@ -1,12 +1,15 @@
 """Idempotency-Key: one key, one answer."""
 
 import asyncio
+import json
+import logging
 
 import aiohttp
 import openai
 import pytest
 import pyvips
 
+from stills.http.logs import set_up_logs
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512x512"}
@@ -68,6 +71,19 @@ async def test_at_once_from_two_workers_there_is_one_answer(serve, http: aiohttp
     body = KITE | {"response_format": "b64_json"}
     answers = await asyncio.gather(*(ask(http, urls[turn % 2], body) for turn in range(8)))
     assert all(answer == answers[0] for answer in answers)
+
+
+async def test_at_once_the_log_says_once_what_it_cost(url: str, http: aiohttp.ClientSession, capfd):
+    """However many lines there are for one image, their costs add up to its price."""
+    set_up_logs("json")
+    try:
+        await asyncio.gather(*(ask(http, url, KITE) for _ in range(5)))
+    finally:
+        logging.getLogger().handlers.clear()
+        logging.getLogger("stills").setLevel(logging.NOTSET)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert sorted(line["cost_usd"] for line in lines) == [0.0, 0.0, 0.0, 0.0, 0.075]
+    assert [line["cached"] for line in lines].count(False) == 1
 
 
 async def test_an_edit_is_known_again_though_its_boundary_is_new(url: str):

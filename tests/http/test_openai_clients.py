@@ -190,11 +190,27 @@ async def test_refusals_have_openai_s_classes(
 
 
 @pytest.mark.parametrize(
+    ("kind", "sends"),
+    [(FaultKind.DROP_AFTER, 3), (FaultKind.GATEWAY_HTML, 3), (FaultKind.DEAD_URL, 1)],
+)
+async def test_the_client_s_own_retries_pay_for_nothing(
+    url: str, sandbox: Sandbox, kind: FaultKind, sends: int
+):
+    """Where a send may have been billed it is told not to try again; a download it may repeat."""
+    sandbox.set_faults(Fault(kind, times=None))
+    async with openai.AsyncOpenAI(api_key="any", base_url=url, max_retries=1) as client:
+        with pytest.raises(openai.InternalServerError):
+            await client.images.generate(prompt="a red kite")
+    assert len(sandbox.ledger.generations) == sends
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("size", "0x0"), ("size", "99999x1"), ("size", "abc"), ("size", 5), ("n", 0), ("n", 11),
         ("n", "two"), ("response_format", "png"), ("seed", -1), ("prompt", ""), ("prompt", None),
-        ("image", 5), ("image", "/etc/passwd.png" * 3), ("promt", "a"), ("stream", True),
+        ("image", 5), ("image", "/etc/passwd.png" * 3), ("image", ""), ("promt", "a"),
+        ("stream", True),
     ],
 )  # fmt: skip
 async def test_a_bad_field_is_named(

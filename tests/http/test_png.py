@@ -145,10 +145,20 @@ async def test_an_image_that_the_store_lost_is_gone_until_it_is_there_again(
     path.unlink()
     with pytest.raises(ImageMissing):
         await stills.read_image(image)
+    async with http.head(image_url) as head:
+        assert head.status == 410
     status, headers, body = await ask(http, image_url)
     assert status == 410
+    assert b"not lost" not in body
     assert b'"error"' in body
     assert str(path.parent).encode() not in body
     assert "immutable" not in headers.get("Cache-Control", "")
     path.write_bytes(png)
     assert (await ask(http, image_url))[0] == 200
+
+
+async def test_an_image_is_read_and_nothing_else(http, image_url):
+    """Other methods are told so."""
+    async with http.post(image_url) as posted, http.delete(image_url) as deleted:
+        assert posted.status == deleted.status == 405
+        assert posted.headers["Allow"] == "GET, HEAD"

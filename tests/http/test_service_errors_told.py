@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -33,6 +35,23 @@ def test_every_error_has_a_status_and_waits_when_it_is_429(kind: type[errors.Sti
     assert answer.status_code == status_of(error) >= 400
     assert ("retry-after" in answer.headers) == (answer.status_code == 429)
     assert kind.code.encode() in answer.body
+    told = answer.body.decode()
+    assert not re.search("--[a-z]|STILLS_|DASHSCOPE_", told), "no caller's to set"
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+async def test_no_fault_is_told_with_options_that_a_caller_does_not_have(
+    make_stills, fast, http: aiohttp.ClientSession, sandbox: Sandbox, kind: FaultKind
+):
+    """Nor with variables of the environment: whoever runs the service sets those."""
+    sandbox.set_faults(Fault(kind, times=None, delay_seconds=60))
+    hasty = replace(fast, deadline_seconds=1.0, download_timeout_seconds=0.3)
+    async with serving(await make_stills(policy=hasty), Settings(model="qwen-image-max")) as url:
+        body = {"prompt": "a red kite", "size": "512*512"}
+        async with http.post(f"{url}/v1/image.generate", json=body) as answer:
+            told = await answer.text()
+    assert answer.status >= 400
+    assert not re.search("--[a-z]|STILLS_|DASHSCOPE_", told)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -73,10 +92,11 @@ async def test_who_is_cut_off_when_the_service_stops_is_told_so(
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=8.0))
     body = {"prompt": "a red kite", "size": "512*512"}
 
-    async def ask(url: str, accept: str) -> tuple[int, str]:
+    async def ask(url: str, accept: str) -> tuple[int, str | None, str]:
         headers = {"Accept": accept}
         async with http.post(f"{url}/v1/image.generate", json=body, headers=headers) as answer:
-            return answer.status, await answer.text()
+            again = answer.headers.get("x-should-retry")
+            return answer.status, again, await answer.text()
 
     settings = Settings(model="qwen-image-max", drain_seconds=60.0)
     stopping = serving(await make_stills(), settings, timeout_graceful_shutdown=1)
@@ -84,8 +104,9 @@ async def test_who_is_cut_off_when_the_service_stops_is_told_so(
         asking = [asyncio.create_task(ask(url, kind)) for kind in ("*/*", "text/event-stream")]
         while not sandbox.ledger.generations:
             await asyncio.sleep(0.01)
-    (status, told), (_, streamed) = await asyncio.gather(*asking)
-    assert status == 503
+    (status, again, told), (_, _, streamed) = await asyncio.gather(*asking)
+    assert (status, again) == (503, "false")
+    assert "may be billed" in told
     assert json.loads(told)["error"]["code"] == "stopping"
     assert streamed.rstrip().rpartition("data: ")[2] == told
     assert len(sandbox.ledger.generations) == 1

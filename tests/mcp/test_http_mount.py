@@ -32,7 +32,9 @@ def serve() -> Callable[..., Any]:
     async def start(stills: object, **hooks: Any) -> AsyncIterator[str]:
         @asynccontextmanager
         async def run(app: Starlette) -> AsyncIterator[None]:
-            async with make_http_app(make_server(stills, **hooks)) as mounted:
+            async with make_http_app(
+                make_server(stills, **hooks), body_max_bytes=1_000_000
+            ) as mounted:
                 app.router.routes.append(Route("/mcp", endpoint=mounted))
                 yield
 

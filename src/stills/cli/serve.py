@@ -12,6 +12,7 @@ import tempfile
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,6 +22,7 @@ from stills.app import Stills
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
 from stills.http.asking import Asking
+from stills.http.gate import BODY_MAX_BYTES
 from stills.http.logs import set_up_logs
 from stills.http.service import make_service
 from stills.http.settings import Settings
@@ -46,20 +48,21 @@ class _Worker:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
-    if read_config().traces:  # a variable that can't be used is told before a port is taken
+    config = read_config()
+    if config.traces:  # a variable that can't be used is told before a port is taken
         _load_tracing()
     _check(options)
-    local = _is_loopback(options.host)
-    have_keys = asyncio.run(_have_keys())
-    if not (local or have_keys or options.insecure):
+    public_host = urlsplit(config.public_url or "").hostname
+    strange = [host for host in (options.host, public_host) if host and not _is_loopback(host)]
+    if strange and not options.insecure and not asyncio.run(_have_keys()):
         raise InvalidRequest(
-            f"{options.host} is reached from other machines, and there are no keys",
+            f"{strange[0]} is reached from other machines, and there are no keys",
             field="host",
             action="Make a key with `stills keys add NAME`, or add --insecure to let anyone spend.",
         )
     worker = _Worker(
         options.sandbox,
-        keys_required=not options.insecure and not local,
+        keys_required=bool(strange) and not options.insecure,
         anyone=options.insecure,
         log_format=options.log_format,
     )
@@ -134,7 +137,8 @@ def make_worker(worker: _Worker) -> ASGIApp:
     )
 
     def mount_mcp(asking: Asking) -> AbstractAsyncContextManager[ASGIApp]:
-        return make_http_app(make_server(stills, image_url=settings.image_url, ask=asking.ask_one))
+        server = make_server(stills, image_url=settings.image_url, ask=asking.ask_one)
+        return make_http_app(server, body_max_bytes=BODY_MAX_BYTES)
 
     service = make_service(stills, settings, mounts={"/mcp": mount_mcp})
     # What was loaded so far stays until the end. To look through it for garbage, time and again,

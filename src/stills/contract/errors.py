@@ -42,8 +42,14 @@ later, unchanged), `action` (what to do about it), `billing` (what it means for 
 `request_id` (the service's, where there is one).
 """
 
+import re
 from enum import StrEnum
 from typing import ClassVar
+
+REFERENCE_FORMS = "an https URL, a path, a data URL or bytes"
+"""How a reference is given in Python; doors have fewer forms, and say so in its place."""
+
+_OPTION = re.compile(r"--[a-z]|\b(?:STILLS|DASHSCOPE)_[A-Z]")
 
 
 class Billing(StrEnum):
@@ -75,6 +81,11 @@ class StillsError(Exception):
         self.billing = billing
         self.request_id = request_id
 
+    @property
+    def names_options(self) -> bool:
+        """Whether the action names an option or a variable, which not all callers can set."""
+        return _OPTION.search(self.action) is not None
+
     @classmethod
     def default_message(cls) -> str:
         """Say what happened in general: no path and nothing of this machine is in it."""
@@ -103,7 +114,7 @@ class InvalidReference(InvalidRequest):
     """The reference image can't be used."""
 
     code = "invalid_reference"
-    default_action = "Give an https URL, a path, a data URL or bytes of a PNG, JPEG or WebP."
+    default_action = f"Give {REFERENCE_FORMS} of a PNG, JPEG or WebP."
 
 
 class AccessError(StillsError):
@@ -161,7 +172,10 @@ class ModelNotServed(AccessError):
     """The model is retired, or not served in this region."""
 
     code = "model_not_served"
-    default_action = "Choose another exact model id with --model or STILLS_MODEL."
+    default_action = (
+        "Choose another exact model id with --model or STILLS_MODEL; nothing was swapped, sent on "
+        "or billed."
+    )
 
 
 class LimitError(StillsError):
@@ -302,10 +316,21 @@ class DeadlineExceeded(ServiceError):
 
     code = "deadline_exceeded"
     retryable = True
-    default_action = (
-        "Ask again: what is billed is finished without paying. Or allow more with "
+    default_action = "Ask again later, or allow more with STILLS_DEADLINE_SECONDS."
+
+    def __init__(
+        self, message: str = "", *, action: str = "", billing: Billing = Billing.NONE
+    ) -> None:
+        super().__init__(message, action=action or _LATE.get(billing, ""), billing=billing)
+
+
+_LATE = {
+    Billing.POSSIBLE: (
+        "What was sent is on the ledger, and asking again sends anew. Allow more with "
         "STILLS_DEADLINE_SECONDS."
-    )
+    ),
+    Billing.BILLED: "Ask again: what is billed is finished without paying.",
+}
 
 
 class StorageError(StillsError):

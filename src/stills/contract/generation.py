@@ -32,6 +32,9 @@ Pieces = Sequence[bytes]
 OnStage = Callable[[Stage], None]
 """Called on the event loop each time a generation reaches a stage."""
 
+OnBilling = Callable[["Draft", Billing], None]
+"""Called on the event loop as each send ends, with what was sent and what that means for money."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import REFERENCE_FORMS, InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.size import Size, parse_size
 
@@ -135,7 +135,7 @@ def _check_reference(given: object) -> None:
         raise InvalidRequest(
             "reference_image is empty",
             field="reference_image",
-            action="Give an https URL, a path, a data URL or bytes, or leave it out.",
+            action=f"Give {REFERENCE_FORMS}, or leave it out.",
         )
 
 

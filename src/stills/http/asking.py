@@ -1,7 +1,6 @@
 """Asking: what the routes that make images share; one for each worker."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,11 +9,11 @@ from starlette.requests import Request
 
 from stills.app import Stills
 from stills.contract.errors import StillsError
+from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.http.front import Front
 from stills.http.gate import entry_of, payer_of
-from stills.http.idempotency import Answered
 from stills.http.line import Line, OnPlace
 from stills.http.metrics import Metrics
 from stills.http.openai_request import variations
@@ -47,6 +46,7 @@ class Asking:
         Raises:
             StillsError: see stills.contract.errors.
         """
+        entry_of(asker).model = model
         tracing: Tracing | None = getattr(asker.state, "tracing", None)
         if tracing is None:
             return await self._ask(asker, wanted, model, on_place)
@@ -58,9 +58,14 @@ class Asking:
     async def _ask(
         self, asker: Request, wanted: ImageRequest, model: str, on_place: OnPlace
     ) -> ImageResult:
-        payer = payer_of(asker)
+        payer, entry = payer_of(asker), entry_of(asker)
+
+        def tell(stage: Stage, position: int) -> None:
+            entry.sent = bool(entry.sent) or stage is not Stage.CLAIMED
+            on_place(stage, position)
+
         wanted = await self._with_own_image(asker, wanted)
-        on_stage, leave = self._line.follow(on_place)
+        on_stage, leave = self._line.follow(tell)
         try:
             result = await self._front.ask(wanted, model=model, payer=payer, on_stage=on_stage)
         finally:
@@ -96,7 +101,7 @@ class Asking:
         except StillsError as error:
             entry_of(asker).error = error.code
             raise
-        note(asker, Answered([result], time.time()))
+        note(asker, [result])
         return result
 
     async def ask_all(
@@ -127,13 +132,10 @@ class Asking:
         await self._front.close()
 
 
-def note(asker: Request, answered: Answered) -> None:
-    """Fill in what the log says of a request."""
-    entry, results = entry_of(asker), answered.results
-    entry.images = len(results)
-    entry.model = results[0].model
-    entry.cached = answered.is_replay or all(result.cached for result in results)
-    costs = [result.cost_usd for result in results if result.cost_usd is not None]
-    entry.cost_usd = round(sum(costs), 6) if len(costs) == len(results) else None
-    if answered.is_replay:
-        entry.cost_usd = 0.0
+def note(asker: Request, asked: Sequence[ImageResult], *, replayed: int = 0) -> None:
+    """Fill in what the log says of a request: images that it got, or that others had got before."""
+    entry = entry_of(asker)
+    entry.images = len(asked) or replayed
+    entry.cached = all(result.cached for result in asked)
+    costs = [result.cost_usd for result in asked if result.cost_usd is not None]
+    entry.cost_usd = round(sum(costs), 6) if len(costs) == len(asked) else None

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +25,7 @@ from stills.http.idempotency import answer_once
 from stills.http.line import OnPlace
 from stills.http.openai_request import resolve_model
 
+_JSON = "application/json"
 _STREAM = "text/event-stream"
 _SILENCE_SECONDS = 15.0
 _NAMES = {Stage.CLAIMED: "queued"}
@@ -69,17 +72,28 @@ def make_contract_router(asking: Asking) -> APIRouter:
                 return [await asking.ask(request, wanted, model=model, on_place=on_place)]
 
             answered = await answer_once(asking.stills, request, request.state.body, ask)
-            note(request, answered)
+            note(request, answered.asked, replayed=1)
             result = answered.results[0]
             return asdict(result) | {"image_url": settings.image_url(request, result.id)}
 
-        if _STREAM in request.headers.get("accept", ""):
+        if _wants_events(request.headers.get("accept", "")):
             return StreamingResponse(
                 _events(request, answer), media_type=_STREAM, headers=_UNBUFFERED
             )
         return JSONResponse(await answer())
 
     return router
+
+
+def _wants_events(accept: str) -> bool:
+    """Tell whether events are preferred to JSON (RFC 9110, section 12.5.1); the first of equals."""
+    ranks = {_JSON: (0.0, -math.inf), _STREAM: (0.0, -math.inf)}
+    for position, written in enumerate(accept.lower().split(",")):
+        name, *parameters = (part.strip() for part in written.split(";"))
+        quality = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        with suppress(ValueError):
+            ranks[name] = (float(quality), -position)
+    return ranks[_STREAM][0] > 0 and ranks[_STREAM] > ranks[_JSON]
 
 
 _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -122,6 +136,9 @@ async def _events(
                 break
             yield written
         await working
+    except (asyncio.CancelledError, GeneratorExit):
+        entry_of(request).error = "caller_left"
+        raise
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from stills.contract.errors import (
+    REFERENCE_FORMS,
     AccessError,
     AnswerTimeout,
     Billing,
@@ -16,7 +17,6 @@ from stills.contract.errors import (
     DamagedImage,
     DeadlineExceeded,
     ImageMissing,
-    InvalidReference,
     InvalidRequest,
     KeyRefused,
     LimitError,
@@ -70,20 +70,26 @@ _MONEY = {
 }
 _PROVIDER_ACTION = "Tell whoever runs this service: its account with the provider needs care."
 _STORAGE_ACTION = "Tell whoever runs this service; what was paid for is not lost."
+_MISSING_ACTION = (
+    "Tell whoever runs this service: its file has to be put back, or a new image paid for."
+)
 _AGAIN = "Ask again: what was paid for is downloaded free of charge."
 
 # Where the error's own action names an option that a caller over HTTP does not have.
 _ACTIONS: dict[type[StillsError], str] = {
     BudgetExceeded: (
         "Nothing was sent. A day's budget is new at midnight UTC; whoever runs this service can "
-        "raise it."
+        "raise it, and has to say the price where it is unknown."
     ),
     DamagedImage: _AGAIN,
-    DeadlineExceeded: "Ask again: what is billed is finished without paying.",
-    InvalidReference: "Give an https URL or a data URL of a PNG, JPEG or WebP.",
+    DeadlineExceeded: "Ask again later, which may send and bill anew.",
     LinkDead: _AGAIN,
-    ModelNotServed: "Choose another exact id of /v1/models.",
+    ModelNotServed: (
+        "Choose another exact id of /v1/models; nothing was swapped, sent on or billed."
+    ),
+    ServiceUnreachable: "Ask again in a few minutes; nothing was sent.",
 }
+_GENERAL_ACTION = "Tell whoever runs this service."
 _QUOTA_WAIT_SECONDS = 3600.0
 _RATE_WAIT_SECONDS = 30.0
 
@@ -110,10 +116,15 @@ def error_answer(error: StillsError) -> Response:
     if isinstance(error, AccessError) and status == STATUSES[AccessError]:
         message, action = "the provider refuses this service's account", _PROVIDER_ACTION
     elif isinstance(error, (StorageError, ToolError)):  # their words name files of this machine
-        message, action = error.default_message().rstrip("."), _STORAGE_ACTION
-    elif action == type(error).default_action or isinstance(error, DamagedImage):
-        action = _ACTIONS.get(type(error), action)  # a damaged one's own says where it lies
-    headers = {"x-should-retry": "true" if error.retryable else "false"}
+        message = error.default_message().rstrip(".")
+        action = _MISSING_ACTION if isinstance(error, ImageMissing) else _STORAGE_ACTION
+    elif isinstance(error, DamagedImage) or error.names_options:
+        action = _ACTIONS.get(type(error), _GENERAL_ACTION)  # a damaged one's own has a path
+    elif isinstance(error, InvalidRequest):
+        action = action.replace(REFERENCE_FORMS, "an https URL or a data URL")
+    # A client that asks again by itself pays again, where a send may have been billed.
+    is_free = error.retryable and error.billing is not Billing.POSSIBLE
+    headers = {"x-should-retry": "true" if is_free else "false"}
     if status == STATUSES[KeyRefused]:
         headers["WWW-Authenticate"] = "Bearer"
     if status == STATUSES[LimitError]:

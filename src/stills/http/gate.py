@@ -29,9 +29,13 @@ from stills.http.png import Header, Png, is_png
 from stills.http.settings import Settings
 
 BODY_MAX_BYTES = 20 * 1024 * 1024
+_MARKS_MAX = 10_000
 _KEY_MEMORY_SECONDS = 1.0
 _OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
 _READS = ("GET", "HEAD")
+_FORWARDED = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+)
 _EVENTS = b"text/event-stream; charset=utf-8"
 _CLIENT_GONE = 499  # as nginx logs it; nobody is there to be answered
 _ROUTE = re.compile(
@@ -53,6 +57,7 @@ class Entry:
     cached: bool | None = None
     cost_usd: float | None = None
     images: int = 0
+    sent: bool | None = None
     error: str | None = None
     status: int = 0
     ms: float = 0.0
@@ -90,7 +95,7 @@ class Gate:
         entry = Entry(f"{number:016x}", scope["method"], scope["path"])
         began = time.perf_counter()
         try:
-            if is_png(entry.path) and entry.method in _READS:
+            if is_png(entry.path):
                 await self._answer_png(scope, receive, send, entry)
             else:
                 await self._answer(scope, receive, _telling(send, entry), entry)
@@ -114,11 +119,13 @@ class Gate:
     async def _answer_png(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         """Answer what is asked for most, without a key, and at no more than sending it costs."""
         refusal = await self._refuse_foreign(scope["headers"])
+        if refusal is None and entry.method not in _READS:
+            refusal = _not_served()
         if refusal is not None:
             await refusal(scope, receive, _telling(send, entry))
             return
         answer = await self._png.answer(entry.method, entry.path, scope["headers"])
-        entry.status = answer.status
+        entry.status, entry.error = answer.status, answer.error
         headers = [*answer.headers, (b"x-request-id", entry.id.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
@@ -138,11 +145,16 @@ class Gate:
         state = scope.setdefault("state", {})
         state["payer"], state["entry"] = payer, entry
         if entry.method in _READS:
-            await self._app(scope, receive, send)
+            # A copy: what HEAD gets is as for GET, and the server leaves the body out.
+            await self._app({**scope, "method": "GET"}, receive, send)
             return
         body = None if _is_too_large(headers) else await _read(receive)
         if body is None:
             await _body_refused()(scope, receive, send)
+            return
+        if _has_too_many_parts(headers, body):
+            entry.error = "invalid_request"
+            await _parts_refused()(scope, receive, send)
             return
         state["body"] = body
         await self._app(scope, _replay(body, receive), send)
@@ -152,9 +164,14 @@ class Gate:
         self.cut_off, entry.error = True, "stopping"
         stopping = problem(
             503,
-            "This service stops. Ask again: what was paid for is not paid for twice.",
+            "This service stops. Ask again: nothing was sent."
+            if entry.sent is False
+            else "This service stops. What was sent may be billed; asking again may send anew.",
             code="stopping",
-            headers={"Retry-After": "5", "x-should-retry": "true"},
+            headers={
+                "Retry-After": "5",
+                "x-should-retry": "true" if entry.sent is False else "false",
+            },
         )
         if not entry.status:
             await stopping(scope, receive, _telling(send, entry))
@@ -180,12 +197,16 @@ class Gate:
         return self._keys_exist
 
     async def _refuse_foreign(self, headers: Sequence[Header]) -> Response | None:
-        """Refuse what a web page of elsewhere makes a browser send to a service without keys."""
+        """Refuse what comes from elsewhere to a service without keys.
+
+        That is what a web page makes a browser send, and what a proxy passes on.
+        """
         if self._settings.anyone or self._settings.keys_required:
             return None
         hosts = [b"//" + value for name, value in headers if name == b"host"]
         hosts += [value for name, value in headers if name == b"origin"]
-        if hosts and all(map(_is_local, hosts)):
+        is_direct = _FORWARDED.isdisjoint(name for name, _ in headers)
+        if is_direct and hosts and all(map(_is_local, hosts)):
             return None
         try:
             if await self._have_keys():
@@ -266,6 +287,26 @@ def _body_refused() -> Response:
         f"The body is over the limit of {limit} MB. Scale the reference down.",
         code="invalid_request",
     )
+
+
+def _has_too_many_parts(headers: Headers, body: bytes) -> bool:
+    """Count before it is parsed: millions of empty lists in a body would stop all answers.
+
+    Texts and base64 have hardly any of these.
+    """
+    if headers.get("content-type", "").lower().startswith("multipart/"):
+        return False
+    return sum(body.count(mark) for mark in b"[{,") > _MARKS_MAX
+
+
+def _parts_refused() -> Response:
+    message = "the body has too many parts. Send the request's own fields."
+    return problem(400, message, code="invalid_request")
+
+
+def _not_served() -> Response:
+    headers = {"Allow": ", ".join(_READS)}
+    return problem(405, "Images are read alone.", code="not_served", headers=headers)
 
 
 async def _read(receive: Receive) -> bytes | None:

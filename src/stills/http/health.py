@@ -1,6 +1,6 @@
 """Health for whoever runs the service."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
@@ -8,6 +8,7 @@ from stills.app import Stills
 from stills.contract.errors import StillsError
 from stills.http.describe import refusals
 from stills.http.errors import problem
+from stills.http.gate import entry_of
 from stills.http.metrics import Metrics
 from stills.http.settings import Settings
 
@@ -30,11 +31,12 @@ def make_health_router(stills: Stills, settings: Settings, metrics: Metrics) -> 
         return Health()
 
     @router.get("/readyz", response_model=Health, responses=refusals(503))
-    async def tell_ready() -> Response:
+    async def tell_ready(request: Request) -> Response:
         """Say whether catalog and store answer."""
         try:
             await stills.check_ready()
         except StillsError as error:
+            entry_of(request).error = error.code
             return problem(503, "The catalog or the store does not answer.", code=error.code)
         return JSONResponse(Health().model_dump())
 

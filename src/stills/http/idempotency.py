@@ -21,12 +21,12 @@ _KEY_MAX_CHARACTERS = 255
 class Answered:
     """Results and when they were first given, in Unix seconds.
 
-    `is_replay` if they were given before: this time nothing was asked.
+    `asked` is what this very request got, for its log line; nothing if it was answered before.
     """
 
     results: Sequence[ImageResult]
     created: float
-    is_replay: bool = False
+    asked: Sequence[ImageResult] = ()
 
 
 class KeyReused(InvalidRequest):
@@ -51,7 +51,8 @@ async def answer_once(
     """
     key = request.headers.get(HEADER)
     if key is None:
-        return Answered(await work(), time.time())
+        results = await work()
+        return Answered(results, time.time(), results)
     if not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable():
         raise InvalidRequest(
             f"{HEADER} is empty or too long",
@@ -65,9 +66,11 @@ async def answer_once(
     if begun.digest != digest:
         raise KeyReused(field=HEADER)
     if begun.answer is not None:
-        return replace(_read(begun.answer), is_replay=True)
-    mine = Answered(await work(), time.time())
-    return _read(await stills.replies.finish(owner, key, _write(mine)))
+        return _read(begun.answer)
+    results = await work()
+    mine = Answered(results, time.time())
+    first = _read(await stills.replies.finish(owner, key, _write(mine)))
+    return replace(first, asked=results)
 
 
 def _write(answered: Answered) -> str:

@@ -1,10 +1,15 @@
 """What Prometheus reads, of all workers together."""
 
+import os
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from stills.contract.errors import Billing
+from stills.contract.generation import Draft
 from stills.contract.result import ImageResult
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -31,8 +36,12 @@ class Metrics:
             ("model", "answered"), registry=self.registry,
         )  # fmt: skip
         self._billed_usd = Counter(
-            "stills_billed_usd_total", "What answers added to the bill, in USD.", ("model",),
+            "stills_billed_usd_total", "What sends added to the bill, in USD.", ("model",),
             registry=self.registry,
+        )  # fmt: skip
+        self._possible_usd = Counter(
+            "stills_possibly_billed_usd_total", "What sends that were cut off may add, in USD.",
+            ("model",), registry=self.registry,
         )  # fmt: skip
         self._saved_usd = Counter(
             "stills_saved_usd_total", "What answers out of the catalog would have cost, in USD.",
@@ -64,13 +73,29 @@ class Metrics:
     def made(self, result: ImageResult, price_usd: float | None) -> None:
         """Count one image; `price_usd` is what a cached one would have cost."""
         self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
-        self._billed_usd.labels(result.model).inc(result.cost_usd or 0.0)
         self._saved_usd.labels(result.model).inc((price_usd or 0.0) if result.cached else 0.0)
+
+    def billed(self, draft: Draft, billing: Billing) -> None:
+        """Count what one send means for the money, whoever still waits for it."""
+        usd = draft.price_usd or 0.0
+        self._billed_usd.labels(draft.model).inc(usd if billing is Billing.BILLED else 0.0)
+        self._possible_usd.labels(draft.model).inc(usd if billing is Billing.POSSIBLE else 0.0)
 
     def text(self) -> bytes:
         """Write all of it in Prometheus' format."""
         if self._shared_folder is None:
             return generate_latest(self.registry)
+        _forget_dead(Path(self._shared_folder))
         of_all = CollectorRegistry()
         MultiProcessCollector(of_all, self._shared_folder)  # type: ignore[no-untyped-call]
         return generate_latest(of_all)
+
+
+def _forget_dead(folder: Path) -> None:
+    """Leave out what waited in a worker that was killed; what it counted stays."""
+    for gauges in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(gauges.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            with suppress(FileNotFoundError):  # another worker was quicker
+                gauges.unlink()

@@ -1,6 +1,7 @@
 """What OpenAI's clients send, as requests of ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
@@ -75,14 +76,15 @@ def read_generation(
         raise InvalidReference(
             "image is missing", field="image", action="Send a PNG, JPEG or WebP file as image."
         )
-    first = ImageRequest(
-        prompt=fields["prompt"],
-        size=_size(fields.get("size")),
-        negative_prompt=fields.get("negative_prompt"),
-        style=fields.get("style"),
-        seed=fields.get("seed"),
-        reference_image=reference,
-    )
+    with naming_image():
+        first = ImageRequest(
+            prompt=fields["prompt"],
+            size=_size(fields.get("size")),
+            negative_prompt=fields.get("negative_prompt"),
+            style=fields.get("style"),
+            seed=fields.get("seed"),
+            reference_image=reference,
+        )
     return Wanted(
         first=first,
         model=resolve_model(fields.get("model"), default_model, aliases),
@@ -90,6 +92,18 @@ def read_generation(
         response_format=_response_format(fields.get("response_format")),
         ignored=ignored,
     )
+
+
+@contextmanager
+def naming_image() -> Iterator[None]:
+    """Give the reference its name in these requests, where an error is about it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if error.field == "reference_image":
+            error.field = "image"
+            error.message = error.message.replace("reference_image", "image")
+        raise
 
 
 def resolve_model(given: object, default_model: str, aliases: Mapping[str, str]) -> str:
@@ -108,12 +122,10 @@ def resolve_model(given: object, default_model: str, aliases: Mapping[str, str])
         return find_model(given).id
     except UnknownModel as error:
         raise UnknownModel(
-            error.message,
+            f"{error.message}; for a client that can name no other, start the service with "
+            f"STILLS_MODEL_ALIASES={_alias_example(given)}",
             field="model",
-            action=(
-                f"Use an exact id ({', '.join(MODELS)}) or leave it out. For a client that can't, "
-                f"start the service with STILLS_MODEL_ALIASES={_alias_example(given)}."
-            ),
+            action=f"Use an exact id ({', '.join(MODELS)}) or leave it out.",
         ) from None
 
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from stills.contract.errors import InvalidRequest
 from stills.contract.models import MODELS
 from stills.http.asking import Asking, note
 from stills.http.bodies import read_form, read_object
@@ -17,7 +16,7 @@ from stills.http.describe import EDIT, GENERATION, IGNORED_HEADER, refusals
 from stills.http.errors import not_found
 from stills.http.idempotency import answer_once
 from stills.http.image_answer import ImagesBody, images_body
-from stills.http.openai_request import Wanted, read_generation
+from stills.http.openai_request import Wanted, naming_image, read_generation
 
 _MADE: dict[str, Any] = {
     "response_model": ImagesBody,
@@ -48,7 +47,7 @@ def make_openai_router(asking: Asking) -> APIRouter:
     settings = asking.settings
 
     async def make(request: Request, wanted: Wanted, content: bytes) -> JSONResponse:
-        try:
+        with naming_image():
             answered = await answer_once(
                 asking.stills,
                 request,
@@ -57,11 +56,7 @@ def make_openai_router(asking: Asking) -> APIRouter:
                     request, wanted.first, model=wanted.model, count=wanted.count
                 ),
             )
-        except InvalidRequest as error:
-            if error.field == "reference_image":
-                error.field = "image"  # its name in this request
-            raise
-        note(request, answered)
+        note(request, answered.asked, replayed=len(answered.results))
         body = await images_body(
             asking.stills,
             answered.results,

@@ -38,6 +38,8 @@ class PngAnswer(NamedTuple):
     status: int
     headers: tuple[Header, ...]
     body: bytes
+    error: str | None = None
+    """The code of what went wrong, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,12 @@ class Png:
                 if _is_known(kept, asked):
                     return PngAnswer(304, kept.headers, b"")
                 part = _wanted_part(kept, asked)
-            if method == "HEAD":
-                return PngAnswer(200, kept.whole, b"")
-            if part is not None:
+            if part is not None and method == "GET":
                 return await self._answer_part(image_id, kept, *part)
-            return PngAnswer(200, kept.whole, await self._read(image_id, kept.image))
+            data = await self._read(image_id, kept.image)
+            return PngAnswer(200, kept.whole, data if method == "GET" else b"")
         except StillsError as error:
-            return _refusal(error_answer(error))
+            return _refusal(error_answer(error), error.code)
 
     async def _answer_part(self, image_id: str, kept: _Kept, first: int, end: int) -> PngAnswer:
         size = kept.image.rendition.byte_count
@@ -206,5 +207,6 @@ def _length(byte_count: int) -> Header:
     return b"content-length", str(byte_count).encode()
 
 
-def _refusal(response: Response) -> PngAnswer:
-    return PngAnswer(response.status_code, tuple(response.raw_headers), bytes(response.body))
+def _refusal(response: Response, code: str | None = None) -> PngAnswer:
+    headers = tuple(response.raw_headers)
+    return PngAnswer(response.status_code, headers, bytes(response.body), code)

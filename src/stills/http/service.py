@@ -38,6 +38,7 @@ def make_service(
 ) -> ASGIApp:
     """Make the service of one worker; it closes `stills` when it stops."""
     metrics = Metrics(settings.metrics_folder)
+    stills.watch_billing(metrics.billed)
     asking = Asking(stills, settings, metrics)
 
     async def stop() -> None:

@@ -1,17 +1,19 @@
 """Errors in words that an agent can follow."""
 
 from stills.contract.errors import (
+    REFERENCE_FORMS,
     AccessError,
     Billing,
     BudgetExceeded,
     DamagedImage,
     DeadlineExceeded,
     ImageMissing,
-    InvalidReference,
+    InvalidRequest,
     KeyRefused,
     LinkDead,
     MissingKey,
     ModelNotServed,
+    ServiceUnreachable,
     StillsError,
     StorageError,
     ToolError,
@@ -36,8 +38,8 @@ _ACTIONS: dict[type[StillsError], str] = {
         "server with --sandbox to try without a key."
     ),
     ModelNotServed: (
-        "Ask the user to choose another exact model id with STILLS_MODEL in this server's "
-        "environment."
+        "Nothing was swapped, sent on or billed. Ask the user to choose another exact model id "
+        "with STILLS_MODEL in this server's environment, or give one as `model`."
     ),
     DamagedImage: _AGAIN,
     LinkDead: _AGAIN,
@@ -45,15 +47,26 @@ _ACTIONS: dict[type[StillsError], str] = {
         "Ask the user to put the file back, or to pay for a new one with "
         "`stills generate --fresh` in a shell."
     ),
-    DeadlineExceeded: (
-        "Call again with the same arguments: what is billed is finished without paying."
+}
+_REMOTE_ACTIONS: dict[type[StillsError], str] = {
+    BudgetExceeded: (
+        "Nothing was sent. Tell the user: a day's budget is new at midnight UTC, and whoever runs "
+        "this service can raise it."
     ),
+    ModelNotServed: (
+        "Nothing was swapped, sent on or billed. Give another exact model id as `model`."
+    ),
+    DeadlineExceeded: "Ask the user before you call again, which may send and bill anew.",
+    ServiceUnreachable: "Call again in a few minutes; nothing was sent.",
 }
 _GENERAL_ACTION = "Report this to the user."
 _PROVIDER = "the provider refuses this service's account"
 _PROVIDER_ACTION = "Tell the user: whoever runs this service has to look after its account."
 _STORAGE_ACTION = (
     "Tell the user: whoever runs this service has to mend it; nothing paid for is lost."
+)
+_MISSING_ACTION = (
+    "Tell the user: whoever runs this service has to put its file back; or change the seed."
 )
 
 
@@ -63,14 +76,19 @@ def tell(error: StillsError, *, is_remote: bool) -> str:
     A remote caller is shown no path of this machine, and nothing of its account.
     """
     message, action = error.message.rstrip("."), error.action
+    if is_remote and (error.names_options or isinstance(error, DamagedImage)):
+        actions = _ACTIONS | _REMOTE_ACTIONS  # a damaged one's own has a path
+        action = actions.get(type(error), _GENERAL_ACTION)
+    elif action == type(error).default_action:
+        action = _ACTIONS.get(type(error), action)
     if action == StillsError.default_action:
         action = _GENERAL_ACTION
-    elif action == type(error).default_action or (is_remote and isinstance(error, DamagedImage)):
-        action = _ACTIONS.get(type(error), action)  # a damaged one's own says where it lies
-    if is_remote and isinstance(error, InvalidReference):
-        action = action.replace(" a path,", "")
+    if isinstance(error, InvalidRequest):
+        forms = "an https URL or a data URL" if is_remote else "an https URL, a path or a data URL"
+        action = action.replace(REFERENCE_FORMS, forms)
     if is_remote and isinstance(error, (StorageError, ToolError)):
-        message, action = error.default_message().rstrip("."), _STORAGE_ACTION
+        message = error.default_message().rstrip(".")
+        action = _MISSING_ACTION if isinstance(error, ImageMissing) else _STORAGE_ACTION
     elif (
         is_remote
         and isinstance(error, AccessError)

@@ -9,14 +9,12 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_BODY_MAX_BYTES = 20 * 1024 * 1024
-
 
 @asynccontextmanager
-async def make_http_app(server: Server[Any]) -> AsyncIterator[ASGIApp]:
+async def make_http_app(server: Server[Any], *, body_max_bytes: int) -> AsyncIterator[ASGIApp]:
     """Give the application of one path, as long as the context is open; it checks no keys."""
     manager = StreamableHTTPSessionManager(
-        server, stateless=True, max_request_body_size=_BODY_MAX_BYTES
+        server, stateless=True, max_request_body_size=body_max_bytes
     )
     async with manager.run():
         yield _PostAlone(manager.handle_request)

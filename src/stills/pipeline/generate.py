@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from stills.contract.access import Payer
 from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing, StorageError
-from stills.contract.generation import Found, Generation, OnStage, Rendition, Stage
+from stills.contract.generation import Found, Generation, OnBilling, OnStage, Rendition, Stage
 from stills.contract.models import find_model
 from stills.contract.money import Caps
 from stills.contract.outcome import Standing
@@ -56,7 +56,7 @@ class Pipeline:
     """Turns requests into kept images; one for all requests of a process.
 
     `price_usd` overrides the model table's price of an image, `day_usd` caps a UTC day,
-    `rate_limit` overrides the model table's limit of starts.
+    `rate_limit` overrides the model table's limit of starts. `on_billing` may be set.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Pipeline:
         self._price_usd = price_usd
         self._day_usd = day_usd
         self._rate_limit = rate_limit
+        self.on_billing: OnBilling = lambda *_: None
         self._pacers: dict[Lane, Pacer] = {}
         self._makes: Flights[object, ImageResult] = Flights()
         self._draws: Flights[object, Drawn] = Flights()
@@ -204,6 +205,7 @@ class Pipeline:
             options.places,
             options.stop,
             self.pacer(plan.draft.model),
+            self.on_billing,
         )
 
         async def work() -> Drawn:

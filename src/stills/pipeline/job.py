@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from stills.contract.generation import OnStage
+from stills.contract.generation import OnBilling, OnStage
 from stills.contract.money import Caps
 from stills.pipeline.pacer import Pacer
 from stills.pipeline.plan import Plan
@@ -41,3 +41,4 @@ class Job:
     places: asyncio.Semaphore | None
     stop: asyncio.Event | None
     pacer: Pacer
+    on_billing: OnBilling

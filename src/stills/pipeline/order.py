@@ -175,6 +175,7 @@ async def _start(job: Job) -> float:
 
 
 async def _settle(job: Job, send: int, error: StillsError) -> None:
+    job.on_billing(job.plan.draft, error.billing)
     settlement = Settlement(error.billing, error.code, error.request_id)
     # Left unsettled it counts as possibly billed, and the send's own error says more.
     with suppress(CatalogError):
@@ -190,6 +191,7 @@ async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
 
 
 async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
+    job.on_billing(job.plan.draft, Billing.BILLED)
     settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
     # From here on the image is paid for. A journal that fails now must not lose it: the image is
     # still fetched and stored, and only then the failing catalog is reported.
@@ -206,6 +208,9 @@ async def _send(job: Job, order: Order) -> Answer | StillsError:
         return await job.ports.provider.send(order, timeout_seconds=timeout_seconds)
     except StillsError as error:
         return error
+    except asyncio.CancelledError:
+        job.on_billing(job.plan.draft, Billing.POSSIBLE)  # as the ledger has it until it is settled
+        raise
 
 
 def _simplified(order: Order, job: Job) -> tuple[Order, str]:

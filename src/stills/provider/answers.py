@@ -112,14 +112,9 @@ def _error(
     if kind is ModelNotServed:
         known = MODELS.get(model)
         retired = f"; notices retire it on {known.retired_on}" if known and known.retired_on else ""
-        successor = f", such as {known.successor}" if known and known.successor else ""
+        successor = f"; {known.successor} follows it" if known and known.successor else ""
         return ModelNotServed(
-            f"{model} is not served here{retired} ({said})",
-            action=(
-                "Choose another exact id with --model or STILLS_MODEL"
-                f"{successor}; nothing was swapped, sent on or billed."
-            ),
-            request_id=request_id,
+            f"{model} is not served here{retired}{successor} ({said})", request_id=request_id
         )
     if kind is ServiceUnavailable and not code:
         # Not the service's own words: what stands before it can't know whether an image was made.

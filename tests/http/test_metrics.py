@@ -1,0 +1,62 @@
+"""The numbers: what is counted, whoever waits, and whatever becomes of a worker."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+KITE = {"prompt": "a red kite", "size": "512*512"}
+COUNT_IN_A_WORKER = """
+from stills.http.metrics import Metrics
+import sys
+metrics = Metrics(sys.argv[1])
+metrics.queue.set(5)
+metrics.answered("GET", "/healthz", 200, 0.1)
+"""
+
+
+async def numbers(http: aiohttp.ClientSession, url: str) -> dict[str, float]:
+    async with http.get(f"{url}/metrics") as answer:
+        lines = [line for line in (await answer.text()).splitlines() if line[0] != "#"]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "billed_usd", "possible_usd"),
+    [
+        (FaultKind.DROP_AFTER, 0.0, 0.225),
+        (FaultKind.DEAD_URL, 0.075, 0.0),
+        (FaultKind.CONTENT_REFUSED, 0.0, 0.0),
+    ],
+)
+async def test_what_failed_is_counted_by_what_it_cost(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, kind, billed_usd, possible_usd
+):
+    """Send by send, as the ledger has it; an error does not hide money."""
+    sandbox.set_faults(Fault(kind, times=None))
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        assert answer.status >= 400
+    told = await numbers(http, url)
+    billed, possible = (
+        told[f'stills_{kind}_usd_total{{model="qwen-image-max"}}']
+        for kind in ("billed", "possibly_billed")
+    )
+    assert (billed, possible) == pytest.approx((billed_usd, possible_usd))
+
+
+async def test_what_waited_in_a_dead_worker_waits_no_more(tmp_path: Path):
+    """What it counted before stays."""
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for code in (COUNT_IN_A_WORKER, COUNT_IN_A_WORKER.replace("set(5)", "set(0)")):
+        count = [sys.executable, "-c", code + "print(metrics.text().decode())", str(tmp_path)]
+        done = await asyncio.to_thread(
+            subprocess.run, count, env=environment, capture_output=True, text=True, check=True
+        )
+    assert "stills_queue 0.0" in done.stdout
+    assert 'route="/healthz",status="200"} 2.0' in done.stdout
