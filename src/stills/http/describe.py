@@ -66,11 +66,20 @@ def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> d
     return {"requestBody": {"required": True, "content": content}, "parameters": [parameter]}
 
 
-GENERATION = _body("application/json", {**_OPENAI, "image": _IMAGE, **_IGNORED}, ["prompt"])
+def _json_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """Describe a body of JSON, where null is the same as nothing."""
+    nullable = {
+        name: schema if name in required else {"anyOf": [schema, {"type": "null"}]}
+        for name, schema in properties.items()
+    }
+    return _body("application/json", nullable, required)
+
+
+GENERATION = _json_body({**_OPENAI, "image": _IMAGE, **_IGNORED}, ["prompt"])
 EDIT = _body(
     "multipart/form-data", {**_OPENAI, "image": _FILE, "image[]": _FILES, **_IGNORED}, ["prompt"]
 )
-CONTRACT = _body("application/json", _CONTRACT, ["prompt", "size"])
+CONTRACT = _json_body(_CONTRACT, ["prompt", "size"])
 
 _ABOUT = {
     400: "The request breaks a rule, or its content is refused.",
