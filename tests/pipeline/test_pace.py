@@ -27,7 +27,8 @@ KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 class Service:
     """A token bucket on a simulated clock, as the sandbox's, and all that starts at it."""
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, *, down_from: float = 0.0, seconds: float = 0.0) -> None:
+        self.down_from, self.down_until = down_from, down_from + seconds
         self._per_second = per_second
         self._capacity = self._tokens = max(1.0, per_second)
         self._counted_at = BEGIN
@@ -36,6 +37,9 @@ class Service:
 
     def take(self, at: float) -> float | None:
         """Accept, or give the seconds of Retry-After."""
+        if self.down_from <= at - BEGIN < self.down_until:
+            self.refused.append(at - BEGIN)
+            return 1.0
         earned = (at - self._counted_at) * self._per_second
         self._tokens = min(self._capacity, self._tokens + earned)
         self._counted_at = at
@@ -93,6 +97,29 @@ def test_a_limit_set_too_high_is_backed_off_from(true):
     starts = run(service, RateLimit(20.0), seconds=200)
     assert rate(service.accepted, 100, 200) == pytest.approx(true, rel=0.15)
     assert rate(service.refused, 100, 200) < 0.3 * rate(starts, 100, 200)
+
+
+@pytest.mark.parametrize(
+    ("per_second", "seconds"), [(1 / 30, 60), (1 / 30, 300), (1.0, 60), (10.0, 20), (10.0, 300)]
+)
+def test_after_a_time_of_refusals_the_rate_is_soon_what_it_was(per_second, seconds):
+    """Meanwhile hardly anything is sent, for nothing was accepted at any rate."""
+    service = Service(per_second, down_from=600, seconds=seconds)
+    run(service, RateLimit(per_second), seconds=600 + seconds + 600)
+    back = 600 + seconds
+    assert rate(service.refused, 600, back) <= 0.5 * per_second + 2 / seconds
+    assert rate(service.accepted, back, back + 300) >= 0.69 * per_second
+    assert rate(service.accepted, back + 300, back + 600) >= 0.95 * per_second
+
+
+@pytest.mark.parametrize(("true", "seconds"), [(0.5, 60), (10.0, 5), (10.0, 60)])
+def test_a_limit_that_was_found_survives_a_time_of_refusals(true, seconds):
+    """It is not looked for again from below."""
+    service = Service(true, down_from=300, seconds=seconds)
+    run(service, FIND_LIMIT, seconds=300 + seconds + 300)
+    back = 300 + seconds
+    assert rate(service.accepted, back + 30, back + 120) >= 0.6 * true
+    assert rate(service.accepted, back + 120, back + 300) >= 0.8 * true
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0])

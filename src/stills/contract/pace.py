@@ -33,9 +33,10 @@ class Pace:
     """Where a lane stands. Times are Unix seconds.
 
     Starts are spread at `share` of `limit_per_second`; a refusal lowers the share, and each start
-    gives `recovery` of the limit back. `accepted` and `refused` count starts since `counted_from`,
-    to find a limit that nobody told us;
-    `learned_at` is when it was last found to be lower than thought, 0 if never.
+    gives `recovery` of the limit back. `calm` counts the starts since then that were not refused.
+    `proven_per_second` is the rate that was left when refusals began to follow each other: it is
+    soon regained. `accepted` and `refused` count starts since `counted_from`, to find a limit that
+    nobody told us; `learned_at` is when it was last found to be lower than thought, 0 if never.
     """
 
     limit_per_second: float
@@ -49,6 +50,8 @@ class Pace:
     learned_at: float = 0.0
     accepted: int = 0
     refused: int = 0
+    calm: int = 0
+    proven_per_second: float = 0.0
 
     @property
     def per_second(self) -> float:

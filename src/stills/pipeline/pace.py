@@ -1,10 +1,11 @@
 """Pace: when the next send may start. Pure; times are Unix seconds.
 
 Starts are spread evenly, for the service enforces a minute's limit by the second. A refusal lowers
-the rate at once, and each start that follows raises it again: multiplicative down, additive up. An
-unknown limit is found by doubling the rate until the first refusal. From then on what was accepted
-from one refusal to another tells the limit, since at both the allowance was used up; where it is a
-few starts a second, what was refused tells more.
+the rate at once, and each start that follows raises it again: multiplicative down, additive up.
+Where refusals follow each other, the service refuses whatever comes: once it accepts again, the
+rate is soon what it was before. An unknown limit is found by doubling the rate until the first
+refusal. From then on what was accepted from one refusal to another tells the limit, since at both
+the allowance was used up; where it is a few starts a second, what was refused tells more.
 """
 
 import math
@@ -16,9 +17,11 @@ LOOKAHEAD_SECONDS = 0.25
 """How far ahead a start is given out, so that no start waits for the catalog."""
 
 _MARGIN = 1.01  # what is a little late makes the next one early, by the service's clock
-_LOWERED = 0.8
-_RECOVERY, _RECOVERY_LEAST, _RECOVERY_GROWTH = 0.05, 0.002, 1.02
-_SLOWEST_PER_SECOND = 1 / 60
+_LOWERED, _REGAINED = 0.8, 2.0
+_RECOVERY, _RECOVERY_LEAST = 0.05, 0.002
+_GROWTH, _CALM_GROWTH, _GROWTH_CALM_STARTS = 1.02, 1.15, 20
+_SLOWEST_PER_SECOND, _SLOWEST_SHARE, _SLOWEST_BY_SHARE_PER_SECOND = 1 / 60, 0.05, 0.2
+_SURE_SECONDS = 1.0  # a refusal comes sooner than that
 
 _FIRST_GUESS_PER_SECOND = 1.0
 _AFTER_FIRST_REFUSAL = 0.7
@@ -69,6 +72,7 @@ def slow_down(
     pace = replace(
         pace,
         accepted=max(0, pace.accepted - 1),
+        calm=max(0, pace.calm - 1),
         held_until=max(pace.held_until, now + (retry_after_seconds or 0.0)),
     )
     if started_at <= pace.lowered_at:
@@ -78,15 +82,21 @@ def slow_down(
         refused=pace.refused + 1,
         share=max(_least_share(pace), pace.share * _LOWERED),
         lowered_at=max(now, pace.started_at),
+        calm=0,
     )
     if limit.find:
-        return _learn(lowered, now, refused_per_second=pace.per_second)
-    # One refusal is soon made good. Where they follow each other, the rate rises ever slower.
-    return replace(lowered, recovery=max(_RECOVERY_LEAST, pace.recovery / 2))
+        lowered = _learn(lowered, now, refused_per_second=pace.per_second)
+    if pace.calm == 0:
+        return lowered  # nothing was accepted since the last refusal: the rate is not the reason
+    lowered = replace(lowered, proven_per_second=lowered.per_second)
+    # One refusal is soon made good. Where there are many, the rate rises ever slower.
+    return replace(lowered, recovery=max(_RECOVERY_LEAST, pace.recovery / (1 if limit.find else 2)))
 
 
 def _least_share(pace: Pace) -> float:
-    return min(1.0, _SLOWEST_PER_SECOND / pace.limit_per_second)
+    limit = pace.limit_per_second
+    by_share = min(_SLOWEST_SHARE, _SLOWEST_BY_SHARE_PER_SECOND / limit)
+    return min(1.0, max(by_share, _SLOWEST_PER_SECOND / limit))
 
 
 def _fit(pace: Pace | None, limit: RateLimit, now: float) -> Pace:
@@ -114,18 +124,35 @@ def _fit(pace: Pace | None, limit: RateLimit, now: float) -> Pace:
 def _count_start(pace: Pace, limit: RateLimit, at: float) -> Pace:
     pause_seconds = at - max(pace.held_until, pace.started_at + interval_seconds(pace))
     if pause_seconds > _IDLE_SECONDS:
-        # Nobody wanted to start: what was accepted meanwhile says nothing about the limit.
-        learned_at = at if pace.learned_at else 0.0
-        pace = replace(pace, counted_from=at, accepted=0, refused=0, learned_at=learned_at)
+        pace = _count_anew(pace, at)  # nobody wanted to start
+    started = replace(pace, started_at=at, accepted=pace.accepted + 1, calm=pace.calm + 1)
+    if pace.per_second < pace.proven_per_second:
+        is_sure = pace.calm > 0 and at - max(pace.lowered_at, pace.held_until) >= _SURE_SECONDS
+        return _regain(started, limit) if is_sure else started
+    growth = _GROWTH if pace.calm < _GROWTH_CALM_STARTS else _CALM_GROWTH
     raised = _raise(pace, at) if limit.find and pause_seconds <= 0.0 else 0.0
     return replace(
-        pace,
+        started,
         limit_per_second=pace.limit_per_second + raised,
         share=min(1.0, pace.share + pace.recovery),
-        recovery=min(_RECOVERY, pace.recovery * _RECOVERY_GROWTH),
-        started_at=at,
-        accepted=pace.accepted + 1,
+        recovery=min(_RECOVERY, pace.recovery * growth),
     )
+
+
+def _regain(pace: Pace, limit: RateLimit) -> Pace:
+    """Double the rate, up to what was accepted before refusals began to follow each other."""
+    per_second = min(pace.proven_per_second, pace.per_second * _REGAINED)
+    if limit.find:
+        learned = max(pace.limit_per_second, per_second)
+        pace = _count_anew(pace, pace.started_at)
+        return replace(pace, limit_per_second=learned, share=per_second / learned)
+    return replace(pace, share=min(1.0, per_second / pace.limit_per_second))
+
+
+def _count_anew(pace: Pace, at: float) -> Pace:
+    """Forget what was accepted so far, where it says nothing about the limit."""
+    learned_at = at if pace.learned_at else 0.0
+    return replace(pace, counted_from=at, accepted=0, refused=0, learned_at=learned_at)
 
 
 def _raise(pace: Pace, at: float) -> float:
