@@ -331,6 +331,21 @@ async def test_a_deadline_ends_a_wait_for_another_worker(
     assert sandbox.ledger.billed_images == 1
 
 
+async def test_who_joins_later_waits_until_its_own_deadline(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+):
+    """The first gives up at its own; what was sent is still waited for, and paid once."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.5))
+    stills = await make_stills(policy=replace(fast, deadline_seconds=1.0))
+    first = asyncio.create_task(stills.generate(KITE))
+    await asyncio.sleep(0.8)
+    second = asyncio.create_task(stills.generate(KITE))
+    with pytest.raises(DeadlineExceeded):
+        await first
+    assert (await second).id
+    assert sandbox.ledger.billed_images == 1
+
+
 async def test_closing_gives_the_claim_back(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):

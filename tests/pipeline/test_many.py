@@ -51,6 +51,18 @@ async def test_each_request_has_one_outcome_with_its_index(stills, sandbox):
     assert sandbox.ledger.billed_images == 10
 
 
+async def test_whoever_makes_the_requests_may_be_cancelled(stills):
+    """That is told, and nobody waits for ever."""
+
+    async def requests() -> AsyncIterator[ImageRequest]:
+        yield ask(1)
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="were cancelled by whoever makes them"):
+        async with asyncio.timeout(20):
+            await collect(stills, requests())
+
+
 async def test_no_requests_have_no_outcomes(stills):
     """And no error."""
     assert await collect(stills, []) == []

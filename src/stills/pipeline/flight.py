@@ -24,6 +24,10 @@ class Flights(Generic[Key, Value]):
         self._flights: dict[Key, _Flight[Value]] = {}
         self._tasks: set[asyncio.Task[Value]] = set()
 
+    def __contains__(self, key: Key) -> bool:
+        """Tell whether something flies under `key`."""
+        return key in self._flights
+
     async def join(
         self,
         key: Key,

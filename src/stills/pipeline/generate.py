@@ -77,6 +77,7 @@ class Pipeline:
         self._pacers: dict[Lane, Pacer] = {}
         self._makes: Flights[object, ImageResult] = Flights()
         self._draws: Flights[object, Drawn] = Flights()
+        self._deadlines: dict[object, Deadline] = {}
         self._renders: Flights[tuple[str, Size], Rendition] = Flights()
 
     async def generate(self, request: ImageRequest, options: Options) -> ImageResult:
@@ -194,12 +195,16 @@ class Pipeline:
             payer=payer.name if payer else None,
             payer_day_usd=payer.day_usd if payer else None,
         )
+        # Each fresh request is a wish of its own for another image.
+        flight = object() if options.fresh else (plan.draft.key, caps)
+        shared = self._deadlines.setdefault(flight, Deadline(deadline.at))
+        shared.extend(deadline.at)
         job = Job(
             plan,
             self._ports,
             self._policy,
             caps,
-            deadline,
+            shared,
             options.fresh,
             options.on_stage,
             options.places,
@@ -209,12 +214,14 @@ class Pipeline:
         )
 
         async def work() -> Drawn:
-            async with asyncio.timeout_at(deadline.at):
+            async with shared.hold():
                 return await draw(job)
 
-        # Each fresh request is a wish of its own for another image.
-        flight = object() if options.fresh else (plan.draft.key, caps)
-        return await self._draws.join(flight, work, abandon=lambda: True)
+        try:
+            return await self._draws.join(flight, work, abandon=lambda: True)
+        finally:
+            if flight not in self._draws:
+                self._deadlines.pop(flight, None)
 
     async def _render(self, found: Found, size: Size, *, just_kept: bool = False) -> Rendition:
         generation, rendition, store = found.generation, found.rendition, self._ports.store

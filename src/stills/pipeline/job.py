@@ -1,6 +1,8 @@
 """One generation to be made, with all that its steps need."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from stills.contract.generation import OnBilling, OnStage
@@ -11,11 +13,29 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on the event loop's clock, in seconds."""
+    """A point on the event loop's clock, in seconds; it moves on if others wait for longer."""
 
-    at: float
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self._timeout: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Cut the body short when the time comes, with TimeoutError."""
+        async with asyncio.timeout_at(self.at) as self._timeout:
+            try:
+                yield
+            finally:
+                self._timeout = None
+
+    def extend(self, at: float) -> None:
+        """Move it to `at`, if that is later."""
+        if at <= self.at:
+            return
+        self.at = at
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(at)
 
     @property
     def remaining_seconds(self) -> float:

@@ -99,9 +99,15 @@ class Many:
 
     async def _read(self, requests: Requests) -> None:
         index = 0
-        async for request in _each(requests):
-            await self._rows.put(_Row(index, request))
-            index += 1
+        try:
+            async for request in _each(requests):
+                await self._rows.put(_Row(index, request))
+                index += 1
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            # A group takes that for the end of this task, and all others would wait for ever.
+            raise RuntimeError("the requests were cancelled by whoever makes them") from None
         await self._rows.put(None)
 
     async def _answer(self, group: asyncio.TaskGroup) -> None:
@@ -172,6 +178,11 @@ class Many:
         unsent = [task for index, task in self._making.items() if index not in self._sent]
         for task in (*tasks, *unsent):
             task.cancel()
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _each(requests: Requests) -> AsyncIterator[ImageRequest]:

@@ -203,7 +203,7 @@ async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
 
 async def _send(job: Job, order: Order) -> Answer | StillsError:
     """Send once; gives the answer, or the error that stands in its place."""
-    timeout_seconds = min(job.policy.answer_timeout_seconds, job.deadline.remaining_seconds)
+    timeout_seconds = job.policy.answer_timeout_seconds  # the deadline may still move on
     try:
         return await job.ports.provider.send(order, timeout_seconds=timeout_seconds)
     except StillsError as error:
