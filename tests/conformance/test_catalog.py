@@ -71,6 +71,23 @@ async def test_a_lapsed_lease_is_taken_over(catalog, worker):
     assert await catalog.renew(awake, lease_seconds=LEASE_SECONDS) is True
 
 
+@pytest.mark.parametrize("step_seconds", [3600.0, -3600.0])
+async def test_a_step_of_the_time_of_day_changes_no_lease(
+    open_worker, draft, monkeypatch, step_seconds
+):
+    """Who works is not taken over, nor recovered; who died is, however far back the step goes."""
+    one, other = open_worker(), open_worker()
+    await one.answer(await one.take())
+    dead = await one.take(draft("k2"))
+    made = await one.answer(dead, lives_seconds=86400.0)
+    await one.lapse(dead)
+    time_of_day = time.time
+    monkeypatch.setattr(time, "time", lambda: time_of_day() + step_seconds)
+    assert await other.take() is None
+    assert [left.id for left in await other.catalog.unfinished()] == [dead.generation.id]
+    assert (await other.take(draft("k2"))).generation.answer == made
+
+
 async def test_a_lapsed_lease_that_nobody_took_still_sends(worker):
     """Sending prolongs it."""
     claim = await worker.take(lease_seconds=LAPSED)

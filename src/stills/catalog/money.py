@@ -3,6 +3,7 @@
 import sqlite3
 from datetime import UTC, datetime
 
+from stills.catalog.lease import clock
 from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import Draft
 from stills.contract.money import Caps, SpendBy, SpendLine
@@ -21,7 +22,8 @@ WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
 _RESERVED_USD = """
 SELECT coalesce(sum(g.price_usd), 0)
 FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
-WHERE g.provider = :provider AND c.lease_until > :now AND g.stage IN ('claimed', 'sent')
+WHERE g.provider = :provider AND :clock BETWEEN c.lease_from AND c.lease_until
+  AND g.stage IN ('claimed', 'sent')
   AND g.id != :own
   AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = g.id AND billing != 'none')
 """
@@ -97,7 +99,7 @@ def check_caps(
         "payer": caps.payer,
         "provider": draft.provider,
         "own": own,
-        "now": now,
+        "clock": clock(),
         "since": now - now % _DAY_SECONDS,
     }
     if caps.request_usd is not None:

@@ -16,7 +16,7 @@ LIMIT 1
 
 GENERATION = "SELECT * FROM generations WHERE id = :generation_id"
 
-LIVE_CLAIM = "SELECT 1 FROM claims WHERE key = :key AND lease_until > :now"
+LIVE_CLAIM = "SELECT 1 FROM claims WHERE key = :key AND :clock BETWEEN lease_from AND lease_until"
 
 # What a dead or failed worker left behind; the newest first.
 UNFINISHED = """
@@ -37,16 +37,20 @@ INSERT INTO generations (
 """
 
 TAKE_CLAIM = """
-INSERT INTO claims (key, token, generation_id, lease_until, payer)
-VALUES (:key, :token, :generation_id, :lease_until, :payer)
+INSERT INTO claims (key, token, generation_id, lease_from, lease_until, payer)
+VALUES (:key, :token, :generation_id, :lease_from, :lease_until, :payer)
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
     generation_id = excluded.generation_id,
+    lease_from = excluded.lease_from,
     lease_until = excluded.lease_until,
     payer = excluded.payer
 """
 
-RENEW_CLAIM = "UPDATE claims SET lease_until = :lease_until WHERE key = :key AND token = :token"
+RENEW_CLAIM = """
+UPDATE claims SET lease_from = :lease_from, lease_until = :lease_until
+WHERE key = :key AND token = :token
+"""
 
 DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token"
 
@@ -162,7 +166,9 @@ STAGE = "SELECT stage FROM generations WHERE id = :id"
 ALL_UNFINISHED = """
 SELECT g.* FROM generations AS g
 WHERE g.stage IN ('sent', 'answered', 'spooled')
-  AND NOT EXISTS (SELECT 1 FROM claims WHERE generation_id = g.id AND lease_until > :now)
+  AND NOT EXISTS (
+      SELECT 1 FROM claims WHERE generation_id = g.id AND :clock BETWEEN lease_from AND lease_until
+  )
 ORDER BY g.sequence
 """
 

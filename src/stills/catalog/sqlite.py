@@ -14,6 +14,7 @@ from stills.catalog import queries
 from stills.catalog.answers import record_requests
 from stills.catalog.api_keys import SqliteApiKeys
 from stills.catalog.database import Database
+from stills.catalog.lease import clock, lease
 from stills.catalog.money import check_caps, read_spend
 from stills.catalog.pace import read_lane, update_pace
 from stills.catalog.replies import SqliteReplies
@@ -75,7 +76,8 @@ class SqliteCatalog:
 
         def work(connection: sqlite3.Connection) -> Claim | Found | None:
             now = time.time()
-            if connection.execute(queries.LIVE_CLAIM, {"key": draft.key, "now": now}).fetchone():
+            held = {"key": draft.key, "clock": clock()}
+            if connection.execute(queries.LIVE_CLAIM, held).fetchone():
                 return None
             found = None if fresh else _find(connection, draft.key, size)
             if found is not None:
@@ -90,8 +92,8 @@ class SqliteCatalog:
                     "key": claim.key,
                     "token": claim.token,
                     "generation_id": generation.id,
-                    "lease_until": now + lease_seconds,
                     "payer": caps.payer,
+                    **lease(lease_seconds),
                 },
             )
             return claim
@@ -252,7 +254,7 @@ class SqliteCatalog:
         """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
 
         def work(connection: sqlite3.Connection) -> list[Generation]:
-            rows = connection.execute(queries.ALL_UNFINISHED, {"now": time.time()})
+            rows = connection.execute(queries.ALL_UNFINISHED, {"clock": clock()})
             return [read_generation(row) for row in rows]
 
         return await self._database.read(work)
@@ -297,11 +299,7 @@ def _find(connection: sqlite3.Connection, key: str, size: Size) -> Found | None:
 
 
 def _renew(connection: sqlite3.Connection, claim: Claim, *, lease_seconds: float) -> bool:
-    held = {
-        "key": claim.key,
-        "token": claim.token,
-        "lease_until": time.time() + lease_seconds,
-    }
+    held = {"key": claim.key, "token": claim.token, **lease(lease_seconds)}
     return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
 
 

@@ -200,7 +200,8 @@ class Catalog(Protocol):
     ) -> Claim | Found | None:
         """Take the sole right to a key; Found if another got there first, None while one works.
 
-        A claim on a new generation reserves its price.
+        A claim on a new generation reserves its price. Leases run on a clock that nobody sets: a
+        step of the time of day neither ends one that is held nor prolongs that of the dead.
 
         The claim's generation is a new one, or an interrupted one to be resumed: ANSWERED with a
         living link, or SPOOLED. `fresh` never resumes and never answers Found.

@@ -1,4 +1,5 @@
--- Times are Unix seconds. No row holds image bytes, a key, or a link that outlives its use.
+-- Times are Unix seconds, but for leases (004). No row holds image bytes, a key, or a link that
+-- outlives its use.
 
 CREATE TABLE generations (
     sequence         INTEGER PRIMARY KEY,  -- order of claims: the newest kept one answers

@@ -1,0 +1,39 @@
+"""Leases of a clock that is no more: that of before a restart, or of an older Stills."""
+
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+from till import SIZE, draft
+
+from stills.catalog import SqliteCatalog
+from stills.contract.generation import Claim
+from stills.contract.money import Caps
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(
+            "lease_from = lease_from + 1e6, lease_until = lease_until + 1e6", id="restart"
+        ),
+        pytest.param(
+            f"lease_from = 1e300, lease_until = {time.time() + 3e7}", id="a year of Unix seconds"
+        ),
+    ],
+)
+async def test_a_lease_that_begins_later_than_now_is_over(tmp_path, left):
+    """Its clock was another: whoever asks takes it over at once, and its reserve is free."""
+    path = tmp_path / "stills.db"
+    one, other = SqliteCatalog(path), SqliteCatalog(path)
+    limits = {"lease_seconds": 60.0, "fresh": False, "caps": Caps(day_usd=0.075)}
+    dead = await one.claim(draft("a"), SIZE, **limits)
+    assert await other.claim(draft("a"), SIZE, **limits) is None
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE claims SET {left}")
+    again = await other.claim(draft("a"), SIZE, **limits)
+    assert isinstance(again, Claim)
+    assert again.token != dead.token
+    await one.close()
+    await other.close()
