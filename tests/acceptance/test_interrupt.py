@@ -4,6 +4,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 KITE = ["generate", "a red kite", "--size", "1024*1024", "--seed", "1"]
+SCRIPT = (
+    Path(__file__).parents[2]
+    / "skills/ai/image/alicloud-ai-image-qwen-image/scripts/generate_image.py"
+)
 
 
 def wait_for_send(service, kind: str) -> None:
@@ -22,11 +27,11 @@ def wait_for_send(service, kind: str) -> None:
 
 @pytest.fixture
 def begin(command, environment, service, tmp_path: Path):
-    """Start `stills generate` on the service and leave it running."""
+    """Start `stills generate`, or another program, on the service and leave it running."""
 
-    def start() -> subprocess.Popen[str]:
+    def start(*program: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*command, *KITE],
+            program or [*command, *KITE],
             env=environment | service.variables,
             cwd=tmp_path,
             stdout=subprocess.PIPE,
@@ -44,6 +49,7 @@ def begin(command, environment, service, tmp_path: Path):
         ("slow", "generation", signal.SIGINT, 2),
         ("slow_download", "download", signal.SIGINT, 1),
         ("slow", "generation", signal.SIGTERM, 2),
+        ("slow", "generation", signal.SIGHUP, 2),
     ],
 )
 def test_ctrl_c_leaves_nothing_half_done(
@@ -76,3 +82,28 @@ def test_ctrl_c_leaves_nothing_half_done(
     while service.billed() != billed:
         assert time.monotonic() < give_up
         time.sleep(0.05)
+
+
+def test_the_skills_script_ends_as_the_command_does(begin, service, rows):
+    """An agent's harness stops it by SIGTERM: it is told what may be billed, and nothing waits."""
+    service.set_faults({"kind": "slow", "delay_seconds": 3})
+    request = json.dumps({"prompt": "a red kite", "size": "1024*1024", "seed": 1})
+    process = begin(sys.executable, str(SCRIPT), "--request", request)
+    wait_for_send(service, "generation")
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr.startswith("stills: interrupted")
+    assert stderr.count("\n") == 1
+    assert rows("SELECT count(*) FROM claims") == [(0,)]
+
+
+def test_a_terminal_that_closes_ends_nothing_that_nohup_started(begin, command, service):
+    """It was asked to go on, and does."""
+    service.set_faults({"kind": "slow", "delay_seconds": 1})
+    process = begin("nohup", *command, *KITE)
+    wait_for_send(service, "generation")
+    process.send_signal(signal.SIGHUP)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert Path(stdout.strip()).is_file()

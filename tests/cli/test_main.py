@@ -83,6 +83,18 @@ def test_debug_shows_the_traceback_beside_the_error(monkeypatch, tmp_path, capfd
     assert told.endswith(plain)
 
 
+def test_what_is_told_is_one_line_that_steers_no_terminal(capfd):
+    """Names of files and words come from anywhere; what does not print is told as a blank."""
+    assert main(["generate", "--file", "no\n\x1b[31mfile"]) == 2
+    with pytest.raises(SystemExit):
+        main(["list", "a\n\x1b[31mword"])
+    told = capfd.readouterr().err
+    assert "no  [31mfile can't be read" in told
+    assert "a  [31mword" in told
+    assert told.count("\n") == 2
+    assert "\x1b" not in told
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["generate", "a", "--seed", "abc"], ["generate", "a", "--sized", "1"], ["lost"], []],

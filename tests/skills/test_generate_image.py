@@ -147,10 +147,29 @@ def test_an_output_that_can_not_be_written_leaves_the_image_kept(run, tmp_path):
     assert done.stdout == ""
 
 
+def test_a_standard_output_that_is_full_is_a_storage_error(run, tmp_path):
+    """The line says that the image is kept; 1 would say that nobody foresaw it."""
+    shell = ("/bin/sh", "-c", 'exec "$0" "$@" >/dev/full', sys.executable)
+    done = run("--request", KITE, "--sandbox", python=shell, PYTHONUNBUFFERED="1")
+    assert done.returncode == 7
+    assert "standard output can't be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert size(tmp_path / "output" / DEFAULT_OUTPUT) == (128, 64)
+
+
+def test_a_path_that_the_encoding_lacks_is_shown_escaped(run, tmp_path):
+    """What was paid for is copied there and told all the same."""
+    output = ("--output", "風箏.png")
+    done = run("--request", KITE, "--sandbox", *output, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path}/\\u98a8\\u7b8f.png\n"
+    assert size(tmp_path / "風箏.png") == (128, 64)
+
+
 def test_without_the_package_it_says_how_to_install_it(run):
     """A Python that has no `stills` is told so in one line."""
     done = run("--request", KITE, python=(sys.executable, "-I", "-S"))
-    assert done.returncode == 1
+    assert done.returncode == 127
     assert "pip install ." in done.stderr
     assert is_one_line(done.stderr)
 

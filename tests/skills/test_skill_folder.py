@@ -46,7 +46,8 @@ def test_the_instructions_are_short():
 def test_every_exit_code_has_an_instruction():
     """An agent that sees a code finds what to do about it."""
     listed = {int(code) for code, _ in rows(SKILL / "SKILL.md", "exit")}
-    assert listed == {1, *EXIT_CODES.values(), INTERRUPTED}
+    package_missing = 127
+    assert listed == {1, *EXIT_CODES.values(), package_missing, INTERRUPTED}
 
 
 def test_the_reference_lists_every_error():

@@ -3,6 +3,7 @@
 import sys
 from typing import TextIO
 
+from stills.cli.text import printable
 from stills.contract.errors import (
     AccessError,
     Billing,
@@ -43,18 +44,19 @@ def exit_code(error: StillsError) -> int:
 
 
 def report(error: Exception, stream: TextIO) -> int:
-    """Print an error with what to do about it; give the exit code."""
-    if not isinstance(error, StillsError):
-        print(
-            f"stills: unexpected {type(error).__name__}: {str(error).rstrip('.')}. "
-            "Run again with --debug and report what you see.",
-            file=stream,
+    """Print an error with what to do about it, in one line; give the exit code."""
+    if isinstance(error, StillsError):
+        code = exit_code(error)
+        request_id = f" (request id {error.request_id})" if error.request_id else ""
+        line = f"{error.message.rstrip('.')}{_MONEY[error.billing]}{request_id}. {error.action}"
+    else:
+        code = _UNEXPECTED
+        line = (
+            f"unexpected {type(error).__name__}: {str(error).rstrip('.')}. "
+            "Run `stills` with --debug and report what you see."
         )
-        return _UNEXPECTED
-    request_id = f" (request id {error.request_id})" if error.request_id else ""
-    message = error.message.rstrip(".")
-    print(f"stills: {message}{_MONEY[error.billing]}{request_id}. {error.action}", file=stream)
-    return exit_code(error)
+    print(f"stills: {printable(line)}", file=stream)
+    return code
 
 
 def report_closed_output(error: OSError, stream: TextIO) -> int:

@@ -1,14 +1,12 @@
-"""The `stills` command: its words, and how errors become one line and an exit code."""
+"""The `stills` command and its words."""
 
 import argparse
-import os
-import signal
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from stills.cli.errors import report, report_closed_output, report_interrupt
+from stills.cli.program import run_program
+from stills.cli.text import printable
 
 _EPILOG = """\
 exit codes: 0 done; 1 some shots of a batch failed; 2 bad request; 3 credentials or access; 4 rate
@@ -19,57 +17,19 @@ or quota; 5 the service failed; 6 refused content; 7 storage; 8 another program,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
-    _open_closed_streams()
-    options = build_parser().parse_args(arguments)
-    command = import_module(f"stills.cli.{options.module}")
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        code: int = command.run(options)
-    except KeyboardInterrupt:
-        return report_interrupt()
-    except BrokenPipeError as error:
-        return _end_output(error)
-    except Exception as error:  # noqa: BLE001 - the last one who can say what happened
-        if options.debug:
-            import_module("traceback").print_exc()
-        return report(error, sys.stderr)
-    return _flush(code)
+    return run_program(build_parser(), arguments, _run)
 
 
-def _open_closed_streams() -> None:
-    """Give away what nobody takes, lest the first file that is opened takes a stream's place."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
-
-
-def _interrupt(*_: object) -> None:
-    """Take a container's stop for a person's Ctrl-C: what is under way is tidied up."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
-
-
-def _flush(code: int) -> int:
-    """Write what is still to be written, and say if that can't be."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        return _end_output(error)
+def _run(options: argparse.Namespace) -> int:
+    code: int = import_module(f"stills.cli.{options.module}").run(options)
     return code
-
-
-def _end_output(error: OSError) -> int:
-    # Python would try once more at its end, and print a traceback.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return report_closed_output(error, sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"stills: {message}. `{self.prog} --help` shows what there is.\n")
+        self.exit(2, f"stills: {printable(message)}. `{self.prog} --help` shows what there is.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

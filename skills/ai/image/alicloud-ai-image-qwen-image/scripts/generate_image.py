@@ -9,34 +9,34 @@ import sys
 from pathlib import Path
 
 try:
-    from stills import ImageRequest, ImageResult, Stills, StillsError
-    from stills.cli.errors import report, report_interrupt
+    from stills import ImageRequest, ImageResult, Stills
     from stills.cli.generate import read_request_file, summary
+    from stills.cli.program import run_program
     from stills.config import default_output
 except ImportError as error:
-    sys.exit(
+    print(
         f"generate_image: {sys.executable} can't load the package stills ({error}). "
-        "Run `pip install .` with that Python in a clone of the Stills repository."
+        "Run `pip install .` with that Python in a clone of the Stills repository.",
+        file=sys.stderr,
     )
+    sys.exit(127)  # as a shell says that a program is missing
 
 
 def main() -> int:
     """Answer the request that the command line names; give the exit code."""
-    options = _parse_options()
-    try:
-        request = _read_request(options)
-        output = Path(options.output or default_output(os.environ) / "images" / "output.png")
-        result = asyncio.run(_generate(request, output, sandbox=options.sandbox))
-    except StillsError as error:
-        return report(error, sys.stderr)
-    except KeyboardInterrupt:
-        return report_interrupt()
+    return run_program(_make_parser(), None, _run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    request = _read_request(options)
+    output = Path(options.output or default_output(os.environ) / "images" / "output.png")
+    result = asyncio.run(_generate(request, output, sandbox=options.sandbox))
     print(summary(result), file=sys.stderr)
     print(json.dumps(result.contract_fields()) if options.print_response else output.absolute())
     return 0
 
 
-def _parse_options() -> argparse.Namespace:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--request", metavar="JSON", help="the request as a JSON object")
@@ -52,7 +52,7 @@ def _parse_options() -> argparse.Namespace:
         help="print image_url, width, height and seed as JSON, in place of the output's path",
     )
     parser.add_argument("--sandbox", action="store_true", help="play: no key, no money, no network")
-    return parser.parse_args()
+    return parser
 
 
 def _read_request(options: argparse.Namespace) -> ImageRequest:

@@ -1,0 +1,67 @@
+"""Standard streams that take nothing, or not every letter, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stills
+
+KITE = ["generate", "風箏 é 🪁", "--size", "64*64", "--sandbox"]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run `stills` in a shell, with its streams where `where` says."""
+
+    def run_stills(*arguments, where="", **variables):
+        sources = str(Path(stills.__file__).parents[1])
+        kept = {"PATH": os.environ["PATH"], "PYTHONPATH": sources, "HOME": str(tmp_path)}
+        return subprocess.run(
+            ["/bin/sh", "-c", f'exec "$0" -m stills "$@" {where}', sys.executable, *arguments],
+            cwd=tmp_path,
+            env=kept | variables,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run_stills
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_told_with_what_is_kept(run, unbuffered):
+    """At once or at the end: exit code 7, in one line."""
+    assert run(*KITE).returncode == 0
+    for command in (["list"], ["list", "--json"], ["--version"]):
+        done = run(*command, where=">/dev/full", PYTHONUNBUFFERED=unbuffered)
+        assert done.returncode == 7, done.stderr
+        assert done.stderr.startswith(b"stills: standard output can't be written")
+        assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>/dev/full >/dev/full", "2>&-"])
+def test_errors_that_nobody_can_read_keep_their_exit_code(run, where):
+    """A bad request, a bad option; and what succeeds is no failure."""
+    assert run("generate", "a kite", "--size", "abc", where=where).returncode == 2
+    assert run("lost", where=where).returncode == 2
+    if where.startswith("2>/dev/full >"):
+        return
+    assert run(*KITE, where=where).returncode == 0
+
+
+def test_letters_that_the_encoding_lacks_are_escaped(run):
+    """The image is told as ever, and JSON stays JSON, of the same words."""
+    made = run(*KITE, "--output", "風.png", PYTHONIOENCODING="ascii")
+    assert made.returncode == 0, made.stderr
+    listed = run("list", PYTHONIOENCODING="ascii")
+    assert (listed.returncode, listed.stderr) == (0, b"")
+    assert rb"\u98a8\u7b8f" in listed.stdout
+    as_json = run("list", "--json", PYTHONIOENCODING="latin-1")
+    assert json.loads(as_json.stdout.decode("latin-1"))["prompt"] == KITE[1]
+    refused = run("generate", "--file", "風", PYTHONIOENCODING="ascii:strict")
+    assert refused.returncode == 2
+    assert rb"\u98a8 can't be read" in refused.stderr
