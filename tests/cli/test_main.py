@@ -28,6 +28,11 @@ RESULT = ImageResult(
 )
 
 
+def pipe(monkeypatch, written: bytes) -> None:
+    """Have it come by standard input, where the locale knows ASCII alone."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(written), encoding="ascii"))
+
+
 def branches() -> list[type[StillsError]]:
     found = [StillsError]
     for kind in found:
@@ -189,13 +194,30 @@ def test_a_request_comes_from_a_file_or_standard_input(tmp_path, monkeypatch):
     path.write_text(json.dumps(whole))
     assert read_request(build_parser().parse_args(["generate", "--file", str(path)])).prompt
 
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(whole)))
+    pipe(monkeypatch, json.dumps(whole).encode())
     assert read_request(build_parser().parse_args(["generate", "--file", "-"])).prompt == "a kite"
-    monkeypatch.setattr("sys.stdin", io.StringIO("a kite\n"))
+    pipe(monkeypatch, b"a kite\n")
     options = build_parser().parse_args(["generate", "-", "--size", "640*480"])
     assert read_request(options).prompt == "a kite"
     with pytest.raises(InvalidRequest, match="can't be read"):
         read_request(build_parser().parse_args(["generate", "--file", str(tmp_path / "none")]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_standard_input_is_read_as_a_file_is(tmp_path, monkeypatch, encoding):
+    """A byte order mark tells how, and is no part of the prompt; the locale tells nothing."""
+    whole = json.dumps({"prompt": "a kite é", "size": "64*64"}, ensure_ascii=False)
+    (tmp_path / "request.json").write_bytes(whole.encode(encoding))
+    of_file = build_parser().parse_args(["generate", "--file", str(tmp_path / "request.json")])
+    piped = build_parser().parse_args(["generate", "--file", "-"])
+    pipe(monkeypatch, whole.encode(encoding))
+    assert read_request(piped) == read_request(of_file)
+    pipe(monkeypatch, "a kite é\n".encode(encoding))
+    prompt = build_parser().parse_args(["generate", "-", "--size", "64*64"])
+    assert read_request(prompt) == read_request(of_file)
+    pipe(monkeypatch, b"a kite \xff")
+    with pytest.raises(InvalidRequest, match="standard input is no text"):
+        read_request(prompt)
 
 
 def test_a_file_url_is_shown_as_a_path():

@@ -168,14 +168,30 @@ def test_a_field_whose_name_is_no_text_is_unknown():
         b"\x80",
         "[" * 100_000,
         '{"seed": ' + "9" * 5000,
+        '{"prompt": "a red kite", "size": "64*64", "seed": NaN}',
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_no_json_is_refused(text):
     """The error shows what a request looks like."""
     with pytest.raises(InvalidRequest, match="is not JSON") as caught:
         ImageRequest.from_json(text)
     assert '{"prompt": "a red kite"' in caught.value.action
+
+
+def test_a_field_that_is_named_twice_is_refused():
+    """One of the two would be dropped in silence, and the other billed."""
+    with pytest.raises(InvalidRequest, match="names 'prompt' twice") as caught:
+        ImageRequest.from_json('{"prompt": "a", "prompt": "b", "size": "64*64"}')
+    check_wording(caught.value, "prompt")
+
+
+@pytest.mark.parametrize("prompt", ["\ufeff", "\u200b\u200d", " \u2060 \u3000", "\u202e\x07"])
+def test_a_prompt_without_a_visible_character_is_refused(prompt):
+    """It would be billed for nothing."""
+    error = refuse(GOOD | {"prompt": prompt})
+    check_wording(error, "prompt")
+    assert ImageRequest(prompt=f"{prompt}風", size="64*64").prompt.endswith("風")
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '"a red kite"', "5", "true"])

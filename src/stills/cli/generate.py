@@ -47,7 +47,7 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
         raise InvalidRequest(
             "size is missing", field="size", action="Add --size, such as --size 1024*1024."
         )
-    prompt = _read_stdin() if options.prompt == "-" else options.prompt
+    prompt = _read_prompt() if options.prompt == "-" else options.prompt
     return ImageRequest(prompt=prompt, **{name: getattr(options, name) for name in _FIELDS})
 
 
@@ -127,14 +127,16 @@ def _read_json(options: argparse.Namespace) -> ImageRequest:
     if options.request is not None:
         return ImageRequest.from_json(options.request)
     if options.file == "-":
-        return ImageRequest.from_json(_read_stdin())
+        return ImageRequest.from_json(sys.stdin.buffer.read())
     return read_request_file(Path(options.file))
 
 
-def _read_stdin() -> str:
+def _read_prompt() -> str:
+    """Read standard input as files of JSON are read, whatever the locale."""
+    written = sys.stdin.buffer.read()
     try:
-        return sys.stdin.read()
+        return written.decode(json.detect_encoding(written))
     except UnicodeDecodeError:
         raise InvalidRequest(
-            "standard input is not UTF-8 text", action="Convert it to UTF-8."
+            "standard input is no text of UTF-8", action="Convert it to UTF-8."
         ) from None

@@ -6,7 +6,8 @@ command that is answered from the catalog.
 
 import json
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from stills.contract.models import SEED_MAX
 from stills.contract.size import Size, parse_size
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})  # Unicode's general categories
 _EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"}.'
 
 
@@ -43,6 +45,12 @@ class ImageRequest:
         if not prompt:
             raise InvalidRequest(
                 "prompt is empty", field="prompt", action="Say what the image shows."
+            )
+        if all(unicodedata.category(character) in _INVISIBLE for character in prompt):
+            raise InvalidRequest(
+                "prompt has no visible character",
+                field="prompt",
+                action="Say what the image shows.",
             )
         checked = {
             "prompt": prompt,
@@ -80,10 +88,12 @@ class ImageRequest:
         """Read a request out of JSON text.
 
         Raises:
-            InvalidRequest: it is no JSON object, or no valid request.
+            InvalidRequest: it is no JSON object, names a field twice, or is no valid request.
         """
         try:
-            given = json.loads(text)
+            given = json.loads(
+                text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
+            )
         except (ValueError, RecursionError) as error:
             raise InvalidRequest(
                 f"the request is not JSON: {str(error)[:200]}", action=_EXAMPLE
@@ -96,6 +106,25 @@ class ImageRequest:
     def output_size(self) -> Size:
         """The size asked for, in pixels."""
         return parse_size(self.size)
+
+
+def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, of which JSON would drop one of the same name in silence."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise InvalidRequest(
+                f"the request names {key[:40]!r} twice",
+                field=key[:40],
+                action=f"Leave one {key[:40]!r} in it.",
+            )
+        made[key] = value
+    return made
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python would read and JSON does not have."""
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _text(field: str, given: object) -> str:
