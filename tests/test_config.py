@@ -79,6 +79,22 @@ def test_an_empty_key_and_an_empty_home_count_as_none(monkeypatch):
     assert read_config({"HOME": ""}) == read_config({"HOME": "/home/carol"})
 
 
+def test_a_user_without_a_home_names_the_spool_alone(monkeypatch):
+    """As in a container that runs as any number: nothing else needs a home."""
+
+    def know_nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", know_nobody)
+    with pytest.raises(InvalidRequest, match="HOME is not set") as caught:
+        read_config({})
+    assert "STILLS_SPOOL" in caught.value.action
+    named = read_config({"STILLS_SPOOL": "/spool"})
+    assert (named.spool, named.credentials_file) == (Path("/spool"), None)
+    assert read_config({"XDG_STATE_HOME": "/state"}).spool == Path("/state/stills/spool")
+
+
 @pytest.mark.parametrize("written", ["soon", "0", "-1", "nan", "inf", "1e999", "1,5", " "])
 def test_a_deadline_that_is_none_is_refused(written):
     """The variable and what was read are named."""

@@ -23,7 +23,8 @@ class Config:
     """What the environment says.
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
-    shows in no repr, for Config has none of its own. `rate_limit` is None for the model's own.
+    shows in no repr, for Config has none of its own. `rate_limit` is None for the model's own,
+    `credentials_file` where no home folder is known.
     """
 
     store: str
@@ -37,7 +38,7 @@ class Config:
     concurrency: int
     api_key: str | None
     profile: str
-    credentials_file: Path
+    credentials_file: Path | None
     base_url: str | None
     public_url: str | None
     model_aliases: Mapping[str, str]
@@ -54,13 +55,12 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         InvalidRequest: a variable has no usable value.
     """
     environment = os.environ if environment is None else environment
-    home = Path(environment.get("HOME") or Path.home())
+    home = _home(environment)
     output = default_output(environment)
-    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
     return Config(
         store=environment.get("STILLS_STORE") or str(output / "images"),
-        catalog=_local_path(environment, "STILLS_CATALOG", default=output / "stills.db"),
-        spool=_local_path(environment, "STILLS_SPOOL", default=state / "stills" / "spool"),
+        catalog=_local_path(environment, "STILLS_CATALOG") or output / "stills.db",
+        spool=_local_path(environment, "STILLS_SPOOL") or _default_spool(environment, home),
         model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
         deadline_seconds=_seconds(environment, "STILLS_DEADLINE_SECONDS", default=600.0),
         price_usd=_usd(environment, "STILLS_PRICE_USD"),
@@ -69,7 +69,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         concurrency=_concurrency(environment, "STILLS_CONCURRENCY"),
         api_key=environment.get("DASHSCOPE_API_KEY"),
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
-        credentials_file=home / ".alibabacloud" / "credentials",
+        credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
         base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
         public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
         model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES"),
@@ -149,10 +149,29 @@ def _concurrency(environment: Mapping[str, str], name: str) -> int:
     return int(written)
 
 
-def _local_path(environment: Mapping[str, str], name: str, *, default: Path) -> Path:
+def _home(environment: Mapping[str, str]) -> Path | None:
+    written = environment.get("HOME")
+    try:
+        return Path(written) if written else Path.home()
+    except RuntimeError:  # as in a container that runs as a user it does not know
+        return None
+
+
+def _default_spool(environment: Mapping[str, str], home: Path | None) -> Path:
+    state = environment.get("XDG_STATE_HOME")
+    if not state and home is None:
+        raise InvalidRequest(
+            "HOME is not set, and this user has no home folder",
+            field="HOME",
+            action="Set HOME, or set STILLS_SPOOL to a folder for images that the store refuses.",
+        )
+    return Path(state or f"{home}/.local/state") / "stills" / "spool"
+
+
+def _local_path(environment: Mapping[str, str], name: str) -> Path | None:
     written = environment.get(name)
     if not written:
-        return default
+        return None
     if "://" in written:
         raise InvalidRequest(f"{name} is a URL", field=name, action="Set it to a local path.")
     return Path(written)

@@ -35,6 +35,13 @@ def write(tmp_path):
     return write_file
 
 
+def test_without_a_home_there_is_no_file(find):
+    """Then the variable alone can have the key."""
+    assert find(credentials_file=None, key="sk-a").key.reveal() == "sk-a"
+    with pytest.raises(MissingKey):
+        find(credentials_file=None)
+
+
 def test_the_key_given_wins_over_the_file(find, write):
     """The variable is asked first; blanks around it are no part of it."""
     write("[default]\ndashscope_api_key = sk-from-file\n")

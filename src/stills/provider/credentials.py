@@ -51,7 +51,7 @@ class Credentials:
 
 
 def find_credentials(
-    *, key: str | None, profile: str, credentials_file: Path, base_url: str | None
+    *, key: str | None, profile: str, credentials_file: Path | None, base_url: str | None
 ) -> Credentials:
     """Take the key given, else the profile's `dashscope_api_key` in the credentials file.
 
@@ -132,7 +132,9 @@ def _dotted(host: str) -> str:
         return host
 
 
-def _read_profile(profile: str, credentials_file: Path) -> str:
+def _read_profile(profile: str, credentials_file: Path | None) -> str:
+    if credentials_file is None:
+        raise MissingKey
     import configparser  # noqa: PLC0415 - most users set the variable instead
 
     parser = configparser.ConfigParser(interpolation=None)
