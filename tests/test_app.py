@@ -122,6 +122,70 @@ async def test_closing_is_safe_at_any_time(environment):
         await used.close()
 
 
+async def test_a_use_after_the_close_says_that_it_is_closed(environment):
+    """And nothing of the disk or the service, which are well."""
+    async with Stills.from_env(sandbox=True, environment=environment) as used:
+        await used.generate(KITE)
+    for use in (used.generate(KITE), used.list_images(), used.verify()):
+        with pytest.raises(RuntimeError, match="is closed"):
+            await use
+
+
+def test_another_event_loop_is_refused(environment):
+    """The second asyncio.run, or the loop of another thread; the first one still closes it."""
+    stills = Stills.from_env(sandbox=True, environment=environment)
+
+    async def use() -> None:
+        async with stills:
+            await stills.generate(KITE)
+            with pytest.raises(RuntimeError, match="belongs to the event loop"):
+                await asyncio.to_thread(asyncio.run, stills.generate(KITE))
+
+    asyncio.run(use())
+
+
+def test_a_forked_child_is_refused(environment, tmp_path):
+    """Its copy has no thread that would answer, so it would wait for ever."""
+    script = """
+import asyncio, os, sys
+from stills import ImageRequest, Stills
+
+async def main():
+    async with Stills.from_catalog() as stills:
+        await stills.list_images()
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(stills.list_images())
+            except RuntimeError as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(len(await stills.list_images()))
+
+asyncio.run(main())
+"""
+    done = run_script(script, environment, tmp_path)
+    assert "belongs to the event loop and the process" in done.stdout, done.stderr
+    assert done.stdout.endswith("0\n")
+
+
+@pytest.mark.parametrize("cap", [float("nan"), float("inf"), -1, "1", True])
+async def test_a_cap_that_is_no_amount_is_refused(embedded, cap):
+    """Before anything is sent, of one request and of many."""
+    with pytest.raises(InvalidRequest, match="max_cost_usd is"):
+        await embedded.generate(KITE, max_cost_usd=cap)
+    with pytest.raises(InvalidRequest, match="max_cost_usd is"):
+        await anext(embedded.generate_many([KITE], max_cost_usd=cap))
+
+
+@pytest.mark.parametrize("model", [3, ["qwen-image-max"], b"qwen-image-max"])
+async def test_a_model_that_is_no_text_is_refused(embedded, model):
+    """As an id that the table does not have."""
+    with pytest.raises(UnknownModel, match="is not in the model table"):
+        await embedded.generate(KITE, model=model)
+
+
 async def test_what_is_kept_can_be_looked_at_without_a_key(embedded, environment):
     """List, show and the image's address; another image can't be made."""
     result = await embedded.generate(KITE)

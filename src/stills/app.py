@@ -31,6 +31,7 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.pipeline.access import Access
+from stills.pipeline.bound import Bound
 from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.many import Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
@@ -49,7 +50,10 @@ class Shown:
 
 
 class Stills:
-    """Makes and keeps images. Use it as `async with Stills.from_env() as stills`."""
+    """Makes and keeps images. Use it as `async with Stills.from_env() as stills`.
+
+    One event loop, one process: any other raises RuntimeError, and so does a use after the close.
+    """
 
     def __init__(
         self,
@@ -62,13 +66,14 @@ class Stills:
         rate_limit: RateLimit | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
-        self._ports = ports
+        self._bound = Bound()
+        self._plugged = ports
         self._policy = policy or Policy()
         self._model = model
         self._price_usd = price_usd
         self._concurrency = concurrency
         self._access = Access(ports.catalog.api_keys)
-        self._pipeline = Pipeline(
+        self._one_pipeline = Pipeline(
             ports, self._policy, price_usd=price_usd, day_usd=budget_usd, rate_limit=rate_limit
         )
 
@@ -130,11 +135,15 @@ class Stills:
         await self.close()
 
     async def close(self) -> None:
-        """Stop what is under way, give claims back, close everything."""
+        """Stop what is under way, give claims back, close everything; again does nothing."""
+        if self._bound.closed:
+            return
+        ports, pipeline = self._ports, self._pipeline
+        self._bound.closed = True
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._ports.catalog.close)
-            stack.push_async_callback(self._ports.provider.close)
-            stack.push_async_callback(self._pipeline.close)
+            stack.push_async_callback(ports.catalog.close)
+            stack.push_async_callback(ports.provider.close)
+            stack.push_async_callback(pipeline.close)
 
     async def generate(
         self,
@@ -365,6 +374,16 @@ class Stills:
             raise OutputRefused(
                 f"{path} can't be written ({error.strerror or error}); the image is kept at {url}"
             ) from error
+
+    @property
+    def _ports(self) -> Ports:
+        self._bound.check()
+        return self._plugged
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        self._bound.check()
+        return self._one_pipeline
 
     def _id(self, model: str | None) -> str:
         return self._model if model is None else model

@@ -131,6 +131,13 @@ def test_a_stream_that_is_closed_is_no_error(closed, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "99999999999999999999"])
+def test_a_list_of_no_length_is_refused(limit: str, capfd):
+    """In one line, and so is a number that no database knows."""
+    assert main(["list", "--limit", limit]) == 2
+    assert capfd.readouterr().err.startswith("stills: --limit is out of range. Ask for 1 to ")
+
+
 def test_the_version_is_on_standard_output(capfd):
     """Where a script reads it."""
     with pytest.raises(SystemExit) as ended:

@@ -15,6 +15,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 
 _PROMPT_COLUMNS = 60
+_LIMIT_MAX = 1_000_000_000
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,8 +24,10 @@ def run(options: argparse.Namespace) -> int:
         shown = asyncio.run(_show(options.id))
         print(_as_json(shown.image, shown) if options.json else describe(shown))
         return 0
-    if options.limit < 1:
-        raise InvalidRequest("--limit is less than 1", field="limit", action="Ask for 1 or more.")
+    if not 1 <= options.limit <= _LIMIT_MAX:
+        raise InvalidRequest(
+            "--limit is out of range", field="limit", action=f"Ask for 1 to {_LIMIT_MAX}."
+        )
     images = asyncio.run(_list(options.limit))
     if not images and not options.json:
         print("nothing is kept yet", file=sys.stderr)

@@ -108,13 +108,13 @@ def find_model(model_id: str) -> Model:
     Raises:
         UnknownModel: the table has no such id.
     """
-    model = MODELS.get(model_id)
-    if model is not None:
-        return model
-    near = get_close_matches(model_id[:60], MODELS, n=1, cutoff=0.5)
+    written = str(model_id)  # from Python it may be anything
+    if written == model_id and written in MODELS:
+        return MODELS[written]
+    near = get_close_matches(written[:60], MODELS, n=1, cutoff=0.5)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     raise UnknownModel(
-        f"model {model_id[:60]!r} is not in the model table",
+        f"model {written[:60]!r} is not in the model table",
         field="model",
         action=(
             f"{suggestion}Use an exact id, with no alias and no date suffix: {', '.join(MODELS)}."

@@ -5,11 +5,18 @@ they are done once for all who ask; this file is what each caller goes through.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stills.contract.access import Payer
-from stills.contract.errors import Billing, DeadlineExceeded, ImageMissing, StorageError
+from stills.contract.errors import (
+    Billing,
+    DeadlineExceeded,
+    ImageMissing,
+    InvalidRequest,
+    StorageError,
+)
 from stills.contract.generation import Found, Generation, OnBilling, OnStage, Rendition, Stage
 from stills.contract.models import find_model
 from stills.contract.money import Caps
@@ -40,6 +47,9 @@ class Options:
     the catalog had no such image a moment ago, so it is not asked before the claim.
     One of `places` is held while the service works on it. Once `stop` is set, what failed is not
     sent again.
+
+    Raises:
+        InvalidRequest: the cap is no number of US dollars.
     """
 
     model: str
@@ -50,6 +60,17 @@ class Options:
     places: asyncio.Semaphore | None = None
     stop: asyncio.Event | None = None
     on_stage: OnStage = lambda _: None
+
+    def __post_init__(self) -> None:
+        cap = self.max_cost_usd
+        if cap is None:
+            return
+        if not isinstance(cap, int | float) or isinstance(cap, bool) or not 0 <= cap < math.inf:
+            raise InvalidRequest(
+                f"max_cost_usd is {str(cap)[:40]!r}",
+                field="max_cost_usd",
+                action="Give a number of US dollars, such as 0.075.",
+            )
 
 
 class Pipeline:
