@@ -64,6 +64,12 @@ def test_it_can_be_gone_through_again(read):
     assert list(reading) == list(reading)
 
 
+def test_a_line_that_ends_in_a_carriage_return_alone_is_one(read):
+    """As old programs write them, also where the format is told by the first line."""
+    shots, _, _ = read("shots", "prompt\tsize\ra kite\t512*512\r")
+    assert [shot.request.prompt for shot in shots] == ["a kite"]
+
+
 def test_standard_input_can_be_gone_through_again(monkeypatch, tmp_path):
     """What is piped in is set aside."""
     path = tmp_path / "piped"

@@ -38,7 +38,8 @@ def tell_format(source: Source) -> Format:
 
 
 def _sniff(head: str) -> Format:
-    first, _, rest = head.partition("\n")
+    first, *_ = head.splitlines() or [""]
+    rest = head[len(first) :]
     if head.startswith("["):
         return Format.JSON
     if head.startswith("{"):

@@ -23,7 +23,8 @@ class Deadline:
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
         """Cut the body short when the time comes, with TimeoutError."""
-        async with asyncio.timeout_at(self.at) as self._timeout:
+        async with asyncio.timeout_at(self.at) as timeout:
+            self._timeout = timeout
             try:
                 yield
             finally:
