@@ -116,6 +116,18 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
     assert "Possibly billed." in page
 
 
+def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
+    """Its cost is in the sum, once."""
+    outcome = Outcome(shot("a"), result(), OutputRefused("no room", billing=Billing.BILLED))
+    page = write_contact_sheet(tmp_path, "t", [Entry.of(outcome)]).read_text()
+    assert "<dt>failed</dt><dd>1</dd>" in page
+    assert "<dt>spent</dt><dd>0.075 USD</dd>" in page
+    assert "<dt>done</dt><dd>0</dd>" in page
+    assert "no room. " in page
+    assert " Billed.</p>" in page
+    assert 'href="./' not in page
+
+
 def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
     """It is not like one that was never reached."""
     outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]

@@ -5,7 +5,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from finished import done, failed, shot
+from finished import done, failed, result, shot
 
 from stills.batch.entry import Entry, Status
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
@@ -20,8 +20,12 @@ def lines(folder):
 def write(folder, *outcomes):
     with ManifestWriter(folder) as manifest:
         for position, outcome in enumerate(outcomes):
-            manifest.add(position, outcome, "images/x.png" if outcome.result else None)
+            manifest.add(position, outcome, _file(outcome))
     return folder / MANIFEST_NAME
+
+
+def _file(outcome):
+    return "images/x.png" if outcome.result and not outcome.error else None
 
 
 def test_lines_are_in_input_order_whatever_finished_first(tmp_path):
@@ -98,22 +102,22 @@ def test_a_reference_is_shown_without_secrets_or_bytes(tmp_path, given, shown):
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    """An entry survives the file: done, failed, a portrait, and one that was not reached."""
+    """An entry survives the file: done, failed, a portrait, one not reached, one not placed."""
     outcomes = [
         done("kira", is_portrait=True),
         done("s01 雨 \u2028\n\"'", needs=("kira",), duration_seconds=2.0, seed=0),
         failed("s02", ConnectionLost(billing=Billing.POSSIBLE)),
         Outcome(shot("s03")),
+        Outcome(shot("s04"), result(), OutputRefused("no", billing=Billing.BILLED)),
     ]
     path = write(tmp_path, *outcomes)
-    assert list(read_manifest(path)) == [
-        Entry.of(outcome, "images/x.png" if outcome.result else None) for outcome in outcomes
-    ]
+    assert list(read_manifest(path)) == [Entry.of(one, _file(one)) for one in outcomes]
     assert [entry.status for entry in read_manifest(path)] == [
         Status.DONE,
         Status.DONE,
         Status.FAILED,
         Status.PENDING,
+        Status.FAILED,
     ]
 
 

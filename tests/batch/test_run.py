@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from drawing import draw, survey, write
 
+from stills.batch.image_files import kept_file
 from stills.batch.manifest import read_manifest
 from stills.batch.record import Record
 from stills.batch.run import Run
@@ -124,6 +125,24 @@ async def test_an_image_that_can_t_be_placed_fails_its_shot_alone(stills, tmp_pa
     (tmp_path / "out" / "images" / "a.png").rmdir()
     again = await draw(stills, survey(stills, path), tmp_path / "out")
     assert again["a"].result.cached
+
+
+async def test_an_image_that_can_t_be_placed_is_told_with_what_it_cost(stills, tmp_path):
+    """It was paid for: the sums have it, the manifest says so, and where it is kept."""
+    (tmp_path / "out" / "images" / "a.png").mkdir(parents=True)
+    batch = survey(stills, write(tmp_path, {"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"}))
+    for paid, billing in ((2, "billed"), (0, "none")):
+        record = Record(tmp_path / "out", batch.names, lambda *_: None)
+        await Run(stills, batch, record, asyncio.Event()).draw()
+        record.close(batch.title)
+        tally = record.tally
+        assert (tally.made, tally.from_catalog, tally.failed) == (paid // 2, 1 - paid // 2, 1)
+        assert (tally.usd, tally.possible) == (pytest.approx(0.035 * paid), 0)
+        entries = {one.shot.id: one for one in read_manifest(tmp_path / "out" / "manifest.jsonl")}
+        assert entries["a"].status == "failed"
+        assert entries["a"].failure.billing == billing
+        assert kept_file(entries["a"].result.image_url).is_file()
+        assert entries["a"].file is None
 
 
 def test_fresh_names_must_be_shots(stills, tmp_path):

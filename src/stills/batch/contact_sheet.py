@@ -65,7 +65,7 @@ class _Totals:
         self.failed += entry.status is Status.FAILED
         self.pending += entry.status is Status.PENDING
         if entry.result is not None:
-            self.from_catalog += entry.result.cached
+            self.from_catalog += entry.status is Status.DONE and entry.result.cached
             self._add_money(entry.result)
 
     def _add_money(self, result: ImageResult) -> None:
@@ -176,7 +176,7 @@ def _name(entry: Entry) -> str:
 
 
 def _status(entry: Entry) -> str:
-    if entry.result is not None and entry.result.cached:
+    if entry.status is Status.DONE and entry.result is not None and entry.result.cached:
         return "done · from catalog"
     return _pending(entry) if entry.status is Status.PENDING else entry.status.value
 

@@ -54,7 +54,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A shot and its result or failure.
+    """A shot and its result or failure; both where the image is kept and could not be placed.
 
     The reference in `shot.request` is as a person may see it: no query, no credentials, no bytes.
     `file` is the image's path from the manifest's folder, with `/` between its parts. `billing` is
@@ -80,9 +80,9 @@ class Entry:
     @property
     def status(self) -> Status:
         """Done, failed or pending."""
-        if self.result is not None:
-            return Status.DONE
-        return Status.PENDING if self.failure is None else Status.FAILED
+        if self.failure is not None:
+            return Status.FAILED
+        return Status.PENDING if self.result is None else Status.DONE
 
     def to_json(self) -> bytes:
         """Write the entry as one line of UTF-8; half a surrogate pair stays escaped."""
@@ -132,9 +132,9 @@ class Entry:
             line["duration_seconds"] = shot.duration_seconds
         if self.result is not None:
             line |= _result_members(self.result, self.file)
-        elif self.failure is not None:
+        if self.failure is not None:
             line["error"] = asdict(self.failure)
-        elif self.billing is not Billing.NONE:
+        if self.billing is not Billing.NONE:
             line["billing"] = self.billing
         return line
 

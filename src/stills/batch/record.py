@@ -44,20 +44,27 @@ class Tally:
 
     def add(self, outcome: Outcome) -> "Tally":
         """Count one more outcome."""
-        if outcome.result is not None:
-            return self._add_result(outcome.result)
+        if outcome.result is None:
+            return self._add_without_image(outcome)
+        counted = self._add_money(outcome.result)
+        if outcome.error is not None:
+            return replace(counted, failed=self.failed + 1)
+        if outcome.result.cached:
+            return replace(counted, from_catalog=self.from_catalog + 1)
+        return replace(counted, made=self.made + 1)
+
+    def _add_without_image(self, outcome: Outcome) -> "Tally":
         if outcome.error is None:
             possible = outcome.billing is not Billing.NONE
             return replace(self, pending=self.pending + 1, possible=self.possible + possible)
         possible = outcome.error.billing is not Billing.NONE
         return replace(self, failed=self.failed + 1, possible=self.possible + possible)
 
-    def _add_result(self, result: ImageResult) -> "Tally":
+    def _add_money(self, result: ImageResult) -> "Tally":
         if result.cached:
-            return replace(self, from_catalog=self.from_catalog + 1)
+            return self
         return replace(
             self,
-            made=self.made + 1,
             usd=self.usd + (result.cost_usd or 0.0),
             unpriced=self.unpriced + (result.cost_usd is None),
             play_money=result.provider == "sandbox",
@@ -85,7 +92,10 @@ class Record:
     async def place(
         self, stills: Stills, results: Sequence[tuple[str, ImageResult]]
     ) -> Sequence[str | StillsError]:
-        """Have kept images under their shots' ids; gives each path, from the folder, or error."""
+        """Have kept images under their shots' ids; gives each path, from the folder, or error.
+
+        An error says what its image cost.
+        """
         files = [self._names.path(shot_id) for shot_id, _ in results]
         kept = [kept_file(result.image_url) for _, result in results]
         local = [(one, self.folder / file) for one, file in zip(kept, files, strict=True) if one]
@@ -93,6 +103,8 @@ class Record:
         placed: list[str | StillsError] = []
         for (_, result), one, file in zip(results, kept, files, strict=True):
             refusal = next(refusals) if one else await _save(stills, result.id, self.folder / file)
+            if refusal is not None and not result.cached:
+                refusal.billing = Billing.BILLED
             placed.append(refusal or file)
         return placed
 

@@ -213,7 +213,7 @@ class Run:
                 await self._wait(lane)
             else:
                 lane.ready.popleft()
-                self._fail(shot, _over_cap(self._choices.max_cost_usd))
+                self._fail(Outcome(shot, error=_over_cap(self._choices.max_cost_usd)))
             return False
         self._wallet.reserve()
         return True
@@ -240,7 +240,7 @@ class Run:
             # Only now: until it is noted, a run that is cut off has it under way.
             shot = lane.end(outcome.index)
             if isinstance(file, StillsError):
-                self._fail(shot, file)
+                self._fail(Outcome(shot, result=outcome.result, error=file))
             else:
                 self._keep(Outcome(shot, result=outcome.result), file)
 
@@ -255,9 +255,9 @@ class Run:
             self._files[shot.id] = self._record.folder / file
         self._release(self._dependencies.done(shot.id))
 
-    def _fail(self, shot: Shot, error: StillsError) -> None:
-        self._end(Outcome(shot, error=error))
-        self._release(self._dependencies.failed(shot.id))
+    def _fail(self, outcome: Outcome) -> None:
+        self._end(outcome)
+        self._release(self._dependencies.failed(outcome.shot.id))
         self._unfinished -= 1
         self._wake()
 

@@ -66,6 +66,7 @@ class Problem:
 class Outcome:
     """What became of one shot: a result, or an error; skipped ones have the error they fell to.
 
+    With both its image is kept, and could not be placed: the shot failed, whatever was paid for it.
     With neither it was not reached, or cut off: then `billing` says what is known of the money.
     """
 
