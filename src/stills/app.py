@@ -250,6 +250,11 @@ class Stills:
         """Wait until what was sent is kept, also where nobody waits for it any more."""
         await self._pipeline.drain()
 
+    @property
+    def provider(self) -> str:
+        """Who makes the images: `dashscope` or `sandbox`, or `none` where there is no key."""
+        return self._ports.provider.name
+
     def model(self, model_id: str | None = None) -> Model:
         """Look up the model that requests go to, at the price that holds here.
 

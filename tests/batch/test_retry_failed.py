@@ -2,15 +2,14 @@
 
 from drawing import draw, survey, write
 
-from stills.batch.manifest import read_manifest
+from stills.batch.manifest import read_done, read_manifest
 from stills.batch.plan import make_plan
 from stills.sandbox import Fault, FaultKind
 
 
 async def again(stills, folder, path):
     """Plan and draw what `folder` does not have as done, and give the plan and the manifest."""
-    last = {shot_id: entry for shot_id, entry in read(folder).items() if entry.result}
-    batch = survey(stills, path, last=last)
+    batch = survey(stills, path, last=read_done(folder, stills.provider))
     return await make_plan(stills, batch, folder), await draw(stills, batch, folder)
 
 
@@ -79,3 +78,25 @@ async def test_a_reference_of_its_own_is_compared_by_what_is_in_it(stills, tmp_p
     plan, entries = await again(stills, tmp_path / "out", path)
     assert (plan.new, plan.kept) == (1, 0)
     assert entries["a"].result.id != before["a"].result.id
+
+
+async def test_a_shot_whose_file_is_gone_is_drawn_again_for_nothing(stills, sandbox, tmp_path):
+    """It is kept in the store; a manifest must not name a file that is not there."""
+    path = write(tmp_path, {"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"})
+    before = await draw(stills, survey(stills, path), tmp_path / "out")
+    (tmp_path / "out" / before["one"].file).unlink()
+    plan, entries = await again(stills, tmp_path / "out", path)
+    assert (plan.rows, plan.new, plan.kept) == (2, 0, 1)
+    assert (tmp_path / "out" / entries["one"].file).is_file()
+    assert entries["one"].result.cached
+    assert entries["two"] == before["two"]
+    assert sandbox.ledger.billed_images == 2
+
+
+async def test_what_another_provider_made_is_drawn(stills, tmp_path):
+    """The slates of a rehearsal on the sandbox are no images of the film."""
+    path = write(tmp_path, {"id": "one", "prompt": "one"})
+    await draw(stills, survey(stills, path), tmp_path / "out")
+    assert stills.provider == "sandbox"
+    assert list(read_done(tmp_path / "out", "sandbox")) == ["one"]
+    assert not read_done(tmp_path / "out", "dashscope")

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from stills.batch.entry import Entry
+from stills.batch.entry import Entry, Status
 from stills.batch.shots import Outcome
 from stills.batch.whole_file import refusing, replacing
 from stills.contract.errors import InvalidRequest, OutputRefused
@@ -108,6 +108,23 @@ def read_manifest(path: Path) -> Iterator[Entry]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidRequest(f"{path} can't be read: {reason}", action=_ACTION) from None
+
+
+def read_done(folder: Path, provider: str) -> dict[str, Entry]:
+    """Read which shots a folder has as done, by id: made by `provider`, and the file still there.
+
+    Raises:
+        InvalidRequest: the file can't be read, or a line is no entry.
+    """
+    return {
+        entry.shot.id: entry
+        for entry in read_manifest(folder / MANIFEST_NAME)
+        if entry.status is Status.DONE
+        and entry.result is not None
+        and entry.result.provider == provider
+        and entry.file is not None
+        and (folder / entry.file).is_file()
+    }
 
 
 def _read_lines(path: Path, lines: IO[bytes]) -> Iterator[Entry]:

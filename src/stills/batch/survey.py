@@ -19,8 +19,8 @@ from stills.contract.models import Model
 class Choices:
     """How a batch is to be drawn.
 
-    `fresh` are ids to be paid for in any case. `last` is what the last manifest has as done, to be
-    left as it is; None draws all.
+    `fresh` are ids to be paid for in any case. `last` is what the folder has as done, to be left as
+    it is; None draws all.
     """
 
     model: Model

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from stills.app import Stills
-from stills.batch.entry import Status
-from stills.batch.manifest import MANIFEST_NAME, read_manifest
+from stills.batch.manifest import read_done
 from stills.batch.plan import Plan, check_cost, make_plan
 from stills.batch.read import Reading, read_shots
 from stills.batch.record import Record
@@ -78,8 +77,7 @@ def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choic
         raise InvalidRequest("--max-cost is no amount", field="max_cost", action="Give US dollars.")
     last = None
     if options.retry_failed:
-        entries = read_manifest(folder / MANIFEST_NAME)
-        last = {entry.shot.id: entry for entry in entries if entry.status is Status.DONE}
+        last = read_done(folder, stills.provider)
     choice = options.on_unsupported_reference
     return Choices(
         model=stills.model(options.model),
