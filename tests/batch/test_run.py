@@ -145,6 +145,19 @@ async def test_an_image_that_can_t_be_placed_is_told_with_what_it_cost(stills, t
         assert entries["a"].file is None
 
 
+async def test_a_shot_that_fails_leaves_no_older_image_under_its_name(stills, sandbox, tmp_path):
+    """What goes by file names would take it for the new one; the store has it still."""
+    path = write(tmp_path, {"id": "a", "prompt": "a red kite"}, {"id": "b", "prompt": "b"})
+    before = await draw(stills, survey(stills, path), tmp_path / "out")
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, match="blue", times=None))
+    path = write(tmp_path, {"id": "a", "prompt": "a blue kite"}, {"id": "c", "prompt": "c"})
+    after = await draw(stills, survey(stills, path), tmp_path / "out")
+    assert after["a"].status == "failed"
+    left = {file.name for file in (tmp_path / "out" / "images").iterdir()}
+    assert left == {"b.png", "c.png"}
+    assert kept_file(before["a"].result.image_url).is_file()
+
+
 def test_fresh_names_must_be_shots(stills, tmp_path):
     """A slip would pay for nothing, or not for what was meant."""
     path = write(tmp_path, {"id": "sea", "prompt": "a"}, {"id": "harbour", "prompt": "a"})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,7 +110,13 @@ class Record:
         return placed
 
     def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
-        """Note what became of the shot at `position`, and tell whoever watches."""
+        """Note what became of the shot at `position`, and tell whoever watches.
+
+        An image that an earlier run left under the name of one that failed is taken away.
+        """
+        if outcome.error is not None:
+            with suppress(OSError):  # it may be what could not be written
+                (self.folder / self._names.path(outcome.shot.id)).unlink()
         self._manifest.add(position, outcome, file)
         self.tally = self.tally.add(outcome)
         self._on_outcome(outcome, file)
