@@ -2,10 +2,24 @@
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from batches import ROWS, Batch, by_id, into_out, write_rows
+from batches import ROWS, Batch, by_id, into_out, refuse, write_rows
+
+_INTERRUPTED_AS_IT_WRITES = """\
+import os, signal, sys
+from stills.batch.record import Record
+from stills.cli.main import main
+close = Record.close
+def interrupt_and_close(record, title):
+    os.kill(os.getpid(), signal.SIGINT)
+    close(record, title)
+    os.kill(os.getpid(), signal.SIGINT)
+Record.close = interrupt_and_close
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -106,3 +120,23 @@ def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     )
     assert len(cut_off) == len(sent)
     assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_ctrl_c_after_the_last_shot_stops_nothing(environment, service, shots, tmp_path):
+    """The manifest is written, the ending is told, and the exit code is that of the run."""
+    service.set_faults(refuse("number 07"))
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED_AS_IT_WRITES, "batch", str(shots), "-o", "out"],
+        env=environment | service.variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout == "out/manifest.jsonl\n"
+    assert "19 new, 0 from the catalog, 1 failed; billed 1.425 USD" in ended.stderr
+    assert "shots.csv:9: s07: " in ended.stderr
+    assert "interrupted" not in ended.stderr
+    assert len(by_id(tmp_path / "out")) == ROWS

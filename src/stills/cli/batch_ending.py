@@ -10,6 +10,7 @@ from pathlib import Path
 from stills.batch.record import Tally
 from stills.contract.errors import StillsError
 
+_WRITING = "stills: all that was sent is finished; what became of it is being written."
 _LET_FINISH = "stills: finishing what was sent; Ctrl-C again stops now."
 
 
@@ -32,7 +33,8 @@ async def until_interrupted(
 ) -> int:
     """Draw; the first Ctrl-C sets `stop`, the second cancels. Gives how many there were.
 
-    However that ends, the shots that were not reached are noted.
+    However that ends, the shots that were not reached are noted. One that comes later, until the
+    loop is closed, stops nothing: the manifest is still to be written, and the ending to be told.
     """
     loop = asyncio.get_running_loop()
     drawing = asyncio.ensure_future(draw())
@@ -40,6 +42,9 @@ async def until_interrupted(
 
     def interrupt() -> None:
         nonlocal interrupts
+        if drawing.done():
+            print(_WRITING, file=sys.stderr)
+            return
         interrupts += 1
         if interrupts == 1:
             stop.set()
@@ -55,5 +60,4 @@ async def until_interrupted(
             raise
     finally:
         note_pending()
-        loop.remove_signal_handler(signal.SIGINT)
     return interrupts
