@@ -33,7 +33,7 @@ from stills.contract.search import ImagePage, ImageSearch
 from stills.pipeline.access import Access
 from stills.pipeline.bound import Bound
 from stills.pipeline.generate import Options, Pipeline
-from stills.pipeline.many import Many, OnStageOf, Requests
+from stills.pipeline.many import FreshOf, Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.recover import Recovered, rebuild, recover
@@ -183,7 +183,7 @@ class Stills:
         *,
         concurrency: int | None = None,
         model: str | None = None,
-        fresh: bool = False,
+        fresh: bool | FreshOf = False,
         max_cost_usd: float | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStageOf | None = None,
@@ -196,18 +196,26 @@ class Stills:
         Waiting for a start is not counted towards a request's deadline. Once `stop` is set, what
         was sent is finished and the rest has no outcome. Leaving the loop begins nothing more, and
         what was sent is finished and kept, unless Stills is closed. The other arguments are those
-        of `generate`, for each request; `on_stage` is called with its index as well.
+        of `generate`, for each request; `on_stage` is called with its index as well, and `fresh`
+        can be a function of the index.
 
         Raises:
             InvalidRequest: the model or the concurrency is none.
         """
-        options = Options(find_model(self._id(model)).id, fresh, max_cost_usd)
+        options = Options(find_model(self._id(model)).id, max_cost_usd=max_cost_usd)
         at_once = self._concurrency if concurrency is None else concurrency
         if at_once < 1:
             raise InvalidRequest(
                 f"concurrency is {at_once}", field="concurrency", action="Set it to 1 or more."
             )
-        many = Many(self._pipeline, options, concurrency=at_once, stop=stop, on_stage=on_stage)
+        many = Many(
+            self._pipeline,
+            options,
+            is_fresh=fresh if callable(fresh) else lambda _: fresh,
+            concurrency=at_once,
+            stop=stop,
+            on_stage=on_stage,
+        )
         async with aclosing(many.outcomes(requests)) as outcomes:
             async for outcome in outcomes:
                 yield outcome

@@ -59,16 +59,31 @@ async def test_a_cap_is_refused_where_the_price_is_unknown(stills):
 
 
 async def test_rows_that_get_the_same_image_cost_it_once(stills, sandbox, tmp_path):
-    """Also in another size; unless a new image of one is wished for."""
+    """Also in another size."""
     one = {"id": "a", "prompt": "a kite", "seed": 1}
     path = write(tmp_path, one, one | {"id": "b"}, one | {"id": "c", "size": "128*128"})
     plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
     assert (plan.rows, plan.new, plan.shared) == (3, 1, 2)
     assert plan.cost_usd == pytest.approx(0.035)
-    fresh = survey(stills, path, fresh=frozenset("ab"))
-    assert (await make_plan(stills, fresh, tmp_path / "out")).new == 3
     await draw(stills, survey(stills, path, max_cost_usd=0.035), tmp_path / "out")
     assert len(sandbox.ledger.generations) == 1
+
+
+@pytest.mark.parametrize(("fresh", "new"), [("b", 1), ("ab", 2)])
+async def test_rows_that_share_the_image_of_a_fresh_one_get_that(
+    stills, sandbox, tmp_path, fresh, new
+):
+    """It is drawn before them, wherever it stands; each fresh one pays for an image of its own."""
+    one = {"id": "a", "prompt": "a kite", "seed": 1}
+    path = write(tmp_path, one, one | {"id": "b"}, one | {"id": "c"})
+    choices = {"fresh": frozenset(fresh), "max_cost_usd": 0.035 * new}
+    plan = await make_plan(stills, survey(stills, path, **choices), tmp_path / "out")
+    assert (plan.rows, plan.new, plan.shared) == (3, new, 3 - new)
+    entries = await draw(stills, survey(stills, path, **choices), tmp_path / "out")
+    assert list(entries) == ["a", "b", "c"]
+    assert all(entry.result for entry in entries.values())
+    assert [entry.shot.id for entry in entries.values() if not entry.result.cached] == list(fresh)
+    assert sandbox.ledger.billed_images == new
 
 
 async def test_what_needs_what_can_t_be_drawn_is_skipped_in_plan_and_run(stills, tmp_path):

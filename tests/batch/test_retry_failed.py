@@ -7,9 +7,9 @@ from stills.batch.plan import make_plan
 from stills.sandbox import Fault, FaultKind
 
 
-async def again(stills, folder, path):
+async def again(stills, folder, path, **choices):
     """Plan and draw what `folder` does not have as done, and give the plan and the manifest."""
-    batch = survey(stills, path, last=read_done(folder, stills.provider))
+    batch = survey(stills, path, last=read_done(folder, stills.provider), **choices)
     return await make_plan(stills, batch, folder), await draw(stills, batch, folder)
 
 
@@ -100,3 +100,20 @@ async def test_what_another_provider_made_is_drawn(stills, tmp_path):
     assert stills.provider == "sandbox"
     assert list(read_done(tmp_path / "out", "sandbox")) == ["one"]
     assert not read_done(tmp_path / "out", "dashscope")
+
+
+async def test_fresh_shots_are_drawn_however_well_they_were_done(stills, sandbox, tmp_path):
+    """With what hangs on their images."""
+    path = write(
+        tmp_path,
+        {"id": "a", "prompt": "a"},
+        {"id": "b", "prompt": "b", "reference_shot": "a"},
+        {"id": "c", "prompt": "c"},
+    )
+    before = await draw(stills, survey(stills, path), tmp_path / "out")
+    plan, entries = await again(stills, tmp_path / "out", path, fresh=frozenset("a"))
+    assert (plan.rows, plan.new) == (3, 2)
+    assert not entries["a"].result.cached
+    assert entries["a"].result.id != before["a"].result.id
+    assert entries["c"] == before["c"]
+    assert sandbox.ledger.billed_images == 4  # the sandbox draws a as before, so b is kept

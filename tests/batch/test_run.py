@@ -9,6 +9,7 @@ from stills.batch.image_files import kept_file
 from stills.batch.manifest import read_manifest
 from stills.batch.record import Record
 from stills.batch.run import Run
+from stills.config import DEFAULT_CONCURRENCY
 from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.sandbox import Fault, FaultKind
 from stills.store import open_store
@@ -66,9 +67,9 @@ async def test_rows_are_read_as_they_are_drawn(stills, tmp_path, monkeypatch):
 
     def counted():
         nonlocal read
-        for shot in shots():
+        for row in shots():
             read += 1
-            yield shot
+            yield row
 
     monkeypatch.setattr(batch, "shots", counted)
     stop = asyncio.Event()
@@ -156,6 +157,21 @@ async def test_a_shot_that_fails_leaves_no_older_image_under_its_name(stills, sa
     left = {file.name for file in (tmp_path / "out" / "images").iterdir()}
     assert left == {"b.png", "c.png"}
     assert kept_file(before["a"].result.image_url).is_file()
+
+
+async def test_fresh_shots_share_the_places_of_all_others(stills, sandbox, tmp_path):
+    """No more wait for the service than the environment allows."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.2))
+    rows = [{"id": f"s{n}", "prompt": f"frame {n}"} for n in range(5 * DEFAULT_CONCURRENCY)]
+    fresh = frozenset(row["id"] for row in rows[::2])
+    batch = survey(stills, write(tmp_path, *rows), fresh=fresh)
+    drawing = asyncio.create_task(draw(stills, batch, tmp_path / "out"))
+    at_service = []
+    while not drawing.done():
+        at_service.append(sum(not send.finished for send in sandbox.ledger.generations))
+        await asyncio.sleep(0.01)
+    assert all(entry.result for entry in (await drawing).values())
+    assert max(at_service) == DEFAULT_CONCURRENCY
 
 
 def test_fresh_names_must_be_shots(stills, tmp_path):

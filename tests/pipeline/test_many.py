@@ -267,6 +267,27 @@ async def test_fresh_makes_each_anew(stills, sandbox):
     assert sandbox.ledger.billed_images == 6
 
 
+async def test_fresh_can_be_told_by_index(stills, sandbox):
+    """Those alone are made anew, and all share the places at the service."""
+    await collect(stills, map(ask, range(8)))
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.05))
+    at_service = [0]
+
+    def follow(*_: object) -> None:
+        at_service.append(sum(not send.finished for send in sandbox.ledger.generations))
+
+    outcomes = await collect(
+        stills,
+        map(ask, range(16)),
+        concurrency=2,
+        fresh=lambda index: index % 2 == 0,
+        on_stage=follow,
+    )
+    cached = {each.index for each in outcomes if each.result.cached}
+    assert cached == {1, 3, 5, 7}
+    assert max(at_service) == 2
+
+
 async def test_nothing_grows_with_the_number_of_requests(stills):
     """Flights and pacers are of what is under way alone."""
     await collect(stills, map(ask, range(30)))

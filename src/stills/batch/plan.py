@@ -92,7 +92,7 @@ class _Look:
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
 
     async def through_all(self) -> None:
-        for shot in self._batch.shots():
+        for _, shot in self._batch.shots():
             self.rows += 1
             entry = self._batch.carried_over(shot)
             if entry is not None:
@@ -122,6 +122,7 @@ class _Look:
             self._lost.add(shot.id)
             self._count_skipped(self._dependencies.failed(shot.id).skipped)
         elif shot.id in self._batch.choices.fresh:
+            self._keys.add(standing.key)
             self._count_new(shot)
         elif standing.is_kept:
             self.kept += 1

@@ -1,7 +1,7 @@
 """The run of a batch: every shot is drawn once what it needs is there, and noted as it ends.
 
-Shots go through `Stills.generate_many`, in one lane, and those to be paid for in any case in a
-second one. A lane takes the next shot only when it has room, so rows are read as they are drawn.
+Shots go through `Stills.generate_many`, which takes the next one only when it has room, so rows are
+read as they are drawn.
 """
 
 import asyncio
@@ -33,15 +33,22 @@ _ROWS_AT_A_TIME = 100
 
 
 class _Lane:
-    """The shots of one `generate_many`: those that can start, and those under way by index."""
+    """The shots of `generate_many`: those that can start, and those under way by index."""
 
-    def __init__(self, *, fresh: bool) -> None:
-        self.fresh = fresh
+    def __init__(self) -> None:
         self.ready: deque[Shot] = deque()
         self.under_way: dict[int, Shot] = {}
         self.stages: dict[int, Stage] = {}
         self.begun = 0
-        self.woken = asyncio.Event()
+        self._woken = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait until something has come to its end, or can start."""
+        self._woken.clear()
+        await self._woken.wait()
+
+    def wake(self) -> None:
+        self._woken.set()
 
     def begin(self, shot: Shot) -> None:
         self.under_way[self.begun] = shot
@@ -77,16 +84,14 @@ class Run:
         self._record = record
         self._stop = stop
         self._wallet = Wallet(self._choices.max_cost_usd, self._choices.model.price_usd)
-        self._rows: Iterator[Shot] = batch.shots()
+        self._rows = batch.shots()
         self._rows_left = True
         self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
         self._files: Files = {}
         self._positions: dict[str, int] = {}
-        self._shots = 0
+        self._read = 0
         self._unfinished = 0
-        self._plain = _Lane(fresh=False)
-        self._fresh = _Lane(fresh=True)
-        self._lanes = [self._plain, self._fresh] if self._choices.fresh else [self._plain]
+        self._lane = _Lane()
 
     async def draw(self) -> None:
         """Draw all there is to draw.
@@ -94,48 +99,42 @@ class Run:
         Raises:
             OutputRefused: the folder can't be written.
         """
-        try:
-            async with asyncio.TaskGroup() as lanes:
-                for lane in self._lanes:
-                    lanes.create_task(self._drive(lane))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        await self._drive()
         if not self._stop.is_set():
             for shot, because in self._dependencies.stranded():
                 self._end(Outcome(shot, error=_needs(because)))
 
     def note_pending(self) -> None:
         """Note the shots that a stopped run did not reach; reads the list to its end."""
-        for lane in self._lanes:
-            for outcome in lane.cut_off():
-                self._end(outcome)
+        for outcome in self._lane.cut_off():
+            self._end(outcome)
         for shot, _ in self._dependencies.stranded():
             self._end(Outcome(shot))
-        for shot in self._rows:
-            self._number(shot)
+        for position, shot in self._rows:
+            self._positions[shot.id] = position
             if not self._carry_over(shot):
                 self._end(Outcome(shot))
 
-    async def _drive(self, lane: _Lane) -> None:
-        """Draw the shots of a lane, and finish together what came while others were finished."""
+    async def _drive(self) -> None:
+        """Draw the shots, and finish together what came while others were finished."""
         drawn: asyncio.Queue[RequestOutcome | None] = asyncio.Queue(_ROWS_AT_A_TIME)
-        drawing = asyncio.create_task(self._draw(lane, drawn))
+        drawing = asyncio.create_task(self._draw(drawn))
         try:
             while outcomes := await _take(drawn):
-                await self._finish(lane, outcomes)
+                await self._finish(outcomes)
             await drawing
         finally:
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
 
-    async def _draw(self, lane: _Lane, drawn: "asyncio.Queue[RequestOutcome | None]") -> None:
+    async def _draw(self, drawn: "asyncio.Queue[RequestOutcome | None]") -> None:
         outcomes = self._stills.generate_many(
-            self._requests(lane),
+            self._requests(),
             model=self._choices.model.id,
-            fresh=lane.fresh,
+            fresh=lambda index: self._lane.under_way[index].id in self._choices.fresh,
             max_cost_usd=self._wallet.image_cap_usd,
             stop=self._stop,
-            on_stage=lane.follow,
+            on_stage=self._lane.follow,
         )
         try:
             async with aclosing(outcomes):
@@ -146,44 +145,34 @@ class Run:
             raise
         await drawn.put(None)
 
-    async def _requests(self, lane: _Lane) -> AsyncIterator[ImageRequest]:
-        """Give the requests of a lane as they can start, until all shots are through."""
+    async def _requests(self) -> AsyncIterator[ImageRequest]:
+        """Give the requests as they can start, until all shots are through."""
+        lane = self._lane
         while True:
             if lane.ready:
-                if await self._reserve(lane):
+                if await self._reserve():
                     shot = lane.ready.popleft()
                     lane.begin(shot)
                     yield with_reference(shot, self._files).request
-            elif lane is self._plain and self._rows_left:
+            elif self._rows_left:
                 self._read_row()
-                if not self._shots % _ROWS_AT_A_TIME:
+                if not self._read % _ROWS_AT_A_TIME:
                     await asyncio.sleep(0)
-            elif not self._rows_left and not self._unfinished:
-                self._wake()
+            elif not self._unfinished:
                 return
             else:
-                await self._wait(lane)
-
-    async def _wait(self, lane: _Lane) -> None:
-        lane.woken.clear()
-        await lane.woken.wait()
-
-    def _wake(self) -> None:
-        for lane in self._lanes:
-            lane.woken.set()
+                await lane.wait()
 
     def _read_row(self) -> None:
-        shot = next(self._rows, None)
-        if shot is None:
+        row = next(self._rows, None)
+        if row is None:
             self._rows_left = False
             return
-        self._number(shot)
+        self._read += 1
+        position, shot = row
+        self._positions[shot.id] = position
         if not self._carry_over(shot):
             self._release(self._dependencies.admit(shot))
-
-    def _number(self, shot: Shot) -> None:
-        self._positions[shot.id] = self._shots
-        self._shots += 1
 
     def _carry_over(self, shot: Shot) -> bool:
         """Leave a shot as the last manifest has it, if it is to be left so."""
@@ -197,20 +186,20 @@ class Run:
 
     def _release(self, release: Release) -> None:
         for shot in release.ready:
-            lane = self._fresh if shot.id in self._choices.fresh else self._plain
-            lane.ready.append(shot)
+            self._lane.ready.append(shot)
             self._unfinished += 1
         for shot, because in release.skipped:
             self._end(Outcome(shot, error=_needs(because)))
-        self._wake()
+        self._lane.wake()
 
-    async def _reserve(self, lane: _Lane) -> bool:
+    async def _reserve(self) -> bool:
         """Set money aside for the first ready shot; False if it has to wait, or has failed."""
+        lane = self._lane
         shot = lane.ready[0]
-        is_free = not self._wallet.has_room and await self._is_kept(lane, shot)
+        is_free = not self._wallet.has_room and await self._is_kept(shot)
         if not self._wallet.has_room and not is_free:
-            if any(one.under_way for one in self._lanes):
-                await self._wait(lane)
+            if lane.under_way:
+                await lane.wait()
             else:
                 lane.ready.popleft()
                 self._fail(Outcome(shot, error=_over_cap(self._choices.max_cost_usd)))
@@ -218,15 +207,16 @@ class Run:
         self._wallet.reserve()
         return True
 
-    async def _is_kept(self, lane: _Lane, shot: Shot) -> bool:
-        if lane.fresh:
+    async def _is_kept(self, shot: Shot) -> bool:
+        if shot.id in self._choices.fresh:
             return False
         request = with_reference(shot, self._files).request
         (standing,) = await self._stills.find_standings([request], model=self._choices.model.id)
         return standing.is_kept
 
-    async def _finish(self, lane: _Lane, outcomes: Sequence[RequestOutcome]) -> None:
+    async def _finish(self, outcomes: Sequence[RequestOutcome]) -> None:
         """Settle, place and note what was drawn."""
+        lane = self._lane
         for outcome in outcomes:
             if outcome.error is not None:
                 self._wallet.settle(billed=outcome.error.billing is not Billing.NONE)
@@ -248,7 +238,7 @@ class Run:
         self._end(outcome, file)
         self._note_file(outcome.shot, file)
         self._unfinished -= 1
-        self._wake()
+        self._lane.wake()
 
     def _note_file(self, shot: Shot, file: str) -> None:
         if shot.id in self._batch.needed:
@@ -259,7 +249,7 @@ class Run:
         self._end(outcome)
         self._release(self._dependencies.failed(outcome.shot.id))
         self._unfinished -= 1
-        self._wake()
+        self._lane.wake()
 
     def _end(self, outcome: Outcome, file: str | None = None) -> None:
         self._record.add(self._positions.pop(outcome.shot.id), outcome, file)

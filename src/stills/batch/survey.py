@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from stills.batch.aliases import suggest
@@ -43,6 +44,7 @@ class Batch:
         self._portraits: set[str] = set()
         self.left_out: set[str] = set()
         self._changed: set[str] = set()
+        self._fresh: list[tuple[int, Shot]] = []
         self.choices = choices
         self.problems: list[Problem] = []
         self.needed: set[str] = set()
@@ -78,14 +80,22 @@ class Batch:
                 action=near.get(shot_id) or "Name shots by their ids.",
             )
 
-    def shots(self) -> Iterator[Shot]:
-        """Give the shots in input order, without those that have a problem or nobody needs."""
-        for item in self._reading:
-            if isinstance(item, Problem) or item.id in self.left_out:
+    def shots(self) -> Iterator[tuple[int, Shot]]:
+        """Give the shots with their places in the input, but for those with a problem or no use.
+
+        They come in input order, those of `fresh` first: what shares their image then finds it.
+        """
+        for position, shot in chain(self._fresh, self._others()):
+            if shot.id in self.left_out:
                 continue
-            if item.is_portrait and item.id not in self.needed:
+            if shot.is_portrait and shot.id not in self.needed:
                 continue
-            yield self._settle(item)
+            yield position, self._settle(shot)
+
+    def _others(self) -> Iterator[tuple[int, Shot]]:
+        for position, item in enumerate(self._reading):
+            if isinstance(item, Shot) and item.id not in self.choices.fresh:
+                yield position, item
 
     def leave_out(self, shot: Shot, error: InvalidRequest) -> None:
         """Note that a shot can't be asked for."""
@@ -106,6 +116,8 @@ class Batch:
 
     def _done_before(self, shot: Shot) -> Entry | None:
         entry = (self.choices.last or {}).get(shot.id)
+        if shot.id in self.choices.fresh:
+            return None
         if entry is None or entry.file is None or shot.request.reference_image is not None:
             return None  # under a reference's name another image may lie: the catalog can tell
         asked_before = (entry.shot.request, entry.shot.needs)
@@ -120,13 +132,15 @@ class Batch:
         self, unseen: set[str], near: dict[str, str], needs: dict[str, tuple[str, ...]]
     ) -> Iterator[str]:
         portraits: dict[str, Shot] = {}
-        for item in self._reading:
+        for position, item in enumerate(self._reading):
             if isinstance(item, Problem):
                 self._note_problem(item)
                 continue
             for wanted in unseen - {item.id}:
                 near[wanted] = near.get(wanted) or suggest(wanted, [item.id])
             unseen.discard(item.id)
+            if item.id in self.choices.fresh:
+                self._fresh.append((position, item))
             if item.is_portrait:
                 portraits[item.id] = item
                 self._portraits.add(item.id)

@@ -31,6 +31,9 @@ BESIDE_MAX = 16
 """How many are under way at most beside those that the service works on."""
 
 Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
+FreshOf = Callable[[int], bool]
+"""Tells of a request, by its index, whether to pay for a new image in any case."""
+
 OnStageOf = Callable[[int, Stage], None]
 """Called on the event loop each time the generation of a request, by its index, gets further."""
 
@@ -39,6 +42,7 @@ OnStageOf = Callable[[int, Stage], None]
 class _Row:
     index: int
     request: ImageRequest
+    is_fresh: bool
 
 
 class Many:
@@ -53,6 +57,7 @@ class Many:
         pipeline: Pipeline,
         options: Options,
         *,
+        is_fresh: FreshOf,
         concurrency: int,
         stop: asyncio.Event | None,
         on_stage: OnStageOf | None,
@@ -62,6 +67,7 @@ class Many:
         self._options = replace(
             options, places=asyncio.Semaphore(concurrency), stop=self._stop, looked_up=True
         )
+        self._is_fresh = is_fresh
         self._on_stage = on_stage
         self._under_way = asyncio.Semaphore(concurrency + min(concurrency, BESIDE_MAX))
         self._rows: asyncio.Queue[_Row | None] = asyncio.Queue(LOOKAHEAD)
@@ -101,7 +107,7 @@ class Many:
         index = 0
         try:
             async for request in _each(requests):
-                await self._rows.put(_Row(index, request))
+                await self._rows.put(_Row(index, request, self._is_fresh(index)))
                 index += 1
         except asyncio.CancelledError:
             if _is_cancelled():
@@ -112,21 +118,25 @@ class Many:
 
     async def _answer(self, group: asyncio.TaskGroup) -> None:
         while rows := await self._next_rows():
-            answers: Sequence[ImageResult | None] = [None] * len(rows)
-            if not self._options.fresh:
-                requests = [row.request for row in rows]
-                answers = await self._pipeline.answer_kept(requests, self._options)
-            kept = [
-                RequestOutcome(row.index, row.request, result=answer)
-                for row, answer in zip(rows, answers, strict=True)
-                if answer is not None
-            ]
+            kept = await self._find_kept([row for row in rows if not row.is_fresh])
             if kept:
                 await self._outcomes.put(kept)
-            for row, answer in zip(rows, answers, strict=True):
-                if answer is None:
+            answered = {outcome.index for outcome in kept}
+            for row in rows:
+                if row.index not in answered:
                     await self._under_way.acquire()
                     self._making[row.index] = group.create_task(self._make(row))
+
+    async def _find_kept(self, rows: Sequence[_Row]) -> Sequence[RequestOutcome]:
+        if not rows:
+            return ()
+        requests = [row.request for row in rows]
+        answers = await self._pipeline.answer_kept(requests, self._options)
+        return [
+            RequestOutcome(row.index, row.request, result=answer)
+            for row, answer in zip(rows, answers, strict=True)
+            if answer is not None
+        ]
 
     async def _next_rows(self) -> list[_Row]:
         """Wait for a row, and take with it what else was read; none at the end."""
@@ -154,7 +164,11 @@ class Many:
             self._under_way.release()
 
     async def _ask(self, row: _Row) -> ImageResult:
-        options = replace(self._options, on_stage=lambda stage: self._follow(row, stage))
+        options = replace(
+            self._options,
+            fresh=row.is_fresh,
+            on_stage=lambda stage: self._follow(row, stage),
+        )
         while True:
             try:
                 return await self._pipeline.generate(row.request, options)
