@@ -74,6 +74,18 @@ def test_an_image_is_a_hard_link_where_that_works(tmp_path):
     assert [file.name for file in target.parent.iterdir()] == ["s01.png"]
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_link_is_read_only(tmp_path, earlier):
+    """An edit in place would change what was paid for; links that were there before are mended."""
+    kept, target = tmp_path / "kept.png", tmp_path / "out" / "images" / "s01.png"
+    kept.write_bytes(b"png")
+    if earlier:
+        target.parent.mkdir(parents=True)
+        target.hardlink_to(kept)
+    place_image(kept, target)
+    assert kept.stat().st_mode & 0o777 == target.stat().st_mode & 0o777 == 0o444
+
+
 def test_an_image_is_copied_where_links_do_not_work(tmp_path, monkeypatch):
     """Another file system; and an identical copy is left alone."""
 
@@ -88,6 +100,7 @@ def test_an_image_is_copied_where_links_do_not_work(tmp_path, monkeypatch):
     place_image(kept, target)
     assert target.read_bytes() == b"png"
     assert target.stat().st_ino == before.st_ino != kept.stat().st_ino
+    assert target.stat().st_mode & 0o200  # it is nobody's original
 
 
 def test_another_image_takes_the_place_of_an_old_one_and_spares_what_it_linked(tmp_path):

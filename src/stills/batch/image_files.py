@@ -19,6 +19,7 @@ IMAGES_FOLDER = "images"
 _NAME_MAX_BYTES = 120
 _DIGEST_CHARACTERS = 12
 _NAMELESS = "shot"
+_READ_ONLY = 0o444
 # Windows takes these as devices, whatever follows the first dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)", re.IGNORECASE)
 
@@ -56,7 +57,9 @@ def kept_file(image_url: str) -> Path | None:
 def place_image(kept: Path, target: Path) -> None:
     """Have the kept image at `target` as well: a hard link where that works, else a copy.
 
-    What is there already and the same is left alone. Not for the event loop.
+    A link is the kept image itself, so it is made read-only: a tool that edits in place must not
+    change what was paid for. What is there already and the same is left in its place. Not for the
+    event loop.
 
     Raises:
         OutputRefused: it can't be placed there, or the kept file can't be read.
@@ -68,12 +71,22 @@ def place_image(kept: Path, target: Path) -> None:
             os.link(kept, part)
         except OSError:  # another file system, or one without hard links
             shutil.copyfile(kept, part)
+        else:
+            _protect(part)
 
 
 def _is_there(kept: Path, target: Path) -> bool:
     with suppress(OSError):
-        return target.samefile(kept) or filecmp.cmp(kept, target, shallow=False)
+        if target.samefile(kept):
+            _protect(target)
+            return True
+        return filecmp.cmp(kept, target, shallow=False)
     return False
+
+
+def _protect(file: Path) -> None:
+    with suppress(OSError):  # it is somebody else's
+        file.chmod(_READ_ONLY)
 
 
 def _clean(shot_id: str) -> str:

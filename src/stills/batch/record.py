@@ -11,6 +11,7 @@ from stills.batch.contact_sheet import write_contact_sheet
 from stills.batch.image_files import ImageNames, kept_file, place_image
 from stills.batch.manifest import ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
+from stills.batch.whole_file import replacing
 from stills.contract.errors import Billing, StillsError
 from stills.contract.result import ImageResult
 
@@ -146,7 +147,8 @@ def _place(kept: Path, target: Path) -> StillsError | None:
 
 async def _save(stills: Stills, image_id: str, target: Path) -> StillsError | None:
     try:
-        await stills.save(image_id, target)
+        with replacing(target) as part:  # also of a link, which is read-only
+            await stills.save(image_id, part)
     except StillsError as error:
         return error
     return None
