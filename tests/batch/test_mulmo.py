@@ -143,12 +143,14 @@ def test_an_image_may_bring_a_reference_and_a_size_of_its_own(read, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("reference", ["nobody", "clip", None])
+@pytest.mark.parametrize("reference", ["nobody", "clip", None, ["girl"]])
 def test_a_reference_that_is_no_still_of_the_script_is_a_problem(read, reference):
     """It is never dropped without a word."""
     images = {"girl": GIRL | {"references": [{"name": reference}]}, "clip": CLIP}
     _, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": ["girl"]}))
     assert [problem.field for problem in problems] == ["referenceImageName", "cast"]
+    named = repr(reference) if isinstance(reference, str) else "what is not text"
+    assert f"refers to {named}, which" in problems[0].message
 
 
 def test_images_that_are_no_stills_are_left_out_and_that_is_told(read):

@@ -261,13 +261,21 @@ def test_text_in_yaml_stays_as_written(read):
     assert shots[0].request.size == "1360*768"
 
 
-def test_a_yaml_bomb_stays_small(read):
-    """Aliases are references, and nothing walks through them."""
+def test_a_yaml_bomb_is_refused(read):
+    """Aliases are references, but who walks through them walks through all they stand for."""
     levels = ["a0: &a0 [x]"] + [
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)
     ]
-    _, problems, _ = read("a.yaml", "\n".join([*levels, "shots: [{prompt: *a29}]"]))
-    assert problems
+    with pytest.raises(InvalidRequest, match=r"a.yaml:7: aliases \(\*\) stand for more than"):
+        read("a.yaml", "\n".join([*levels, "shots: [{prompt: *a29}]"]))
+
+
+def test_an_alias_says_what_its_anchor_says(read):
+    """Any number of times."""
+    rows = "".join(f"- {{id: s{n}, prompt: x, style: *noir}}\n" for n in range(1000))
+    shots, problems, _ = read("a.yaml", f"style: &noir film noir\nshots:\n{rows}")
+    assert not problems
+    assert {shot.request.style for shot in shots} == {"film noir"}
 
 
 def test_a_cell_that_never_ends_is_a_problem(read):

@@ -153,8 +153,9 @@ class _Images:
     def _find(self, name: str, key: object, names: Mapping[str, str | None]) -> str:
         found = names.get(key) if isinstance(key, str) else None
         if found is None:
+            named = repr(key[:40]) if isinstance(key, str) else "what is not text"
             raise InvalidRequest(
-                f"image {name[:40]!r} refers to {str(key)[:40]!r}, which is no still of the script",
+                f"image {name[:40]!r} refers to {named}, which is no still of the script",
                 field="referenceImageName",
                 action="Name another image of imageParams.images, or give a source.",
             )

@@ -15,6 +15,8 @@ from stills.batch.row import Located
 from stills.contract.errors import InvalidRequest
 
 DEPTH_MAX = 50
+ALIASED_MAX = 1_000_000
+"""How many values all aliases together may stand for: what walks through them takes its time."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?[0-9]{1,17}\.[0-9]{1,17}([eE][-+]?[0-9]{1,2})?")
@@ -54,6 +56,9 @@ class _Document:
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         self._anchors: dict[str, object] = {}
+        self._sizes: dict[str, int] = {}
+        self._values = 0
+        self._aliased = 0
 
     def parse(self) -> object:
         parsed: object = None
@@ -71,11 +76,11 @@ class _Document:
             raise _Refused(f"nested deeper than {DEPTH_MAX}", event)
         anchor: str | None = getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent):
-            if anchor not in self._anchors:
-                raise _Refused("an alias (*) comes before its anchor (&)", event)
-            return self._anchors[anchor]
+            return self._alias(event, anchor)
         if getattr(event, "tag", None) not in {None, "!"}:
             raise _Refused("tags (!…) are not read", event)
+        before = self._values
+        self._values += 1
         built: object
         if isinstance(event, yaml.MappingStartEvent):
             built = self._mapping(event, depth)
@@ -85,7 +90,17 @@ class _Document:
             built = _scalar(event)
         if anchor:
             self._anchors[anchor] = built
+            self._sizes[anchor] = self._values - before
         return built
+
+    def _alias(self, event: yaml.Event, anchor: str | None) -> object:
+        if anchor is None or anchor not in self._anchors:
+            raise _Refused("an alias (*) comes before its anchor (&)", event)
+        self._values += self._sizes[anchor]
+        self._aliased += self._sizes[anchor]
+        if self._aliased > ALIASED_MAX:
+            raise _Refused(f"aliases (*) stand for more than {ALIASED_MAX} values", event)
+        return self._anchors[anchor]
 
     def _mapping(self, start: yaml.Event, depth: int) -> Located:
         made = Located()
