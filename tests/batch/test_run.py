@@ -7,8 +7,10 @@ from drawing import draw, survey, write
 
 from stills.batch.image_files import kept_file
 from stills.batch.manifest import read_manifest
+from stills.batch.read import read_shots
 from stills.batch.record import Record
 from stills.batch.run import Run
+from stills.batch.survey import Batch, Choices
 from stills.config import DEFAULT_CONCURRENCY
 from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.sandbox import Fault, FaultKind
@@ -180,3 +182,17 @@ def test_fresh_names_must_be_shots(stills, tmp_path):
     with pytest.raises(InvalidRequest, match="harbor") as caught:
         survey(stills, path, fresh=frozenset({"harbor"}))
     assert "Did you mean harbour" in caught.value.action
+
+
+def test_a_fresh_portrait_must_be_one_that_is_drawn(stills, tmp_path):
+    """Where the cast is described in the prompts, nobody would pay for one, and nobody be told."""
+    path = tmp_path / "film.yaml"
+    path.write_text(
+        "size: 512*512\ncast: {anna: a tall woman}\nshots: [{prompt: the sea, cast: anna}]"
+    )
+    fresh = frozenset({"cast-anna"})
+    assert survey(stills, path, fresh=fresh).needed == {"cast-anna"}
+    model = stills.model("qwen-image-max")
+    batch = Batch(read_shots(path), Choices(model, fresh=fresh))
+    with pytest.raises(InvalidRequest, match="no portrait is drawn under 'cast-anna'"):
+        batch.survey()

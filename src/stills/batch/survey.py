@@ -65,7 +65,8 @@ class Batch:
         """Go through the list for what is wrong with it, and what its shots need of each other.
 
         Raises:
-            InvalidRequest: the list as a whole can't be read, or has no shot that `fresh` names.
+            InvalidRequest: the list as a whole can't be read, or a shot that `fresh` names is not
+                in it, or is a portrait that no shot needs.
         """
         unseen = set(self.choices.fresh)
         near: dict[str, str] = {}
@@ -79,6 +80,13 @@ class Batch:
                 field="fresh",
                 action=near.get(shot_id) or "Name shots by their ids.",
             )
+        for _, shot in self._fresh:
+            if shot.is_portrait and shot.id not in self.needed:
+                raise InvalidRequest(
+                    f"no portrait is drawn under {shot.id[:60]!r}",
+                    field="fresh",
+                    action="No shot is sent with it; name the shots themselves.",
+                )
 
     def shots(self) -> Iterator[tuple[int, Shot]]:
         """Give the shots with their places in the input, but for those with a problem or no use.
