@@ -113,6 +113,7 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
     assert "<dt>play money</dt><dd>0.075 USD</dd>" in page
     assert "<dt>of unknown price</dt><dd>1</dd>" in page
     assert "<dt>spent</dt>" not in page
+    assert "<dt>possibly billed</dt><dd>+ 1</dd>" in page
     assert "Possibly billed." in page
 
 
@@ -123,18 +124,21 @@ def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
     assert "<dt>failed</dt><dd>1</dd>" in page
     assert "<dt>spent</dt><dd>0.075 USD</dd>" in page
     assert "<dt>done</dt><dd>0</dd>" in page
+    assert "<dt>possibly billed</dt>" not in page
     assert "no room. " in page
     assert " Billed.</p>" in page
     assert 'href="./' not in page
 
 
 def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
-    """It is not like one that was never reached."""
+    """It is not like one that was never reached, in its frame or in the sums."""
     outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
     page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes)).read_text()
     first, second = page.split('class="frame ')[1:]
     assert "cut off" in first
     assert "<dd>possibly billed</dd>" in first
+    for name, value in (("cut off", "1"), ("not reached", "1"), ("possibly billed", "+ 1")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     assert "not reached" in second
 
 

@@ -55,7 +55,9 @@ class _Totals:
     done: int = 0
     from_catalog: int = 0
     failed: int = 0
-    pending: int = 0
+    not_reached: int = 0
+    cut_off: int = 0
+    possible: int = 0
     unpriced: int = 0
     usd: dict[str, float] = field(default_factory=dict)
 
@@ -63,8 +65,13 @@ class _Totals:
         self.shots += 1
         self.done += entry.status is Status.DONE
         self.failed += entry.status is Status.FAILED
-        self.pending += entry.status is Status.PENDING
-        if entry.result is not None:
+        if entry.status is Status.PENDING:
+            self.cut_off += _is_cut_off(entry)
+            self.not_reached += not _is_cut_off(entry)
+        if entry.result is None:
+            failure = Billing.NONE if entry.failure is None else entry.failure.billing
+            self.possible += _is_cut_off(entry) or failure is not Billing.NONE
+        else:
             self.from_catalog += entry.status is Status.DONE and entry.result.cached
             self._add_money(entry.result)
 
@@ -81,9 +88,11 @@ class _Totals:
             ("done", "", f"{self.done}"),
             ("from the catalog", "", f"{self.from_catalog}"),
             ("failed", "failed", f"{self.failed}" if self.failed else ""),
-            ("not reached", "", f"{self.pending}" if self.pending else ""),
+            ("cut off", "", f"{self.cut_off}" if self.cut_off else ""),
+            ("not reached", "", f"{self.not_reached}" if self.not_reached else ""),
             *((kind, "", f"{usd:.3f} USD") for kind, usd in self.usd.items()),
             ("of unknown price", "", f"{self.unpriced}" if self.unpriced else ""),
+            ("possibly billed", "", f"+ {self.possible}" if self.possible else ""),
         ]
         return "\n".join(
             f'<div class="{kind}"><dt>{name}</dt><dd>{value}</dd></div>'
@@ -182,7 +191,11 @@ def _status(entry: Entry) -> str:
 
 
 def _pending(entry: Entry) -> str:
-    return "cut off" if entry.billing in _CUT_OFF else "not reached"
+    return "cut off" if _is_cut_off(entry) else "not reached"
+
+
+def _is_cut_off(entry: Entry) -> bool:
+    return entry.billing in _CUT_OFF
 
 
 def _error(failure: Failure | None) -> str:
@@ -199,7 +212,7 @@ def _facts(entry: Entry) -> str:
     """List what is known; the grid shows the first ones, the full size all."""
     shot, request, result = entry.shot, entry.shot.request, entry.result
     facts: dict[str, object] = {"size": request.size, "seed": request.seed}
-    if entry.billing in _CUT_OFF:
+    if _is_cut_off(entry):
         facts["cost"] = _CUT_OFF[entry.billing]
     more: dict[str, object] = {
         "style": request.style,
