@@ -47,7 +47,6 @@ def test_portraits_of_those_who_are_seen_come_first(read):
     assert [shot.id for shot in shots.values() if shot.is_portrait] == ["cast-anna", "cast-dog"]
     assert any("nobody" in note for note in reading.notes)
     assert reading.title == "The lighthouse"
-    assert reading.needed == {"cast-anna", "cast-dog", "harbour"}
 
 
 def test_a_shot_needs_its_cast_and_the_shot_it_names(read, tmp_path):

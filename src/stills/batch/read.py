@@ -37,8 +37,8 @@ def read_shots(
 class Reading:
     """The shots and problems of a file, in its order, portraits first. Can be gone through again.
 
-    `notes` say once what was left out; `needed` are the ids that other shots need; `title` is the
-    project's. All three are whole after the first time through.
+    `notes` say once what was left out; `title` is the project's. Both are whole after the first
+    time through.
 
     Iterating raises:
         InvalidRequest: the file as a whole can't be read.
@@ -50,7 +50,6 @@ class Reading:
         self._notes = Notes()
         self.format = tell_format(source)
         self.title: str | None = None
-        self.needed: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -81,7 +80,6 @@ class Reading:
             places[item.id] = _place(item)
             if item.needs:
                 needs[item.id] = (item.source, item.needs)
-                self.needed.update(item.needs)
             yield item
         if item is None:
             raise InvalidRequest(f"{self.name} has no shots", action="Give at least one.")

@@ -1,6 +1,7 @@
 """Rows of formats that are read one by one, in flat memory: CSV, TSV, JSONL."""
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 DELIMITERS = ",;\t"
+
+_SAID_DELIMITER = re.compile(r'\ufeff?"?sep=([^\w\s"]|\t)"?[ \t]*(\r|\n|$)', re.IGNORECASE)
 
 
 def problem(source: str, error: InvalidRequest) -> Problem:
@@ -43,13 +46,18 @@ def jsonl_rows(source: Source) -> Iterator[Row | Problem]:
 def csv_rows(source: Source, *, delimiter: str | None) -> Iterator[Row | Problem]:
     """Read a table whose first line names the columns; without a delimiter, it is told by that.
 
+    Before it may stand Excel's `sep=;`, which says the delimiter.
+
     Raises:
         InvalidRequest: two columns have one name, or there is no heading.
     """
-    if delimiter is None:
-        delimiter = _tell_delimiter(source)
+    said = _SAID_DELIMITER.match(source.decoded_head())
+    delimiter = said[1] if said else delimiter or _tell_delimiter(source)
     reader = csv.reader(source.lines(), delimiter=delimiter, strict=True)
-    heading = _read_heading(source, reader)
+    if said:
+        next(reader)
+    first = f"{source.name}:{reader.line_num + 1}"
+    heading = _read_heading(source, reader, first)
     unknown = set()
     for column in heading:
         try:
@@ -57,7 +65,7 @@ def csv_rows(source: Source, *, delimiter: str | None) -> Iterator[Row | Problem
                 check_known([column])
         except InvalidRequest as error:
             unknown.add(column)
-            yield problem(f"{source.name}:1", error)
+            yield problem(first, error)
     for position, (cells, where) in enumerate(_records(source, reader), start=1):
         if isinstance(cells, Problem):
             yield cells
@@ -92,26 +100,24 @@ def _records(source: Source, reader: "Reader") -> Iterator[tuple[list[str] | Pro
             yield cells, where
 
 
-def _read_heading(source: Source, reader: "Reader") -> list[str]:
+def _read_heading(source: Source, reader: "Reader", where: str) -> list[str]:
     try:
         heading = [column.strip().lstrip("\ufeff") for column in next(reader)]
     except StopIteration:
         raise InvalidRequest(f"{source.name} is empty", action="Give a heading.") from None
     except csv.Error as error:
         raise InvalidRequest(
-            f"{source.name}:1 is no heading: {error}", action="Name the columns in the first line."
+            f"{where} is no heading: {error}", action="Name the columns in the first line."
         ) from None
     for column in heading:
         if column and heading.count(column) > 1:
             raise InvalidRequest(
-                f"{source.name}:1 has two columns {column[:40]!r}",
+                f"{where} has two columns {column[:40]!r}",
                 field=column[:40],
                 action="Rename or remove one.",
             )
     if not any(heading):
-        raise InvalidRequest(
-            f"{source.name}:1 is no heading", action="Name the columns in the first line."
-        )
+        raise InvalidRequest(f"{where} is no heading", action="Name the columns in the first line.")
     return heading
 
 
