@@ -27,7 +27,7 @@ from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, Standing
 from stills.contract.pace import Quota, RateLimit
 from stills.contract.ports import Downloader, Provider
-from stills.contract.request import ImageRequest
+from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.pipeline.access import Access
@@ -166,12 +166,7 @@ class Stills:
         Raises:
             StillsError: see stills.contract.errors.
         """
-        if not isinstance(request, ImageRequest):
-            raise InvalidRequest(
-                f"the request is a {type(request).__name__}, not an ImageRequest",
-                action="Make one, such as ImageRequest(prompt=..., size=...), or of a dict with "
-                "ImageRequest.from_mapping.",
-            )
+        check_is_request(request)
         options = Options(self._id(model), fresh, max_cost_usd, payer)
         if on_stage is not None:
             options = replace(options, on_stage=on_stage)
@@ -200,13 +195,16 @@ class Stills:
         can be a function of the index.
 
         Raises:
-            InvalidRequest: the model or the concurrency is none.
+            InvalidRequest: the model or the concurrency is none, or one of `requests` is no
+                ImageRequest.
         """
         options = Options(find_model(self._id(model)).id, max_cost_usd=max_cost_usd)
         at_once = self._concurrency if concurrency is None else concurrency
-        if at_once < 1:
+        if type(at_once) is not int or at_once < 1:
             raise InvalidRequest(
-                f"concurrency is {at_once}", field="concurrency", action="Set it to 1 or more."
+                f"concurrency is {at_once!r:.40}",
+                field="concurrency",
+                action="Set it to 1 or more.",
             )
         many = Many(
             self._pipeline,

@@ -155,7 +155,11 @@ async def test_a_failing_source_ends_the_run_with_its_own_exception(stills):
 
 @pytest.mark.parametrize(
     ("options", "error"),
-    [({"concurrency": 0}, InvalidRequest), ({"model": "qwen-image"}, UnknownModel)],
+    [
+        ({"concurrency": 0}, InvalidRequest),
+        ({"concurrency": "4"}, InvalidRequest),
+        ({"model": "qwen-image"}, UnknownModel),
+    ],
 )
 async def test_what_can_not_work_is_refused_before_anything_is_read(stills, options, error):
     """Once, and not for each row."""
@@ -166,6 +170,13 @@ async def test_what_can_not_work_is_refused_before_anything_is_read(stills, opti
 
     with pytest.raises(error):
         await anext(stills.generate_many(rows(), **options))
+
+
+async def test_what_is_no_request_ends_the_run_with_what_to_do(stills):
+    """As it does for one: a dict is what many would give."""
+    with pytest.raises(InvalidRequest, match="the request is a dict") as refused:
+        await collect(stills, [ask(1), {"prompt": "a kite", "size": SIZE}])
+    assert "ImageRequest.from_mapping" in refused.value.action
 
 
 async def test_leaving_the_loop_lets_what_was_sent_be_kept_and_sends_nothing_more(

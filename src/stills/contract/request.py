@@ -127,6 +127,20 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
+def check_is_request(given: object) -> None:
+    """Tell who gives something else, such as a dict, how to make a request of it.
+
+    Raises:
+        InvalidRequest: it is no ImageRequest.
+    """
+    if not isinstance(given, ImageRequest):
+        raise InvalidRequest(
+            f"the request is a {type(given).__name__}, not an ImageRequest",
+            action="Make one, such as ImageRequest(prompt=..., size=...), or of a dict with "
+            "ImageRequest.from_mapping.",
+        )
+
+
 def _text(field: str, given: object) -> str:
     if not isinstance(given, str):
         raise InvalidRequest(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from stills.contract.errors import Billing, StillsError
 from stills.contract.generation import Stage
 from stills.contract.outcome import RequestOutcome
-from stills.contract.request import ImageRequest
+from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.pacer import TurnTooLate
@@ -107,6 +107,7 @@ class Many:
         index = 0
         try:
             async for request in _each(requests):
+                check_is_request(request)
                 await self._rows.put(_Row(index, request, self._is_fresh(index)))
                 index += 1
         except asyncio.CancelledError:
