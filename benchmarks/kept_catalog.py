@@ -18,7 +18,7 @@ def request(number: int) -> ImageRequest:
 
 
 async def fill(output: Path) -> None:
-    """Let the catalog take in KEPT images, and put as many empty files where they should be."""
+    """Let the catalog take in KEPT images, and put as many files without data where they should be."""
     (output / "images").mkdir(parents=True)
     catalog = SqliteCatalog(output / "stills.db")
     for number in range(KEPT):
@@ -36,5 +36,6 @@ async def fill(output: Path) -> None:
         )
         rendition = Rendition(identifier, wanted.output_size, digest, 2_000_000, path)
         await catalog.adopt(generation, [rendition])
-        (output / "images" / path).touch()
+        with (output / "images" / path).open("wb") as file:
+            file.truncate(2_000_000)
     await catalog.close()

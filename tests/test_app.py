@@ -25,6 +25,7 @@ from stills.contract.generation import Stage
 
 SOURCES = Path(package.__file__).resolve().parents[1]
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
+NATIVE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 HEAVY = ("dashscope", "fastapi", "sqlalchemy", "aiohttp", "pyvips", "obstore", "pydantic", "rich")
 
 
@@ -43,6 +44,12 @@ async def embedded(environment):
 
 def file_of(url: str) -> Path:
     return Path(unquote(urlsplit(url).path))
+
+
+def change_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
 
 
 def run_script(
@@ -276,11 +283,34 @@ async def test_what_is_no_request_is_told_how_to_become_one(embedded):
 
 async def test_saving_an_image_that_the_store_has_lost_is_said(embedded, tmp_path):
     """No empty file is left in its place."""
-    result = await embedded.generate(KITE)
+    result = await embedded.generate(NATIVE)
     file_of(result.image_url).unlink()
     with pytest.raises(ImageMissing):
         await embedded.save(result.id, tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
+
+
+async def test_a_damaged_image_is_never_saved(embedded, tmp_path):
+    """One changed byte is enough; the error names the file."""
+    result = await embedded.generate(NATIVE)
+    kept = file_of(result.image_url)
+    change_a_byte(kept)
+    with pytest.raises(ImageMissing, match=f"{kept.as_uri()} is damaged") as caught:
+        await embedded.save(result.id, tmp_path / "a.png")
+    assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+    assert not (tmp_path / "a.png").exists()
+
+
+async def test_a_damaged_or_lost_rendition_is_made_anew_to_be_saved(embedded, tmp_path):
+    """Of its generation, so nothing is paid; what is saved and what is kept are whole."""
+    result = await embedded.generate(KITE)
+    kept = file_of(result.image_url)
+    whole = kept.read_bytes()
+    for harm in (change_a_byte, Path.unlink):
+        harm(kept)
+        await embedded.save(result.id, tmp_path / "a.png")
+        assert (tmp_path / "a.png").read_bytes() == kept.read_bytes() == whole
+    assert (await embedded.verify()).findings == ()
 
 
 async def test_the_synchronous_call_is_refused_inside_a_loop():

@@ -36,6 +36,7 @@ from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.many import FreshOf, Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.read import read
 from stills.pipeline.recover import Recovered, rebuild, recover
 from stills.pipeline.verify import Verified, verify
 
@@ -333,22 +334,22 @@ class Stills:
         return await self._ports.catalog.find_image(image_id)
 
     async def read_image(self, image: Image) -> bytes:
-        """Read the PNG of a kept image.
+        """Read the PNG of a kept image; a rendition that is lost or damaged is made anew.
 
         Raises:
-            ImageMissing: the store has lost it.
+            ImageMissing: the store has lost it, or it is damaged there.
             StoreRefused: the store can't be read.
         """
-        return await self._ports.store.get(image.rendition.object_path)
+        return await read(self._ports, image)
 
     async def thumbnail(self, image: Image, *, side_max_pixels: int = 512) -> bytes:
         """Render a kept image as a JPEG that fits a square; free of charge, and not kept.
 
         Raises:
-            ImageMissing: the store has lost it.
+            ImageMissing: the store has lost it, or it is damaged there.
             StoreRefused: the store can't be read.
         """
-        png = await self._ports.store.get(image.rendition.object_path)
+        png = await read(self._ports, image)
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
 
     async def list_sends(self, image: Image) -> Sequence[Send]:
@@ -374,11 +375,11 @@ class Stills:
 
         Raises:
             OutputRefused: the file can't be written; the image stays kept.
-            ImageMissing: the store has lost the image.
+            ImageMissing: the store has lost the image, or it is damaged there.
         """
         image = await self._find(image_id)
         url = self._ports.store.url(image.rendition.object_path)
-        data = await self._ports.store.get(image.rendition.object_path)
+        data = await read(self._ports, image)
         try:
             await asyncio.to_thread(_write_whole, path, data)
         except OSError as error:

@@ -66,11 +66,11 @@ class StoreConformance:
     async def test_missing_tells_what_is_not_there(self, store: Store):
         """Of any number of paths, none included."""
         await store.put(NAME, b"x")
-        assert await store.missing([NAME, "another.png", f"{NAME}/below.png", "another.png"]) == {
+        assert await store.missing({NAME: 1, "another.png": 1, f"{NAME}/below.png": 1}) == {
             "another.png",
             f"{NAME}/below.png",
         }
-        assert await store.missing([]) == set()
+        assert await store.missing({}) == set()
 
     async def test_exists_tells_what_is_there(self, store: Store):
         """Exists is true after a put, and only for the path that was put."""
@@ -78,6 +78,18 @@ class StoreConformance:
         assert await store.exists(NAME) is True
         assert await store.exists("another.png") is False
         assert await store.exists(f"{NAME}/below.png") is False
+
+    async def test_an_object_of_another_number_of_bytes_is_not_the_one_asked_for(self, store):
+        """Exists and missing see it without reading; no bytes count as any."""
+        await store.put(NAME, b"123")
+        await store.put("empty.png", b"")
+        assert await store.exists(NAME, byte_count=3) is True
+        assert await store.exists(NAME, byte_count=2) is False
+        assert await store.exists("empty.png", byte_count=0) is True
+        assert await store.exists("empty.png", byte_count=1) is False
+        assert await store.exists("another.png", byte_count=0) is False
+        assert await store.missing({NAME: 3, "empty.png": 9}) == {"empty.png"}
+        assert await store.missing({NAME: 4}) == {NAME}
 
     async def test_a_missing_object_is_image_missing(self, store: Store):
         """Getting what was never put names the path."""

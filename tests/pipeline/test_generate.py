@@ -308,10 +308,64 @@ async def test_a_lost_file_is_never_paid_for_again_unasked(stills: Stills, sandb
 
     native = await stills.generate(replace(KITE, size="1328*1328"))
     file_of(native).unlink()
-    with pytest.raises(ImageMissing, match="is gone"):
+    with pytest.raises(ImageMissing, match="is not in"):
         await stills.generate(replace(KITE, size="1328*1328"))
     with pytest.raises(ImageMissing):
         await stills.generate(replace(KITE, size="640*640"))
+    assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize("left_bytes", [0, 5000])
+async def test_a_cut_off_rendition_is_made_anew(stills: Stills, sandbox: Sandbox, left_bytes: int):
+    """Asked for alone or with others, the answer is the whole image, and nothing is sent."""
+    path = file_of(await stills.generate(KITE))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:left_bytes])
+    assert (await stills.generate(KITE)).cached
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:left_bytes])
+    (outcome,) = [each async for each in stills.generate_many([KITE])]
+    assert outcome.result is not None
+    assert path.read_bytes() == whole
+    assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize("left_bytes", [0, 5000])
+async def test_a_damaged_generation_is_an_error_of_storage_that_promises_no_download(
+    stills: Stills, sandbox: Sandbox, left_bytes: int
+):
+    """Its link is gone; a good copy put back makes all well, and other sizes need it too."""
+    native = replace(KITE, size="1328*1328")
+    path = file_of(await stills.generate(native))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:left_bytes])
+    for request in (native, KITE):
+        with pytest.raises(ImageMissing, match="is damaged") as caught:
+            await stills.generate(request)
+        assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+    path.write_bytes(whole)
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_download(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
+):
+    """The error says where it lies; a good copy put back is kept for nothing."""
+    (tmp_path / "a-file").write_text("not a folder")
+    broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
+    with pytest.raises(StoreRefused, match="safe at file://"):
+        await broken.generate(KITE)
+    (spooled,) = tmp_path.glob("spool/*.png")
+    whole = spooled.read_bytes()
+    spooled.write_bytes(whole[:5000])
+
+    mended = await make_stills()
+    with pytest.raises(ImageMissing, match=f"{spooled.as_uri()} is damaged") as caught:
+        await mended.generate(KITE)
+    assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+    spooled.write_bytes(whole)
+    assert (await mended.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
 
 

@@ -1,6 +1,6 @@
 """What the pipeline needs from outside. One conformance suite per port runs on every adapter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol, TypeVar
 
@@ -86,16 +86,16 @@ class Store(Protocol):
         """
         ...
 
-    async def exists(self, path: str) -> bool:
-        """Tell whether an object is there.
+    async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
+        """Tell whether an object is there, and has `byte_count` bytes where that is given.
 
         Raises:
             StoreRefused: the store itself is not there.
         """
         ...
 
-    async def missing(self, paths: Sequence[str]) -> AbstractSet[str]:
-        """Tell which of some objects are not there.
+    async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
+        """Tell which of some objects, by path, are not there or have another number of bytes.
 
         Raises:
             StoreRefused: the store itself is not there.

@@ -1,10 +1,12 @@
 """Adopt: take in an image that was kept while the catalog could not be written."""
 
+from stills.contract.errors import ImageMissing
 from stills.contract.generation import Generation
 from stills.contract.ports import Store
 from stills.pipeline.facts import FACTS_FOLDER, facts_path, read_facts
 from stills.pipeline.keep import keep
 from stills.pipeline.ports import Ports
+from stills.pipeline.whole import read_whole
 
 
 async def adopt(ports: Ports, generation_id: str) -> Generation | None:
@@ -19,14 +21,14 @@ async def adopt(ports: Ports, generation_id: str) -> Generation | None:
 
 
 async def _adopt_stored(ports: Ports, generation_id: str) -> Generation | None:
-    generation = await _find(ports, ports.store, generation_id)
+    generation = await _find(ports.store, generation_id)
     if generation is None or not await ports.catalog.adopt(generation, []):
         return None
     return generation
 
 
 async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
-    generation = await _find(ports, ports.spool, generation_id)
+    generation = await _find(ports.spool, generation_id)
     if generation is None:
         return None
     spool_path = generation.object_path or ""
@@ -39,7 +41,7 @@ async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
     return kept if adopted else None
 
 
-async def _find(ports: Ports, store: Store, generation_id: str) -> Generation | None:
+async def _find(store: Store, generation_id: str) -> Generation | None:
     """Read a generation's facts, if its image is there and is the one they tell of."""
     path = facts_path(generation_id)
     if path not in await store.paths(FACTS_FOLDER):
@@ -47,7 +49,8 @@ async def _find(ports: Ports, store: Store, generation_id: str) -> Generation | 
     generation = read_facts(await store.get(path))
     if generation is None or generation.id != generation_id:
         return None
-    if not await store.exists(generation.object_path or ""):
+    try:
+        await read_whole(store, generation.object_path or "", generation.sha256 or "")
+    except ImageMissing:
         return None
-    inspection = await ports.imaging.inspect(await store.get(generation.object_path or ""))
-    return generation if inspection.sha256 == generation.sha256 else None
+    return generation

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import Billing, DamagedImage
+from stills.contract.errors import Billing
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
@@ -13,6 +13,7 @@ from stills.pipeline.keep import keep
 from stills.pipeline.order import ClaimLost, order_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.whole import read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,8 @@ async def _fetch_and_keep(
 
 async def _keep_spooled(ports: Ports, generation: Generation) -> Generation:
     spool_path = generation.spool_path or ""
-    data = await ports.spool.get(spool_path)
+    data = await read_whole(ports.spool, spool_path, generation.sha256 or "")
     inspection = await ports.imaging.inspect(data)
-    if inspection.sha256 != generation.sha256:
-        raise DamagedImage("the spooled image was changed since it was paid for")
     kept = await keep(ports, generation, data, inspection)
     await ports.spool.delete(spool_path)
     await ports.spool.delete(facts_path(generation.id))

@@ -13,7 +13,6 @@ from stills.contract.access import Payer
 from stills.contract.errors import (
     Billing,
     DeadlineExceeded,
-    ImageMissing,
     InvalidRequest,
     StorageError,
 )
@@ -35,7 +34,7 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import asked_of, result_of
 from stills.pipeline.reference import Reference, load_reference
-from stills.pipeline.render import render, untouched
+from stills.pipeline.render import read_native, render, untouched
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +249,12 @@ class Pipeline:
         if is_native:
             rendition = untouched(generation)
         if rendition is not None and rendition.size == size:
-            if (is_native and just_kept) or await store.exists(rendition.object_path):
+            path, byte_count = rendition.object_path, rendition.byte_count
+            if (is_native and just_kept) or await store.exists(path, byte_count=byte_count):
                 return rendition
             if is_native:
-                raise ImageMissing(f"{store.url(rendition.object_path)} is gone")
+                await read_native(self._ports, generation)  # says what is wrong with it
+                return rendition
         rendition, _ = await self._renders.join(
             (generation.id, size), lambda: render(self._ports, generation, size)
         )

@@ -87,7 +87,9 @@ async def _look_up(ports: Ports, requests: Sequence[ImageRequest], model: Model)
 async def _there(ports: Ports, hits: list[_Hit]) -> list[_Hit]:
     if not hits:
         return []
-    missing = await ports.store.missing([hit.rendition.object_path for hit in hits])
+    missing = await ports.store.missing(
+        {hit.rendition.object_path: hit.rendition.byte_count for hit in hits}
+    )
     return [hit for hit in hits if hit.rendition.object_path not in missing]
 
 

@@ -5,21 +5,33 @@ from stills.contract.generation import Generation, Rendition
 from stills.contract.size import Size
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
+from stills.pipeline.whole import read_whole
 
 
 async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
     """Crop and scale a generation, and keep the rendition.
 
     Raises:
-        ImageMissing: the store has lost the generation.
+        ImageMissing: the store has lost the generation, or it is damaged there.
         StoreRefused: the rendition could not be written; the generation is untouched.
     """
-    native = await ports.store.get(untouched(generation).object_path)
+    native = await read_native(ports, generation)
     path = object_path(generation.draft, generation.id, size)
     data = await ports.imaging.fit(native, size)
     inspection = await ports.imaging.inspect(data)
     await ports.store.put(path, data)
     return Rendition(generation.id, size, inspection.sha256, inspection.byte_count, path)
+
+
+async def read_native(ports: Ports, generation: Generation) -> bytes:
+    """Read a generation at native size.
+
+    Raises:
+        ImageMissing: the store has lost it, or it is damaged there.
+        StoreRefused: it could not be read.
+    """
+    kept = untouched(generation)
+    return await read_whole(ports.store, kept.object_path, kept.sha256)
 
 
 def untouched(generation: Generation) -> Rendition:

@@ -1,7 +1,6 @@
 """Verify: re-hash the store against the catalog."""
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +8,7 @@ from stills.contract.errors import ImageMissing
 from stills.contract.generation import StoredObject
 from stills.pipeline.names import read_object_path
 from stills.pipeline.ports import Ports
+from stills.pipeline.whole import is_whole
 
 _AT_ONCE = 8
 
@@ -71,7 +71,6 @@ async def _check(ports: Ports, stored: StoredObject) -> Finding | None:
         data = await ports.store.get(stored.path)
     except ImageMissing:
         return Finding(Verdict.MISSING, stored.path, stored.owner)
-    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-    if digest != stored.sha256:
+    if not await is_whole(data, stored.sha256):
         return Finding(Verdict.DAMAGED, stored.path, stored.owner)
     return None

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import re
+import stat
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -94,8 +95,8 @@ class ObjectStore:
                 await self._check_there(backend)
                 raise ImageMissing(f"{path} is not in {self._location}") from None
 
-    async def exists(self, path: str) -> bool:
-        """Tell whether an object is there.
+    async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
+        """Tell whether an object is there, and has `byte_count` bytes where that is given.
 
         Raises:
             StoreRefused: the store itself is not there, or can't be asked.
@@ -103,28 +104,29 @@ class ObjectStore:
         _check_path(path)
         with self._translated("look for", path):
             if self._root is not None:
-                return await asyncio.to_thread(_is_file, self._root, path)
+                return not await asyncio.to_thread(_missing_files, self._root, {path: byte_count})
             backend = await self._open(create=False)
             try:
-                await backend.head_async(path)
+                head = await backend.head_async(path)
             except FileNotFoundError:
                 await self._check_there(backend)
                 return False
-            return True
+            return byte_count is None or head["size"] == byte_count
 
-    async def missing(self, paths: Sequence[str]) -> AbstractSet[str]:
-        """Tell which of some objects are not there.
+    async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
+        """Tell which of some objects, by path, are not there or have another number of bytes.
 
         Raises:
             StoreRefused: the store itself is not there, or can't be asked.
         """
         if self._root is None:
-            there = await asyncio.gather(*(self.exists(path) for path in paths))
-            return {path for path, is_there in zip(paths, there, strict=True) if not is_there}
-        for path in paths:
+            asking = [self.exists(path, byte_count=count) for path, count in byte_counts.items()]
+            there = await asyncio.gather(*asking)
+            return {path for path, is_there in zip(byte_counts, there, strict=True) if not is_there}
+        for path in byte_counts:
             _check_path(path)
         with self._translated("look for", "images"):
-            return await asyncio.to_thread(_missing_files, self._root, paths)
+            return await asyncio.to_thread(_missing_files, self._root, byte_counts)
 
     async def delete(self, path: str) -> None:
         """Remove one object; no matter if there is none.
@@ -267,14 +269,17 @@ def _check_folder(root: Path) -> None:
         )
 
 
-def _is_file(root: Path, path: str) -> bool:
+def _missing_files(root: Path, byte_counts: Mapping[str, int | None]) -> set[str]:
     _check_folder(root)
-    return (root / path).is_file()
+    return {path for path, count in byte_counts.items() if not _is_file(root / path, count)}
 
 
-def _missing_files(root: Path, paths: Sequence[str]) -> set[str]:
-    _check_folder(root)
-    return {path for path in paths if not (root / path).is_file()}
+def _is_file(path: Path, byte_count: int | None) -> bool:
+    try:
+        there = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(there.st_mode) and (byte_count is None or byte_count == there.st_size)
 
 
 def _list_folder(root: Path, folder: str) -> list[str]:
