@@ -267,6 +267,68 @@ async def test_only_a_regular_file_is_replaced(embedded, tmp_path):
     assert (tmp_path / "ours.png").read_bytes() == file_of(result.image_url).read_bytes()
 
 
+async def test_no_file_of_our_own_is_written_over(embedded, environment, tmp_path):
+    """A kept image or its facts, also through a link, the catalog, the spool; said beforehand."""
+    result = await embedded.generate(KITE)
+    other = await embedded.generate(ImageRequest(prompt="a cat", size="512*512", seed=1))
+    catalog = tmp_path / "out" / "ai-image-qwen-image" / "stills.db"
+    images = catalog.parent / "images"
+    spooled = Path(environment["HOME"], ".local/state/stills/spool/0123456789ab.png")
+    spooled.parent.mkdir(parents=True)
+    spooled.write_bytes(b"paid for")
+    (tmp_path / "link.png").symlink_to(file_of(other.image_url))
+    own = {
+        *images.rglob("*.*"),
+        *(catalog.with_name(f"{catalog.name}{ending}") for ending in ("", "-wal", "-shm")),
+        spooled,
+        tmp_path / "link.png",
+    }
+    before = {path: path.read_bytes() for path in images.rglob("*.*")}
+    assert len(own) == 11  # two natives, two renditions, two facts
+    for path in own:
+        with pytest.raises(OutputRefused) as caught:
+            await embedded.check_target(path)
+        assert "nothing was sent" in caught.value.action
+        with pytest.raises(OutputRefused, match=r"can't be written \(it is ") as caught:
+            await embedded.save(result.id, path)
+        assert result.image_url in caught.value.message
+    assert {path: path.read_bytes() for path in images.rglob("*.*")} == before
+    assert spooled.read_bytes() == b"paid for"
+    assert [image.generation.draft.prompt for image in await embedded.list_images()] == [
+        "a cat",
+        "a red kite",
+    ]
+
+
+async def test_other_files_in_the_store_s_folder_may_be_written(embedded):
+    """It is there that the skill puts its copy by default, time and again."""
+    result = await embedded.generate(KITE)
+    target = file_of(result.image_url).with_name("output.png")
+    for _ in range(2):
+        await embedded.check_target(target)
+        await embedded.save(result.id, target)
+    assert target.read_bytes() == file_of(result.image_url).read_bytes()
+
+
+async def test_a_name_as_long_as_the_system_takes_is_written(embedded, tmp_path):
+    """The part that becomes it has a short name of its own."""
+    result = await embedded.generate(KITE)
+    target = tmp_path / ("n" * 251 + ".png")
+    await embedded.save(result.id, target)
+    assert target.read_bytes() == file_of(result.image_url).read_bytes()
+
+
+async def test_a_replaced_file_keeps_who_may_read_it(embedded, tmp_path):
+    """What was for its owner alone still is."""
+    result = await embedded.generate(KITE)
+    target = tmp_path / "mine.png"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    await embedded.save(result.id, target)
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert target.read_bytes() == file_of(result.image_url).read_bytes()
+
+
 @pytest.mark.parametrize("model", ["", "qwen"])
 async def test_a_model_that_is_none_is_never_replaced_by_the_default(embedded, model):
     """An empty one included: a script's variable may be unset."""

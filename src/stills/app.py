@@ -1,8 +1,6 @@
 """Stills: what all doors call."""
 
 import asyncio
-import os
-import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -20,7 +18,7 @@ from stills.adapters import (
 )
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import Payer, Replies
-from stills.contract.errors import InvalidRequest, OutputRefused
+from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image, OnBilling, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
@@ -38,6 +36,7 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import read
 from stills.pipeline.recover import Recovered, rebuild, recover
+from stills.pipeline.save import check_target, save
 from stills.pipeline.verify import Verified, verify
 
 
@@ -370,22 +369,22 @@ class Stills:
         """Say where a listed image opens."""
         return self._ports.store.url(image.rendition.object_path)
 
+    async def check_target(self, path: Path) -> None:
+        """See, before anything is paid for, that `save` would not write over a file of our own.
+
+        Raises:
+            OutputRefused: it is an object of the store or the spool, or the catalog.
+        """
+        await check_target(self._ports, path)
+
     async def save(self, image_id: str, path: Path) -> None:
         """Copy a kept image to a file, whole or not at all.
 
         Raises:
-            OutputRefused: the file can't be written; the image stays kept.
+            OutputRefused: the file can't be written, or is our own; the image stays kept.
             ImageMissing: the store has lost the image, or it is damaged there.
         """
-        image = await self._find(image_id)
-        url = self._ports.store.url(image.rendition.object_path)
-        data = await read(self._ports, image)
-        try:
-            await asyncio.to_thread(_write_whole, path, data)
-        except OSError as error:
-            raise OutputRefused(
-                f"{path} can't be written ({error.strerror or error}); the image is kept at {url}"
-            ) from error
+        await save(self._ports, await self._find(image_id), path)
 
     @property
     def _ports(self) -> Ports:
@@ -417,23 +416,6 @@ class Stills:
             field="id",
             action="Give more of the id.",
         )
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path = path.resolve()  # a link stays a link
-    if path.is_dir():
-        raise IsADirectoryError(21, "it is a directory")
-    if path.exists() and not path.is_file():
-        raise OSError(22, "it is no regular file")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(13, "Permission denied")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 __all__ = ["Recovered", "Shown", "Stills", "Verified"]

@@ -114,6 +114,29 @@ def test_the_image_is_copied_to_the_output_path(run, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["one.png"]
 
 
+def test_an_output_path_that_is_another_kept_image_is_refused_before_anything_is_sent(run):
+    """What was paid for stays what it is, and the ledger has no second send."""
+    kept = Path(run("generate", *EXAMPLE, "--sandbox").stdout.rstrip("\n"))
+    before = kept.read_bytes()
+    other = ["generate", "a cat", "--size", "512*512", "--sandbox"]
+    refused = run(*other, "--output", str(kept))
+    assert refused.returncode == 7
+    assert "is a kept image itself" in one_line(refused.stderr)
+    assert kept.read_bytes() == before
+    assert "[billed]" not in refused.stderr
+    assert "billed 0.075 USD" in run(*other).stderr
+
+
+def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(run, tmp_path):
+    """A slash at the end means a folder, there or not; no file of that name is made."""
+    for folder in ("not-there/", "there/", ""):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        refused = run("generate", *EXAMPLE, "--sandbox", "--output", folder)
+        assert refused.returncode == 2
+        assert "names a folder" in one_line(refused.stderr)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
+
+
 @pytest.mark.parametrize("kind", ["directory", "under-a-file"])
 def test_an_output_path_that_can_not_be_written_loses_nothing(run, tmp_path, kind: str):
     """The image stays kept, and the error says where."""

@@ -7,6 +7,7 @@ one sync to the disk for all. Callers hear of it only after that.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
+
+_ENDINGS = ("", "-wal", "-shm")
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +57,12 @@ class Database:
         self._visits: list[_Visit] = []
         self._busy = False
         self._lock = Lock()  # over the two above
+
+    @property
+    def files(self) -> AbstractSet[Path]:
+        """The resolved paths of all that SQLite writes here, there or not."""
+        path = self.path.resolve()
+        return {path.with_name(path.name + ending) for ending in (*_ENDINGS, "-journal")}
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work`, which changes nothing, on the database's thread.
@@ -162,7 +171,7 @@ class Database:
             self._disconnect()
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
-            for ending in ("", "-wal", "-shm"):
+            for ending in _ENDINGS:
                 part = self.path.with_name(self.path.name + ending)
                 if part.exists():
                     part.rename(f"{aside}{ending}")

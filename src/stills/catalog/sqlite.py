@@ -5,6 +5,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,11 @@ class SqliteCatalog:
         self._database = Database(path)
         self.api_keys = SqliteApiKeys(self._database)
         self.replies = SqliteReplies(self._database)
+
+    @property
+    def files(self) -> AbstractSet[Path]:
+        """The database's resolved paths, there or not."""
+        return self._database.files
 
     async def find(self, key: str, size: Size) -> Found | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,8 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     request = read_request(options)
     _check_max_cost(options.max_cost)
-    result = asyncio.run(_generate(options, request))
+    output = None if options.output is None else _read_output(options.output)
+    result = asyncio.run(_generate(options, request, output))
     if options.json:
         print(json.dumps(asdict(result), ensure_ascii=False))
     else:
@@ -101,8 +103,22 @@ def _check_max_cost(max_cost: float | None) -> None:
         )
 
 
-async def _generate(options: argparse.Namespace, request: ImageRequest) -> ImageResult:
+def _read_output(written: str) -> Path:
+    if not os.path.basename(written):  # noqa: PTH119 - a Path drops the last slash
+        raise InvalidRequest(
+            f"--output {written!r} names a folder",
+            field="output",
+            action="Name the file too, such as shots/kite.png.",
+        )
+    return Path(written)
+
+
+async def _generate(
+    options: argparse.Namespace, request: ImageRequest, output: Path | None
+) -> ImageResult:
     async with Stills.from_env(sandbox=options.sandbox) as stills, progress() as on_stage:
+        if output is not None:
+            await stills.check_target(output)
         result = await stills.generate(
             request,
             model=options.model,
@@ -110,8 +126,8 @@ async def _generate(options: argparse.Namespace, request: ImageRequest) -> Image
             max_cost_usd=options.max_cost,
             on_stage=on_stage,
         )
-        if options.output is not None:
-            await stills.save(result.id, Path(options.output))
+        if output is not None:
+            await stills.save(result.id, output)
         return result
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from stills.contract.access import ApiKeys, Replies
@@ -122,6 +123,10 @@ class Store(Protocol):
         """Say where an object opens, for as long as it is kept."""
         ...
 
+    def object_at(self, file: Path) -> str | None:
+        """Say which object a resolved path of this machine would be; None if it is outside."""
+        ...
+
 
 class Imaging(Protocol):
     """Looks at images and makes renditions. CPU work, done off the event loop."""
@@ -185,6 +190,11 @@ class Catalog(Protocol):
     @property
     def replies(self) -> Replies:
         """What our own service answered before."""
+        ...
+
+    @property
+    def files(self) -> AbstractSet[Path]:
+        """The resolved paths of this machine that it writes, there or not."""
         ...
 
     async def find(self, key: str, size: Size) -> Found | None:

@@ -168,6 +168,13 @@ class ObjectStore:
             return (self._root / path).as_uri()
         return self._location + ("" if self._location.endswith("/") else "/") + quote(path)
 
+    def object_at(self, file: Path) -> str | None:
+        """Say which object a resolved path of this machine would be; None if it is outside."""
+        root = None if self._root is None else self._root.resolve()
+        if root is None or root not in file.parents:
+            return None
+        return file.relative_to(root).as_posix()
+
     async def _open(self, *, create: bool) -> "Backend":
         if self._backend is not None:
             return self._backend
