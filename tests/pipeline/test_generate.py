@@ -348,27 +348,6 @@ async def test_a_damaged_generation_is_an_error_of_storage_that_promises_no_down
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_download(
-    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
-):
-    """The error says where it lies; a good copy put back is kept for nothing."""
-    (tmp_path / "a-file").write_text("not a folder")
-    broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
-    with pytest.raises(StoreRefused, match="safe at file://"):
-        await broken.generate(KITE)
-    (spooled,) = tmp_path.glob("spool/*.png")
-    whole = spooled.read_bytes()
-    spooled.write_bytes(whole[:5000])
-
-    mended = await make_stills()
-    with pytest.raises(ImageMissing, match=f"{spooled.as_uri()} is damaged") as caught:
-        await mended.generate(KITE)
-    assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
-    spooled.write_bytes(whole)
-    assert (await mended.generate(KITE)).cached
-    assert sandbox.ledger.billed_images == 1
-
-
 async def test_a_deadline_ends_a_wait_for_another_worker(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):

@@ -96,7 +96,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One paid image, or one on its way. Times are Unix seconds."""
+    """One paid image, or one on its way; `answer` is as journalled. Times are Unix seconds."""
 
     id: str
     draft: Draft

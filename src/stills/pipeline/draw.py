@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import Billing
+from stills.contract.errors import (
+    Billing,
+    CatalogError,
+    ServiceError,
+)
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
 from stills.pipeline.facts import facts_path
 from stills.pipeline.fetch import fetch
 from stills.pipeline.job import Job
-from stills.pipeline.keep import keep
-from stills.pipeline.order import ClaimLost, order_image
+from stills.pipeline.keep import UNJOURNALLED, keep
+from stills.pipeline.order import ClaimLost, Ordered, journal, order_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.whole import read_whole
@@ -53,10 +57,30 @@ async def _work(job: Job, claim: Claim) -> Drawn:
         kept = await _adopt_any(job.ports, claim)
     if kept is not None:
         return Drawn(Found(kept, None), sent=False)
-    answer, notes = await order_image(job, claim)
-    generation = replace(generation, notes=(*generation.notes, *notes))
-    kept = await _fetch_and_keep(job.ports, job.policy, generation, answer)
+    made = await order_image(job, claim)
+    generation = replace(
+        generation,
+        notes=(*generation.notes, *made.notes),
+        answer=made.answer if made.journalled else None,
+    )
+    try:
+        data, inspection = await fetch(job.ports, job.policy, generation, made.answer)
+    except ServiceError as error:
+        if not made.journalled:
+            await _journal_late(job, claim, made, error)
+        raise
+    kept = await keep(job.ports, generation, data, inspection)
     return Drawn(Found(kept, None), sent=True)
+
+
+async def _journal_late(job: Job, claim: Claim, made: Ordered, error: ServiceError) -> None:
+    """Write the link down after all; if that fails too, have the error say what is lost."""
+    try:
+        await journal(job, claim, made.answer, made.send)
+    except CatalogError as late:
+        error.message += f"; and {late.message}, so the link to the paid image is lost"
+        # Where the bytes of a damaged image are set aside is still said.
+        error.action = error.action.replace(error.default_action, UNJOURNALLED)
 
 
 async def resume(ports: Ports, policy: Policy, generation: Generation) -> Generation | None:

@@ -7,6 +7,14 @@ from stills.pipeline.facts import facts_path, write_facts
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
 
+UNJOURNALLED = "Mend the catalog first; to ask again is paid for again."
+"""What is left to do where the link to a paid image is known to nobody."""
+
+_DOWNLOADABLE = (
+    "Make room and ask again within a day: the paid image can still be downloaded until its link "
+    "expires."
+)
+
 
 async def keep(
     ports: Ports, generation: Generation, data: bytes | Pieces, inspection: Inspection
@@ -63,8 +71,7 @@ async def _spool(
     except StoreRefused as second:
         return StoreRefused(
             f"{refusal.message}; and the spool refused as well: {second.message}",
-            action="Make room and ask again within a day: the paid image can still be downloaded "
-            "until its link expires.",
+            action=_DOWNLOADABLE if generation.answer else UNJOURNALLED,
             billing=Billing.BILLED,
         )
     try:

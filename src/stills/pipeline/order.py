@@ -37,8 +37,18 @@ class _Failed:
     unused_start: float | None
 
 
-async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
-    """Get one image made, resending as the policy allows; gives it with notes on how it was made.
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A made image, with notes on how; `journalled` is false where the catalog did not take it."""
+
+    answer: Answer
+    notes: tuple[str, ...]
+    send: int
+    journalled: bool
+
+
+async def order_image(job: Job, claim: Claim) -> Ordered:
+    """Get one image made, resending as the policy allows.
 
     Raises:
         StillsError: the sends failed for good; its `billing` covers all of them.
@@ -61,7 +71,7 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
             late.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
             raise
         if isinstance(answer, Answer):
-            await _journal(job, claim, answer, send)
+            journalled = await _try_to_journal(job, claim, answer, send)
             break
         error = answer
         await _settle(job, send, error)
@@ -81,7 +91,19 @@ async def order_image(job: Job, claim: Claim) -> tuple[Answer, tuple[str, ...]]:
         note = "An earlier send of this image was cut off; it may be billed."
         notes += await _note(job, claim, note)
     job.on_stage(Stage.ANSWERED)
-    return answer, tuple(notes)
+    return Ordered(answer, tuple(notes), send, journalled)
+
+
+async def journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
+    """Settle a send, and write down where its image can be downloaded.
+
+    Raises:
+        CatalogError: the catalog can't be written.
+    """
+    settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
+    await job.ports.catalog.record_answer(
+        claim.generation.id, answer, send=send, settlement=settlement
+    )
 
 
 @asynccontextmanager
@@ -190,15 +212,15 @@ async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
             )
 
 
-async def _journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
+async def _try_to_journal(job: Job, claim: Claim, answer: Answer, send: int) -> bool:
     job.on_billing(job.plan.draft, Billing.BILLED)
-    settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
     # From here on the image is paid for. A journal that fails now must not lose it: the image is
     # still fetched and stored, and only then the failing catalog is reported.
-    with suppress(CatalogError):
-        await job.ports.catalog.record_answer(
-            claim.generation.id, answer, send=send, settlement=settlement
-        )
+    try:
+        await journal(job, claim, answer, send)
+    except CatalogError:
+        return False
+    return True
 
 
 async def _send(job: Job, order: Order) -> Answer | StillsError:

@@ -1,0 +1,103 @@
+"""Draw: what was paid for and can't be kept at once is finished, or the error says what is lost."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stills.app import Stills
+from stills.contract.errors import Billing, ImageMissing, LinkDead, ServiceError, StoreRefused
+from stills.contract.generation import Stage
+from stills.contract.request import ImageRequest
+from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.store import open_store
+
+KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
+
+
+def execute(folder: Path, statement: str) -> None:
+    with closing(sqlite3.connect(folder / "stills.db", isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+async def fail_to_journal(stills: Stills, folder: Path) -> None:
+    """Let the catalog take sends, and not what came of them."""
+    await stills.list_images()
+    refuse = "CREATE TRIGGER t BEFORE UPDATE ON sends BEGIN SELECT raise(ABORT, 'no'); END"
+    execute(folder, refuse)
+
+
+async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_download(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
+):
+    """The error says where it lies; a good copy put back is kept for nothing."""
+    (tmp_path / "a-file").write_text("not a folder")
+    broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
+    with pytest.raises(StoreRefused, match="safe at file://"):
+        await broken.generate(KITE)
+    (spooled,) = tmp_path.glob("spool/*.png")
+    whole = spooled.read_bytes()
+    spooled.write_bytes(whole[:5000])
+
+    mended = await make_stills()
+    with pytest.raises(ImageMissing, match=f"{spooled.as_uri()} is damaged") as caught:
+        await mended.generate(KITE)
+    assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+    spooled.write_bytes(whole)
+    assert (await mended.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_link_that_could_not_be_journalled_is_journalled_once_the_download_failed(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """Asked again, the image is downloaded for nothing, as the error promises."""
+    await fail_to_journal(stills, tmp_path)
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+
+    def mend(stage: Stage) -> None:
+        if stage is Stage.ANSWERED:
+            execute(tmp_path, "DROP TRIGGER t")
+
+    with pytest.raises(LinkDead) as caught:
+        await stills.generate(KITE, on_stage=mend)
+    assert "without paying" in caught.value.action
+    sandbox.set_faults()
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DEAD_URL, FaultKind.TRUNCATED_PNG])
+async def test_a_link_that_is_lost_is_said_and_no_free_download_is_promised(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: FaultKind
+):
+    """Neither catalog nor download worked; what came is still set aside, the link not shown."""
+    await fail_to_journal(stills, tmp_path)
+    sandbox.set_faults(Fault(kind, times=None))
+    with pytest.raises(ServiceError) as caught:
+        await stills.generate(KITE)
+    told = caught.value.message + caught.value.action
+    assert "the link to the paid image is lost" in told
+    assert "to ask again is paid for again" in told
+    assert "without paying" not in told
+    assert "http:" not in told
+    assert ("set aside at file://" in told) is (kind is FaultKind.TRUNCATED_PNG)
+    assert caught.value.billing is Billing.BILLED
+    sandbox.set_faults()
+    execute(tmp_path, "DROP TRIGGER t")
+    assert not (await stills.generate(KITE)).cached
+
+
+async def test_a_lost_link_is_said_where_store_and_spool_refuse(
+    make_stills: Callable[..., object], tmp_path: Path
+):
+    """With nothing written anywhere, no download is promised."""
+    (tmp_path / "a-file").write_text("not a folder")
+    broken = open_store(str(tmp_path / "a-file" / "images"))
+    stills = await make_stills(store=broken, spool=broken)
+    await fail_to_journal(stills, tmp_path)
+    with pytest.raises(StoreRefused, match="the spool refused as well") as caught:
+        await stills.generate(KITE)
+    assert caught.value.action == "Mend the catalog first; to ask again is paid for again."
