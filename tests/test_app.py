@@ -109,6 +109,7 @@ async def test_the_model_of_the_call_wins_over_that_of_the_environment(environme
         ({"DASHSCOPE_API_KEY": "sk-sandbox"}, AccessError),
         ({"DASHSCOPE_API_KEY": "sk-a", "DASHSCOPE_HTTP_BASE_URL": "nowhere"}, AccessError),
         ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_DEADLINE_SECONDS": "soon"}, InvalidRequest),
+        ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_STORE": "memory:///"}, InvalidRequest),
     ],
 )
 def test_an_environment_that_can_not_work_is_refused_at_once(environment, variables, error):

@@ -172,12 +172,6 @@ class TestFileUrl(StoreConformance):
         return open_store((tmp_path / "with space").as_uri())
 
 
-class TestMemory(StoreConformance):
-    @pytest.fixture
-    def store(self):
-        return open_store("memory:///")
-
-
 @pytest.mark.usefixtures("s3_server")
 class TestS3(StoreConformance):
     """obstore's real S3 client, on a look-alike that knows the five requests it sends."""

@@ -63,14 +63,17 @@ def test_what_is_no_location_is_refused_at_once(location):
         open_store(location)
 
 
-async def test_an_unknown_scheme_is_refused_at_the_first_use():
-    """A URL that obstore does not know is StoreRefused, and says where to look."""
-    store = open_store("nope://host/prefix")
-    with pytest.raises(
-        StoreRefused, match=r"could not write a\.png in nope://host/prefix"
-    ) as caught:
-        await store.put("a.png", b"1")
-    assert "nope://host/prefix" in caught.value.action
+@pytest.mark.parametrize("location", ["memory:///", "http://127.0.0.1:9/x", "nope://host/prefix"])
+def test_what_keeps_no_images_is_refused_at_once(location):
+    """Memory, a web server and what nobody knows: before anything is paid for."""
+    with pytest.raises(ValueError, match=r"not kept at (memory|http|nope)://.*\bs3\b"):
+        open_store(location)
+
+
+@pytest.mark.parametrize("location", ["s3://b/p", "S3://b", "gs://b/p", "az://b", "abfs://b/p"])
+def test_a_bucket_of_every_kind_is_opened(location):
+    """None is asked yet."""
+    assert open_store(location).url("a.png").startswith(location)
 
 
 @pytest.mark.parametrize("location", ["s3://key:secret@bucket/a", "s3://bucket/a?token=secret"])

@@ -10,6 +10,7 @@ from stills.pipeline.ports import Ports
 UNJOURNALLED = "Mend the catalog first; to ask again is paid for again."
 """What is left to do where the link to a paid image is known to nobody."""
 
+_ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends
 _DOWNLOADABLE = (
     "Make room and ask again within a day: the paid image can still be downloaded until its link "
     "expires."
@@ -59,9 +60,10 @@ async def _spool(
 ) -> StoreRefused | CatalogError:
     """Lay an image and its facts into the spool; gives the error that says so."""
     path = f"{generation.id}.png"
+    mended = refusal.action.removesuffix(_ASK_AGAIN)
     safe = StoreRefused(
         f"{refusal.message}; the paid image is safe at {ports.spool.url(path)}",
-        action=f"{refusal.action} Then ask again, or run `stills recover`: neither costs anything.",
+        action=f"{mended}, then ask again or run `stills recover`: neither costs anything.",
         billing=Billing.BILLED,
     )
     if generation.stage is Stage.SPOOLED:

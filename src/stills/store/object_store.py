@@ -1,4 +1,4 @@
-"""The port Store, through obstore: a local folder, S3 and what speaks it, GCS, Azure, or memory."""
+"""The port Store, through obstore: a local folder, S3 and what speaks it, GCS or Azure."""
 
 import asyncio
 import os
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 _STAGED = re.compile(r".+\.(png|json)#\d+")
 _STAGED_MAX_AGE_SECONDS = 3600.0
 
+# Of what obstore knows, those that keep: memory ends with the process, and a web server only gives.
+_SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
+
 
 def open_store(location: str) -> "ObjectStore":
-    """Open a folder path, a `file:///` URL, or any URL obstore knows, such as `s3://bucket/prefix`.
+    """Open a folder path, a `file:///` URL, or that of a bucket, such as `s3://bucket/prefix`.
 
     Nothing is read or written yet. Keys and endpoints of a remote store are read by obstore from
     the variables of its own kind, such as AWS_ACCESS_KEY_ID.
 
     Raises:
-        ValueError: it is no location, or one with a key or a query in it.
+        ValueError: it is no location, one that keeps nothing, or has a key or a query in it.
     """
     return ObjectStore(location)
 
@@ -234,6 +237,10 @@ def _local_root(location: str) -> Path | None:
         return Path(url2pathname(parts.path))
     if "://" in location:
         _check_no_secrets(location)
+        scheme = urlsplit(location).scheme
+        if scheme not in _SCHEMES:
+            known = ", ".join(("file", *_SCHEMES))
+            raise ValueError(f"images are not kept at {scheme}://, only at one of {known}")
         return None
     return Path(location).absolute()
 
