@@ -13,6 +13,7 @@ from stills.batch.manifest import ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
 from stills.batch.whole_file import replacing
 from stills.contract.errors import Billing, StillsError
+from stills.contract.generation import Draft
 from stills.contract.result import ImageResult
 
 
@@ -20,8 +21,8 @@ from stills.contract.result import ImageResult
 class Tally:
     """How far a run has come.
 
-    `made` are new images, `left` shots that were done before and left as they are; `usd` is billed,
-    `possible` sends may be.
+    `made` are new images, `left` shots that were done before and left as they are. Money is that of
+    the sends, whatever became of their shots: `usd` is billed, `possible` sends may be.
     """
 
     made: int = 0
@@ -46,31 +47,26 @@ class Tally:
 
     def add(self, outcome: Outcome) -> "Tally":
         """Count one more outcome."""
-        if outcome.result is None:
-            return self._add_without_image(outcome)
-        counted = self._add_money(outcome.result)
         if outcome.error is not None:
-            return replace(counted, failed=self.failed + 1)
+            return replace(self, failed=self.failed + 1)
+        if outcome.result is None:
+            # Its send is still under way, and ends when there is nobody left to be told.
+            possible = self.possible + (outcome.billing is Billing.POSSIBLE)
+            return replace(self, pending=self.pending + 1, possible=possible)
         if outcome.result.cached:
-            return replace(counted, from_catalog=self.from_catalog + 1)
-        return replace(counted, made=self.made + 1)
+            return replace(self, from_catalog=self.from_catalog + 1)
+        return replace(self, made=self.made + 1)
 
-    def _add_without_image(self, outcome: Outcome) -> "Tally":
-        if outcome.error is None:
-            possible = outcome.billing is not Billing.NONE
-            return replace(self, pending=self.pending + 1, possible=self.possible + possible)
-        possible = outcome.error.billing is not Billing.NONE
-        return replace(self, failed=self.failed + 1, possible=self.possible + possible)
-
-    def _add_money(self, result: ImageResult) -> "Tally":
-        if result.cached:
+    def add_send(self, sent: Draft, billing: Billing) -> "Tally":
+        """Count what one send means for the money."""
+        if billing is Billing.NONE:
             return self
-        return replace(
-            self,
-            usd=self.usd + (result.cost_usd or 0.0),
-            unpriced=self.unpriced + (result.cost_usd is None),
-            play_money=result.provider == "sandbox",
-        )
+        counted = replace(self, play_money=sent.provider == "sandbox")
+        if billing is Billing.POSSIBLE:
+            return replace(counted, possible=self.possible + 1)
+        if sent.price_usd is None:
+            return replace(counted, unpriced=self.unpriced + 1)
+        return replace(counted, usd=self.usd + sent.price_usd)
 
 
 OnOutcome = Callable[[Outcome, str | None], None]
@@ -121,6 +117,10 @@ class Record:
         self._manifest.add(position, outcome, file)
         self.tally = self.tally.add(outcome)
         self._on_outcome(outcome, file)
+
+    def add_send(self, sent: Draft, billing: Billing) -> None:
+        """Count the money of a send that has ended."""
+        self.tally = self.tally.add_send(sent, billing)
 
     def carry_over(self, position: int, outcome: Outcome, file: str) -> None:
         """Note again what an earlier run says of a shot."""

@@ -99,6 +99,7 @@ class Run:
         Raises:
             OutputRefused: the folder can't be written.
         """
+        self._stills.watch_billing(self._record.add_send)
         await self._drive()
         if not self._stop.is_set():
             for shot, because in self._dependencies.stranded():
