@@ -127,6 +127,8 @@ async def test_a_caller_who_hangs_up_leaves_a_kept_image(
         (b"{", 400), (b"[]", 400), (b"[" * 100_000, 400), (b'{"a":' * 50 + b"1" + b"}" * 50, 400),
         (b'{"prompt": "a"}', 400), (b'{"prompt": "a", "size": "1*1"}', 400),
         (b'{"prompt": "a", "size": "512*512", "fresh": true}', 400),
+        (b'{"prompt": "a", "size": "512*512", "prompt": "b"}', 400),
+        (b'{"prompt": "a", "size": "512*512", "seed": ' + b"1" * 5000 + b"}", 400),
         (b'{"prompt": "a", "size": "512*512", "model": "qwen-image-max-2025-12-30"}', 400),
         (b'{"prompt": "a", "size": "512*512", "reference_image": "file:///etc/passwd"}', 400),
     ],

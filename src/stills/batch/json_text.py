@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from stills.batch.row import Located
 from stills.contract.errors import InvalidRequest
+from stills.contract.strict_json import STRICT, explain, unique_keys
 
-_DIGITS_MAX = 4000  # some more, and Python refuses to read them
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -26,7 +25,7 @@ def parse_json(text: str, name: str) -> object:
             f"{name}:{error.lineno} is not JSON: {error.msg}", action=f"{hint}Mend it there."
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{name}: {_explain(error)}", action="Mend it.") from None
+        raise InvalidRequest(f"{name}: {explain(error)}", action="Mend it.") from None
 
 
 def parse_line(line: str) -> object:
@@ -36,52 +35,14 @@ def parse_line(line: str) -> object:
         InvalidRequest: it is not JSON, or names a key twice.
     """
     try:
-        return _DECODER.decode(line)
+        return STRICT.decode(line)
     except json.JSONDecodeError as error:
         raise InvalidRequest(
             f"the line is not JSON: {error.msg} at character {error.pos + 1}",
             action="Write one JSON object a line.",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(_explain(error), action="Mend it.") from None
-
-
-def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members.
-
-    Raises:
-        ValueError: a key comes twice, of which JSON would drop one without a word.
-    """
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise ValueError(f"the key {key[:40]!r} comes twice")
-        made[key] = value
-    return made
-
-
-def _refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python would read and JSON does not have.
-
-    Raises:
-        ValueError: always.
-    """
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _explain(error: ValueError | RecursionError) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-
-
-def _whole_number(written: str) -> int:
-    if len(written) > _DIGITS_MAX:
-        raise ValueError(f"a number has {len(written)} digits")
-    return int(written)
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_int=_whole_number
-)
+        raise InvalidRequest(explain(error), action="Mend it.") from None
 
 
 class _Document:
@@ -91,7 +52,7 @@ class _Document:
         self._text = text
         self._at = 0
         self._counted = (0, 1)
-        self._decode = _DECODER.raw_decode
+        self._decode = STRICT.raw_decode
 
     def parse(self) -> object:
         self._skip_space()
@@ -115,7 +76,7 @@ class _Document:
             value = self._array() if self._next() == "[" else self._value()
             pairs.append((str(key), value))
         self._expect("}")
-        return _locate(_unique_keys(pairs), line)
+        return _locate(unique_keys(pairs), line)
 
     def _array(self) -> list[object]:
         items: list[object] = []

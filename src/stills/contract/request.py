@@ -7,13 +7,14 @@ command that is answered from the catalog.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from stills.contract.errors import REFERENCE_FORMS, InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.size import Size, parse_size
+from stills.contract.strict_json import STRICT, RepeatedKey, explain
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})  # Unicode's general categories
@@ -91,12 +92,18 @@ class ImageRequest:
             InvalidRequest: it is no JSON object, names a field twice, or is no valid request.
         """
         try:
-            given = json.loads(
-                text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-            )
+            if isinstance(text, bytes):
+                text = text.decode(json.detect_encoding(text))
+            given = STRICT.decode(text.removeprefix("\ufeff"))
+        except RepeatedKey as error:
+            raise InvalidRequest(
+                f"the request names {error.key!r} twice",
+                field=error.key,
+                action=f"Leave one {error.key!r} in it.",
+            ) from None
         except (ValueError, RecursionError) as error:
             raise InvalidRequest(
-                f"the request is not JSON: {str(error)[:200]}", action=_EXAMPLE
+                f"the request is not JSON: {explain(error)}", action=_EXAMPLE
             ) from None
         if not isinstance(given, dict):
             raise InvalidRequest("the request is not a JSON object", action=_EXAMPLE)
@@ -106,25 +113,6 @@ class ImageRequest:
     def output_size(self) -> Size:
         """The size asked for, in pixels."""
         return parse_size(self.size)
-
-
-def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, of which JSON would drop one of the same name in silence."""
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise InvalidRequest(
-                f"the request names {key[:40]!r} twice",
-                field=key[:40],
-                action=f"Leave one {key[:40]!r} in it.",
-            )
-        made[key] = value
-    return made
-
-
-def _refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python would read and JSON does not have."""
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def check_is_request(given: object) -> None:

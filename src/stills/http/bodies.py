@@ -1,6 +1,5 @@
 """Bodies: bytes from a stranger as a JSON object or a form."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from stills.contract.errors import InvalidRequest
+from stills.contract.strict_json import STRICT, RepeatedKey
 
 _DEPTH_MAX = 8
 _FIELDS_MAX = 64
@@ -36,7 +36,11 @@ def read_object(request: Request) -> dict[str, Any]:
     _expect(request, "application/json")
     body: bytes = request.state.body
     try:
-        read = json.loads(body)
+        read = STRICT.decode(body.decode("utf-8-sig"))
+    except RepeatedKey as error:
+        raise InvalidRequest(
+            f"the body names {error.key!r} twice", field=error.key, action="Name it once."
+        ) from None
     except (ValueError, RecursionError):
         raise InvalidRequest(
             "the body is not JSON", action='Send an object such as {"prompt": "a red kite"}.'
