@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -148,13 +148,8 @@ def test_a_catalog_whose_disk_fills_up_after_the_answer_loses_no_image(
     service.set_faults({"kind": "slow", "delay_seconds": 2})
     process = begin(*KITE, **place)
     wait_until(lambda: service.ledger()["totals"]["generations"])
-    with (small_disk / "filler").open("wb", buffering=0) as filler:
-        try:
-            while filler.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
-        stdout, stderr = process.communicate(timeout=60)
+    fill_up(small_disk)
+    stdout, stderr = process.communicate(timeout=60)
     line = one_line(process.returncode, stdout, stderr)
     assert "full" in line
     (small_disk / "filler").unlink()
@@ -164,6 +159,39 @@ def test_a_catalog_whose_disk_fills_up_after_the_answer_loses_no_image(
     )
     assert "nothing billed" in stills(*KITE, **place).stderr
     assert service.ledger()["totals"]["generations"] == 1
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_what_is_kept_is_given_and_shown_on_a_disk_that_takes_nothing(
+    stills, service, make_disk, as_root, trouble: str
+):
+    """An answer says that it was not counted; what has to be written says why it can't be."""
+    disk = make_disk(4096)
+    place = {"STILLS_CATALOG": str(disk / "stills.db")}
+    kept = json.loads(stills(*KITE, "--json", **place).stdout)
+    if trouble == "full":
+        fill_up(disk)
+    else:
+        as_root("mount", "-o", "remount,ro", str(disk))
+
+    answer = json.loads(stills(*KITE, "--json", **place).stdout)
+    assert answer.pop("notes")[-1].endswith("so this answer is not counted in it.")
+    assert answer.items() <= (kept | {"cached": True, "cost_usd": 0.0}).items()
+    copied = stills(*KITE, "--output", "copy.png", **place)
+    assert copied.returncode == 0, copied.stderr
+    for command in (["list"], ["show", kept["id"]], ["spend"], ["verify"]):
+        done = stills(*command, **place)
+        assert done.returncode == 0, done.stderr
+
+    line = refusal(stills(*KITE[:-1], "1024*1024", "--fresh", **place))
+    assert ("no space is left on" if trouble == "full" else "the volume is read-only") in line
+    assert service.billed() == 1
+
+
+def fill_up(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
 
 
 def check_that_nothing_is_lost(line: str, stills, service, way: list[str] | None) -> None:

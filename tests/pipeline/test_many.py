@@ -1,8 +1,10 @@
 """Many requests: outcomes as they finish, errors that stay with their request, nothing hoarded."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -108,6 +110,20 @@ async def test_a_lost_file_is_one_request_s_error(stills, tmp_path):
         1: "image_missing",
         2: None,
     }
+
+
+async def test_an_answer_that_could_not_be_counted_is_one_that_says_so(stills, sandbox, tmp_path):
+    """Asked for alone or with others: the image is there, and that is what was asked for."""
+    await collect(stills, map(ask, range(2)))
+    with closing(sqlite3.connect(tmp_path / "stills.db")) as catalog:
+        catalog.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON answers BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+    results = [each.result for each in await collect(stills, map(ask, range(2)))]
+    for result in (*results, await stills.generate(ask(0), model=MODEL)):
+        assert result.cached
+        assert "not counted" in result.notes[-1]
+    assert sandbox.ledger.billed_images == 2
 
 
 async def test_requests_are_read_as_they_are_needed(stills):

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from stills.catalog import schema
 from stills.catalog.transaction import transaction
+from stills.catalog.volume import trouble_with
 from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
@@ -139,10 +140,10 @@ class Database:
     def _do(self, visits: Sequence[_Visit]) -> None:
         """Do one read, or any number of writes in one transaction."""
         try:
-            connection = self._connect()
             if visits[0].synced is None:
-                visits[0].result = visits[0].work(connection)
+                visits[0].result = self._read(visits[0].work)
                 return
+            connection = self._connect()
             with transaction(connection, synced=any(visit.synced for visit in visits)):
                 for visit in visits:
                     visit.result = visit.work(connection)
@@ -155,6 +156,17 @@ class Database:
             # gets a verdict of its own.
             for visit in visits:
                 self._do([visit])
+
+    def _read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        try:
+            connection = self._connect()
+        except sqlite3.OperationalError as error:
+            # To read a database in use, SQLite has to write beside it.
+            if _is_locked(error) or not (self.path.is_file() and trouble_with(self.path)):
+                raise
+            with closing(schema.open_read_only(self.path)) as read_only:
+                return work(read_only)
+        return work(connection)
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -227,4 +239,5 @@ def _translate(error: Exception, path: Path) -> CatalogError:
         )
     if "malformed" in text or "not a database" in text:
         return CatalogDamaged(f"the catalog {path} is damaged: {text}")
-    return CatalogError(f"the catalog {path} can't be used: {text}")
+    trouble = trouble_with(path) if isinstance(error, sqlite3.Error) else ""
+    return CatalogError(f"the catalog {path} can't be used: {text}{trouble and f': {trouble}'}")

@@ -37,6 +37,21 @@ def open_catalog(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a catalog that can't be written, and that so nobody else writes; to read it once.
+
+    Raises:
+        sqlite3.Error: it can't be opened, or what it holds is in its log as well.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise sqlite3.OperationalError("unable to read its log")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection.row_factory = sqlite3.Row
+    connection.create_function("folded", 1, str.casefold, deterministic=True)
+    return connection
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     scripts = sorted(_MIGRATIONS.glob("*.sql"))
     version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -32,7 +32,7 @@ from stills.pipeline.pacer import Pacer, rate_limit_of
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.record import asked_of, result_of
+from stills.pipeline.record import asked_of, result_of, try_to_count
 from stills.pipeline.reference import Reference, load_reference
 from stills.pipeline.render import read_native, render, untouched
 
@@ -172,6 +172,10 @@ class Pipeline:
             found = await ports.catalog.find(plan.draft.key, plan.size)
         if found is not None:
             rendition = await self._render(found, plan.size)
+            if rendition == found.rendition:
+                asked = asked_of(request, rendition, reference=reference)
+                notes = await try_to_count(ports.catalog, [(rendition, asked)])
+                return result_of(found.generation, rendition, ports.store, sent=False, notes=notes)
             return await self._record(request, reference, found.generation, rendition, sent=False)
         return await self._make(request, reference, plan, options, deadline)
 

@@ -11,7 +11,7 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.ports import Ports
-from stills.pipeline.record import asked_of, result_of
+from stills.pipeline.record import asked_of, result_of, try_to_count
 from stills.pipeline.reference import load_reference
 
 
@@ -35,13 +35,16 @@ async def answer_kept(
     results: list[ImageResult | None] = [None] * len(requests)
     try:
         hits = await _there(ports, await _look_up(ports, requests, model))
-        await ports.catalog.record_requests(
-            [(hit.rendition, asked_of(hit.request, hit.rendition, reference=None)) for hit in hits]
+        notes = await try_to_count(
+            ports.catalog,
+            [(hit.rendition, asked_of(hit.request, hit.rendition, reference=None)) for hit in hits],
         )
     except StillsError:
         return results
     for hit in hits:
-        results[hit.place] = result_of(hit.generation, hit.rendition, ports.store, sent=False)
+        results[hit.place] = result_of(
+            hit.generation, hit.rendition, ports.store, sent=False, notes=notes
+        )
     return results
 
 

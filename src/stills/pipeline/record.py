@@ -1,7 +1,10 @@
-"""Record: what the catalog remembers of an answer, and the answer itself. Pure."""
+"""Record: what the catalog remembers of an answer, and the answer itself."""
 
+from collections.abc import Sequence
+
+from stills.contract.errors import CatalogDamaged, CatalogError
 from stills.contract.generation import Asked, Generation, Rendition
-from stills.contract.ports import Store
+from stills.contract.ports import Catalog, Store
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
@@ -20,8 +23,30 @@ def asked_of(request: ImageRequest, rendition: Rendition, *, reference: Referenc
     )
 
 
+async def try_to_count(
+    catalog: Catalog, answered: Sequence[tuple[Rendition, Asked]]
+) -> tuple[str, ...]:
+    """Count answers with renditions that the catalog knows; gives notes on what went wrong.
+
+    Raises:
+        CatalogDamaged: its file is damaged.
+    """
+    try:
+        await catalog.record_requests(answered)
+    except CatalogDamaged:
+        raise
+    except CatalogError:  # a full disk takes nothing from who only wants what is there
+        return ("The catalog can't be written, so this answer is not counted in it.",)
+    return ()
+
+
 def result_of(
-    generation: Generation, rendition: Rendition, store: Store, *, sent: bool
+    generation: Generation,
+    rendition: Rendition,
+    store: Store,
+    *,
+    sent: bool,
+    notes: Sequence[str] = (),
 ) -> ImageResult:
     """Say what the caller gets; `sent` if it was paid for just now."""
     draft, size = generation.draft, rendition.size
@@ -36,7 +61,7 @@ def result_of(
         model=draft.model,
         native_size=str(draft.native_size),
         cost_usd=draft.price_usd if sent else 0.0,
-        notes=(*generation.notes, *_rendering_notes(draft.native_size, size)),
+        notes=(*generation.notes, *_rendering_notes(draft.native_size, size), *notes),
     )
 
 
