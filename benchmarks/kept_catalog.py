@@ -18,7 +18,7 @@ def request(number: int) -> ImageRequest:
 
 
 async def fill(output: Path) -> None:
-    """Let the catalog take in KEPT images, and put as many files without data where they should be."""
+    """Let the catalog take in KEPT images, and put as many files of zeros where they should be."""
     (output / "images").mkdir(parents=True)
     catalog = SqliteCatalog(output / "stills.db")
     for number in range(KEPT):
