@@ -243,6 +243,10 @@ class Pipeline:
 
         try:
             return await self._draws.join(flight, work, abandon=lambda: True)
+        except TimeoutError:
+            if deadline.at <= shared.at:
+                raise
+            return await self._draw(plan, options, deadline)  # it came for the others just now
         finally:
             if flight not in self._draws:
                 self._deadlines.pop(flight, None)

@@ -31,11 +31,11 @@ class Deadline:
                 self._timeout = None
 
     def extend(self, at: float) -> None:
-        """Move it to `at`, if that is later."""
-        if at <= self.at:
+        """Move it to `at`, if that is later, and it has not come yet."""
+        if at <= self.at or (self._timeout is not None and self._timeout.expired()):
             return
         self.at = at
-        if self._timeout is not None and not self._timeout.expired():
+        if self._timeout is not None:
             self._timeout.reschedule(at)
 
     @property
