@@ -147,6 +147,19 @@ def test_an_output_that_can_not_be_written_leaves_the_image_kept(run, tmp_path):
     assert done.stdout == ""
 
 
+def test_another_kept_image_is_no_output(run):
+    """It was paid for; and nothing is paid for what can't be put there."""
+    response = json.loads(run("--request", KITE, "--sandbox", "--print-response").stdout)
+    kept = Path(unquote(urlsplit(response["image_url"]).path))
+    before = kept.read_bytes()
+    other = json.dumps({"prompt": "a blue kite", "size": "128*64"})
+    done = run("--request", other, "--sandbox", "--output", str(kept))
+    assert done.returncode == 7
+    assert is_one_line(done.stderr)
+    assert kept.read_bytes() == before
+    assert len(list(kept.parent.glob("*blue*"))) == 0
+
+
 def test_a_standard_output_that_is_full_is_a_storage_error(run, tmp_path):
     """The line says that the image is kept; 1 would say that nobody foresaw it."""
     shell = ("/bin/sh", "-c", 'exec "$0" "$@" >/dev/full', sys.executable)

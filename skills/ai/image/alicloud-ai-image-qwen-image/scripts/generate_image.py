@@ -63,6 +63,7 @@ def _read_request(options: argparse.Namespace) -> ImageRequest:
 
 async def _generate(request: ImageRequest, output: Path, *, sandbox: bool) -> ImageResult:
     async with Stills.from_env(sandbox=sandbox) as stills:
+        await stills.check_target(output)
         result = await stills.generate(request)
         await stills.save(result.id, output)
         return result
