@@ -181,9 +181,9 @@ asyncio.run(main())
 @pytest.mark.parametrize("cap", [float("nan"), float("inf"), -1, "1", True])
 async def test_a_cap_that_is_no_amount_is_refused(embedded, cap):
     """Before anything is sent, of one request and of many."""
-    with pytest.raises(InvalidRequest, match="max_cost_usd is"):
+    with pytest.raises(InvalidRequest, match="the maximum cost is"):
         await embedded.generate(KITE, max_cost_usd=cap)
-    with pytest.raises(InvalidRequest, match="max_cost_usd is"):
+    with pytest.raises(InvalidRequest, match="the maximum cost is"):
         await anext(embedded.generate_many([KITE], max_cost_usd=cap))
 
 

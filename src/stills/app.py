@@ -1,7 +1,6 @@
 """Stills: what all doors call."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.many import FreshOf, Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.read import read
+from stills.pipeline.read import find_by_prefix
 from stills.pipeline.recover import Recovered, rebuild, recover
 from stills.pipeline.save import check_target, save
 from stills.pipeline.verify import Verified, verify
@@ -229,7 +228,7 @@ class Stills:
         return await self._pipeline.answer_kept(requests, Options(self._id(model)))
 
     def watch_billing(self, on_billing: OnBilling) -> None:
-        """Have `on_billing` called as each send of this process ends, for metrics."""
+        """Have `on_billing`, and no other any more, called as each send of this process ends."""
         self._pipeline.on_billing = on_billing
 
     @property
@@ -283,16 +282,7 @@ class Stills:
 
     async def quota(self, *, model: str | None = None) -> Quota:
         """Tell what is used of the account's limit on sends, by all who share the catalog."""
-        pacer = self._pipeline.pacer(self._id(model))
-        since = time.time() - 60.0
-        pace, sends = await self._ports.catalog.read_lane(pacer.lane, since=since)
-        limit = pacer.limit
-        if limit.is_none:
-            return Quota(None, None, sends)
-        if pace is None:
-            return Quota(limit.per_second, limit.per_second, sends)
-        limit_per_second = limit.per_second or pace.limit_per_second
-        return Quota(limit_per_second, limit_per_second * pace.share, sends)
+        return await self._pipeline.pacer(self._id(model)).quota()
 
     async def recover(self) -> Sequence[Recovered]:
         """Finish what was paid for and interrupted; nothing is sent."""
@@ -339,7 +329,17 @@ class Stills:
             ImageMissing: the store has lost it, or it is damaged there.
             StoreRefused: the store can't be read.
         """
-        return await read(self._ports, image)
+        return await self._pipeline.read(image)
+
+    async def is_there(self, image: Image) -> bool:
+        """Tell whether the store has a kept image; it is not read.
+
+        Raises:
+            StoreRefused: the store can't be asked.
+        """
+        rendition = image.rendition
+        path, byte_count = rendition.object_path, rendition.byte_count
+        return await self._ports.store.exists(path, byte_count=byte_count)
 
     async def thumbnail(self, image: Image, *, side_max_pixels: int = 512) -> bytes:
         """Render a kept image as a JPEG that fits a square; free of charge, and not kept.
@@ -348,7 +348,7 @@ class Stills:
             ImageMissing: the store has lost it, or it is damaged there.
             StoreRefused: the store can't be read.
         """
-        png = await read(self._ports, image)
+        png = await self._pipeline.read(image)
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
 
     async def list_sends(self, image: Image) -> Sequence[Send]:
@@ -361,7 +361,7 @@ class Stills:
         Raises:
             InvalidRequest: no image's id starts so, or several do.
         """
-        image = await self._find(prefix)
+        image = await find_by_prefix(self._ports, prefix)
         sends = await self._ports.catalog.ledger(image.generation.id)
         return Shown(image, self._ports.store.url(image.rendition.object_path), sends)
 
@@ -384,7 +384,8 @@ class Stills:
             OutputRefused: the file can't be written, or is our own; the image stays kept.
             ImageMissing: the store has lost the image, or it is damaged there.
         """
-        await save(self._ports, await self._find(image_id), path)
+        image = await find_by_prefix(self._ports, image_id)
+        await save(self._ports, image, await self._pipeline.read(image), path)
 
     @property
     def _ports(self) -> Ports:
@@ -398,24 +399,6 @@ class Stills:
 
     def _id(self, model: str | None) -> str:
         return self._model if model is None else model
-
-    async def _find(self, prefix: str) -> Image:
-        images = await self._ports.catalog.show(prefix)
-        exact = [image for image in images if image.rendition.id == prefix]
-        if len(exact or images) == 1:
-            return (exact or images)[0]
-        if not images:
-            raise InvalidRequest(
-                f"no image has an id that starts with {prefix[:60]!r}",
-                field="id",
-                action="`stills list` shows the ids.",
-            )
-        raise InvalidRequest(
-            f"several images have ids that start with {prefix!r}: "
-            + ", ".join(image.rendition.id for image in images),
-            field="id",
-            action="Give more of the id.",
-        )
 
 
 __all__ = ["Recovered", "Shown", "Stills", "Verified"]

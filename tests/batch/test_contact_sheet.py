@@ -12,6 +12,7 @@ from finished import done, failed, result, shot, write_png
 from stills.batch.contact_sheet import write_contact_sheet
 from stills.batch.entry import Entry
 from stills.batch.shots import Outcome
+from stills.batch.tally import Tally
 from stills.contract.errors import Billing, ConnectionLost, ContentRefused, OutputRefused
 
 HOSTILE = """</script><script>alert(1)</script></style><img src=x onerror=alert(2)>
@@ -49,7 +50,7 @@ def sheet(tmp_path):
     for entry in ENTRIES:
         if entry.file:
             write_png(tmp_path / entry.file)
-    return write_contact_sheet(tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES))
+    return write_contact_sheet(tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES), Tally(usd=0.225))
 
 
 SHOWN = "[...document.querySelectorAll('.frame:not([hidden]) h2')].map(e => e.textContent)"
@@ -109,7 +110,8 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
         Outcome(shot("b"), result(cost_usd=None)),
         failed("c", ConnectionLost(billing=Billing.POSSIBLE)),
     ]
-    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes)).read_text()
+    tally = Tally(usd=0.075, unpriced=1, possible=1, play_money=True)
+    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes), tally).read_text()
     assert "<dt>play money</dt><dd>0.075 USD</dd>" in page
     assert "<dt>of unknown price</dt><dd>1</dd>" in page
     assert "<dt>spent</dt>" not in page
@@ -118,9 +120,9 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
 
 
 def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
-    """Its cost is in the sum, once."""
+    """Its frame says so, and its cost is in the sum."""
     outcome = Outcome(shot("a"), result(), OutputRefused("no room", billing=Billing.BILLED))
-    page = write_contact_sheet(tmp_path, "t", [Entry.of(outcome)]).read_text()
+    page = write_contact_sheet(tmp_path, "t", [Entry.of(outcome)], Tally(usd=0.075)).read_text()
     assert "<dt>failed</dt><dd>1</dd>" in page
     assert "<dt>spent</dt><dd>0.075 USD</dd>" in page
     assert "<dt>done</dt><dd>0</dd>" in page
@@ -133,7 +135,8 @@ def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
 def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
     """It is not like one that was never reached, in its frame or in the sums."""
     outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
-    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes)).read_text()
+    tally = Tally(possible=1)
+    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes), tally).read_text()
     first, second = page.split('class="frame ')[1:]
     assert "cut off" in first
     assert "<dd>possibly billed</dd>" in first
@@ -259,7 +262,7 @@ def test_memory_stays_flat_for_many_frames(tmp_path):
     """Frames are written as they come."""
     entry = Entry.of(done(prompt="p" * 500), "images/x.png")
     tracemalloc.start()
-    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)))
+    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), Tally())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert page.stat().st_size > 5_000_000
@@ -273,9 +276,9 @@ def test_the_old_sheet_stays_when_the_new_one_fails(tmp_path):
         yield ENTRIES[0]
         raise ZeroDivisionError
 
-    write_contact_sheet(tmp_path, "old", [])
+    write_contact_sheet(tmp_path, "old", [], Tally())
     with pytest.raises(ZeroDivisionError):
-        write_contact_sheet(tmp_path, "new", fail())
+        write_contact_sheet(tmp_path, "new", fail(), Tally())
     assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
     assert "old" in (tmp_path / "index.html").read_text()
 
@@ -284,4 +287,4 @@ def test_a_sheet_that_cannot_be_written_is_refused(tmp_path):
     """A folder in its place, for one."""
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OutputRefused, match=r"index\.html"):
-        write_contact_sheet(tmp_path, "t", [])
+        write_contact_sheet(tmp_path, "t", [], Tally())

@@ -1,7 +1,7 @@
 """What people at a terminal are told while a batch runs."""
 
 from stills.batch.plan import Plan
-from stills.batch.record import Tally
+from stills.batch.tally import Tally
 from stills.cli.batch_progress import describe_progress
 from stills.contract.pace import Quota
 

@@ -1,16 +1,25 @@
 """Draw: what was paid for and can't be kept at once is finished, or the error says what is lost."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stills.app import Stills
-from stills.contract.errors import Billing, ImageMissing, LinkDead, ServiceError, StoreRefused
-from stills.contract.generation import Stage
+from stills.contract.errors import (
+    Billing,
+    DeadlineExceeded,
+    ImageMissing,
+    LinkDead,
+    LinkLost,
+    StoreRefused,
+)
 from stills.contract.request import ImageRequest
+from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
 from stills.store import open_store
 
@@ -50,22 +59,26 @@ async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_d
     assert sandbox.ledger.billed_images == 1
 
 
+@pytest.mark.parametrize("deadline_seconds", [60.0, 1.2])
 async def test_a_link_that_could_not_be_journalled_is_journalled_once_the_download_failed(
-    stills: Stills, sandbox: Sandbox, tmp_path: Path
+    make_stills: Callable[..., object], fast: Policy, sandbox: Sandbox, tmp_path, deadline_seconds
 ):
-    """Asked again, the image is downloaded for nothing, as the error promises."""
+    """Or once its time was over; asked again, the image is downloaded for nothing."""
+    policy = replace(fast, deadline_seconds=deadline_seconds, download_attempts=1)
+    stills = await make_stills(policy=replace(policy, download_timeout_seconds=2.0))
     await fail_to_journal(stills, tmp_path)
-    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
-
-    def mend(stage: Stage) -> None:
-        if stage is Stage.ANSWERED:
-            execute(tmp_path, "DROP TRIGGER t")
-
-    with pytest.raises(LinkDead) as caught:
-        await stills.generate(KITE, on_stage=mend)
-    assert "without paying" in caught.value.action
+    sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, times=None, delay_seconds=30.0))
+    asking = asyncio.create_task(stills.generate(KITE))
+    while not any(send.finished for send in sandbox.ledger.generations):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
+    execute(tmp_path, "DROP TRIGGER t")
+    with pytest.raises((LinkDead, DeadlineExceeded)) as caught:
+        await asking
+    if isinstance(caught.value, LinkDead):
+        assert "without paying" in caught.value.action
     sandbox.set_faults()
-    assert (await stills.generate(KITE)).cached
+    assert (await (await make_stills()).generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
 
 
@@ -76,7 +89,7 @@ async def test_a_link_that_is_lost_is_said_and_no_free_download_is_promised(
     """Neither catalog nor download worked; what came is still set aside, the link not shown."""
     await fail_to_journal(stills, tmp_path)
     sandbox.set_faults(Fault(kind, times=None))
-    with pytest.raises(ServiceError) as caught:
+    with pytest.raises(LinkLost) as caught:
         await stills.generate(KITE)
     told = caught.value.message + caught.value.action
     assert "the link to the paid image is lost" in told

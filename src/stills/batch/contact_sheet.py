@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -14,6 +14,7 @@ from typing import IO
 from urllib.parse import quote
 
 from stills.batch.entry import Entry, Failure, Status
+from stills.batch.tally import Tally
 from stills.batch.whole_file import replacing
 from stills.contract.errors import Billing
 from stills.contract.result import ImageResult
@@ -27,7 +28,7 @@ _SANDBOX = "sandbox"
 _FRAMES_GO_HERE = "$frames"
 
 
-def write_contact_sheet(folder: Path, title: str, entries: Iterable[Entry]) -> Path:
+def write_contact_sheet(folder: Path, title: str, entries: Iterable[Entry], tally: Tally) -> Path:
     """Write the sheet of a batch into its folder, and give its path.
 
     Memory stays flat however many entries there are. Not for the event loop.
@@ -38,7 +39,7 @@ def write_contact_sheet(folder: Path, title: str, entries: Iterable[Entry]) -> P
     path = folder / CONTACT_SHEET_NAME
     with replacing(path) as part, tempfile.TemporaryFile(dir=folder) as frames:
         totals = _write_frames(frames, entries)
-        head, tail = _page(title, totals)
+        head, tail = _page(title, totals, tally)
         frames.seek(0)
         with part.open("xb") as page:
             page.write(head)
@@ -49,7 +50,7 @@ def write_contact_sheet(folder: Path, title: str, entries: Iterable[Entry]) -> P
 
 @dataclass(slots=True)
 class _Totals:
-    """What the top of the page says; money is by what it is."""
+    """What the top of the page says of shots."""
 
     shots: int = 0
     done: int = 0
@@ -57,9 +58,6 @@ class _Totals:
     failed: int = 0
     not_reached: int = 0
     cut_off: int = 0
-    possible: int = 0
-    unpriced: int = 0
-    usd: dict[str, float] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         self.shots += 1
@@ -68,21 +66,11 @@ class _Totals:
         if entry.status is Status.PENDING:
             self.cut_off += _is_cut_off(entry)
             self.not_reached += not _is_cut_off(entry)
-        if entry.result is None:
-            failure = Billing.NONE if entry.failure is None else entry.failure.billing
-            self.possible += _is_cut_off(entry) or failure is not Billing.NONE
-        else:
+        if entry.result is not None:
             self.from_catalog += entry.status is Status.DONE and entry.result.cached
-            self._add_money(entry.result)
 
-    def _add_money(self, result: ImageResult) -> None:
-        if result.cost_usd is None:
-            self.unpriced += 1
-            return
-        kind = "play money" if result.provider == _SANDBOX else "spent"
-        self.usd[kind] = self.usd.get(kind, 0.0) + result.cost_usd
-
-    def as_html(self) -> str:
+    def as_html(self, tally: Tally) -> str:
+        kind_of_money = "play money" if tally.play_money else "spent"
         facts = [
             ("shots", "", f"{self.shots}"),
             ("done", "", f"{self.done}"),
@@ -90,9 +78,9 @@ class _Totals:
             ("failed", "failed", f"{self.failed}" if self.failed else ""),
             ("cut off", "", f"{self.cut_off}" if self.cut_off else ""),
             ("not reached", "", f"{self.not_reached}" if self.not_reached else ""),
-            *((kind, "", f"{usd:.3f} USD") for kind, usd in self.usd.items()),
-            ("of unknown price", "", f"{self.unpriced}" if self.unpriced else ""),
-            ("possibly billed", "", f"+ {self.possible}" if self.possible else ""),
+            (kind_of_money, "", f"{tally.usd:.3f} USD"),
+            ("of unknown price", "", f"{tally.unpriced}" if tally.unpriced else ""),
+            ("possibly billed", "", f"+ {tally.possible}" if tally.possible else ""),
         ]
         return "\n".join(
             f'<div class="{kind}"><dt>{name}</dt><dd>{value}</dd></div>'
@@ -109,7 +97,7 @@ def _write_frames(frames: IO[bytes], entries: Iterable[Entry]) -> _Totals:
     return totals
 
 
-def _page(title: str, totals: _Totals) -> tuple[bytes, bytes]:
+def _page(title: str, totals: _Totals, tally: Tally) -> tuple[bytes, bytes]:
     """Fill in the page around the frames."""
     style, script = _resource("contact_sheet.css"), _resource("contact_sheet.js")
     policy = (
@@ -121,7 +109,7 @@ def _page(title: str, totals: _Totals) -> tuple[bytes, bytes]:
         "title": escape(title),
         "style": style,
         "script": script,
-        "totals": totals.as_html(),
+        "totals": totals.as_html(tally),
         "count": str(totals.shots),
     }
     head, _, tail = _resource("contact_sheet.html").partition(_FRAMES_GO_HERE)

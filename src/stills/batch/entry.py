@@ -13,6 +13,7 @@ from stills.batch.shots import Outcome, Shot
 from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.strict_json import STRICT
 
 _REFERENCE_SHOWN_CHARACTERS = 300
 _REQUEST_FIELDS = ("prompt", "size", "negative_prompt", "style", "seed", "reference_image")
@@ -97,7 +98,7 @@ class Entry:
             InvalidRequest: it is no entry of a manifest.
         """
         try:
-            given = json.loads(line, parse_constant=_refuse_constant)
+            given = STRICT.decode(line.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise InvalidRequest(f"it is not JSON: {str(error)[:200]}") from None
         if not isinstance(given, dict):
@@ -278,7 +279,3 @@ def _as_float(name: str, value: int) -> float:
         return float(value)
     except OverflowError:
         raise InvalidRequest(f"{name} is out of range", field=name) from None
-
-
-def _refuse_constant(written: str) -> None:
-    raise ValueError(f"{written} is no number")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stills.app import Stills
@@ -11,63 +11,11 @@ from stills.batch.contact_sheet import write_contact_sheet
 from stills.batch.image_files import ImageNames, kept_file, place_image
 from stills.batch.manifest import ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
+from stills.batch.tally import Tally
 from stills.batch.whole_file import replacing
 from stills.contract.errors import Billing, StillsError
 from stills.contract.generation import Draft
 from stills.contract.result import ImageResult
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How far a run has come.
-
-    `made` are new images, `left` shots that were done before and left as they are. Money is that of
-    the sends, whatever became of their shots: `usd` is billed, `possible` sends may be.
-    """
-
-    made: int = 0
-    from_catalog: int = 0
-    failed: int = 0
-    pending: int = 0
-    left: int = 0
-    usd: float = 0.0
-    unpriced: int = 0
-    possible: int = 0
-    play_money: bool = False
-
-    @property
-    def finished(self) -> int:
-        """How many shots came to an end."""
-        return self.done + self.failed
-
-    @property
-    def done(self) -> int:
-        """How many have their image."""
-        return self.made + self.from_catalog + self.left
-
-    def add(self, outcome: Outcome) -> "Tally":
-        """Count one more outcome."""
-        if outcome.error is not None:
-            return replace(self, failed=self.failed + 1)
-        if outcome.result is None:
-            # Its send is still under way, and ends when there is nobody left to be told.
-            possible = self.possible + (outcome.billing is Billing.POSSIBLE)
-            return replace(self, pending=self.pending + 1, possible=possible)
-        if outcome.result.cached:
-            return replace(self, from_catalog=self.from_catalog + 1)
-        return replace(self, made=self.made + 1)
-
-    def add_send(self, sent: Draft, billing: Billing) -> "Tally":
-        """Count what one send means for the money."""
-        if billing is Billing.NONE:
-            return self
-        counted = replace(self, play_money=sent.provider == "sandbox")
-        if billing is Billing.POSSIBLE:
-            return replace(counted, possible=self.possible + 1)
-        if sent.price_usd is None:
-            return replace(counted, unpriced=self.unpriced + 1)
-        return replace(counted, usd=self.usd + sent.price_usd)
-
 
 OnOutcome = Callable[[Outcome, str | None], None]
 """Called with each outcome of a run and its image's path from the folder, as it comes."""
@@ -130,7 +78,8 @@ class Record:
     def close(self, title: str) -> None:
         """Write manifest and contact sheet; not for the event loop."""
         self._manifest.close()
-        write_contact_sheet(self.folder, title, read_manifest(self._manifest.path))
+        entries = read_manifest(self._manifest.path)
+        write_contact_sheet(self.folder, title, entries, self.tally)
 
 
 def _place_all(local: Sequence[tuple[Path, Path]]) -> list[StillsError | None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t"
 
-_SAID_DELIMITER = re.compile(r'\ufeff?"?sep=([^\w\s"]|\t)"?[ \t]*(\r|\n|$)', re.IGNORECASE)
+_SAID_DELIMITER = re.compile(r'\ufeff?("?)sep=([^\w\s"]|\t)\1[ \t]*(\r|\n|$)', re.IGNORECASE)
 
 
 def problem(source: str, error: InvalidRequest) -> Problem:
@@ -52,7 +52,7 @@ def csv_rows(source: Source, *, delimiter: str | None) -> Iterator[Row | Problem
         InvalidRequest: two columns have one name, or there is no heading.
     """
     said = _SAID_DELIMITER.match(source.decoded_head())
-    delimiter = said[1] if said else delimiter or _tell_delimiter(source)
+    delimiter = said[2] if said else delimiter or _tell_delimiter(source)
     reader = csv.reader(source.lines(), delimiter=delimiter, strict=True)
     if said:
         next(reader)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from stills.catalog import schema
 from stills.catalog.transaction import transaction
-from stills.catalog.volume import trouble_with
+from stills.catalog.volume import is_frozen, trouble_with
 from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
@@ -162,7 +162,7 @@ class Database:
             connection = self._connect()
         except sqlite3.OperationalError as error:
             # To read a database in use, SQLite has to write beside it.
-            if _is_locked(error) or not (self.path.is_file() and trouble_with(self.path)):
+            if _is_locked(error) or not (self.path.is_file() and is_frozen(self.path)):
                 raise
             with closing(schema.open_read_only(self.path)) as read_only:
                 return work(read_only)

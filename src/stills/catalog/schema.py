@@ -38,10 +38,11 @@ def open_catalog(path: Path) -> sqlite3.Connection:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a catalog that can't be written, and that so nobody else writes; to read it once.
+    """Open a catalog that nobody can write, to read it once.
 
     Raises:
         sqlite3.Error: it can't be opened, or what it holds is in its log as well.
+        CatalogError: it is another program's, or a newer Stills'.
     """
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
@@ -49,19 +50,19 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     connection.row_factory = sqlite3.Row
     connection.create_function("folded", 1, str.casefold, deterministic=True)
+    try:
+        _refuse_foreign(connection, path)
+        _read_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    scripts = sorted(_MIGRATIONS.glob("*.sql"))
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    scripts = _scripts()
     _refuse_foreign(connection, path)
-    if version > len(scripts):
-        raise CatalogError(
-            f"the catalog {path} was written by a newer Stills "
-            f"(schema {version}, this one knows {len(scripts)})",
-            action="Upgrade Stills, or point STILLS_CATALOG at another file. Nothing was changed.",
-        )
+    version = _read_version(connection, path)
     if version == len(scripts):
         return
     if version == 0:
@@ -74,6 +75,22 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+def _scripts() -> list[Path]:
+    return sorted(_MIGRATIONS.glob("*.sql"))
+
+
+def _read_version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    known = len(_scripts())
+    if version > known:
+        raise CatalogError(
+            f"the catalog {path} was written by a newer Stills "
+            f"(schema {version}, this one knows {known})",
+            action="Upgrade Stills, or point STILLS_CATALOG at another file. Nothing was changed.",
+        )
+    return version
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+_READ_ONLY, _FULL = "the volume is read-only", "no space is left on the volume"
 _ROOM_BYTES = 65536  # for the two files that SQLite makes beside a catalog in use
 
 
@@ -16,10 +17,15 @@ def trouble_with(path: Path) -> str:
     except OSError:
         return ""
     if volume.f_flag & os.ST_RDONLY:
-        return "the volume is read-only"
+        return _READ_ONLY
     if volume.f_bavail * volume.f_frsize < _ROOM_BYTES:
-        return "no space is left on the volume"
+        return _FULL
     for needed in (folder, path):
         if needed.exists() and not os.access(needed, os.W_OK):
             return f"{needed} may not be written"
     return ""
+
+
+def is_frozen(path: Path) -> bool:
+    """Tell whether nobody at all can write a file: its volume is read-only, or full."""
+    return trouble_with(path) in (_READ_ONLY, _FULL)

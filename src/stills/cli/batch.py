@@ -22,7 +22,7 @@ from stills.cli.batch_report import describe_plan, print_ending, print_problems
 from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
 from stills.cli.question import ask
 from stills.config import read_rate_limit
-from stills.contract.errors import InvalidRequest
+from stills.contract.money import check_max_cost
 
 _BAD_REQUEST = 2
 
@@ -73,8 +73,7 @@ def _open(options: argparse.Namespace) -> Reading:
 
 
 def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choices:
-    if options.max_cost is not None and not options.max_cost >= 0:
-        raise InvalidRequest("--max-cost is no amount", field="max_cost", action="Give US dollars.")
+    check_max_cost(options.max_cost)
     last = None
     if options.retry_failed:
         last = read_done(folder, stills.provider)
@@ -118,6 +117,7 @@ async def _draw(
         async with showing_progress(stills, batch, plan, record, quiet=events is not None):
             interrupts = await until_interrupted(drawing.draw, drawing.note_pending, stop)
     finally:
+        await stills.close()  # what is still under way ends here, so that its money is known
         await asyncio.to_thread(record.close, batch.title)
     price_usd = batch.choices.model.price_usd
     return Ending(folder, record.tally, drawing.stopped_by, interrupts, price_usd)

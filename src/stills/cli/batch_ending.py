@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stills.batch.record import Tally
+from stills.batch.tally import Tally
 from stills.contract.errors import StillsError
 
 _WRITING = "stills: all that was sent is finished; what became of it is being written."

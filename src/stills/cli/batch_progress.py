@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from stills.app import Stills
 from stills.batch.plan import Plan
-from stills.batch.record import Record, Tally
+from stills.batch.record import Record
 from stills.batch.survey import Batch
+from stills.batch.tally import Tally
 from stills.cli.batch_report import describe_seconds
 from stills.contract.pace import Quota
 

@@ -7,8 +7,8 @@ from stills.batch.contact_sheet import CONTACT_SHEET_NAME
 from stills.batch.entry import Entry, Failure
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.plan import Plan
-from stills.batch.record import Tally
 from stills.batch.shots import Problem
+from stills.batch.tally import Tally
 from stills.cli.batch_ending import Ending
 from stills.cli.batch_events import EventLines
 from stills.cli.text import printable
@@ -66,7 +66,7 @@ def _describe_money(tally: Tally, price_usd: float | None) -> str:
 def print_ending(ending: Ending, events: EventLines | None) -> None:
     """Tell how a batch ended: failures with what to do, the sums, where everything lies."""
     manifest = ending.folder / MANIFEST_NAME
-    if ending.tally.failed or ending.tally.possible:
+    if ending.tally.failed or ending.tally.pending:
         for entry in read_manifest(manifest):
             if entry.failure is not None:
                 print(_describe_failure(entry, entry.failure), file=sys.stderr)

@@ -20,7 +20,6 @@ _FIELDS = ("size", "negative_prompt", "style", "seed", "reference_image")
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     request = read_request(options)
-    _check_max_cost(options.max_cost)
     output = None if options.output is None else _read_output(options.output)
     result = asyncio.run(_generate(options, request, output))
     if options.json:
@@ -92,15 +91,6 @@ def summary(result: ImageResult) -> str:
     return (
         f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {paid}{notes}"
     )
-
-
-def _check_max_cost(max_cost: float | None) -> None:
-    if max_cost is not None and not 0 <= max_cost < float("inf"):
-        raise InvalidRequest(
-            f"--max-cost is {max_cost}",
-            field="max_cost",
-            action="Give a number of US dollars, such as 0.075.",
-        )
 
 
 def _read_output(written: str) -> Path:

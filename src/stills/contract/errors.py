@@ -26,6 +26,7 @@ StillsError
 │   ├── UnexpectedAnswer      an answer that can't be read
 │   ├── DamagedImage          the image that was made is not whole
 │   ├── LinkDead              the image that was made can't be downloaded
+│   ├── LinkLost              nor can it ever be: its link is lost
 │   └── DeadlineExceeded      the whole job took longer than allowed
 ├── StorageError              this side's disks
 │   ├── StoreRefused          the store can't be read or written
@@ -309,6 +310,13 @@ class LinkDead(ServiceError):
     default_action = (
         "Ask again to download it without paying, or with --fresh to pay for a new one."
     )
+
+
+class LinkLost(ServiceError):
+    """The image was made and paid for, and its link is lost."""
+
+    code = "link_lost"
+    default_action = "Mend the catalog first; to ask again is paid for again."
 
 
 class DeadlineExceeded(ServiceError):

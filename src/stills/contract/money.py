@@ -1,7 +1,10 @@
 """Prices, caps, and what was spent; all in USD."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+
+from stills.contract.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,23 @@ class Caps:
     request_usd: float | None = None
     payer: str | None = None
     payer_day_usd: float | None = None
+
+
+def check_max_cost(given: object) -> None:
+    """Refuse what is no cap on costs.
+
+    Raises:
+        InvalidRequest: it is neither None nor a number of US dollars.
+    """
+    if given is None:
+        return
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not is_number or not 0 <= float(given) < math.inf:  # type: ignore[arg-type] # a number
+        raise InvalidRequest(
+            f"the maximum cost is {str(given)[:40]!r}",
+            field="max_cost",
+            action="Give a number of US dollars, such as 0.075.",
+        )
 
 
 class SpendBy(StrEnum):

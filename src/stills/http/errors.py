@@ -21,6 +21,7 @@ from stills.contract.errors import (
     KeyRefused,
     LimitError,
     LinkDead,
+    LinkLost,
     ModelNotServed,
     RateLimited,
     ServiceError,
@@ -84,6 +85,7 @@ _ACTIONS: dict[type[StillsError], str] = {
     DamagedImage: _AGAIN,
     DeadlineExceeded: "Ask again later, which may send and bill anew.",
     LinkDead: _AGAIN,
+    LinkLost: "Tell whoever runs this service; to ask again is paid for again.",
     ModelNotServed: (
         "Choose another exact id of /v1/models; nothing was swapped, sent on or billed."
     ),
@@ -118,8 +120,8 @@ def error_answer(error: StillsError) -> Response:
     elif isinstance(error, (StorageError, ToolError)):  # their words name files of this machine
         message = error.default_message().rstrip(".")
         action = _MISSING_ACTION if isinstance(error, ImageMissing) else _STORAGE_ACTION
-    elif isinstance(error, DamagedImage) or error.names_options:
-        action = _ACTIONS.get(type(error), _GENERAL_ACTION)  # a damaged one's own has a path
+    elif isinstance(error, (DamagedImage, LinkLost)) or error.names_options:
+        action = _ACTIONS.get(type(error), _GENERAL_ACTION)  # theirs may say where bytes lie
     elif isinstance(error, InvalidRequest):
         action = action.replace(REFERENCE_FORMS, "an https URL or a data URL")
     # A client that asks again by itself pays again, where a send may have been billed.

@@ -76,8 +76,11 @@ class Png:
                 part = _wanted_part(kept, asked)
             if part is not None and method == "GET":
                 return await self._answer_part(image_id, kept, *part)
-            data = await self._read(image_id, kept.image)
-            return PngAnswer(200, kept.whole, data if method == "GET" else b"")
+            if method == "HEAD":
+                if image_id not in self._bytes and not await self._stills.is_there(kept.image):
+                    raise self._lost(kept.image)
+                return PngAnswer(200, kept.whole, b"")
+            return PngAnswer(200, kept.whole, await self._read(image_id, kept.image))
         except StillsError as error:
             return _refusal(error_answer(error), error.code)
 
@@ -125,10 +128,12 @@ class Png:
         except ImageMissing:
             data = b""
         if len(data) != image.rendition.byte_count:
-            # It may be rendered anew, with other facts.
-            self._kept.pop(image.rendition.id, None)
-            raise ImageMissing("the store has lost this image, or has another in its place")
+            raise self._lost(image)
         return data
+
+    def _lost(self, image: Image) -> ImageMissing:
+        self._kept.pop(image.rendition.id, None)  # it may be rendered anew, with other facts
+        return ImageMissing("the store has lost this image, or has another in its place")
 
 
 def is_png(path: str) -> bool:

@@ -11,6 +11,7 @@ from stills.contract.errors import (
     InvalidRequest,
     KeyRefused,
     LinkDead,
+    LinkLost,
     MissingKey,
     ModelNotServed,
     ServiceUnreachable,
@@ -57,6 +58,7 @@ _REMOTE_ACTIONS: dict[type[StillsError], str] = {
         "Nothing was swapped, sent on or billed. Give another exact model id as `model`."
     ),
     DeadlineExceeded: "Ask the user before you call again, which may send and bill anew.",
+    LinkLost: "Tell the user, and ask before you call again: that is paid for again.",
     ServiceUnreachable: "Call again in a few minutes; nothing was sent.",
 }
 _GENERAL_ACTION = "Report this to the user."
@@ -76,8 +78,8 @@ def tell(error: StillsError, *, is_remote: bool) -> str:
     A remote caller is shown no path of this machine, and nothing of its account.
     """
     message, action = error.message.rstrip("."), error.action
-    if is_remote and (error.names_options or isinstance(error, DamagedImage)):
-        actions = _ACTIONS | _REMOTE_ACTIONS  # a damaged one's own has a path
+    if is_remote and (error.names_options or isinstance(error, (DamagedImage, LinkLost))):
+        actions = _ACTIONS | _REMOTE_ACTIONS  # theirs may say where bytes lie
         action = actions.get(type(error), _GENERAL_ACTION)
     elif action == type(error).default_action:
         action = _ACTIONS.get(type(error), action)

@@ -1,19 +1,16 @@
 """Draw: get one generation made and kept, or finish one that was interrupted."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import (
-    Billing,
-    CatalogError,
-    ServiceError,
-)
+from stills.contract.errors import Billing, CatalogError, LinkLost, ServiceError
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
 from stills.pipeline.facts import facts_path
 from stills.pipeline.fetch import fetch
 from stills.pipeline.job import Job
-from stills.pipeline.keep import UNJOURNALLED, keep
+from stills.pipeline.keep import keep
 from stills.pipeline.order import ClaimLost, Ordered, journal, order_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -65,22 +62,33 @@ async def _work(job: Job, claim: Claim) -> Drawn:
     )
     try:
         data, inspection = await fetch(job.ports, job.policy, generation, made.answer)
-    except ServiceError as error:
+    except (ServiceError, asyncio.CancelledError) as error:
         if not made.journalled:
-            await _journal_late(job, claim, made, error)
+            await asyncio.shield(_journal_late(job, claim, made, error))
         raise
     kept = await keep(job.ports, generation, data, inspection)
     return Drawn(Found(kept, None), sent=True)
 
 
-async def _journal_late(job: Job, claim: Claim, made: Ordered, error: ServiceError) -> None:
-    """Write the link down after all; if that fails too, have the error say what is lost."""
+async def _journal_late(job: Job, claim: Claim, made: Ordered, error: BaseException) -> None:
+    """Write the link down after all.
+
+    Raises:
+        LinkLost: that failed too, and so did the download.
+    """
     try:
         await journal(job, claim, made.answer, made.send)
     except CatalogError as late:
-        error.message += f"; and {late.message}, so the link to the paid image is lost"
+        if not isinstance(error, ServiceError):
+            return
         # Where the bytes of a damaged image are set aside is still said.
-        error.action = error.action.replace(error.default_action, UNJOURNALLED)
+        aside = error.action.removesuffix(error.default_action)
+        raise LinkLost(
+            f"{error.message}; the catalog takes nothing, and the link to the paid image is lost",
+            action=f"{aside}{LinkLost.default_action}",
+            billing=Billing.BILLED,
+            request_id=error.request_id,
+        ) from late
 
 
 async def resume(ports: Ports, policy: Policy, generation: Generation) -> Generation | None:

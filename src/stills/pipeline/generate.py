@@ -5,7 +5,6 @@ they are done once for all who ask; this file is what each caller goes through.
 """
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,12 +12,19 @@ from stills.contract.access import Payer
 from stills.contract.errors import (
     Billing,
     DeadlineExceeded,
-    InvalidRequest,
     StorageError,
 )
-from stills.contract.generation import Found, Generation, OnBilling, OnStage, Rendition, Stage
+from stills.contract.generation import (
+    Found,
+    Generation,
+    Image,
+    OnBilling,
+    OnStage,
+    Rendition,
+    Stage,
+)
 from stills.contract.models import find_model
-from stills.contract.money import Caps
+from stills.contract.money import Caps, check_max_cost
 from stills.contract.outcome import Standing
 from stills.contract.pace import Lane, RateLimit
 from stills.contract.request import ImageRequest
@@ -32,6 +38,7 @@ from stills.pipeline.pacer import Pacer, rate_limit_of
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.read import read
 from stills.pipeline.record import asked_of, result_of, try_to_count
 from stills.pipeline.reference import Reference, load_reference
 from stills.pipeline.render import read_native, render, untouched
@@ -61,15 +68,7 @@ class Options:
     on_stage: OnStage = lambda _: None
 
     def __post_init__(self) -> None:
-        cap = self.max_cost_usd
-        if cap is None:
-            return
-        if not isinstance(cap, int | float) or isinstance(cap, bool) or not 0 <= cap < math.inf:
-            raise InvalidRequest(
-                f"max_cost_usd is {str(cap)[:40]!r}",
-                field="max_cost_usd",
-                action="Give a number of US dollars, such as 0.075.",
-            )
+        check_max_cost(self.max_cost_usd)
 
 
 class Pipeline:
@@ -107,20 +106,13 @@ class Pipeline:
             StillsError: see stills.contract.errors.
         """
         seconds = self._policy.deadline_seconds
-        reached = Stage.CLAIMED
-
-        def follow(stage: Stage) -> None:
-            nonlocal reached
-            reached = stage
-            options.on_stage(stage)
-
+        deadline = Deadline(asyncio.get_running_loop().time() + seconds)
         try:
-            async with asyncio.timeout(seconds) as timeout:
-                deadline = Deadline(timeout.when() or 0.0)
-                return await self._steps(request, replace(options, on_stage=follow), deadline)
+            async with deadline.hold():
+                return await self._steps(request, options, deadline)
         except TimeoutError:
             raise DeadlineExceeded(
-                f"no image within {seconds:g} s", billing=reached.billing
+                f"no image within {seconds:g} s", billing=deadline.billing
             ) from None
 
     async def answer_kept(
@@ -134,6 +126,15 @@ class Pipeline:
     ) -> Sequence[Standing]:
         """Tell of each request whether its image is there; nothing is sent, nothing written."""
         return await find_standings(self._ports, requests, find_model(model_id))
+
+    async def read(self, image: Image) -> bytes:
+        """Read a kept image; a rendition that is lost or damaged is made anew.
+
+        Raises:
+            ImageMissing: the store has lost the image, or it is damaged there.
+            StoreRefused: the store can't be used.
+        """
+        return await read(self._ports, image, self._render_anew)
 
     def pacer(self, model_id: str) -> Pacer:
         """The pacer of all sends to one model."""
@@ -223,6 +224,12 @@ class Pipeline:
         flight = object() if options.fresh else (plan.draft.key, caps)
         shared = self._deadlines.setdefault(flight, Deadline(deadline.at))
         shared.extend(deadline.at)
+        deadline.joined = shared
+
+        def follow(stage: Stage) -> None:
+            shared.reached = stage
+            options.on_stage(stage)
+
         job = Job(
             plan,
             self._ports,
@@ -230,7 +237,7 @@ class Pipeline:
             caps,
             shared,
             options.fresh,
-            options.on_stage,
+            follow,
             options.places,
             options.stop,
             self.pacer(plan.draft.model),
@@ -263,6 +270,9 @@ class Pipeline:
             if is_native:
                 await read_native(self._ports, generation)  # says what is wrong with it
                 return rendition
+        return await self._render_anew(generation, size)
+
+    async def _render_anew(self, generation: Generation, size: Size) -> Rendition:
         rendition, _ = await self._renders.join(
             (generation.id, size), lambda: render(self._ports, generation, size)
         )

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from stills.contract.generation import OnBilling, OnStage
+from stills.contract.errors import Billing
+from stills.contract.generation import OnBilling, OnStage, Stage
 from stills.contract.money import Caps
 from stills.pipeline.pacer import Pacer
 from stills.pipeline.plan import Plan
@@ -14,10 +15,15 @@ from stills.pipeline.ports import Ports
 
 
 class Deadline:
-    """A point on the event loop's clock, in seconds; it moves on if others wait for longer."""
+    """A point on the event loop's clock, in seconds; it moves on if others wait for longer.
+
+    `reached` is how far what it bounds has come; `joined` bounds it for all who wait for the same.
+    """
 
     def __init__(self, at: float) -> None:
         self.at = at
+        self.reached = Stage.CLAIMED
+        self.joined: Deadline | None = None
         self._timeout: asyncio.Timeout | None = None
 
     @asynccontextmanager
@@ -37,6 +43,11 @@ class Deadline:
         self.at = at
         if self._timeout is not None:
             self._timeout.reschedule(at)
+
+    @property
+    def billing(self) -> Billing:
+        """What it means for money if it comes now."""
+        return (self.joined or self).reached.billing
 
     @property
     def remaining_seconds(self) -> float:

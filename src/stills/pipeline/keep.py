@@ -1,13 +1,12 @@
 """Keep: put a paid image into the store; if that refuses, into the spool."""
 
-from stills.contract.errors import Billing, CatalogError, StoreRefused
+from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
 from stills.contract.generation import Generation, Inspection, Pieces, Stage
 from stills.contract.ports import Store
 from stills.pipeline.facts import facts_path, write_facts
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
 
-UNJOURNALLED = "Mend the catalog first; to ask again is paid for again."
 """What is left to do where the link to a paid image is known to nobody."""
 
 _ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends
@@ -73,7 +72,7 @@ async def _spool(
     except StoreRefused as second:
         return StoreRefused(
             f"{refusal.message}; and the spool refused as well: {second.message}",
-            action=_DOWNLOADABLE if generation.answer else UNJOURNALLED,
+            action=_DOWNLOADABLE if generation.answer else LinkLost.default_action,
             billing=Billing.BILLED,
         )
     try:

@@ -90,7 +90,8 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
     if possibly_billed:
         note = "An earlier send of this image was cut off; it may be billed."
         notes += await _note(job, claim, note)
-    job.on_stage(Stage.ANSWERED)
+    if journalled:  # else asking again would pay again, and it has come no further than that
+        job.on_stage(Stage.ANSWERED)
     return Ordered(answer, tuple(notes), send, journalled)
 
 

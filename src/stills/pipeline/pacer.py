@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from stills.contract.errors import RateLimited
 from stills.contract.models import MODELS
-from stills.contract.pace import Lane, Pace, RateLimit
+from stills.contract.pace import Lane, Pace, Quota, RateLimit
 from stills.contract.ports import Catalog
 from stills.pipeline.pace import (
     LOOKAHEAD_SECONDS,
@@ -50,7 +50,7 @@ class Pacer:
     ) -> None:
         self.limit = limit
         self._catalog = catalog
-        self.lane = lane
+        self._lane = lane
         self._clock = clock
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -76,6 +76,17 @@ class Pacer:
         await asyncio.sleep(start_at - self._clock())
         return start_at
 
+    async def quota(self) -> Quota:
+        """Tell what is used of the limit, by all who share the catalog."""
+        since = self._clock() - 60.0
+        pace, sends = await self._catalog.read_lane(self._lane, since=since)
+        if self.limit.is_none:
+            return Quota(None, None, sends)
+        if pace is None:
+            return Quota(self.limit.per_second, self.limit.per_second, sends)
+        limit_per_second = self.limit.per_second or pace.limit_per_second
+        return Quota(limit_per_second, limit_per_second * pace.share, sends)
+
     async def slow_down(self, *, started_at: float, retry_after_seconds: float | None) -> None:
         """Take in that the service refused a send that started at `started_at`."""
         if self.limit.is_none:
@@ -91,7 +102,7 @@ class Pacer:
             )
             return pace, pace
 
-        self._pace = await self._catalog.update_pace(self.lane, change)
+        self._pace = await self._catalog.update_pace(self._lane, change)
 
     async def _take(self, latest_at: float) -> float:
         while True:
@@ -99,7 +110,7 @@ class Pacer:
                 start_at = self._starts.popleft()
                 if start_at >= self._clock() - LOOKAHEAD_SECONDS:  # else whose it was has given up
                     return start_at
-            pace, starts = await self._catalog.update_pace(self.lane, self._next_starts)
+            pace, starts = await self._catalog.update_pace(self._lane, self._next_starts)
             self._pace = pace
             self._starts.extend(starts)
             if not starts:

@@ -1,14 +1,18 @@
-"""Read: get a kept image, and see that it is still the one that was kept."""
+"""Read: find a kept image, and see that it is still the one that was kept."""
 
-from stills.contract.errors import ImageMissing
-from stills.contract.generation import Image
+from collections.abc import Awaitable, Callable
+
+from stills.contract.errors import ImageMissing, InvalidRequest
+from stills.contract.generation import Generation, Image, Rendition
+from stills.contract.size import Size
 from stills.pipeline.ports import Ports
-from stills.pipeline.render import render
 from stills.pipeline.whole import read_whole
 
+Render = Callable[[Generation, Size], Awaitable[Rendition]]
 
-async def read(ports: Ports, image: Image) -> bytes:
-    """Read a kept image; a rendition that is lost or damaged is made anew.
+
+async def read(ports: Ports, image: Image, render: Render) -> bytes:
+    """Read a kept image; `render` makes a rendition that is lost or damaged anew.
 
     Raises:
         ImageMissing: the store has lost the image, or it is damaged there.
@@ -20,6 +24,30 @@ async def read(ports: Ports, image: Image) -> bytes:
     except ImageMissing:
         if rendition.size == generation.draft.native_size:
             raise
-        rendition = await render(ports, generation, rendition.size)
+        rendition = await render(generation, rendition.size)
         await ports.catalog.adopt(generation, [rendition])
         return await read_whole(ports.store, rendition.object_path, rendition.sha256)
+
+
+async def find_by_prefix(ports: Ports, prefix: str) -> Image:
+    """Find the image whose id starts with `prefix`.
+
+    Raises:
+        InvalidRequest: no image's id starts so, or several do.
+    """
+    images = await ports.catalog.show(prefix)
+    exact = [image for image in images if image.rendition.id == prefix]
+    if len(exact or images) == 1:
+        return (exact or images)[0]
+    if not images:
+        raise InvalidRequest(
+            f"no image has an id that starts with {prefix[:60]!r}",
+            field="id",
+            action="`stills list` shows the ids.",
+        )
+    raise InvalidRequest(
+        f"several images have ids that start with {prefix!r}: "
+        + ", ".join(image.rendition.id for image in images),
+        field="id",
+        action="Give more of the id.",
+    )

@@ -12,7 +12,6 @@ from stills.contract.generation import Image
 from stills.pipeline.facts import FACTS_FOLDER
 from stills.pipeline.names import read_object_path
 from stills.pipeline.ports import Ports
-from stills.pipeline.read import read
 
 
 async def check_target(ports: Ports, path: Path) -> None:
@@ -28,14 +27,12 @@ async def check_target(ports: Ports, path: Path) -> None:
         raise OutputRefused(f"{path} is {own}", action="Choose another path; nothing was sent.")
 
 
-async def save(ports: Ports, image: Image, path: Path) -> None:
+async def save(ports: Ports, image: Image, data: bytes, path: Path) -> None:
     """Copy a kept image to a file; what is there is replaced, unless it is our own.
 
     Raises:
         OutputRefused: the file can't be written; the image stays kept.
-        ImageMissing: the store has lost the image, or it is damaged there.
     """
-    data = await read(ports, image)
     try:
         await asyncio.to_thread(_save, ports, path, data)
     except OSError as error:
