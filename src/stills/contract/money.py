@@ -34,7 +34,7 @@ def check_max_cost(given: object) -> None:
         raise InvalidRequest(
             f"the maximum cost is {str(given)[:40]!r}",
             field="max_cost",
-            action="Give --max-cost, max_cost_usd in Python, a number of US dollars, such as 0.075.",
+            action="Give --max-cost (max_cost_usd) a number of US dollars, such as 0.075.",
         )
 
 
