@@ -70,7 +70,8 @@ async def _batch(folder: Path, base_url: str) -> None:
 
     async with Stills.from_env(environment=environment) as stills:
         async for outcome in stills.generate_many(endless(), stop=stop):
-            if outcome.error is not None:
+            # What is refused at the end is not sent again.
+            if outcome.error is not None and not stop.is_set():
                 raise outcome.error
 
 
