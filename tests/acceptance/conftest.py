@@ -22,6 +22,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
+from batches import Batch, into_out, write_rows
 from serving import Server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -287,3 +288,15 @@ def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> It
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """A table of rows that differ, for `stills batch`."""
+    return write_rows(tmp_path / "shots.csv")
+
+
+@pytest.fixture
+def batch(run, service) -> Batch:
+    """Run `stills batch` into `out` on the service."""
+    return into_out(run, service)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from batches import ROWS, Batch, by_id, into_out, read_lines, reference_prompts, refuse, write_rows
+from batches import ROWS, by_id, read_lines, reference_prompts, refuse, write_rows
 
 CAST = """
 title: The lighthouse
@@ -20,23 +20,11 @@ shots:
 
 
 @pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """A table of rows that differ."""
-    return write_rows(tmp_path / "shots.csv")
-
-
-@pytest.fixture
 def cast(tmp_path: Path) -> Path:
     """A project with two members, and a shot for each."""
     path = tmp_path / "film.yaml"
     path.write_text(CAST)
     return path
-
-
-@pytest.fixture
-def batch(run, service) -> Batch:
-    """Run `stills batch` into `out` on the service."""
-    return into_out(run, service)
 
 
 def test_a_table_becomes_images_a_manifest_and_a_contact_sheet(batch, shots, service, tmp_path):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from batches import ROWS, Batch, by_id, into_out, refuse, write_rows
+from batches import ROWS, by_id, refuse
 
 _INTERRUPTED_AS_IT_WRITES = """\
 import os, signal, sys
@@ -20,18 +20,6 @@ def interrupt_and_close(record, title):
 Record.close = interrupt_and_close
 sys.exit(main())
 """
-
-
-@pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """A table of rows that differ."""
-    return write_rows(tmp_path / "shots.csv")
-
-
-@pytest.fixture
-def batch(run, service) -> Batch:
-    """Run `stills batch` into `out` on the service."""
-    return into_out(run, service)
 
 
 @pytest.fixture

@@ -5,19 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from batches import ROWS, Batch, at_a_terminal, by_id, into_out, refuse, write_rows
-
-
-@pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """A table of rows that differ."""
-    return write_rows(tmp_path / "shots.csv")
-
-
-@pytest.fixture
-def batch(run, service) -> Batch:
-    """Run `stills batch` into `out` on the service."""
-    return into_out(run, service)
+from batches import ROWS, at_a_terminal, by_id, refuse
 
 
 def test_a_terminal_is_asked_first_and_shown_progress(

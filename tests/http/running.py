@@ -2,15 +2,28 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
 
 from stills.app import Stills
+from stills.http.logs import set_up_logs
 from stills.http.service import make_service
 from stills.http.settings import Settings
+
+
+@contextlib.contextmanager
+def json_logs() -> Iterator[None]:
+    """Log as `stills serve --log-format json` does, for as long as the body runs."""
+    set_up_logs("json")
+    try:
+        yield
+    finally:
+        logging.getLogger().handlers.clear()
+        logging.getLogger("stills").setLevel(logging.NOTSET)
 
 
 @contextlib.asynccontextmanager

@@ -3,16 +3,15 @@
 import asyncio
 import io
 import json
-import logging
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+from running import json_logs
 
 from stills.app import Stills
 from stills.contract.pace import RateLimit
 from stills.contract.request import ImageRequest
-from stills.http.logs import set_up_logs
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 Serve = Callable[..., Awaitable[str]]
@@ -164,17 +163,13 @@ async def test_one_line_is_logged_for_each_request(
     url: str, stills: Stills, http: aiohttp.ClientSession, capfd
 ):
     """Who asked, for what, what it cost; never the key or the prompt."""
-    set_up_logs("json")
-    try:
+    with json_logs():
         key = await stills.access.add("pipeline")
         await asyncio.sleep(1.1)
         async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
             request_id = answer.headers["X-Request-ID"]
         async with http.get(f"{url}/%0afake%1b[31m", headers=bearer(key)):
             pass
-    finally:
-        logging.getLogger().handlers.clear()
-        logging.getLogger("stills").setLevel(logging.NOTSET)
     written = capfd.readouterr().err
     lines = [json.loads(line) for line in written.splitlines()]
     assert len(lines) == 2
@@ -190,8 +185,7 @@ async def test_the_log_says_what_failed_and_what_was_given_again(
     url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
 ):
     """The error's code, for a 5xx too; and no cost where an earlier answer was repeated."""
-    set_up_logs("json")
-    try:
+    with json_logs():
         sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
         for headers in ({}, {"Accept": "text/event-stream"}):
             async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
@@ -201,9 +195,6 @@ async def test_the_log_says_what_failed_and_what_was_given_again(
             again = {"Idempotency-Key": "one"}
             async with http.post(f"{url}/v1/image.generate", json=KITE, headers=again) as answer:
                 assert answer.status == 200
-    finally:
-        logging.getLogger().handlers.clear()
-        logging.getLogger("stills").setLevel(logging.NOTSET)
     failed, streamed, paid, repeated = map(json.loads, capfd.readouterr().err.splitlines())
     assert failed["error"] == streamed["error"] == "service_unavailable"
     assert (paid["cached"], paid["cost_usd"]) == (False, 0.075)
@@ -214,9 +205,8 @@ async def test_the_log_says_that_a_caller_of_events_has_left(
     url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
 ):
     """And for which model; the money is counted all the same, once it is known."""
-    set_up_logs("json")
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
-    try:
+    with json_logs():
         events = {"Accept": "text/event-stream"}
         async with http.post(f"{url}/v1/image.generate", json=KITE, headers=events):
             while not sandbox.ledger.generations:
@@ -231,9 +221,6 @@ async def test_the_log_says_that_a_caller_of_events_has_left(
                 await asyncio.sleep(0.05)
                 async with http.get(f"{url}/metrics") as metrics:
                     counted = await metrics.text()
-    finally:
-        logging.getLogger().handlers.clear()
-        logging.getLogger("stills").setLevel(logging.NOTSET)
     left = json.loads(written.splitlines()[0])
     assert (left["error"], left["model"]) == ("caller_left", "qwen-image-max")
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import logging
 
 import aiohttp
 import openai
 import pytest
 import pyvips
+from running import json_logs
 
-from stills.http.logs import set_up_logs
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512x512"}
@@ -75,12 +74,8 @@ async def test_at_once_from_two_workers_there_is_one_answer(serve, http: aiohttp
 
 async def test_at_once_the_log_says_once_what_it_cost(url: str, http: aiohttp.ClientSession, capfd):
     """However many lines there are for one image, their costs add up to its price."""
-    set_up_logs("json")
-    try:
+    with json_logs():
         await asyncio.gather(*(ask(http, url, KITE) for _ in range(5)))
-    finally:
-        logging.getLogger().handlers.clear()
-        logging.getLogger("stills").setLevel(logging.NOTSET)
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert sorted(line["cost_usd"] for line in lines) == [0.0, 0.0, 0.0, 0.0, 0.075]
     assert [line["cached"] for line in lines].count(False) == 1
