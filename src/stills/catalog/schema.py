@@ -25,11 +25,10 @@ def open_catalog(path: Path) -> sqlite3.Connection:
         path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        connection.row_factory = sqlite3.Row
+        _prepare(connection)
         # What a send cost must survive a power cut, so every commit is synced to the disk.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.create_function("folded", 1, str.casefold, deterministic=True)
         _migrate(connection, path)
     except BaseException:
         connection.close()
@@ -48,15 +47,20 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     if log.exists() and log.stat().st_size:
         raise sqlite3.OperationalError("unable to read its log")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    connection.row_factory = sqlite3.Row
-    connection.create_function("folded", 1, str.casefold, deterministic=True)
     try:
+        _prepare(connection)
         _refuse_foreign(connection, path)
         _read_version(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Let queries use rows by name, and the letter case of every script."""
+    connection.row_factory = sqlite3.Row
+    connection.create_function("folded", 1, str.casefold, deterministic=True)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

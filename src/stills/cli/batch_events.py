@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TextIO
@@ -13,6 +12,7 @@ from stills.batch.manifest import MANIFEST_NAME
 from stills.batch.plan import Plan
 from stills.batch.shots import Outcome
 from stills.cli.batch_ending import Ending
+from stills.cli.program import discard
 from stills.contract.errors import OutputRefused
 
 _PLACES = 6
@@ -63,8 +63,7 @@ class EventLines:
                 action="What was sent is finished and kept; run again for the rest.",
             )
             self._stop.set()
-            # What is left in the buffer would fail once more as Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            discard(self._stream)
 
 
 def _exact(facts: dict[str, object]) -> dict[str, object]:

@@ -11,12 +11,12 @@ from stills.batch.shots import Problem
 from stills.batch.tally import Tally
 from stills.cli.batch_ending import Ending
 from stills.cli.batch_events import EventLines
+from stills.cli.errors import MONEY, describe
 from stills.cli.text import printable
 from stills.contract.errors import Billing
 from stills.contract.models import Model
 
 _MINUTE, _HOUR = 60, 3600
-_MONEY = {Billing.POSSIBLE: " [possibly billed]", Billing.BILLED: " [billed]", Billing.NONE: ""}
 
 
 def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
@@ -83,13 +83,11 @@ def print_ending(ending: Ending, events: EventLines | None) -> None:
 
 
 def _describe_failure(entry: Entry, failure: Failure) -> str:
-    request_id = f" (request id {failure.request_id})" if failure.request_id else ""
-    message = f"{failure.message.rstrip('.')}{_MONEY[failure.billing]}{request_id}"
-    return printable(f"{entry.shot.source}: {entry.shot.id}: {message}. {failure.action}")
+    return printable(f"{entry.shot.source}: {entry.shot.id}: {describe(failure)}")
 
 
 def _describe_cut_off(entry: Entry) -> str:
-    cut_off = f"it was sent, and cut off before it was kept{_MONEY[entry.billing]}"
+    cut_off = f"it was sent, and cut off before it was kept{MONEY[entry.billing]}"
     return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to have it.")
 
 

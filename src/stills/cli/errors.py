@@ -1,7 +1,7 @@
 """Errors as one line for people and an exit code for programs."""
 
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from stills.cli.text import printable
 from stills.contract.errors import (
@@ -17,6 +17,9 @@ from stills.contract.errors import (
     ToolError,
 )
 
+if TYPE_CHECKING:
+    from stills.batch.entry import Failure
+
 EXIT_CODES: dict[type[StillsError], int] = {
     InvalidRequest: 2,
     AccessError: 3,
@@ -31,7 +34,7 @@ INTERRUPTED = 130
 _READER_GONE = 141  # as a shell says that a pipe's reader left
 _UNEXPECTED = 1
 
-_MONEY = {
+MONEY = {
     Billing.POSSIBLE: " [possibly billed]",
     Billing.BILLED: " [billed]",
     Billing.NONE: "",
@@ -43,12 +46,17 @@ def exit_code(error: StillsError) -> int:
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
+def describe(told: "StillsError | Failure") -> str:
+    """Say what happened, what it means for money, and what to do."""
+    request_id = f" (request id {told.request_id})" if told.request_id else ""
+    return f"{told.message.rstrip('.')}{MONEY[told.billing]}{request_id}. {told.action}"
+
+
 def report(error: Exception, stream: TextIO) -> int:
     """Print an error with what to do about it, in one line; give the exit code."""
     if isinstance(error, StillsError):
         code = exit_code(error)
-        request_id = f" (request id {error.request_id})" if error.request_id else ""
-        line = f"{error.message.rstrip('.')}{_MONEY[error.billing]}{request_id}. {error.action}"
+        line = describe(error)
     else:
         code = _UNEXPECTED
         line = (

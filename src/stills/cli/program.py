@@ -109,7 +109,7 @@ class _Errors(_Output):
         try:
             yield
         except OSError:
-            _discard(self._stream)
+            discard(self._stream)
 
 
 @contextmanager
@@ -156,10 +156,10 @@ def _flush(code: int) -> int:
 
 
 def _end_output(error: OSError) -> int:
-    _discard(sys.stdout)
+    discard(sys.stdout)
     return report_closed_output(error, sys.stderr)
 
 
-def _discard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Drop what a stream still holds: Python would try once more at its end, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,8 +7,6 @@ from stills.pipeline.facts import facts_path, write_facts
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
 
-"""What is left to do where the link to a paid image is known to nobody."""
-
 _ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends
 _DOWNLOADABLE = (
     "Make room and ask again within a day: the paid image can still be downloaded until its link "

@@ -1,4 +1,4 @@
--- Times are Unix seconds, but for leases (004). No row holds image bytes, a key, or a link that
+-- Times are Unix seconds, but for leases (005). No row holds image bytes, a key, or a link that
 -- outlives its use.
 
 CREATE TABLE generations (
