@@ -3,6 +3,8 @@
 import time
 from dataclasses import replace
 
+import pytest
+
 from stills.contract.errors import Billing
 from stills.contract.generation import Answer, Asked, Found, Settlement, Stage
 from stills.contract.size import Size
@@ -86,6 +88,26 @@ async def test_a_send_is_on_the_ledger_before_it_goes_out(catalog, worker):
     )
     assert (billed.billing, billed.code, billed.request_id) == (Billing.BILLED, "answered", "r-1")
     assert refused.settled_at is not None
+
+
+@pytest.mark.parametrize(
+    ("sent", "adopted"),
+    [
+        pytest.param(["possible", "billed"], ["possible", "billed"], id="answered"),
+        pytest.param(["none", "possible"], ["none", "billed"], id="cut off"),
+        pytest.param(["possible", "possible"], ["possible", "billed"], id="cut off twice"),
+        pytest.param(["none"], ["none", "billed"], id="not on the ledger"),
+    ],
+)
+async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
+    """A call that is billed already stays the only one; otherwise the newest open call is it."""
+    claim = await worker.take()
+    for billing in sent:
+        number = await worker.send(claim)
+        await catalog.settle_send(number, Settlement(Billing(billing), "code"))
+    kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": "a.png"}
+    assert await catalog.adopt(replace(claim.generation, **kept), [])
+    assert [send.billing for send in await catalog.ledger(claim.generation.id)] == adopted
 
 
 async def test_the_link_is_forgotten_once_the_image_is_kept(catalog, worker):

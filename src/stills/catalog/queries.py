@@ -181,11 +181,13 @@ WHERE object_path NOT IN (SELECT object_path FROM generations WHERE stage = 'kep
 ORDER BY object_path
 """
 
+# One image is one bill: if a call is already known to be billed, the others stay as they are.
 SETTLE_ADOPTED = """
 UPDATE sends SET settled_at = :now, billing = 'billed', code = 'adopted'
 WHERE number = (
     SELECT max(number) FROM sends WHERE generation_id = :id AND billing = 'possible'
 )
+  AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = :id AND billing = 'billed')
 """
 
 ADD_ADOPTED_SEND = """
