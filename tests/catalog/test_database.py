@@ -96,6 +96,15 @@ async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
     assert tree(tmp_path) == before
 
 
+async def test_a_newer_catalog_that_can_only_be_read_is_refused(made, tmp_path):
+    """Its tables may mean something else, so nothing is answered from it."""
+    execute(made, "PRAGMA user_version = 999")
+    before = tree(tmp_path)
+    with pytest.raises(CatalogError, match=r"newer Stills \(schema 999"):
+        schema.open_read_only(made)
+    assert tree(tmp_path) == before
+
+
 @pytest.mark.parametrize("version", [0, 1, 2, 999])
 async def test_a_database_of_another_program_is_refused(path, tmp_path, version):
     """Whatever version it calls itself."""

@@ -54,6 +54,7 @@ class Database:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-catalog")
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None  # the open file's device and inode
         self._closed = False
         self._visits: list[_Visit] = []
         self._busy = False
@@ -145,6 +146,7 @@ class Database:
                 return
             connection = self._connect()
             with transaction(connection, synced=any(visit.synced for visit in visits)):
+                self._check_in_place()
                 for visit in visits:
                     visit.result = visit.work(connection)
         except Exception as error:  # noqa: BLE001 - those who wait get it
@@ -171,7 +173,25 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = schema.open_catalog(self.path)
+            self._opened = _identify(self.path)
         return self._connection
+
+    def _check_in_place(self) -> None:
+        """Refuse to write where nobody would read it again.
+
+        Raises:
+            CatalogError: the open file was deleted, moved or replaced.
+        """
+        here = _identify(self.path)
+        if here != self._opened:
+            what = "is gone: it was deleted or moved" if here is None else "was replaced"
+            raise CatalogError(
+                f"the catalog {self.path} {what} while this process was using it",
+                action=(
+                    "Put the right file back, or run `stills recover --rebuild` to make a new one "
+                    "from the stored images. Then restart this process."
+                ),
+            )
 
     def _set_aside(self) -> str | None:
         try:
@@ -216,6 +236,15 @@ def _tell(visits: Sequence[_Visit]) -> None:
 def _tell_each(visits: Sequence[_Visit]) -> None:
     for visit in visits:
         visit.tell()
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Return a file's device and inode, or None if there is no such file."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return None
+    return there.st_dev, there.st_ino
 
 
 def _check(connection: sqlite3.Connection) -> None:

@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from stills.catalog.transaction import transaction
@@ -50,7 +51,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     try:
         _prepare(connection)
         _refuse_foreign(connection, path)
-        _read_version(connection, path)
+        check_version(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -66,14 +67,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     scripts = _scripts()
     _refuse_foreign(connection, path)
-    version = _read_version(connection, path)
+    version = check_version(connection, path)
     if version == len(scripts):
         return
     if version == 0:
         _switch_to_wal(connection)
     with transaction(connection):
         # Another process may have migrated while this one waited for the lock.
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version = check_version(connection, path)
         for number, script in enumerate(scripts[version:], start=version + 1):
             for statement in _statements(script.read_text(encoding="utf-8")):
                 connection.execute(statement)
@@ -81,11 +82,15 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
 
-def _scripts() -> list[Path]:
-    return sorted(_MIGRATIONS.glob("*.sql"))
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's version.
 
+    A newer Stills may migrate the catalog while this process has it open. Whoever is about to spend
+    money checks again, in the transaction that claims or records the call.
 
-def _read_version(connection: sqlite3.Connection, path: Path) -> int:
+    Raises:
+        CatalogError: it is newer than what this Stills knows.
+    """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     known = len(_scripts())
     if version > known:
@@ -95,6 +100,11 @@ def _read_version(connection: sqlite3.Connection, path: Path) -> int:
             action="Upgrade Stills, or point STILLS_CATALOG at another file. Nothing was changed.",
         )
     return version
+
+
+@cache
+def _scripts() -> Sequence[Path]:
+    return sorted(_MIGRATIONS.glob("*.sql"))
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from stills.catalog import queries
+from stills.catalog import queries, schema
 from stills.catalog.answers import record_requests
 from stills.catalog.api_keys import SqliteApiKeys
 from stills.catalog.database import Database
@@ -81,6 +81,7 @@ class SqliteCatalog:
         """Take the sole right to a key; Found if another got there first, None while one works."""
 
         def work(connection: sqlite3.Connection) -> Claim | Found | None:
+            schema.check_version(connection, self._database.path)
             now = time.time()
             held = {"key": draft.key, "clock": clock()}
             if connection.execute(queries.LIVE_CLAIM, held).fetchone():
@@ -135,6 +136,7 @@ class SqliteCatalog:
         """Write a send to the ledger as possibly billed; None if the claim was taken over."""
 
         def work(connection: sqlite3.Connection) -> int | None:
+            schema.check_version(connection, self._database.path)
             if not _renew(connection, claim, lease_seconds=lease_seconds):
                 return None
             generation, now = claim.generation, time.time()

@@ -1,0 +1,120 @@
+"""A catalog file that changes under a process that has it open: no money is spent on it."""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from till import SIZE, Till, draft
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing, CatalogError
+from stills.contract.generation import Answer, Settlement
+from stills.contract.money import Caps
+
+ANSWER = Answer("https://oss.example/a.png", 4e9, "r-1")
+BILLED = Settlement(Billing.BILLED, "answered", "r-1")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stills.db"
+
+
+@pytest.fixture
+async def till(path: Path) -> AsyncIterator[Till]:
+    """A till that has its catalog open, and one image in it."""
+    catalog = SqliteCatalog(path)
+    till = Till(catalog)
+    await till.buy("bought before")
+    yield till
+    await catalog.close()
+
+
+def upgrade(path: Path) -> None:
+    """Change the schema, as a newer Stills does when it opens the catalog."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as newer:
+        newer.execute("PRAGMA user_version = 999")
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def replace_by_a_copy(path: Path) -> None:
+    copy = path.with_name("copy.db")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+CHANGES = pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (upgrade, "newer Stills"),
+        (delete, "is gone: it was deleted or moved"),
+        (replace_by_a_copy, "was replaced"),
+    ],
+)
+
+
+@CHANGES
+async def test_nothing_is_claimed_in_a_changed_file(till: Till, path: Path, change, words):
+    """The claim itself is refused, so nothing is sent; stored images are still found."""
+    change(path)
+    with pytest.raises(CatalogError, match=words) as caught:
+        await till.claim("new")
+    assert caught.value.billing is Billing.NONE
+    assert await till.catalog.find("bought before", SIZE) is not None
+
+
+@CHANGES
+async def test_nothing_is_sent_on_a_claim_that_is_older_than_the_change(
+    till: Till, path: Path, change, words
+):
+    """A claimed generation that was waiting for its turn is not sent."""
+    claim = await till.claim("new")
+    change(path)
+    with pytest.raises(CatalogError, match=words):
+        await till.send(claim, None)
+
+
+async def test_an_answer_is_still_journalled_after_an_upgrade(till: Till, path: Path):
+    """The money is spent; the journal must still learn where the image is."""
+    claim = await till.claim("new")
+    send = await till.send(claim, None)
+    upgrade(path)
+    await till.catalog.record_answer(claim.generation.id, ANSWER, send=send, settlement=BILLED)
+    (line,) = await till.catalog.ledger(claim.generation.id)
+    assert line.billing is Billing.BILLED
+
+
+@pytest.mark.parametrize("change", [delete, replace_by_a_copy])
+async def test_an_answer_is_not_journalled_where_nobody_reads_it(till: Till, path: Path, change):
+    """It is an error, so that the caller stores the image and says that it is not recorded."""
+    claim = await till.claim("new")
+    send = await till.send(claim, None)
+    change(path)
+    with pytest.raises(CatalogError, match="while this process was using it"):
+        await till.catalog.record_answer(claim.generation.id, ANSWER, send=send, settlement=BILLED)
+
+
+async def test_a_file_that_is_moved_back_is_used_again(till: Till, path: Path):
+    """Nothing was lost, so nothing has to be restarted."""
+    aside = path.with_name("aside.db")
+    path.rename(aside)
+    with pytest.raises(CatalogError):
+        await till.claim("new")
+    aside.rename(path)
+    await till.claim("new")
+
+
+@pytest.mark.usefixtures("till")
+async def test_a_process_that_opens_the_file_anew_works_on(path: Path):
+    """A restart is the way out that the error names."""
+    replace_by_a_copy(path)
+    restarted = SqliteCatalog(path)
+    taken = await restarted.claim(draft("new"), SIZE, lease_seconds=60, fresh=False, caps=Caps())
+    assert taken is not None
+    await restarted.close()
