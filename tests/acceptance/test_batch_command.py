@@ -1,6 +1,8 @@
 """`stills batch`, as a user runs it, against a sandbox in a process of its own."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,35 @@ def test_a_table_becomes_images_a_manifest_and_a_contact_sheet(batch, shots, ser
     assert again.returncode == 0, again.stderr
     assert "1 new, 19 from the catalog" in again.stderr
     assert service.billed() == ROWS
+
+
+def test_under_umask_077_nobody_else_can_read_what_was_made(batch, run, shots, tmp_path):
+    """Not the images, manifest or contact sheet of a batch, nor its store, catalog and copies."""
+    before = os.umask(0o077)
+    try:
+        assert batch(shots).returncode == 0
+        kite = (
+            "generate",
+            "a red kite",
+            "--size",
+            "64*64",
+            "--sandbox",
+            "--output",
+            "copy/kite.png",
+        )
+        assert run(*kite).returncode == 0
+    finally:
+        os.umask(before)
+    images = list((tmp_path / "out" / "images").iterdir())
+    assert {stat.S_IMODE(image.stat().st_mode) for image in images} == {0o400}
+    made = [tmp_path / "copy", tmp_path / "out", tmp_path / "output"]
+    opened = [
+        path
+        for top in made
+        for path in (top, *top.rglob("*"))
+        if stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    assert opened == []
 
 
 def test_all_problems_are_told_at_once_and_nothing_is_sent(batch, service, tmp_path):

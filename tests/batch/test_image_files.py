@@ -79,11 +79,25 @@ def test_a_link_is_read_only(tmp_path, earlier):
     """An edit in place would change what was paid for; links that were there before are mended."""
     kept, target = tmp_path / "kept.png", tmp_path / "out" / "images" / "s01.png"
     kept.write_bytes(b"png")
+    kept.chmod(0o644)
     if earlier:
         target.parent.mkdir(parents=True)
         target.hardlink_to(kept)
     place_image(kept, target)
     assert kept.stat().st_mode & 0o777 == target.stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_link_is_readable_only_by_those_who_may_read_the_image_in_the_store(tmp_path, earlier):
+    """Under umask 077 the store's image is private, and its link in a batch stays so."""
+    kept, target = tmp_path / "kept.png", tmp_path / "out" / "images" / "s01.png"
+    kept.write_bytes(b"png")
+    kept.chmod(0o600)
+    if earlier:
+        target.parent.mkdir(parents=True)
+        target.hardlink_to(kept)
+    place_image(kept, target)
+    assert target.stat().st_mode & 0o777 == 0o400
 
 
 def test_an_image_is_copied_where_links_do_not_work(tmp_path, monkeypatch):

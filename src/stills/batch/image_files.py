@@ -19,7 +19,7 @@ IMAGES_FOLDER = "images"
 _NAME_MAX_BYTES = 120
 _DIGEST_CHARACTERS = 12
 _NAMELESS = "shot"
-_READ_ONLY = 0o444
+_READ_BITS = 0o444
 # Windows takes these as devices, whatever follows the first dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)", re.IGNORECASE)
 
@@ -86,7 +86,8 @@ def _is_there(kept: Path, target: Path) -> bool:
 
 def _protect(file: Path) -> None:
     with suppress(OSError):  # it is somebody else's
-        file.chmod(_READ_ONLY)
+        # Whoever the umask kept from reading the image in the store may not read it here either.
+        file.chmod(file.stat().st_mode & _READ_BITS)
 
 
 def _clean(shot_id: str) -> str:
