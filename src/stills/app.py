@@ -141,6 +141,8 @@ class Stills:
         self._bound.closed = True
         async with AsyncExitStack() as stack:
             stack.push_async_callback(ports.catalog.close)
+            stack.push_async_callback(ports.spool.close)
+            stack.push_async_callback(ports.store.close)
             stack.push_async_callback(ports.provider.close)
             stack.push_async_callback(pipeline.close)
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import obstore.store  # noqa: F401 - loaded here, before any life begins
-import pyvips  # noqa: F401
+import pyvips  # noqa: F401 - loaded here, before any life begins
 
 import stills.provider.dashscope  # noqa: F401
 from stills.app import Stills

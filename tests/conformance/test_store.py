@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
+from s3 import serve_s3
 
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.ports import Store
@@ -174,11 +172,13 @@ class TestFileUrl(StoreConformance):
 
 @pytest.mark.usefixtures("s3_server")
 class TestS3(StoreConformance):
-    """obstore's real S3 client, on a look-alike that knows the five requests it sends."""
+    """obstore's real S3 client, on a look-alike of S3."""
 
     @pytest.fixture
-    def store(self):
-        return open_store("s3://bucket/some/prefix")
+    async def store(self):
+        bucket = open_store("s3://bucket/some/prefix")
+        yield bucket
+        await bucket.close()
 
     async def test_the_url_names_the_bucket_and_no_secret(self, store):
         """The URL is the location with the path added."""
@@ -197,76 +197,9 @@ class TestS3(StoreConformance):
             await store.put("a.png", b"1")
 
 
-class _S3LookAlike(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    objects: dict[str, bytes]
-
-    def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", '"1"')
-        self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def _refuse_bucket(self) -> bool:
-        bucket = urlsplit(self.path).path.split("/")[1]
-        status = {"gone": 404, "forbidden": 403}.get(bucket)
-        if status is not None:
-            self._answer(status, b"<Error><Code>NoSuchBucket</Code></Error>")
-        return status is not None
-
-    def do_PUT(self) -> None:
-        data = self.rfile.read(int(self.headers["Content-Length"]))
-        if not self._refuse_bucket():
-            self.objects[self.path] = data
-            self._answer(200)
-
-    def do_GET(self) -> None:
-        if self._refuse_bucket():
-            return
-        if "list-type" in self.path:
-            self._answer(
-                200,
-                b"<ListBucketResult><Name>bucket</Name><KeyCount>0</KeyCount>"
-                b"<IsTruncated>false</IsTruncated></ListBucketResult>",
-            )
-        elif self.path in self.objects:
-            self._answer(200, self.objects[self.path])
-        else:
-            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
-
-    def do_POST(self) -> None:
-        """Delete several objects: obstore's way to delete one as well."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self._refuse_bucket():
-            return
-        keys = re.findall("<Key>(.*?)</Key>", body)
-        for key in keys:
-            self.objects.pop(f"{urlsplit(self.path).path}/{quote(key)}", None)
-        deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
-        self._answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_args) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def s3_server(monkeypatch):
-    handler = type("Handler", (_S3LookAlike,), {"objects": {}})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-        monkeypatch.setenv("AWS_REGION", "nowhere")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    with serve_s3() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
         yield
-        server.shutdown()
-        thread.join()

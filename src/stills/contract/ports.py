@@ -127,6 +127,10 @@ class Store(Protocol):
         """Say which object a resolved path of this machine would be; None if it is outside."""
         ...
 
+    async def close(self) -> None:
+        """Take no more calls."""
+        ...
+
 
 class Imaging(Protocol):
     """Looks at images and makes renditions. CPU work, done off the event loop."""

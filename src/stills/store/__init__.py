@@ -1,5 +1,7 @@
-"""Where images are kept. obstore is loaded at the first byte written or read, not at import."""
+"""Where images are kept: a folder of this machine, or a bucket through obstore."""
 
-from stills.store.object_store import ObjectStore, open_store
+from stills.store.bucket import BucketStore
+from stills.store.folder import FolderStore
+from stills.store.location import open_store
 
-__all__ = ["ObjectStore", "open_store"]
+__all__ = ["BucketStore", "FolderStore", "open_store"]

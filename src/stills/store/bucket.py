@@ -1,0 +1,227 @@
+"""The port Store on a bucket, through obstore: S3 and what speaks it, GCS or Azure.
+
+obstore is loaded at the first byte written or read, and only its synchronous calls are used, in
+threads: a process that ends soon after one of its asynchronous calls can abort in the native
+runtime (seen in obstore 0.12.1), after everything has succeeded.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+from stills.contract.errors import ImageMissing, StillsError, StoreRefused
+from stills.contract.generation import Pieces
+from stills.store.object_path import check_object_path
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Backend
+
+_THREADS = 32
+# One request takes at most 30 s by obstore's default (AWS_TIMEOUT and its like change that), and
+# none begins after the retries' time: so this is over before a caller gives up on it.
+_RETRIES_MAX = 3
+_RETRY_SECONDS = 20.0
+_CALL_SECONDS = 60.0
+
+_Value = TypeVar("_Value")
+
+
+class BucketStore:
+    """Implements the port Store on a bucket URL.
+
+    An object path that is not relative, plain and POSIX is a programming error: ValueError.
+    """
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._backend: Backend | None = None
+        self._opening = Lock()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
+
+    def __repr__(self) -> str:
+        return f"BucketStore({self._location!r})"
+
+    async def put(
+        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+    ) -> None:
+        """Write one object, all of it or nothing.
+
+        `preceded_by` is a small object, path and bytes, that is written first.
+
+        Raises:
+            StoreRefused: it could not be written.
+        """
+        objects = [(path, data)] if preceded_by is None else [preceded_by, (path, data)]
+        for each, _ in objects:
+            check_object_path(each)
+
+        def write(backend: "Backend") -> None:
+            # One request even for a large image: parts of an unfinished upload would stay and cost.
+            for each, content in objects:
+                backend.put(each, content, use_multipart=False)
+
+        await self._call("write", path, write)
+
+    async def get(self, path: str) -> bytes:
+        """Read one object.
+
+        Raises:
+            ImageMissing: there is none.
+            StoreRefused: it could not be read.
+        """
+        check_object_path(path)
+
+        def read(backend: "Backend") -> bytes:
+            try:
+                return bytes(backend.get(path).bytes())
+            except FileNotFoundError:
+                _check_there(backend)
+                raise ImageMissing(f"{path} is not in {self._location}") from None
+
+        return await self._call("read", path, read)
+
+    async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
+        """Return whether an object is there and, if `byte_count` is given, has that many bytes.
+
+        Raises:
+            StoreRefused: the bucket is not there, or can't be asked.
+        """
+        check_object_path(path)
+
+        def look(backend: "Backend") -> bool:
+            try:
+                head = backend.head(path)
+            except FileNotFoundError:
+                _check_there(backend)
+                return False
+            return byte_count is None or head["size"] == byte_count
+
+        return await self._call("look for", path, look)
+
+    async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
+        """Return which of some objects, by path, are not there or have another number of bytes.
+
+        Raises:
+            StoreRefused: the bucket is not there, or can't be asked.
+        """
+        asking = [self.exists(path, byte_count=count) for path, count in byte_counts.items()]
+        found = await asyncio.gather(*asking)
+        return {path for path, is_there in zip(byte_counts, found, strict=True) if not is_there}
+
+    async def delete(self, path: str) -> None:
+        """Remove one object, if there is one.
+
+        Raises:
+            StoreRefused: it could not be removed, or the bucket is not there.
+        """
+        check_object_path(path)
+
+        def remove(backend: "Backend") -> None:
+            try:
+                backend.delete(path)
+            except FileNotFoundError:
+                _check_there(backend)
+
+        await self._call("remove", path, remove)
+
+    async def paths(self, folder: str) -> Sequence[str]:
+        """List the objects directly in a folder; `""` is the top.
+
+        Raises:
+            StoreRefused: the bucket is not there, or can't be listed.
+        """
+        if folder:
+            check_object_path(folder)
+
+        def list_objects(backend: "Backend") -> list[str]:
+            listed = backend.list_with_delimiter(folder or None)
+            return sorted(item["path"] for item in listed["objects"])
+
+        return await self._call("list", folder, list_objects)
+
+    def url(self, path: str) -> str:
+        """Return the location with the path added, such as `s3://bucket/prefix/a.png`, unsigned.
+
+        To open it, one needs access to the bucket.
+        """
+        check_object_path(path)
+        return self._location + ("" if self._location.endswith("/") else "/") + quote(path)
+
+    def object_at(self, file: Path) -> str | None:
+        """Return None: no file of this machine is an object of a bucket."""
+        del file
+        return None
+
+    async def close(self) -> None:
+        """Take no more calls. What still runs in a thread ends by obstore's own timeouts."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _call(self, verb: str, path: str, work: Callable[["Backend"], _Value]) -> _Value:
+        """Run one obstore call in a thread, with a deadline.
+
+        Raises:
+            StillsError: what `work` raised, or StoreRefused if obstore failed.
+        """
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._threads, partial(self._work, work))
+        try:
+            return await asyncio.wait_for(running, _CALL_SECONDS)
+        except (StillsError, asyncio.CancelledError):
+            raise
+        except TimeoutError:
+            raise self._refused(verb, path, f"no answer within {_CALL_SECONDS:g} s") from None
+        except BaseException as error:
+            reason = _storage_reason(error)
+            if reason is None:
+                raise
+            raise self._refused(verb, path, reason) from error
+
+    def _refused(self, verb: str, path: str, reason: str) -> StoreRefused:
+        return StoreRefused(
+            f"could not {verb} {path} in {self._location}: {reason}",
+            action=f"Check that {self._location} exists and its credentials are set, "
+            "then ask again.",
+        )
+
+    def _work(self, work: Callable[["Backend"], _Value]) -> _Value:
+        with self._opening:
+            if self._backend is None:
+                self._backend = _connect(self._location)
+        return work(self._backend)
+
+
+def _connect(location: str) -> "Backend":
+    from obstore.store import from_url  # noqa: PLC0415 - the CLI often needs none
+
+    # Client options given here would replace those of the environment, such as AWS_ALLOW_HTTP.
+    return from_url(
+        location,
+        retry_config={
+            "max_retries": _RETRIES_MAX,
+            "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
+        },
+    )
+
+
+def _check_there(backend: "Backend") -> None:
+    """Raise if the bucket is gone, because that looks like a missing object."""
+    next(iter(backend.list(chunk_size=1)), None)
+
+
+def _storage_reason(error: BaseException) -> str | None:
+    """Return in one line what went wrong in obstore; None for any other error."""
+    from obstore.exceptions import BaseError  # noqa: PLC0415 - the CLI often needs none
+
+    first_line = str(error).partition("\n")[0].strip()[:600]  # pages of its internals follow
+    # A panic of native code is a BaseException of a class that can't be imported.
+    if type(error).__name__ == "PanicException":
+        return f"obstore crashed: {first_line}"
+    # obstore raises ValueError too, for a location or a path that it can't parse.
+    return first_line if isinstance(error, (BaseError, OSError, ValueError)) else None

@@ -1,0 +1,270 @@
+"""The port Store on a folder of this machine, with the standard library only.
+
+Files are addressed by bytes: the folder's path as the system spells it, and object paths in UTF-8
+under any locale, so that a store can be read by every process that can reach it.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from stills.contract.errors import ImageMissing, StoreRefused
+from stills.contract.generation import Pieces
+from stills.store.object_path import check_object_path
+
+# A file is staged under such a name, which no object can have, and then renamed; only a killed
+# process leaves one behind. Older versions, through obstore, staged `a.png` as `a.png#1`.
+_STAGED = re.compile(rb".+\.(png|json)#\d+")
+_STAGED_MAX_AGE_SECONDS = 3600.0
+
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+
+
+class FolderStore:
+    """Implements the port Store on an absolute folder path.
+
+    An object path that is not relative, plain and POSIX is a programming error: ValueError.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            self._root_bytes = os.fsencode(root)
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{str(root)!r} can't be spelled in this locale: use a UTF-8 locale, such as "
+                "LC_ALL=C.UTF-8"
+            ) from None
+        self._is_tidy = False
+
+    def __repr__(self) -> str:
+        return f"FolderStore({str(self._root)!r})"
+
+    async def put(
+        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+    ) -> None:
+        """Write one object, all of it or nothing; it is on the disk when this returns.
+
+        `preceded_by` is a small object, path and bytes, that is written first and not synced.
+
+        Raises:
+            StoreRefused: it could not be written.
+        """
+        check_object_path(path)
+        if preceded_by is not None:
+            check_object_path(preceded_by[0])
+        with self._translated("write", path):
+            # One thread call for everything a disk does, instead of one for each part.
+            await asyncio.to_thread(self._put, path, data, preceded_by)
+
+    async def get(self, path: str) -> bytes:
+        """Read one object.
+
+        Raises:
+            ImageMissing: there is none.
+            StoreRefused: it could not be read.
+        """
+        check_object_path(path)
+        with self._translated("read", path):
+            return await asyncio.to_thread(self._get, path)
+
+    async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
+        """Return whether an object is there and, if `byte_count` is given, has that many bytes.
+
+        Raises:
+            StoreRefused: the folder itself is not there.
+        """
+        check_object_path(path)
+        with self._translated("look for", path):
+            return not await asyncio.to_thread(self._missing, {path: byte_count})
+
+    async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
+        """Return which of some objects, by path, are not there or have another number of bytes.
+
+        Raises:
+            StoreRefused: the folder itself is not there.
+        """
+        for path in byte_counts:
+            check_object_path(path)
+        with self._translated("look for", "images"):
+            return await asyncio.to_thread(self._missing, byte_counts)
+
+    async def delete(self, path: str) -> None:
+        """Remove one object, if there is one.
+
+        Raises:
+            StoreRefused: it could not be removed, or the folder itself is not there.
+        """
+        check_object_path(path)
+        with self._translated("remove", path):
+            await asyncio.to_thread(self._delete, path)
+
+    async def paths(self, folder: str) -> Sequence[str]:
+        """List the objects directly in a folder; `""` is the top.
+
+        Raises:
+            StoreRefused: the folder can't be listed.
+        """
+        if folder:
+            check_object_path(folder)
+        with self._translated("list", folder):
+            return await asyncio.to_thread(self._list, folder)
+
+    def url(self, path: str) -> str:
+        """Return an absolute, percent-encoded `file://` URL."""
+        check_object_path(path)
+        return f"{self._root.as_uri().rstrip('/')}/{quote(path)}"
+
+    def object_at(self, file: Path) -> str | None:
+        """Return the path of the object that a resolved file would be; None if it is outside."""
+        root = self._root.resolve()
+        if root not in file.parents:
+            return None
+        return os.fsencode(file.relative_to(root).as_posix()).decode(errors="surrogateescape")
+
+    async def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    def _file(self, path: str) -> bytes:
+        return os.path.join(self._root_bytes, *path.encode().split(b"/"))  # noqa: PTH118 - bytes
+
+    def _put(self, path: str, data: bytes | Pieces, preceded_by: tuple[str, bytes] | None) -> None:
+        self._tidy_once()
+        if preceded_by is not None:
+            _write(self._file(preceded_by[0]), [preceded_by[1]], sync=False)
+        _write(self._file(path), [data] if isinstance(data, bytes) else data, sync=True)
+
+    def _get(self, path: str) -> bytes:
+        try:
+            with open(self._file(path), "rb") as file:  # noqa: PTH123 - bytes
+                return file.read()
+        except _ABSENT:
+            self._check_there()
+            raise ImageMissing(f"{path} is not in {self._root}") from None
+
+    def _missing(self, byte_counts: Mapping[str, int | None]) -> set[str]:
+        self._check_there()
+        return {
+            path for path, count in byte_counts.items() if not _is_file(self._file(path), count)
+        }
+
+    def _delete(self, path: str) -> None:
+        try:
+            os.unlink(self._file(path))  # noqa: PTH108 - bytes
+        except _ABSENT:
+            self._check_there()
+
+    def _list(self, folder: str) -> list[str]:
+        if not self._root.exists():  # nothing was ever put
+            return []
+        self._check_there()
+        inside = self._file(folder) if folder else self._root_bytes
+        try:
+            entries = list(os.scandir(inside))
+        except _ABSENT:
+            return []
+        names = [
+            entry.name.decode(errors="ignore")
+            for entry in entries
+            if entry.is_file() and _STAGED.fullmatch(entry.name) is None
+        ]
+        return sorted(f"{folder}/{name}" if folder else name for name in names)
+
+    def _check_there(self) -> None:
+        """Raise if the folder is gone, because that looks like a missing object.
+
+        Raises:
+            StoreRefused: it is.
+        """
+        if not self._root.is_dir():
+            raise StoreRefused(
+                f"the store's folder {self._root} is not there",
+                action=f"Mount the disk or restore {self._root}, then ask again.",
+            )
+
+    def _tidy_once(self) -> None:
+        if not self._is_tidy:
+            self._is_tidy = True
+            with suppress(OSError):  # tidying up must not keep anyone from writing
+                _remove_stale_staged(self._root_bytes)
+
+    @contextmanager
+    def _translated(self, verb: str, path: str) -> Iterator[None]:
+        """Turn the system's errors into the contract's."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreRefused(
+                f"could not {verb} {path} in {self._root}: {error.strerror or error}",
+                action=f"Make room in {self._root} or mend its permissions, then ask again.",
+            ) from error
+
+
+def _is_file(file: bytes, byte_count: int | None) -> bool:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - bytes
+    except _ABSENT:
+        return False
+    return stat.S_ISREG(found.st_mode) and (byte_count is None or byte_count == found.st_size)
+
+
+def _write(target: bytes, pieces: Pieces, *, sync: bool) -> None:
+    """Write a file under a name of its own, then rename it to `target`."""
+    folder = os.path.dirname(target)  # noqa: PTH120 - bytes
+    _make_folder(folder)
+    # Short, because the target's name may be as long as the file system allows.
+    staged = os.path.join(folder, b"%s.png#1" % secrets.token_hex(8).encode())  # noqa: PTH118
+    try:
+        with open(staged, "xb") as file:  # noqa: PTH123 - bytes
+            file.writelines(pieces)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(staged, target)  # noqa: PTH105 - bytes
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(staged)  # noqa: PTH108 - bytes
+        raise
+    if sync:
+        _sync_folder(folder)
+
+
+def _make_folder(folder: bytes) -> None:
+    """Make a folder and those above it, each on the disk before anything is written into it."""
+    if os.path.isdir(folder):  # noqa: PTH112 - bytes
+        return
+    above = os.path.dirname(folder)  # noqa: PTH120 - bytes
+    if above != folder:
+        _make_folder(above)
+    with suppress(FileExistsError):  # another process was faster; a file in its place fails later
+        os.mkdir(folder)  # noqa: PTH102 - bytes
+    _sync_folder(above)
+
+
+def _sync_folder(folder: bytes) -> None:
+    """Bring the names in a folder to the disk, so that a power cut does not take a paid image."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale_staged(root: bytes) -> None:
+    oldest = time.time() - _STAGED_MAX_AGE_SECONDS
+    for folder, _, names in os.walk(root):
+        for name in names:
+            file = os.path.join(folder, name)  # noqa: PTH118 - bytes
+            if _STAGED.fullmatch(name) and os.lstat(file).st_mtime < oldest:
+                with suppress(FileNotFoundError):
+                    os.unlink(file)  # noqa: PTH108 - bytes

@@ -1,0 +1,54 @@
+"""What a store's location means: a folder, or a bucket of a service that keeps what it is given."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.request import url2pathname
+
+from stills.store.bucket import BucketStore
+from stills.store.folder import FolderStore
+
+# Only those services of obstore's that keep objects: memory ends with the process, and a web
+# server can't be written to.
+_SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
+
+
+def open_store(location: str) -> FolderStore | BucketStore:
+    """Open a folder path, a `file:///` URL, or a bucket URL such as `s3://bucket/prefix`.
+
+    Nothing is read or written yet. For a bucket, obstore reads keys and endpoints from the
+    service's own variables, such as AWS_ACCESS_KEY_ID.
+
+    Raises:
+        ValueError: the location is malformed, keeps no objects, or contains a key or a query.
+    """
+    if not location or "\0" in location:
+        raise ValueError(f"not a store location: {location!r}")
+    if location.startswith("file:"):
+        return FolderStore(_read_file_url(location))
+    if "://" not in location:
+        return FolderStore(Path(location).absolute())
+    _check_no_secrets(location)
+    scheme = urlsplit(location).scheme
+    if scheme not in _SCHEMES:
+        known = ", ".join(("file", *_SCHEMES))
+        raise ValueError(f"images are not kept at {scheme}://, only at one of {known}")
+    return BucketStore(location)
+
+
+def _read_file_url(url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+        raise ValueError(f"not an absolute file URL: {url!r}")
+    if os.name != "posix":
+        return Path(url2pathname(parts.path))
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+
+
+def _check_no_secrets(location: str) -> None:
+    """Refuse what would end up in URLs, logs and tracebacks, without quoting it."""
+    parts = urlsplit(location)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "a store location takes no keys and no query: set the variables of the service instead"
+        )

@@ -1,0 +1,110 @@
+"""The store in a bucket: a service that is down, and how obstore is called."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import obstore.exceptions
+import obstore.store
+import pytest
+from s3 import s3_variables, serve_s3
+
+import stills.store.bucket
+from stills.contract.errors import StoreRefused
+from stills.store import open_store
+
+
+def test_every_obstore_error_has_the_base_that_is_translated():
+    """The map of foreign exceptions is complete: obstore's all share one base."""
+    classes = [
+        one
+        for name in dir(obstore.exceptions)
+        if isinstance(one := getattr(obstore.exceptions, name), type)
+    ]
+    assert len(classes) >= 10
+    assert all(issubclass(one, obstore.exceptions.BaseError) for one in classes)
+
+
+def test_no_asynchronous_call_of_obstore_is_made():
+    """They can abort a process that ends soon after one, so the source has none."""
+    source = "".join(
+        file.read_text(encoding="utf-8")
+        for file in Path(stills.store.bucket.__file__).parent.glob("*.py")
+    )
+    assert not re.findall(r"\w+_async\b|\baiter\b|\banext\b|async for", source)
+
+
+PUT_GET_AND_END = """
+import asyncio
+from stills.store import open_store
+
+async def main():
+    store = open_store("s3://bucket")
+    await store.put("a.png", b"1")
+    print(await store.get("a.png"))
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_ends_right_after_a_read_ends_well():
+    """With obstore's asynchronous get, two of five such processes abort."""
+    with serve_s3() as variables:
+        for _ in range(12):
+            done = subprocess.run(
+                [sys.executable, "-c", PUT_GET_AND_END],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env={**os.environ, **variables},
+            )
+            assert (done.returncode, done.stdout) == (0, "b'1'\n"), done.stderr
+
+
+@pytest.fixture
+def silent_service(monkeypatch):
+    """A service that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
+        variables = s3_variables(server.getsockname()[1])
+        # One request's limit, so that no thread outlives the test for long.
+        for name, value in {**variables, "AWS_TIMEOUT": "1s"}.items():
+            monkeypatch.setenv(name, value)
+        yield
+
+
+@pytest.mark.usefixtures("silent_service")
+async def test_a_service_that_never_answers_is_given_up(monkeypatch):
+    """Every method fails by a deadline of its own, and closing waits for nothing."""
+    monkeypatch.setattr(stills.store.bucket, "_CALL_SECONDS", 0.1)
+    store = open_store("s3://bucket")
+    calls = [store.get, store.exists, store.delete, store.paths, lambda path: store.put(path, b"1")]
+    for call in calls:
+        with pytest.raises(StoreRefused, match=r"no answer within 0\.1 s"):
+            await call("a.png")
+    await store.close()
+
+
+@pytest.mark.usefixtures("silent_service")
+async def test_requests_to_a_silent_service_are_bounded():
+    """Without our deadline, too, a call ends by obstore's timeouts, which keep their own names."""
+    store = open_store("s3://bucket")
+    with pytest.raises(StoreRefused, match=r"could not read a\.png in s3://bucket: .*S3"):
+        await store.get("a.png")
+    await store.close()
+
+
+async def test_a_crash_of_native_code_is_a_refusal(monkeypatch):
+    """obstore's panics are no Exception, and would pass every handler: they are translated."""
+    crash = type("PanicException", (BaseException,), {})
+
+    def panic(*_args, **_facts):
+        raise crash("called `Result::unwrap()` on an `Err` value\nmore")
+
+    monkeypatch.setattr(obstore.store, "from_url", panic)
+    with pytest.raises(StoreRefused, match="obstore crashed: called `Result") as caught:
+        await open_store("s3://bucket").get("a.png")
+    assert "\n" not in caught.value.message
