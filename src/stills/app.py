@@ -293,10 +293,13 @@ class Stills:
     async def rebuild(self) -> tuple[str | None, Sequence[Recovered]]:
         """Read the store's images into the catalog, a new one if the old file is damaged.
 
-        Gives where the damaged file lies now, and what was taken in or could not be.
+        Returns where the damaged file is now, and what was taken in or could not be.
+
+        Raises:
+            StoreRefused: the store is missing, can't be read or is empty; the catalog is as it was.
+            CatalogError: the catalog can't be used.
         """
-        aside = await self._ports.catalog.set_aside_if_damaged()
-        return aside, await rebuild(self._ports)
+        return await rebuild(self._ports)
 
     async def verify(self) -> Verified:
         """Re-hash the store against the catalog."""

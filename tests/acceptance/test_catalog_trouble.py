@@ -260,6 +260,37 @@ def test_a_damaged_catalog_is_rebuilt_from_the_store(stills, service, catalog: P
     assert service.billed() == 1
 
 
+@pytest.mark.parametrize("trouble", ["missing", "empty", "unreachable"])
+def test_a_rebuild_without_its_store_is_refused_and_nothing_is_bought_again(
+    stills, service, catalog: Path, trouble: str
+):
+    """Exit code 7, the catalog as it was; with the store back, every image is free again."""
+    stills(*KITE)
+    images, away = catalog.with_name("images"), catalog.with_name("away")
+    images.rename(away)
+    if trouble == "empty":
+        images.mkdir()
+    # Nothing listens on port 9 of this machine, so this bucket can't be reached.
+    place = {"STILLS_STORE": "s3://a-bucket/images"} if trouble == "unreachable" else {}
+    access = {
+        "AWS_ENDPOINT": "http://127.0.0.1:9",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "us-east-1",
+    }
+    line = refusal(stills("recover", "--rebuild", **place, **access))
+    if trouble != "unreachable":
+        assert "the catalog is unchanged" in line
+        assert "STILLS_STORE" in line
+
+    if trouble == "empty":
+        images.rmdir()
+    away.rename(images)
+    assert "nothing billed" in stills(*KITE).stderr
+    assert service.billed() == 1
+
+
 def test_hostile_facts_are_skipped_by_a_rebuild(stills, catalog: Path, tmp_path: Path):
     """The rest is taken in, and nothing outside the store is read or written."""
     stills(*KITE)

@@ -351,6 +351,79 @@ async def test_rebuilding_a_healthy_catalog_changes_nothing(
     assert sandbox.ledger.billed_images == 3
 
 
+def move_away(store: Path) -> None:
+    store.rename(store.with_name("away"))
+
+
+def empty(store: Path) -> None:
+    move_away(store)
+    store.mkdir()
+
+
+def spoil_every_sidecar(store: Path) -> None:
+    for path in (store / "facts").iterdir():
+        path.write_bytes(b"[]")
+
+
+@pytest.mark.parametrize("make_unavailable", [move_away, empty, spoil_every_sidecar])
+@pytest.mark.parametrize("damaged", [False, True], ids=["sound", "damaged"])
+async def test_rebuild_without_a_store_leaves_the_catalog_as_it_is(
+    make_stills: Make, tmp_path: Path, make_unavailable: Callable[[Path], None], *, damaged: bool
+):
+    """An unmounted disk must not cost the only record of what was paid for."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    await stills.close()
+    catalog = tmp_path / "stills.db"
+    if damaged:
+        catalog.write_bytes(b"\xa5" * 4096)
+    before = catalog.read_bytes()
+    make_unavailable(tmp_path / "images")
+
+    again = await make_stills()
+    with pytest.raises(StoreRefused, match="the catalog is unchanged") as caught:
+        await again.rebuild()
+    assert "STILLS_STORE" in caught.value.action
+    await again.close()
+    assert catalog.read_bytes() == before
+    assert list(tmp_path.glob("stills.db.damaged-*")) == []
+
+
+async def test_rebuild_goes_on_past_a_sidecar_that_can_not_be_read(
+    make_stills: Make, tmp_path: Path
+):
+    """It is named with the reason, and everything else is taken in."""
+    stills = await make_stills()
+    lost = (await stills.generate(KITE)).id.partition("-")[0]
+    sound = (await stills.generate(replace(KITE, seed=2))).id.partition("-")[0]
+    await stills.close()
+    (tmp_path / "stills.db").unlink()
+
+    disk = BadSector(tmp_path / "images", f"facts/{lost}.json")
+    again = await make_stills(store=disk)
+    _, outcomes = await again.rebuild()
+    assert [(one.generation_id, one.kept, one.reason) for one in outcomes] == [
+        (sound, True, ""),
+        (lost, False, "a bad sector"),
+    ]
+
+
+class BadSector:
+    """A store on a disk that can no longer read one of its files."""
+
+    def __init__(self, folder: Path, bad: str) -> None:
+        self._store = open_store(str(folder))
+        self._bad = bad
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def get(self, path: str) -> bytes:
+        if path == self._bad:
+            raise StoreRefused("a bad sector")
+        return await self._store.get(path)
+
+
 async def test_rebuild_leaves_out_what_is_not_whole(make_stills: Make, tmp_path: Path):
     """A missing, a damaged and an exchanged image are named with the reason, the rest taken in."""
     stills = await make_stills()

@@ -1,8 +1,9 @@
 """Recover: finish what was paid for and interrupted, and take in what the catalog has lost."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stills.contract.errors import StillsError
+from stills.contract.errors import StillsError, StoreRefused
 from stills.contract.generation import Claim, Found, Generation, Rendition, Stage
 from stills.contract.money import Caps
 from stills.contract.ports import Store
@@ -35,24 +36,45 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
     outcomes = {
         left.id: await _finish(ports, policy, left) for left in await ports.catalog.unfinished()
     }
-    for generation in await _read_all_facts(ports.spool):
+    spooled, unreadable = await _read_all_facts(ports.spool)
+    for generation in spooled:
         # One spool may serve many catalogs: what was never sent for here is another's.
         if generation.id not in outcomes and await ports.catalog.ledger(generation.id):
             outcome = await _adopt(ports, generation.id)
             if outcome.reason != _CUT_OFF:
                 outcomes[generation.id] = outcome
-    return list(outcomes.values())
+    return [*outcomes.values(), *unreadable]
 
 
-async def rebuild(ports: Ports) -> list[Recovered]:
-    """Take every image of the store that has facts, and is whole, into the catalog.
+async def rebuild(ports: Ports) -> tuple[str | None, list[Recovered]]:
+    """Take every image of the store that has a sidecar and is whole into the catalog.
+
+    A damaged catalog is set aside first; returns its new path, None if it was sound, and what was
+    taken in or could not be.
 
     Raises:
-        StorageError: catalog or store can't be used at all.
+        StoreRefused: the store is missing, can't be read or has no sidecar; the catalog is as it
+            was.
+        CatalogError: the catalog can't be used.
     """
+    stored, unreadable = await _read_all_facts(ports.store)
+    if not stored:
+        # This is also what a disk that isn't mounted looks like.
+        raise StoreRefused(
+            f"there is no image to rebuild the catalog from: {ports.store.url(FACTS_FOLDER)} is "
+            "missing or has no sidecar that can be read; the catalog is unchanged",
+            action="Mount the store's disk or correct STILLS_STORE, then run it again.",
+        )
     renditions = await _find_renditions(ports)
+    aside = await ports.catalog.set_aside_if_damaged()
+    return aside, [*await _take_in(ports, stored, renditions), *unreadable]
+
+
+async def _take_in(
+    ports: Ports, stored: list[Generation], renditions: Mapping[str, Sequence[Rendition]]
+) -> list[Recovered]:
     outcomes = []
-    for generation in sorted(await _read_all_facts(ports.store), key=lambda g: g.created_at):
+    for generation in sorted(stored, key=lambda g: g.created_at):
         try:
             inspection = await ports.imaging.inspect(
                 await ports.store.get(generation.object_path or "")
@@ -121,9 +143,23 @@ async def _list(ports: Ports, generation: Generation) -> None:
     await ports.catalog.adopt(generation, [untouched(generation)])
 
 
-async def _read_all_facts(store: Store) -> list[Generation]:
-    read = [read_facts(await store.get(path)) for path in await store.paths(FACTS_FOLDER)]
-    return [generation for generation in read if generation is not None]
+async def _read_all_facts(store: Store) -> tuple[list[Generation], list[Recovered]]:
+    """Read every sidecar; returns what they describe, and those that the store can't read.
+
+    Raises:
+        StoreRefused: the store can't be listed.
+    """
+    read, unreadable = [], []
+    for path in await store.paths(FACTS_FOLDER):
+        try:
+            generation = read_facts(await store.get(path))
+        except StillsError as error:
+            generation_id = path.removeprefix(f"{FACTS_FOLDER}/").removesuffix(".json")
+            unreadable.append(Recovered(generation_id, kept=False, reason=error.message))
+            continue
+        if generation is not None:
+            read.append(generation)
+    return read, unreadable
 
 
 async def _find_renditions(ports: Ports) -> dict[str, list[Rendition]]:
@@ -134,8 +170,8 @@ async def _find_renditions(ports: Ports) -> dict[str, list[Rendition]]:
         if named is None:
             continue
         generation_id, size = named
-        data = await ports.store.get(path)
         try:
+            data = await ports.store.get(path)
             inspection = await ports.imaging.inspect(data)
         except StillsError:
             continue
