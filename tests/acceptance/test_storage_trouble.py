@@ -7,17 +7,24 @@ import pytest
 KITE = ["generate", "a red kite", "--size", "1328*1328", "--seed", "1", "--sandbox"]
 
 
-@pytest.mark.parametrize("trouble", ["full", "read-only", "no folder"])
-def test_a_store_that_refuses_spools_the_image(
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_disk_that_refuses_spools_the_image(
     run, make_disk, as_root, tmp_path: Path, trouble: str
 ):
-    """Exit code 7, where the image lies, and what to do; then the job is finished for nothing."""
+    """Exit code 7, where the image is, and what to do; then the job is finished free."""
     disk = make_disk(64)  # less than one image
-    store = disk / "images"
     if trouble == "read-only":
         as_root("mount", "-o", "remount,ro", str(disk))
-    if trouble == "no folder":
-        store.write_text("a file in the way")
+    check_that_the_image_is_spooled(run, disk / "images", tmp_path)
+
+
+def test_a_store_that_is_not_a_folder_spools_the_image(run, tmp_path: Path):
+    """The same for a file where the folder should be."""
+    (tmp_path / "images").write_text("a file in the way")
+    check_that_the_image_is_spooled(run, tmp_path / "images", tmp_path)
+
+
+def check_that_the_image_is_spooled(run, store: Path, tmp_path: Path) -> None:
     refused = run(*KITE, variables={"STILLS_STORE": str(store)})
     assert refused.returncode == 7
     assert refused.stderr.count("\n") == 1
