@@ -9,11 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from till import SIZE, Till
 
 from stills.catalog import SqliteCatalog, schema
 from stills.catalog.database import Database
 from stills.catalog.transaction import transaction
-from stills.contract.errors import BudgetExceeded, CatalogError
+from stills.contract.errors import BudgetExceeded, CatalogDamaged, CatalogError
+from stills.contract.generation import Claim
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8192)
 
@@ -84,6 +86,84 @@ async def test_a_damaged_page_is_said(made, tmp_path):
     before = tree(tmp_path)
     assert "damaged" in (await refusal(made)).message
     assert tree(tmp_path) == before
+
+
+def overwrite(path: Path, text: bytes, other: bytes) -> None:
+    """Replace bytes of the file by as many others."""
+    raw = path.read_bytes()
+    assert text in raw
+    path.write_bytes(raw.replace(text, other))
+
+
+DAMAGE = {
+    "a table's name is not UTF-8": (b"CREATE TABLE generations", b"CREATE TABLE generation\xff"),
+    "a column's name is not UTF-8": (b"seeded_key       TEXT", b"seeded_ke\xff       TEXT"),
+    "a keyword of the schema is not UTF-8": (b"CREATE TABLE", b"CREATE \xffABLE"),
+    "an index's name is not UTF-8": (b"sends_by_time", b"sends_by_tim\xff"),
+    "a column is renamed": (b"seeded_key       TEXT", b"seeded_kex       TEXT"),
+    "a prompt is not UTF-8": (b"a red kite", b"a red kit\xff"),
+    "a sent text is not UTF-8": (b"a kite as sent", b"a kite as sen\xff"),
+    "notes are not JSON": (b'["a note"]', b'["a note"}'),
+    "a stage is unknown": (b"failed", b"faileD"),
+}
+
+
+# Nothing asks for a failed generation, or for an index by its name.
+UNREAD = {"a stage is unknown", "an index's name is not UTF-8"}
+
+
+async def make_damaged(path: Path, kind: str) -> Claim:
+    """Make a catalog with one failed generation, and damage it."""
+    catalog = SqliteCatalog(path)
+    claim = await Till(catalog).claim("key", prompt="a red kite", text="a kite as sent")
+    await catalog.record_note(claim.generation.id, "a note")
+    await catalog.release(claim)
+    await catalog.close()
+    execute(path, "VACUUM")
+    overwrite(path, *DAMAGE[kind])
+    return claim
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+async def test_damage_that_sqlite_does_not_see_is_found_before_a_rebuild(path, kind):
+    """The damaged file is set aside, and a new catalog takes its place."""
+    await make_damaged(path, kind)
+    catalog = SqliteCatalog(path)
+    aside = await catalog.set_aside_if_damaged()
+    assert aside is not None
+    assert list(await catalog.list_images(limit=1)) == []
+    await catalog.close()
+
+
+@pytest.mark.parametrize("kind", sorted(DAMAGE.keys() - UNREAD))
+async def test_damage_that_sqlite_does_not_see_is_named_when_it_is_read(path, kind):
+    """As damage with its way out, never as a decoding error of Python's."""
+    claim = await make_damaged(path, kind)
+    catalog = SqliteCatalog(path)
+    with pytest.raises(CatalogDamaged, match="is damaged") as caught:
+        await read_everything(catalog, claim)
+    assert "\n" not in caught.value.message
+    assert "kit" not in caught.value.message  # a prompt may be long, and have lines
+    assert "recover --rebuild" in caught.value.action
+    await catalog.close()
+
+
+async def read_everything(catalog: SqliteCatalog, claim: Claim) -> None:
+    await catalog.find("key", SIZE)
+    await catalog.unfinished()
+    await catalog.record_kept(claim.generation.id, sha256="00", byte_count=1, object_path="a.png")
+
+
+async def test_a_sound_catalog_is_not_set_aside(made):
+    """Not even one that somebody added a trigger and a table to."""
+    execute(
+        made,
+        "CREATE TABLE theirs (x)",
+        "CREATE TRIGGER t BEFORE INSERT ON requests BEGIN SELECT 1; END",
+    )
+    catalog = SqliteCatalog(made)
+    assert await catalog.set_aside_if_damaged() is None
+    await catalog.close()
 
 
 async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):

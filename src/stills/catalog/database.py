@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from stills.catalog import schema
+from stills.catalog.damage import check_undamaged, is_damage
 from stills.catalog.transaction import transaction
 from stills.catalog.volume import is_frozen, trouble_with
 from stills.contract.errors import CatalogDamaged, CatalogError
@@ -195,8 +196,8 @@ class Database:
 
     def _set_aside(self) -> str | None:
         try:
-            _check(self._connect())
-        except (sqlite3.Error, OSError, CatalogError) as error:
+            check_undamaged(self._connect())
+        except (sqlite3.Error, OSError, UnicodeDecodeError, CatalogError) as error:
             translated = self._translated(error)
             if not isinstance(translated, CatalogDamaged):
                 raise translated from error
@@ -217,7 +218,7 @@ class Database:
 
     def _translated(self, error: Exception) -> Exception:
         """Say what went wrong with the file in the contract's words; leave all else as it is."""
-        if not isinstance(error, (sqlite3.Error, OSError)):
+        if not isinstance(error, (sqlite3.Error, OSError, UnicodeDecodeError)):
             return error
         translated = _translate(error, self.path)
         translated.__cause__ = error
@@ -247,12 +248,6 @@ def _identify(path: Path) -> tuple[int, int] | None:
     return there.st_dev, there.st_ino
 
 
-def _check(connection: sqlite3.Connection) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(f"malformed: {found}")
-
-
 def _is_locked(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and (
         "locked" in str(error) or "busy" in str(error)
@@ -266,7 +261,9 @@ def _translate(error: Exception, path: Path) -> CatalogError:
             f"the catalog {path} stayed locked for {schema.LOCK_WAIT_SECONDS:.0f} s",
             action="Close the program that holds it, then ask again.",
         )
-    if "malformed" in text or "not a database" in text:
-        return CatalogDamaged(f"the catalog {path} is damaged: {text}")
+    if is_damage(error):
+        # SQLite quotes a text that is not UTF-8, all of a prompt for instance.
+        told = text.partition(" with text ")[0]
+        return CatalogDamaged(f"the catalog {path} is damaged: {told}")
     trouble = trouble_with(path) if isinstance(error, sqlite3.Error) else ""
     return CatalogError(f"the catalog {path} can't be used: {text}{trouble and f': {trouble}'}")

@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from stills.contract.errors import Billing
 from stills.contract.generation import (
@@ -16,6 +18,22 @@ from stills.contract.generation import (
     Stage,
 )
 from stills.contract.size import Size
+
+Arguments = ParamSpec("Arguments")
+Record = TypeVar("Record")
+
+
+def _checked(read: Callable[Arguments, Record]) -> Callable[Arguments, Record]:
+    """Have a row that makes no sense raise sqlite3.DatabaseError, as other damage does."""
+
+    @wraps(read)
+    def read_row(*arguments: Arguments.args, **options: Arguments.kwargs) -> Record:
+        try:
+            return read(*arguments, **options)
+        except (ValueError, TypeError, LookupError) as error:
+            raise sqlite3.DatabaseError(f"malformed row: {error}") from error
+
+    return read_row
 
 
 def _draft_columns(draft: Draft) -> dict[str, Any]:
@@ -47,6 +65,7 @@ def generation_columns(generation: Generation) -> dict[str, Any]:
     }
 
 
+@_checked
 def read_generation(row: sqlite3.Row) -> Generation:
     """Read a row of `generations`."""
     answer = None
@@ -91,6 +110,7 @@ def rendition_columns(rendition: Rendition) -> dict[str, Any]:
     }
 
 
+@_checked
 def read_found(row: sqlite3.Row, size: Size) -> Found:
     """Read a row of FIND."""
     rendition = None
@@ -99,6 +119,7 @@ def read_found(row: sqlite3.Row, size: Size) -> Found:
     return Found(read_generation(row), rendition)
 
 
+@_checked
 def read_image(row: sqlite3.Row) -> Image:
     """Read a row of LIST_IMAGES or SHOW_IMAGES."""
     return Image(
@@ -107,6 +128,7 @@ def read_image(row: sqlite3.Row) -> Image:
     )
 
 
+@_checked
 def read_send(row: sqlite3.Row) -> Send:
     """Read a row of `sends`."""
     return Send(

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,15 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_in_memory() -> sqlite3.Connection:
+    """Make an empty catalog in memory, with the schema that this version knows."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _prepare(connection)
+    for script in _scripts():
+        _run(connection, script)
+    return connection
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     """Let queries use rows by name, and the letter case of every script."""
     connection.row_factory = sqlite3.Row
@@ -76,8 +85,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         # Another process may have migrated while this one waited for the lock.
         version = check_version(connection, path)
         for number, script in enumerate(scripts[version:], start=version + 1):
-            for statement in _statements(script.read_text(encoding="utf-8")):
-                connection.execute(statement)
+            _run(connection, script)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
 
@@ -132,11 +140,11 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _statements(script: str) -> Iterator[str]:
+def _run(connection: sqlite3.Connection, script: Path) -> None:
     # executescript() would commit the surrounding transaction.
     statement = ""
-    for line in script.splitlines():
+    for line in script.read_text(encoding="utf-8").splitlines():
         statement += line + "\n"
         if sqlite3.complete_statement(statement):
-            yield statement
+            connection.execute(statement)
             statement = ""
