@@ -154,21 +154,24 @@ class Stills:
         fresh: bool = False,
         max_cost_usd: float | None = None,
         payer: Payer | None = None,
+        stop: asyncio.Event | None = None,
         on_stage: OnStage | None = None,
     ) -> ImageResult:
         """Answer a request: out of the catalog if it can be, else with a new image.
 
         `fresh` pays for a new image in any case; `max_cost_usd` caps what this request may cost.
-        What is sent counts towards `payer`, and towards its day's budget. `on_stage` is called on
-        the event loop as the generation goes on. A caller who stops waiting does not stop a
-        generation that was sent: it is finished and kept, unless Stills is closed. One that still
-        waits for its start is given up.
+        What is sent counts towards `payer`, and towards its day's budget. Once `stop` is set, what
+        was sent is finished and nothing more is sent. `on_stage` is called on the event loop as the
+        generation goes on. A caller who stops waiting does not stop a generation that was sent: it
+        is finished and kept, unless Stills is closed. One that still waits for its start is given
+        up.
 
         Raises:
+            CancelledError: `stop` was set before anything was sent.
             StillsError: see stills.contract.errors.
         """
         check_is_request(request)
-        options = Options(self._id(model), fresh, max_cost_usd, payer)
+        options = Options(self._id(model), fresh, max_cost_usd, payer, stop=stop)
         if on_stage is not None:
             options = replace(options, on_stage=on_stage)
         return await self._pipeline.generate(request, options)

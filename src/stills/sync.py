@@ -1,10 +1,14 @@
 """A thin synchronous façade for scripts; everything else is async."""
 
 import asyncio
+import logging
 
 from stills.app import Stills
+from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+
+_LOG = logging.getLogger("stills")
 
 
 def generate(
@@ -12,7 +16,11 @@ def generate(
 ) -> ImageResult:
     """Answer one request, as `Stills.from_env(sandbox=sandbox).generate(request)` does.
 
+    On Ctrl-C an image that was already sent for is still finished and stored, so asking for it
+    again is free; a second Ctrl-C stops immediately.
+
     Raises:
+        KeyboardInterrupt: Ctrl-C, once or twice.
         StillsError: see stills.contract.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
@@ -26,8 +34,24 @@ def generate(
             "use `async with Stills.from_env() as stills` and await stills.generate(...)"
         )
 
+    reached = Stage.CLAIMED
+
+    def follow(stage: Stage) -> None:
+        nonlocal reached
+        reached = stage
+
     async def run() -> ImageResult:
+        stop = asyncio.Event()
         async with Stills.from_env(sandbox=sandbox) as stills:
-            return await stills.generate(request, model=model, fresh=fresh)
+            try:
+                return await stills.generate(
+                    request, model=model, fresh=fresh, stop=stop, on_stage=follow
+                )
+            except asyncio.CancelledError:  # asyncio.run's way to say Ctrl-C
+                stop.set()
+                if reached is not Stage.CLAIMED:
+                    _LOG.warning("finishing the image that was sent for; Ctrl-C again stops now")
+                await stills.drain()
+                raise
 
     return asyncio.run(run())

@@ -67,7 +67,7 @@ def test_ctrl_c_once_does_not_wait_for_what_was_refused(
     command, environment, service, shots, tmp_path, wait_until
 ):
     """It is not sent again, however long the service says to wait; the next run draws it."""
-    service.set_faults({"kind": "throttled", "retry_after_seconds": 50, "times": None})
+    service.set_faults({"kind": "throttled", "retry_after_seconds": 500, "times": None})
     with subprocess.Popen(
         [*command, "batch", str(shots), "-o", "out"],
         env=environment | service.variables | {"STILLS_CONCURRENCY": "4"},
@@ -77,7 +77,7 @@ def test_ctrl_c_once_does_not_wait_for_what_was_refused(
     ) as process:
         wait_until(lambda: service.ledger()["sends"])
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=40)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     entries = by_id(tmp_path / "out").values()
     assert {entry["status"] for entry in entries} == {"failed", "pending"}

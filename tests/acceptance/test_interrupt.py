@@ -1,12 +1,10 @@
-"""Ctrl-C in the middle: nothing half-written, the claim released, exit code 130."""
+"""Ctrl-C, SIGTERM and a closed terminal in the middle of one image: once, twice, before it."""
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,73 +27,168 @@ def wait_for_send(service, kind: str) -> None:
 def begin(command, environment, service, tmp_path: Path):
     """Start `stills generate`, or another program, on the service and leave it running."""
 
-    def start(*program: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*program: str, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
             program or [*command, *KITE],
-            env=environment | service.variables,
+            env=environment | service.variables | variables,
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        processes.append(process)
+        return process
 
-    return start
+    yield start
+    for process in processes:
+        process.kill()  # only a failed test has left one
+        process.communicate()
 
 
-# What is billed in the end: a cut-off send may be, and is here; a cut-off download is not again.
-@pytest.mark.parametrize(
-    ("fault", "reached", "number", "billed"),
-    [
-        ("slow", "generation", signal.SIGINT, 2),
-        ("slow_download", "download", signal.SIGINT, 1),
-        ("slow", "generation", signal.SIGTERM, 2),
-        ("slow", "generation", signal.SIGHUP, 2),
-    ],
-)
-def test_ctrl_c_leaves_nothing_half_done(
-    run, begin, service, tmp_path: Path, fault, reached, number, billed
-):
-    """While sent: the next run generates. While downloading: the next run only downloads."""
-    service.set_faults({"kind": fault, "delay_seconds": 3})
-    process = begin()
-    wait_for_send(service, reached)
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+REQUEST = json.dumps({"prompt": "a red kite", "size": "1024*1024", "seed": 1})
+CALLS_THE_LIBRARY = """\
+import stills
+stills.generate(stills.ImageRequest(prompt="a red kite", size="1024*1024", seed=1))
+"""
+PROGRAMS = {
+    "generate": [sys.executable, "-m", "stills", *KITE],
+    "skill": [sys.executable, str(SCRIPT), "--request", REQUEST],
+    "library": [sys.executable, "-c", CALLS_THE_LIBRARY],
+}
+
+
+def interrupt_twice(process: "subprocess.Popen[str]") -> str:
+    """Send a second signal once the first one was taken; return what was printed until then."""
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    return said
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("program", ["generate", "skill"])
+def test_the_first_interruption_finishes_what_was_sent(begin, service, rows, program, number):
+    """It says that it finishes, prints the result, and exits as if nothing had happened."""
+    service.set_faults({"kind": "slow", "delay_seconds": 3})
+    process = begin(*PROGRAMS[program])
+    wait_for_send(service, "generation")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert stdout == ""
-    assert stderr.count("\n") == 1
-    assert stderr.startswith("stills: interrupted")
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert stderr.startswith("stills: finishing what was sent; Ctrl-C again stops now.\n")
+    assert "billed 0.075 USD" in stderr
+    assert Path(stdout.strip()).is_file()
+    assert rows("SELECT stage FROM generations") == [("kept",)]
+    assert service.billed() == 1
 
+
+@pytest.mark.parametrize("program", ["generate", "skill"])
+def test_an_interruption_while_downloading_finishes_the_download(begin, service, program):
+    """The image is paid for, so it is stored."""
+    service.set_faults({"kind": "slow_download", "delay_seconds": 3})
+    process = begin(*PROGRAMS[program])
+    wait_for_send(service, "download")
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert Path(stdout.strip()).is_file()
+    assert service.billed() == 1
+
+
+@pytest.mark.parametrize("program", ["generate", "skill"])
+def test_the_second_interruption_stops_immediately(
+    run, begin, service, rows, tmp_path: Path, program
+):
+    """Nothing is left half done, and what may be billed is said: then, by the ledger, and later."""
+    service.set_faults({"kind": "slow", "delay_seconds": 30})
+    process = begin(*PROGRAMS[program])
+    wait_for_send(service, "generation")
+    assert "finishing what was sent" in interrupt_twice(process)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr.startswith("stills: interrupted. ")
+    assert "may be billed" in stderr
+    assert stderr.count("\n") == 1
     output = tmp_path / "output" / "ai-image-qwen-image"
     assert list(output.glob("images/*")) == []
-    with closing(sqlite3.connect(output / "stills.db")) as catalog:
-        assert catalog.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+    assert rows("SELECT count(*) FROM claims") == [(0,)]
 
     service.set_faults()
     again = run(*KITE, variables=service.variables)
     assert again.returncode == 0, again.stderr
-    # Paid for twice, perhaps: the one who asks again is told, and so is who looks at the spending.
-    assert ("it may be billed" in again.stderr) == (billed == 2)
-    spent = json.loads(run("spend", "--json").stdout)
-    assert spent["possible"] == billed - 1
-    give_up = time.monotonic() + 30
-    while service.billed() != billed:
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
+    assert "it may be billed" in again.stderr
+    assert json.loads(run("spend", "--json").stdout)["possible"] == 1
 
 
-def test_the_skills_script_ends_as_the_command_does(begin, service, rows):
-    """An agent's harness stops it by SIGTERM: it is told what may be billed, and nothing waits."""
-    service.set_faults({"kind": "slow", "delay_seconds": 3})
-    request = json.dumps({"prompt": "a red kite", "size": "1024*1024", "seed": 1})
-    process = begin(sys.executable, str(SCRIPT), "--request", request)
-    wait_for_send(service, "generation")
-    process.send_signal(signal.SIGTERM)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interruption_before_anything_was_sent_ends_at_once(
+    run, begin, service, rows, wait_until, number
+):
+    """It waits for the rate limit: nothing is sent or billed, and it says so."""
+    variables = service.variables | {"STILLS_RATE_LIMIT": "1/h"}
+    assert run(*KITE[:2], "--size", "64*64", variables=variables).returncode == 0
+    process = begin(*PROGRAMS["generate"], STILLS_RATE_LIMIT="1/h", STILLS_DEADLINE_SECONDS="9000")
+    wait_until(lambda: rows("SELECT count(*) FROM claims") == [(1,)])
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (130, "")
-    assert stderr.startswith("stills: interrupted")
-    assert stderr.count("\n") == 1
+    assert stderr == "stills: interrupted before anything was sent; nothing was billed.\n"
     assert rows("SELECT count(*) FROM claims") == [(0,)]
+    assert service.ledger()["totals"]["generations"] == 1
+
+
+def test_an_interruption_repeats_no_refused_call(begin, service, wait_until):
+    """The service's own refusal is what ends it, and not the wait that it asks for."""
+    service.set_faults({"kind": "throttled", "retry_after_seconds": 500, "times": None})
+    process = begin()
+    wait_until(lambda: any(send["finished"] for send in service.ledger()["sends"]))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 4, stderr
+    assert "possibly billed" not in stderr
+    assert len(service.ledger()["sends"]) == 1
+
+
+def test_a_script_that_calls_the_library_keeps_the_image_on_ctrl_c(begin, service, rows):
+    """KeyboardInterrupt comes once the image is stored; the log says why that takes a moment."""
+    service.set_faults({"kind": "slow", "delay_seconds": 3})
+    process = begin(*PROGRAMS["library"])
+    wait_for_send(service, "generation")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT, stderr
+    assert stderr.startswith("finishing the image that was sent for; Ctrl-C again stops now\n")
+    assert "KeyboardInterrupt" in stderr
+    assert rows("SELECT stage FROM generations") == [("kept",)]
+    assert service.billed() == 1
+
+
+def test_a_script_that_calls_the_library_stops_on_the_second_ctrl_c(begin, service, rows):
+    """The call's claim is released, so that the next run does not wait for it."""
+    service.set_faults({"kind": "slow", "delay_seconds": 30})
+    process = begin(*PROGRAMS["library"])
+    wait_for_send(service, "generation")
+    assert interrupt_twice(process).startswith("finishing")
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT, stderr
+    assert rows("SELECT stage FROM generations") == [("sent",)]
+    assert rows("SELECT count(*) FROM claims") == [(0,)]
+
+
+def test_a_job_in_the_background_of_a_script_is_stopped_by_sigterm_alone(begin, service):
+    """A shell starts it so that Ctrl-C is ignored; SIGTERM lets it finish what was sent."""
+    service.set_faults({"kind": "slow", "delay_seconds": 3})
+    shell = "trap '' INT; exec \"$@\""
+    process = begin("sh", "-c", shell, "sh", *PROGRAMS["generate"])
+    wait_for_send(service, "generation")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert Path(stdout.strip()).is_file()
 
 
 def test_a_terminal_that_closes_ends_nothing_that_nohup_started(begin, command, service):

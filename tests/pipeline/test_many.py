@@ -226,6 +226,39 @@ async def test_after_stop_what_was_sent_has_an_outcome_and_the_rest_none(make_st
     assert len(sandbox.ledger.generations) == 1
 
 
+async def test_stop_comes_in_time_until_the_very_moment_of_the_send(stills, sandbox):
+    """A request that was not sent when `stop` was set is not sent after it."""
+    stop = asyncio.Event()
+    stages: list[Stage] = []
+
+    def follow(_: int, stage: Stage) -> None:
+        stages.append(stage)
+        stop.set()
+
+    await collect(stills, [ask(0)])  # the SDK is loaded: nothing is waited for before the next send
+    outcomes = await collect(stills, [ask(1)], stop=stop, on_stage=follow)
+    assert (outcomes, stages) == ([], [Stage.CLAIMED])
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_stop_concerns_only_those_it_was_given_to(stills, sandbox):
+    """Another caller, who waits for the same image, gets it."""
+    stop = asyncio.Event()
+    await collect(stills, [ask(0)])
+
+    def follow(stage: Stage) -> None:
+        if stage is Stage.CLAIMED:
+            stop.set()
+
+    stopped = stills.generate(ask(1), model=MODEL, stop=stop, on_stage=follow)
+    first = asyncio.create_task(stopped)
+    second = asyncio.create_task(stills.generate(ask(1), model=MODEL))
+    await asyncio.wait({first, second})
+    assert first.cancelled()
+    assert not second.result().cached
+    assert sandbox.ledger.billed_images == 2
+
+
 @pytest.mark.parametrize("rate_limit", [None, RateLimit(5.0)])
 @pytest.mark.parametrize("stopped", ["before the refusal", "after it"])
 async def test_after_stop_what_the_service_refused_is_not_sent_again(

@@ -15,11 +15,12 @@ from stills.batch.run import Run
 from stills.batch.shots import Defaults
 from stills.batch.sizes import check_size
 from stills.batch.survey import Batch, Choices
-from stills.cli.batch_ending import Ending, until_interrupted
+from stills.cli.batch_ending import Ending
 from stills.cli.batch_events import EventLines
 from stills.cli.batch_progress import showing_progress
 from stills.cli.batch_report import describe_plan, print_ending, print_problems
 from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
+from stills.cli.interrupts import Interrupts
 from stills.cli.question import ask
 from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
@@ -113,14 +114,19 @@ async def _draw(
     on_outcome = events.shot if events is not None else lambda *_: None
     record = Record(folder, batch.names, on_outcome)
     drawing = Run(stills, batch, record, stop)
-    try:
-        async with showing_progress(stills, batch, plan, record, quiet=events is not None):
-            interrupts = await until_interrupted(drawing.draw, drawing.note_pending, stop)
-    finally:
-        await stills.close()  # what is still under way ends here, so that its money is known
-        await asyncio.to_thread(record.close, batch.title)
+    # Once stopped, the run itself gives up the shots that were not sent.
+    with Interrupts(stop, is_sent=lambda: True) as interrupts:
+        try:
+            async with showing_progress(stills, batch, plan, record, quiet=events is not None):
+                try:
+                    await interrupts.run(drawing.draw)
+                finally:
+                    drawing.note_pending()
+        finally:
+            await stills.close()  # what is still under way ends here, so that its money is known
+            await asyncio.to_thread(record.close, batch.title)
     price_usd = batch.choices.model.price_usd
-    return Ending(folder, record.tally, drawing.stopped_by, interrupts, price_usd)
+    return Ending(folder, record.tally, drawing.stopped_by, interrupts.count, price_usd)
 
 
 def _exit_code(ending: Ending) -> int:

@@ -31,6 +31,12 @@ EXIT_CODES: dict[type[StillsError], int] = {
 }
 SOME_FAILED = 1
 INTERRUPTED = 130
+NOTHING_SENT = "interrupted before anything was sent; nothing was billed."
+"""What a KeyboardInterrupt says if that is so."""
+_MAYBE_SENT = (
+    "interrupted. Run it again to finish answered calls free of charge; calls still in flight may "
+    "be billed (see `stills spend`)."
+)
 _READER_GONE = 141  # as a shell says that a pipe's reader left
 _UNEXPECTED = 1
 
@@ -78,11 +84,7 @@ def report_closed_output(error: OSError, stream: TextIO) -> int:
     return report(refused, stream)
 
 
-def report_interrupt() -> int:
-    """Say what Ctrl-C left behind; give the exit code."""
-    print(
-        "stills: interrupted; what was answered is finished for nothing when you ask again, and "
-        "what was sent without an answer may be billed: `stills spend` counts it.",
-        file=sys.stderr,
-    )
+def report_interrupt(interrupt: KeyboardInterrupt) -> int:
+    """Say what an interruption left behind; return the exit code."""
+    print(f"stills: {interrupt.args[0] if interrupt.args else _MAYBE_SENT}", file=sys.stderr)
     return INTERRUPTED

@@ -9,8 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from stills.app import Stills
+from stills.cli.errors import NOTHING_SENT
+from stills.cli.interrupts import Interrupts
 from stills.cli.progress import progress
 from stills.contract.errors import InvalidRequest
+from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -21,13 +24,70 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     request = read_request(options)
     output = None if options.output is None else _read_output(options.output)
-    result = asyncio.run(_generate(options, request, output))
+    result = make_image(
+        request,
+        output,
+        sandbox=options.sandbox,
+        model=options.model,
+        fresh=options.fresh,
+        max_cost_usd=options.max_cost,
+    )
     if options.json:
         print(json.dumps(asdict(result), ensure_ascii=False))
     else:
         print(readable_url(result.image_url))
         print(summary(result), file=sys.stderr)
     return 0
+
+
+def make_image(
+    request: ImageRequest,
+    output: Path | None,
+    *,
+    sandbox: bool,
+    model: str | None = None,
+    fresh: bool = False,
+    max_cost_usd: float | None = None,
+) -> ImageResult:
+    """Make one image and copy it to `output`; the first Ctrl-C lets a call in flight finish.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted before the image was there.
+        StillsError: see stills.contract.errors.
+    """
+    reached = Stage.CLAIMED
+
+    async def work(stop: asyncio.Event) -> ImageResult:
+        async with Stills.from_env(sandbox=sandbox) as stills, progress() as show:
+
+            def follow(stage: Stage) -> None:
+                nonlocal reached
+                reached = stage
+                show(stage)
+
+            if output is not None:
+                await stills.check_target(output)
+            result = await stills.generate(
+                request,
+                model=model,
+                fresh=fresh,
+                max_cost_usd=max_cost_usd,
+                stop=stop,
+                on_stage=follow,
+            )
+            if output is not None:
+                await stills.save(result.id, output)
+            return result
+
+    async def run_until_interrupted() -> ImageResult | None:
+        stop = asyncio.Event()
+        with Interrupts(stop, is_sent=lambda: reached is not Stage.CLAIMED) as interrupts:
+            return await interrupts.run(lambda: work(stop))
+
+    result = asyncio.run(run_until_interrupted())
+    if result is None:
+        raise KeyboardInterrupt(*([NOTHING_SENT] if reached is Stage.CLAIMED else []))
+    return result
 
 
 def read_request(options: argparse.Namespace) -> ImageRequest:
@@ -101,24 +161,6 @@ def _read_output(written: str) -> Path:
             action="Name the file too, such as shots/kite.png.",
         )
     return Path(written)
-
-
-async def _generate(
-    options: argparse.Namespace, request: ImageRequest, output: Path | None
-) -> ImageResult:
-    async with Stills.from_env(sandbox=options.sandbox) as stills, progress() as on_stage:
-        if output is not None:
-            await stills.check_target(output)
-        result = await stills.generate(
-            request,
-            model=options.model,
-            fresh=options.fresh,
-            max_cost_usd=options.max_cost,
-            on_stage=on_stage,
-        )
-        if output is not None:
-            await stills.save(result.id, output)
-        return result
 
 
 def _read_json(options: argparse.Namespace) -> ImageRequest:

@@ -46,8 +46,8 @@ def _run(
         debug = getattr(options, "debug", False)
         _take_signals()
         return run(options)
-    except KeyboardInterrupt:
-        return report_interrupt()
+    except KeyboardInterrupt as interrupt:
+        return report_interrupt(interrupt)
     except (BrokenPipeError, _OutputLost) as error:
         return _end_output(error)
     except Exception as error:  # noqa: BLE001 - the last one who can say what happened

@@ -30,6 +30,7 @@ async def draw(job: Job) -> Drawn:
 
     Raises:
         StillsError: the image could not be made or kept.
+        Stopped: the run was stopped before anything was sent.
     """
     while True:
         try:

@@ -34,6 +34,7 @@ from stills.pipeline.draw import Drawn, draw
 from stills.pipeline.flight import Flights
 from stills.pipeline.job import Deadline, Job
 from stills.pipeline.kept import answer_kept, find_standings
+from stills.pipeline.order import Stopped
 from stills.pipeline.pacer import Pacer, rate_limit_of
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
@@ -51,8 +52,8 @@ class Options:
     `fresh` pays for a new image in any case. `max_cost_usd` caps what this request may cost, all
     its sends together; what `payer` may spend on a day is capped beside that. `looked_up` says that
     the catalog had no such image a moment ago, so it is not asked before the claim.
-    One of `places` is held while the service works on it. Once `stop` is set, what failed is not
-    sent again.
+    One of `places` is held while the service works on it. Once `stop` is set, nothing
+    more is sent.
 
     Raises:
         InvalidRequest: the cap is no number of US dollars.
@@ -254,6 +255,10 @@ class Pipeline:
             if deadline.at <= shared.at:
                 raise
             return await self._draw(plan, options, deadline)  # it came for the others just now
+        except Stopped:
+            if options.stop is not None and options.stop.is_set():
+                raise asyncio.CancelledError from None
+            return await self._draw(plan, options, deadline)  # only the others were stopped
         finally:
             if flight not in self._draws:
                 self._deadlines.pop(flight, None)

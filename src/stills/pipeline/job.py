@@ -60,7 +60,7 @@ class Job:
     """A planned generation. From the stage after CLAIMED on, money is at stake: it is finished.
 
     One of `places`, where there are some, is held from before each send until its answer. Once
-    `stop` is set, what failed is not sent again.
+    `stop` is set, nothing more is sent.
     """
 
     plan: Plan

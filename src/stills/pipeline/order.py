@@ -24,8 +24,8 @@ class ClaimLost(Exception):
     """The lease lapsed and another took the claim over, before anything was sent."""
 
 
-class _Stopped(Exception):
-    """The run that this belongs to was stopped."""
+class Stopped(Exception):
+    """The run that this belongs to was stopped, and nothing is in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
     Raises:
         StillsError: the sends failed for good; its `billing` covers all of them.
         ClaimLost: another has the claim now.
+        Stopped: the run was stopped before the first send.
     """
     # Cut off while the SDK loads, nothing was sent: so that comes before the ledger.
     await job.ports.provider.ready()
@@ -114,18 +115,21 @@ async def _turn(job: Job, failed: _Failed | None) -> AsyncIterator[float]:
     Raises:
         TurnTooLate: they come too late for the deadline.
         StillsError: that of the failed send, where the run was stopped before it was repeated.
+        Stopped: the run was stopped before the first send.
     """
     async with AsyncExitStack() as held:
         if failed is None:
             await held.enter_async_context(_place(job))
             started_at = await _start(job)
+            if job.stop is not None and job.stop.is_set():
+                raise Stopped  # whoever set it took this request as one that was not sent
         else:
             try:
                 async with _unless_stopped(job.stop):
                     await asyncio.sleep(failed.wait_seconds)
                     await held.enter_async_context(_place(job))
                     started_at = failed.unused_start or await _start(job)
-            except _Stopped:
+            except Stopped:
                 raise failed.error from None
         yield started_at
 
@@ -153,7 +157,7 @@ async def _unless_stopped(stop: asyncio.Event | None) -> AsyncIterator[None]:
         if not body.expired():
             raise
     if stop.is_set():
-        raise _Stopped
+        raise Stopped
 
 
 @asynccontextmanager

@@ -2,15 +2,14 @@
 """One `image.generate` request in as JSON, one PNG out; a thin door to the package `stills`."""
 
 import argparse
-import asyncio
 import json
 import os
 import sys
 from pathlib import Path
 
 try:
-    from stills import ImageRequest, ImageResult, Stills
-    from stills.cli.generate import read_request_file, summary
+    from stills import ImageRequest
+    from stills.cli.generate import make_image, read_request_file, summary
     from stills.cli.program import run_program
     from stills.config import default_output
 except ImportError as error:
@@ -30,7 +29,7 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> int:
     request = _read_request(options)
     output = Path(options.output or default_output(os.environ) / "images" / "output.png")
-    result = asyncio.run(_generate(request, output, sandbox=options.sandbox))
+    result = make_image(request, output, sandbox=options.sandbox)
     print(summary(result), file=sys.stderr)
     print(json.dumps(result.contract_fields()) if options.print_response else output.absolute())
     return 0
@@ -59,14 +58,6 @@ def _read_request(options: argparse.Namespace) -> ImageRequest:
     if options.request is not None:
         return ImageRequest.from_json(options.request)
     return read_request_file(Path(options.file))
-
-
-async def _generate(request: ImageRequest, output: Path, *, sandbox: bool) -> ImageResult:
-    async with Stills.from_env(sandbox=sandbox) as stills:
-        await stills.check_target(output)
-        result = await stills.generate(request)
-        await stills.save(result.id, output)
-        return result
 
 
 if __name__ == "__main__":

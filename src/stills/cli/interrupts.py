@@ -1,0 +1,75 @@
+"""Ctrl-C and its kin: the first lets API calls in flight finish, the second stops immediately."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar
+
+Result = TypeVar("Result")
+
+_FINISHING = "stills: finishing what was sent; Ctrl-C again stops now."
+_WRITING = "stills: every API call has finished; writing the results."
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+class Interrupts:
+    """Takes Ctrl-C, SIGTERM and a closed terminal while the context is open.
+
+    The first one sets `stop`; it also cancels the work if `is_sent` says that nothing was sent yet.
+    The second one always cancels it. `count` is how many came before the work was done: later ones
+    change nothing. A signal that the process ignores, as under nohup, stays ignored.
+    """
+
+    def __init__(self, stop: asyncio.Event, is_sent: Callable[[], bool]) -> None:
+        self.count = 0
+        self._stop = stop
+        self._is_sent = is_sent
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:
+                self._handlers[number] = handler
+                signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result | None:
+        """Return the result of `work`, or None if an interruption stopped it."""
+        self._task = asyncio.create_task(work())
+        if self.count:  # it came before there was anything to stop
+            self._task.cancel()
+        try:
+            result: Result = await self._task
+        except asyncio.CancelledError:
+            if not self.count:  # cancelled from outside
+                raise
+            return None
+        return result
+
+    def _receive(self, _number: int, _frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._interrupt)  # wakes the loop up as well
+
+    def _interrupt(self) -> None:
+        if self._task is not None and self._task.done():
+            print(_WRITING, file=sys.stderr)
+            return
+        self.count += 1
+        self._stop.set()
+        if self.count == 1 and self._is_sent():
+            print(_FINISHING, file=sys.stderr)
+        elif self._task is not None:
+            self._task.cancel()
