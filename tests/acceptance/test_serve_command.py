@@ -140,20 +140,6 @@ def test_any_worker_tells_the_numbers_of_all(serve: Callable[..., Server]):
     assert service.stop() == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "variables"),
-    [(("--host", "0.0.0.0"), {}), ((), {"STILLS_PUBLIC_URL": "https://stills.example.com"})],
-)
-def test_it_serves_other_machines_only_with_keys(
-    run: Callable[..., Any], options: tuple[str, ...], variables: dict[str, str]
-):
-    """Nobody opens their account to a network by mistake, nor to those behind a proxy."""
-    refused = run("serve", *options, "--sandbox", variables=variables)
-    assert refused.returncode == 2
-    assert "stills keys add" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
 def test_without_a_key_it_says_so_before_it_serves(run: Callable[..., Any]):
     """The first request is too late to learn that the key is missing."""
     refused = run("serve", "--port", "0")

@@ -14,9 +14,9 @@ CLASSES = [
 ]
 
 
-def test_it_has_less_than_90_lines():
+def test_it_has_less_than_110_lines():
     """One screen or two, no more."""
-    assert len(README.read_text(encoding="utf-8").splitlines()) < 90
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 110
 
 
 def test_every_error_stands_in_the_table_beside_its_exit_code():

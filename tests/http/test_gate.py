@@ -111,6 +111,49 @@ async def test_a_web_page_can_t_spend_on_a_service_without_keys(
     assert not sandbox.ledger.generations
 
 
+async def test_only_the_service_s_own_pages_may_call_it_without_keys(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A page of another port, scheme or name of this machine belongs to another program."""
+    port = url.rpartition(":")[2]
+    other = int(port) - 1
+    statuses = {}
+    for origin in (
+        url, f"http://127.0.0.1:{other}", f"https://127.0.0.1:{port}", f"http://localhost:{port}",
+        "http://127.0.0.1", "http://localhost:3000",
+    ):  # fmt: skip
+        async with http.post(
+            f"{url}/v1/image.generate", json=KITE, headers={"Origin": origin}
+        ) as answer:
+            statuses[origin] = answer.status
+    assert [origin for origin, status in statuses.items() if status == 200] == [url]
+    assert set(statuses.values()) == {200, 403}
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_page_of_a_named_origin_may_ask_first_and_read_the_answer(
+    serve: Serve, http: aiohttp.ClientSession
+):
+    """A browser asks for permission with OPTIONS, for MCP too; errors and images can be read."""
+    url = await serve(cors_origins=("https://app.example",), keys_required=True)
+    page = {"Origin": "https://app.example"}
+    ask = {"Access-Control-Request-Method": "POST"}
+    wanted = {"Access-Control-Request-Headers": "authorization,content-type,x-stainless-os"}
+    for path in ("/v1/images/generations", "/mcp"):
+        async with http.options(f"{url}{path}", headers=page | ask | wanted) as answer:
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+            assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+    for path, status in (("/v1/models", 401), ("/images/none.png", 404), ("/healthz", 200)):
+        async with http.get(f"{url}{path}", headers=page) as answer:
+            assert answer.status == status
+            assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+            assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+    async with http.options(f"{url}/mcp", headers={"Origin": "https://b.example"} | ask) as answer:
+        assert answer.status == 400
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 async def test_a_link_opens_under_another_name_where_keys_were_made(
     stills: Stills, serve: Serve, http: aiohttp.ClientSession
 ):

@@ -209,14 +209,18 @@ def _add_recover(commands: "Commands") -> None:
 
 def _add_serve(commands: "Commands") -> None:
     command = _add(commands, "serve", "serve", "Serve images over HTTP until Ctrl-C or SIGTERM.")
-    command.add_argument("--host", default="127.0.0.1", help="127.0.0.1; others need keys")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on; 127.0.0.1")
     command.add_argument("--port", type=int, default=8000, metavar="N", help="8000; 0: a free one")
     command.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes on one catalog; 1"
     )
     command.add_argument(
-        "--insecure", action="store_true", help="let anyone who reaches it spend, without keys"
+        "--insecure", action="store_true", help="ask for no API key, and let anyone spend"
     )
+    command.add_argument(
+        "--cors-origin", action="append", default=[], type=str.lower, metavar="ORIGIN",
+        help="let web pages of this origin call it; repeatable; * for any, only with keys",
+    )  # fmt: skip
     command.add_argument(
         "--log-format", choices=["text", "json"], default="text", help="of one line a request"
     )

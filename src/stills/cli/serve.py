@@ -6,8 +6,10 @@ import functools
 import gc
 import ipaddress
 import os
+import re
 import signal
 import socket
+import sys
 import tempfile
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from stills.http.tracing import Tracing
 
 _GRACE_SECONDS = 30
+_FIRST_KEY = "local"
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class _Worker:
     sandbox: bool
     keys_required: bool
     anyone: bool
+    cors_origins: tuple[str, ...]
     log_format: str
     metrics_folder: str | None = None
 
@@ -52,37 +57,74 @@ def run(options: argparse.Namespace) -> int:
     if config.traces:  # a variable that can't be used is told before a port is taken
         _load_tracing()
     _check(options)
-    public_host = urlsplit(config.public_url or "").hostname
-    strange = [host for host in (options.host, public_host) if host and not _is_loopback(host)]
-    if strange and not options.insecure and not asyncio.run(_have_keys()):
-        raise InvalidRequest(
-            f"{strange[0]} is reached from other machines, and there are no keys",
-            field="host",
-            action="Make a key with `stills keys add NAME`, or add --insecure to let anyone spend.",
-        )
-    worker = _Worker(
-        options.sandbox,
-        keys_required=bool(strange) and not options.insecure,
-        anyone=options.insecure,
-        log_format=options.log_format,
-    )
-    if not options.sandbox:
-        Stills.from_env()  # no key: say so now, and not at the first request
+    keys_needed = _needs_keys(options, config.public_url)
     set_up_logs(options.log_format)
     # uvicorn stops on these and raises them once more when it is done: that is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    if options.workers == 1:
-        _serve(options, worker)
-        return 0
-    with tempfile.TemporaryDirectory(prefix="stills-metrics-") as folder:
-        # prometheus_client takes it from nowhere else, as each worker loads it.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
-        _serve(options, replace(worker, metrics_folder=folder))
+    with _listen(options.host, options.port) as listening:
+        new_key, have_keys = asyncio.run(_prepare_keys(create=keys_needed))
+        worker = _Worker(
+            options.sandbox,
+            keys_required=not options.insecure and (keys_needed or have_keys),
+            anyone=options.insecure,
+            cors_origins=tuple(options.cors_origin),
+            log_format=options.log_format,
+        )
+        if "*" in worker.cors_origins and not worker.keys_required:
+            raise InvalidRequest(
+                "--cors-origin '*' would let every web page use a service without keys",
+                field="cors-origin",
+                action="Create a key with `stills keys add NAME`, or name each origin.",
+            )
+        _announce(options.host, listening.getsockname()[1], config.public_url, new_key)
+        if options.workers == 1:
+            _serve(options, worker, listening)
+            return 0
+        with tempfile.TemporaryDirectory(prefix="stills-metrics-") as folder:
+            # prometheus_client takes it from nowhere else, as each worker loads it.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
+            _serve(options, replace(worker, metrics_folder=folder), listening)
     return 0
 
 
-def _serve(options: argparse.Namespace, worker: _Worker) -> None:
+def _needs_keys(options: argparse.Namespace, public_url: str | None) -> bool:
+    """Return whether callers need a key: they can spend money, or come from other machines.
+
+    A proxy on this machine may pass on what strangers send, and no header says so.
+
+    Raises:
+        MissingKey: the service itself has no key for DashScope.
+    """
+    spends = not options.sandbox and Stills.from_env().provider == "dashscope"
+    hosts = (options.host, urlsplit(public_url or "").hostname)
+    is_local = all(_is_loopback(host) for host in hosts if host)
+    return (spends or not is_local) and not options.insecure
+
+
+async def _prepare_keys(*, create: bool) -> tuple[str | None, bool]:
+    """Create the first key if asked to; return it, and whether there are keys."""
+    async with Stills.from_catalog() as stills:
+        new_key = await stills.access.add_first(_FIRST_KEY) if create else None
+        return new_key, await stills.access.exist()
+
+
+def _announce(host: str, port: int, public_url: str | None, new_key: str | None) -> None:
+    print(f"Stills answers at http://{_in_url(host)}:{port}/v1")
+    if new_key is not None:
+        every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+        base_url = public_url or f"http://{_in_url(every.get(host, host))}:{port}"
+        print(f"Every request needs an API key. This one, named {_FIRST_KEY}, is shown only once:")
+        print(f"export OPENAI_BASE_URL={base_url}/v1")
+        print(f"export OPENAI_API_KEY={new_key}")
+    sys.stdout.flush()
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _serve(options: argparse.Namespace, worker: _Worker, listening: socket.socket) -> None:
     config = uvicorn.Config(
         functools.partial(make_worker, worker),
         factory=True,
@@ -97,13 +139,10 @@ def _serve(options: argparse.Namespace, worker: _Worker) -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    with _listen(options.host, options.port) as listening:
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        print(f"Stills answers at http://{host}:{listening.getsockname()[1]}/v1", flush=True)
-        if options.workers > 1:
-            Multiprocess(config, sockets=[listening]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[listening])
+    if options.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -132,6 +171,7 @@ def make_worker(worker: _Worker) -> ASGIApp:
         model_aliases=config.model_aliases,
         keys_required=worker.keys_required,
         anyone=worker.anyone,
+        cors_origins=worker.cors_origins,
         drain_seconds=_GRACE_SECONDS,
         metrics_folder=worker.metrics_folder,
     )
@@ -160,11 +200,6 @@ def _load_tracing() -> type["Tracing"]:
     return Tracing
 
 
-async def _have_keys() -> bool:
-    async with Stills.from_catalog() as stills:
-        return await stills.access.exist()
-
-
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -179,3 +214,10 @@ def _check(options: argparse.Namespace) -> None:
         raise InvalidRequest("--port is out of range", field="port", action="Give 0 to 65535.")
     if not 1 <= options.workers <= 64:  # noqa: PLR2004 - more than any machine of ours needs
         raise InvalidRequest("--workers is out of range", field="workers", action="Give 1 to 64.")
+    for origin in options.cors_origin:
+        if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+            raise InvalidRequest(
+                f"--cors-origin {origin[:80]!r} is not an origin",
+                field="cors-origin",
+                action="Give only scheme, host and port, such as https://app.example.com, or *.",
+            )

@@ -78,6 +78,7 @@ class Gate:
         self._png = png
         self._stills = stills
         self._settings = settings
+        self._pages = frozenset(origin.encode() for origin in settings.cors_origins)
         self._metrics = metrics
         self.cut_off = False
         """Whether requests were cut off, for they took longer than a stop may."""
@@ -197,16 +198,10 @@ class Gate:
         return self._keys_exist
 
     async def _refuse_foreign(self, headers: Sequence[Header]) -> Response | None:
-        """Refuse what comes from elsewhere to a service without keys.
-
-        That is what a web page makes a browser send, and what a proxy passes on.
-        """
+        """Refuse what a proxy passes on, or another web page sends, to a service without keys."""
         if self._settings.anyone or self._settings.keys_required:
             return None
-        hosts = [b"//" + value for name, value in headers if name == b"host"]
-        hosts += [value for name, value in headers if name == b"origin"]
-        is_direct = _FORWARDED.isdisjoint(name for name, _ in headers)
-        if is_direct and hosts and all(map(_is_local, hosts)):
+        if self._is_local_call(headers):
             return None
         try:
             if await self._have_keys():
@@ -215,9 +210,23 @@ class Gate:
             return error_answer(error)
         return problem(
             403,
-            "Without keys this service answers programs of its own machine alone. Make a key with "
-            "`stills keys add NAME`.",
+            "Without API keys, this service accepts requests only from local programs and its own "
+            "pages. Create a key with `stills keys add NAME`.",
             code="key_refused",
+        )
+
+    def _is_local_call(self, headers: Sequence[Header]) -> bool:
+        """Return whether a program of this machine sends this, or a page that may.
+
+        A page of another port is another site: anything that a browser here has open.
+        """
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not _is_local(b"//" + hosts[0]):
+            return False
+        own = b"http://" + hosts[0].lower()
+        return all(
+            name not in _FORWARDED and (name != b"origin" or value == own or value in self._pages)
+            for name, value in headers
         )
 
 

@@ -1,7 +1,7 @@
 """The service: its routes behind the gate, and how it starts and stops."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -72,7 +73,21 @@ def make_service(
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     gate = Gate(app, Png(stills), stills, settings, metrics)
-    return gate
+    return _admit_pages(gate, settings.cors_origins) if settings.cors_origins else gate
+
+
+def _admit_pages(gate: Gate, origins: Sequence[str]) -> ASGIApp:
+    """Answer preflights, and let these web pages read every answer, errors included."""
+    return CORSMiddleware(
+        gate,
+        allow_origins=origins,
+        allow_methods=("GET", "HEAD", "POST"),
+        allow_headers=("*",),
+        allow_private_network=True,
+        expose_headers=(
+            "Retry-After", "X-Request-ID", "X-Should-Retry", "X-Stills-Ignored",
+        ),
+    )  # fmt: skip
 
 
 class _Documented(FastAPI):

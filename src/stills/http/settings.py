@@ -14,6 +14,7 @@ class Settings:
     `model_aliases` maps names that clients have hard-wired to ids of the model table.
     `metrics_folder` is where several workers count together.
     `keys_required` asks for a key even if none was ever made. `anyone` lets strangers in without.
+    `cors_origins` are the origins of web pages that may call the service, or `*` for any.
     """
 
     model: str
@@ -21,6 +22,7 @@ class Settings:
     model_aliases: Mapping[str, str] = field(default_factory=dict)
     keys_required: bool = False
     anyone: bool = False
+    cors_origins: tuple[str, ...] = ()
     drain_seconds: float = 30.0
     metrics_folder: str | None = None
 

@@ -56,6 +56,15 @@ class Access:
             )
         return f"stills_{key_id}_{secret}"
 
+    async def add_first(self, name: str) -> str | None:
+        """Create a key if none was ever created, and return it; otherwise return None."""
+        if await self.exist():
+            return None
+        try:
+            return await self.add(name)
+        except InvalidRequest:  # another process has just created it
+            return None
+
     async def admit(self, shown: str) -> Payer:
         """Let a caller in who shows a key.
 
