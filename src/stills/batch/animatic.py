@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stills.batch.entry import Entry
 from stills.batch.ffmpeg import find_ffmpeg, run_ffmpeg
+from stills.batch.image_files import file_in
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.whole_file import replacing
 from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
@@ -95,7 +96,7 @@ def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 2
         begins_at, ends_at = ends_at, ends_at + _seconds(entry, seconds_per_shot)
         # Cut at the frame nearest to the time, so that rounding does not add up over many shots.
         frames = max(1, round(ends_at * fps) - round(begins_at * fps))
-        stills.append(_still(entry, manifest.parent / entry.file, frames))
+        stills.append(_still(entry, file_in(manifest.parent, entry.file), frames))
     if not stills:
         raise InvalidRequest(
             f"{manifest} has no shot with an image", action="Run the batch, then film it."

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from stills.batch.whole_file import replacing
@@ -51,7 +51,19 @@ class ImageNames:
 def kept_file(image_url: str) -> Path | None:
     """Find the file behind a `file://` URL; None for an image that lies elsewhere."""
     parts = urlsplit(image_url)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+    if parts.scheme != "file":
+        return None
+    if os.name != "posix":
+        return Path(url2pathname(parts.path))
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """Return the file of a batch's folder that its manifest knows as `name`.
+
+    Its name on disk is UTF-8 in every locale, as it is in the manifest and the contact sheet.
+    """
+    return folder / os.fsdecode(name.encode("utf-8", "surrogatepass"))
 
 
 def place_image(kept: Path, target: Path) -> None:

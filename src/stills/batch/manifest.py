@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from stills.batch.entry import Entry, Status
+from stills.batch.image_files import file_in
 from stills.batch.shots import Outcome
 from stills.batch.whole_file import refusing, replacing
 from stills.contract.errors import InvalidRequest, OutputRefused
@@ -123,7 +124,7 @@ def read_done(folder: Path, provider: str) -> dict[str, Entry]:
         and entry.result is not None
         and entry.result.provider == provider
         and entry.file is not None
-        and (folder / entry.file).is_file()
+        and file_in(folder, entry.file).is_file()
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.contact_sheet import write_contact_sheet
-from stills.batch.image_files import ImageNames, kept_file, place_image
+from stills.batch.image_files import ImageNames, file_in, kept_file, place_image
 from stills.batch.manifest import ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
 from stills.batch.tally import Tally
@@ -44,11 +44,12 @@ class Record:
         """
         files = [self._names.path(shot_id) for shot_id, _ in results]
         kept = [kept_file(result.image_url) for _, result in results]
-        local = [(one, self.folder / file) for one, file in zip(kept, files, strict=True) if one]
+        targets = [file_in(self.folder, file) for file in files]
+        local = [(one, target) for one, target in zip(kept, targets, strict=True) if one]
         refusals = iter(await asyncio.to_thread(_place_all, local) if local else ())
         placed: list[str | StillsError] = []
-        for (_, result), one, file in zip(results, kept, files, strict=True):
-            refusal = next(refusals) if one else await _save(stills, result.id, self.folder / file)
+        for (_, result), one, file, target in zip(results, kept, files, targets, strict=True):
+            refusal = next(refusals) if one else await _save(stills, result.id, target)
             if refusal is not None and not result.cached:
                 refusal.billing = Billing.BILLED
             placed.append(refusal or file)
@@ -61,7 +62,7 @@ class Record:
         """
         if outcome.error is not None:
             with suppress(OSError):  # it may be what could not be written
-                (self.folder / self._names.path(outcome.shot.id)).unlink()
+                file_in(self.folder, self._names.path(outcome.shot.id)).unlink()
         self._manifest.add(position, outcome, file)
         self.tally = self.tally.add(outcome)
         self._on_outcome(outcome, file)

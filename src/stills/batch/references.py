@@ -1,5 +1,6 @@
 """References: what of a shot's cast and references goes to the model as an image, what as words."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -94,8 +95,12 @@ def with_reference(shot: Shot, files: Files) -> Shot:
     """Give a settled shot the image of the one that it needs, if it needs one."""
     if not shot.needs:
         return shot
-    file = str(files[shot.needs[0]])
-    return replace(shot, request=replace(shot.request, reference_image=file))
+    file = files[shot.needs[0]]
+    try:
+        path = os.fsencode(file).decode()  # as text, not as the locale reads it
+    except UnicodeDecodeError:
+        path = str(file)
+    return replace(shot, request=replace(shot.request, reference_image=path))
 
 
 def _keep(shot: Shot, given: _Given, *, with_cast: bool) -> Shot:

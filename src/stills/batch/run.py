@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from stills.app import Stills
+from stills.batch.image_files import file_in
 from stills.batch.order import Dependencies, Release
 from stills.batch.record import Record
 from stills.batch.references import Files, with_reference
@@ -243,7 +244,7 @@ class Run:
 
     def _note_file(self, shot: Shot, file: str) -> None:
         if shot.id in self._batch.needed:
-            self._files[shot.id] = self._record.folder / file
+            self._files[shot.id] = file_in(self._record.folder, file)
         self._release(self._dependencies.done(shot.id))
 
     def _fail(self, outcome: Outcome) -> None:

@@ -127,12 +127,15 @@ def read_request_file(path: Path) -> ImageRequest:
 
 
 def readable_url(image_url: str) -> str:
-    """Show a file URL as a path, for that is what people and scripts can use."""
+    """Show a file URL as a path, because that is what people and scripts can use.
+
+    Printed in the locale's encoding, it has the very bytes of the name on disk.
+    """
     if not image_url.startswith("file://"):
         return image_url
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - only where it is needed
+    from urllib.parse import unquote_to_bytes, urlsplit  # noqa: PLC0415 - only where it is needed
 
-    return unquote(urlsplit(image_url).path)
+    return os.fsdecode(unquote_to_bytes(urlsplit(image_url).path))
 
 
 def summary(result: ImageResult) -> str:

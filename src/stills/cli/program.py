@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TextIO, cast
 
@@ -132,10 +132,17 @@ def _streams() -> Iterator[None]:
         sys.stdout, sys.stderr = output, errors
 
 
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    r"""Write what the encoding lacks as \uXXXX, which is right within JSON as well."""
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    r"""Write what the encoding lacks as \uXXXX, which is right within JSON as well.
+
+    Bytes of a path that the locale can't read are written as they are.
+    """
     if not isinstance(error, UnicodeEncodeError):
         raise error
+    if codecs.lookup(error.encoding).name != "utf-8":
+        with suppress(UnicodeEncodeError):
+            passed = error.object[error.start : error.end].encode("ascii", "surrogateescape")
+            return passed, error.end
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,9 +108,18 @@ def _decode_data_url(url: str) -> bytes:
         ) from None
 
 
+def _find_file(written: str) -> Path:
+    """Find a path as the locale spells it, or else in UTF-8, which is how Stills names files."""
+    path = Path(written).expanduser()
+    if path.exists():
+        return path
+    in_utf8 = Path(os.fsdecode(str(path).encode("utf-8", "surrogateescape")))
+    return in_utf8 if in_utf8.exists() else path
+
+
 def _read_file(written: str) -> bytes:
     try:
-        path = Path(written).expanduser()
+        path = _find_file(written)
         if not path.is_file():
             what = "no regular file" if path.exists() else "no such file"
             raise InvalidReference(

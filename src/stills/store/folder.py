@@ -172,7 +172,7 @@ class FolderStore:
         except _ABSENT:
             return []
         names = [
-            entry.name.decode(errors="ignore")
+            entry.name.decode(errors="surrogateescape")
             for entry in entries
             if entry.is_file() and _STAGED.fullmatch(entry.name) is None
         ]
