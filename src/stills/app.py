@@ -36,7 +36,7 @@ from stills.pipeline.ports import Ports
 from stills.pipeline.read import find_by_prefix
 from stills.pipeline.recover import Recovered, rebuild, recover
 from stills.pipeline.save import check_target, save
-from stills.pipeline.verify import Verified, verify
+from stills.pipeline.verify import Finding, Verified, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,4 +409,4 @@ class Stills:
         return self._model if model is None else model
 
 
-__all__ = ["Recovered", "Shown", "Stills", "Verified"]
+__all__ = ["Finding", "Recovered", "Shown", "Stills", "Verified"]

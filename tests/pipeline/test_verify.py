@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from bad_sector import BadSector
 
 from stills.app import Stills, Verified
 from stills.contract.errors import ImageMissing, StoreRefused
@@ -67,6 +68,29 @@ async def test_one_flipped_bit_is_damage(stills: Stills, place: int):
     path.write_bytes(data)
     verified = await stills.verify()
     assert findings(verified) == [("damaged", path.name, result.id)]
+    assert verified.has_losses
+
+
+async def test_a_file_that_can_not_be_read_does_not_end_the_check(
+    make_stills: Callable[..., object], tmp_path: Path
+):
+    """It is named, and so is all that is wrong with the others."""
+    stills = await make_stills()
+    native = replace(KITE, size="1328*1328")
+    results = [await stills.generate(replace(native, seed=seed)) for seed in range(4)]
+    unreadable, missing, damaged, _ = map(file_of, results)
+    missing.unlink()
+    damaged.write_bytes(b"\x89PNG")
+    await stills.close()
+
+    disk = BadSector(tmp_path / "images", unreadable.name)
+    verified = await (await make_stills(store=disk)).verify()
+    assert verified.checked == 4
+    assert {verdict: path for verdict, path, _ in findings(verified)} == {
+        "unreadable": unreadable.name,
+        "missing": missing.name,
+        "damaged": damaged.name,
+    }
     assert verified.has_losses
 
 

@@ -22,6 +22,7 @@ from stills.cli.batch_report import describe_plan, print_ending, print_problems
 from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
 from stills.cli.interrupts import Interrupts
 from stills.cli.question import ask
+from stills.cli.text import printable
 from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
 
@@ -93,7 +94,7 @@ def _announce(
 ) -> None:
     """Say once what was left out, and what is to come where someone looks."""
     for note in batch.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(printable(f"note: {note}"), file=sys.stderr)
     if events is not None:
         events.plan(plan, batch.notes)
     elif options.dry_run:

@@ -73,7 +73,7 @@ def print_ending(ending: Ending, events: EventLines | None) -> None:
             elif entry.billing is not Billing.NONE:
                 print(_describe_cut_off(entry), file=sys.stderr)
     if ending.stopped_by is not None:
-        reason = ending.stopped_by.message.rstrip(".")
+        reason = printable(ending.stopped_by.message.rstrip("."))
         print(f"stills: stopped, for all shots would fail so: {reason}", file=sys.stderr)
     print(_describe_sums(ending), file=sys.stderr)
     if events is None:

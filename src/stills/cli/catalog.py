@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 from stills.app import Shown, Stills
 from stills.cli.generate import readable_url
-from stills.cli.text import printable
+from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 
@@ -42,9 +41,9 @@ def line(image: Image) -> str:
     prompt = " ".join(image.generation.draft.prompt.split())
     if len(prompt) > _PROMPT_COLUMNS:
         prompt = prompt[: _PROMPT_COLUMNS - 1] + "…"
-    return (
+    return printable(
         f"{image.rendition.id:<22}  {_time(image.generation.created_at)}  {draft.provider:<9}  "
-        f"{draft.model}  {image.rendition.size!s:>9}  {printable(prompt)}"
+        f"{draft.model}  {image.rendition.size!s:>9}  {prompt}"
     )
 
 
@@ -55,7 +54,7 @@ def describe(shown: Shown) -> str:
         "notes": " ".join(shown.image.generation.notes),
     }
     lines = [
-        f"{name.replace('_', ' ') + ':':<16} {printable(str(value))}"
+        f"{name.replace('_', ' ') + ':':<16} {value}"
         for name, value in facts.items()
         if value not in (None, "")
     ]
@@ -64,7 +63,7 @@ def describe(shown: Shown) -> str:
         + (f", request id {send.request_id}" if send.request_id else "")
         for send in shown.sends
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 async def _list(limit: int) -> Sequence[Image]:
@@ -111,7 +110,7 @@ def _as_json(image: Image, shown: Shown | None = None) -> str:
             }
             for send in shown.sends
         ]
-    return json.dumps(facts, ensure_ascii=False)
+    return as_json(facts)
 
 
 def _time(seconds: float) -> str:

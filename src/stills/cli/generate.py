@@ -12,6 +12,7 @@ from stills.app import Stills
 from stills.cli.errors import NOTHING_SENT
 from stills.cli.interrupts import Interrupts
 from stills.cli.progress import progress
+from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         max_cost_usd=options.max_cost,
     )
     if options.json:
-        print(json.dumps(asdict(result), ensure_ascii=False))
+        print(as_json(asdict(result)))
     else:
         print(readable_url(result.image_url))
         print(summary(result), file=sys.stderr)
@@ -150,10 +151,8 @@ def summary(result: ImageResult) -> str:
         paid = f"billed, price of {result.model} unknown"
     else:
         paid = f"billed {result.cost_usd:.3f} USD{play}"
-    notes = "".join(f"\n  {note}" for note in result.notes)
-    return (
-        f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {paid}{notes}"
-    )
+    made = f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {paid}"
+    return "\n  ".join(map(printable, (made, *result.notes)))
 
 
 def _read_output(written: str) -> Path:

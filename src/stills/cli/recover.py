@@ -2,12 +2,11 @@
 
 import argparse
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from stills.app import Recovered, Stills
-from stills.cli.text import images
+from stills.cli.text import as_json, images, printable
 from stills.contract.errors import MissingKey
 
 _SERVICE = 5
@@ -18,13 +17,19 @@ def run(options: argparse.Namespace) -> int:
     outcomes = asyncio.run(_recover(options))
     for outcome in outcomes:
         if options.json:
-            print(json.dumps(asdict(outcome), ensure_ascii=False))
+            print(as_json(asdict(outcome)))
         else:
-            print(f"{outcome.generation_id}: {'kept' if outcome.kept else outcome.reason}")
+            print(line(outcome))
     if not options.json:
         kept = sum(outcome.kept for outcome in outcomes)
         print(f"{images(kept)} recovered, {len(outcomes) - kept} not")
     return 0 if all(outcome.kept for outcome in outcomes) else _SERVICE
+
+
+def line(outcome: Recovered) -> str:
+    """Say what became of one generation."""
+    end = "kept" if outcome.kept else outcome.reason
+    return printable(f"{outcome.generation_id}: {end}")
 
 
 async def _recover(options: argparse.Namespace) -> Sequence[Recovered]:

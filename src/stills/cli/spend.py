@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from stills.app import Stills
-from stills.cli.text import printable
+from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.money import SpendBy, SpendLine
 
@@ -23,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     lines = asyncio.run(_spend(read_since(options.since), by))
     if options.json:
         for line in lines:
-            print(json.dumps(asdict(line), ensure_ascii=False))
+            print(as_json(asdict(line)))
     else:
         print(table(lines, by))
     return 0
@@ -56,7 +55,7 @@ def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
     rows = [("provider", by.value if by else "", "billed", "possibly billed", "saved")]
     rows += [
         (
-            line.provider + (" (play money)" if line.provider == "sandbox" else ""),
+            printable(line.provider) + (" (play money)" if line.provider == "sandbox" else ""),
             printable(line.group)[:40] or ("(none)" if by else ""),
             _images(line.billed, line.billed_usd),
             _images(line.possible, line.possible_usd),

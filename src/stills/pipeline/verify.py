@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stills.contract.errors import ImageMissing
+from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.generation import StoredObject
+from stills.pipeline.facts import FACTS_FOLDER
 from stills.pipeline.names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.whole import is_whole
@@ -18,6 +19,7 @@ class Verdict(StrEnum):
 
     MISSING = "missing"
     DAMAGED = "damaged"
+    UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
 
 
@@ -39,16 +41,19 @@ class Verified:
 
     @property
     def has_losses(self) -> bool:
-        """Whether anything is missing or damaged."""
+        """Whether anything is missing, damaged or unreadable."""
         return any(finding.verdict is not Verdict.UNKNOWN for finding in self.findings)
 
 
 async def verify(ports: Ports) -> Verified:
     """Read every object that the catalog knows, and look for images that it does not know.
 
+    One that can't be read does not keep the others from being checked.
+
     Raises:
-        StorageError: catalog or store can't be used.
+        StorageError: catalog or store can't be used at all.
     """
+    listed = await ports.store.paths("")
     gate = asyncio.Semaphore(_AT_ONCE)
     objects = await ports.catalog.objects()
 
@@ -60,7 +65,7 @@ async def verify(ports: Ports) -> Verified:
     known = {stored.path for stored in objects}
     findings += [
         Finding(Verdict.UNKNOWN, path, owner="")
-        for path in await ports.store.paths("")
+        for path in listed
         if path not in known and read_object_path(path) is not None
     ]
     return Verified(len(objects), tuple(findings))
@@ -71,6 +76,9 @@ async def _check(ports: Ports, stored: StoredObject) -> Finding | None:
         data = await ports.store.get(stored.path)
     except ImageMissing:
         return Finding(Verdict.MISSING, stored.path, stored.owner)
+    except StoreRefused:
+        await ports.store.exists(FACTS_FOLDER)  # raises if it is the store that can't be used
+        return Finding(Verdict.UNREADABLE, stored.path, stored.owner)
     if not await is_whole(data, stored.sha256):
         return Finding(Verdict.DAMAGED, stored.path, stored.owner)
     return None

@@ -1,0 +1,98 @@
+"""What reaches a terminal can't steer it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from stills.app import Recovered, Shown
+from stills.cli import catalog, generate, recover, spend, verify
+from stills.cli.text import as_json, printable
+from stills.contract.errors import Billing
+from stills.contract.generation import Draft, Generation, Image, Rendition, Send, Stage
+from stills.contract.money import SpendBy, SpendLine
+from stills.contract.result import ImageResult
+from stills.contract.size import Size
+from stills.pipeline.verify import Finding, Verdict, Verified
+
+HOSTILE = "\x1b[2J\x9b31m\u202eevil\x07"
+SIZE = Size(64, 64)
+DRAFT = Draft(
+    key="k",
+    seeded_key="s",
+    provider=HOSTILE,
+    model=HOSTILE,
+    prompt=HOSTILE,
+    style=HOSTILE,
+    text=HOSTILE,
+    negative_prompt=HOSTILE,
+    native_size=SIZE,
+    seed=1,
+    reference_digest=HOSTILE,
+    price_usd=1.0,
+)
+GENERATION = Generation(
+    id=HOSTILE, draft=DRAFT, stage=Stage.KEPT, created_at=0.0, notes=(HOSTILE,), sha256=HOSTILE
+)
+IMAGE = Image(Rendition(HOSTILE, SIZE, HOSTILE, 1, "a.png"), GENERATION)
+RESULT = ImageResult(
+    image_url="file:///a.png",
+    width=64,
+    height=64,
+    seed=1,
+    id=HOSTILE,
+    cached=True,
+    provider=HOSTILE,
+    model=HOSTILE,
+    native_size=HOSTILE,
+    cost_usd=0.0,
+    notes=(HOSTILE,),
+)
+
+
+def shown() -> str:
+    send = Send(0.0, 0.0, Billing.BILLED, HOSTILE, HOSTILE)
+    return catalog.describe(Shown(IMAGE, "file:///a.png", [send]))
+
+
+LINES = {
+    "list": lambda: catalog.line(IMAGE),
+    "show": shown,
+    "generate": lambda: generate.summary(RESULT),
+    "spend": lambda: spend.table([spend_line()], SpendBy.STYLE),
+    "recover": lambda: recover.line(Recovered(HOSTILE, kept=False, reason=HOSTILE)),
+    "verify": lambda: verify.line(Finding(Verdict.UNKNOWN, HOSTILE, HOSTILE)),
+    "JSON": lambda: as_json({HOSTILE: [HOSTILE]}),
+}
+
+
+def spend_line() -> SpendLine:
+    empty = SpendLine(HOSTILE, HOSTILE, *[0] * (len(SpendLine.__dataclass_fields__) - 2))
+    return replace(empty, billed=1)
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_no_line_has_a_character_that_could_steer_a_terminal(command):
+    """Prompts, sidecars, file names and the service's answers may hold anything."""
+    text = LINES[command]()
+    assert "evil" in text
+    assert [each for each in text.splitlines() if not each.isprintable()] == []
+
+
+def test_a_report_of_unreadable_characters_loses_no_line(capsys):
+    """Each finding and each outcome is one line, whatever is in its text."""
+    print(verify.line(Finding(Verdict.MISSING, "a\nb.png", "id")))
+    print(recover.line(Recovered("id", kept=False, reason="one\ntwo")))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert Verified(1, (Finding(Verdict.UNREADABLE, "a.png", ""),)).has_losses
+
+
+@pytest.mark.parametrize("text", ["a red kite", "風箏 é 🪁", HOSTILE, '\u3000\U000e0001\n"\\'])
+def test_json_is_readable_and_the_same_value(text):
+    """Every script is left as it is; only what can't be printed is escaped."""
+    written = as_json({"prompt": text})
+    assert json.loads(written) == {"prompt": text}
+    assert written.isprintable()
+    if text.isprintable() and '"' not in text:
+        assert text in written
+    assert printable(text).isprintable()
