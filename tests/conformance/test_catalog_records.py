@@ -110,6 +110,39 @@ async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
     assert [send.billing for send in await catalog.ledger(claim.generation.id)] == adopted
 
 
+@pytest.mark.parametrize("stage", ["kept", "spooled"])
+async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worker, stage):
+    """The image is the proof that its call was billed, and that it was the last one."""
+    claim = await worker.take()
+    first, second = await worker.send(claim), await worker.send(claim)
+    assert second > first
+    made = {"sha256": "ab" * 32, "byte_count": 9}
+    if stage == "kept":
+        await catalog.record_kept(claim.generation.id, **made, object_path="a.png")
+    else:
+        await catalog.record_spooled(claim.generation.id, **made, spool_path="a.png")
+    calls = await catalog.ledger(claim.generation.id)
+    assert [call.billing for call in calls] == [Billing.POSSIBLE, Billing.BILLED]
+    assert calls[1].settled_at is not None
+    assert list(await catalog.settle_paid()) == []
+
+
+async def test_only_images_without_a_bill_are_settled(catalog, worker, draft):
+    """Not a call whose image never came, and not the lost first call of a billed image."""
+    lost = await worker.take(draft("lost"))
+    await worker.send(lost)
+    await worker.lapse(lost)
+    paid = await worker.take(draft("paid"))
+    await worker.send(paid)
+    await worker.keep(paid)
+    assert list(await catalog.settle_paid()) == []
+    calls = [await catalog.ledger(claim.generation.id) for claim in (lost, paid)]
+    assert [[call.billing for call in each] for each in calls] == [
+        [Billing.POSSIBLE],
+        [Billing.POSSIBLE, Billing.BILLED],
+    ]
+
+
 async def test_the_link_is_forgotten_once_the_image_is_kept(catalog, worker):
     """Nobody needs it any more."""
     claim = await worker.take()

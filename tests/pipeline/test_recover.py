@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from bad_sector import BadSector
 
 from stills.app import Recovered, Stills
 from stills.catalog import SqliteCatalog, schema
@@ -281,6 +282,43 @@ async def test_a_failing_service_is_not_hidden_by_a_failing_catalog(
     assert [line.possible for line in await stills.spend()] == [1]
 
 
+# The ledger
+
+
+REFUSE_ANSWERS = (
+    "CREATE TRIGGER t BEFORE UPDATE ON generations WHEN NEW.stage = 'answered' "
+    "BEGIN SELECT raise(ABORT, 'no'); END"
+)
+
+
+async def bills(stills: Stills) -> tuple[int, int]:
+    """The calls that were billed, and those that may be."""
+    (line,) = await stills.spend()
+    return line.billed, line.possible
+
+
+async def test_an_image_that_is_kept_though_its_answer_was_not_recorded_is_billed_once(
+    stills: Stills, tmp_path: Path
+):
+    """Its call does not stay `possibly billed`: the image is there."""
+    await stills.list_images()
+    execute(tmp_path / "stills.db", REFUSE_ANSWERS)
+    await stills.generate(KITE)
+    assert await bills(stills) == (1, 0)
+
+
+async def test_recover_settles_the_call_of_a_kept_image(stills: Stills, tmp_path: Path):
+    """As earlier versions left it open."""
+    result = await stills.generate(KITE)
+    open_again = "UPDATE sends SET settled_at = NULL, billing = 'possible', code = 'unsettled'"
+    execute(tmp_path / "stills.db", open_again)
+    assert await bills(stills) == (0, 1)
+    (outcome,) = await stills.recover()
+    assert (outcome.generation_id, outcome.kept) == (result.id.partition("-")[0], True)
+    assert await bills(stills) == (1, 0)
+    assert await stills.recover() == []
+
+
 # Rebuild
 
 
@@ -406,22 +444,6 @@ async def test_rebuild_goes_on_past_a_sidecar_that_can_not_be_read(
         (sound, True, ""),
         (lost, False, "a bad sector"),
     ]
-
-
-class BadSector:
-    """A store on a disk that can no longer read one of its files."""
-
-    def __init__(self, folder: Path, bad: str) -> None:
-        self._store = open_store(str(folder))
-        self._bad = bad
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    async def get(self, path: str) -> bytes:
-        if path == self._bad:
-            raise StoreRefused("a bad sector")
-        return await self._store.get(path)
 
 
 async def test_rebuild_leaves_out_what_is_not_whole(make_stills: Make, tmp_path: Path):

@@ -182,12 +182,20 @@ ORDER BY object_path
 """
 
 # One image is one bill: if a call is already known to be billed, the others stay as they are.
-SETTLE_ADOPTED = """
-UPDATE sends SET settled_at = :now, billing = 'billed', code = 'adopted'
+SETTLE_PAID = """
+UPDATE sends SET settled_at = :now, billing = 'billed', code = :code
 WHERE number = (
     SELECT max(number) FROM sends WHERE generation_id = :id AND billing = 'possible'
 )
   AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = :id AND billing = 'billed')
+"""
+
+UNSETTLED_PAID = """
+SELECT id FROM generations
+WHERE stage IN ('spooled', 'kept')
+  AND EXISTS (SELECT 1 FROM sends WHERE generation_id = id AND billing = 'possible')
+  AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = id AND billing = 'billed')
+ORDER BY sequence
 """
 
 ADD_ADOPTED_SEND = """

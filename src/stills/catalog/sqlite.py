@@ -172,13 +172,18 @@ class SqliteCatalog:
         self, generation_id: str, *, sha256: str, byte_count: int, spool_path: str
     ) -> None:
         """Journal that the image lies in the spool, for the store refused it."""
-        await self._execute(
-            queries.RECORD_SPOOLED,
-            generation_id=generation_id,
-            sha256=sha256,
-            byte_count=byte_count,
-            spool_path=spool_path,
-        )
+        spooled: dict[str, str | int] = {
+            "generation_id": generation_id,
+            "sha256": sha256,
+            "byte_count": byte_count,
+            "spool_path": spool_path,
+        }
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(queries.RECORD_SPOOLED, spooled)
+            _settle_paid(connection, generation_id, "spooled")
+
+        await self._database.write(work)
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
@@ -193,6 +198,7 @@ class SqliteCatalog:
 
         def work(connection: sqlite3.Connection) -> Generation:
             _record_kept(connection, kept)
+            _settle_paid(connection, generation_id, "kept")
             return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
 
         return await self._database.write(work)
@@ -273,6 +279,17 @@ class SqliteCatalog:
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
 
+    async def settle_paid(self) -> Sequence[str]:
+        """Settle as billed one call of each image that is here without a bill on the ledger."""
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            ids = [row["id"] for row in connection.execute(queries.UNSETTLED_PAID)]
+            for generation_id in ids:
+                _settle_paid(connection, generation_id, "recovered")
+            return ids
+
+        return await self._database.write(work)
+
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
         """Take in a kept generation that the catalog has lost; False if it has it already."""
 
@@ -324,6 +341,12 @@ def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -
     )
 
 
+def _settle_paid(connection: sqlite3.Connection, generation_id: str, code: str) -> None:
+    """Settle a generation's last call whose answer could not be recorded: its image is here."""
+    values = {"id": generation_id, "code": code, "now": time.time()}
+    connection.execute(queries.SETTLE_PAID, values)
+
+
 def _record_kept(connection: sqlite3.Connection, kept: dict[str, str | int | None]) -> None:
     connection.execute(queries.RECORD_KEPT, kept)
     # In the same step, for nobody takes over what is kept: the claim of a process killed in
@@ -349,7 +372,7 @@ def _adopt(
                 "object_path": generation.object_path,
             },
         )
-        connection.execute(queries.SETTLE_ADOPTED, values)
+        _settle_paid(connection, generation.id, "adopted")
         connection.execute(queries.ADD_ADOPTED_SEND, values)
     listed = connection.execute(queries.HAS_RENDITION, values).fetchone() is not None
     for rendition in renditions:

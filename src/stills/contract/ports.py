@@ -323,6 +323,14 @@ class Catalog(Protocol):
         """List what should be in the store."""
         ...
 
+    async def settle_paid(self) -> Sequence[str]:
+        """Settle as billed one call of each kept or spooled generation without a billed one.
+
+        Returns the ids of these generations, oldest first: their answer came, but could not be
+        recorded.
+        """
+        ...
+
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
         """Take in a kept generation that the catalog has lost; False if it has it already."""
         ...

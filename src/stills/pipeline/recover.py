@@ -43,6 +43,8 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
             outcome = await _adopt(ports, generation.id)
             if outcome.reason != _CUT_OFF:
                 outcomes[generation.id] = outcome
+    for generation_id in await ports.catalog.settle_paid():
+        outcomes.setdefault(generation_id, Recovered(generation_id, kept=True))
     return [*outcomes.values(), *unreadable]
 
 
