@@ -48,6 +48,25 @@ async def test_a_failure_takes_the_rest_of_its_chain_down(stills, sandbox, tmp_p
     assert sandbox.ledger.billed_images == 1
 
 
+async def test_a_call_that_two_shots_share_counts_once_towards_the_cap(stills, sandbox, tmp_path):
+    """It fails for both; what it cost leaves room for a third shot."""
+    path = write(
+        tmp_path,
+        *({"id": name, "prompt": "a kite", "seed": 7} for name in ("one", "same")),
+        {"id": "else", "prompt": "a boat", "seed": 7},
+    )
+    sandbox.set_faults(
+        Fault(FaultKind.SLOW, delay_seconds=0.3),
+        Fault(FaultKind.DEAD_URL, match="kite", times=None),
+    )
+    entries = await draw(stills, survey(stills, path, max_cost_usd=0.07), tmp_path / "out")
+    assert sandbox.ledger.billed_images == 2
+    assert entries["else"].failure is None
+    failures = [entries[name].failure for name in ("one", "same")]
+    assert [failure.code for failure in failures] == ["link_dead"] * 2
+    assert sorted(failure.billing for failure in failures) == ["billed", "none"]
+
+
 async def test_a_run_never_passes_its_cap(stills, sandbox, tmp_path):
     """However the plan came out: what does not fit is not sent, what is kept is free."""
     path = write(tmp_path, *({"id": f"s{n}", "prompt": f"frame {n}"} for n in range(10)))

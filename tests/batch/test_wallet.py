@@ -1,6 +1,7 @@
 """The cap of a run."""
 
 from stills.batch.wallet import Wallet
+from stills.contract.errors import Billing
 
 
 def test_what_is_reserved_counts_until_it_is_settled():
@@ -10,9 +11,11 @@ def test_what_is_reserved_counts_until_it_is_settled():
     assert wallet.has_room
     wallet.reserve()
     assert not wallet.has_room
-    wallet.settle(billed=False)
+    wallet.spend(Billing.NONE)
+    wallet.release()
     assert wallet.has_room
-    wallet.settle(billed=True)
+    wallet.spend(Billing.POSSIBLE)
+    wallet.release()
     wallet.reserve()
     assert not wallet.has_room
 
@@ -23,7 +26,8 @@ def test_many_small_prices_add_up_to_the_cap():
     for _ in range(30):
         assert wallet.has_room
         wallet.reserve()
-        wallet.settle(billed=True)
+        wallet.spend(Billing.BILLED)
+        wallet.release()
     assert not wallet.has_room
 
 

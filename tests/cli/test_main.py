@@ -59,8 +59,7 @@ def test_every_error_has_the_exit_code_of_its_branch(kind: type[StillsError]):
 def test_an_error_is_one_line_with_what_to_do():
     """What happened, what it means for the money, the request id, the action."""
     printed = io.StringIO()
-    error = errors.LinkDead("the link answers 403", billing=Billing.BILLED)
-    error.request_id = "abc"
+    error = errors.LinkDead("the link answers 403", billing=Billing.BILLED, request_id="abc")
     assert report(error, printed) == 5
     assert printed.getvalue().count("\n") == 1
     assert printed.getvalue().startswith(

@@ -7,7 +7,14 @@ import re
 import pytest
 
 from stills.contract import errors
-from stills.contract.errors import Billing, InvalidRequest, RateLimited, StillsError
+from stills.contract.errors import (
+    Billing,
+    ConnectionLost,
+    InvalidRequest,
+    RateLimited,
+    StillsError,
+)
+from stills.pipeline.pacer import TurnTooLate
 
 CLASSES = [
     one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, StillsError)
@@ -68,6 +75,69 @@ class TestEachError:
             assert type(twin) is error_class
             assert str(twin) == "the message"
             assert vars(twin) == vars(error)
+
+    def test_no_fact_of_it_can_be_set_or_deleted(self, error_class):
+        """An error that several callers hold is the same for all of them; Python adds its own."""
+        error = error_class("the message")
+        for name in (*vars(error), "code", "retryable", "args", "new"):
+            with pytest.raises(AttributeError):
+                setattr(error, name, "changed")
+            with pytest.raises(AttributeError):
+                delattr(error, name)
+        with pytest.raises(error_class) as raised:
+            raise error from OSError("disk")
+        assert raised.value is error
+        error.add_note("a note")
+        assert error.__traceback__ is not None
+        assert (str(error), str(error.__cause__)) == ("the message", "disk")
+
+    def test_a_changed_copy_keeps_every_other_fact(self, error_class):
+        """So do the traceback, the cause and the notes; the original stays as it was."""
+        try:
+            raise error_class("the message") from OSError("disk")
+        except StillsError as caught:
+            error = caught
+        error.add_note("a note")
+        before = dict(vars(error))
+        for name in before.keys() - {"__notes__"}:
+            copied = error.with_(**{name: "changed"})
+            assert type(copied) is error_class
+            assert vars(copied) == before | {name: "changed"}
+            assert str(copied) == copied.message
+            assert copied.__cause__ is error.__cause__
+            assert copied.__traceback__ is error.__traceback__
+            copied.add_note("another")
+        assert vars(error) == before
+        assert error.__notes__ == ["a note"]
+
+    def test_a_changed_copy_can_be_pickled(self, error_class):
+        """Its facts are those of the copy."""
+        copied = error_class("a").with_(message="b", billing=Billing.BILLED)
+        twin = pickle.loads(pickle.dumps(copied))
+        assert (str(twin), vars(twin)) == ("b", vars(copied))
+
+
+def test_every_error_outside_the_tree_is_frozen_too():
+    """Those that one module keeps for itself, such as a turn that comes too late."""
+    error = TurnTooLate("m", retry_after_seconds=1.5)
+    with pytest.raises(AttributeError):
+        error.retry_after_seconds = 2.0
+    assert error.with_(billing=Billing.POSSIBLE).retry_after_seconds == 1.5
+
+
+def test_only_facts_of_the_class_can_be_changed():
+    """A mistyped name, or one of another class, is a mistake in the program."""
+    with pytest.raises(TypeError, match="StillsError has no fact field"):
+        StillsError("m").with_(field="size")
+
+
+@pytest.mark.parametrize("fact", ["billing", "shared_billing"])
+def test_what_may_be_billed_is_not_repeated_unasked(fact):
+    """Neither by the request that made the call nor by one that waited for it."""
+    error = ConnectionLost("m")
+    assert error.can_repeat
+    assert not error.with_(**{fact: Billing.POSSIBLE}).can_repeat
+    assert not InvalidRequest("m").can_repeat
 
 
 def test_given_facts_win_over_defaults():

@@ -85,6 +85,29 @@ async def test_variations_that_pass_a_budget_say_what_was_made(
     assert "Nothing was sent" not in told
 
 
+async def test_callers_who_share_a_failure_are_told_only_of_their_own_images(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """Two ask for variations and wait for the same one, which fails."""
+    body = {"prompt": "a red kite", "model": "qwen-image-2.0", "size": "512*512"}
+
+    async def ask(seed: int, count: int) -> str:
+        given = body | {"seed": seed, "n": count}
+        async with http.post(f"{url}/v1/images/generations", json=given) as answer:
+            return await answer.text()
+
+    await ask(1, 2)
+    sandbox.set_faults(
+        Fault(FaultKind.SLOW, delay_seconds=0.5), Fault(FaultKind.DEAD_URL, times=None)
+    )
+    told = await asyncio.gather(ask(2, 2), ask(1, 3))
+    assert sandbox.ledger.billed_images == 3
+    assert "1 of 2 are made, with seeds 2; " in told[0]
+    assert "2 of 3 are made, with seeds 1, 2; " in told[1]
+    assert [one.count("are made") for one in told] == [1, 1]
+    assert sum("It was billed." in one for one in told) == 1
+
+
 async def test_who_is_cut_off_when_the_service_stops_is_told_so(
     make_stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):

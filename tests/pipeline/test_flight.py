@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from stills.contract.errors import Billing, ConnectionLost
 from stills.pipeline.flight import Flights
 
 
@@ -41,6 +42,24 @@ async def test_a_failure_reaches_every_caller_and_is_forgotten():
         return "done"
 
     assert await flights.join("key", succeed) == ("done", True)
+
+
+async def test_each_caller_gets_an_error_of_its_own():
+    """With all its facts, caused by the one that was raised."""
+    flights: Flights[str, None] = Flights()
+    raised = ConnectionLost("cut off", billing=Billing.POSSIBLE, request_id="r-1")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise raised
+
+    errors = await asyncio.gather(
+        *(flights.join("key", fail) for _ in range(3)), return_exceptions=True
+    )
+    assert len({id(error) for error in (raised, *errors)}) == 4
+    assert all(type(error) is ConnectionLost for error in errors)
+    assert all(vars(error) == vars(raised) for error in errors)
+    assert all(error.__cause__ is raised for error in errors)
 
 
 async def test_a_caller_who_gives_up_does_not_stop_the_work():

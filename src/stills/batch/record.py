@@ -51,7 +51,7 @@ class Record:
         for (_, result), one, file, target in zip(results, kept, files, targets, strict=True):
             refusal = next(refusals) if one else await _save(stills, result.id, target)
             if refusal is not None and not result.cached:
-                refusal.billing = Billing.BILLED
+                refusal = refusal.with_(billing=Billing.BILLED)
             placed.append(refusal or file)
         return placed
 

@@ -25,7 +25,7 @@ from stills.contract.errors import (
     QuotaExhausted,
     StillsError,
 )
-from stills.contract.generation import Stage
+from stills.contract.generation import Draft, Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 
@@ -100,7 +100,7 @@ class Run:
         Raises:
             OutputRefused: the folder can't be written.
         """
-        self._stills.watch_billing(self._record.add_send)
+        self._stills.watch_billing(self._count)
         await self._drive()
         if not self._stop.is_set():
             for shot, because in self._dependencies.stranded():
@@ -116,6 +116,11 @@ class Run:
             self._positions[shot.id] = position
             if not self._carry_over(shot):
                 self._end(Outcome(shot))
+
+    def _count(self, sent: Draft, billing: Billing) -> None:
+        """Count a call as it ends: shots that share it, or resume it, are not billed again."""
+        self._wallet.spend(billing)
+        self._record.add_send(sent, billing)
 
     async def _drive(self) -> None:
         """Draw the shots, and finish together what came while others were finished."""
@@ -220,11 +225,9 @@ class Run:
         """Settle, place and note what was drawn."""
         lane = self._lane
         for outcome in outcomes:
+            self._wallet.release()
             if outcome.error is not None:
-                self._wallet.settle(billed=outcome.error.billing is not Billing.NONE)
                 self._stop_if_hopeless(outcome.error)
-            else:
-                self._wallet.settle(billed=outcome.result is not None and not outcome.result.cached)
         results = [(lane.under_way[one.index].id, one.result) for one in outcomes if one.result]
         placed = iter(await self._record.place(self._stills, results))
         for outcome in outcomes:
@@ -285,6 +288,6 @@ def _needs(because: str) -> InvalidReference:
 
 def _over_cap(cap_usd: float | None) -> BudgetExceeded:
     return BudgetExceeded(
-        f"the run is at its cap of {cap_usd or 0.0:.3f} USD",
-        action="It was not sent. Run again with a higher --max-cost; what is kept is free.",
+        f"it was not sent: the run is at its cap of {cap_usd or 0.0:.3f} USD",
+        action="Run again with a higher --max-cost; what is kept is free.",
     )

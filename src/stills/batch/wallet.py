@@ -1,5 +1,7 @@
 """The wallet of a run: no image is begun that could take it past its cap."""
 
+from stills.contract.errors import Billing
+
 _ROUNDING_USD = 1e-9
 
 
@@ -29,7 +31,11 @@ class Wallet:
         """Set the price of one image aside."""
         self._reserved += 1
 
-    def settle(self, *, billed: bool) -> None:
-        """Spend what was set aside for one image, or put it back."""
+    def release(self) -> None:
+        """Put back what was set aside for one image; its calls have been spent by then."""
         self._reserved -= 1
-        self._spent_usd += self._price_usd * billed
+
+    def spend(self, billing: Billing) -> None:
+        """Spend the price of one call, unless it surely was not billed."""
+        if billing is not Billing.NONE:
+            self._spent_usd += self._price_usd

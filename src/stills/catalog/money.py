@@ -31,7 +31,7 @@ WHERE g.provider = :provider AND :clock BETWEEN c.lease_from AND c.lease_until
 _OF_PAYER = " AND {table}.payer = :payer"
 
 _PAYER_ACTION = (
-    "Nothing was sent. The budget is new at midnight UTC; whoever runs the service can revoke the "
+    "The budget is new at midnight UTC; whoever runs the service can revoke the "
     "key and make one of the same name with more."
 )
 
@@ -142,6 +142,6 @@ def _exceeded(
 ) -> BudgetExceeded:
     return BudgetExceeded(
         f"an image at {price_usd:.3f} USD would pass the cap of {cap_usd:.3f} USD for {whose}: "
-        f"{spent_usd:.3f} USD are spent or reserved",
+        f"{spent_usd:.3f} USD are spent or reserved, so it was not sent",
         action=action,
     )

@@ -37,8 +37,9 @@ class EventLines:
         """
         self._write({"event": "plan"} | _exact(asdict(plan)) | {"notes": list(notes)})
         if self.refused is not None:
-            self.refused.action = "Nothing was sent. Give standard output a reader, then run again."
-            raise self.refused
+            raise self.refused.with_(
+                action="Nothing was sent. Give standard output a reader, then run again."
+            )
 
     def shot(self, outcome: Outcome, file: str | None) -> None:
         """Tell what became of a shot, as the manifest does."""

@@ -40,8 +40,8 @@ def _read_rate(written: str | None) -> RateLimit | None:
     try:
         return read_rate_limit(written, "--rate")
     except InvalidRequest as error:
-        error.action = "Give one such as 10/min."  # no key has `auto` or `none`
-        raise
+        action = "Give one such as 10/min."  # a key's rate is never `auto` or `none`
+        raise error.with_(action=action) from error
 
 
 def read_budget(written: str | None) -> float | None:

@@ -39,13 +39,16 @@ StillsError
     └── ToolFailed            it did not do its work
 
 Each error carries facts: `code` (stable, for programs), `retryable` (may the same request succeed
-later, unchanged), `action` (what to do about it), `billing` (what it means for money) and
-`request_id` (the service's, where there is one).
+later, unchanged), `action` (what to do about it), `billing` (what it means for the money of this
+request), `shared_billing` (what it means for the money of an equal request that made the call, when
+this one only waited for it) and `request_id` (the service's, if there is one).
+
+An error is a value: its facts never change, so it can be shared. `with_` returns a changed copy.
 """
 
 import re
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self, TypedDict, Unpack
 
 REFERENCE_FORMS = "an https URL, a path, a data URL or bytes"
 """How a reference is given in Python; doors have fewer forms, and say so in its place."""
@@ -61,12 +64,30 @@ class Billing(StrEnum):
     BILLED = "billed"
 
 
+class Facts(TypedDict, total=False):
+    """What `StillsError.with_` can change; each class has those that its constructor takes."""
+
+    message: str
+    action: str
+    billing: Billing
+    shared_billing: Billing
+    request_id: str | None
+    field: str | None
+    retry_after_seconds: float | None
+
+
 class StillsError(Exception):
     """Stills could not make the image."""
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
     default_action: ClassVar[str] = "Run again with --debug and report what you see."
+
+    message: str
+    action: str
+    billing: Billing
+    shared_billing: Billing
+    request_id: str | None
 
     def __init__(
         self,
@@ -76,11 +97,51 @@ class StillsError(Exception):
         billing: Billing = Billing.NONE,
         request_id: str | None = None,
     ) -> None:
-        self.message = message or self.default_message()
-        super().__init__(self.message)
-        self.action = action or self.default_action
-        self.billing = billing
-        self.request_id = request_id
+        message = message or self.default_message()
+        super().__init__(message)
+        vars(self).update(
+            message=message,
+            action=action or self.default_action,
+            billing=billing,
+            shared_billing=Billing.NONE,
+            request_id=request_id,
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not _is_pythons_own(name):
+            raise AttributeError(f"{name} of a {type(self).__name__} can't be set: use with_()")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if not _is_pythons_own(name):
+            raise AttributeError(f"{name} of a {type(self).__name__} can't be deleted")
+        super().__delattr__(name)
+
+    def __setstate__(self, state: dict[str, object] | None) -> None:
+        vars(self).update(state or {})  # unpickling and copying set facts, too
+
+    def with_(self, **facts: Unpack[Facts]) -> Self:
+        """Return a copy with some facts changed, and the same traceback, cause and notes.
+
+        Raises:
+            TypeError: errors of this class have no such fact.
+        """
+        unknown = facts.keys() - vars(self).keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no fact {', '.join(sorted(unknown))}")
+        message = facts.get("message", self.message)
+        copy = type(self).__new__(type(self), message)
+        vars(copy).update(vars(self) | facts)
+        if hasattr(self, "__notes__"):
+            copy.__notes__ = list(self.__notes__)
+        copy.__cause__, copy.__context__ = self.__cause__, self.__context__
+        copy.__suppress_context__ = self.__suppress_context__
+        return copy.with_traceback(self.__traceback__)
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether a program may repeat the request unasked without risking a second bill."""
+        return self.retryable and Billing.POSSIBLE not in (self.billing, self.shared_billing)
 
     @property
     def names_options(self) -> bool:
@@ -93,15 +154,22 @@ class StillsError(Exception):
         return (cls.__doc__ or "").splitlines()[0]
 
 
+def _is_pythons_own(name: str) -> bool:
+    """Return whether Python itself sets it, such as `__traceback__`; it is no fact of ours."""
+    return name.startswith("__") and name.endswith("__")
+
+
 class InvalidRequest(StillsError):
     """The request breaks a rule of the contract."""
 
     code = "invalid_request"
     default_action = "Fix the request; nothing was sent."
 
+    field: str | None
+
     def __init__(self, message: str = "", *, field: str | None = None, action: str = "") -> None:
         super().__init__(message, action=action)
-        self.field = field
+        vars(self).update(field=field)
 
 
 class UnknownModel(InvalidRequest):
@@ -193,6 +261,8 @@ class RateLimited(LimitError):
     retryable = True
     default_action = "Ask again later or slower; a refused send is not billed."
 
+    retry_after_seconds: float | None
+
     def __init__(
         self,
         message: str = "",
@@ -201,7 +271,7 @@ class RateLimited(LimitError):
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, request_id=request_id)
-        self.retry_after_seconds = retry_after_seconds
+        vars(self).update(retry_after_seconds=retry_after_seconds)
 
 
 class QuotaExhausted(LimitError):
@@ -215,10 +285,7 @@ class BudgetExceeded(LimitError):
     """The image would cost more than your own cap allows."""
 
     code = "budget_exceeded"
-    default_action = (
-        "Nothing was sent. Raise --max-cost or STILLS_BUDGET_USD; a day's budget is new at "
-        "midnight UTC."
-    )
+    default_action = "Raise --max-cost or STILLS_BUDGET_USD; a day's budget is new at midnight UTC."
 
 
 class ContentRefused(StillsError):

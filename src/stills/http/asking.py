@@ -121,8 +121,8 @@ class Asking:
         for one in rest:
             if isinstance(one, StillsError):
                 seeds = ", ".join(str(each.seed) for each in made)
-                one.message = f"{len(made)} of {count} are made, with seeds {seeds}; {one.message}"
-                one.action = one.action.replace("Nothing was sent. ", "")
+                message = f"{len(made)} of {count} are made, with seeds {seeds}; {one.message}"
+                raise one.with_(message=message) from one
             if isinstance(one, BaseException):
                 raise one
         return made

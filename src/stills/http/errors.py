@@ -79,8 +79,8 @@ _AGAIN = "Ask again: what was paid for is downloaded free of charge."
 # Where the error's own action names an option that a caller over HTTP does not have.
 _ACTIONS: dict[type[StillsError], str] = {
     BudgetExceeded: (
-        "Nothing was sent. A day's budget is new at midnight UTC; whoever runs this service can "
-        "raise it, and has to say the price where it is unknown."
+        "A day's budget is new at midnight UTC; whoever runs this service can raise it, and has to "
+        "say the price if it is unknown."
     ),
     DamagedImage: _AGAIN,
     DeadlineExceeded: "Ask again later, which may send and bill anew.",
@@ -124,9 +124,7 @@ def error_answer(error: StillsError) -> Response:
         action = _ACTIONS.get(type(error), _GENERAL_ACTION)  # theirs may say where bytes lie
     elif isinstance(error, InvalidRequest):
         action = action.replace(REFERENCE_FORMS, "an https URL or a data URL")
-    # A client that asks again by itself pays again, where a send may have been billed.
-    is_free = error.retryable and error.billing is not Billing.POSSIBLE
-    headers = {"x-should-retry": "true" if is_free else "false"}
+    headers = {"x-should-retry": "true" if error.can_repeat else "false"}
     if status == STATUSES[KeyRefused]:
         headers["WWW-Authenticate"] = "Bearer"
     if status == STATUSES[LimitError]:

@@ -101,8 +101,8 @@ def naming_image() -> Iterator[None]:
         yield
     except InvalidRequest as error:
         if error.field == "reference_image":
-            error.field = "image"
-            error.message = error.message.replace("reference_image", "image")
+            message = error.message.replace("reference_image", "image", 1)
+            raise error.with_(field="image", message=message) from error
         raise
 
 

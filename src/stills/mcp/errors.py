@@ -31,8 +31,8 @@ _AGAIN = "Call again with the same arguments: what was paid for is downloaded fr
 # Where the error's own action names an option that a tool's caller does not have.
 _ACTIONS: dict[type[StillsError], str] = {
     BudgetExceeded: (
-        "Nothing was sent. Tell the user: a day's budget is new at midnight UTC, and they can "
-        "raise it, such as with STILLS_BUDGET_USD in this server's environment."
+        "Tell the user: a day's budget is new at midnight UTC, and they can raise it, such as with "
+        "STILLS_BUDGET_USD in this server's environment."
     ),
     MissingKey: (
         "Ask the user to set DASHSCOPE_API_KEY in this server's environment, or to start the "
@@ -51,8 +51,8 @@ _ACTIONS: dict[type[StillsError], str] = {
 }
 _REMOTE_ACTIONS: dict[type[StillsError], str] = {
     BudgetExceeded: (
-        "Nothing was sent. Tell the user: a day's budget is new at midnight UTC, and whoever runs "
-        "this service can raise it."
+        "Tell the user: a day's budget is new at midnight UTC, and whoever runs this service can "
+        "raise it."
     ),
     ModelNotServed: (
         "Nothing was swapped, sent on or billed. Give another exact model id as `model`."

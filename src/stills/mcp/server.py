@@ -138,9 +138,9 @@ class Tools:
         try:
             image = await self._find(result.id)
         except StillsError as error:
-            if not result.cached:
-                error.billing = Billing.BILLED
-            raise
+            if result.cached:
+                raise
+            raise error.with_(billing=Billing.BILLED) from error
         opens = self._opens(context, image)
         content: list[types.ContentBlock] = [types.ResourceLink(**_resource(image))]
         content += await self._thumbnail(image)

@@ -27,8 +27,8 @@ async def fetch(
             return data, await _inspect(data, generation, ports)
         except (LinkDead, DamagedImage) as error:
             if attempt >= policy.download_attempts:
-                error.request_id, error.billing = answer.request_id, Billing.BILLED
-                raise
+                billed = error.with_(request_id=answer.request_id, billing=Billing.BILLED)
+                raise billed from error
             await asyncio.sleep(policy.backoff_base_seconds * attempt / 2)
 
 

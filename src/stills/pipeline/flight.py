@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from stills.contract.errors import StillsError
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
@@ -35,9 +37,10 @@ class Flights(Generic[Key, Value]):
         *,
         abandon: Callable[[], bool] = lambda: False,
     ) -> tuple[Value, bool]:
-        """Give the value of `key` and whether this caller began the work for it.
+        """Return the value of `key` and whether this caller began the work for it.
 
         When the last caller has given up, `abandon` of the first says whether the work ends too.
+        A StillsError reaches each caller as a copy of its own, caused by the one that was raised.
         """
         flight = self._flights.get(key)
         begun = flight is None
@@ -49,6 +52,8 @@ class Flights(Generic[Key, Value]):
         flight.callers += 1
         try:
             return await asyncio.shield(flight.task), begun
+        except StillsError as error:
+            raise error.with_() from error
         finally:
             flight.callers -= 1
             if not flight.callers and not flight.task.done() and flight.abandon():

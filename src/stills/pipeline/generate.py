@@ -12,6 +12,7 @@ from stills.contract.access import Payer
 from stills.contract.errors import (
     Billing,
     DeadlineExceeded,
+    StillsError,
     StorageError,
 )
 from stills.contract.generation import (
@@ -112,9 +113,8 @@ class Pipeline:
             async with deadline.hold():
                 return await self._steps(request, options, deadline)
         except TimeoutError:
-            raise DeadlineExceeded(
-                f"no image within {seconds:g} s", billing=deadline.billing
-            ) from None
+            late = DeadlineExceeded(f"no image within {seconds:g} s", billing=deadline.billing)
+            raise (late if deadline.pays else _paid_by_another(late)) from None
 
     async def answer_kept(
         self, requests: Sequence[ImageRequest], options: Options
@@ -205,15 +205,20 @@ class Pipeline:
                 rendition = await self._render(drawn.found, plan.size, just_kept=drawn.sent)
                 return await self._record(request, reference, generation, rendition, sent=sent)
             except StorageError as error:
-                if sent:  # the generation is kept, and asking again costs nothing
-                    error.billing = Billing.BILLED
-                raise
+                if not sent:
+                    raise
+                # The generation is kept, so a retry is free.
+                raise error.with_(billing=Billing.BILLED) from error
 
         result, _ = await self._makes.join(object(), work, abandon=lambda: not committed)
         return result
 
     async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
-        """Join whoever draws the same already; gives also whether it was begun here."""
+        """Join whoever draws the same already; returns also whether it was begun here.
+
+        Raises:
+            StillsError: only the request that began the generation is billed for it.
+        """
         payer = options.payer
         caps = Caps(
             day_usd=self._day_usd,
@@ -225,7 +230,7 @@ class Pipeline:
         flight = object() if options.fresh else (plan.draft.key, caps)
         shared = self._deadlines.setdefault(flight, Deadline(deadline.at))
         shared.extend(deadline.at)
-        deadline.joined = shared
+        deadline.joined, deadline.pays = shared, flight not in self._draws
 
         def follow(stage: Stage) -> None:
             shared.reached = stage
@@ -259,6 +264,10 @@ class Pipeline:
             if options.stop is not None and options.stop.is_set():
                 raise asyncio.CancelledError from None
             return await self._draw(plan, options, deadline)  # only the others were stopped
+        except StillsError as error:
+            if deadline.pays:
+                raise
+            raise _paid_by_another(error) from error
         finally:
             if flight not in self._draws:
                 self._deadlines.pop(flight, None)
@@ -295,3 +304,14 @@ class Pipeline:
         asked = asked_of(request, rendition, reference=reference)
         await self._ports.catalog.record_requests([(rendition, asked)])
         return result_of(generation, rendition, self._ports.store, sent=sent)
+
+
+def _paid_by_another(error: StillsError) -> StillsError:
+    """Return what an error of a shared call means for a request that only waited for the call."""
+    if error.billing is Billing.NONE:
+        return error
+    return error.with_(
+        message=f"{error.message}; an equal request sent this call and pays for it alone",
+        billing=Billing.NONE,
+        shared_billing=error.billing,
+    )

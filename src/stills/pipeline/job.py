@@ -18,12 +18,14 @@ class Deadline:
     """A point on the event loop's clock, in seconds; it moves on if others wait for longer.
 
     `reached` is how far what it bounds has come; `joined` bounds it for all who wait for the same.
+    `pays` is false for those who wait for a call that another began.
     """
 
     def __init__(self, at: float) -> None:
         self.at = at
         self.reached = Stage.CLAIMED
         self.joined: Deadline | None = None
+        self.pays = True
         self._timeout: asyncio.Timeout | None = None
 
     @asynccontextmanager

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import Billing, StillsError
+from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
@@ -175,7 +175,7 @@ class Many:
                 return await self._pipeline.generate(row.request, options)
             except TurnTooLate as error:
                 # Many may wait for longer than the deadline of one. Nothing is under way.
-                if error.billing is not Billing.NONE or self._stop.is_set():
+                if not error.can_repeat or self._stop.is_set():
                     raise
                 self._sent.discard(row.index)
                 await asyncio.sleep(error.retry_after_seconds or 0.0)

@@ -69,8 +69,7 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
                 send = await _enter(job, claim, possibly_billed=possibly_billed)
                 answer = await _send(job, order)
         except TurnTooLate as late:
-            late.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
-            raise
+            raise late.with_(billing=_billing(possibly_billed)) from late
         if isinstance(answer, Answer):
             journalled = await _try_to_journal(job, claim, answer, send)
             break
@@ -78,7 +77,7 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
         await _settle(job, send, error)
         await _slow_down(job, error, started_at)
         possibly_billed = possibly_billed or error.billing is not Billing.NONE
-        error.billing = Billing.POSSIBLE if possibly_billed else Billing.NONE
+        error = error.with_(billing=_billing(possibly_billed))
         resend = retries.next(error)
         if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
             raise error
@@ -184,11 +183,10 @@ async def _enter(job: Job, claim: Claim, *, possibly_billed: bool) -> int:
             claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
         )
     except (BudgetExceeded, CatalogError) as error:
-        if possibly_billed:
-            error.billing = Billing.POSSIBLE
-            error.message += "; a first send was cut off and may be billed, so no second one went"
-            error.action = error.action.replace("Nothing was sent. ", "")
-        raise
+        if not possibly_billed:
+            raise
+        message = f"{error.message}; an earlier call was cut off and may be billed"
+        raise error.with_(message=message, billing=Billing.POSSIBLE) from error
     if send is None:
         raise ClaimLost
     return send
@@ -256,3 +254,7 @@ async def _note(job: Job, claim: Claim, note: str) -> list[str]:
     with suppress(CatalogError):
         await job.ports.catalog.record_note(claim.generation.id, note)
     return [note]
+
+
+def _billing(possibly_billed: bool) -> Billing:
+    return Billing.POSSIBLE if possibly_billed else Billing.NONE

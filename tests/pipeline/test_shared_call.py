@@ -1,0 +1,50 @@
+"""One call that several requests wait for: who is billed, and what each is told."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.errors import Billing, StillsError
+from stills.contract.request import ImageRequest
+from stills.sandbox import Fault, FaultKind
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", seed=7)
+SLOW = Fault(FaultKind.SLOW, delay_seconds=0.3)
+
+
+async def ask_together(stills, count: int) -> list[StillsError]:
+    """Ask for the same image at the same time; returns the errors."""
+    asked = (stills.generate(KITE, model="qwen-image-2.0") for _ in range(count))
+    errors = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(error, StillsError) for error in errors)
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(FaultKind.DEAD_URL, "link_dead"), (FaultKind.NOT_A_PNG, "damaged_image")]
+)
+async def test_of_those_who_wait_for_one_call_only_its_sender_is_billed(
+    stills, sandbox, fault, code
+):
+    """The others are told that the call is not theirs to pay."""
+    sandbox.set_faults(SLOW, Fault(fault, times=None))
+    sender, *others = await ask_together(stills, 3)
+    assert sandbox.ledger.billed_images == 1
+    assert {error.code for error in (sender, *others)} == {code}
+    assert (sender.billing, sender.shared_billing) == (Billing.BILLED, Billing.NONE)
+    for error in others:
+        assert (error.billing, error.shared_billing) == (Billing.NONE, Billing.BILLED)
+        assert "an equal request sent this call and pays for it alone" in error.message
+        assert "an equal request" not in sender.message
+
+
+async def test_a_deadline_bills_only_the_sender(make_stills, sandbox, fast):
+    """Nobody is told to repeat unasked a call that may be billed."""
+    stills = await make_stills(policy=replace(fast, deadline_seconds=0.5))
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=30.0))
+    sender, *others = await ask_together(stills, 3)
+    assert sender.billing is Billing.POSSIBLE
+    assert [error.billing for error in others] == [Billing.NONE] * 2
+    assert [error.shared_billing for error in others] == [Billing.POSSIBLE] * 2
+    assert not any(error.can_repeat for error in (sender, *others))
