@@ -133,16 +133,36 @@ async def test_what_lies_in_the_spool_is_resumed(catalog, worker):
     assert (left.sha256, left.byte_count, left.spool_path) == ("ab" * 32, 9, "a.png")
 
 
-async def test_an_expired_link_is_not_resumed_and_said(worker):
+async def test_a_link_past_its_time_is_still_resumed(worker):
+    """This machine's clock may be ahead of the service's, so only a try can tell."""
+    claim = await worker.take()
+    await worker.answer(claim, lives_seconds=-3600.0)
+    await worker.lapse(claim)
+    heir = await worker.take()
+    assert (heir.generation.id, heir.generation.stage) == (claim.generation.id, Stage.ANSWERED)
+
+
+async def test_a_dead_link_is_not_resumed_and_said(catalog, worker):
     """It was billed in vain: the next image carries a note of that."""
     claim = await worker.take()
     await worker.answer(claim, lives_seconds=-1.0)
+    await catalog.record_link_dead(claim.generation.id)
     await worker.lapse(claim)
     heir = await worker.take()
     assert heir.generation.id != claim.generation.id
     (note,) = heir.generation.notes
     assert "billed" in note
     assert "expired" in note
+
+
+async def test_the_link_of_a_kept_image_can_t_die(catalog, worker):
+    """A download that was slower than another's changes nothing."""
+    claim = await worker.take()
+    await worker.answer(claim)
+    await worker.keep(claim)
+    await catalog.record_link_dead(claim.generation.id)
+    found = await worker.take()
+    assert (found.generation.id, found.generation.stage) == (claim.generation.id, Stage.KEPT)
 
 
 async def test_an_unknown_outcome_is_not_resumed_and_said(catalog, worker):

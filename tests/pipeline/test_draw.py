@@ -23,6 +23,7 @@ from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
 from stills.store import open_store
 
+FAST_DOWNLOADS = Policy().download_attempts
 KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
 
 
@@ -80,6 +81,40 @@ async def test_a_link_that_could_not_be_journalled_is_journalled_once_the_downlo
     sandbox.set_faults()
     assert (await (await make_stills()).generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
+
+
+async def leave_expired(stills: Stills, sandbox: Sandbox, folder: Path) -> None:
+    """Pay for an image whose download fails until its link expires, by our clock."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    execute(folder, "UPDATE generations SET url_expires_at = 1")
+
+
+async def test_an_expired_link_is_tried_before_a_new_image_is_paid_for(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """This machine's clock may be ahead of the service's: the paid image is still there."""
+    await leave_expired(stills, sandbox, tmp_path)
+    sandbox.set_faults()
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == len(sandbox.ledger.generations) == 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DEAD_URL, FaultKind.NOT_A_PNG])
+async def test_an_expired_link_that_fails_is_given_up_and_one_new_image_paid_for(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: FaultKind
+):
+    """The result says what was lost, and nothing tries the link again."""
+    await leave_expired(stills, sandbox, tmp_path)
+    sandbox.set_faults(Fault(kind, times=FAST_DOWNLOADS))
+    result = await stills.generate(KITE)
+    assert not result.cached
+    assert any("link expired before the download" in note for note in result.notes)
+    assert sandbox.ledger.billed_images == 2
+    downloads = len(sandbox.ledger.sends)
+    assert (await stills.generate(KITE)).cached
+    assert len(sandbox.ledger.sends) == downloads
 
 
 @pytest.mark.parametrize("kind", [FaultKind.DEAD_URL, FaultKind.TRUNCATED_PNG])

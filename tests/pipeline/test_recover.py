@@ -118,6 +118,52 @@ async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandb
     await kept_free(stills, sandbox)
 
 
+async def leave_answered(stills: Stills, sandbox: Sandbox, folder: Path) -> None:
+    """Pay for an image whose download fails until its link expires, by our clock."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    execute(folder / "stills.db", "UPDATE generations SET url_expires_at = 1")
+
+
+async def test_an_expired_link_that_still_opens_is_recovered(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """This machine's clock was ahead: the link is tried, and the image kept."""
+    await leave_answered(stills, sandbox, tmp_path)
+    sandbox.set_faults()
+    assert ends(await stills.recover()) == [(True, "")]
+    await kept_free(stills, sandbox)
+
+
+async def test_an_expired_link_that_does_not_open_is_lost_and_said(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """It is not called kept; the next request pays once for a new image, and notes the loss."""
+    await leave_answered(stills, sandbox, tmp_path)
+    lost = (False, "its link expired before it was downloaded")
+    assert ends(await stills.recover()) == [lost]
+    assert sandbox.ledger.billed_images == 1
+
+    sandbox.set_faults()
+    result = await stills.generate(KITE)
+    assert not result.cached
+    assert any("link expired before the download" in note for note in result.notes)
+    assert sandbox.ledger.billed_images == 2
+    assert await stills.recover() == []
+
+
+async def test_an_expired_image_is_reported_once_if_nobody_asks_for_it_again(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """Once more than that, and it is settled: there is nothing left to recover."""
+    await leave_answered(stills, sandbox, tmp_path)
+    lost = (False, "its link expired before it was downloaded")
+    assert ends(await stills.recover()) == [lost]
+    assert ends(await stills.recover()) == [lost]
+    assert await stills.recover() == []
+
+
 async def test_without_a_key_an_answer_stays_and_the_way_out_is_named(
     make_stills: Make, sandbox: Sandbox
 ):

@@ -87,6 +87,10 @@ SET stage = 'answered', image_url = :image_url, url_expires_at = :expires_at,
 WHERE id = :generation_id
 """
 
+RECORD_LINK_DEAD = """
+UPDATE generations SET url_expires_at = 0 WHERE id = :generation_id AND stage = 'answered'
+"""
+
 RECORD_NOTE = """
 UPDATE generations SET notes = json_insert(notes, '$[#]', :note) WHERE id = :generation_id
 """

@@ -164,6 +164,10 @@ class SqliteCatalog:
 
         await self._database.write(work)
 
+    async def record_link_dead(self, generation_id: str) -> None:
+        """Journal that the link of an answer does not open any more."""
+        await self._execute(queries.RECORD_LINK_DEAD, generation_id=generation_id)
+
     async def record_note(self, generation_id: str, note: str) -> None:
         """Add a note that every later answer from this generation carries."""
         await self._execute(queries.RECORD_NOTE, generation_id=generation_id, note=note)

@@ -19,7 +19,7 @@ def resume_or_add(
     cut_off: list[str] = []
     for row in connection.execute(queries.UNFINISHED, {"key": draft.key}).fetchall():
         left = read_generation(row)
-        if left.stage is Stage.SPOOLED or _link_lives(left, now):
+        if left.stage is Stage.SPOOLED or _may_open(left):
             if not fresh:
                 return left, ()
             continue
@@ -35,9 +35,7 @@ def resume_or_add(
     return generation, tuple(cut_off)
 
 
-def _link_lives(generation: Generation, now: float) -> bool:
-    return (
-        generation.stage is Stage.ANSWERED
-        and generation.answer is not None
-        and generation.answer.expires_at > now
-    )
+def _may_open(generation: Generation) -> bool:
+    """Return whether a link is worth a try; past its time too, as our clock may be ahead."""
+    answer = generation.answer
+    return generation.stage is Stage.ANSWERED and answer is not None and answer.expires_at > 0.0

@@ -55,7 +55,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider made. `expires_at` is in Unix seconds."""
+    """What the provider made. `expires_at` is in Unix seconds; 0 means that the link is dead."""
 
     image_url: str
     expires_at: float

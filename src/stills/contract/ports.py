@@ -217,8 +217,9 @@ class Catalog(Protocol):
         A claim on a new generation reserves its price. Leases run on a clock that nobody sets: a
         step of the time of day neither ends one that is held nor prolongs that of the dead.
 
-        The claim's generation is a new one, or an interrupted one to be resumed: ANSWERED with a
-        living link, or SPOOLED. `fresh` never resumes and never answers Found.
+        The claim's generation is a new one, or an interrupted one to be resumed: SPOOLED, or
+        ANSWERED with a link that is not known to be dead, even if its time is over. `fresh` never
+        resumes and never answers Found.
 
         Raises:
             BudgetExceeded: a new generation could pass a cap.
@@ -251,6 +252,10 @@ class Catalog(Protocol):
         self, generation_id: str, answer: Answer, *, send: int, settlement: Settlement
     ) -> None:
         """Settle the send and journal where the image can be downloaded, in one step."""
+        ...
+
+    async def record_link_dead(self, generation_id: str) -> None:
+        """Journal that an answer's link is dead, so the next claim starts a new generation."""
         ...
 
     async def record_note(self, generation_id: str, note: str) -> None:

@@ -1,9 +1,17 @@
 """Draw: get one generation made and kept, or finish one that was interrupted."""
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import Billing, CatalogError, LinkLost, ServiceError
+from stills.contract.errors import (
+    Billing,
+    CatalogError,
+    DamagedImage,
+    LinkDead,
+    LinkLost,
+    ServiceError,
+)
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
@@ -15,6 +23,10 @@ from stills.pipeline.order import ClaimLost, Ordered, journal, order_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.whole import read_whole
+
+
+class LinkExpired(Exception):
+    """The link to a paid image is past its time and was tried: the image is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ async def draw(job: Job) -> Drawn:
                     return Drawn(taken, sent=False)
                 job.on_stage(Stage.CLAIMED)
                 drawn = await _work(job, taken)
-        except ClaimLost:
+        except (ClaimLost, LinkExpired):
             continue
         job.on_stage(Stage.KEPT)
         return drawn
@@ -97,6 +109,7 @@ async def resume(ports: Ports, policy: Policy, generation: Generation) -> Genera
 
     Raises:
         StillsError: the image could not be had or kept; it stays as it is.
+        LinkExpired: it can't be downloaded any more.
     """
     if generation.stage is Stage.SPOOLED:
         return await _keep_spooled(ports, generation)
@@ -117,7 +130,16 @@ async def _adopt_any(ports: Ports, claim: Claim) -> Generation | None:
 async def _fetch_and_keep(
     ports: Ports, policy: Policy, generation: Generation, answer: Answer
 ) -> Generation:
-    data, inspection = await fetch(ports, policy, generation, answer)
+    if answer.expires_at == 0.0:
+        raise LinkExpired
+    try:
+        data, inspection = await fetch(ports, policy, generation, answer)
+    except (LinkDead, DamagedImage) as error:
+        # Only a link that failed is given up, because our clock may be ahead of the service's.
+        if time.time() < answer.expires_at:
+            raise
+        await ports.catalog.record_link_dead(generation.id)
+        raise LinkExpired from error
     return await keep(ports, generation, data, inspection)
 
 

@@ -8,13 +8,14 @@ from stills.contract.generation import Claim, Found, Generation, Rendition, Stag
 from stills.contract.money import Caps
 from stills.contract.ports import Store
 from stills.pipeline.adopt import adopt
-from stills.pipeline.draw import resume
+from stills.pipeline.draw import LinkExpired, resume
 from stills.pipeline.facts import FACTS_FOLDER, read_facts
 from stills.pipeline.names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.render import untouched
 
+_EXPIRED = "its link expired before it was downloaded"
 _CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
 
 
@@ -132,12 +133,14 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
             if kept is not None:
                 await _list(ports, kept)
             return Recovered(left.id, kept=True)
+    except LinkExpired:
+        return Recovered(left.id, kept=False, reason=_EXPIRED)
     except StillsError as error:
         return Recovered(left.id, kept=False, reason=f"{error.message}. {error.action}")
     finally:
         if isinstance(claim, Claim):
             await ports.catalog.release(claim)
-    return Recovered(left.id, kept=False, reason="its link expired before it was downloaded")
+    return Recovered(left.id, kept=False, reason=_EXPIRED)
 
 
 async def _list(ports: Ports, generation: Generation) -> None:
