@@ -80,15 +80,15 @@ def test_ctrl_c_once_does_not_wait_for_what_was_refused(
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     entries = by_id(tmp_path / "out").values()
-    assert {entry["status"] for entry in entries} == {"failed", "pending"}
+    assert {entry["status"] for entry in entries} - {"pending"} == {"failed"}
     assert {entry["error"]["code"] for entry in entries if "error" in entry} == {"rate_limited"}
     assert "possibly billed" not in stderr
-    assert len(service.ledger()["sends"]) == sum("error" in entry for entry in entries) <= 8
+    assert len(service.ledger()["sends"]) == sum("error" in entry for entry in entries)
 
 
 def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     """Nothing half-written; what is done is in the manifest, and what was sent may be billed."""
-    process = begin(delay_seconds=10)
+    process = begin(delay_seconds=3600)
     process.send_signal(signal.SIGINT)
     assert "Ctrl-C again" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
