@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --require-hashes --only-binary :all: --no-binary pyvip
 COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotation-style line \
 	--python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check mutants format lock clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,7 @@ demo: .venv/installed ## generate one image on the embedded sandbox and say wher
 		"a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field" \
 		--negative-prompt "blurry, low quality, watermark" --size "1024*1024" --seed 1234 --sandbox
 
-test: check ## run every check and every test; installs Chromium and ffmpeg where they are missing
+test: check ## run all checks and tests; installs the programs they need where it can
 	@.ci/packages
 	.venv/bin/python -m pytest -n 2
 
@@ -27,6 +27,9 @@ check: .venv/installed-dev ## lint, types and imports, no tests
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+mutants: .venv/installed-dev ## change the code that decides about money, one place at a time: do tests fail?
+	.venv/bin/python benchmarks/mutants.py
 
 format: .venv/installed-dev ## fix what the linter can and format the code
 	.venv/bin/ruff check --fix-only

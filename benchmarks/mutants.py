@@ -1,0 +1,282 @@
+"""Change the code that decides about money and loss, one place at a time: do the tests notice?
+
+A seeded sample of `mutations.py` over the modules below. Each mutant is made in a copy of the tree,
+never in the checkout, and only the tests that matter to its module run, in a fresh process. Ends
+with exit code 1 if fewer than 95 % of the mutants that are not equivalent are killed.
+
+mutmut 3 forks each mutant out of a process that has run the tests: threads don't survive that, and
+here threads do all work on the catalog and the disk. cosmic-ray edits the checkout itself, and has
+one test command for all modules.
+"""
+
+import argparse
+import json
+import os
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from mutations import Mutant, find_mutants
+
+ROOT = Path(__file__).parents[1]
+EQUIVALENTS = Path(__file__).with_name("equivalent_mutants.toml")
+REPORT = Path(__file__).with_name("mutants.md")
+LAST = ROOT / "build" / "mutants.json"
+TARGET = 0.95
+
+# In the order in which they run: the first failure ends a mutant, so the quick ones come first.
+_PIPELINE_TESTS = (
+    "tests/pipeline/test_generate.py", "tests/pipeline/test_draw.py",
+    "tests/pipeline/test_recover.py", "tests/pipeline", "tests/conformance", "tests/catalog",
+    "tests/test_app.py",
+)  # fmt: skip
+_CATALOG_TESTS = ("tests/conformance", "tests/catalog", *_PIPELINE_TESTS)
+_STORE_TESTS = ("tests/store", "tests/conformance/test_store.py", *_PIPELINE_TESTS)
+TESTS = {
+    _PIPELINE_TESTS: [
+        f"src/stills/pipeline/{name}.py"
+        for name in (
+            "adopt", "claim", "draw", "facts", "fetch", "flight", "generate", "job", "keep",
+            "order", "recover", "retry",
+        )
+    ],
+    _CATALOG_TESTS: [
+        f"src/stills/catalog/{name}.py"
+        for name in (
+            "answers", "database", "lease", "money", "queries", "rows", "sqlite", "transaction",
+            "unfinished",
+        )
+    ],
+    _STORE_TESTS: ["src/stills/store/*.py"],
+}  # fmt: skip
+
+# A test that hangs counts as one that fails, and so does what a mutant leaves hanging at the end.
+_TEST_SECONDS = 120
+_OPTIONS = (
+    "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0",
+    "-o", f"faulthandler_timeout={_TEST_SECONDS}", "-o", "faulthandler_exit_on_timeout=true",
+)  # fmt: skip
+_PYTEST = """
+import os, sys, pytest
+code = pytest.main(sys.argv[1:])
+sys.stdout.flush()
+os._exit(code)
+"""
+
+KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the tests said of a mutant; for an equivalent one, the reason that is on file."""
+
+    path: str
+    line: int
+    before: str
+    after: str
+    outcome: str
+    reason: str = ""
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy what git knows or would add."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True).stdout
+    for name in filter(None, names.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
+class Tree:
+    """A copy of the checkout in which mutants are made and tested."""
+
+    def __init__(self, checkout: Path, folder: Path) -> None:
+        shutil.copytree(checkout, folder)
+        self._folder = folder
+        self._environment = os.environ | {
+            "PYTHONPATH": str(folder / "src"),  # comes before the editable install
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / ".hypothesis"),
+        }
+        self._written_at = time.time()
+
+    def passes(self, paths: tuple[str, ...]) -> bool:
+        """Run tests until the first that fails, or hangs."""
+        command = [sys.executable, "-c", _PYTEST, *_OPTIONS, *paths]
+        with (self._folder / "pytest.log").open("wb") as log:
+            process = subprocess.Popen(
+                command, cwd=self._folder, env=self._environment, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        try:
+            return process.wait() == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def judge(self, mutant: Mutant, paths: tuple[str, ...]) -> str:
+        """Make a mutant, test it and take it back; return what became of it."""
+        file = self._folder / mutant.path
+        source = file.read_bytes()
+        try:
+            self._write(file, mutant.apply(source))
+            return SURVIVED if self.passes(paths) else KILLED
+        finally:
+            self._write(file, source)
+
+    def log(self) -> str:
+        """Return the end of what pytest last printed."""
+        return "\n".join((self._folder / "pytest.log").read_text().splitlines()[-30:])
+
+    def _write(self, file: Path, source: bytes) -> None:
+        file.write_bytes(source)
+        # Python trusts a .pyc whose source has the same size and second: each text has its own.
+        self._written_at += 1
+        os.utime(file, (self._written_at, self._written_at))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="1")
+    parser.add_argument("--sample", type=int, default=120, metavar="N", help="120")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="mutants at once: 2")
+    parser.add_argument("--again", action="store_true", help="only what survived the last time")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder) / "checkout"  # as it is now: it may change before the end
+        copy_checkout(checkout)
+        return _run(options, checkout)
+
+
+def _run(options: argparse.Namespace, checkout: Path) -> int:
+    mutants = _find_all(checkout)
+    if options.again:
+        last = [Verdict(**one) for one in json.loads(LAST.read_text(encoding="utf-8"))]
+        survivors = {(one.path, one.before, one.after) for one in last if one.outcome == SURVIVED}
+        verdicts = [one for one in last if one.outcome != SURVIVED]
+        sample = [mutant for mutant in mutants if _key(mutant) in survivors]
+    else:
+        verdicts = []
+        sample = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
+    trees = [Tree(checkout, checkout.with_name(f"tree-{number}")) for number in range(options.jobs)]
+    verdicts += _judge_all(sample, trees, _tests_of_modules(checkout))
+    LAST.parent.mkdir(exist_ok=True)
+    LAST.write_text(json.dumps([asdict(one) for one in verdicts]), encoding="utf-8")
+    report, score = _report(verdicts, seed=options.seed, total=len(mutants))
+    REPORT.write_text(report, encoding="utf-8")
+    print(f"\n{report}")
+    return 0 if score >= TARGET else 1
+
+
+def _find_all(checkout: Path) -> list[Mutant]:
+    """Return all mutants of all modules; two that read the same count once."""
+    found: dict[tuple[str, str, str], Mutant] = {}
+    for path in _tests_of_modules(checkout):
+        for mutant in find_mutants(PurePosixPath(path), (checkout / path).read_bytes()):
+            found.setdefault(_key(mutant), mutant)
+    return list(found.values())
+
+
+def _tests_of_modules(checkout: Path) -> dict[str, tuple[str, ...]]:
+    """Return the tests of each module, by its path."""
+    tests = {}
+    for paths, patterns in TESTS.items():
+        for pattern in patterns:
+            modules = sorted(checkout.glob(pattern))
+            if not modules:
+                sys.exit(f"{pattern} names no module: has it moved? See TESTS in {__file__}.")
+            tests |= {module.relative_to(checkout).as_posix(): paths for module in modules}
+    return tests
+
+
+def _judge_all(
+    sample: list[Mutant], trees: list[Tree], tests: dict[str, tuple[str, ...]]
+) -> list[Verdict]:
+    """Judge a sample, as many mutants at once as there are trees."""
+    if not trees[0].passes(tuple(dict.fromkeys(path for paths in TESTS for path in paths))):
+        sys.exit(f"The tests fail without a mutant, so they can't judge one:\n{trees[0].log()}")
+    free: queue.SimpleQueue[Tree] = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def judge(mutant: Mutant) -> Verdict:
+        paths = tests[str(mutant.path)]
+        tree = free.get()
+        try:
+            return _verdict(mutant, tree.judge(mutant, paths))
+        finally:
+            free.put(tree)
+
+    equivalents = _read_equivalents()
+    verdicts = [
+        _verdict(mutant, EQUIVALENT, equivalents[_key(mutant)])
+        for mutant in sample
+        if _key(mutant) in equivalents
+    ]
+    with ThreadPoolExecutor(len(trees)) as pool:
+        judging = [pool.submit(judge, one) for one in sample if _key(one) not in equivalents]
+        try:
+            for judged in as_completed(judging):
+                verdicts.append(judged.result())
+                print(f"{len(verdicts)} of {len(sample)}: {_describe(verdicts[-1])}", flush=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return verdicts
+
+
+def _read_equivalents() -> dict[tuple[str, str, str], str]:
+    """Read which mutants change nothing that a test could see, and why."""
+    listed = tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("mutant", [])
+    return {(one["path"], one["before"], one["after"]): one["reason"] for one in listed}
+
+
+def _key(mutant: Mutant) -> tuple[str, str, str]:
+    return str(mutant.path), mutant.before, mutant.after
+
+
+def _verdict(mutant: Mutant, outcome: str, reason: str = "") -> Verdict:
+    return Verdict(str(mutant.path), mutant.line, mutant.before, mutant.after, outcome, reason)
+
+
+def _describe(verdict: Verdict) -> str:
+    said = f"{verdict.outcome}: {verdict.path}:{verdict.line}"
+    if verdict.outcome == SURVIVED:
+        said += f"\n- {verdict.before}\n+ {verdict.after}"
+    return said
+
+
+def _report(verdicts: list[Verdict], *, seed: int, total: int) -> tuple[str, float]:
+    """Write the report, and give the share of mutants that were noticed."""
+    outcomes = Counter(one.outcome for one in verdicts)
+    judged = outcomes[KILLED] + outcomes[SURVIVED]
+    score = outcomes[KILLED] / judged if judged else 1.0
+    summary = (
+        f"{datetime.now(UTC):%Y-%m-%d}, seed {seed}: {len(verdicts)} of {total} mutants sampled, "
+        f"{outcomes[EQUIVALENT]} of them equivalent. Of the other {judged}, {outcomes[KILLED]} "
+        f"were killed and {outcomes[SURVIVED]} survived: **{score:.1%}**. Target: {TARGET:.0%}."
+    )
+    written_by = "Written by `make mutants`; see [benchmarks](README.md#mutants)."
+    lines = ["# Mutants", "", written_by, "", summary]
+    for one in sorted(verdicts, key=lambda one: (one.path, one.line)):
+        if one.outcome == SURVIVED:
+            lines += ["", f"`{one.path}:{one.line}`", ""]
+            lines += ["```diff", f"- {one.before}", f"+ {one.after}", "```"]
+    return "\n".join(lines) + "\n", score
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""`make mutants`: what it names is there, and what it changes is the code alone."""
+
+import sys
+from pathlib import PurePosixPath
+
+import pytest
+from documents import ROOT
+
+sys.path.append(str(ROOT / "benchmarks"))
+
+from mutants import TESTS
+from mutations import find_mutants
+
+PATH = PurePosixPath("a.py")
+
+
+def test_every_module_and_every_test_that_it_names_is_there():
+    """A file that moves takes its place in the table with it."""
+    for tests, modules in TESTS.items():
+        assert all((ROOT / path).exists() for path in tests)
+        assert all(list(ROOT.glob(pattern)) for pattern in modules)
+
+
+@pytest.mark.parametrize(
+    ("source", "changed"),
+    [
+        ("if a < b and c: d", {"if a <= b and c: d", "if a < b or c: d", "if False: d"}),
+        ("store.put(1)", {"pass", "store.put(2)"}),
+        ("a = asyncio.shield(work())", {"a = work()"}),
+        ("try:\n    a()\nexcept (B, C):\n    d = e", {"pass", "except ():", "except ((), C):"}),
+        ("Q = 'DELETE FROM a WHERE b AND c'", {"Q = 'DELETE FROM a WHERE b OR c'"}),
+    ],
+)
+def test_it_changes_what_decides(source: str, changed: set[str]):
+    """Conditions, calls, numbers, errors that are caught, and SQL."""
+    assert changed <= {mutant.after for mutant in find_mutants(PATH, source.encode())}
+
+
+@pytest.mark.parametrize(
+    "source", ['"""A < b."""', "import a", "def f(a: int = b) -> None: ...", 'a = "no < SQL"']
+)
+def test_it_leaves_the_rest_alone(source: str):
+    """A change to words or types would say nothing about a test."""
+    assert find_mutants(PATH, source.encode()) == []
