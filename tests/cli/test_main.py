@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 
@@ -116,7 +117,8 @@ def test_words_that_make_no_command_are_one_line(arguments: list[str], capfd):
 @pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-"])
 def test_a_stream_that_is_closed_is_no_error(closed, tmp_path):
     """What would go there goes nowhere; above all not into a file that takes the stream's place."""
-    program = f"{sys.executable} -m stills generate 'a kite' --size 64*64 --sandbox {closed}"
+    python = shlex.quote(sys.executable)
+    program = f"{python} -m stills generate 'a kite' --size 64*64 --sandbox {closed}"
     done = subprocess.run(
         ["/bin/sh", "-c", program],
         cwd=tmp_path,
