@@ -378,10 +378,10 @@ class Stills:
         return self._ports.store.url(image.rendition.object_path)
 
     async def check_target(self, path: Path) -> None:
-        """See, before anything is paid for, that `save` would not write over a file of our own.
+        """Check, before anything is paid for, that `save` can write to `path`.
 
         Raises:
-            OutputRefused: it is an object of the store or the spool, or the catalog.
+            OutputRefused: it can't be written, or is a file of the store, the spool or the catalog.
         """
         await check_target(self._ports, path)
 

@@ -137,17 +137,6 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
 
 
-@pytest.mark.parametrize("kind", ["directory", "under-a-file"])
-def test_an_output_path_that_can_not_be_written_loses_nothing(run, tmp_path, kind: str):
-    """The image stays kept, and the error says where."""
-    (tmp_path / "a-file").write_text("")
-    target = tmp_path if kind == "directory" else tmp_path / "a-file" / "one.png"
-    refused = run("generate", *EXAMPLE, "--sandbox", "--output", str(target))
-    assert refused.returncode == 7
-    assert "kept at file://" in one_line(refused.stderr)
-    assert "nothing billed" in run("generate", *EXAMPLE, "--sandbox").stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -136,17 +136,6 @@ def test_without_a_key_it_names_the_ways_to_go_on(run, tmp_path):
     assert not list(tmp_path.rglob("*.png"))
 
 
-def test_an_output_that_can_not_be_written_leaves_the_image_kept(run, tmp_path):
-    """The line says where the image lies, so nothing paid for is lost."""
-    done = run("--request", KITE, "--sandbox", "--output", str(tmp_path))
-    assert done.returncode == 7
-    kept = re.search(r"kept at file://(\S+\.png)", done.stderr)
-    assert kept is not None
-    assert size(kept[1]) == (128, 64)
-    assert is_one_line(done.stderr)
-    assert done.stdout == ""
-
-
 def test_another_kept_image_is_no_output(run):
     """It was paid for; and nothing is paid for what can't be put there."""
     response = json.loads(run("--request", KITE, "--sandbox", "--print-response").stdout)

@@ -15,6 +15,7 @@ from stills.batch.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.batch.image_files import file_in
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.whole_file import replacing
+from stills.contract.atomic_file import check_writable
 from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
 from stills.contract.size import Size
 
@@ -124,6 +125,7 @@ def make_animatic(
             f"{output} does not end in .mp4", field="output", action="Name it such as film.mp4."
         )
     program = find_ffmpeg()
+    check_writable(output)
     with (
         replacing(output) as part,
         tempfile.TemporaryDirectory(dir=output.parent, prefix=".animatic-") as pieces,

@@ -7,12 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from stills.app import Stills
-from stills.batch.contact_sheet import write_contact_sheet
-from stills.batch.image_files import ImageNames, file_in, kept_file, place_image
-from stills.batch.manifest import ManifestWriter, read_manifest
+from stills.batch.contact_sheet import CONTACT_SHEET_NAME, write_contact_sheet
+from stills.batch.image_files import (
+    IMAGES_FOLDER,
+    ImageNames,
+    file_in,
+    kept_file,
+    place_image,
+)
+from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
 from stills.batch.tally import Tally
 from stills.batch.whole_file import replacing
+from stills.contract.atomic_file import check_writable
 from stills.contract.errors import Billing, StillsError
 from stills.contract.generation import Draft
 from stills.contract.result import ImageResult
@@ -32,6 +39,9 @@ class Record:
         self.folder = folder
         self._names = names
         self._on_outcome = on_outcome
+        # Found now, before anything is paid for, and not when the first image is there.
+        for name in (MANIFEST_NAME, CONTACT_SHEET_NAME, f"{IMAGES_FOLDER}/part"):
+            check_writable(folder / name)
         self._manifest = ManifestWriter(folder)
         self.tally = Tally()
 

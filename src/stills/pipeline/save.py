@@ -4,9 +4,9 @@ import asyncio
 import secrets
 import stat
 from contextlib import suppress
-from os import W_OK, access
 from pathlib import Path
 
+from stills.contract.atomic_file import check_replaceable, check_writable
 from stills.contract.errors import OutputRefused
 from stills.contract.generation import Image
 from stills.pipeline.facts import FACTS_FOLDER
@@ -15,16 +15,12 @@ from stills.pipeline.ports import Ports
 
 
 async def check_target(ports: Ports, path: Path) -> None:
-    """See, before anything is sent, that a file to save to is none of our own.
+    """Check, before anything is sent, that a file can be saved to, and is none of our own.
 
     Raises:
-        OutputRefused: it is.
+        OutputRefused: it can't, or is.
     """
-    own = None
-    with suppress(OSError):  # saving says what is wrong
-        own = await asyncio.to_thread(_own, ports, path)
-    if own is not None:
-        raise OutputRefused(f"{path} is {own}", action="Choose another path; nothing was sent.")
+    await asyncio.to_thread(_check_target, ports, path)
 
 
 async def save(ports: Ports, image: Image, data: bytes, path: Path) -> None:
@@ -42,14 +38,18 @@ async def save(ports: Ports, image: Image, data: bytes, path: Path) -> None:
         ) from error
 
 
+def _check_target(ports: Ports, path: Path) -> None:
+    own = None
+    with suppress(OSError):  # the check says what is wrong
+        own = _own(ports, path)
+    if own is not None:
+        raise OutputRefused(f"{path} is {own}", action="Choose another path; nothing was sent.")
+    check_writable(path)
+
+
 def _save(ports: Ports, path: Path, data: bytes) -> None:
     path = path.resolve()  # a link stays a link
-    if path.is_dir():
-        raise IsADirectoryError(21, "it is a directory")
-    if path.exists() and not path.is_file():
-        raise OSError(22, "it is no regular file")
-    if path.exists() and not access(path, W_OK):
-        raise PermissionError(13, "Permission denied")
+    check_replaceable(path)
     own = _own(ports, path)
     if own is not None:
         raise PermissionError(1, f"it is {own}")

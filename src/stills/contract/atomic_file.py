@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all: what can be known before the work that they are for."""
+
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from stills.contract.errors import OutputRefused
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file can be put at `path`, with the folders it needs; leaves nothing behind.
+
+    What is really done later is tried in a folder of its own, so that no other process meets half
+    of it. Blocks.
+
+    Raises:
+        OutputRefused: it can't.
+    """
+    try:
+        target = path.resolve()
+        check_replaceable(target)
+        _try(target)
+    except OSError as error:
+        raise OutputRefused(
+            f"{path} can't be written: {error.strerror or error}",
+            action="Choose a path that can be written; nothing was paid for.",
+        ) from error
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that what is at `path` may be replaced: nothing, or a regular file that is writable.
+
+    Raises:
+        OSError: it may not.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    if path.exists():
+        if not path.is_file():
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _try(path: Path) -> None:
+    folder, missing = path.parent, Path(path.name)
+    while not folder.exists():
+        folder, missing = folder.parent, folder.name / missing
+    trial = folder / f".{secrets.token_hex(8)}.part"
+    trial.mkdir()
+    try:
+        (trial / missing).parent.mkdir(parents=True, exist_ok=True)
+        (trial / missing).touch()
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
