@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stills.contract.errors import DamagedImage, InvalidReference
 from stills.contract.size import Size
-from stills.imaging import inspect_png, media_type
+from stills.imaging import check_pixels, inspect_png, media_type
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -237,3 +237,50 @@ def test_any_bytes_are_a_media_type_or_refused(data):
     """Whatever the bytes, nothing but InvalidReference is raised."""
     with suppress(InvalidReference):
         assert media_type(data) in {"image/png", "image/jpeg", "image/webp"}
+
+
+ROWS = b"".join(b"\0" + bytes(range(6)) for _ in range(4))  # 2*4 pixels of RGB
+
+
+def rgb(data: bytes, *, depth: int = 8, colour_type: int = 2) -> bytes:
+    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 4, depth, colour_type, 0, 0, 0))
+    return SIGNATURE + ihdr + chunk(b"IDAT", data) + IEND
+
+
+BROKEN = {
+    "short IDAT": rgb(zlib.compress(ROWS[:-1])),
+    "cut IDAT": rgb(zlib.compress(ROWS)[:-1]),
+    "garbage IDAT": rgb(ROWS),
+    "empty IDAT": rgb(b""),
+    "invalid filter": rgb(zlib.compress(ROWS[:-7] + b"\x09" + ROWS[-6:])),
+    "impossible bit depth": rgb(zlib.compress(ROWS), depth=3),
+    "impossible colour type": rgb(zlib.compress(ROWS), colour_type=5),
+    "no palette": rgb(zlib.compress(bytes(12)), colour_type=3),
+}
+
+
+@pytest.mark.parametrize("png", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_sound_chunks_with_pixels_that_no_reader_decodes_are_damage(png, in_pieces):
+    """Only decoding finds it, in one line and with a reason."""
+    inspect_png(png)
+    pieces = [png[at : at + 7] for at in range(0, len(png), 7)]
+    with pytest.raises(DamagedImage, match=r"damaged PNG: can't be decoded: .") as caught:
+        check_pixels(pieces if in_pieces else png)
+    assert "\n" not in caught.value.message
+
+
+def test_pixels_that_decode_are_no_damage():
+    """Of every kind of PNG that a service might send."""
+    check_pixels(rgb(zlib.compress(ROWS)))
+    check_pixels(PICTURE.pngsave_buffer())
+    check_pixels(PICTURE.pngsave_buffer(interlace=True))
+    check_pixels(PICTURE.pngsave_buffer(palette=True))
+    check_pixels(PICTURE.cast("ushort").copy(interpretation="rgb16").pngsave_buffer(bitdepth=16))
+
+
+def test_more_pixels_than_the_limit_are_not_decoded():
+    """A header can claim any number."""
+    png = SIGNATURE + header(10**4, 10**4) + chunk(b"IDAT", zlib.compress(bytes(99))) + IEND
+    with pytest.raises(DamagedImage, match=r"10000\*10000 pixels"):
+        check_pixels(png)

@@ -7,6 +7,7 @@ import pytest
 import pyvips
 
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
+from stills.sandbox.broken_png import BREAKS
 
 PATIENCE_SECONDS = 30
 
@@ -137,7 +138,7 @@ def decode(png):
     pyvips.Image.new_from_buffer(png, "", fail_on="truncated").copy_memory()
 
 
-@pytest.mark.parametrize("kind", [FaultKind.TRUNCATED_PNG, FaultKind.CORRUPT_PNG])
+@pytest.mark.parametrize("kind", [FaultKind.TRUNCATED_PNG, FaultKind.CORRUPT_PNG, *BREAKS])
 async def test_a_broken_png_comes_as_a_whole_answer(call, download, sandbox, kind):
     """HTTP is content, the decoder is not; the next download is sound."""
     sandbox.set_faults(Fault(kind))

@@ -365,7 +365,8 @@ class DamagedImage(ServiceError):
 
     code = "damaged_image"
     default_action = (
-        "Ask again to download it again without paying, or with --fresh to pay for a new one."
+        "Retry to download it again, free as long as its link lives (a day), or use --fresh to pay "
+        "for a new one."
     )
 
 

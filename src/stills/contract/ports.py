@@ -143,6 +143,14 @@ class Imaging(Protocol):
         """
         ...
 
+    async def check_pixels(self, png: bytes | Pieces) -> None:
+        """Decode every pixel of a PNG.
+
+        Raises:
+            DamagedImage: it can't be decoded to its end.
+        """
+        ...
+
     async def media_type(self, data: bytes) -> str:
         """Tell `image/png`, `image/jpeg` or `image/webp`.
 

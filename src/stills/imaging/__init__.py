@@ -1,7 +1,15 @@
 """Looking at images and making renditions. libvips is loaded at the first pixel, not at import."""
 
 from stills.imaging.fit import Window, cover_crop, fit_png
-from stills.imaging.probe import inspect_png, media_type
+from stills.imaging.probe import check_pixels, inspect_png, media_type
 from stills.imaging.vips_imaging import VipsImaging
 
-__all__ = ["VipsImaging", "Window", "cover_crop", "fit_png", "inspect_png", "media_type"]
+__all__ = [
+    "VipsImaging",
+    "Window",
+    "check_pixels",
+    "cover_crop",
+    "fit_png",
+    "inspect_png",
+    "media_type",
+]

@@ -9,7 +9,7 @@ from stills.contract.errors import DamagedImage, InvalidReference
 from stills.contract.generation import Inspection, Pieces
 from stills.contract.size import Size
 from stills.imaging.pieces import PieceReader, crc32_of
-from stills.imaging.vips import PIXELS_MAX, first_line, load_vips
+from stills.imaging.vips import PIXELS_MAX, decoding, first_line, load_vips, open_png
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -53,6 +53,16 @@ def inspect_png(png: bytes | Pieces) -> Inspection:
     return Inspection(size=size, sha256=digest.hexdigest(), byte_count=reader.total)
 
 
+def check_pixels(png: bytes | Pieces) -> None:
+    """Decode every pixel of a PNG, because sound chunks may hold what no reader can decode.
+
+    Raises:
+        DamagedImage: it can't be decoded to its end, or has too many pixels.
+    """
+    with decoding():
+        open_png(png if isinstance(png, bytes) else b"".join(png)).avg()
+
+
 def media_type(data: bytes) -> str:
     """Tell `image/png`, `image/jpeg` or `image/webp` by the signature and pixels that decode.
 
@@ -66,7 +76,7 @@ def media_type(data: bytes) -> str:
     try:
         # By the one loader of the type found, so that no other meets unknown bytes.
         image = getattr(vips.Image, _LOADERS[found])(data, access="sequential", fail_on="truncated")
-        _check_pixels(Size(image.width, image.height))
+        _check_size(Size(image.width, image.height))
         image.avg()  # decodes it to its end
     except vips.Error as error:
         raise InvalidReference(
@@ -76,7 +86,7 @@ def media_type(data: bytes) -> str:
     return found
 
 
-def _check_pixels(size: Size) -> None:
+def _check_size(size: Size) -> None:
     if size.pixels > PIXELS_MAX:
         raise InvalidReference(
             f"reference_image is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",

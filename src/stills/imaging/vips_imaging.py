@@ -5,7 +5,7 @@ import asyncio
 from stills.contract.generation import Inspection, Pieces
 from stills.contract.size import Size
 from stills.imaging.fit import fit_png
-from stills.imaging.probe import inspect_png, media_type
+from stills.imaging.probe import check_pixels, inspect_png, media_type
 from stills.imaging.thumbnail import thumbnail_jpeg
 
 
@@ -19,6 +19,14 @@ class VipsImaging:
             DamagedImage: it is no whole PNG.
         """
         return await asyncio.to_thread(inspect_png, png)
+
+    async def check_pixels(self, png: bytes | Pieces) -> None:
+        """Decode every pixel of a PNG.
+
+        Raises:
+            DamagedImage: it can't be decoded to its end.
+        """
+        await asyncio.to_thread(check_pixels, png)
 
     async def media_type(self, data: bytes) -> str:
         """Tell `image/png`, `image/jpeg` or `image/webp`.

@@ -4,6 +4,7 @@ import asyncio
 
 from stills.contract.errors import Billing, DamagedImage, LinkDead, StorageError
 from stills.contract.generation import Answer, Generation, Inspection, Pieces
+from stills.contract.size import Size
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
@@ -15,7 +16,7 @@ async def fetch(
 
     Raises:
         LinkDead: no attempt got the image.
-        DamagedImage: it came, but it is no whole PNG of the promised size.
+        DamagedImage: it came, but it is no PNG of the promised size that can be decoded.
     """
     attempt = 0
     while True:
@@ -35,14 +36,17 @@ async def fetch(
 async def _inspect(data: Pieces, generation: Generation, ports: Ports) -> Inspection:
     try:
         inspection = await ports.imaging.inspect(data)
+        # Before it is decoded: a forged header must not make us decode more than was ordered.
+        _check_size(inspection.size, generation.draft.native_size)
+        await ports.imaging.check_pixels(data)
     except DamagedImage as error:
         raise await _set_aside(data, generation, ports, error.message) from error
-    promised = generation.draft.native_size
-    if inspection.size != promised:
-        raise await _set_aside(
-            data, generation, ports, f"the image is {inspection.size}, {promised} was ordered"
-        )
     return inspection
+
+
+def _check_size(found: Size, promised: Size) -> None:
+    if found != promised:
+        raise DamagedImage(f"the image is {found}, {promised} was ordered")
 
 
 async def _set_aside(

@@ -1,6 +1,6 @@
 """Render: bring a kept generation to exactly the size asked for; at native size it is that."""
 
-from stills.contract.errors import ImageMissing
+from stills.contract.errors import DamagedImage, ImageMissing
 from stills.contract.generation import Generation, Rendition
 from stills.contract.size import Size
 from stills.pipeline.names import object_path
@@ -12,12 +12,18 @@ async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
     """Crop and scale a generation, and keep the rendition.
 
     Raises:
-        ImageMissing: the store has lost the generation, or it is damaged there.
+        ImageMissing: the store has lost the generation, or it is damaged or can't be decoded.
         StoreRefused: the rendition could not be written; the generation is untouched.
     """
     native = await read_native(ports, generation)
     path = object_path(generation.draft, generation.id, size)
-    data = await ports.imaging.fit(native, size)
+    try:
+        data = await ports.imaging.fit(native, size)
+    except DamagedImage as error:  # an older version stored images without decoding them
+        raise ImageMissing(
+            f"{ports.store.url(untouched(generation).object_path)} is a {error.message}",
+            action="Ask with --fresh to pay for a new one.",
+        ) from error
     inspection = await ports.imaging.inspect(data)
     await ports.store.put(path, data)
     return Rendition(generation.id, size, inspection.sha256, inspection.byte_count, path)

@@ -1,10 +1,10 @@
-"""Verify: re-hash the store against the catalog."""
+"""Verify: hash and decode every image of the store that the catalog knows."""
 
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stills.contract.errors import ImageMissing, StoreRefused
+from stills.contract.errors import DamagedImage, ImageMissing, StoreRefused
 from stills.contract.generation import StoredObject
 from stills.pipeline.facts import FACTS_FOLDER
 from stills.pipeline.names import read_object_path
@@ -80,5 +80,9 @@ async def _check(ports: Ports, stored: StoredObject) -> Finding | None:
         await ports.store.exists(FACTS_FOLDER)  # raises if it is the store that can't be used
         return Finding(Verdict.UNREADABLE, stored.path, stored.owner)
     if not await is_whole(data, stored.sha256):
+        return Finding(Verdict.DAMAGED, stored.path, stored.owner)
+    try:
+        await ports.imaging.check_pixels(data)
+    except DamagedImage:  # an older version stored images without decoding them
         return Finding(Verdict.DAMAGED, stored.path, stored.owner)
     return None

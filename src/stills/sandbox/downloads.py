@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from stills.sandbox.broken_png import BREAKS, break_pixels
 from stills.sandbox.faults import Fault, FaultKind
 from stills.sandbox.ledger import SendKind
 from stills.sandbox.shelf import Picture, UrlRefusedError
@@ -53,6 +54,8 @@ class DownloadEndpoint:
             png = png[: len(png) // 2]
         if kind is FaultKind.CORRUPT_PNG:
             png = _corrupted(png)
+        if fault and fault.kind in BREAKS:
+            png = break_pixels(png, fault.kind)
         if fault and kind in {FaultKind.SLOW_DOWNLOAD, FaultKind.DROP_DOWNLOAD}:
             return await _send_in_halves(request, png, fault)
         return web.Response(body=png, content_type="image/png")

@@ -49,6 +49,23 @@ class FaultKind(StrEnum):
         "corrupt_png",
         "The download is a PNG with bytes of its image data flipped, so a checksum is wrong.",
     )
+    SHORT_IDAT = (
+        "short_idat",
+        "The download is a PNG with sound chunks that hold half of its rows.",
+    )
+    GARBAGE_IDAT = (
+        "garbage_idat",
+        "The download is a PNG with sound chunks, and image data that is not compressed.",
+    )
+    BAD_FILTER = (
+        "bad_filter",
+        "The download is a PNG with sound chunks, one row of which has a filter that PNG lacks.",
+    )
+    IMPOSSIBLE_HEADER = (
+        "impossible_header",
+        "The download is a PNG with sound chunks whose header says 3 bits a channel.",
+    )
+    NO_PALETTE = "no_palette", "The download is a PNG with sound chunks that lacks its palette."
     WRONG_SIZE_PNG = (
         "wrong_size_png",
         "The download is a sound PNG of half the width and height promised.",
@@ -63,6 +80,11 @@ DOWNLOAD_FAULTS = frozenset(
     {
         FaultKind.TRUNCATED_PNG,
         FaultKind.CORRUPT_PNG,
+        FaultKind.SHORT_IDAT,
+        FaultKind.GARBAGE_IDAT,
+        FaultKind.BAD_FILTER,
+        FaultKind.IMPOSSIBLE_HEADER,
+        FaultKind.NO_PALETTE,
         FaultKind.WRONG_SIZE_PNG,
         FaultKind.NOT_A_PNG,
         FaultKind.DEAD_URL,

@@ -1,0 +1,69 @@
+"""Fetch: only an image that can be decoded is stored, and a bad copy is downloaded again free."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stills.app import Stills
+from stills.contract.errors import Billing, DamagedImage, ImageMissing
+from stills.contract.request import ImageRequest
+from stills.imaging import VipsImaging
+from stills.sandbox import Fault, Sandbox, SendKind
+from stills.sandbox.broken_png import BREAKS
+
+KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
+
+
+class NotDecoding(VipsImaging):
+    """Stores images undecoded, as older versions did."""
+
+    async def check_pixels(self, png) -> None:
+        del png
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+async def test_an_image_that_no_reader_decodes_is_downloaded_again(
+    stills: Stills, sandbox: Sandbox, kind
+):
+    """One bad copy is not stored, and costs nothing."""
+    sandbox.set_faults(Fault(kind))
+    await stills.generate(KITE)
+    await stills.generate(replace(KITE, size="512*512"))
+    assert (await stills.verify()).findings == ()
+    assert len(sandbox.ledger.of_kind(SendKind.DOWNLOAD)) == 2
+    assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+async def test_a_retry_downloads_what_could_not_be_decoded_as_long_as_its_link_lives(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path, kind
+):
+    """The error says that it is billed, and that the retry is free; nothing is stored till then."""
+    sandbox.set_faults(Fault(kind, times=None))
+    with pytest.raises(DamagedImage, match="can't be decoded") as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert "Retry to download it again, free as long as its link lives" in caught.value.action
+    assert not (tmp_path / "images").exists()
+    sandbox.set_faults()
+    result = await stills.generate(KITE)
+    assert result.cached
+    assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+async def test_an_undecodable_image_of_an_older_version_is_found_and_named(
+    make_stills: Callable[..., object], sandbox: Sandbox, kind
+):
+    """`verify` calls it damaged, and other sizes of it say which file it is and what helps."""
+    sandbox.set_faults(Fault(kind, times=None))
+    older = await make_stills(imaging=NotDecoding())
+    await older.generate(KITE)
+    stills = await make_stills()
+    (finding,) = (await stills.verify()).findings
+    assert (finding.verdict, finding.path.endswith(".png")) == ("damaged", True)
+    with pytest.raises(ImageMissing, match=r"file://.*png is a damaged PNG") as caught:
+        await stills.generate(replace(KITE, size="512*512"))
+    assert "--fresh" in caught.value.action
