@@ -166,6 +166,26 @@ async def test_a_sound_catalog_is_not_set_aside(made):
     await catalog.close()
 
 
+@pytest.mark.parametrize("version", range(1, len(schema._scripts())))
+async def test_an_older_catalog_that_can_only_be_read_is_read(path, version, tmp_path):
+    """As if it had been migrated; nothing is written."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for script in schema._scripts()[:version]:
+            connection.executescript(script.read_text())
+        connection.execute(f"PRAGMA application_id = {schema._APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    before = tree(tmp_path)
+    with (
+        closing(schema.open_read_only(path)) as old,
+        closing(schema.open_in_memory()) as new,
+    ):
+        for connection in (old, new):
+            assert connection.execute("SELECT * FROM generations").fetchall() == []
+        columns = "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+        assert set(map(tuple, old.execute(columns))) == set(map(tuple, new.execute(columns)))
+    assert tree(tmp_path) == before
+
+
 async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
     """Both versions are named, and nothing is changed."""
     execute(made, "PRAGMA user_version = 999")

@@ -125,12 +125,12 @@ async def test_what_lies_in_the_spool_is_resumed(catalog, worker):
     """Even when the link has expired, for it is not needed."""
     claim = await worker.take()
     await worker.answer(claim, lives_seconds=-1.0)
-    spooled = {"sha256": "ab" * 32, "byte_count": 9, "spool_path": "a.png"}
+    spooled = {"sha256": "ab" * 32, "byte_count": 9, "spool_url": "file:///a.png"}
     await catalog.record_spooled(claim.generation.id, **spooled)
     await catalog.release(claim)
     left = (await worker.take()).generation
     assert (left.id, left.stage) == (claim.generation.id, Stage.SPOOLED)
-    assert (left.sha256, left.byte_count, left.spool_path) == ("ab" * 32, 9, "a.png")
+    assert (left.sha256, left.byte_count, left.spool_url) == ("ab" * 32, 9, "file:///a.png")
 
 
 async def test_a_link_past_its_time_is_still_resumed(worker):

@@ -120,7 +120,7 @@ async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worke
     if stage == "kept":
         await catalog.record_kept(claim.generation.id, **made, object_path="a.png")
     else:
-        await catalog.record_spooled(claim.generation.id, **made, spool_path="a.png")
+        await catalog.record_spooled(claim.generation.id, **made, spool_url="file:///a.png")
     calls = await catalog.ledger(claim.generation.id)
     assert [call.billing for call in calls] == [Billing.POSSIBLE, Billing.BILLED]
     assert calls[1].settled_at is not None

@@ -18,6 +18,7 @@ from stills.contract.errors import (
     Billing,
     CatalogError,
     ContentRefused,
+    ImageMissing,
     LinkDead,
     MissingKey,
     StoreRefused,
@@ -226,6 +227,103 @@ async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
     stills = await make_stills()
     assert ends(await stills.recover()) == [(True, "")]
     await kept_free(stills, sandbox)
+
+
+# Spools in other folders
+
+
+@pytest.fixture
+async def spooled_elsewhere(make_stills: Make, tmp_path: Path) -> Path:
+    """An image in the spool of another user, who shares the catalog."""
+    folder = tmp_path / "cron" / "spool"
+    other = await make_stills(store=refusing(tmp_path, "images"), spool=open_store(str(folder)))
+    with pytest.raises(StoreRefused, match="safe at"):
+        await other.generate(KITE)
+    await other.close()
+    return folder
+
+
+async def test_an_image_in_the_spool_of_another_user_is_stored_from_there(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
+):
+    """Asking again under another HOME costs nothing, and leaves nothing behind."""
+    stills = await make_stills()
+    await kept_free(stills, sandbox)
+    assert files(spooled_elsewhere) == []
+    assert await stills.recover() == []
+
+
+async def test_recover_stores_an_image_from_the_spool_of_another_user(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
+):
+    """Also without a key."""
+    keyless = without_a_key(await make_stills())
+    assert ends(await keyless.recover()) == [(True, "")]
+    assert files(spooled_elsewhere) == []
+    await kept_free(await make_stills(), sandbox)
+
+
+async def test_a_store_that_still_refuses_leaves_the_image_where_it_is_and_says_where(
+    make_stills: Make, tmp_path: Path, spooled_elsewhere: Path
+):
+    """The folder named is the one that has it, not the one of this process."""
+    (image,) = spooled_elsewhere.glob("*.png")
+    (tmp_path / "still").mkdir()
+    stills = await make_stills(store=refusing(tmp_path / "still", "images"))
+    with pytest.raises(StoreRefused, match=f"safe at {image.as_uri()}"):
+        await stills.generate(KITE)
+    assert image.exists()
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("trouble", ["gone", "damaged"])
+async def test_a_spooled_image_that_can_not_be_read_is_downloaded_again_while_its_link_lives(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, trouble: str
+):
+    """A container's spool may be gone with the container."""
+    (image,) = spooled_elsewhere.glob("*.png")
+    if trouble == "gone":
+        image.unlink()
+    else:
+        image.write_bytes(image.read_bytes()[:-100])
+    await kept_free(await make_stills(), sandbox)
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_a_spooled_image_out_of_reach_is_named_with_its_own_folder(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, tmp_path: Path, *, expired: bool
+):
+    """Nothing is billed, and with the file back where it was, asking again finishes it."""
+    if expired:
+        execute(tmp_path / "stills.db", "UPDATE generations SET url_expires_at = 1")
+    (image,) = spooled_elsewhere.glob("*.png")
+    away = image.rename(image.with_name("away"))
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    stills = await make_stills()
+    with pytest.raises(ImageMissing) as caught:
+        await stills.generate(KITE)
+    error = caught.value
+    assert image.as_uri() in error.message
+    assert "STILLS_SPOOL" in error.action
+    assert error.billing is Billing.NONE
+    ((kept, reason),) = ends(await stills.recover())
+    assert not kept
+    assert image.as_uri() in reason
+    away.rename(image)
+    await kept_free(stills, sandbox)
+
+
+async def test_an_image_spooled_by_an_earlier_version_is_stored(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """Its catalog did not record where the spool was: it is this process's own."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    execute(tmp_path / "stills.db", "UPDATE generations SET spool_url = NULL")
+    assert ends(await broken.recover())[0][0] is False
+    await kept_free(await make_stills(), sandbox)
+    assert files(tmp_path / "spool") == []
 
 
 @pytest.fixture

@@ -97,14 +97,14 @@ UPDATE generations SET notes = json_insert(notes, '$[#]', :note) WHERE id = :gen
 
 RECORD_SPOOLED = """
 UPDATE generations
-SET stage = 'spooled', sha256 = :sha256, byte_count = :byte_count, spool_path = :spool_path
+SET stage = 'spooled', sha256 = :sha256, byte_count = :byte_count, spool_url = :spool_url
 WHERE id = :generation_id
 """
 
 RECORD_KEPT = """
 UPDATE generations
 SET stage = 'kept', sha256 = :sha256, byte_count = :byte_count, object_path = :object_path,
-    image_url = NULL, spool_path = NULL
+    image_url = NULL, spool_url = NULL
 WHERE id = :generation_id
 """
 

@@ -94,7 +94,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
         sha256=row["sha256"],
         byte_count=row["byte_count"],
         object_path=row["object_path"],
-        spool_path=row["spool_path"],
+        spool_url=row["spool_url"],
     )
 
 

@@ -51,11 +51,22 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     try:
         _prepare(connection)
         _refuse_foreign(connection, path)
-        check_version(connection, path)
+        version = check_version(connection, path)
+        return connection if version == len(_scripts()) else _migrate_copy(connection, version)
     except BaseException:
         connection.close()
         raise
-    return connection
+
+
+def _migrate_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """Replace a catalog of an older Stills that can't be written by a migrated copy in memory."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    connection.backup(copy)
+    connection.close()
+    _prepare(copy)
+    for script in _scripts()[version:]:
+        _run(copy, script)
+    return copy
 
 
 def open_in_memory() -> sqlite3.Connection:

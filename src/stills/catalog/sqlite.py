@@ -173,14 +173,14 @@ class SqliteCatalog:
         await self._execute(queries.RECORD_NOTE, generation_id=generation_id, note=note)
 
     async def record_spooled(
-        self, generation_id: str, *, sha256: str, byte_count: int, spool_path: str
+        self, generation_id: str, *, sha256: str, byte_count: int, spool_url: str
     ) -> None:
         """Journal that the image lies in the spool, for the store refused it."""
         spooled: dict[str, str | int] = {
             "generation_id": generation_id,
             "sha256": sha256,
             "byte_count": byte_count,
-            "spool_path": spool_path,
+            "spool_url": spool_url,
         }
 
         def work(connection: sqlite3.Connection) -> None:

@@ -96,7 +96,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One paid image, or one on its way; `answer` is as journalled. Times are Unix seconds."""
+    """One paid image, or one on its way; `answer` is as journalled. Times are Unix seconds.
+
+    `spool_url` is where a spooled image is; None if it was spooled before catalogs recorded that.
+    """
 
     id: str
     draft: Draft
@@ -107,7 +110,7 @@ class Generation:
     sha256: str | None = None
     byte_count: int | None = None
     object_path: str | None = None
-    spool_path: str | None = None
+    spool_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,7 @@ class Catalog(Protocol):
         ...
 
     async def record_spooled(
-        self, generation_id: str, *, sha256: str, byte_count: int, spool_path: str
+        self, generation_id: str, *, sha256: str, byte_count: int, spool_url: str
     ) -> None:
         """Journal that the image lies in the spool, for the store refused it."""
         ...

@@ -5,9 +5,11 @@ import time
 from dataclasses import dataclass, replace
 
 from stills.contract.errors import (
+    AccessError,
     Billing,
     CatalogError,
     DamagedImage,
+    ImageMissing,
     LinkDead,
     LinkLost,
     ServiceError,
@@ -15,14 +17,13 @@ from stills.contract.errors import (
 from stills.contract.generation import Answer, Claim, Found, Generation, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
-from stills.pipeline.facts import facts_path
 from stills.pipeline.fetch import fetch
 from stills.pipeline.job import Job
 from stills.pipeline.keep import keep
 from stills.pipeline.order import ClaimLost, Ordered, journal, order_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.whole import read_whole
+from stills.pipeline.spool import discard_spooled, read_spooled
 
 
 class LinkExpired(Exception):
@@ -112,7 +113,7 @@ async def resume(ports: Ports, policy: Policy, generation: Generation) -> Genera
         LinkExpired: it can't be downloaded any more.
     """
     if generation.stage is Stage.SPOOLED:
-        return await _keep_spooled(ports, generation)
+        return await _keep_spooled(ports, policy, generation)
     if generation.answer is not None:
         return await _fetch_and_keep(ports, policy, generation, generation.answer)
     return None
@@ -143,11 +144,19 @@ async def _fetch_and_keep(
     return await keep(ports, generation, data, inspection)
 
 
-async def _keep_spooled(ports: Ports, generation: Generation) -> Generation:
-    spool_path = generation.spool_path or ""
-    data = await read_whole(ports.spool, spool_path, generation.sha256 or "")
+async def _keep_spooled(ports: Ports, policy: Policy, generation: Generation) -> Generation:
+    try:
+        data = await read_spooled(ports, generation)
+    except ImageMissing as missing:
+        if generation.answer is None or generation.draft.provider != ports.provider.name:
+            raise
+        # The link may still live, and downloading costs nothing.
+        answered = replace(generation, stage=Stage.ANSWERED, spool_url=None)
+        try:
+            return await _fetch_and_keep(ports, policy, answered, generation.answer)
+        except (ServiceError, AccessError, LinkExpired) as error:
+            raise missing from error
     inspection = await ports.imaging.inspect(data)
     kept = await keep(ports, generation, data, inspection)
-    await ports.spool.delete(spool_path)
-    await ports.spool.delete(facts_path(generation.id))
+    await discard_spooled(ports, generation)
     return kept

@@ -6,6 +6,7 @@ from stills.contract.ports import Store
 from stills.pipeline.facts import facts_path, write_facts
 from stills.pipeline.names import object_path
 from stills.pipeline.ports import Ports
+from stills.pipeline.spool import spool_path, spool_url
 
 _ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends
 _DOWNLOADABLE = (
@@ -56,10 +57,10 @@ async def _spool(
     refusal: StoreRefused,
 ) -> StoreRefused | CatalogError:
     """Lay an image and its facts into the spool; gives the error that says so."""
-    path = f"{generation.id}.png"
+    path = spool_path(generation.id)
     mended = refusal.action.removesuffix(_ASK_AGAIN)
     safe = StoreRefused(
-        f"{refusal.message}; the paid image is safe at {ports.spool.url(path)}",
+        f"{refusal.message}; the paid image is safe at {spool_url(ports, generation)}",
         action=f"{mended}, then ask again or run `stills recover`: neither costs anything.",
         billing=Billing.BILLED,
     )
@@ -78,7 +79,7 @@ async def _spool(
             generation.id,
             sha256=inspection.sha256,
             byte_count=inspection.byte_count,
-            spool_path=path,
+            spool_url=ports.spool.url(path),
         )
     except CatalogError as error:
         return _unrecorded(error, ports.spool.url(path), "recover")
