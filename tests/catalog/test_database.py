@@ -334,7 +334,9 @@ class Crowd:
         """Ask for all at once; gives their results and errors."""
         await self.database.read(lambda made: made.set_trace_callback(self.statements.append))
         self.gate.clear()
-        busy = asyncio.create_task(self.database.read(lambda _: self.gate.wait(20)))
+        begun = threading.Event()
+        busy = asyncio.create_task(self.database.read(lambda _: begun.set() or self.gate.wait(20)))
+        await asyncio.to_thread(begun.wait, 20)  # or the first writes would be done with it
         writing = [asyncio.create_task(self.database.write(one, synced=synced)) for one in works]
         await asyncio.sleep(0)
         self.gate.set()
