@@ -191,14 +191,17 @@ def _find_all(checkout: Path) -> list[Mutant]:
 
 
 def _tests_of_modules(checkout: Path) -> dict[str, tuple[str, ...]]:
-    """Return the tests of each module, by its path."""
-    tests = {}
+    """Return the tests of each module, by its path: first the file that has its name."""
+    tests: dict[str, tuple[str, ...]] = {}
     for paths, patterns in TESTS.items():
         for pattern in patterns:
             modules = sorted(checkout.glob(pattern))
             if not modules:
                 sys.exit(f"{pattern} names no module: has it moved? See TESTS in {__file__}.")
-            tests |= {module.relative_to(checkout).as_posix(): paths for module in modules}
+            for module in modules:
+                own = sorted(checkout.glob(f"tests/*/test_{module.stem}.py"))
+                named = [path.relative_to(checkout).as_posix() for path in own]
+                tests[module.relative_to(checkout).as_posix()] = (*named, *paths)
     return tests
 
 
