@@ -68,9 +68,10 @@ async def test_the_link_is_in_no_row_once_the_image_is_kept(catalog, dump):
     assert "topsecret" not in dump()
 
 
-async def test_a_link_that_expired_is_in_no_row_once_that_is_seen(catalog, dump):
+async def test_a_link_that_is_known_to_be_dead_is_in_no_row_after_the_next_claim(catalog, dump):
     """The next claim gives up on the old generation, and on its link."""
     claim = await answered(catalog, lives_seconds=-1)
+    await catalog.record_link_dead(claim.generation.id)
     await catalog.release(claim)
     await catalog.claim(WANTED, SIZE, lease_seconds=60, fresh=False, caps=Caps())
     assert "topsecret" not in dump()
