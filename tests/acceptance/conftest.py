@@ -161,14 +161,14 @@ class Driver:
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        self._pid: int | None = None
+        self.pid: int | None = None
         self.wait_for("ready")
 
     def begin(self, *requests: dict[str, Any], **job: Any) -> None:
         """Start a process on requests."""
         self._process.stdin.write(json.dumps({"requests": requests, **job}) + "\n")
         self._process.stdin.flush()
-        self._pid = self.wait_for("begun")["pid"]
+        self.pid = self.wait_for("begun")["pid"]
 
     def wait_for(self, *kinds: str) -> dict[str, Any]:
         """Wait for the next event of some kinds, past all others."""
@@ -176,7 +176,7 @@ class Driver:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
-        os.kill(self._pid, number)
+        os.kill(self.pid, number)
 
     def pause(self) -> None:
         """Stop the process where it is."""
@@ -203,7 +203,7 @@ class Driver:
 
     def close(self) -> None:
         """End it all."""
-        if self._pid is not None:
+        if self.pid is not None:
             with suppress(ProcessLookupError):
                 self.signal(signal.SIGKILL)
         self._process.stdin.close()
@@ -218,7 +218,7 @@ class Driver:
             assert events[-1]["event"] != "ended", events
             events.append(self._events.get(timeout=120))
         if events[-1]["event"] == "ended":
-            self._pid = None
+            self.pid = None
         return events
 
     def _read(self) -> None:

@@ -51,7 +51,12 @@ async def work(job: dict[str, Any]) -> None:
                         ImageRequest(**asked), fresh=job.get("fresh", False), on_stage=tell
                     )
                 except StillsError as error:
-                    emit(event="failed", prompt=asked["prompt"], error=str(error))
+                    emit(
+                        event="failed",
+                        prompt=asked["prompt"],
+                        error=f"{error.message}. {error.action}",
+                        billing=error.billing,
+                    )
                     return
             data = Path(unquote(urlsplit(result.image_url).path)).read_bytes()
             digest = hashlib.sha256(data).hexdigest()

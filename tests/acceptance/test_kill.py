@@ -1,17 +1,25 @@
-"""SIGKILL at random moments, again and again: nothing paid for is lost or paid for again."""
+"""SIGKILL at random moments, again and again: nothing paid for is lost or paid for again.
+
+At some of them the process is paused first, for longer than its lease, while another one wants the
+same images and is killed too.
+"""
 
 import json
 import signal
+import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import pyvips
 
 KILLS, DISTINCT, AT_ONCE = 50, 100, 8
-# A killed process's claims live until their lease lapses, and the next life waits for them.
+PAUSES = range(5, KILLS, 15)  # so many kills before each
 POLICY = {"lease_seconds": 0.6, "poll_interval_seconds": 0.02}
 SIZES = ["64*64", "256*144", "1328*1328"]
 STEPS = ["sent", "answered", "kept", "done"]
@@ -31,6 +39,7 @@ class Lives:
 
     results: dict[str, dict] = field(default_factory=dict)
     kills: int = 0
+    pauses: int = 0
     in_flight: int = 0  # sends that a kill left open on the ledger
     stages: dict[str, str] = field(default_factory=dict)  # of the claims held at a kill
     sends_when_journalled: dict[str, int] = field(default_factory=dict)
@@ -54,12 +63,53 @@ def kill_at_a_random_moment(driver, rng, *, early: bool) -> list[dict]:
     return events + driver.kill()
 
 
-def look_at_the_catalog(lives: Lives, rows, count) -> None:
+@pytest.fixture
+def is_unlocked(environment) -> Callable[[], bool]:
+    """Tell whether nobody holds the catalog's write lock."""
+    path = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image" / "stills.db"
+
+    def try_to_lock() -> bool:
+        with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as catalog:
+            try:
+                catalog.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            catalog.execute("ROLLBACK")
+            return True
+
+    return try_to_lock
+
+
+@pytest.fixture
+def pause_while_another_works(rows, wait_until, is_unlocked):
+    """Pause a process past its lease while another wants the same; returns the events of both."""
+    leased = "SELECT 1 FROM claims WHERE pid = ? AND lease_until > ?"
+
+    def pause(driver, other, asked: list[dict]) -> list[dict]:
+        events = driver.collect("sent")
+        driver.signal(signal.SIGSTOP)
+        events += driver.collect("paused")
+        while not is_unlocked():  # paused in a write, it would keep everybody from the catalog
+            driver.wake()
+            driver.signal(signal.SIGSTOP)
+            events += driver.collect("paused")
+        other.begin(*asked, at_once=2 * AT_ONCE, policy=POLICY)
+        wait_until(lambda: not rows(leased, driver.pid, time.monotonic()))
+        events += other.collect("sent")
+        time.sleep(0.2)  # a random moment again
+        events += other.kill()
+        driver.wake()
+        return events
+
+    return pause
+
+
+def look_at_the_catalog(lives: Lives, rows, count, *, processes: int) -> None:
     """See what a kill left."""
     for token, stage in rows(CLAIMS):
         lives.stages.setdefault(token, stage)
     cut_off = count(f"{SENDS} WHERE s.code = 'unsettled'").total() - lives.in_flight
-    assert 0 <= cut_off <= AT_ONCE
+    assert 0 <= cut_off <= processes * AT_ONCE
     lives.in_flight += cut_off
     sends = count(SENDS)
     for (text,) in rows(JOURNALLED):
@@ -67,28 +117,34 @@ def look_at_the_catalog(lives: Lives, rows, count) -> None:
 
 
 @pytest.fixture
-def lives(start_driver, service, rng, run, rows, count) -> Lives:
+def lives(start_driver, service, rng, run, rows, count, pause_while_another_works) -> Lives:
     """Restart and kill a process until all it was asked for is done."""
     service.set_faults(*FAULTS)
     run("list")  # makes the catalog, so that there is one to look at after the first kill
-    driver = start_driver(service)
+    driver, other = start_driver(service), start_driver(service)
     requests = [{"prompt": f"shot {n}", "size": rng.choice(SIZES)} for n in range(DISTINCT)]
     lives = Lives()
     while left := [asked for asked in requests if asked["prompt"] not in lives.results]:
-        driver.begin(*rng.sample(left, len(left)), at_once=AT_ONCE, policy=POLICY)
+        asked = rng.sample(left, len(left))
+        driver.begin(*asked, at_once=AT_ONCE, policy=POLICY)
+        events, processes = [], 1
+        if lives.kills in PAUSES and lives.pauses < len(PAUSES):
+            events = pause_while_another_works(driver, other, asked)
+            lives.pauses += 1
+            processes = 3  # the other one has twice as many calls at once
         if lives.kills < KILLS:
             # A life that is ahead is killed early, so that there is work left for every kill.
             early = len(lives.results) / DISTINCT > 0.7 * lives.kills / KILLS
-            events = kill_at_a_random_moment(driver, rng, early=early)
+            events += kill_at_a_random_moment(driver, rng, early=early)
         else:
-            events = driver.collect("ended")
+            events += driver.collect("ended")
         assert not [event for event in events if event["event"] == "failed"]
         done = [event for event in events if event["event"] == "done"]
         lives.results |= {event["prompt"]: event for event in done}
         assert events[-1]["code"] in {0, -signal.SIGKILL}
         if events[-1]["code"] == -signal.SIGKILL:
             lives.kills += 1
-            look_at_the_catalog(lives, rows, count)
+            look_at_the_catalog(lives, rows, count, processes=processes)
     return lives
 
 
@@ -101,7 +157,7 @@ def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
     lives, start_driver, service, run, rows, count, wait_until
 ):
     """What was answered is never sent again; each send in flight at a kill is on the ledger."""
-    assert lives.kills == KILLS
+    assert (lives.kills, lives.pauses) == (KILLS, len(PAUSES))
     arrived, billed = Counter(), Counter()
     for send in wait_until(lambda: generation_sends(service)):
         arrived[send["prompt"]] += 1
@@ -138,7 +194,7 @@ def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
     assert all(result["cached"] for result in driver.finish())
     assert service.ledger()["totals"]["generations"] == arrived.total()
     print(
-        f"{DISTINCT} requests, {KILLS} kills; claims held at them: "
+        f"{DISTINCT} requests, {KILLS} kills, {lives.pauses} pauses; claims held at them: "
         f"{dict(Counter(lives.stages.values()))}; {sends.total()} sends on the ledger, "
         f"{arrived.total()} arrived, {billed.total()} billed: {answered.total()} shown as billed, "
         f"{lives.in_flight} as possibly; {verified['checked']} images whole"

@@ -1,6 +1,8 @@
-"""A process paused past its lease: another takes over, and the paused one spoils nothing."""
+"""A process paused past its lease: what may still be billed is not sent a second time."""
 
 import json
+import socket
+import time
 
 import pytest
 
@@ -24,6 +26,17 @@ def paused(start_driver, wait_until):
     return pause
 
 
+@pytest.fixture
+def wait_until_lapsed(rows, wait_until):
+    """Wait until the lease of the only claim is over."""
+
+    def wait() -> None:
+        ((lease_until,),) = rows("SELECT lease_until FROM claims")
+        wait_until(lambda: time.monotonic() > lease_until)
+
+    return wait
+
+
 def sends(service, kind: str) -> list[dict]:
     return [send for send in service.ledger()["sends"] if send["kind"] == kind]
 
@@ -41,6 +54,19 @@ def ask(start_driver):
         driver = start_driver(service)
         driver.begin(KITE, policy=POLICY)
         return result_of(driver)
+
+    return ask_driver
+
+
+@pytest.fixture
+def give_up(start_driver):
+    """Ask in another process that has little time; returns the error that it ends with."""
+
+    def ask_driver(service) -> dict:
+        driver = start_driver(service)
+        driver.begin(KITE, policy=POLICY | {"deadline_seconds": 1.5})
+        failed, _ended = driver.collect("ended")
+        return failed
 
     return ask_driver
 
@@ -67,34 +93,45 @@ def settled(ask, rows, run):
     return check
 
 
-def test_a_send_that_was_paused_keeps_its_own_image_and_spoils_no_other(
-    paused, service, ask, settled
+def test_a_paused_call_is_billed_once(
+    paused, wait_until_lapsed, service, start_driver, give_up, settled
 ):
-    """Both were paid for, so both are kept; the one of the newer claim answers."""
+    """Others wait for it; one whose deadline comes first is told which process it waited for."""
     service.set_faults({"kind": "slow", "delay_seconds": 5})
     sleeper = paused(service, "generation")
-    other = ask(service)
-    assert any("may be billed" in note for note in other["notes"])
+    wait_until_lapsed()
+    waiting = start_driver(service)
+    waiting.begin(KITE, policy=POLICY)
+
+    failed = give_up(service)
+    assert "no image within 1.5 s: another process is still working on it" in failed["error"]
+    assert f"Process {sleeper.pid} on {socket.gethostname()}" in failed["error"]
+    assert failed["billing"] == "none"
+
     sleeper.wake()
     own = result_of(sleeper)
-    assert own["id"] != other["id"]
-    assert own["image_url"] != other["image_url"]
-    settled(service, other, billing=["billed", "billed"], billed=2)
+    assert not own["cached"]
+    other = result_of(waiting)
+    assert (other["id"], other["cached"]) == (own["id"], True)
+    settled(service, own, billing=["billed"], billed=1)
 
 
-def test_a_send_that_broke_while_paused_is_not_sent_again(paused, start_service, ask, settled):
-    """The paused one wakes to a dropped connection, and takes the image that is there by now."""
-    service = start_service("--latency", "3")
-    service.set_faults({"kind": "drop_after"})
-    sleeper = paused(service, "generation")
-    other = ask(service)
-    sleeper.wake()
-    assert result_of(sleeper)["id"] == other["id"]
-    settled(service, other, billing=["possible", "billed"], billed=2)
+def test_a_killed_call_is_not_waited_for(service, start_driver, wait_until):
+    """The next process starts at once, though the lease is long, and says what may be billed."""
+    service.set_faults({"kind": "slow", "delay_seconds": 60})
+    dead = start_driver(service)
+    dead.begin(KITE, policy={"lease_seconds": 3600.0})
+    wait_until(lambda: sends(service, "generation"))
+    dead.kill()
+    heir = start_driver(service)
+    heir.begin(KITE, policy={"lease_seconds": 3600.0, "deadline_seconds": 60.0})
+    made = result_of(heir)
+    assert any("may be billed" in note for note in made["notes"])
+    assert len(sends(service, "generation")) == 2
 
 
 def test_a_pause_right_after_the_claim_ends_without_a_send(start_driver, service, ask, settled):
-    """Whoever wakes with a lapsed lease does not send."""
+    """A process that wakes after its claim was taken over sends nothing."""
     sleeper = start_driver(service)
     sleeper.begin(KITE, policy=POLICY, pause_at="claimed")
     sleeper.wait_for("paused")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stills.catalog import SqliteCatalog, answers, sqlite
+from stills.catalog import SqliteCatalog, answers, claims, sqlite
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -17,7 +17,7 @@ from till import Clock, Till
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still, a second before midnight UTC."""
     clock = Clock()
-    for module in (sqlite, answers):
+    for module in (sqlite, claims, answers):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

@@ -288,7 +288,9 @@ async def test_the_loop_beats_while_another_holds_the_lock(made):
 def insert_an_orphan(connection: sqlite3.Connection) -> None:
     # A deferred constraint fails at the commit, as a full disk does.
     connection.execute("PRAGMA defer_foreign_keys = ON")
-    connection.execute("INSERT INTO claims VALUES ('k', 't', 'none', 0, NULL, 0)")
+    connection.execute(
+        "INSERT INTO claims (key, token, generation_id, lease_until) VALUES ('k', 't', 'none', 0)"
+    )
 
 
 def lose_the_transaction(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ import pytest
 from till import SIZE, draft
 
 from stills.catalog import SqliteCatalog
-from stills.contract.generation import Claim
+from stills.contract.generation import Claim, Held
 from stills.contract.money import Caps
 
 
@@ -29,7 +29,7 @@ async def test_a_lease_that_begins_later_than_now_is_over(tmp_path, left):
     one, other = SqliteCatalog(path), SqliteCatalog(path)
     limits = {"lease_seconds": 60.0, "fresh": False, "caps": Caps(day_usd=0.075)}
     dead = await one.claim(draft("a"), SIZE, **limits)
-    assert await other.claim(draft("a"), SIZE, **limits) is None
+    assert isinstance(await other.claim(draft("a"), SIZE, **limits), Held)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"UPDATE claims SET {left}")
     again = await other.claim(draft("a"), SIZE, **limits)

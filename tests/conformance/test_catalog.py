@@ -1,13 +1,15 @@
 """What every Catalog must do with claims; to test another, add it to `CATALOGS` in conftest.py."""
 
 import asyncio
+import os
+import socket
 import time
 from dataclasses import replace
 
 import pytest
 
 from stills.contract.errors import Billing, CatalogError
-from stills.contract.generation import Answer, Claim, Settlement, Stage
+from stills.contract.generation import Answer, Claim, Held, Settlement, Stage
 from stills.contract.size import Size
 
 NATIVE = Size(1328, 1328)
@@ -23,8 +25,8 @@ async def test_of_two_who_want_the_same_one_works(open_worker, draft):
     claim = await one.take()
     assert isinstance(claim, Claim)
     assert (claim.generation.stage, claim.generation.draft) == (Stage.CLAIMED, draft())
-    assert await other.take() is None
-    assert await other.take(fresh=True) is None
+    assert isinstance(await other.take(), Held)
+    assert isinstance(await other.take(fresh=True), Held)
     assert isinstance(await other.take(draft("k2")), Claim)
 
 
@@ -67,7 +69,7 @@ async def test_a_lapsed_lease_is_taken_over(catalog, worker):
     assert await worker.send(asleep) is None
     assert list(await catalog.ledger(asleep.generation.id)) == []
     await catalog.release(asleep)
-    assert await worker.take() is None
+    assert isinstance(await worker.take(), Held)
     assert await catalog.renew(awake, lease_seconds=LEASE_SECONDS) is True
 
 
@@ -83,7 +85,7 @@ async def test_a_step_of_the_time_of_day_changes_no_lease(
     await one.lapse(dead)
     time_of_day = time.time
     monkeypatch.setattr(time, "time", lambda: time_of_day() + step_seconds)
-    assert await other.take() is None
+    assert isinstance(await other.take(), Held)
     assert [left.id for left in await other.catalog.unfinished()] == [dead.generation.id]
     assert (await other.take(draft("k2"))).generation.answer == made
 
@@ -92,14 +94,14 @@ async def test_a_lapsed_lease_that_nobody_took_still_sends(worker):
     """Sending prolongs it."""
     claim = await worker.take(lease_seconds=LAPSED)
     assert await worker.send(claim) is not None
-    assert await worker.take() is None
+    assert isinstance(await worker.take(), Held)
 
 
 async def test_renewing_keeps_others_out(catalog, worker):
     """A lease renewed after it lapsed, but before a takeover, is the first worker's again."""
     claim = await worker.take(lease_seconds=LAPSED)
     assert await catalog.renew(claim, lease_seconds=LEASE_SECONDS)
-    assert await worker.take() is None
+    assert isinstance(await worker.take(), Held)
 
 
 async def test_what_a_dead_worker_was_answered_is_resumed(worker, draft):
@@ -166,16 +168,34 @@ async def test_the_link_of_a_kept_image_can_t_die(catalog, worker):
 
 
 async def test_an_unknown_outcome_is_not_resumed_and_said(catalog, worker):
-    """A worker that died waiting may have been billed: the next image carries a note of that."""
-    dead = await worker.take()
-    await worker.send(dead)
-    await worker.lapse(dead)
+    """A worker that gave up waiting may have been billed: the next image carries a note of that."""
+    gone = await worker.take()
+    await worker.send(gone)
+    await catalog.release(gone)
     heir = await worker.take()
-    assert heir.generation.id != dead.generation.id
+    assert heir.generation.id != gone.generation.id
     (note,) = heir.generation.notes
     assert "may be billed" in note
     await worker.keep(heir)
     assert (await catalog.find("k", NATIVE)).generation.notes == (note,)
+
+
+async def test_a_living_worker_is_not_overtaken_while_its_call_has_no_outcome(
+    catalog, open_worker, worker
+):
+    """Its lease has lapsed, but it may only be paused: a second call would be billed too."""
+    other = open_worker()
+    claim = await worker.take()
+    number = await worker.send(claim)
+    await worker.lapse(claim)
+    held = await other.take()
+    assert isinstance(held, Held)
+    assert isinstance(await other.take(fresh=True), Held)
+    assert (held.host, held.pid) == (socket.gethostname(), os.getpid())
+    assert abs(held.since - time.time()) < 60
+    assert list(await catalog.unfinished()) == []
+    await catalog.settle_send(number, Settlement(Billing.POSSIBLE, "connection_lost"))
+    assert isinstance(await other.take(), Claim)
 
 
 @pytest.mark.parametrize("sends", [0, 1])
@@ -205,7 +225,7 @@ async def test_a_hundred_callers_at_once_get_one_claim(open_worker):
     """Over several connections, all at the same moment."""
     workers = [open_worker() for _ in range(4)]
     taken = await asyncio.gather(*(workers[number % 4].take() for number in range(100)))
-    assert [claim is None for claim in taken].count(False) == 1
+    assert [isinstance(each, Claim) for each in taken].count(True) == 1
 
 
 async def test_a_cancelled_write_is_written(catalog, worker):

@@ -4,6 +4,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 from stills.catalog.lease import clock
+from stills.catalog.queries import HELD
 from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import Draft
 from stills.contract.money import Caps, SpendBy, SpendLine
@@ -19,14 +20,14 @@ WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
 """
 
 # Claimed by others who have not sent yet, or whose sends all failed so far.
-_RESERVED_USD = """
+_RESERVED_USD = f"""{HELD}
 SELECT coalesce(sum(g.price_usd), 0)
-FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
-WHERE g.provider = :provider AND :clock BETWEEN c.lease_from AND c.lease_until
+FROM held AS c JOIN generations AS g ON g.id = c.generation_id
+WHERE g.provider = :provider
   AND g.stage IN ('claimed', 'sent')
   AND g.id != :own
   AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = g.id AND billing != 'none')
-"""
+"""  # noqa: S608 - our own text
 
 _OF_PAYER = " AND {table}.payer = :payer"
 

@@ -16,7 +16,22 @@ LIMIT 1
 
 GENERATION = "SELECT * FROM generations WHERE id = :generation_id"
 
-LIVE_CLAIM = "SELECT 1 FROM claims WHERE key = :key AND :clock BETWEEN lease_from AND lease_until"
+# The claims that nobody else may take; claims.py says which these are.
+HELD = """
+WITH held AS (
+    SELECT * FROM claims AS c
+    WHERE CASE life_of(scope, pid, started)
+        WHEN 'dead' THEN FALSE
+        WHEN 'alive' THEN :clock BETWEEN lease_from AND lease_until OR EXISTS (
+            SELECT 1 FROM generations AS g JOIN sends AS s ON s.generation_id = g.id
+            WHERE g.id = c.generation_id AND g.stage = 'sent' AND s.settled_at IS NULL
+        )
+        ELSE :clock BETWEEN lease_from AND lease_until
+    END
+)
+"""
+
+HOLDER = f"{HELD} SELECT * FROM held WHERE key = :key"  # noqa: S608 - our own text
 
 # What a dead or failed worker left behind; the newest first.
 UNFINISHED = """
@@ -37,14 +52,23 @@ INSERT INTO generations (
 """
 
 TAKE_CLAIM = """
-INSERT INTO claims (key, token, generation_id, lease_from, lease_until, payer)
-VALUES (:key, :token, :generation_id, :lease_from, :lease_until, :payer)
+INSERT INTO claims (
+    key, token, generation_id, lease_from, lease_until, payer, host, pid, scope, started, taken_at
+) VALUES (
+    :key, :token, :generation_id, :lease_from, :lease_until, :payer, :host, :pid, :scope, :started,
+    :now
+)
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
     generation_id = excluded.generation_id,
     lease_from = excluded.lease_from,
     lease_until = excluded.lease_until,
-    payer = excluded.payer
+    payer = excluded.payer,
+    host = excluded.host,
+    pid = excluded.pid,
+    scope = excluded.scope,
+    started = excluded.started,
+    taken_at = excluded.taken_at
 """
 
 RENEW_CLAIM = """
@@ -167,14 +191,12 @@ HAS_RENDITION = "SELECT 1 FROM renditions WHERE generation_id = :id"
 STAGE = "SELECT stage FROM generations WHERE id = :id"
 
 # What an interrupted or failed worker left, that nobody works on now.
-ALL_UNFINISHED = """
+ALL_UNFINISHED = f"""{HELD}
 SELECT g.* FROM generations AS g
 WHERE g.stage IN ('sent', 'answered', 'spooled')
-  AND NOT EXISTS (
-      SELECT 1 FROM claims WHERE generation_id = g.id AND :clock BETWEEN lease_from AND lease_until
-  )
+  AND NOT EXISTS (SELECT 1 FROM held WHERE generation_id = g.id)
 ORDER BY g.sequence
-"""
+"""  # noqa: S608 - our own text
 
 # A rendition at native size is the generation's own object.
 OBJECTS = """

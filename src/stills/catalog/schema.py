@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from stills.catalog.processes import judge
 from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogError
 
@@ -79,8 +80,9 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Let queries use rows by name, and the letter case of every script."""
+    """Let queries name columns, fold the letter case of every script and judge processes."""
     connection.row_factory = sqlite3.Row
+    connection.create_function("life_of", 3, judge)
     connection.create_function("folded", 1, str.casefold, deterministic=True)
 
 

@@ -1,7 +1,6 @@
 """The catalog on SQLite: any number of threads and processes on one machine share one file."""
 
 import asyncio
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +13,9 @@ from typing import TypeVar
 from stills.catalog import queries, schema
 from stills.catalog.answers import record_requests
 from stills.catalog.api_keys import SqliteApiKeys
+from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.database import Database
-from stills.catalog.lease import clock, lease
+from stills.catalog.lease import clock
 from stills.catalog.money import check_caps, read_spend
 from stills.catalog.pace import read_lane, update_pace
 from stills.catalog.replies import SqliteReplies
@@ -28,7 +28,6 @@ from stills.catalog.rows import (
     rendition_columns,
 )
 from stills.catalog.search import find_image, search_images
-from stills.catalog.unfinished import resume_or_add
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     Answer,
@@ -37,6 +36,7 @@ from stills.contract.generation import (
     Draft,
     Found,
     Generation,
+    Held,
     Image,
     Rendition,
     Send,
@@ -51,12 +51,16 @@ from stills.contract.size import Size
 
 Value = TypeVar("Value")
 
+_RELEASE_AGAIN_SECONDS = 1.0
+
 
 class SqliteCatalog:
     """Implements the Catalog port; the file is made at its first use."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
+        self._releasing: set[asyncio.Task[None]] = set()
+        self._closed = False
         self.api_keys = SqliteApiKeys(self._database)
         self.replies = SqliteReplies(self._database)
 
@@ -77,39 +81,24 @@ class SqliteCatalog:
 
     async def claim(
         self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
-    ) -> Claim | Found | None:
-        """Take the sole right to a key; Found if another got there first, None while one works."""
+    ) -> Claim | Found | Held:
+        """Take the sole right to a key; Found if its image is there, Held while another works."""
 
-        def work(connection: sqlite3.Connection) -> Claim | Found | None:
+        def work(connection: sqlite3.Connection) -> Claim | Found | Held:
             schema.check_version(connection, self._database.path)
-            now = time.time()
-            held = {"key": draft.key, "clock": clock()}
-            if connection.execute(queries.LIVE_CLAIM, held).fetchone():
-                return None
+            held = find_holder(connection, draft.key)
+            if held is not None:
+                return held
             found = None if fresh else _find(connection, draft.key, size)
             if found is not None:
                 return found
-            generation, cut_off = resume_or_add(connection, draft, now, fresh=fresh)
-            if generation.stage is Stage.CLAIMED:
-                check_caps(connection, draft, caps, own=generation.id, now=now)
-            claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
-            connection.execute(
-                queries.TAKE_CLAIM,
-                {
-                    "key": claim.key,
-                    "token": claim.token,
-                    "generation_id": generation.id,
-                    "payer": caps.payer,
-                    **lease(lease_seconds),
-                },
-            )
-            return claim
+            return take_claim(connection, draft, caps, lease_seconds=lease_seconds, fresh=fresh)
 
         taking = asyncio.ensure_future(self._database.write(work, synced=False))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # Nobody would know of this claim, and all others would wait for its lease to lapse.
+            # Nobody would know of this claim, and all others would wait for it.
             with suppress(CatalogError):
                 taken = await taking
                 if isinstance(taken, Claim):
@@ -119,25 +108,36 @@ class SqliteCatalog:
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
         """Prolong the lease; False if another has taken the claim over."""
         return await self._database.write(
-            lambda connection: _renew(connection, claim, lease_seconds=lease_seconds)
+            lambda connection: renew_claim(connection, claim, lease_seconds=lease_seconds)
         )
 
     async def release(self, claim: Claim) -> None:
-        """Give the claim back; what is not answered counts as failed."""
+        """Give the claim back; if that fails, try again in the background."""
+        try:
+            await self._release(claim)
+        except CatalogError:
+            if not self._closed:
+                retrying = asyncio.create_task(self._release_later(claim))
+                self._releasing.add(retrying)
+                retrying.add_done_callback(self._releasing.discard)
+            raise
 
-        def work(connection: sqlite3.Connection) -> None:
-            held = {"key": claim.key, "token": claim.token}
-            if connection.execute(queries.DROP_CLAIM, held).rowcount:
-                connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})
+    async def _release(self, claim: Claim) -> None:
+        await self._database.write(lambda connection: drop_claim(connection, claim), synced=False)
 
-        await self._database.write(work, synced=False)
+    async def _release_later(self, claim: Claim) -> None:
+        # This process lives on, so others would take its claim for one that is still worked on.
+        while True:
+            await asyncio.sleep(_RELEASE_AGAIN_SECONDS)
+            with suppress(CatalogError):
+                return await self._release(claim)
 
     async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
         """Write a send to the ledger as possibly billed; None if the claim was taken over."""
 
         def work(connection: sqlite3.Connection) -> int | None:
             schema.check_version(connection, self._database.path)
-            if not _renew(connection, claim, lease_seconds=lease_seconds):
+            if not renew_claim(connection, claim, lease_seconds=lease_seconds):
                 return None
             generation, now = claim.generation, time.time()
             check_caps(connection, generation.draft, caps, own=generation.id, now=now)
@@ -314,6 +314,10 @@ class SqliteCatalog:
 
     async def close(self) -> None:
         """Close the database."""
+        self._closed = True
+        for retrying in self._releasing:
+            retrying.cancel()
+        await asyncio.gather(*self._releasing, return_exceptions=True)
         await self._database.close()
 
     async def _execute(self, query: str, **values: str | float) -> None:
@@ -325,11 +329,6 @@ def _find(connection: sqlite3.Connection, key: str, size: Size) -> Found | None:
         queries.FIND, {"key": key, "width": size.width, "height": size.height}
     ).fetchone()
     return None if row is None else read_found(row, size)
-
-
-def _renew(connection: sqlite3.Connection, claim: Claim, *, lease_seconds: float) -> bool:
-    held = {"key": claim.key, "token": claim.token, **lease(lease_seconds)}
-    return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
 
 
 def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:

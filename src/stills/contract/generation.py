@@ -143,6 +143,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Another worker's claim on a key: the process that holds it, and since when (Unix seconds)."""
+
+    host: str
+    pid: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The sole right to work on one generation key, until the lease lapses.
 

@@ -13,6 +13,7 @@ from stills.contract.generation import (
     Draft,
     Found,
     Generation,
+    Held,
     Image,
     Inspection,
     Order,
@@ -219,11 +220,15 @@ class Catalog(Protocol):
 
     async def claim(
         self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
-    ) -> Claim | Found | None:
-        """Take the sole right to a key; Found if another got there first, None while one works.
+    ) -> Claim | Found | Held:
+        """Take the sole right to a key; Found if its image is there, Held while another works.
 
         A claim on a new generation reserves its price. Leases run on a clock that nobody sets: a
         step of the time of day neither ends one that is held nor prolongs that of the dead.
+
+        A process that has ended holds nothing, whatever its lease. One that is known to be alive
+        keeps its claim while its call has no outcome, even if the lease has lapsed: it may be
+        paused, and a second call would be billed too. Where neither is known, the lease decides.
 
         The claim's generation is a new one, or an interrupted one to be resumed: SPOOLED, or
         ANSWERED with a link that is not known to be dead, even if its time is over. `fresh` never
@@ -239,7 +244,10 @@ class Catalog(Protocol):
         ...
 
     async def release(self, claim: Claim) -> None:
-        """Give the claim back; what is not kept or resumable counts as failed."""
+        """Give the claim back; what is not kept or resumable counts as failed.
+
+        After a CatalogError it is tried again until it works, or the catalog is closed.
+        """
         ...
 
     async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:

@@ -6,9 +6,11 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from stills.contract.errors import Billing, CatalogError
-from stills.contract.generation import Claim, Found
+from stills.contract.errors import CatalogError
+from stills.contract.generation import Claim, Found, Held
 from stills.pipeline.job import Job
+
+_BEATS_PER_LEASE = 3
 
 
 @asynccontextmanager
@@ -24,14 +26,11 @@ async def claimed(job: Job) -> AsyncIterator[Claim | Found]:
     heartbeat = asyncio.create_task(_beat(job, taken))
     try:
         yield taken
-    except BaseException as error:
-        # A paid image that is not journalled: given back, the claim would count it as failed; left
-        # to lapse, it makes the next worker look for it.
-        if not isinstance(error, CatalogError) or error.billing is Billing.NONE:
-            # A cancelled job must still give its claim back, or others wait for the lease to lapse;
-            # they do as well if the catalog fails here, and the first error counts more than that.
-            with contextlib.suppress(CatalogError):
-                await asyncio.shield(job.ports.catalog.release(taken))
+    except BaseException:
+        # Others are waiting, so a cancelled job gives its claim back too. What went wrong first
+        # counts more than a catalog that fails now.
+        with contextlib.suppress(CatalogError):
+            await asyncio.shield(job.ports.catalog.release(taken))
         raise
     finally:
         heartbeat.cancel()
@@ -47,16 +46,22 @@ async def _take(job: Job) -> Claim | Found:
             fresh=job.fresh,
             caps=job.caps,
         )
-        if taken is not None:
+        if not isinstance(taken, Held):
+            job.deadline.held = None
             return taken
+        job.deadline.held = taken
         await asyncio.sleep(job.policy.poll_interval_seconds * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 async def _beat(job: Job, claim: Claim) -> None:
+    """Renew the lease until another worker has the claim; the lease outlives two missed beats."""
     lease_seconds = job.policy.lease_seconds
-    renewed = True
-    while renewed:
-        await asyncio.sleep(lease_seconds / 3)
-        # A beat that fails may be followed by one that does not; the lease bears two misses.
-        with contextlib.suppress(CatalogError):
-            renewed = await job.ports.catalog.renew(claim, lease_seconds=lease_seconds)
+    beat_seconds = wait_seconds = lease_seconds / _BEATS_PER_LEASE
+    while True:
+        await asyncio.sleep(wait_seconds)
+        try:
+            if not await job.ports.catalog.renew(claim, lease_seconds=lease_seconds):
+                return
+            wait_seconds = beat_seconds
+        except CatalogError:
+            wait_seconds = beat_seconds / _BEATS_PER_LEASE

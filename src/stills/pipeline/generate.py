@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from stills.contract.access import Payer
 from stills.contract.errors import (
     Billing,
-    DeadlineExceeded,
     StillsError,
     StorageError,
 )
@@ -113,7 +112,7 @@ class Pipeline:
             async with deadline.hold():
                 return await self._steps(request, options, deadline)
         except TimeoutError:
-            late = DeadlineExceeded(f"no image within {seconds:g} s", billing=deadline.billing)
+            late = deadline.exceeded(seconds)
             raise (late if deadline.pays else _paid_by_another(late)) from None
 
     async def answer_kept(

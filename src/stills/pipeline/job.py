@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from stills.contract.errors import Billing
-from stills.contract.generation import OnBilling, OnStage, Stage
+from stills.contract.errors import DeadlineExceeded
+from stills.contract.generation import Held, OnBilling, OnStage, Stage
 from stills.contract.money import Caps
 from stills.pipeline.pacer import Pacer
 from stills.pipeline.plan import Plan
@@ -17,13 +18,15 @@ from stills.pipeline.ports import Ports
 class Deadline:
     """A point on the event loop's clock, in seconds; it moves on if others wait for longer.
 
-    `reached` is how far what it bounds has come; `joined` bounds it for all who wait for the same.
+    `reached` is how far what it bounds has come, and `held` who else works on it at the moment;
+    `joined` bounds it for all who wait for the same.
     `pays` is false for those who wait for a call that another began.
     """
 
     def __init__(self, at: float) -> None:
         self.at = at
         self.reached = Stage.CLAIMED
+        self.held: Held | None = None
         self.joined: Deadline | None = None
         self.pays = True
         self._timeout: asyncio.Timeout | None = None
@@ -46,10 +49,22 @@ class Deadline:
         if self._timeout is not None:
             self._timeout.reschedule(at)
 
-    @property
-    def billing(self) -> Billing:
-        """What it means for money if it comes now."""
-        return (self.joined or self).reached.billing
+    def exceeded(self, seconds: float) -> DeadlineExceeded:
+        """Make the error to raise if it comes now, after `seconds`."""
+        bound = self.joined or self
+        message, held, billing = f"no image within {seconds:g} s", bound.held, bound.reached.billing
+        if held is None:
+            return DeadlineExceeded(message, billing=billing)
+        since = datetime.fromtimestamp(held.since, UTC)
+        return DeadlineExceeded(
+            f"{message}: another process is still working on it",
+            action=(
+                f"Process {held.pid} on {held.host} has been working on it since "
+                f"{since:%Y-%m-%d %H:%M:%S} UTC. If it is paused or stuck, resume or end it, then "
+                "retry. Otherwise allow more time with STILLS_DEADLINE_SECONDS."
+            ),
+            billing=billing,
+        )
 
     @property
     def remaining_seconds(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stills.contract.errors import StillsError, StoreRefused
-from stills.contract.generation import Claim, Found, Generation, Rendition, Stage
+from stills.contract.generation import Claim, Found, Generation, Held, Rendition, Stage
 from stills.contract.money import Caps
 from stills.contract.ports import Store
 from stills.pipeline.adopt import adopt
@@ -124,8 +124,9 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
         fresh=False,
         caps=Caps(),
     )
-    if claim is None:
-        return Recovered(left.id, kept=False, reason="another process works on it")
+    if isinstance(claim, Held):
+        reason = f"process {claim.pid} on {claim.host} is working on it"
+        return Recovered(left.id, kept=False, reason=reason)
     try:
         # Whatever answers for its key by now, this one is paid for as well.
         if isinstance(claim, Found) or claim.generation.stage is not Stage.CLAIMED:

@@ -1,0 +1,68 @@
+"""Claims: which process works on a generation key.
+
+A dead process holds nothing. A living one holds its claim until the lease lapses, and beyond that
+while a call of its generation has no outcome yet: it may only be paused. Where nobody can tell
+whether the process is alive, the lease alone decides.
+"""
+
+import secrets
+import sqlite3
+import time
+
+from stills.catalog import queries
+from stills.catalog.lease import clock, lease
+from stills.catalog.money import check_caps
+from stills.catalog.processes import this_process
+from stills.catalog.unfinished import resume_or_add
+from stills.contract.generation import Claim, Draft, Held, Stage
+from stills.contract.money import Caps
+
+
+def find_holder(connection: sqlite3.Connection, key: str) -> Held | None:
+    """Return who holds a key, or None if it is free."""
+    row = connection.execute(queries.HOLDER, {"key": key, "clock": clock()}).fetchone()
+    return None if row is None else Held(host=row["host"], pid=row["pid"], since=row["taken_at"])
+
+
+def take_claim(
+    connection: sqlite3.Connection, draft: Draft, caps: Caps, *, lease_seconds: float, fresh: bool
+) -> Claim:
+    """Take a free key for this process.
+
+    Raises:
+        BudgetExceeded: a new generation could pass a cap.
+    """
+    now, process = time.time(), this_process()
+    generation, cut_off = resume_or_add(connection, draft, now, fresh=fresh)
+    if generation.stage is Stage.CLAIMED:
+        check_caps(connection, draft, caps, own=generation.id, now=now)
+    claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
+    connection.execute(
+        queries.TAKE_CLAIM,
+        {
+            "key": claim.key,
+            "token": claim.token,
+            "generation_id": generation.id,
+            "payer": caps.payer,
+            "host": process.host,
+            "pid": process.pid,
+            "scope": process.scope,
+            "started": process.started,
+            "now": now,
+            **lease(lease_seconds),
+        },
+    )
+    return claim
+
+
+def renew_claim(connection: sqlite3.Connection, claim: Claim, *, lease_seconds: float) -> bool:
+    """Prolong a lease; return False if another worker has taken the claim over."""
+    held = {"key": claim.key, "token": claim.token, **lease(lease_seconds)}
+    return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
+
+
+def drop_claim(connection: sqlite3.Connection, claim: Claim) -> None:
+    """Give a claim back; what was neither answered nor left with an open call counts as failed."""
+    held = {"key": claim.key, "token": claim.token}
+    if connection.execute(queries.DROP_CLAIM, held).rowcount:
+        connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})

@@ -1,0 +1,90 @@
+"""Which process holds a claim, and whether it is still alive.
+
+On Linux, a pid and the time at which the process started identify it until the machine restarts.
+Only processes of the same boot and the same namespaces see the same pids, so only they can judge
+each other. On another machine, in another container or without /proc, the answer is UNKNOWN.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+_PROC = Path("/proc")
+_BOOT_ID = _PROC / "sys/kernel/random/boot_id"
+_ENDED_STATES = (
+    "Z",
+    "X",
+    "x",
+)  # a zombie has ended; only its parent has not asked for its exit code
+
+
+class Life(StrEnum):
+    """What is known about a process."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process. `started` is in clock ticks since boot.
+
+    `scope` names the boot and the namespaces in which `pid` and `started` are valid. Both it and
+    `started` are None where the system doesn't tell.
+    """
+
+    host: str
+    pid: int
+    scope: str | None
+    started: int | None
+
+
+@cache
+def this_process() -> Process:
+    """Identify the running process."""
+    pid = os.getpid()
+    scope, started = None, None
+    try:
+        # A /proc of other namespaces than ours would show other processes under our pids.
+        if (_PROC / "self").readlink() == Path(str(pid)):
+            namespaces = [str((_PROC / "self/ns" / kind).readlink()) for kind in ("pid", "time")]
+            scope = " ".join([_BOOT_ID.read_text().strip(), *namespaces])
+            _, started = _read_stat(pid)
+    except OSError:
+        scope, started = None, None
+    return Process(socket.gethostname(), pid, scope, started)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=this_process.cache_clear)
+
+
+def judge(scope: str | None, pid: int, started: int | None) -> Life:
+    """Return what is known about a process, given by the fields of its Process."""
+    own = this_process()
+    if scope is None or started is None or scope != own.scope:
+        return Life.UNKNOWN
+    if (pid, started) == (own.pid, own.started):
+        return Life.ALIVE
+    try:
+        os.kill(pid, 0)  # sends no signal; unlike /proc, it sees the processes of other users too
+    except ProcessLookupError:
+        return Life.DEAD
+    except PermissionError:
+        pass
+    try:
+        state, found = _read_stat(pid)
+    except OSError:
+        return Life.UNKNOWN
+    return Life.DEAD if state in _ENDED_STATES or found != started else Life.ALIVE
+
+
+def _read_stat(pid: int) -> tuple[str, int]:
+    """Read a process's state and start time."""
+    stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    return fields[0], int(fields[19])

@@ -1,0 +1,37 @@
+"""Holds a claim in a process of its own, until it is stopped or killed.
+
+Arguments: the catalog's path, the key, how far to go (a Stage), and how many seconds the lease is
+to last from then on. Prints its generation's id when it is there.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from till import Till
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing
+from stills.contract.generation import Answer, Settlement, Stage
+
+ANSWER = Answer("https://oss.example/a.png", 4e9, "r-1")
+BILLED = Settlement(Billing.BILLED, "answered", "r-1")
+
+
+async def hold(path: Path, key: str, stage: Stage, lease_seconds: float) -> None:
+    catalog = SqliteCatalog(path)
+    till = Till(catalog)
+    claim = await till.claim(key)
+    if stage is not Stage.CLAIMED:
+        send = await till.send(claim, None)
+    if stage is Stage.ANSWERED:
+        await catalog.record_answer(claim.generation.id, ANSWER, send=send, settlement=BILLED)
+    await catalog.renew(claim, lease_seconds=lease_seconds)
+    print(claim.generation.id, flush=True)
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    path, key, stage, lease_seconds = sys.argv[1:]
+    asyncio.run(hold(Path(path), key, Stage(stage), float(lease_seconds)))

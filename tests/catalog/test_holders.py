@@ -1,0 +1,189 @@
+"""Claims of real processes: the dead hold nothing, the paused keep what may still be billed."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from till import PRICE_USD, SIZE, Till, draft
+
+from stills.catalog import processes
+from stills.contract.errors import BudgetExceeded
+from stills.contract.generation import Claim, Found, Held, Stage
+from stills.contract.money import Caps
+
+LIVE, LAPSED = 600.0, -1.0  # seconds of the lease
+STAGES = pytest.mark.parametrize("stage", [Stage.CLAIMED, Stage.SENT, Stage.ANSWERED])
+
+
+@dataclass
+class Holder:
+    """A process that holds a claim on the key `a`."""
+
+    process: subprocess.Popen[str]
+    generation_id: str
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def kill(self, *, reaped: bool = True) -> None:
+        self.process.kill()
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        if reaped:
+            self.process.wait()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stills.db"
+
+
+@pytest.fixture
+def hold(path: Path) -> Iterator[Callable[[Stage, float], Holder]]:
+    """Start a process that claims the key and goes on to some stage."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(stage: Stage, lease_seconds: float) -> Holder:
+        script = Path(__file__).with_name("holding.py")
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(path), "a", stage, str(lease_seconds)],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return Holder(process, process.stdout.readline().strip())
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+async def ask(till: Till) -> Claim | Found | Held:
+    return await till.catalog.claim(draft("a"), SIZE, lease_seconds=60.0, fresh=False, caps=Caps())
+
+
+def edit_claims(path: Path, change: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE claims SET {change}")
+
+
+@STAGES
+@pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "zombie"])
+async def test_a_killed_process_holds_nothing(till: Till, hold, stage: Stage, reaped: bool):
+    """Its key is free at once, though its lease has minutes to go."""
+    holder = hold(stage, LIVE)
+    assert isinstance(await ask(till), Held)
+    assert list(await till.catalog.unfinished()) == []
+    holder.kill(reaped=reaped)
+    left = [generation.id for generation in await till.catalog.unfinished()]
+    assert left == ([] if stage is Stage.CLAIMED else [holder.generation_id])
+    taken = await ask(till)
+    assert isinstance(taken, Claim)
+    assert (taken.generation.id == holder.generation_id) == (stage is Stage.ANSWERED)
+    assert len(taken.generation.notes) == (1 if stage is Stage.SENT else 0)
+
+
+async def test_a_paused_process_keeps_the_claim_of_an_open_call(till: Till, hold):
+    """However long ago its lease lapsed; those who wait learn which process it is."""
+    holder = hold(Stage.SENT, LAPSED)
+    holder.pause()
+    held = await ask(till)
+    assert isinstance(held, Held)
+    assert (held.pid, held.host) == (holder.process.pid, socket.gethostname())
+    assert list(await till.catalog.unfinished()) == []
+    holder.kill()
+    assert isinstance(await ask(till), Claim)
+
+
+@pytest.mark.parametrize("stage", [Stage.CLAIMED, Stage.ANSWERED])
+async def test_a_paused_process_that_waits_for_no_call_is_overtaken(till: Till, hold, stage: Stage):
+    """Nothing can be billed twice: it has not sent yet, or its image only has to be downloaded."""
+    hold(stage, LAPSED).pause()
+    assert isinstance(await ask(till), Claim)
+
+
+async def test_a_pid_that_is_used_again_is_another_process(till: Till, hold, path: Path):
+    """The holder has ended if the process of its pid started at another time."""
+    hold(Stage.SENT, LIVE)
+    edit_claims(path, "started = started - 1")
+    assert isinstance(await ask(till), Claim)
+
+
+@pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
+@pytest.mark.parametrize(
+    "elsewhere", ["scope = 'another boot or container'", "scope = NULL, started = NULL"]
+)
+async def test_the_lease_decides_about_a_process_that_can_not_be_seen(
+    till: Till, hold, path: Path, lease_seconds: float, elsewhere: str
+):
+    """Its pid means another process here, or none."""
+    holder = hold(Stage.SENT, lease_seconds)
+    edit_claims(path, elsewhere)
+    holder.kill()
+    assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
+
+
+@pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
+async def test_without_proc_the_lease_decides(
+    till: Till, hold, monkeypatch, tmp_path: Path, lease_seconds: float
+):
+    """As on macOS."""
+    holder = hold(Stage.SENT, lease_seconds)
+    monkeypatch.setattr(processes, "_PROC", tmp_path)
+    processes.this_process.cache_clear()
+    try:
+        holder.kill()
+        assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
+    finally:
+        monkeypatch.undo()
+        processes.this_process.cache_clear()
+
+
+async def test_a_killed_process_reserves_nothing(till: Till, hold):
+    """Its share of the budget is free at once as well."""
+    holder = hold(Stage.CLAIMED, LIVE)
+    caps = Caps(day_usd=PRICE_USD)
+    with pytest.raises(BudgetExceeded):
+        await till.claim("b", caps)
+    holder.kill()
+    await till.claim("b", caps)
+
+
+async def test_a_forked_process_is_not_its_parent():
+    """Its claims are its own, and free when it ends."""
+    script = (
+        "import os; from stills.catalog.processes import judge, this_process\n"
+        "own = this_process(); read, write = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    os.write(write, b'%d' % (this_process() != own)); os._exit(0)\n"
+        "os.wait(); print(os.read(read, 1) == b'1', judge(own.scope, own.pid, own.started))\n"
+    )
+    told = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert told.split() == ["True", "alive"]
+
+
+async def test_a_process_with_a_hostile_name_is_read_right(tmp_path: Path):
+    """A program's file name comes before the start time, and may look like one."""
+    program = tmp_path / ") Z 1 (1"
+    program.symlink_to(sys.executable)
+    script = (
+        "from stills.catalog.processes import judge, this_process; own = this_process()\n"
+        "print(own.scope, own.pid, own.started, sep='|', flush=True); input()\n"
+    )
+    with subprocess.Popen(
+        [program, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:  # fmt: skip
+        scope, pid, started = process.stdout.readline().strip().split("|")
+        assert processes.judge(scope, int(pid), int(started)) is processes.Life.ALIVE
+        process.communicate("\n")
+    assert processes.judge(scope, int(pid), int(started)) is processes.Life.DEAD
