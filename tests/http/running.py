@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from stills.app import Stills
+from stills.http.connection import Connection
 from stills.http.logs import set_up_logs
 from stills.http.service import make_service
 from stills.http.settings import Settings
@@ -31,6 +32,7 @@ async def serving(stills: Stills, settings: Settings, **options: Any) -> AsyncIt
     """Serve on a free port, with more of uvicorn's options; gives the URL of the host."""
     config = uvicorn.Config(
         make_service(stills, settings),
+        http=Connection,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import math
 
+from stills.cli.open_files import raise_open_files
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import find_model
 from stills.sandbox import Sandbox, SandboxSettings, serve
@@ -20,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
         url_ttl_seconds=options.link_life,
         retired_models=frozenset(options.retired),
     )
+    raise_open_files()
     try:
         asyncio.run(serve(settings, announce))
     except (OSError, OverflowError) as error:

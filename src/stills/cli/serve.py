@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 import signal
-import socket
 import sys
 import tempfile
 from contextlib import AbstractAsyncContextManager
@@ -16,16 +15,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
 
 from stills.app import Stills
+from stills.cli.open_files import raise_open_files
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
 from stills.http.asking import Asking
 from stills.http.gate import BODY_MAX_BYTES
 from stills.http.logs import set_up_logs
+from stills.http.server import GRACE_SECONDS, listen, run_server
 from stills.http.service import make_service
 from stills.http.settings import Settings
 from stills.mcp.http_app import make_http_app
@@ -34,7 +33,6 @@ from stills.mcp.server import make_server
 if TYPE_CHECKING:
     from stills.http.tracing import Tracing
 
-_GRACE_SECONDS = 30
 _FIRST_KEY = "local"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
@@ -62,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     # uvicorn stops on these and raises them once more when it is done: that is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    with _listen(options.host, options.port) as listening:
+    raise_open_files()
+    with listen(options.host, options.port) as listening:
         new_key, have_keys = asyncio.run(_prepare_keys(create=keys_needed))
         worker = _Worker(
             options.sandbox,
@@ -79,12 +78,13 @@ def run(options: argparse.Namespace) -> int:
             )
         _announce(options.host, listening.getsockname()[1], config.public_url, new_key)
         if options.workers == 1:
-            _serve(options, worker, listening)
+            run_server(functools.partial(make_worker, worker), listening, workers=1)
             return 0
         with tempfile.TemporaryDirectory(prefix="stills-metrics-") as folder:
             # prometheus_client takes it from nowhere else, as each worker loads it.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
-            _serve(options, replace(worker, metrics_folder=folder), listening)
+            make = functools.partial(make_worker, replace(worker, metrics_folder=folder))
+            run_server(make, listening, workers=options.workers)
     return 0
 
 
@@ -124,42 +124,6 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _serve(options: argparse.Namespace, worker: _Worker, listening: socket.socket) -> None:
-    config = uvicorn.Config(
-        functools.partial(make_worker, worker),
-        factory=True,
-        host=options.host,
-        port=options.port,
-        workers=options.workers,
-        lifespan="on",
-        ws="none",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    if options.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else: callers wait from now on, and are not refused."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise InvalidRequest(
-            f"{host} port {port} can't be listened on: {error.strerror}",
-            field="port",
-            action="Choose another with --port, or stop what uses it.",
-        ) from None
-    listening.set_inheritable(True)
-    return listening
-
-
 def make_worker(worker: _Worker) -> ASGIApp:
     """Make the service of one process."""
     set_up_logs(worker.log_format)
@@ -172,7 +136,7 @@ def make_worker(worker: _Worker) -> ASGIApp:
         keys_required=worker.keys_required,
         anyone=worker.anyone,
         cors_origins=worker.cors_origins,
-        drain_seconds=_GRACE_SECONDS,
+        drain_seconds=GRACE_SECONDS,
         metrics_folder=worker.metrics_folder,
     )
 

@@ -31,7 +31,8 @@ from stills.http.settings import Settings
 BODY_MAX_BYTES = 20 * 1024 * 1024
 _MARKS_MAX = 10_000
 _KEY_MEMORY_SECONDS = 1.0
-_OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")
+_PROBES = ("/healthz", "/readyz")
+_OPEN = (*_PROBES, "/openapi.json", "/docs")
 _READS = ("GET", "HEAD")
 _FORWARDED = frozenset(
     (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
@@ -133,7 +134,9 @@ class Gate:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         headers = Headers(scope=scope)
-        refusal, payer = await self._refuse_foreign(scope["headers"]), None
+        refusal, payer = None, None
+        if entry.path not in _PROBES:  # whoever asks learns nothing, and waits for no catalog
+            refusal = await self._refuse_foreign(scope["headers"])
         if refusal is None:
             try:
                 payer = await self._admit(entry.path, headers)

@@ -1,5 +1,7 @@
 """Health for whoever runs the service."""
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
@@ -12,6 +14,7 @@ from stills.http.gate import entry_of
 from stills.http.metrics import Metrics
 from stills.http.settings import Settings
 
+READY_SECONDS = 5.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -21,7 +24,37 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-def make_health_router(stills: Stills, settings: Settings, metrics: Metrics) -> APIRouter:
+class Readiness:
+    """Looks at catalog and store, once at a time for any number of probes: a look may hang."""
+
+    def __init__(self, stills: Stills) -> None:
+        self._stills = stills
+        self._checking: asyncio.Task[None] | None = None
+
+    async def check(self) -> None:
+        """Check that both answer.
+
+        Raises:
+            StorageError: one of them answers with an error.
+            TimeoutError: one of them does not answer in time.
+        """
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._stills.check_ready())
+        done, _ = await asyncio.wait({self._checking}, timeout=READY_SECONDS)
+        if not done:
+            raise TimeoutError
+        self._checking.result()
+
+    async def close(self) -> None:
+        """End the look that is under way."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.gather(self._checking, return_exceptions=True)
+
+
+def make_health_router(
+    stills: Stills, settings: Settings, metrics: Metrics, readiness: Readiness
+) -> APIRouter:
     """Serve health and metrics."""
     router = APIRouter(tags=["health"])
 
@@ -34,7 +67,14 @@ def make_health_router(stills: Stills, settings: Settings, metrics: Metrics) -> 
     async def tell_ready(request: Request) -> Response:
         """Say whether catalog and store answer."""
         try:
-            await stills.check_ready()
+            await readiness.check()
+        except TimeoutError:
+            entry_of(request).error = "not_ready"
+            return problem(
+                503,
+                f"The catalog or the store did not answer within {READY_SECONDS:g} s.",
+                code="not_ready",
+            )
         except StillsError as error:
             entry_of(request).error = error.code
             return problem(503, "The catalog or the store does not answer.", code=error.code)

@@ -22,7 +22,7 @@ from stills.http.contract_route import make_contract_router
 from stills.http.describe import PNG
 from stills.http.errors import error_answer, not_found, problem, unexpected
 from stills.http.gate import Gate, entry_of
-from stills.http.health import make_health_router
+from stills.http.health import Readiness, make_health_router
 from stills.http.idempotency import KeyReused
 from stills.http.images import make_images_router
 from stills.http.metrics import Metrics
@@ -41,9 +41,11 @@ def make_service(
     metrics = Metrics(settings.metrics_folder)
     stills.watch_billing(metrics.billed)
     asking = Asking(stills, settings, metrics)
+    readiness = Readiness(stills)
 
     async def stop() -> None:
         # Where callers were cut off, the time is over already.
+        await readiness.close()
         await _stop(stills, asking, 0.0 if gate.cut_off else settings.drain_seconds)
 
     @asynccontextmanager
@@ -67,7 +69,7 @@ def make_service(
     app.include_router(make_openai_router(asking))
     app.include_router(make_contract_router(asking))
     app.include_router(make_images_router(stills, settings.image_url))
-    app.include_router(make_health_router(stills, settings, metrics))
+    app.include_router(make_health_router(stills, settings, metrics, readiness))
     app.add_exception_handler(StillsError, _tell)
     app.add_exception_handler(RequestValidationError, _refuse_parameter)
     app.add_exception_handler(HTTPException, _refuse)

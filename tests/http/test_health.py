@@ -1,0 +1,66 @@
+"""Health: both answers come soon, whatever state the catalog and the store are in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+from running import serving
+
+from stills.app import Stills
+from stills.contract.request import ImageRequest
+from stills.http import health
+from stills.http.settings import Settings
+from stills.store import open_store
+
+
+class SilentStore:
+    """A store that was there when it was opened, and answers nothing any more."""
+
+    def __init__(self, location: str) -> None:
+        self._store = open_store(location)
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
+        del path, byte_count
+        self.asked += 1
+        await asyncio.Event().wait()
+        return True
+
+
+async def test_a_store_that_hangs_is_told_soon_and_asked_once(
+    stills: Stills,
+    make_stills: Callable[..., Awaitable[Stills]],
+    http: aiohttp.ClientSession,
+    tmp_path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Probes come every few seconds; they must not pile up behind it, nor keep it from stopping."""
+    monkeypatch.setattr(health, "READY_SECONDS", 0.2)
+    await stills.generate(ImageRequest(prompt="a red kite", size="512*512"))
+    store = SilentStore(str(tmp_path / "images"))
+
+    async def probe(url: str) -> int:
+        async with http.get(f"{url}/readyz") as answer:
+            assert "did not answer within 0.2 s" in await answer.text()
+            return answer.status
+
+    async with (
+        asyncio.timeout(60),
+        serving(await make_stills(store=store), Settings(model="qwen-image-max")) as url,
+    ):
+        assert await asyncio.gather(*(probe(url) for _ in range(20))) == [503] * 20
+        assert await probe(url) == 503
+        async with http.get(f"{url}/healthz") as answer:
+            assert answer.status == 200
+    assert store.asked == 1
+
+
+async def test_probes_may_come_from_anywhere(url: str, http: aiohttp.ClientSession):
+    """Without keys too: they ask under names of their own, and learn nothing else."""
+    for path in ("/healthz", "/readyz"):
+        async with http.get(f"{url}{path}", headers={"Host": "10.0.0.7:8000"}) as answer:
+            assert answer.status == 200
