@@ -291,7 +291,7 @@ def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> It
 
     yield start
     for process in started:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):  # workers may outlive their parent
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()

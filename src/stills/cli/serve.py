@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from stills.http.logs import set_up_logs
 from stills.http.server import GRACE_SECONDS, listen, run_server
 from stills.http.service import make_service
 from stills.http.settings import Settings
+from stills.http.workers import hold, metrics_folder, stop_with_parent
 from stills.mcp.http_app import make_http_app
 from stills.mcp.server import make_server
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         if options.workers == 1:
             run_server(functools.partial(make_worker, worker), listening, workers=1)
             return 0
-        with tempfile.TemporaryDirectory(prefix="stills-metrics-") as folder:
+        with metrics_folder() as folder:
             # prometheus_client takes it from nowhere else, as each worker loads it.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
             make = functools.partial(make_worker, replace(worker, metrics_folder=folder))
@@ -126,6 +126,9 @@ def _in_url(host: str) -> str:
 
 def make_worker(worker: _Worker) -> ASGIApp:
     """Make the service of one process."""
+    stop_with_parent()
+    if worker.metrics_folder is not None:
+        hold(worker.metrics_folder)
     set_up_logs(worker.log_format)
     config = read_config()
     stills = Stills.from_env(sandbox=worker.sandbox, guard_references=True)
