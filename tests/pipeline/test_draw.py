@@ -51,10 +51,11 @@ async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_d
     whole = spooled.read_bytes()
     spooled.write_bytes(whole[:5000])
 
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     mended = await make_stills()
     with pytest.raises(ImageMissing, match=f"{spooled.as_uri()} is damaged") as caught:
         await mended.generate(KITE)
-    assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+    assert caught.value.action.startswith("Restore that file")
     spooled.write_bytes(whole)
     assert (await mended.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1

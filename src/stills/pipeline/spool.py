@@ -50,8 +50,9 @@ async def read_spooled(ports: Ports, generation: Generation) -> bytes:
     raise ImageMissing(
         f"the paid image waits in the spool at {where}, and can't be read there ({reason})",
         action=(
-            "Make that file readable for this process, or set STILLS_SPOOL to its folder, then ask "
-            "again: that costs nothing. If it is lost, ask with --fresh to pay for a new one."
+            "Restore that file or make it readable for this process, or set STILLS_SPOOL to the "
+            "folder it is in now, then ask again: that costs nothing. If it is lost, ask with "
+            "--fresh to pay for a new one."
         ),
     )
 
