@@ -196,6 +196,12 @@ async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
     assert tree(tmp_path) == before
 
 
+def test_migrations_are_numbered_without_gaps():
+    """A number that is used twice would migrate two catalogs in different orders."""
+    numbers = [int(script.name.partition("_")[0]) for script in schema._scripts()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 async def test_a_newer_catalog_that_can_only_be_read_is_refused(made, tmp_path):
     """Its tables may mean something else, so nothing is answered from it."""
     execute(made, "PRAGMA user_version = 999")
