@@ -33,10 +33,16 @@ from stills.contract.errors import (
 )
 from stills.contract.generation import Answer, Order, Pieces
 from stills.provider.answers import Exchange, read_answer, redact
+from stills.provider.body_limit import (
+    ANSWER_MAX_BYTES,
+    BodyTooLarge,
+    BoundedResponse,
+    read_up_to,
+)
 from stills.provider.credentials import Credentials, is_loopback, is_private
 
 CONNECT_SECONDS = 30.0
-_IMAGE_MAX_BYTES = 64 * 1024 * 1024
+_IMAGE_MAX_BYTES = 64 * 1024 * 1024  # an image of the largest size is under 20 MiB
 _STALL_SECONDS = 30.0
 
 if "_preprocess_messages" not in vars(AioImageGeneration):
@@ -129,7 +135,10 @@ class DashScope:
         # Proxies are read off the environment here, for aiohttp's trust_env would also put what
         # ~/.netrc says into the requests, in place of the key.
         self._session = aiohttp.ClientSession(
-            connector=connector, middlewares=(_watch,), proxy=_proxy(credentials.base_url)
+            connector=connector,
+            middlewares=(_watch,),
+            proxy=_proxy(credentials.base_url),
+            response_class=BoundedResponse,
         )
         self._links = aiohttp.ClientSession(connector=connector, connector_owner=False)
 
@@ -185,7 +194,12 @@ class DashScope:
                     raise LinkDead(
                         f"the image's link answers {response.status}", billing=Billing.BILLED
                     )
-                return await _read_bounded(response)
+                return await read_up_to(response, _IMAGE_MAX_BYTES)
+        except BodyTooLarge:
+            raise LinkDead(
+                f"the image's link gives more than {_IMAGE_MAX_BYTES // 1024 // 1024} MiB",
+                billing=Billing.BILLED,
+            ) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = "took too long" if isinstance(error, TimeoutError) else "broke off"
             raise LinkDead(
@@ -270,6 +284,12 @@ def _translate(error: Exception) -> StillsError:
         return ServiceUnreachable(f"no connection to the service ({reason})")
     if isinstance(error, TimeoutError):
         return AnswerTimeout("the service gave no answer in time", billing=Billing.POSSIBLE)
+    if isinstance(error, BodyTooLarge):
+        return UnexpectedAnswer(
+            f"the service's answer is over {ANSWER_MAX_BYTES // 1024 // 1024} MiB, so it was not "
+            "read to its end",
+            billing=Billing.POSSIBLE,
+        )
     if isinstance(error, (aiohttp.ClientError, OSError)):
         return ConnectionLost(
             f"the connection to the service broke ({reason})", billing=Billing.POSSIBLE
@@ -296,18 +316,3 @@ def _proxy(url: str) -> str | None:
         return None
     proxy = getproxies().get(parts.scheme)
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
-
-
-async def _read_bounded(response: aiohttp.ClientResponse) -> Pieces:
-    """Read a body of at most 64 MiB; an image of the largest size is under 20."""
-    chunks: list[bytes] = []
-    byte_count = 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        byte_count += len(chunk)
-        if byte_count > _IMAGE_MAX_BYTES:
-            raise LinkDead(
-                f"the image's link gives more than {_IMAGE_MAX_BYTES // 1024 // 1024} MiB",
-                billing=Billing.BILLED,
-            )
-    return chunks
