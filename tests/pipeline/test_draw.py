@@ -39,10 +39,10 @@ async def fail_to_journal(stills: Stills, folder: Path) -> None:
     execute(folder, refuse)
 
 
-async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_download(
+async def test_a_damaged_spooled_image_with_a_dead_link_is_an_error_that_promises_no_download(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
-    """The error says where it lies; a good copy put back is kept for nothing."""
+    """The error says where it is; a good copy put back is stored free of charge."""
     (tmp_path / "a-file").write_text("not a folder")
     broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
     with pytest.raises(StoreRefused, match="safe at file://"):
@@ -50,6 +50,7 @@ async def test_a_damaged_spooled_image_is_an_error_of_storage_that_promises_no_d
     (spooled,) = tmp_path.glob("spool/*.png")
     whole = spooled.read_bytes()
     spooled.write_bytes(whole[:5000])
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
 
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     mended = await make_stills()
