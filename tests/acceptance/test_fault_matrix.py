@@ -1,6 +1,6 @@
 """Every fault that the sandbox can make, run to its end; docs/fault-matrix.md is what came out.
 
-`STILLS_WRITE_DOCS=1` writes the page anew.
+`STILLS_WRITE_DOCS=1` rewrites the page.
 """
 
 import asyncio
@@ -37,23 +37,28 @@ class Outcome:
     """What our ledger calls possibly billed; `billed` is what the sandbox counts."""
 
     def __str__(self) -> str:
-        sends = {UNTIL_THE_DEADLINE: "sent until the deadline", 1: "1 send"}
+        sends = {UNTIL_THE_DEADLINE: "calls until the deadline", 1: "1 call"}
         possible = f", {self.possible} possibly billed on the ledger" if self.possible else ""
         return (
-            f"{self.ends}; {sends.get(self.sends, f'{self.sends} sends')}; "
+            f"{self.ends}; {sends.get(self.sends, f'{self.sends} calls')}; "
             f"{self.billed} billed{possible}"
         )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One fault, and what must come of it once and for ever; `again` is what asking again costs."""
+    """One fault, and how a request must end if it happens once, and if it stays.
+
+    `again` is what a retry costs after the fault is gone. With `reference` the request has one,
+    and goes to a model that takes references.
+    """
 
     fault: Fault
     once: Outcome
     for_ever: Outcome
     again: int = 1
     but: str = ""
+    reference: bool = False
     deadline_seconds: float = 60.0
     answer_timeout_seconds: float = 30.0
     download_timeout_seconds: float = 30.0
@@ -66,19 +71,42 @@ class Row:
         return f"<{self.name}, {how}>"
 
 
+REFERENCE: bytes = pyvips.Image.black(64, 64).pngsave_buffer()
 IMAGE = Outcome("image", sends=1, billed=1)
 RESENT = Outcome("image", sends=2, billed=1)
 
 
-def refused(kind: FaultKind, error: str, *, again: int = 1) -> Row:
-    """A refusal that sending again would not change."""
+def refused(kind: FaultKind, error: str, *, reference: bool = False) -> Row:
+    """A refusal that a retry would not change."""
     only = Outcome(error, sends=1, billed=0)
-    return Row(Fault(kind), only, only, again)
+    return Row(Fault(kind), only, only, reference=reference)
 
 
 def down(kind: FaultKind) -> Row:
-    """A service that fails on its side: sent twice more."""
+    """A failure that certainly made no image: retried twice."""
     return Row(Fault(kind), RESENT, Outcome("ServiceUnavailable", sends=3, billed=0))
+
+
+def unknown(kind: FaultKind, error: str, *, billed: int) -> Row:
+    """A call that may have made an image: never repeated by itself."""
+    only = Outcome(error, sends=1, billed=billed, possible=1)
+    return Row(Fault(kind), only, only)
+
+
+def throttled(kind: FaultKind) -> Row:
+    """A limit that waiting helps against: retried until the deadline."""
+    return Row(
+        Fault(kind, retry_after_seconds=6),
+        RESENT,
+        Outcome("RateLimited", sends=UNTIL_THE_DEADLINE, billed=0),
+        deadline_seconds=11.9,
+    )
+
+
+def compatible(row: Row) -> Row:
+    """The same refusal in the OpenAI-compatible envelope."""
+    fault = replace(row.fault, compatible=True)
+    return replace(row, fault=fault, but="in OpenAI's form")
 
 
 def damaged(kind: FaultKind) -> Row:
@@ -98,35 +126,42 @@ def slow(kind: FaultKind, ends: Outcome, *, again: int = 1, **more: object) -> R
 
 
 MATRIX = [
-    Row(
-        Fault(FaultKind.THROTTLED, retry_after_seconds=6),
-        RESENT,
-        Outcome("RateLimited", sends=UNTIL_THE_DEADLINE, billed=0),
-        deadline_seconds=11.9,
-    ),
+    throttled(FaultKind.THROTTLED),
+    compatible(throttled(FaultKind.THROTTLED)),
     replace(
         refused(FaultKind.THROTTLED, "RateLimited"),
         fault=Fault(FaultKind.THROTTLED, retry_after_seconds=3600),
         but="to wait beyond the deadline",
     ),
+    throttled(FaultKind.TOKENS_THROTTLED),
+    compatible(throttled(FaultKind.TOKENS_THROTTLED)),
     refused(FaultKind.QUOTA_EXHAUSTED, "QuotaExhausted"),
+    refused(FaultKind.FREE_TIER_USED, "QuotaExhausted"),
+    refused(FaultKind.PREPAID_OVERDUE, "AccountOverdue"),
+    compatible(refused(FaultKind.PREPAID_OVERDUE, "AccountOverdue")),
+    refused(FaultKind.POSTPAID_OVERDUE, "AccountOverdue"),
+    refused(FaultKind.NOT_PURCHASED, "AccessDenied"),
+    refused(FaultKind.WORKSPACE_DENIED, "AccessDenied"),
     down(FaultKind.INTERNAL_ERROR),
     down(FaultKind.UNAVAILABLE),
-    Row(  # the service behind the gateway may have made an image
+    down(FaultKind.GATEWAY_UNAVAILABLE),
+    Row(
         Fault(FaultKind.GATEWAY_HTML),
-        Outcome("image", sends=2, billed=1, possible=1),
-        Outcome("ServiceUnavailable", sends=3, billed=0, possible=3),
+        Outcome("image", 2, 1, 1),
+        Outcome("ServiceUnavailable", 3, 0, 3),
     ),
     Row(
-        Fault(FaultKind.DROP_BEFORE),
-        Outcome("image", sends=2, billed=1, possible=1),
-        Outcome("ConnectionLost", sends=3, billed=0, possible=3),
+        Fault(FaultKind.GATEWAY_TIMEOUT),
+        Outcome("image", 2, 2, 1),
+        Outcome("ServiceUnavailable", 3, 3, 3),
     ),
+    refused(FaultKind.TOO_LARGE, "InvalidReference", reference=True),
     Row(
-        Fault(FaultKind.DROP_AFTER),
-        Outcome("image", sends=2, billed=2, possible=1),
-        Outcome("ConnectionLost", sends=3, billed=3, possible=3),
+        Fault(FaultKind.DROP_BEFORE), Outcome("image", 2, 1, 1), Outcome("ConnectionLost", 3, 0, 3)
     ),
+    Row(Fault(FaultKind.DROP_AFTER), Outcome("image", 2, 2, 1), Outcome("ConnectionLost", 3, 3, 3)),
+    unknown(FaultKind.TRUNCATED_ANSWER, "UnexpectedAnswer", billed=1),
+    unknown(FaultKind.HTML_ANSWER, "UnexpectedAnswer", billed=1),
     Row(Fault(FaultKind.SLOW, delay_seconds=0.2), IMAGE, IMAGE, again=0, but="but in time"),
     slow(
         FaultKind.SLOW,
@@ -143,6 +178,15 @@ MATRIX = [
     Row(Fault(FaultKind.NO_IMAGE), RESENT, Outcome("NoImage", sends=2, billed=0)),
     down(FaultKind.ERROR_IN_200),
     refused(FaultKind.CONTENT_REFUSED, "ContentRefused"),
+    compatible(refused(FaultKind.CONTENT_REFUSED, "ContentRefused")),
+    refused(FaultKind.IP_INFRINGEMENT, "ContentRefused"),
+    refused(FaultKind.FAQ_BLOCKED, "ContentRefused"),
+    refused(FaultKind.REFERENCE_NOT_INSPECTED, "InvalidReference", reference=True),
+    refused(FaultKind.REFERENCE_URL_INVALID, "InvalidReference", reference=True),
+    compatible(refused(FaultKind.REFERENCE_URL_INVALID, "InvalidReference", reference=True)),
+    refused(FaultKind.REFERENCE_NOT_DOWNLOADED, "InvalidReference", reference=True),
+    refused(FaultKind.REFERENCE_UNREADABLE, "InvalidReference", reference=True),
+    refused(FaultKind.MODEL_NOT_EXIST, "ModelNotServed"),
     refused(FaultKind.RETIRED_MODEL, "ModelNotServed"),
     damaged(FaultKind.TRUNCATED_PNG),
     damaged(FaultKind.CORRUPT_PNG),
@@ -202,12 +246,18 @@ class Run:
             self._made[policy] = await self._make_stills(policy=policy)
         return self._made[policy]
 
-    async def ask(self, stills: Stills, tag: str) -> None:
+    async def ask(self, stills: Stills, row: Row, tag: str) -> None:
         """Make a request, and remember how it ended."""
-        # In the first sentence, for a simplified prompt has no more; as style, for the ledger.
-        request = ImageRequest(prompt=f"a kite {tag}. It flies.", style=tag, size="512*512", seed=1)
+        request = ImageRequest(
+            # In the first sentence, for a simplified prompt has no more; as style, for the ledger.
+            prompt=f"a kite {tag}. It flies.",
+            style=tag,
+            size="512*512",
+            seed=1,
+            reference_image=REFERENCE if row.reference else None,
+        )
         try:
-            await stills.generate(request)
+            await stills.generate(request, model="qwen-image-2.0" if row.reference else None)
             self.errors[tag] = None
         except StillsError as error:
             self.errors[tag] = error
@@ -245,7 +295,7 @@ async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[s
     )
     asked = [(row, "once") for row in MATRIX] + [(row, "for ever") for row in MATRIX]
     asked += [(row, "both") for row in both]
-    ready = [(await run.stills_for(*each), each[0].tag(each[1])) for each in asked]
+    ready = [(await run.stills_for(*each), each[0], each[0].tag(each[1])) for each in asked]
     await asyncio.gather(*(run.ask(*each) for each in ready))
     seen: dict[str, object] = {row.tag(how): await run.outcome(row, how) for row, how in asked}
     told = {
@@ -257,7 +307,7 @@ async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[s
     sandbox.set_faults()
     billed = {row.name: sum(run.sends(row.tag("for ever"))) for row in MATRIX}
     patient = await run.stills_for(MATRIX[0], "once")
-    await asyncio.gather(*(run.ask(patient, row.tag("for ever")) for row in MATRIX))
+    await asyncio.gather(*(run.ask(patient, row, row.tag("for ever")) for row in MATRIX))
     for row in MATRIX:
         assert run.errors[row.tag("for ever")] is None, row.name
         seen[row.tag("again")] = sum(run.sends(row.tag("for ever"))) - billed[row.name]
@@ -300,14 +350,16 @@ def render(seen: dict[str, object], told: dict[str, Told]) -> str:
     lines = [
         "# What happens when the service fails",
         "",
-        "Written by `tests/acceptance/test_fault_matrix.py` out of what it sees; don't edit it.",
+        "Generated by `tests/acceptance/test_fault_matrix.py` from what it observes; don't edit.",
         "",
-        "Every fault that the sandbox can make, once and for ever. *Billed* is what the sandbox",
-        "counts; what the ledger of Stills can't know, it calls possibly billed. A broken download",
-        "after any of these changes neither the end nor the bill. No row leaves half an image in",
-        "the store, or an entry in the catalog without its image.",
+        "Every fault that the sandbox can make, when it happens once and when it stays. *Billed*",
+        "is what the sandbox counts; where Stills can't know, its ledger says *possibly billed*.",
         "",
-        "| fault | what a client sees | once | for ever | asked again later |",
+        "A broken download after any of these changes neither how it ends nor what is billed.",
+        "No row leaves half an image in the store, or an",
+        "entry in the catalog without its image.",
+        "",
+        "| fault | what a client sees | if it happens once | if it stays | a later retry |",
         "|---|---|---|---|---|",
     ]
     lines += [
@@ -317,9 +369,9 @@ def render(seen: dict[str, object], told: dict[str, Told]) -> str:
     ]
     lines += [
         "",
-        "## What a user is told",
+        "## What the error says",
         "",
-        "When the fault stays. The exit code is that of `stills generate`.",
+        "If the fault stays. The exit code is that of `stills generate`.",
         "",
         "| fault | error | exit code | what to do |",
         "|---|---|---|---|",

@@ -60,6 +60,11 @@ def test_a_retired_model_is_not_swapped_but_its_successor_is_named(run, start_se
     [
         ({"kind": "content_refused"}, 6, 1),
         ({"kind": "quota_exhausted"}, 4, 1),
+        ({"kind": "free_tier_used"}, 4, 1),
+        ({"kind": "prepaid_overdue"}, 3, 1),
+        ({"kind": "not_purchased", "compatible": True}, 3, 1),
+        ({"kind": "model_not_exist"}, 3, 1),
+        ({"kind": "ip_infringement", "compatible": True}, 6, 1),
         ({"kind": "throttled", "retry_after_seconds": 3600}, 4, 1),
         ({"kind": "error_in_200"}, 5, 3),
         ({"kind": "no_image"}, 5, 2),
@@ -68,7 +73,7 @@ def test_a_retired_model_is_not_swapped_but_its_successor_is_named(run, start_se
 def test_each_refusal_has_its_exit_code_and_no_bill(
     run, service, fault: dict, code: int, sends: int
 ):
-    """4 for limits, 5 for the service, 6 for content."""
+    """3 for the account, 4 for limits, 5 for the service, 6 for content."""
     service.set_faults(fault | {"times": None})
     done = refused(run, service)
     assert done.returncode == code

@@ -14,6 +14,7 @@ from stills.contract.errors import (
     AccountOverdue,
     Billing,
     ContentRefused,
+    InvalidReference,
     ModelNotServed,
     NoImage,
     QuotaExhausted,
@@ -35,10 +36,18 @@ def image(url: object) -> dict[str, object]:
     return content | {"request_id": "r-1"}
 
 
-def read(body: object, *, status: int = 200, model: str = "qwen-image-max", **headers: str):
+def read(
+    body: object,
+    *,
+    status: int = 200,
+    model: str = "qwen-image-max",
+    has_reference: bool = False,
+    **headers: str,
+):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return read_answer(Exchange(status, given, raw), model=model, key=KEY)
+    exchange = Exchange(status, given, raw)
+    return read_answer(exchange, model=model, key=KEY, has_reference=has_reference)
 
 
 def failure(body: object, **facts) -> StillsError:
@@ -56,21 +65,37 @@ def refusal(code: str, message: str = "as it says") -> dict[str, str]:
     [
         (400, "InvalidParameter", RequestRejected),
         (400, "InvalidParameter.Sub", RequestRejected),
+        (400, "InternalError.Algo.InvalidParameter", RequestRejected),
         (400, "DataInspectionFailed", ContentRefused),
+        (400, "InternalError.Algo.DataInspectionFailed", ContentRefused),
+        (400, "IPInfringementSuspect", ContentRefused),
+        (400, "FaqRuleBlocked", ContentRefused),
+        (400, "CustomRoleBlocked", ContentRefused),
+        (400, "ServiceUnavailableError", RequestRejected),
         (400, "Arrearage", AccountOverdue),
         (401, "InvalidApiKey", WrongKey),
         (403, "AccessDenied", AccessDenied),
         (403, "AccessDenied.Unpurchased", AccessDenied),
         (403, "Model.AccessDenied", AccessDenied),
+        (403, "Workspace.AccessDenied", AccessDenied),
+        (403, "AllocationQuota.FreeTierOnly", QuotaExhausted),
         (404, "ModelNotFound", ModelNotServed),
+        (404, "WorkSpaceNotFound", AccessDenied),
         (429, "Throttling", RateLimited),
         (429, "Throttling.RateQuota", RateLimited),
         (429, "Throttling.BurstRate", RateLimited),
-        (429, "Throttling.AllocationQuota", QuotaExhausted),
-        (429, "insufficient_quota", QuotaExhausted),
+        (429, "Throttling.AllocationQuota", RateLimited),
+        (429, "insufficient_quota", RateLimited),
+        (429, "limit_requests", RateLimited),
+        (429, "LimitRequests", RateLimited),
+        (429, "limit_burst_rate", RateLimited),
+        (429, "PrepaidBillOverdue", AccountOverdue),
+        (429, "PostpaidBillOverdue", AccountOverdue),
+        (429, "CommodityNotPurchased", AccessDenied),
         (500, "InternalError", ServiceUnavailable),
         (500, "InternalError.Algo", ServiceUnavailable),
         (503, "ServiceUnavailable", ServiceUnavailable),
+        (503, "ModelServingError", ServiceUnavailable),
         (504, "RequestTimeOut", ServiceUnavailable),
         (400, "NeverHeardOf", RequestRejected),
         (401, "NeverHeardOf", WrongKey),
@@ -86,6 +111,136 @@ def test_every_code_has_its_error(status, code, expected):
     error = failure(refusal(code), status=status)
     assert (type(error), error.billing, error.request_id) == (expected, Billing.NONE, "r-1")
     assert f"{code}: as it says" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (400, "invalid_parameter_error", RequestRejected),
+        (400, "data_inspection_failed", ContentRefused),
+        (400, "ip_infringement_suspect", ContentRefused),
+        (400, "faq_rule_blocked", ContentRefused),
+        (400, "arrearage", AccountOverdue),
+        (401, "invalid_api_key", WrongKey),
+        (403, "access_denied", AccessDenied),
+        (403, "workspace_access_denied", AccessDenied),
+        (403, "allocation_quota_free_tier_only", QuotaExhausted),
+        (404, "model_not_found", ModelNotServed),
+        (404, "model_not_supported", ModelNotServed),
+        (429, "throttling", RateLimited),
+        (429, "insufficient_quota", RateLimited),
+        (429, "prepaid_bill_overdue", AccountOverdue),
+        (429, "commodity_not_purchased", AccessDenied),
+        (500, "internal_error", ServiceUnavailable),
+        (503, "service_unavailable", ServiceUnavailable),
+        (504, "request_time_out", ServiceUnavailable),
+    ],
+)
+@pytest.mark.parametrize("shape", ["the service's own", "OpenAI's"])
+def test_a_snake_case_code_is_the_same_error_in_both_envelopes(status, code, expected, shape):
+    """Twins of the CamelCase codes, and OpenAI's `error` object, hide no refusal."""
+    body = refusal(code)
+    if shape == "OpenAI's":
+        facts = {"code": code, "message": "as it says", "type": "t", "param": None}
+        body = {"error": facts, "request_id": "r-1"}
+    error = failure(body, status=status)
+    assert (type(error), error.billing, error.request_id) == (expected, Billing.NONE, "r-1")
+    assert f"{code}: as it says" in error.message
+
+
+def test_an_openai_error_without_a_code_is_known_by_its_type():
+    """OpenAI's shape may leave the code null."""
+    body = {"error": {"code": None, "type": "insufficient_quota", "message": "slow down"}}
+    assert type(failure(body, status=429)) is RateLimited
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (400, "InvalidParameter.DataInspection", "could not download"),
+        (400, "invalid_parameter.data_inspection", "could not download"),
+        (400, "InvalidURL", "could not download"),
+        (400, "InvalidURL.Timeout", "could not download"),
+        (400, "invalid_url", "could not download"),
+        (400, "InvalidFile.DownloadFailed", "could not download"),
+        (400, "BadRequest.InputDownloadFailed", "could not download"),
+        (400, "InvalidFile.Resolution", "can't read"),
+        (400, "InvalidImage.FileFormat", "can't read"),
+        (400, "InvalidImage.ImageSize", "can't read"),
+        (400, "InvalidImageFormat", "can't read"),
+        (400, "InvalidImageResolution", "can't read"),
+        (400, "BadRequest.TooLarge", "too large"),
+    ],
+)
+def test_a_refused_reference_is_the_references_error(status, code, words):
+    """The field is named, the action is about the image, and nothing was billed."""
+    error = failure(refusal(code), status=status, has_reference=True)
+    assert (type(error), error.field) == (InvalidReference, "reference_image")
+    assert (error.billing, error.request_id) == (Billing.NONE, "r-1")
+    assert words in error.message
+    assert "as it says" in error.message
+    assert "nothing was billed" in error.action
+    assert type(failure(refusal(code), status=status)) is RequestRejected
+
+
+def test_a_request_too_large_for_the_gateway_asks_for_a_smaller_reference():
+    """A 413 has no code; without a reference it is a request that breaks a rule."""
+    page = b"<html>413 Request Entity Too Large</html>"
+    error = failure(page, status=413, has_reference=True)
+    assert (type(error), error.billing) == (InvalidReference, Billing.NONE)
+    assert "Scale it down" in error.action
+    assert type(failure(page, status=413)) is RequestRejected
+
+
+@pytest.mark.parametrize("code", ["InvalidParameter", "invalid_parameter_error"])
+def test_a_model_that_does_not_exist_is_not_a_bad_parameter(code):
+    """On launch days the service says so inside a 400."""
+    error = failure(refusal(code, "Model not exist."), status=400)
+    assert type(error) is ModelNotServed
+    assert "Model not exist" in error.message
+
+
+@pytest.mark.parametrize("code", ["Throttling.AllocationQuota", "insufficient_quota"])
+def test_only_the_free_quota_is_final(code):
+    """Tokens a minute come back; the free tier does not, and the action says what to switch."""
+    error = failure(refusal(code, "Free allocated quota exceeded."), status=429)
+    assert type(error) is QuotaExhausted
+    assert "free tier" in error.message
+    assert "console" in error.action
+    assert type(failure(refusal(code, "Allocated quota exceeded, ..."), status=429)) is RateLimited
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (403, "Workspace.AccessDenied", "Use a key of that workspace"),
+        (403, "AllocationQuota.FreeTierOnly", "free tier only"),
+        (429, "CommodityNotPurchased", "Activate Model Studio"),
+    ],
+)
+def test_an_account_matter_says_what_to_do_about_it(status, code, words):
+    """Each has an action of its own."""
+    assert words in failure(refusal(code), status=status).action
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 520, 524, 599])
+def test_a_gateways_error_leaves_the_outcome_unknown(status):
+    """What stands in front of the service can't know; the error says what a retry means."""
+    error = failure(b"<html>gateway</html>", status=status)
+    assert (type(error), error.billing) == (ServiceUnavailable, Billing.POSSIBLE)
+    assert "A retry sends it again" in error.action
+
+
+@pytest.mark.parametrize(("status", "expected"), [(429, RateLimited), (503, ServiceUnavailable)])
+def test_what_a_gateway_did_not_pass_on_made_no_image(status, expected):
+    """Both statuses say that nothing was done."""
+    error = failure(b"<html>busy</html>", status=status, retry_after="3")
+    assert (type(error), error.billing) == (expected, Billing.NONE)
+
+
+def test_an_image_with_a_code_beside_it_is_not_lost():
+    """It was made, whatever else the answer says."""
+    assert read(image(URL) | {"code": "Success", "message": ""}).image_url == URL
 
 
 @pytest.mark.parametrize("code", ["DataInspectionFailed", "Throttling", "InternalError"])

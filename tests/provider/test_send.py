@@ -15,6 +15,7 @@ from stills.contract.errors import (
     Billing,
     ConnectionLost,
     ContentRefused,
+    InvalidReference,
     ModelNotServed,
     NoImage,
     QuotaExhausted,
@@ -34,18 +35,46 @@ PATIENCE = 20.0
 
 FAULTS = {
     FaultKind.THROTTLED: (RateLimited, Billing.NONE, "Throttling.RateQuota"),
-    FaultKind.QUOTA_EXHAUSTED: (QuotaExhausted, Billing.NONE, "Throttling.AllocationQuota"),
+    FaultKind.TOKENS_THROTTLED: (RateLimited, Billing.NONE, "Throttling.AllocationQuota"),
+    FaultKind.QUOTA_EXHAUSTED: (QuotaExhausted, Billing.NONE, "Free allocated quota"),
+    FaultKind.FREE_TIER_USED: (QuotaExhausted, Billing.NONE, "AllocationQuota.FreeTierOnly"),
+    FaultKind.PREPAID_OVERDUE: (AccountOverdue, Billing.NONE, "PrepaidBillOverdue"),
+    FaultKind.POSTPAID_OVERDUE: (AccountOverdue, Billing.NONE, "PostpaidBillOverdue"),
+    FaultKind.NOT_PURCHASED: (AccessDenied, Billing.NONE, "CommodityNotPurchased"),
+    FaultKind.WORKSPACE_DENIED: (AccessDenied, Billing.NONE, "no right to the workspace"),
     FaultKind.INTERNAL_ERROR: (ServiceUnavailable, Billing.NONE, "InternalError"),
     FaultKind.UNAVAILABLE: (ServiceUnavailable, Billing.NONE, "ServiceUnavailable"),
     FaultKind.GATEWAY_HTML: (ServiceUnavailable, Billing.POSSIBLE, "502"),
+    FaultKind.GATEWAY_UNAVAILABLE: (ServiceUnavailable, Billing.NONE, "503"),
+    FaultKind.GATEWAY_TIMEOUT: (ServiceUnavailable, Billing.POSSIBLE, "504"),
+    FaultKind.TOO_LARGE: (InvalidReference, Billing.NONE, "413"),
     FaultKind.DROP_BEFORE: (ConnectionLost, Billing.POSSIBLE, "connection"),
     FaultKind.DROP_AFTER: (ConnectionLost, Billing.POSSIBLE, "connection"),
+    FaultKind.TRUNCATED_ANSWER: (UnexpectedAnswer, Billing.POSSIBLE, "200"),
+    FaultKind.HTML_ANSWER: (UnexpectedAnswer, Billing.POSSIBLE, "200"),
     FaultKind.NO_IMAGE: (NoImage, Billing.NONE, "without an image"),
     FaultKind.ERROR_IN_200: (ServiceUnavailable, Billing.NONE, "InternalError: An internal"),
     FaultKind.CONTENT_REFUSED: (ContentRefused, Billing.NONE, "DataInspectionFailed"),
+    FaultKind.IP_INFRINGEMENT: (ContentRefused, Billing.NONE, "IPInfringementSuspect"),
+    FaultKind.FAQ_BLOCKED: (ContentRefused, Billing.NONE, "FaqRuleBlocked"),
+    FaultKind.REFERENCE_NOT_INSPECTED: (InvalidReference, Billing.NONE, "DataInspection"),
+    FaultKind.REFERENCE_URL_INVALID: (InvalidReference, Billing.NONE, "InvalidURL"),
+    FaultKind.REFERENCE_NOT_DOWNLOADED: (InvalidReference, Billing.NONE, "InvalidFile"),
+    FaultKind.REFERENCE_UNREADABLE: (InvalidReference, Billing.NONE, "InvalidImage"),
+    FaultKind.MODEL_NOT_EXIST: (ModelNotServed, Billing.NONE, "Model not exist"),
     FaultKind.RETIRED_MODEL: (ModelNotServed, Billing.NONE, "ModelNotFound"),
 }
-NO_REQUEST_ID = {FaultKind.GATEWAY_HTML, FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER}
+OF_GATEWAYS = {
+    FaultKind.GATEWAY_HTML,
+    FaultKind.GATEWAY_UNAVAILABLE,
+    FaultKind.GATEWAY_TIMEOUT,
+    FaultKind.TOO_LARGE,
+    FaultKind.DROP_BEFORE,
+    FaultKind.DROP_AFTER,
+    FaultKind.TRUNCATED_ANSWER,
+    FaultKind.HTML_ANSWER,
+}
+REFERENCE_URL = "https://oss.example/cat.png"
 
 
 async def failure(provider, order, *, timeout_seconds: float = PATIENCE) -> StillsError:
@@ -84,11 +113,14 @@ async def test_every_fault_is_one_request_and_one_typed_error(provider, sandbox,
     """Class, billing, words and request id are right, and the SDK sends nothing again."""
     expected, billing, words = FAULTS[kind]
     sandbox.set_faults(Fault(kind, times=None))
-    error = await failure(provider, order())
+    sent = order()
+    if expected is InvalidReference:
+        sent = order(model="qwen-image-2.0", reference_url=REFERENCE_URL)
+    error = await failure(provider, sent)
     (send,) = sandbox.ledger.sends
     assert (type(error), error.billing) == (expected, billing)
     assert words in error.message
-    assert error.request_id == (None if kind in NO_REQUEST_ID else send.request_id)
+    assert error.request_id == (None if kind in OF_GATEWAYS else send.request_id)
 
 
 def test_no_fault_of_the_sandbox_is_forgotten():

@@ -16,10 +16,23 @@ PATIENCE_SECONDS = 30
     ("kind", "status", "code"),
     [
         (FaultKind.THROTTLED, 429, "Throttling.RateQuota"),
+        (FaultKind.TOKENS_THROTTLED, 429, "Throttling.AllocationQuota"),
         (FaultKind.QUOTA_EXHAUSTED, 429, "Throttling.AllocationQuota"),
+        (FaultKind.FREE_TIER_USED, 403, "AllocationQuota.FreeTierOnly"),
+        (FaultKind.PREPAID_OVERDUE, 429, "PrepaidBillOverdue"),
+        (FaultKind.POSTPAID_OVERDUE, 429, "PostpaidBillOverdue"),
+        (FaultKind.NOT_PURCHASED, 429, "CommodityNotPurchased"),
+        (FaultKind.WORKSPACE_DENIED, 403, "Workspace.AccessDenied"),
         (FaultKind.INTERNAL_ERROR, 500, "InternalError"),
         (FaultKind.UNAVAILABLE, 503, "ServiceUnavailable"),
         (FaultKind.CONTENT_REFUSED, 400, "DataInspectionFailed"),
+        (FaultKind.IP_INFRINGEMENT, 400, "IPInfringementSuspect"),
+        (FaultKind.FAQ_BLOCKED, 400, "FaqRuleBlocked"),
+        (FaultKind.REFERENCE_NOT_INSPECTED, 400, "InvalidParameter.DataInspection"),
+        (FaultKind.REFERENCE_URL_INVALID, 400, "InvalidURL"),
+        (FaultKind.REFERENCE_NOT_DOWNLOADED, 400, "InvalidFile.DownloadFailed"),
+        (FaultKind.REFERENCE_UNREADABLE, 400, "InvalidImage.FileFormat"),
+        (FaultKind.MODEL_NOT_EXIST, 400, "InvalidParameter"),
         (FaultKind.RETIRED_MODEL, 404, "ModelNotFound"),
     ],
 )
@@ -43,14 +56,67 @@ async def test_throttling_can_say_when_to_come_back(call, sandbox):
     assert (await call()).headers["Retry-After"] == "3"
 
 
-async def test_a_gateway_answers_with_html(call, sandbox):
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (FaultKind.THROTTLED, "limit_requests"),
+        (FaultKind.TOKENS_THROTTLED, "insufficient_quota"),
+        (FaultKind.PREPAID_OVERDUE, "prepaid_bill_overdue"),
+        (FaultKind.WORKSPACE_DENIED, "workspace_access_denied"),
+        (FaultKind.CONTENT_REFUSED, "data_inspection_failed"),
+        (FaultKind.IP_INFRINGEMENT, "ip_infringement_suspect"),
+        (FaultKind.REFERENCE_URL_INVALID, "invalid_url"),
+        (FaultKind.RETIRED_MODEL, "model_not_found"),
+    ],
+)
+async def test_a_refusal_can_come_as_from_the_compatible_endpoint(post, sandbox, kind, code):
+    """The code is in snake_case, inside an `error` object as OpenAI's clients expect it."""
+    sandbox.set_faults(Fault(kind, compatible=True))
+    answer = await post(
+        {
+            "model": "qwen-image-max",
+            "input": {"messages": [{"role": "user", "content": [{"text": "a"}]}]},
+        }
+    )
+
+    assert answer.body.keys() == {"error", "request_id"}
+    assert answer.body["error"]["code"] == sandbox.ledger.sends[0].code == code
+    assert answer.body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "billed"),
+    [
+        (FaultKind.GATEWAY_HTML, 502, 0),
+        (FaultKind.GATEWAY_UNAVAILABLE, 503, 0),
+        (FaultKind.GATEWAY_TIMEOUT, 504, 1),
+        (FaultKind.TOO_LARGE, 413, 0),
+    ],
+)
+async def test_a_gateway_answers_with_html(call, sandbox, kind, status, billed):
     """The SDK knows no code for it and passes the page on as the message."""
-    sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML))
+    sandbox.set_faults(Fault(kind))
     answer = await call()
 
-    assert (answer.status_code, answer.code) == (502, "Unknown")
+    assert (answer.status_code, answer.code) == (status, "Unknown")
     assert "<html>" in answer.message
-    assert sandbox.ledger.sends[0].status == 502
+    assert (sandbox.ledger.sends[0].status, sandbox.ledger.sends[0].billed) == (status, billed)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TRUNCATED_ANSWER, FaultKind.HTML_ANSWER])
+async def test_a_200_can_be_unreadable_though_the_image_is_billed(post, sandbox, kind):
+    """What comes is not JSON, and nothing in it says that an image was made."""
+    sandbox.set_faults(Fault(kind))
+    with pytest.raises((ValueError, aiohttp.ContentTypeError)):
+        await post(
+            {
+                "model": "qwen-image-max",
+                "input": {"messages": [{"role": "user", "content": [{"text": "a"}]}]},
+            }
+        )
+
+    send = sandbox.ledger.sends[0]
+    assert (send.status, send.billed) == (200, 1)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +334,7 @@ def test_every_kind_says_what_it_means():
         {"probability": 0},
         {"probability": 1.5},
         {"random_seed": "x"},
+        {"compatible": 1},
     ],
     ids=str,
 )

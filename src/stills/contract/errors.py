@@ -53,6 +53,9 @@ from typing import ClassVar, Self, TypedDict, Unpack
 REFERENCE_FORMS = "an https URL, a path, a data URL or bytes"
 """How a reference is given in Python; doors have fewer forms, and say so in its place."""
 
+UNKNOWN_OUTCOME_ACTION = "A retry sends it again, and both calls may be billed."
+"""What to do about a call that may have made an image, although none came."""
+
 _OPTION = re.compile(r"--[a-z]|\b(?:STILLS|DASHSCOPE)_[A-Z]")
 
 
@@ -335,7 +338,7 @@ class ConnectionLost(ServiceError):
 
     code = "connection_lost"
     retryable = True
-    default_action = "Ask again; what was sent may have been billed and is on the ledger as such."
+    default_action = UNKNOWN_OUTCOME_ACTION
 
 
 class AnswerTimeout(ServiceError):
@@ -343,7 +346,7 @@ class AnswerTimeout(ServiceError):
 
     code = "answer_timeout"
     retryable = True
-    default_action = "Ask again later; what was sent may have been billed and is on the ledger."
+    default_action = UNKNOWN_OUTCOME_ACTION
 
 
 class NoImage(ServiceError):
@@ -401,10 +404,7 @@ class DeadlineExceeded(ServiceError):
 
 
 _LATE = {
-    Billing.POSSIBLE: (
-        "What was sent is on the ledger, and asking again sends anew. Allow more with "
-        "STILLS_DEADLINE_SECONDS."
-    ),
+    Billing.POSSIBLE: (f"{UNKNOWN_OUTCOME_ACTION} Allow more time with STILLS_DEADLINE_SECONDS."),
     Billing.BILLED: "Ask again: what is billed is finished without paying.",
 }
 

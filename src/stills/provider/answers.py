@@ -1,7 +1,4 @@
-"""Read the service's answers: an image's address, or the one error that says what happened.
-
-Codes and statuses are those of Model Studio's error-code page.
-"""
+"""Read the service's answers: an image's address, or the one error that says what happened."""
 
 import json
 import re
@@ -14,13 +11,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from stills.contract.errors import (
+    UNKNOWN_OUTCOME_ACTION,
     AccessDenied,
-    AccountOverdue,
     Billing,
-    ContentRefused,
+    InvalidReference,
     ModelNotServed,
     NoImage,
-    QuotaExhausted,
     RateLimited,
     RequestRejected,
     ServiceUnavailable,
@@ -30,30 +26,15 @@ from stills.contract.errors import (
 )
 from stills.contract.generation import Answer
 from stills.contract.models import MODELS
+from stills.provider.error_codes import SCALE_ACTION, find_meaning
 
 LINK_LIFE_SECONDS = 24 * 3600.0
 
-_BY_CODE: dict[str, type[StillsError]] = {
-    "InvalidParameter": RequestRejected,
-    "DataInspectionFailed": ContentRefused,
-    "Arrearage": AccountOverdue,
-    "InvalidApiKey": WrongKey,
-    "AccessDenied": AccessDenied,
-    "Model.AccessDenied": AccessDenied,
-    "ModelNotFound": ModelNotServed,
-    "Throttling": RateLimited,
-    "Throttling.AllocationQuota": QuotaExhausted,
-    "insufficient_quota": QuotaExhausted,
-    "InternalError": ServiceUnavailable,
-    "ServiceUnavailable": ServiceUnavailable,
-    "RequestTimeOut": ServiceUnavailable,
-}
-_BY_STATUS: dict[int, type[StillsError]] = {
+_CODELESS: dict[int, type[StillsError]] = {
     400: RequestRejected,
     401: WrongKey,
     403: AccessDenied,
-    404: ModelNotServed,
-    429: RateLimited,
+    413: RequestRejected,
 }
 
 
@@ -66,27 +47,25 @@ class Exchange:
     body: bytes
 
 
-def read_answer(exchange: Exchange, *, model: str, key: str) -> Answer:
+def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool) -> Answer:
     """Find the image's address in an answer.
 
     Raises:
-        StillsError: there is none; which error says why.
+        StillsError: it has none; its class and `billing` say why.
     """
     content = _parse(exchange.body)
     request_id = redact(_text(content.get("request_id")), key) or None
-    code = redact(_text(content.get("code")), key)
-    if exchange.status == HTTPStatus.OK and not code:
-        url = _image_url(content)
-        if url is not None:
-            return Answer(url, _expires_at(url), request_id)
-        if isinstance(content.get("output"), dict):
-            raise NoImage(request_id=request_id)
-        raise UnexpectedAnswer(
-            "the service's answer is no image and no error",
-            billing=Billing.POSSIBLE,
-            request_id=request_id,
-        )
-    raise _error(exchange, code, redact(_text(content.get("message")), key), model, request_id)
+    url = _image_url(content) if exchange.status == HTTPStatus.OK else None
+    if url is not None:
+        return Answer(url, _expires_at(url), request_id)
+    code, message = (redact(text, key) for text in _read_refusal(content))
+    if code:
+        error = _refusal(exchange, code, message, model=model, has_reference=has_reference)
+    elif HTTPStatus.OK <= exchange.status < HTTPStatus.MULTIPLE_CHOICES:
+        error = _imageless(exchange.status, content)
+    else:
+        error = _codeless(exchange, message, has_reference=has_reference)
+    raise error.with_(request_id=request_id)
 
 
 def redact(text: str, key: str) -> str:
@@ -97,45 +76,86 @@ def redact(text: str, key: str) -> str:
     return printable[:300].strip()
 
 
-def _error(
-    exchange: Exchange, code: str, message: str, model: str, request_id: str | None
+def _read_refusal(content: Mapping[str, Any]) -> tuple[str, str]:
+    """Read code and message, also of the `error` object of the OpenAI-compatible endpoint."""
+    error = content.get("error")
+    if isinstance(error, dict):
+        return _text(error.get("code")) or _text(error.get("type")), _text(error.get("message"))
+    return _text(content.get("code")), _text(content.get("message"))
+
+
+def _refusal(
+    exchange: Exchange, code: str, message: str, *, model: str, has_reference: bool
 ) -> StillsError:
-    kind = _kind(exchange.status, code)
-    said = f"{code or exchange.status}: {message}" if message else code or str(exchange.status)
-    summary = (kind.__doc__ or "").splitlines()[0].rstrip(".")
-    if kind is RateLimited:
-        return RateLimited(
-            f"{summary} ({said})",
-            retry_after_seconds=_retry_after_seconds(exchange.headers),
-            request_id=request_id,
-        )
+    """Make the error for a refusal in the service's own words: no image was made."""
+    meaning = find_meaning(code, exchange.status, message)
+    said = f"{code}: {message}" if message else code
+    kind = meaning.error
+    if kind is InvalidReference and not has_reference:
+        return RequestRejected(_describe(RequestRejected, said))
+    if kind is InvalidReference:
+        summary = f"{meaning.message} ({said})"
+        return InvalidReference(summary, field="reference_image", action=meaning.action)
     if kind is ModelNotServed:
-        known = MODELS.get(model)
-        retired = f"; notices retire it on {known.retired_on}" if known and known.retired_on else ""
-        successor = f"; {known.successor} follows it" if known and known.successor else ""
-        return ModelNotServed(
-            f"{model} is not served here{retired}{successor} ({said})", request_id=request_id
-        )
-    if kind is ServiceUnavailable and not code:
-        # Not the service's own words: what stands before it can't know whether an image was made.
-        return ServiceUnavailable(
-            f"a gateway before the service failed ({exchange.status})",
-            action="Ask again in a few minutes; what was sent may be billed and is on the ledger.",
-            billing=Billing.POSSIBLE,
-            request_id=request_id,
-        )
-    return kind(f"{summary} ({said})", request_id=request_id)
+        return ModelNotServed(f"{_describe_retirement(model)} ({said})")
+    summary = f"{meaning.message} ({said})" if meaning.message else _describe(kind, said)
+    if kind is RateLimited:
+        wait_seconds = _retry_after_seconds(exchange.headers)
+        return RateLimited(summary, retry_after_seconds=wait_seconds)
+    return kind(summary, action=meaning.action)
 
 
-def _kind(status: int, code: str) -> type[StillsError]:
-    by_code = _BY_CODE.get(code) or _BY_CODE.get(code.split(".", maxsplit=1)[0])
-    if by_code is not None:
-        return by_code
-    if status == HTTPStatus.NOT_FOUND and not code:
-        return UnexpectedAnswer  # not the service's words: the address is wrong, not the model
+def _imageless(status: int, content: Mapping[str, Any]) -> StillsError:
+    """Make the error for a success without an image: an unreadable one may have been an image."""
+    if isinstance(content.get("output"), dict):
+        return NoImage()
+    return UnexpectedAnswer(
+        f"the service's answer ({status}) is neither an image nor an error",
+        action=UNKNOWN_OUTCOME_ACTION,
+        billing=Billing.POSSIBLE,
+    )
+
+
+def _codeless(exchange: Exchange, message: str, *, has_reference: bool) -> StillsError:
+    """Make the error for a failure without a code: often not the service's, but a gateway's.
+
+    What stands in front of the service can't know whether an image was made. Only 503, 429 and the
+    other statuses below 500 say that nothing was passed on.
+    """
+    status = exchange.status
+    said = f"{status}: {message}" if message else str(status)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and has_reference:
+        return InvalidReference(
+            f"the reference is too large for the service ({said})",
+            field="reference_image",
+            action=SCALE_ACTION,
+        )
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return ServiceUnavailable(f"a gateway in front of the service is overloaded ({said})")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServiceUnavailable
-    return _BY_STATUS.get(status, UnexpectedAnswer)
+        return ServiceUnavailable(
+            f"a gateway in front of the service failed ({said})",
+            action=UNKNOWN_OUTCOME_ACTION,
+            billing=Billing.POSSIBLE,
+        )
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait_seconds = _retry_after_seconds(exchange.headers)
+        return RateLimited(_describe(RateLimited, said), retry_after_seconds=wait_seconds)
+    # A 404 here means a wrong base URL, not a model that is not served.
+    kind = _CODELESS.get(status, UnexpectedAnswer)
+    return kind(_describe(kind, said))
+
+
+def _describe(kind: type[StillsError], said: str) -> str:
+    return f"{kind.default_message().rstrip('.')} ({said})"
+
+
+def _describe_retirement(model: str) -> str:
+    """Say that a model is not served, with what is known of its end and its successor."""
+    known = MODELS.get(model)
+    retired = f"; notices retire it on {known.retired_on}" if known and known.retired_on else ""
+    successor = f"; {known.successor} follows it" if known and known.successor else ""
+    return f"{model} is not served here{retired}{successor}"
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -173,7 +173,12 @@ class DashScope:
             _wire.reset(token)
         if wire.exchange is None:
             raise UnexpectedAnswer("the SDK gave no answer", billing=Billing.POSSIBLE)
-        answer = read_answer(wire.exchange, model=order.model, key=key)
+        answer = read_answer(
+            wire.exchange,
+            model=order.model,
+            key=key,
+            has_reference=order.reference_url is not None,
+        )
         if self._links_live:
             return answer
         return Answer(answer.image_url, expires_at=0.0, request_id=answer.request_id)

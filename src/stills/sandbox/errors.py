@@ -7,16 +7,26 @@ from aiohttp import web
 
 
 class ServiceError(Exception):
-    """A refusal as DashScope words it: an HTTP status, a code and a message."""
+    """A refusal as DashScope words it: an HTTP status, a code and a message.
+
+    A `compatible` one comes in the envelope of the OpenAI-compatible endpoint.
+    """
 
     def __init__(
-        self, status: int, code: str, message: str, *, retry_after_seconds: float | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        compatible: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after_seconds = retry_after_seconds
+        self.compatible = compatible
 
 
 def invalid_parameter(message: str) -> ServiceError:
@@ -48,5 +58,10 @@ def error_response(error: ServiceError, request_id: str) -> web.Response:
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = f"{error.retry_after_seconds:g}"
-    body = {"code": error.code, "message": error.message, "request_id": request_id}
+    body: dict[str, object]
+    if error.compatible:
+        facts = {"code": error.code, "message": error.message, "type": error.code, "param": None}
+        body = {"error": facts, "request_id": request_id}
+    else:
+        body = {"code": error.code, "message": error.message, "request_id": request_id}
     return web.json_response(body, status=error.status, headers=headers)

@@ -24,15 +24,44 @@ class FaultKind(StrEnum):
         "throttled",
         "429 Throttling.RateQuota, with Retry-After if `retry_after_seconds` is set.",
     )
-    QUOTA_EXHAUSTED = "quota_exhausted", "429 Throttling.AllocationQuota: waiting does not help."
+    TOKENS_THROTTLED = (
+        "tokens_throttled",
+        "429 Throttling.AllocationQuota: too many tokens a minute, so waiting helps.",
+    )
+    QUOTA_EXHAUSTED = (
+        "quota_exhausted",
+        "429 Throttling.AllocationQuota, free allocated quota exceeded: waiting does not help.",
+    )
+    FREE_TIER_USED = (
+        "free_tier_used",
+        "403 AllocationQuota.FreeTierOnly: the free tier is used up, and paid use is off.",
+    )
+    PREPAID_OVERDUE = "prepaid_overdue", "429 PrepaidBillOverdue: waiting does not help."
+    POSTPAID_OVERDUE = "postpaid_overdue", "429 PostpaidBillOverdue: waiting does not help."
+    NOT_PURCHASED = "not_purchased", "429 CommodityNotPurchased: waiting does not help."
+    WORKSPACE_DENIED = "workspace_denied", "403 Workspace.AccessDenied: the key is of another."
     INTERNAL_ERROR = "internal_error", "500 InternalError."
     UNAVAILABLE = "unavailable", "503 ServiceUnavailable."
     GATEWAY_HTML = "gateway_html", "502 with an HTML page, as a gateway before the service answers."
+    GATEWAY_UNAVAILABLE = (
+        "gateway_unavailable",
+        "503 with an HTML page: the gateway passed nothing on to the service.",
+    )
+    GATEWAY_TIMEOUT = (
+        "gateway_timeout",
+        "504 with an HTML page after the image is made; it is billed.",
+    )
+    TOO_LARGE = "too_large", "413 with an HTML page: the gateway takes no request of this size."
     DROP_BEFORE = (
         "drop_before",
         "The connection is dropped before an image is made; nothing is billed.",
     )
     DROP_AFTER = "drop_after", "The connection is dropped after the image is made; it is billed."
+    TRUNCATED_ANSWER = (
+        "truncated_answer",
+        "200 with only the first half of the JSON; the image is billed.",
+    )
+    HTML_ANSWER = "html_answer", "200 with an HTML page, as from a proxy; the image is billed."
     SLOW = "slow", "The answer comes `delay_seconds` late, and is billed."
     NO_IMAGE = "no_image", "200 with text in place of the image; nothing is billed."
     ERROR_IN_200 = "error_in_200", "200 with a code and a message and no output; nothing is billed."
@@ -40,6 +69,25 @@ class FaultKind(StrEnum):
         "content_refused",
         "400 DataInspectionFailed: the content filter refused the prompt.",
     )
+    IP_INFRINGEMENT = "ip_infringement", "400 IPInfringementSuspect: the prompt names a brand."
+    FAQ_BLOCKED = "faq_blocked", "400 FaqRuleBlocked: a rule of the service blocks the prompt."
+    REFERENCE_NOT_INSPECTED = (
+        "reference_not_inspected",
+        "400 InvalidParameter.DataInspection: the service could not download the reference.",
+    )
+    REFERENCE_URL_INVALID = (
+        "reference_url_invalid",
+        "400 InvalidURL: the URL of the reference leads to no image.",
+    )
+    REFERENCE_NOT_DOWNLOADED = (
+        "reference_not_downloaded",
+        "400 InvalidFile.DownloadFailed: the service could not download the reference.",
+    )
+    REFERENCE_UNREADABLE = (
+        "reference_unreadable",
+        "400 InvalidImage.FileFormat: the service can't read the reference.",
+    )
+    MODEL_NOT_EXIST = "model_not_exist", "400 InvalidParameter with `Model not exist`."
     RETIRED_MODEL = "retired_model", "404 ModelNotFound, with the message for a retired model."
     TRUNCATED_PNG = (
         "truncated_png",
@@ -109,6 +157,9 @@ class Fault:
     """How likely it happens to each request that it could happen to."""
     random_seed: int = 0
     """The seed of the dice thrown for `probability`."""
+    compatible: bool = False
+    """Whether a refusal comes as on the OpenAI-compatible endpoint: in an `error` object, with a
+    snake_case code."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense with a `ValueError` that names the field."""
@@ -125,6 +176,7 @@ class Fault:
             _is_number(self.probability) and 0 < self.probability <= 1,
         )
         _require("random_seed", self.random_seed, _is_int(self.random_seed, at_least=0))
+        _require("compatible", self.compatible, type(self.compatible) is bool)
 
     @classmethod
     def from_json(cls, value: object) -> Self:

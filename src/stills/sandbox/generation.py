@@ -1,45 +1,29 @@
 """The endpoint that makes images: POST /services/aigc/multimodal-generation/generation."""
 
 import asyncio
-from collections.abc import Callable
+import json
 from typing import Any
 
 from aiohttp import web
 
 from stills.sandbox import rules
-from stills.sandbox.errors import (
-    ServiceError,
-    error_response,
-    invalid_parameter,
-    model_retired,
-    throttled,
-)
-from stills.sandbox.faults import Fault, FaultKind
+from stills.sandbox.errors import ServiceError, error_response, invalid_parameter
+from stills.sandbox.faults import FaultKind
 from stills.sandbox.keys import check_key
 from stills.sandbox.ledger import SendKind
+from stills.sandbox.refusals import find_refusal
 from stills.sandbox.rules import Order
 from stills.sandbox.state import SandboxState, drop_connection, new_request_id, origin
 
-_GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>502</body></html>"
-
-_REFUSALS: dict[FaultKind, Callable[[Fault, Order], ServiceError]] = {
-    FaultKind.THROTTLED: lambda fault, _: throttled(fault.retry_after_seconds),
-    FaultKind.QUOTA_EXHAUSTED: lambda _, __: ServiceError(
-        429, "Throttling.AllocationQuota", "Allocated quota exceeded, please increase your quota."
-    ),
-    FaultKind.INTERNAL_ERROR: lambda _, __: ServiceError(
-        500, "InternalError", "An internal error has occurred, please try again later."
-    ),
-    FaultKind.UNAVAILABLE: lambda _, __: ServiceError(
-        503, "ServiceUnavailable", "The service is unavailable, please try again later."
-    ),
-    FaultKind.ERROR_IN_200: lambda _, __: ServiceError(
-        200, "InternalError", "An internal error has occurred, please try again later."
-    ),
-    FaultKind.CONTENT_REFUSED: lambda _, __: ServiceError(
-        400, "DataInspectionFailed", "Input data may contain inappropriate content."
-    ),
-    FaultKind.RETIRED_MODEL: lambda _, order: model_retired(order.model),
+# What stands between a client and the service answers with pages of its own.
+_PAGES = {
+    FaultKind.GATEWAY_HTML: (502, "Bad Gateway"),
+    FaultKind.GATEWAY_UNAVAILABLE: (503, "Service Temporarily Unavailable"),
+    FaultKind.TOO_LARGE: (413, "Request Entity Too Large"),
+}
+_PAGES_AFTER = {
+    FaultKind.GATEWAY_TIMEOUT: (504, "Gateway Time-out"),
+    FaultKind.HTML_ANSWER: (200, "Please sign in"),
 }
 
 
@@ -98,11 +82,11 @@ class GenerationEndpoint:
         fault = self._state.faults.for_generation(order.text)
         kind = fault.kind if fault else None
         ledger.note(seq, fault=kind)
-        if fault and fault.kind in _REFUSALS:
-            raise _REFUSALS[fault.kind](fault, order)
-        if kind is FaultKind.GATEWAY_HTML:
-            ledger.note(seq, status=502)
-            return web.Response(status=502, text=_GATEWAY_PAGE, content_type="text/html")
+        refusal = find_refusal(fault, order) if fault else None
+        if refusal is not None:
+            raise refusal
+        if kind in _PAGES:
+            return self._page(seq, *_PAGES[kind])
         if kind is FaultKind.DROP_BEFORE:
             return drop_connection(request)
         await asyncio.sleep(self._state.settings.latency_seconds)
@@ -112,10 +96,20 @@ class GenerationEndpoint:
         ledger.note(seq, billed=order.image_count)
         if kind is FaultKind.DROP_AFTER:
             return drop_connection(request)
+        if kind in _PAGES_AFTER:
+            return self._page(seq, *_PAGES_AFTER[kind])
         if fault and kind is FaultKind.SLOW:
             await asyncio.sleep(fault.delay_seconds)
         ledger.note(seq, status=200)
-        return web.json_response(self._images_answer(request, order, request_id))
+        answer = json.dumps(self._images_answer(request, order, request_id))
+        if kind is FaultKind.TRUNCATED_ANSWER:
+            answer = answer[: len(answer) // 2]
+        return web.Response(text=answer, content_type="application/json")
+
+    def _page(self, seq: int, status: int, title: str) -> web.Response:
+        self._state.ledger.note(seq, status=status)
+        page = f"<html><head><title>{title}</title></head><body>{title}</body></html>"
+        return web.Response(status=status, text=page, content_type="text/html")
 
     def _images_answer(self, request: web.Request, order: Order, request_id: str) -> dict[str, Any]:
         shelf = self._state.shelf
