@@ -38,6 +38,7 @@ def test_without_any_variable_all_has_a_default():
         ("STILLS_RATE_LIMIT", "none", "rate_limit", NO_LIMIT),
         ("STILLS_CONCURRENCY", "32", "concurrency", 32),
         ("DASHSCOPE_API_KEY", "sk-a", "api_key", "sk-a"),
+        ("STILLS_RESEND_UNKNOWN", " 2 ", "resend_unknown", 2),
         ("DASHSCOPE_HTTP_BASE_URL", "https://a.example", "base_url", "https://a.example"),
         ("ALIBABA_CLOUD_PROFILE", "work", "profile", "work"),
         ("XDG_STATE_HOME", "/state", "spool", Path("/state/stills/spool")),
@@ -61,6 +62,7 @@ def test_each_variable_is_read(variable, value, field, read):
         "STILLS_DEADLINE_SECONDS",
         "STILLS_RATE_LIMIT",
         "STILLS_CONCURRENCY",
+        "STILLS_RESEND_UNKNOWN",
         "DASHSCOPE_HTTP_BASE_URL",
         "ALIBABA_CLOUD_PROFILE",
         "XDG_STATE_HOME",
@@ -102,6 +104,14 @@ def test_a_deadline_that_is_none_is_refused(written):
         read_config({**HOME, "STILLS_DEADLINE_SECONDS": written})
     assert caught.value.field == "STILLS_DEADLINE_SECONDS"
     assert "number of seconds" in caught.value.action
+
+
+@pytest.mark.parametrize("written", ["-1", "1.5", "100", "some", "٢"])
+def test_an_allowance_of_repeats_that_makes_no_sense_is_refused(written):
+    """Each repeat may cost an image, so no typing error may allow many."""
+    with pytest.raises(InvalidRequest, match="STILLS_RESEND_UNKNOWN is ") as caught:
+        read_config({**HOME, "STILLS_RESEND_UNKNOWN": written})
+    assert "from 0 to 99" in caught.value.action
 
 
 @pytest.mark.parametrize("written", ["2", "0/s", "-1/s", "2/day", "/s", "1e3/s", "fast", "٢/s"])

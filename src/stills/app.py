@@ -82,23 +82,28 @@ class Stills:
         *,
         sandbox: bool = False,
         rate_limit: RateLimit | None = None,
+        resend_unknown: int | None = None,
         guard_references: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Self:
         """Plug Stills together as the environment says; `sandbox` embeds one and needs no key.
 
-        `rate_limit` goes before that of the environment. `guard_references` is for requests of
+        `rate_limit` goes before that of the environment, and so does `resend_unknown`: how often a
+        call whose outcome is unknown may be repeated, 0 by default, because each may be billed.
+        `guard_references` is for requests of
         strangers: a path as the reference is refused, and a URL is fetched from the open internet
         alone, by us.
 
         Raises:
             MissingKey: no key was given, and no sandbox asked for.
             AccessError: the key or the base URL can't be used.
-            InvalidRequest: a variable has no usable value.
+            InvalidRequest: a variable or an argument has no usable value.
         """
         config = read_config(environment)
         if rate_limit is not None:
             config = replace(config, rate_limit=rate_limit)
+        if resend_unknown is not None:
+            config = replace(config, resend_unknown=resend_unknown)
         provider = embed_sandbox() if sandbox else use_dashscope(config)
         return cls._from_config(config, provider, guard_downloads() if guard_references else None)
 
@@ -114,7 +119,10 @@ class Stills:
     ) -> Self:
         return cls(
             plug_together(config, provider, downloader),
-            policy=Policy(deadline_seconds=config.deadline_seconds),
+            policy=Policy(
+                deadline_seconds=config.deadline_seconds,
+                unknown_resends=config.resend_unknown,
+            ),
             model=config.model,
             price_usd=config.price_usd,
             budget_usd=config.budget_usd,

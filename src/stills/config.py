@@ -24,7 +24,8 @@ class Config:
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
     shows in no repr, for Config has none of its own. `rate_limit` is None for the model's own,
-    `credentials_file` where no home folder is known.
+    `credentials_file` where no home folder is known. `resend_unknown` is how often a call whose
+    outcome is unknown may be repeated.
     """
 
     store: str
@@ -36,6 +37,7 @@ class Config:
     budget_usd: float | None
     rate_limit: RateLimit | None
     concurrency: int
+    resend_unknown: int
     api_key: str | None
     profile: str
     credentials_file: Path | None
@@ -67,6 +69,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         budget_usd=_usd(environment, "STILLS_BUDGET_USD"),
         rate_limit=read_rate_limit(environment.get("STILLS_RATE_LIMIT"), "STILLS_RATE_LIMIT"),
         concurrency=_concurrency(environment, "STILLS_CONCURRENCY"),
+        resend_unknown=_resends(environment, "STILLS_RESEND_UNKNOWN"),
         api_key=environment.get("DASHSCOPE_API_KEY"),
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
         credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
@@ -146,6 +149,15 @@ def _concurrency(environment: Mapping[str, str], name: str) -> int:
         return DEFAULT_CONCURRENCY
     if not re.fullmatch(r"\s*0*[1-9]\d{0,3}\s*", written, re.ASCII):
         raise _bad(environment, name, "a whole number from 1 to 9999")
+    return int(written)
+
+
+def _resends(environment: Mapping[str, str], name: str) -> int:
+    written = environment.get(name)
+    if not written:
+        return 0
+    if not re.fullmatch(r"\s*\d{1,2}\s*", written, re.ASCII):
+        raise _bad(environment, name, "a whole number from 0 to 99")
     return int(written)
 
 

@@ -145,21 +145,11 @@ MATRIX = [
     down(FaultKind.INTERNAL_ERROR),
     down(FaultKind.UNAVAILABLE),
     down(FaultKind.GATEWAY_UNAVAILABLE),
-    Row(
-        Fault(FaultKind.GATEWAY_HTML),
-        Outcome("image", 2, 1, 1),
-        Outcome("ServiceUnavailable", 3, 0, 3),
-    ),
-    Row(
-        Fault(FaultKind.GATEWAY_TIMEOUT),
-        Outcome("image", 2, 2, 1),
-        Outcome("ServiceUnavailable", 3, 3, 3),
-    ),
+    unknown(FaultKind.GATEWAY_HTML, "ServiceUnavailable", billed=0),
+    unknown(FaultKind.GATEWAY_TIMEOUT, "ServiceUnavailable", billed=1),
     refused(FaultKind.TOO_LARGE, "InvalidReference", reference=True),
-    Row(
-        Fault(FaultKind.DROP_BEFORE), Outcome("image", 2, 1, 1), Outcome("ConnectionLost", 3, 0, 3)
-    ),
-    Row(Fault(FaultKind.DROP_AFTER), Outcome("image", 2, 2, 1), Outcome("ConnectionLost", 3, 3, 3)),
+    unknown(FaultKind.DROP_BEFORE, "ConnectionLost", billed=0),
+    unknown(FaultKind.DROP_AFTER, "ConnectionLost", billed=1),
     unknown(FaultKind.TRUNCATED_ANSWER, "UnexpectedAnswer", billed=1),
     unknown(FaultKind.HTML_ANSWER, "UnexpectedAnswer", billed=1),
     Row(Fault(FaultKind.SLOW, delay_seconds=0.2), IMAGE, IMAGE, again=0, but="but in time"),
@@ -355,8 +345,10 @@ def render(seen: dict[str, object], told: dict[str, Told]) -> str:
         "Every fault that the sandbox can make, when it happens once and when it stays. *Billed*",
         "is what the sandbox counts; where Stills can't know, its ledger says *possibly billed*.",
         "",
-        "A broken download after any of these changes neither how it ends nor what is billed.",
-        "No row leaves half an image in the store, or an",
+        "**No fault bills an image twice.** A call that may have made an image is not repeated:",
+        "the error says so, and a retry is up to you (`STILLS_RESEND_UNKNOWN` allows repeats). A",
+        "failure that certainly made none is retried. A broken download after any of these changes",
+        "neither how it ends nor what is billed. No row leaves half an image in the store, or an",
         "entry in the catalog without its image.",
         "",
         "| fault | what a client sees | if it happens once | if it stays | a later retry |",
@@ -388,6 +380,11 @@ def render(seen: dict[str, object], told: dict[str, Told]) -> str:
 def test_every_fault_has_a_row():
     """A fault that the sandbox learns needs an expectation here."""
     assert {row.fault.kind for row in MATRIX} == set(FaultKind)
+
+
+def test_no_fault_is_expected_to_bill_twice():
+    """Whatever happens, and however long it lasts, one request costs at most one image."""
+    assert all(row.once.billed <= 1 and row.for_ever.billed <= 1 for row in MATRIX)
 
 
 async def test_every_fault_ends_in_an_image_or_the_right_error(

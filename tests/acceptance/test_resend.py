@@ -1,25 +1,49 @@
-"""A dropped connection: what is sent again is on our ledger, the SDK's own re-send included."""
+"""Calls of unknown outcome: made once, repeated only if the user allows it, all on the ledger."""
 
 import json
 
 import pytest
 
 KITE = ["generate", "a red kite", "--size", "64*64", "--json"]
+UNKNOWN = [
+    ("drop_before", 0),
+    ("drop_after", 1),
+    ("gateway_html", 0),
+    ("gateway_timeout", 1),
+    ("truncated_answer", 1),
+    ("html_answer", 1),
+]
 
 
+@pytest.mark.parametrize(("fault", "billed"), UNKNOWN)
+def test_a_call_of_unknown_outcome_is_not_repeated(run, service, rows, fault: str, billed: int):
+    """One call; the line says that it may be billed, and what a retry would do."""
+    service.set_faults({"kind": fault, "times": None})
+    refused = run(*KITE, variables=service.variables)
+    assert refused.returncode == 5
+    assert refused.stderr.count("\n") == 1
+    assert "[possibly billed]" in refused.stderr
+    assert "A retry sends it again, and both calls may be billed." in refused.stderr
+    assert service.ledger()["totals"]["generations"] == 1
+    assert service.billed() == billed
+    ((billing, _),) = rows("SELECT billing, code FROM sends")
+    assert billing == "possible"
+    spend = json.loads(run("spend", "--json").stdout)
+    assert (spend["billed"], spend["possible"]) == (0, 1)
+
+
+@pytest.mark.parametrize("how", ["option", "variable"])
 @pytest.mark.parametrize(
-    ("fault", "drops", "billed"),
-    [
-        ("drop_before", 1, 1),
-        ("drop_before", 2, 1),
-        ("drop_after", 1, 2),
-        ("drop_after", 2, 3),
-    ],
+    ("fault", "drops", "billed"), [("drop_before", 2, 1), ("drop_after", 2, 3)]
 )
-def test_every_send_after_a_drop_is_on_the_ledger(run, service, fault, drops: int, billed: int):
-    """As many sends as reached the service, each dropped one possibly billed."""
+def test_calls_of_unknown_outcome_are_repeated_if_the_user_allows_it(
+    run, service, how: str, fault: str, drops: int, billed: int
+):
+    """As many more as were allowed; the ledger has each call, and the result says so."""
     service.set_faults({"kind": fault, "times": drops})
-    made = run(*KITE, variables=service.variables)
+    options = ["--resend-unknown", "2"] if how == "option" else []
+    variables = {} if how == "option" else {"STILLS_RESEND_UNKNOWN": "2"}
+    made = run(*KITE, *options, variables=service.variables | variables)
     assert made.returncode == 0, made.stderr
     result = json.loads(made.stdout)
 
@@ -32,18 +56,22 @@ def test_every_send_after_a_drop_is_on_the_ledger(run, service, fault, drops: in
     assert (spend["billed"], spend["possible"]) == (1, drops)
     assert any("may be billed" in note for note in result["notes"])
     print(
-        f"{fault} x {drops}: {totals['generations']} sends arrived, {len(sends)} on the ledger, "
+        f"{fault} x {drops}: {totals['generations']} calls arrived, {len(sends)} on the ledger, "
         f"{totals['billed_images']} billed, {spend['possible']} possibly billed"
     )
 
 
-def test_giving_up_after_drops_leaves_every_send_on_the_ledger(run, service, rows):
-    """Two more sends and no third; the error says that they may be billed."""
+def test_the_option_goes_before_the_variable(run, service):
+    """0 on the command line forbids what the environment allows."""
     service.set_faults({"kind": "drop_after", "times": None})
-    refused = run(*KITE, variables=service.variables)
-    assert refused.returncode == 5
-    assert "[possibly billed]" in refused.stderr
-    assert service.billed() == service.ledger()["totals"]["generations"] == 3
-    assert rows("SELECT billing, code FROM sends") == [("possible", "connection_lost")] * 3
-    spend = json.loads(run("spend", "--json").stdout)
-    assert (spend["billed"], spend["possible"]) == (0, 3)
+    variables = service.variables | {"STILLS_RESEND_UNKNOWN": "3"}
+    assert run(*KITE, "--resend-unknown", "0", variables=variables).returncode == 5
+    assert service.ledger()["totals"]["generations"] == 1
+
+
+def test_an_allowance_below_zero_is_a_bad_request(run, service):
+    """The line names it; nothing is sent."""
+    refused = run(*KITE, "--resend-unknown=-1", variables=service.variables)
+    assert refused.returncode == 2
+    assert "resend_unknown is -1" in refused.stderr
+    assert service.ledger()["sends"] == []

@@ -66,6 +66,7 @@ def test_spend_tells_what_was_billed_possibly_billed_and_saved(stills, service):
     """As a table, and by style as JSON."""
     assert stills("spend").stdout == "nothing was spent, and nothing saved\n"
     service.set_faults({"kind": "drop_after"})
+    assert stills(*KITE, "--style", "ink").returncode == 5
     assert stills(*KITE, "--style", "ink").returncode == 0
     assert stills(*KITE, "--style", "ink").returncode == 0
     assert stills("spend").stdout.splitlines() == [
@@ -101,7 +102,7 @@ def test_a_maximum_cost_refuses_before_anything_is_sent(stills, service):
 def test_a_maximum_cost_refuses_a_second_send_where_the_first_may_be_billed(stills, service):
     """It says so, and does not claim that nothing was sent."""
     service.set_faults({"kind": "drop_after"})
-    line = one_line(stills(*KITE, "--max-cost", "0.1"), 4)
+    line = one_line(stills(*KITE, "--max-cost", "0.1", "--resend-unknown", "1"), 4)
     assert "[possibly billed]" in line
     assert "an earlier call was cut off and may be billed" in line
     assert "nothing was sent" not in line.lower()

@@ -30,7 +30,7 @@ async def numbers(http: aiohttp.ClientSession, url: str) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("kind", "billed_usd", "possible_usd"),
     [
-        (FaultKind.DROP_AFTER, 0.0, 0.225),
+        (FaultKind.DROP_AFTER, 0.0, 0.075),
         (FaultKind.DEAD_URL, 0.075, 0.0),
         (FaultKind.CONTENT_REFUSED, 0.0, 0.0),
     ],

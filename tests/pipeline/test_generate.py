@@ -12,7 +12,9 @@ import pyvips
 
 from stills.app import Stills
 from stills.contract.errors import (
+    AnswerTimeout,
     Billing,
+    ConnectionLost,
     ContentRefused,
     DamagedImage,
     DeadlineExceeded,
@@ -21,7 +23,9 @@ from stills.contract.errors import (
     NoImage,
     RateLimited,
     ServiceUnavailable,
+    StillsError,
     StoreRefused,
+    UnexpectedAnswer,
 )
 from stills.contract.generation import Stage
 from stills.contract.pace import RateLimit
@@ -162,8 +166,104 @@ async def test_a_caller_who_leaves_before_the_send_costs_nothing(
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_a_dropped_connection_is_sent_again_and_said(stills: Stills, sandbox: Sandbox):
-    """Both sends are on the ledger, and the result says that the first may be billed."""
+UNKNOWN = [
+    (FaultKind.DROP_AFTER, ConnectionLost),
+    (FaultKind.GATEWAY_HTML, ServiceUnavailable),
+    (FaultKind.GATEWAY_TIMEOUT, ServiceUnavailable),
+    (FaultKind.TRUNCATED_ANSWER, UnexpectedAnswer),
+    (FaultKind.HTML_ANSWER, UnexpectedAnswer),
+    (FaultKind.SLOW, AnswerTimeout),
+]
+
+
+@pytest.mark.parametrize(("kind", "expected"), UNKNOWN)
+async def test_a_call_of_unknown_outcome_is_made_once_and_said(
+    make_stills: Callable[..., object],
+    sandbox: Sandbox,
+    fast: Policy,
+    kind: FaultKind,
+    expected: type,
+):
+    """It may be billed, so only the user decides about another; a retry is one more call."""
+    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=1.0))
+    sandbox.set_faults(Fault(kind, times=None, delay_seconds=60.0))
+    with pytest.raises(expected) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.POSSIBLE
+    assert "A retry sends it again, and both calls may be billed." in caught.value.action
+    assert len(sandbox.ledger.generations) == 1
+
+    sandbox.set_faults()
+    await stills.generate(KITE)
+    assert len(sandbox.ledger.generations) == 2
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (1, 1)
+
+
+@pytest.mark.parametrize("allowed", [1, 2])
+async def test_calls_of_unknown_outcome_are_repeated_as_often_as_the_user_allows(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, allowed: int
+):
+    """One more call for each, whatever mixture of failures there is."""
+    stills = await make_stills(policy=replace(fast, unknown_resends=allowed))
+    sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML), Fault(FaultKind.DROP_AFTER, times=None))
+    with pytest.raises(ConnectionLost) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.POSSIBLE
+    assert len(sandbox.ledger.generations) == 1 + allowed
+
+
+@pytest.mark.parametrize(
+    "second",
+    [FaultKind.CONTENT_REFUSED, FaultKind.QUOTA_EXHAUSTED, FaultKind.WORKSPACE_DENIED],
+)
+async def test_a_refusal_after_a_lost_call_says_that_the_first_may_be_billed(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, second: FaultKind
+):
+    """The refused call costs nothing, but the request may have; the ledger tells them apart."""
+    stills = await make_stills(policy=replace(fast, unknown_resends=1))
+    sandbox.set_faults(Fault(FaultKind.DROP_AFTER), Fault(second))
+    with pytest.raises(StillsError) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.POSSIBLE
+    assert "an earlier call was cut off and may be billed" in caught.value.message
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (0, 1)
+
+
+async def test_a_first_call_that_was_refused_says_nothing_of_earlier_ones(
+    stills: Stills, sandbox: Sandbox
+):
+    """Nor does one after failures that certainly made no image."""
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE), Fault(FaultKind.CONTENT_REFUSED))
+    with pytest.raises(StillsError) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.NONE
+    assert "earlier" not in caught.value.message
+
+
+async def test_a_retry_after_a_429_sends_the_whole_prompt(stills: Stills, sandbox: Sandbox):
+    """Only an answer without an image simplifies it, and then a 429 does not bring it back."""
+    prompt = "a red kite. It flies over a harbour."
+    request = replace(KITE, prompt=prompt, size="1328*1328")
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, times=2))
+    result = await stills.generate(request)
+    whole, simple = "a red kite. It flies over a harbour.", "a red kite"
+    assert [send.prompt for send in sandbox.ledger.generations] == [whole] * 3
+    assert result.notes == ()
+
+    sandbox.set_faults(Fault(FaultKind.NO_IMAGE), Fault(FaultKind.THROTTLED))
+    result = await stills.generate(replace(request, seed=2))
+    assert [send.prompt for send in sandbox.ledger.generations[3:]] == [whole, simple, simple]
+    assert len(result.notes) == 1
+    assert simple in result.notes[0]
+
+
+async def test_a_call_that_may_be_billed_is_repeated_only_if_allowed_and_said(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+):
+    """Both calls are on the ledger, and the result says that the first may be billed."""
+    stills = await make_stills(policy=replace(fast, unknown_resends=1))
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
     result = await stills.generate(KITE)
     assert "may be billed" in result.notes[0]
@@ -213,7 +313,8 @@ async def test_no_image_leads_to_one_simpler_prompt_and_the_result_says_so(
 ):
     """Also when the image is asked for again."""
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE))
-    request = replace(KITE, prompt="a red kite. It flies over a harbour.")
+    prompt = "a red kite. It flies over a harbour."
+    request = replace(KITE, prompt=prompt, size="1328*1328")
     result = await stills.generate(request)
     assert [send.prompt for send in sandbox.ledger.generations] == [request.prompt, "a red kite"]
     assert "simpler" in result.notes[0]

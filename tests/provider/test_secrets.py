@@ -113,7 +113,7 @@ async def test_nothing_that_is_kept_holds_the_key(
 ):
     """Database, store and spool after an image, a failure and an interrupted download."""
     stills = await make_stills(key=key)
-    for kind in (FaultKind.DROP_AFTER, FaultKind.CONTENT_REFUSED, FaultKind.TRUNCATED_PNG):
+    for kind in (FaultKind.UNAVAILABLE, FaultKind.CONTENT_REFUSED, FaultKind.TRUNCATED_PNG):
         sandbox.set_faults(Fault(kind, times=None if kind is FaultKind.TRUNCATED_PNG else 1))
         try:
             await stills.generate(ImageRequest(prompt=f"a kite {kind}", size="512*512"))

@@ -36,7 +36,10 @@ def run(options: argparse.Namespace) -> int:
 
 async def _batch(options: argparse.Namespace) -> int:
     rate_limit = read_rate_limit(options.rate, "--rate")
-    async with Stills.from_env(sandbox=options.sandbox, rate_limit=rate_limit) as stills:
+    made = Stills.from_env(
+        sandbox=options.sandbox, rate_limit=rate_limit, resend_unknown=options.resend_unknown
+    )
+    async with made as stills:
         reading = await asyncio.to_thread(_open, options)
         folder = Path(options.output) if options.output else reading.default_folder
         batch = Batch(reading, _choices(options, stills, folder))

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
         model=options.model,
         fresh=options.fresh,
         max_cost_usd=options.max_cost,
+        resend_unknown=options.resend_unknown,
     )
     if options.json:
         print(as_json(asdict(result)))
@@ -49,6 +50,7 @@ def make_image(
     model: str | None = None,
     fresh: bool = False,
     max_cost_usd: float | None = None,
+    resend_unknown: int | None = None,
 ) -> ImageResult:
     """Make one image and copy it to `output`; the first Ctrl-C lets a call in flight finish.
 
@@ -59,7 +61,8 @@ def make_image(
     reached = Stage.CLAIMED
 
     async def work(stop: asyncio.Event) -> ImageResult:
-        async with Stills.from_env(sandbox=sandbox) as stills, progress() as show:
+        made = Stills.from_env(sandbox=sandbox, resend_unknown=resend_unknown)
+        async with made as stills, progress() as show:
 
             def follow(stage: Stage) -> None:
                 nonlocal reached

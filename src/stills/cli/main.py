@@ -76,6 +76,16 @@ def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse
     return command
 
 
+def _add_resend_unknown(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--resend-unknown",
+        type=int,
+        metavar="N",
+        help="repeat a call whose outcome is unknown up to N times, each of which may be billed; "
+        "0, or set STILLS_RESEND_UNKNOWN",
+    )
+
+
 def _add_generate(commands: "Commands") -> None:
     command = _add(commands, "generate", "generate", "Make one image, or find it in the catalog.")
     source = command.add_argument_group("the request")
@@ -94,6 +104,7 @@ def _add_generate(commands: "Commands") -> None:
     command.add_argument(
         "--max-cost", type=float, metavar="USD", help="refuse to send if it could cost more"
     )
+    _add_resend_unknown(command)
     command.add_argument("--fresh", action="store_true", help="pay for a new image in any case")
     command.add_argument(
         "--sandbox", action="store_true", help="play: no key, no money, no network"
@@ -148,6 +159,7 @@ def _add_batch(commands: "Commands") -> None:
     command.add_argument(
         "--rate", metavar="LIMIT", help="such as 2/min, auto or none; or set STILLS_RATE_LIMIT"
     )
+    _add_resend_unknown(command)
     command.add_argument(
         "--sandbox", action="store_true", help="play: no key, no money, no network"
     )

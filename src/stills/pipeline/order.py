@@ -48,10 +48,10 @@ class Ordered:
 
 
 async def order_image(job: Job, claim: Claim) -> Ordered:
-    """Get one image made, resending as the policy allows.
+    """Get one image made, repeating failed calls as the policy allows.
 
     Raises:
-        StillsError: the sends failed for good; its `billing` covers all of them.
+        StillsError: it failed for good; its `billing` covers all the calls.
         ClaimLost: another has the claim now.
         Stopped: the run was stopped before the first send.
     """
@@ -66,19 +66,24 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
         try:
             async with _turn(job, failed) as started_at:
                 job.on_stage(Stage.SENT)
-                send = await _enter(job, claim, possibly_billed=possibly_billed)
+                send = await _enter(job, claim)
                 answer = await _send(job, order)
-        except TurnTooLate as late:
-            raise late.with_(billing=_billing(possibly_billed)) from late
+        except (TurnTooLate, BudgetExceeded, CatalogError) as unsent:
+            raise _after(unsent, possibly_billed=possibly_billed) from unsent
+        except ClaimLost:
+            if failed is None or not possibly_billed:
+                raise
+            # The next one to work on this would not know of the call that may be billed.
+            raise failed.error from None
         if isinstance(answer, Answer):
             journalled = await _try_to_journal(job, claim, answer, send)
             break
         error = answer
         await _settle(job, send, error)
         await _slow_down(job, error, started_at)
-        possibly_billed = possibly_billed or error.billing is not Billing.NONE
-        error = error.with_(billing=_billing(possibly_billed))
         resend = retries.next(error)
+        error = _after(error, possibly_billed=possibly_billed)
+        possibly_billed = error.billing is not Billing.NONE
         if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
             raise error
         # What never reached the service takes nothing of its allowance.
@@ -88,7 +93,7 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
             order, note = _simplified(order, job)
             notes += await _note(job, claim, note)
     if possibly_billed:
-        note = "An earlier send of this image was cut off; it may be billed."
+        note = "The outcome of an earlier call for this image is unknown; it may be billed."
         notes += await _note(job, claim, note)
     if journalled:  # else asking again would pay again, and it has come no further than that
         job.on_stage(Stage.ANSWERED)
@@ -176,17 +181,11 @@ async def _place(job: Job) -> AsyncIterator[None]:
         job.places.release()
 
 
-async def _enter(job: Job, claim: Claim, *, possibly_billed: bool) -> int:
-    """Write a send to the ledger before it goes out; gives its number."""
-    try:
-        send = await job.ports.catalog.record_send(
-            claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
-        )
-    except (BudgetExceeded, CatalogError) as error:
-        if not possibly_billed:
-            raise
-        message = f"{error.message}; an earlier call was cut off and may be billed"
-        raise error.with_(message=message, billing=Billing.POSSIBLE) from error
+async def _enter(job: Job, claim: Claim) -> int:
+    """Write a call to the ledger before it goes out; returns its number."""
+    send = await job.ports.catalog.record_send(
+        claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
+    )
     if send is None:
         raise ClaimLost
     return send
@@ -256,5 +255,9 @@ async def _note(job: Job, claim: Claim, note: str) -> list[str]:
     return [note]
 
 
-def _billing(possibly_billed: bool) -> Billing:
-    return Billing.POSSIBLE if possibly_billed else Billing.NONE
+def _after(error: StillsError, *, possibly_billed: bool) -> StillsError:
+    """Return an error as it stands after the earlier calls, one of which may be billed."""
+    if not possibly_billed or error.billing is not Billing.NONE:
+        return error
+    message = f"{error.message}; an earlier call was cut off and may be billed"
+    return error.with_(message=message, billing=Billing.POSSIBLE)

@@ -1,11 +1,20 @@
-"""How long to wait, how often to try again."""
+"""How long to wait, and how often to retry."""
 
 from dataclasses import dataclass
+
+from stills.contract.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Waits and limits of a generation; all in seconds unless named otherwise."""
+    """Waits and limits of a generation; all in seconds unless named otherwise.
+
+    `transient_resends` is for calls that certainly made no image. `unknown_resends` is for those
+    that may have made one: each can be billed, so by default none is repeated.
+
+    Raises:
+        InvalidRequest: `unknown_resends` is not a whole number of 0 or more.
+    """
 
     deadline_seconds: float = 600.0
     answer_timeout_seconds: float = 300.0
@@ -15,4 +24,13 @@ class Policy:
     backoff_base_seconds: float = 1.0
     backoff_cap_seconds: float = 60.0
     transient_resends: int = 2
+    unknown_resends: int = 0
     download_attempts: int = 3
+
+    def __post_init__(self) -> None:
+        if type(self.unknown_resends) is not int or self.unknown_resends < 0:
+            raise InvalidRequest(
+                f"resend_unknown is {self.unknown_resends!r:.40}",
+                field="resend_unknown",
+                action="Set it to 0 or more: how often a call of unknown outcome may be repeated.",
+            )
