@@ -312,8 +312,8 @@ async def test_a_start_that_comes_after_the_deadline_is_waited_for(make_stills, 
 
 async def test_a_place_that_comes_too_late_is_waited_for_anew(make_stills, sandbox, fast):
     """One that is answered late does not use up the time of who waits behind it."""
-    stills = await make_stills(policy=replace(fast, deadline_seconds=0.9))
-    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.6))
+    stills = await make_stills(policy=replace(fast, deadline_seconds=2.4))
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=1.4))
     outcomes = await collect(stills, map(ask, range(3)), concurrency=1)
     assert Counter(type(each.error) for each in outcomes) == {type(None): 3}
     assert len(sandbox.ledger.generations) == 3
