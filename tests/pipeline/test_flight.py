@@ -1,6 +1,7 @@
 """Single flight: one works, all get the value."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -125,3 +126,41 @@ async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
     assert await flights.join("key", succeed) == ("done", True)
     await asyncio.sleep(0)
     assert flights._tasks == set()
+
+
+async def test_draining_waits_for_work_that_nobody_waits_for():
+    """A shutdown leaves nothing half done."""
+    flights: Flights[str, None] = Flights()
+    finish = asyncio.Event()
+
+    async def work() -> None:
+        await finish.wait()
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", work), 0.01)
+    draining = asyncio.create_task(flights.drain())
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    finish.set()
+    await draining
+    assert "key" not in flights
+
+
+async def test_an_error_that_nobody_waits_for_is_not_reported_as_forgotten():
+    """Its callers have left, and asyncio would log a traceback of its own."""
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    flights: Flights[str, None] = Flights()
+    fail = asyncio.Event()
+
+    async def work() -> None:
+        await fail.wait()
+        raise OSError("disk")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", work), 0.01)
+    fail.set()
+    await flights.drain()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert reported == []
