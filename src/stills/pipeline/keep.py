@@ -1,5 +1,7 @@
 """Keep: put a paid image into the store; if that refuses, into the spool."""
 
+from dataclasses import replace
+
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
 from stills.contract.generation import Generation, Inspection, Pieces, Stage
 from stills.contract.ports import Store
@@ -30,7 +32,7 @@ async def keep(
     except StoreRefused as refusal:
         raise await _spool(ports, generation, data, inspection, refusal) from refusal
     try:
-        return await ports.catalog.record_kept(
+        kept = await ports.catalog.record_kept(
             generation.id,
             sha256=inspection.sha256,
             byte_count=inspection.byte_count,
@@ -38,6 +40,7 @@ async def keep(
         )
     except CatalogError as error:
         raise _unrecorded(error, ports.store.url(path), "recover --rebuild") from error
+    return replace(kept, notes=generation.notes)  # a note may have failed to reach the catalog
 
 
 async def _put(
