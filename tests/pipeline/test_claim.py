@@ -1,0 +1,142 @@
+"""The heartbeat of a claim, on a clock of the test's own: nothing here waits."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+
+import pytest
+
+from stills.contract.errors import CatalogError
+from stills.contract.generation import Claim
+from stills.pipeline.claim import claimed
+from stills.pipeline.policy import Policy
+
+LEASE_SECONDS = 30.0
+CLAIM = Claim("key", "token", generation=None)
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to whatever comes next."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        super().__init__(selectors.SelectSelector())
+        wait = self._selector.select
+
+        def jump(timeout: float | None = None) -> list[object]:
+            self._seconds += timeout or 0.0
+            return wait(0)
+
+        self._selector.select = jump
+
+    def time(self) -> float:
+        return self._seconds
+
+
+class Catalog:
+    """A catalog that fails when it is told to, and knows when the lease was renewed."""
+
+    def __init__(self, *outcomes: bool | Exception) -> None:
+        self._outcomes = iter(outcomes)
+        self.tried: list[float] = []
+        self.renewed: list[float] = [0.0]
+        self.released = 0
+
+    async def claim(self, *_, **__) -> Claim:
+        return CLAIM
+
+    async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
+        assert (claim, lease_seconds) == (CLAIM, LEASE_SECONDS)
+        now = asyncio.get_running_loop().time()
+        self.tried.append(now)
+        outcome = next(self._outcomes, True)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome:
+            self.renewed.append(now)
+        return outcome
+
+    async def release(self, _: Claim) -> None:
+        self.released += 1
+
+    @property
+    def longest_gap_seconds(self) -> float:
+        return max(b - a for a, b in zip(self.renewed, self.renewed[1:], strict=False))
+
+
+def job_on(catalog: Catalog) -> SimpleNamespace:
+    return SimpleNamespace(
+        ports=SimpleNamespace(catalog=catalog),
+        plan=SimpleNamespace(draft=None, size=None),
+        policy=Policy(lease_seconds=LEASE_SECONDS),
+        fresh=False,
+        caps=None,
+        deadline=SimpleNamespace(held=None),
+    )
+
+
+def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        runner.run(main())
+
+
+def work(catalog: Catalog, *, seconds: float) -> None:
+    """Hold a claim for some time."""
+
+    async def main() -> None:
+        async with claimed(job_on(catalog)):
+            await asyncio.sleep(seconds)
+
+    run(main)
+
+
+def test_a_claim_is_renewed_often_enough_to_miss_two_beats():
+    """Three times in each lease, for as long as the work lasts."""
+    catalog = Catalog()
+    work(catalog, seconds=10 * LEASE_SECONDS)
+    assert len(catalog.renewed) >= 30
+    assert catalog.longest_gap_seconds <= LEASE_SECONDS / 3
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_beat_that_failed_is_repeated_soon(failures: int):
+    """The lease does not lapse, though the catalog can't be written for a while."""
+    catalog = Catalog(*(CatalogError("disk full") for _ in range(failures)), True)
+    work(catalog, seconds=10 * LEASE_SECONDS)
+    assert catalog.longest_gap_seconds < 2 / 3 * LEASE_SECONDS + 1e-6
+    steady = [b - a for a, b in zip(catalog.renewed[1:], catalog.renewed[2:], strict=False)]
+    assert min(steady) == pytest.approx(LEASE_SECONDS / 3)  # as before, once it works again
+
+
+def test_a_claim_that_another_has_is_not_renewed():
+    """One look is enough to know; the work goes on, because it may be paid for."""
+    catalog = Catalog(True, False)
+    work(catalog, seconds=10 * LEASE_SECONDS)
+    assert len(catalog.tried) == 2
+
+
+def test_the_heart_stops_with_the_work():
+    """Kept, failed or cancelled: nothing renews a claim that nobody needs."""
+    catalog = Catalog()
+
+    async def main() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with claimed(job_on(catalog)):
+                raise ZeroDivisionError
+        working = asyncio.create_task(hold(catalog))
+        await asyncio.sleep(LEASE_SECONDS)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        async with claimed(job_on(catalog)):
+            pass
+        beats = len(catalog.tried)
+        await asyncio.sleep(10 * LEASE_SECONDS)
+        assert (len(catalog.tried), catalog.released) == (beats, 2)
+
+    async def hold(catalog: Catalog) -> None:
+        async with claimed(job_on(catalog)):
+            await asyncio.sleep(10 * LEASE_SECONDS)
+
+    run(main)
