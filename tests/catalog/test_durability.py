@@ -1,0 +1,82 @@
+"""What the catalog has synced to the disk when a call returns: all that money depends on."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from till import Till
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing
+from stills.contract.generation import Answer, Claim, Settlement
+from stills.contract.money import Caps
+
+ANSWER = Answer("https://oss.example/a.png", 4e9, "r-1")
+BILLED = Settlement(Billing.BILLED, "answered", "r-1")
+FILE = {"sha256": "ab" * 32, "byte_count": 9}
+KEPT = FILE | {"object_path": "a.png"}
+
+Write = Callable[[SqliteCatalog, Claim, int], Awaitable[object]]
+
+SYNCED: dict[str, Write] = {
+    "record_send": lambda catalog, claim, _: catalog.record_send(
+        claim, lease_seconds=60.0, caps=Caps()
+    ),
+    "settle_send": lambda catalog, _, send: catalog.settle_send(send, BILLED),
+    "record_answer": lambda catalog, claim, send: catalog.record_answer(
+        claim.generation.id, ANSWER, send=send, settlement=BILLED
+    ),
+    "record_spooled": lambda catalog, claim, _: catalog.record_spooled(
+        claim.generation.id, **FILE, spool_url="file:///a.png"
+    ),
+    "record_kept": lambda catalog, claim, _: catalog.record_kept(claim.generation.id, **KEPT),
+    "adopt": lambda catalog, claim, _: catalog.adopt(replace(claim.generation, **KEPT), []),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stills.db"
+
+
+class Told:
+    """The statements that SQLite is told, and how each commit among them is synced."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def commits(self) -> list[str]:
+        mode, commits = "unknown", []
+        for statement in self.statements:
+            if statement.startswith("PRAGMA synchronous = "):
+                mode = statement.rpartition(" ")[2]
+            if statement == "COMMIT":
+                commits.append(mode)
+        return commits
+
+
+@pytest.fixture
+async def told(till: Till) -> Told:
+    told = Told()
+    watch = lambda connection: connection.set_trace_callback(told.statements.append)  # noqa: E731
+    await till.catalog._database.read(watch)
+    return told
+
+
+@pytest.mark.parametrize("write", SYNCED.values(), ids=SYNCED)
+async def test_what_was_paid_for_is_synced(till: Till, told: Told, write: Write):
+    """A call before it goes out, its outcome, the link and where the image is."""
+    claim = await till.claim("a")
+    send = await till.send(claim, None)
+    told.statements.clear()
+    await write(till.catalog, claim, send)
+    assert told.commits() == ["FULL"]
+
+
+async def test_a_claim_need_not_be_synced(till: Till, told: Told):
+    """Whoever holds it ends with the machine."""
+    told.statements.clear()
+    claim = await till.claim("a")
+    await till.catalog.release(claim)
+    assert told.commits() == ["NORMAL", "NORMAL"]
