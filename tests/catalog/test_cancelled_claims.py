@@ -1,0 +1,123 @@
+"""A caller that is cancelled while it takes a claim: at whatever moment, the key is free again."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from till import SIZE, Till, draft
+
+from stills.catalog import SqliteCatalog, schema, sqlite
+from stills.contract.errors import CatalogError
+from stills.contract.generation import Claim, Found, Held
+from stills.contract.money import Caps
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stills.db"
+
+
+@pytest.fixture
+async def other(path: Path) -> AsyncIterator[Till]:
+    """Another process's view of the same catalog."""
+    catalog = SqliteCatalog(path)
+    await catalog.list_images(limit=1)
+    yield Till(catalog)
+    await catalog.close()
+
+
+def take(till: Till) -> asyncio.Task[Claim | Found | Held]:
+    return asyncio.create_task(
+        till.catalog.claim(draft("a"), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
+    )
+
+
+async def turn(times: int = 10) -> None:
+    """Let everything on the event loop go on as far as it can."""
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+@contextmanager
+def write_lock(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def count_claims(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        count: int = connection.execute("SELECT count(*) FROM claims").fetchone()[0]
+        return count
+
+
+async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
+    """The catalog's thread is busy with something else."""
+    gate = threading.Event()
+    busy = asyncio.create_task(till.catalog._database.read(lambda _: gate.wait(60)))
+    await turn()
+    taking = take(till)
+    await turn()
+    taking.cancel()
+    await turn()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    await busy
+    await other.claim("a")
+
+
+async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, path: Path):
+    """Its transaction has begun and waits for the file's lock."""
+    begun = threading.Event()
+    await till.catalog._database.read(
+        lambda made: made.set_trace_callback(lambda told: told.startswith("BEGIN") and begun.set())
+    )
+    with write_lock(path):
+        taking = take(till)
+        await turn()
+        assert await asyncio.to_thread(begun.wait, 60)
+        taking.cancel()
+        await turn()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    await other.claim("a")
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_cancelled_once_the_claim_is_written(till: Till, other: Till, path: Path, turns: int):
+    """Its caller has not heard of it yet, or is just hearing of it."""
+    await till.catalog.list_images(limit=1)
+    taking = take(till)
+    await turn()
+    while not count_claims(path):
+        time.sleep(0.001)  # the event loop stands still, so that nobody hears of it
+    await turn(turns)
+    if taking.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    else:
+        await till.catalog.release(taking.result())
+    await other.claim("a")
+
+
+async def test_a_claim_that_can_not_be_given_back_is_given_back_later(
+    till: Till, other: Till, path: Path, monkeypatch
+):
+    """Otherwise nobody could take it for as long as this process lives."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "_RELEASE_AGAIN_SECONDS", 0.05)
+    claim = await till.claim("a")
+    await till.send(claim, None)
+    with write_lock(path), pytest.raises(CatalogError):
+        await till.catalog.release(claim)
+    async with asyncio.timeout(60):
+        while isinstance(held := await take(other), Held):
+            await asyncio.sleep(0.01)
+    assert isinstance(held, Claim)
