@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from pydantic import BaseModel
 
 from stills.app import Stills
 from stills.contract.errors import ImageMissing
+from stills.contract.pixel_budget import PixelBudget
 from stills.contract.result import ImageResult
 from stills.http.openai_request import ResponseFormat
 
@@ -27,38 +28,43 @@ class ImagesBody(BaseModel):
     data: list[ImageData]
 
 
-async def _read(stills: Stills, image_id: str) -> bytes:
-    image = await stills.find_image(image_id)
-    if image is None:
-        raise ImageMissing
-    return await stills.read_image(image)
+class ImageAnswers:
+    """Writes answers; how many images are read and encoded at once is bounded by their pixels."""
 
+    def __init__(self, stills: Stills) -> None:
+        self._stills = stills
+        self._pixels = PixelBudget()
 
-async def images_body(
-    stills: Stills,
-    results: Sequence[ImageResult],
-    response_format: ResponseFormat,
-    *,
-    created: float,
-    image_url: Callable[[str], str],
-) -> dict[str, Any]:
-    """Write the answer; `image_url` says where the image of an id opens.
+    async def write(
+        self,
+        results: Sequence[ImageResult],
+        response_format: ResponseFormat,
+        *,
+        created: float,
+        image_url: Callable[[str], str],
+    ) -> list[bytes]:
+        """Return the body in parts; `image_url` says where the image of an id opens.
 
-    Raises:
-        ImageMissing: the store has lost an image.
-        StoreRefused: it can't be read.
-    """
+        Raises:
+            ImageMissing: the store has lost an image.
+            StoreRefused: it can't be read.
+        """
+        parts = [b'{"created":%d,"data":[' % created]
+        for number, result in enumerate(results):
+            parts.append(b",{" if number else b"{")
+            if response_format is not ResponseFormat.B64_JSON:
+                parts.append(b'"url":' + json.dumps(image_url(result.id)).encode())
+            if response_format is ResponseFormat.BOTH:
+                parts.append(b",")
+            if response_format is not ResponseFormat.URL:
+                parts += [b'"b64_json":"', await self._encode(result), b'"']
+            parts.append(b"}")
+        return [*parts, b"]}"]
 
-    async def one(result: ImageResult) -> dict[str, str]:
-        data: dict[str, str] = {}
-        if response_format is not ResponseFormat.B64_JSON:
-            data["url"] = image_url(result.id)
-        if response_format is not ResponseFormat.URL:
-            png = await _read(stills, result.id)
-            data["b64_json"] = (await asyncio.to_thread(base64.b64encode, png)).decode()
-        return data
-
-    return {
-        "created": int(created),
-        "data": [await one(result) for result in results],
-    }
+    async def _encode(self, result: ImageResult) -> bytes:
+        async with self._pixels.hold(result.width * result.height):
+            image = await self._stills.find_image(result.id)
+            if image is None:
+                raise ImageMissing
+            png = await self._stills.read_image(image)
+            return await asyncio.to_thread(base64.b64encode, png)

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from stills.contract.models import MODELS
 from stills.http.asking import Asking, note
@@ -15,7 +16,7 @@ from stills.http.bodies import read_form, read_object
 from stills.http.describe import EDIT, GENERATION, IGNORED_HEADER, refusals
 from stills.http.errors import not_found
 from stills.http.idempotency import answer_once
-from stills.http.image_answer import ImagesBody, images_body
+from stills.http.image_answer import ImageAnswers, ImagesBody
 from stills.http.openai_request import Wanted, naming_image, read_generation
 
 _MADE: dict[str, Any] = {
@@ -23,6 +24,13 @@ _MADE: dict[str, Any] = {
     "responses": {200: {"headers": IGNORED_HEADER}}
     | refusals(404, 409, 410, 413, 415, 502, 503, 504),
 }
+
+
+async def _release(parts: list[bytes]) -> AsyncIterator[bytes]:
+    """Give each part once, and keep none: a slow client must not hold what it has."""
+    parts.reverse()
+    while parts:
+        yield parts.pop()
 
 
 class ModelBody(BaseModel):
@@ -45,8 +53,9 @@ def make_openai_router(asking: Asking) -> APIRouter:
     """Serve what OpenAI's clients call."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     settings = asking.settings
+    answers = ImageAnswers(asking.stills)
 
-    async def make(request: Request, wanted: Wanted, content: bytes) -> JSONResponse:
+    async def make(request: Request, wanted: Wanted, content: bytes) -> Response:
         with naming_image():
             answered = await answer_once(
                 asking.stills,
@@ -57,15 +66,16 @@ def make_openai_router(asking: Asking) -> APIRouter:
                 ),
             )
         note(request, answered.asked, replayed=len(answered.results))
-        body = await images_body(
-            asking.stills,
+        parts = await answers.write(
             answered.results,
             wanted.response_format,
             created=answered.created,
             image_url=lambda image_id: settings.image_url(request, image_id),
         )
-        headers = {"X-Stills-Ignored": ", ".join(wanted.ignored)} if wanted.ignored else None
-        return JSONResponse(body, headers=headers)
+        headers = {"Content-Length": str(sum(map(len, parts)))}
+        if wanted.ignored:
+            headers["X-Stills-Ignored"] = ", ".join(wanted.ignored)
+        return StreamingResponse(_release(parts), media_type="application/json", headers=headers)
 
     @router.post("/images/generations", openapi_extra=GENERATION, **_MADE)
     async def generate_images(request: Request) -> Response:

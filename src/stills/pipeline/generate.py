@@ -27,6 +27,7 @@ from stills.contract.models import find_model
 from stills.contract.money import Caps, check_max_cost
 from stills.contract.outcome import Standing
 from stills.contract.pace import Lane, RateLimit
+from stills.contract.pixel_budget import PixelBudget
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
@@ -99,6 +100,7 @@ class Pipeline:
         self._draws: Flights[object, Drawn] = Flights()
         self._deadlines: dict[object, Deadline] = {}
         self._renders: Flights[tuple[str, Size], Rendition] = Flights()
+        self._pixels = PixelBudget()
 
     async def generate(self, request: ImageRequest, options: Options) -> ImageResult:
         """Answer one request, out of the catalog if it can be.
@@ -287,9 +289,13 @@ class Pipeline:
 
     async def _render_anew(self, generation: Generation, size: Size) -> Rendition:
         rendition, _ = await self._renders.join(
-            (generation.id, size), lambda: render(self._ports, generation, size)
+            (generation.id, size), lambda: self._render_in_turn(generation, size)
         )
         return rendition
+
+    async def _render_in_turn(self, generation: Generation, size: Size) -> Rendition:
+        async with self._pixels.hold(size.pixels):
+            return await render(self._ports, generation, size)
 
     async def _record(
         self,
