@@ -46,9 +46,12 @@ def refuse(prompt: str) -> dict[str, Any]:
 def into_out(run, service) -> Batch:
     """Run `stills batch` into the folder `out`, on a service."""
 
-    def run_batch(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
+    def run_batch(
+        *arguments: object, variables: dict[str, str] | None = None, **more
+    ) -> subprocess.CompletedProcess[str]:
         given = [str(argument) for argument in arguments]
-        return run("batch", *given, "-o", "out", variables=service.variables, **more)
+        named = service.variables | (variables or {})
+        return run("batch", *given, "-o", "out", variables=named, **more)
 
     return run_batch
 

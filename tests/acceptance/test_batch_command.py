@@ -282,6 +282,49 @@ def test_an_error_of_the_account_ends_the_run(batch, shots, service, tmp_path):
     assert set(statuses) == {"failed", "pending"}
 
 
+@pytest.mark.parametrize("fault", ["drop_after", "gateway_html"])
+def test_an_outage_does_not_burn_the_list(batch, shots, service, tmp_path, fault: str):
+    """After five shots without an answer no more begin; the next run makes the rest."""
+    service.set_faults({"kind": fault, "times": None})
+    done = batch(shots, variables={"STILLS_CONCURRENCY": "1"})
+    assert done.returncode == 1
+    assert "stopped early, because the service did not answer 5 shots in a row" in done.stderr
+    calls = service.ledger()["totals"]["generations"]
+    assert calls in {5, 6}  # one may be under way when the fifth is reported
+    assert f"{calls} failed ({calls} with an unknown outcome)" in done.stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert sorted(statuses) == ["failed"] * calls + ["pending"] * (ROWS - calls)
+
+    service.set_faults()
+    assert batch(shots).returncode == 0
+    assert service.ledger()["totals"]["generations"] == calls + ROWS
+
+
+def test_a_shot_of_unknown_outcome_leaves_the_others_alone(batch, shots, service, tmp_path):
+    """It is called once and reported; sums, events and contact sheet say the same."""
+    service.set_faults({"kind": "drop_after", "match": "number 03", "times": None})
+    done = batch(shots, "--events")
+    assert done.returncode == 1
+    assert "19 new, 0 from the catalog, 1 failed (1 with an unknown outcome)" in done.stderr
+    assert "A retry sends it again, and both calls may be billed." in done.stderr
+    end = json.loads(done.stdout.splitlines()[-1])
+    assert (end["made"], end["failed"], end["unknown"], end["possible"]) == (19, 1, 1, 1)
+    assert end["stopped_because"] is None
+    error = by_id(tmp_path / "out")["s03"]["error"]
+    assert (error["code"], error["billing"]) == ("connection_lost", "possible")
+    assert "unknown outcome" in (tmp_path / "out" / "index.html").read_text()
+    assert service.ledger()["totals"]["generations"] == ROWS
+
+
+def test_a_batch_repeats_calls_of_unknown_outcome_if_the_user_allows_it(batch, shots, service):
+    """For each image as often as was allowed."""
+    service.set_faults({"kind": "drop_after", "match": "number 03", "times": 2})
+    done = batch(shots, "--resend-unknown", "2")
+    assert done.returncode == 0, done.stderr
+    assert "2 more possibly billed" in done.stderr
+    assert service.billed() == ROWS + 2
+
+
 def test_a_repeated_run_makes_the_same_requests(batch, shots, tmp_path):
     """Seeds are derived from the project's seed and the shot's id."""
     assert batch(shots, "--seed", "5").returncode == 0

@@ -175,6 +175,8 @@ def _name(entry: Entry) -> str:
 def _status(entry: Entry) -> str:
     if entry.status is Status.DONE and entry.result is not None and entry.result.cached:
         return "done · from catalog"
+    if entry.failure is not None and entry.failure.billing is Billing.POSSIBLE:
+        return "failed · unknown outcome"
     return _pending(entry) if entry.status is Status.PENDING else entry.status.value
 
 

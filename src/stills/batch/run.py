@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from stills.app import Stills
+from stills.batch.early_stop import EarlyStop
 from stills.batch.image_files import file_in
 from stills.batch.order import Dependencies, Release
 from stills.batch.record import Record
@@ -18,18 +19,15 @@ from stills.batch.shots import Outcome, Shot
 from stills.batch.survey import Batch
 from stills.batch.wallet import Wallet
 from stills.contract.errors import (
-    AccessError,
     Billing,
     BudgetExceeded,
     InvalidReference,
-    QuotaExhausted,
     StillsError,
 )
 from stills.contract.generation import Draft, Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 
-_HOPELESS = (AccessError, QuotaExhausted)
 _ROWS_AT_A_TIME = 100
 
 
@@ -73,12 +71,11 @@ class _Lane:
 class Run:
     """One run through a batch. `stop`, once set, lets what was sent be finished and no more.
 
-    An error of the account, which every other shot would meet as well, sets `stop` too, and is
-    `stopped_by`.
+    The run sets it itself if going on makes no sense; `early_stop` says why.
     """
 
     def __init__(self, stills: Stills, batch: Batch, record: Record, stop: asyncio.Event) -> None:
-        self.stopped_by: StillsError | None = None
+        self.early_stop = EarlyStop()
         self._stills = stills
         self._batch = batch
         self._choices = batch.choices
@@ -226,8 +223,9 @@ class Run:
         lane = self._lane
         for outcome in outcomes:
             self._wallet.release()
-            if outcome.error is not None:
-                self._stop_if_hopeless(outcome.error)
+            self.early_stop.add(outcome)
+        if self.early_stop.reason is not None:
+            self._stop.set()
         results = [(lane.under_way[one.index].id, one.result) for one in outcomes if one.result]
         placed = iter(await self._record.place(self._stills, results))
         for outcome in outcomes:
@@ -258,11 +256,6 @@ class Run:
 
     def _end(self, outcome: Outcome, file: str | None = None) -> None:
         self._record.add(self._positions.pop(outcome.shot.id), outcome, file)
-
-    def _stop_if_hopeless(self, error: StillsError) -> None:
-        if isinstance(error, _HOPELESS) and self.stopped_by is None:
-            self.stopped_by = error
-            self._stop.set()
 
 
 async def _take(drawn: "asyncio.Queue[RequestOutcome | None]") -> list[RequestOutcome]:

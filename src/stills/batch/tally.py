@@ -11,13 +11,15 @@ from stills.contract.generation import Draft
 class Tally:
     """How far a run has come.
 
-    `made` are new images, `left` shots that were done before and left as they are. Money is that of
-    the sends, whatever became of their shots: `usd` is billed, `possible` sends may be.
+    `made` are new images, `left` shots that were done before and left as they are. `unknown` of the
+    `failed` ones may have made an image that never came. Money is that of the calls, whatever
+    became of their shots: `usd` is billed, `possible` calls may be.
     """
 
     made: int = 0
     from_catalog: int = 0
     failed: int = 0
+    unknown: int = 0
     pending: int = 0
     left: int = 0
     usd: float = 0.0
@@ -38,7 +40,8 @@ class Tally:
     def add(self, outcome: Outcome) -> "Tally":
         """Count one more outcome."""
         if outcome.error is not None:
-            return replace(self, failed=self.failed + 1)
+            unknown = self.unknown + outcome.error.outcome_unknown
+            return replace(self, failed=self.failed + 1, unknown=unknown)
         if outcome.result is None:
             return replace(self, pending=self.pending + 1)
         if outcome.result.cached:

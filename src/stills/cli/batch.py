@@ -130,7 +130,7 @@ async def _draw(
             await stills.close()  # what is still under way ends here, so that its money is known
             await asyncio.to_thread(record.close, batch.title)
     price_usd = batch.choices.model.price_usd
-    return Ending(folder, record.tally, drawing.stopped_by, interrupts.count, price_usd)
+    return Ending(folder, record.tally, drawing.early_stop.reason, interrupts.count, price_usd)
 
 
 def _exit_code(ending: Ending) -> int:

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stills.batch.tally import Tally
-from stills.contract.errors import StillsError
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Where the results are, and how far the run got; `interrupts` counts Ctrl-C.
 
-    `price_usd` is the price of one image, None if unknown.
+    `stopped_because` is None unless the run stopped early by itself. `price_usd` is the price of
+    one image, None if unknown.
     """
 
     folder: Path
     tally: Tally
-    stopped_by: StillsError | None
+    stopped_because: str | None
     interrupts: int
     price_usd: float | None

@@ -51,7 +51,8 @@ class EventLines:
             "manifest": str(ending.folder / MANIFEST_NAME),
             "contact_sheet": str(ending.folder / CONTACT_SHEET_NAME),
         }
-        self._write({"event": "end"} | _exact(asdict(ending.tally)) | places)
+        stopped = {"stopped_because": ending.stopped_because}
+        self._write({"event": "end"} | _exact(asdict(ending.tally)) | stopped | places)
 
     def _write(self, event: dict[str, object]) -> None:
         if self.refused is not None:

@@ -72,9 +72,9 @@ def print_ending(ending: Ending, events: EventLines | None) -> None:
                 print(_describe_failure(entry, entry.failure), file=sys.stderr)
             elif entry.billing is not Billing.NONE:
                 print(_describe_cut_off(entry), file=sys.stderr)
-    if ending.stopped_by is not None:
-        reason = printable(ending.stopped_by.message.rstrip("."))
-        print(f"stills: stopped, for all shots would fail so: {reason}", file=sys.stderr)
+    if ending.stopped_because is not None:
+        reason = printable(ending.stopped_because)
+        print(f"stills: stopped early, because {reason}", file=sys.stderr)
     print(_describe_sums(ending), file=sys.stderr)
     if events is None:
         print(manifest)
@@ -97,7 +97,8 @@ def _describe_sums(ending: Ending) -> str:
     if tally.left:
         counts.append(f"{tally.left} left as they are")
     if tally.failed:
-        counts.append(f"{tally.failed} failed")
+        unknown = f" ({tally.unknown} with an unknown outcome)" if tally.unknown else ""
+        counts.append(f"{tally.failed} failed{unknown}")
     if tally.pending:
         counts.append(f"{tally.pending} not reached: run again for them")
     sheet = ending.folder / CONTACT_SHEET_NAME

@@ -142,9 +142,14 @@ class StillsError(Exception):
         return copy.with_traceback(self.__traceback__)
 
     @property
+    def outcome_unknown(self) -> bool:
+        """Whether a call may have made an image that never came, so that it may be billed."""
+        return Billing.POSSIBLE in (self.billing, self.shared_billing)
+
+    @property
     def can_repeat(self) -> bool:
         """Whether a program may repeat the request unasked without risking a second bill."""
-        return self.retryable and Billing.POSSIBLE not in (self.billing, self.shared_billing)
+        return self.retryable and not self.outcome_unknown
 
     @property
     def names_options(self) -> bool:

@@ -64,17 +64,11 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
     notes: list[str] = []
     while True:
         try:
-            async with _turn(job, failed) as started_at:
-                job.on_stage(Stage.SENT)
-                send = await _enter(job, claim)
-                answer = await _send(job, order)
+            started_at, send, answer = await _call(job, claim, order, failed)
         except (TurnTooLate, BudgetExceeded, CatalogError) as unsent:
-            raise _after(unsent, possibly_billed=possibly_billed) from unsent
-        except ClaimLost:
-            if failed is None or not possibly_billed:
+            if not possibly_billed:
                 raise
-            # The next one to work on this would not know of the call that may be billed.
-            raise failed.error from None
+            raise _after(unsent, possibly_billed=True) from unsent
         if isinstance(answer, Answer):
             journalled = await _try_to_journal(job, claim, answer, send)
             break
@@ -98,6 +92,20 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
     if journalled:  # else asking again would pay again, and it has come no further than that
         job.on_stage(Stage.ANSWERED)
     return Ordered(answer, tuple(notes), send, journalled)
+
+
+async def _call(
+    job: Job, claim: Claim, order: Order, failed: _Failed | None
+) -> tuple[float, int, Answer | StillsError]:
+    """Call once, when it is this request's turn; returns its start, its number and what came."""
+    async with _turn(job, failed) as started_at:
+        job.on_stage(Stage.SENT)
+        send = await _enter(job, claim)
+        if send is not None:
+            return started_at, send, await _send(job, order)
+    if failed is not None and failed.error.billing is not Billing.NONE:
+        raise failed.error  # the next to work on this would not know that it may be billed
+    raise ClaimLost
 
 
 async def journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
@@ -181,14 +189,11 @@ async def _place(job: Job) -> AsyncIterator[None]:
         job.places.release()
 
 
-async def _enter(job: Job, claim: Claim) -> int:
-    """Write a call to the ledger before it goes out; returns its number."""
-    send = await job.ports.catalog.record_send(
+async def _enter(job: Job, claim: Claim) -> int | None:
+    """Write a call to the ledger before it goes out; returns its number, None without the claim."""
+    return await job.ports.catalog.record_send(
         claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
     )
-    if send is None:
-        raise ClaimLost
-    return send
 
 
 async def _start(job: Job) -> float:

@@ -1,0 +1,99 @@
+"""A run stops early if going on makes no sense, and not otherwise."""
+
+import pytest
+
+from stills.batch.early_stop import OUTAGE_FAILURES, EarlyStop
+from stills.contract.errors import (
+    AccountOverdue,
+    AnswerTimeout,
+    Billing,
+    ConnectionLost,
+    ContentRefused,
+    LinkDead,
+    ServiceUnavailable,
+    ServiceUnreachable,
+    StillsError,
+    UnexpectedAnswer,
+)
+from stills.contract.outcome import RequestOutcome
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+
+KITE = ImageRequest(prompt="a red kite", size="512*512")
+UNANSWERED = [
+    ConnectionLost(billing=Billing.POSSIBLE),
+    AnswerTimeout(billing=Billing.POSSIBLE),
+    UnexpectedAnswer(billing=Billing.POSSIBLE),
+    ServiceUnavailable("a gateway failed", billing=Billing.POSSIBLE),
+    ServiceUnavailable("a gateway is overloaded"),
+    ServiceUnreachable(),
+    ConnectionLost().with_(shared_billing=Billing.POSSIBLE),
+]
+ANSWERED = [
+    ContentRefused(),
+    ServiceUnavailable("InternalError", request_id="r-1"),
+    LinkDead(billing=Billing.BILLED),
+]
+
+
+def failed(error: StillsError) -> RequestOutcome:
+    return RequestOutcome(0, KITE, error=error)
+
+
+def made(*, cached: bool) -> RequestOutcome:
+    result = ImageResult(
+        image_url="file:///a.png",
+        width=512,
+        height=512,
+        seed=1,
+        id="a",
+        cached=cached,
+        provider="sandbox",
+        model="qwen-image-max",
+        native_size="512*512",
+        cost_usd=0.0,
+    )
+    return RequestOutcome(0, KITE, result=result)
+
+
+def after(*outcomes: RequestOutcome) -> str | None:
+    stop = EarlyStop()
+    for outcome in outcomes:
+        stop.add(outcome)
+    return stop.reason
+
+
+@pytest.mark.parametrize("error", UNANSWERED, ids=lambda error: f"{error.code} {error.billing}")
+def test_shots_that_the_service_does_not_answer_stop_the_run(error: StillsError):
+    """Not before the fifth, and the reason has the number and the last error."""
+    assert after(*[failed(error)] * (OUTAGE_FAILURES - 1)) is None
+    reason = after(*[failed(error)] * OUTAGE_FAILURES)
+    assert "did not answer 5 shots in a row" in reason
+    assert error.message.rstrip(".") in reason
+
+
+@pytest.mark.parametrize("error", ANSWERED, ids=lambda error: error.code)
+def test_failures_that_the_service_answered_stop_nothing(error: StillsError):
+    """They are of their own shot."""
+    assert after(*[failed(error)] * 20) is None
+
+
+@pytest.mark.parametrize(
+    "between", [made(cached=False), *map(failed, ANSWERED)], ids=["an image", "a", "b", "c"]
+)
+def test_an_answer_in_between_starts_the_count_again(between: RequestOutcome):
+    """The service is there."""
+    lost = [failed(UNANSWERED[0])] * (OUTAGE_FAILURES - 1)
+    assert after(*lost, between, *lost) is None
+
+
+def test_an_image_from_the_catalog_says_nothing_of_the_service():
+    """It was not asked."""
+    lost = failed(UNANSWERED[0])
+    assert after(*[lost, made(cached=True)] * OUTAGE_FAILURES) is not None
+
+
+def test_an_error_of_the_account_stops_at_once():
+    """Every other shot would meet it too; the first reason stays."""
+    reason = after(failed(AccountOverdue("it owes money")), *[failed(UNANSWERED[0])] * 9)
+    assert reason == "every shot would fail the same way: it owes money"
