@@ -285,7 +285,7 @@ async def test_no_file_of_our_own_is_written_over(embedded, environment, tmp_pat
         tmp_path / "link.png",
     }
     before = {path: path.read_bytes() for path in images.rglob("*.*")}
-    assert len(own) == 11  # two natives, two renditions, two facts
+    assert len(own) == 12  # two natives, two renditions, two facts, the marker
     for path in own:
         with pytest.raises(OutputRefused) as caught:
             await embedded.check_target(path)

@@ -360,7 +360,7 @@ async def test_an_image_that_is_not_whole_is_never_kept(
         await stills.generate(KITE)
     assert "set aside at file://" in caught.value.action
     assert caught.value.billing is Billing.BILLED
-    assert list(tmp_path.glob("images/*")) == []
+    assert list(tmp_path.glob("images/*.png")) == []
     assert await stills.list_images() == []
 
     sandbox.set_faults()

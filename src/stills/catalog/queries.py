@@ -208,6 +208,17 @@ ORDER BY object_path
 """
 
 # One image is one bill: if a call is already known to be billed, the others stay as they are.
+STORE = "SELECT id, confirmed FROM store"
+
+RECORD_STORE = "UPDATE store SET id = :id, confirmed = TRUE"
+
+NEWEST_KEPT = """
+SELECT object_path, byte_count FROM generations
+WHERE stage = 'kept' AND byte_count IS NOT NULL
+ORDER BY sequence DESC
+LIMIT 5
+"""
+
 SETTLE_PAID = """
 UPDATE sends SET settled_at = :now, billing = 'billed', code = :code
 WHERE number = (

@@ -38,6 +38,7 @@ from stills.contract.generation import (
     Generation,
     Held,
     Image,
+    KnownStore,
     Rendition,
     Send,
     Settlement,
@@ -282,6 +283,20 @@ class SqliteCatalog:
         return await self._database.read(
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
+
+    async def read_store(self) -> KnownStore:
+        """Read which store the images are in."""
+
+        def work(connection: sqlite3.Connection) -> KnownStore:
+            row = connection.execute(queries.STORE).fetchone()
+            newest = connection.execute(queries.NEWEST_KEPT).fetchall()
+            return KnownStore(row["id"], bool(row["confirmed"]), dict(map(tuple, newest)))
+
+        return await self._database.read(work)
+
+    async def record_store(self, store_id: str) -> None:
+        """Record the id of a store whose marker was seen."""
+        await self._execute(queries.RECORD_STORE, id=store_id)
 
     async def settle_paid(self) -> Sequence[str]:
         """Settle as billed one call of each image that is here without a bill on the ledger."""

@@ -30,6 +30,7 @@ StillsError
 │   └── DeadlineExceeded      the whole job took longer than allowed
 ├── StorageError              this side's disks
 │   ├── StoreRefused          the store can't be read or written
+│   │   └── WrongStore        it is not the catalog's store, or its disk is not mounted
 │   ├── ImageMissing          the catalog knows an image that the store has lost
 │   ├── OutputRefused         the image is kept, but could not be copied to the path asked for
 │   └── CatalogError          the database can't be used
@@ -426,6 +427,16 @@ class StoreRefused(StorageError):
 
     code = "store_refused"
     retryable = True
+
+
+class WrongStore(StoreRefused):
+    """This is not the store that the catalog's images are in, or its disk is not mounted."""
+
+    code = "wrong_store"
+    default_action = (
+        "Mount the store's disk, correct STILLS_STORE or, if this is the right store, put an empty "
+        "file store/id.txt into it, then ask again."
+    )
 
 
 class ImageMissing(StorageError):

@@ -1,6 +1,6 @@
 """The records that steps and adapters hand to each other. All frozen; none holds image bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -201,6 +201,19 @@ class StoredObject:
     path: str
     sha256: str
     owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStore:
+    """What a catalog knows of the store that its images are in.
+
+    `id` is what the store's marker says, `confirmed` whether it was seen there. `newest` are a few
+    of the newest kept images: bytes by path.
+    """
+
+    id: str
+    confirmed: bool
+    newest: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from stills.contract.generation import (
     Held,
     Image,
     Inspection,
+    KnownStore,
     Order,
     Pieces,
     Rendition,
@@ -342,6 +343,14 @@ class Catalog(Protocol):
 
     async def objects(self) -> Sequence[StoredObject]:
         """List what should be in the store."""
+        ...
+
+    async def read_store(self) -> KnownStore:
+        """Read which store the images are in. A new catalog makes up an id for it."""
+        ...
+
+    async def record_store(self, store_id: str) -> None:
+        """Record the id of a store whose marker was seen."""
         ...
 
     async def settle_paid(self) -> Sequence[str]:

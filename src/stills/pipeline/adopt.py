@@ -34,6 +34,7 @@ async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
     spool_path = generation.object_path or ""
     data = await ports.spool.get(spool_path)
     inspection = await ports.imaging.inspect(data)
+    await ports.marker.check()  # before the catalog counts this image among those in the store
     adopted = await ports.catalog.adopt(generation, [])
     kept = await keep(ports, generation, data, inspection)
     await ports.spool.delete(spool_path)

@@ -24,8 +24,13 @@ def facts_path(generation_id: str) -> str:
     return f"{FACTS_FOLDER}/{generation_id}.json"
 
 
-def write_facts(generation: Generation, inspection: Inspection, *, path: str) -> bytes:
-    """Put down a generation whose image lies, or is about to lie, at `path`."""
+def write_facts(
+    generation: Generation, inspection: Inspection, *, path: str, store_id: str | None = None
+) -> bytes:
+    """Describe a generation whose image is, or is about to be, at `path`.
+
+    `store_id` names the store that a spooled image is for.
+    """
     facts = {
         "version": _VERSION,
         "id": generation.id,
@@ -36,7 +41,15 @@ def write_facts(generation: Generation, inspection: Inspection, *, path: str) ->
         "path": path,
         "draft": {name: getattr(generation.draft, name) for name in _DRAFT},
     }
+    if store_id is not None:
+        facts["store"] = store_id
     return json.dumps(facts, ensure_ascii=False).encode()
+
+
+def read_store_id(written: bytes) -> str | None:
+    """Read which store the image of a readable sidecar is for; None if it does not say."""
+    store_id = json.loads(written).get("store")
+    return store_id if isinstance(store_id, str) else None
 
 
 def read_facts(written: bytes) -> Generation | None:

@@ -199,12 +199,15 @@ class Pipeline:
             options.on_stage(stage)
 
         async def work() -> ImageResult:
+            notes = await self._ports.marker.check_before_paying()
             followed = replace(options, on_stage=follow)
             drawn, begun = await self._draw(plan, followed, deadline)
             generation, sent = drawn.found.generation, drawn.sent and begun
             try:
                 rendition = await self._render(drawn.found, plan.size, just_kept=drawn.sent)
-                return await self._record(request, reference, generation, rendition, sent=sent)
+                return await self._record(
+                    request, reference, generation, rendition, sent=sent, notes=notes
+                )
             except StorageError as error:
                 if not sent:
                     raise
@@ -305,10 +308,11 @@ class Pipeline:
         rendition: Rendition,
         *,
         sent: bool,
+        notes: Sequence[str] = (),
     ) -> ImageResult:
         asked = asked_of(request, rendition, reference=reference)
         await self._ports.catalog.record_requests([(rendition, asked)])
-        return result_of(generation, rendition, self._ports.store, sent=sent)
+        return result_of(generation, rendition, self._ports.store, sent=sent, notes=notes)
 
 
 def _paid_by_another(error: StillsError) -> StillsError:

@@ -28,6 +28,7 @@ async def keep(
     """
     path = object_path(generation.draft, generation.id, inspection.size)
     try:
+        await ports.marker.check()
         await _put(ports.store, path, generation, data, inspection)
     except StoreRefused as refusal:
         raise await _spool(ports, generation, data, inspection, refusal) from refusal
@@ -44,9 +45,15 @@ async def keep(
 
 
 async def _put(
-    store: Store, path: str, generation: Generation, data: bytes | Pieces, inspection: Inspection
+    store: Store,
+    path: str,
+    generation: Generation,
+    data: bytes | Pieces,
+    inspection: Inspection,
+    *,
+    store_id: str | None = None,
 ) -> None:
-    facts = write_facts(generation, inspection, path=path)
+    facts = write_facts(generation, inspection, path=path, store_id=store_id)
     # Written first, for an image without them could not be adopted. What they say is in the
     # catalog too, and that survives a power cut.
     await store.put(path, data, preceded_by=(facts_path(generation.id), facts))
@@ -70,7 +77,8 @@ async def _spool(
     if generation.stage is Stage.SPOOLED:
         return safe
     try:
-        await _put(ports.spool, path, generation, data, inspection)
+        store_id = await _read_store_id(ports)
+        await _put(ports.spool, path, generation, data, inspection, store_id=store_id)
     except StoreRefused as second:
         return StoreRefused(
             f"{refusal.message}; and the spool refused as well: {second.message}",
@@ -87,6 +95,13 @@ async def _spool(
     except CatalogError as error:
         return _unrecorded(error, ports.spool.url(path), "recover")
     return safe
+
+
+async def _read_store_id(ports: Ports) -> str | None:
+    try:
+        return await ports.marker.read_id()
+    except CatalogError:  # which may be why the image is spooled
+        return None
 
 
 def _unrecorded(error: CatalogError, url: str, command: str) -> CatalogError:

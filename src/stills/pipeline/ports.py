@@ -1,13 +1,16 @@
 """The adapters of one Stills, as every step gets them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stills.contract.ports import Catalog, Downloader, Imaging, Provider, Store
+from stills.pipeline.store_marker import StoreMarker
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What the steps work with. `spool` takes the images that `store` refuses.
+
+    Before anything is written to the store, `marker` is checked.
 
     With a `downloader`, references come from strangers: no local path, no URL for the provider.
     """
@@ -18,3 +21,7 @@ class Ports:
     imaging: Imaging
     spool: Store
     downloader: Downloader | None = None
+    marker: StoreMarker = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marker", StoreMarker(self.store, self.catalog))

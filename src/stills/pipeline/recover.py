@@ -1,6 +1,7 @@
 """Recover: finish what was paid for and interrupted, and take in what the catalog has lost."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from stills.contract.errors import StillsError, StoreRefused
@@ -9,7 +10,7 @@ from stills.contract.money import Caps
 from stills.contract.ports import Store
 from stills.pipeline.adopt import adopt
 from stills.pipeline.draw import LinkExpired, resume
-from stills.pipeline.facts import FACTS_FOLDER, read_facts
+from stills.pipeline.facts import FACTS_FOLDER, read_facts, read_store_id
 from stills.pipeline.names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -52,8 +53,8 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
 async def rebuild(ports: Ports) -> tuple[str | None, list[Recovered]]:
     """Take every image of the store that has a sidecar and is whole into the catalog.
 
-    A damaged catalog is set aside first; returns its new path, None if it was sound, and what was
-    taken in or could not be.
+    So is what the spool has for this store. A damaged catalog is set aside first; returns its new
+    path, None if it was sound, and what was taken in or could not be.
 
     Raises:
         StoreRefused: the store is missing, can't be read or has no sidecar; the catalog is as it
@@ -70,7 +71,34 @@ async def rebuild(ports: Ports) -> tuple[str | None, list[Recovered]]:
         )
     renditions = await _find_renditions(ports)
     aside = await ports.catalog.set_aside_if_damaged()
-    return aside, [*await _take_in(ports, stored, renditions), *unreadable]
+    taken_in = await _take_in(ports, stored, renditions)
+    with suppress(StoreRefused):  # it can be read, and that is enough here
+        await ports.marker.accept()
+    return aside, [*taken_in, *await _take_in_spooled(ports), *unreadable]
+
+
+async def _take_in_spooled(ports: Ports) -> list[Recovered]:
+    """Store what the spool has for this store, or what does not say for which store it is.
+
+    One spool may serve many catalogs: the rest is for the stores of others.
+    """
+    outcomes = []
+    store_id = await ports.marker.read_id()
+    for path in await ports.spool.paths(FACTS_FOLDER):
+        try:
+            sidecar = await ports.spool.get(path)
+        except StillsError as error:
+            outcomes.append(_unreadable(path, error))
+            continue
+        generation = read_facts(sidecar)
+        if generation is None:
+            continue
+        is_ours = read_store_id(sidecar) in (None, store_id)
+        if is_ours or await ports.catalog.ledger(generation.id):
+            outcome = await _adopt(ports, generation.id)
+            if outcome.reason != _CUT_OFF:
+                outcomes.append(outcome)
+    return outcomes
 
 
 async def _take_in(
@@ -160,12 +188,16 @@ async def _read_all_facts(store: Store) -> tuple[list[Generation], list[Recovere
         try:
             generation = read_facts(await store.get(path))
         except StillsError as error:
-            generation_id = path.removeprefix(f"{FACTS_FOLDER}/").removesuffix(".json")
-            unreadable.append(Recovered(generation_id, kept=False, reason=error.message))
+            unreadable.append(_unreadable(path, error))
             continue
         if generation is not None:
             read.append(generation)
     return read, unreadable
+
+
+def _unreadable(sidecar_path: str, error: StillsError) -> Recovered:
+    generation_id = sidecar_path.removeprefix(f"{FACTS_FOLDER}/").removesuffix(".json")
+    return Recovered(generation_id, kept=False, reason=error.message)
 
 
 async def _find_renditions(ports: Ports) -> dict[str, list[Rendition]]:

@@ -13,6 +13,7 @@ async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
 
     Raises:
         ImageMissing: the store has lost the generation, or it is damaged or can't be decoded.
+        WrongStore: the store is not the catalog's, or its disk is not mounted.
         StoreRefused: the rendition could not be written; the generation is untouched.
     """
     native = await read_native(ports, generation)
@@ -25,6 +26,7 @@ async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
             action="Ask with --fresh to pay for a new one.",
         ) from error
     inspection = await ports.imaging.inspect(data)
+    await ports.marker.check()
     await ports.store.put(path, data)
     return Rendition(generation.id, size, inspection.sha256, inspection.byte_count, path)
 

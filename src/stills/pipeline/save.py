@@ -12,6 +12,7 @@ from stills.contract.generation import Image
 from stills.pipeline.facts import FACTS_FOLDER
 from stills.pipeline.names import read_object_path
 from stills.pipeline.ports import Ports
+from stills.pipeline.store_marker import MARKER
 
 
 async def check_target(ports: Ports, path: Path) -> None:
@@ -82,4 +83,6 @@ def _own(ports: Ports, path: Path) -> str | None:
     name = ports.store.object_at(path) or ""
     if read_object_path(name) is not None:
         return "a kept image itself"
+    if name == MARKER:
+        return "the store's marker"
     return "the facts of a kept image" if name.startswith(f"{FACTS_FOLDER}/") else None
