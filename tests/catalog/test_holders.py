@@ -132,20 +132,33 @@ async def test_the_lease_decides_about_a_process_that_can_not_be_seen(
     assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
 
 
-@pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
-async def test_without_proc_the_lease_decides(
-    till: Till, hold, monkeypatch, tmp_path: Path, lease_seconds: float
-):
-    """As on macOS."""
-    holder = hold(Stage.SENT, lease_seconds)
-    monkeypatch.setattr(processes, "_PROC", tmp_path)
+@pytest.fixture
+def proc(monkeypatch, tmp_path: Path) -> Iterator[Path]:
+    """An empty folder instead of /proc."""
+    folder = tmp_path / "proc"
+    folder.mkdir()
+    monkeypatch.setattr(processes, "_PROC", folder)
     processes.this_process.cache_clear()
-    try:
-        holder.kill()
-        assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
-    finally:
-        monkeypatch.undo()
-        processes.this_process.cache_clear()
+    yield folder
+    processes.this_process.cache_clear()
+
+
+@pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
+async def test_without_proc_the_lease_decides(till: Till, hold, proc: Path, lease_seconds: float):
+    """As on macOS, or where /proc shows the processes of another container."""
+    (proc / "self").symlink_to("1")
+    hold(Stage.SENT, lease_seconds).kill()
+    assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
+
+
+def test_a_system_without_time_namespaces_has_a_scope_too(monkeypatch, tmp_path: Path):
+    """Linux has them since 5.6."""
+    (tmp_path / "pid").symlink_to("pid:[1]")
+    monkeypatch.setattr(processes, "_NAMESPACES", tmp_path)
+    processes.this_process.cache_clear()
+    own = processes.this_process()
+    processes.this_process.cache_clear()
+    assert own.scope.endswith(" pid:[1] time")
 
 
 async def test_a_killed_process_reserves_nothing(till: Till, hold):

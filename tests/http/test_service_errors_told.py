@@ -12,8 +12,10 @@ from running import serving
 
 from stills.app import Stills
 from stills.contract import errors
+from stills.contract.generation import Held
 from stills.http.errors import error_answer, status_of
 from stills.http.settings import Settings
+from stills.pipeline.job import Deadline
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 
@@ -21,6 +23,18 @@ def branches(kind: type[errors.StillsError]) -> Iterator[type[errors.StillsError
     yield kind
     for leaf in kind.__subclasses__():
         yield from branches(leaf)
+
+
+def test_a_caller_is_not_told_which_process_works_on_the_image():
+    """Host and pid are for whoever runs the service."""
+    deadline = Deadline(at=0.0)
+    deadline.held = Held(host="internal-host", pid=4711, since=0.0)
+    error = deadline.exceeded(600.0)
+    assert "Process 4711 on internal-host" in error.action
+    told = error_answer(error).body.decode()
+    assert "another process is still working on it" in told
+    assert "4711" not in told
+    assert "internal-host" not in told
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,9 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys/kernel/random/boot_id"
-_ENDED_STATES = (
-    "Z",
-    "X",
-    "x",
-)  # a zombie has ended; only its parent has not asked for its exit code
+_NAMESPACES = _PROC / "self/ns"
+_ENDED_STATES = ("Z", "X", "x")  # a zombie has ended, only its parent has not been told yet
+_UNREADABLE = (OSError, ValueError, IndexError)
 
 
 class Life(StrEnum):
@@ -51,10 +49,9 @@ def this_process() -> Process:
     try:
         # A /proc of other namespaces than ours would show other processes under our pids.
         if (_PROC / "self").readlink() == Path(str(pid)):
-            namespaces = [str((_PROC / "self/ns" / kind).readlink()) for kind in ("pid", "time")]
-            scope = " ".join([_BOOT_ID.read_text().strip(), *namespaces])
             _, started = _read_stat(pid)
-    except OSError:
+            scope = _read_scope()
+    except _UNREADABLE:
         scope, started = None, None
     return Process(socket.gethostname(), pid, scope, started)
 
@@ -78,9 +75,18 @@ def judge(scope: str | None, pid: int, started: int | None) -> Life:
         pass
     try:
         state, found = _read_stat(pid)
-    except OSError:
+    except _UNREADABLE:
         return Life.UNKNOWN
     return Life.DEAD if state in _ENDED_STATES or found != started else Life.ALIVE
+
+
+def _read_scope() -> str:
+    """Name this boot and our namespaces of pids and of time; Linux before 5.6 has none of time."""
+    try:
+        time = str((_NAMESPACES / "time").readlink())
+    except FileNotFoundError:
+        time = "time"
+    return f"{_BOOT_ID.read_text().strip()} {(_NAMESPACES / 'pid').readlink()} {time}"
 
 
 def _read_stat(pid: int) -> tuple[str, int]:

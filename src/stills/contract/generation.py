@@ -153,7 +153,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The sole right to work on one generation key, until the lease lapses.
+    """The sole right to work on one generation key; `Catalog.claim` says how long it lasts.
 
     `cut_off` names the generations of this key that were sent and never journalled as kept: one
     may lie in the store.
