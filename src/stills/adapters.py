@@ -7,6 +7,7 @@ from importlib import import_module
 from stills.catalog import SqliteCatalog
 from stills.config import Config
 from stills.contract.errors import InvalidRequest, MissingKey
+from stills.contract.forked import begin_use
 from stills.contract.ports import Downloader, Provider, Store
 from stills.imaging import VipsImaging
 from stills.pipeline.ports import Ports
@@ -72,6 +73,7 @@ def embed_sandbox() -> Provider:
     """Send to a sandbox inside this process, started at the first send."""
 
     async def make(stack: AsyncExitStack) -> Provider:
+        begin_use("libvips")  # it draws with that
         module = await asyncio.to_thread(import_module, "stills.sandbox")
         sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
         credentials = Credentials(ApiKey(SANDBOX_KEY_PREFIX), sandbox.base_url)

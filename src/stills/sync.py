@@ -4,9 +4,11 @@ import asyncio
 import logging
 
 from stills.app import Stills
+from stills.contract.forked import has_lost_libraries
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.fresh_process import run_in_fresh_process
 
 _LOG = logging.getLogger("stills")
 
@@ -15,6 +17,9 @@ def generate(
     request: ImageRequest, *, model: str | None = None, fresh: bool = False, sandbox: bool = False
 ) -> ImageResult:
     """Answer one request, as `Stills.from_env(sandbox=sandbox).generate(request)` does.
+
+    In a process that was forked after its parent generated an image, such as a worker of Celery,
+    the request is answered in a new process, because libvips does not work after a fork.
 
     On Ctrl-C an image that was already sent for is still finished and stored, so asking for it
     again is free; a second Ctrl-C stops immediately.
@@ -34,6 +39,11 @@ def generate(
             "use `async with Stills.from_env() as stills` and await stills.generate(...)"
         )
 
+    if has_lost_libraries():
+        result: ImageResult = run_in_fresh_process(
+            generate, request, model=model, fresh=fresh, sandbox=sandbox
+        )
+        return result
     reached = Stage.CLAIMED
 
     def follow(stage: Stage) -> None:

@@ -31,6 +31,7 @@ from stills.contract.generation import Stage
 from stills.contract.pace import RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
 from stills.store import open_store
@@ -54,6 +55,26 @@ async def test_an_image_of_the_size_asked_for_is_kept(stills: Stills, sandbox: S
     assert dimensions(file_of(result)) == (1024, 1024)
     assert (result.cached, result.cost_usd, result.native_size) == (False, 0.075, "1328*1328")
     assert [send.size for send in sandbox.ledger.generations] == ["1328*1328"]
+
+
+async def test_the_deadline_covers_rendering(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+):
+    """The error says that the image is stored; a retry is free, and is cut off as well."""
+
+    class Stuck(VipsImaging):
+        async def fit(self, *_: object) -> bytes:
+            return await asyncio.Event().wait()
+
+    stills = await make_stills(policy=replace(fast, deadline_seconds=2.0), imaging=Stuck())
+    for billing in (Billing.BILLED, Billing.NONE):
+        with pytest.raises(DeadlineExceeded, match="the image is stored, but was") as late:
+            await stills.generate(KITE)
+        assert late.value.billing is billing
+        assert late.value.action.startswith("Retry, which is free")
+    await stills.close()
+    assert (await (await make_stills()).generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
 
 
 async def test_asking_again_is_answered_from_the_catalog(stills: Stills, sandbox: Sandbox):

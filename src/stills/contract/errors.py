@@ -37,7 +37,8 @@ StillsError
 │       └── CatalogDamaged    its file is damaged
 └── ToolError                 another program of this machine, such as ffmpeg
     ├── ToolMissing           it is not installed
-    └── ToolFailed            it did not do its work
+    ├── ToolFailed            it did not do its work
+    └── ForkedProcess         a native library can't be used in this forked process
 
 Each error carries facts: `code` (stable, for programs), `retryable` (may the same request succeed
 later, unchanged), `action` (what to do about it), `billing` (what it means for the money of this
@@ -488,3 +489,13 @@ class ToolFailed(ToolError):
     """Another program did not do its work."""
 
     code = "tool_failed"
+
+
+class ForkedProcess(ToolError):
+    """This process was forked after its parent had generated images."""
+
+    code = "forked_process"
+    default_action = (
+        "Fork workers before the first image is generated, start them with spawn, or call "
+        "stills.generate, which uses a new process. Nothing was sent."
+    )

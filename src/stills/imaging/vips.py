@@ -9,14 +9,25 @@ from types import ModuleType
 from typing import Any
 
 from stills.contract.errors import DamagedImage
+from stills.contract.forked import begin_use
 from stills.contract.size import Size
 
 PIXELS_MAX = 50_000_000
 _THREADS_PER_IMAGE = 2  # measured: four make a rendition of 1920*1080 no faster
 
 
-@cache
 def load_vips() -> ModuleType:
+    """Import pyvips.
+
+    Raises:
+        ForkedProcess: the parent of this process used it before the fork.
+    """
+    begin_use("libvips")
+    return _import_vips()
+
+
+@cache
+def _import_vips() -> ModuleType:
     """Import pyvips, with no cache of past operations: no image comes by twice."""
     pyvips = import_module("pyvips")
     pyvips.concurrency_set(_THREADS_PER_IMAGE)

@@ -174,6 +174,7 @@ class Pipeline:
         if not (options.fresh or options.looked_up):
             found = await ports.catalog.find(plan.draft.key, plan.size)
         if found is not None:
+            deadline.stored = True
             rendition = await self._render(found, plan.size)
             if rendition == found.rendition:
                 asked = asked_of(request, rendition, reference=reference)
@@ -203,6 +204,7 @@ class Pipeline:
             followed = replace(options, on_stage=follow)
             drawn, begun = await self._draw(plan, followed, deadline)
             generation, sent = drawn.found.generation, drawn.sent and begun
+            deadline.stored = True
             try:
                 rendition = await self._render(drawn.found, plan.size, just_kept=drawn.sent)
                 return await self._record(

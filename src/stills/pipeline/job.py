@@ -19,8 +19,8 @@ class Deadline:
     """A point on the event loop's clock, in seconds; it moves on if others wait for longer.
 
     `reached` is how far what it bounds has come, and `held` who else works on it at the moment;
-    `joined` bounds it for all who wait for the same.
-    `pays` is false for those who wait for a call that another began.
+    `joined` bounds it for all who wait for the same. `pays` is false for those who wait for a call
+    that another began; `stored` is true once there is an image at the size it was made in.
     """
 
     def __init__(self, at: float) -> None:
@@ -29,6 +29,7 @@ class Deadline:
         self.held: Held | None = None
         self.joined: Deadline | None = None
         self.pays = True
+        self.stored = False
         self._timeout: asyncio.Timeout | None = None
 
     @asynccontextmanager
@@ -52,6 +53,12 @@ class Deadline:
     def exceeded(self, seconds: float) -> DeadlineExceeded:
         """Make the error to raise if it comes now, after `seconds`."""
         bound = self.joined or self
+        if self.stored:
+            return DeadlineExceeded(
+                f"the image is stored, but was not scaled to the size asked for in {seconds:g} s",
+                action="Retry, which is free, or allow more time with STILLS_DEADLINE_SECONDS.",
+                billing=bound.reached.billing,
+            )
         message, held, billing = f"no image within {seconds:g} s", bound.held, bound.reached.billing
         if held is None:
             return DeadlineExceeded(message, billing=billing)

@@ -13,6 +13,7 @@ from stills.contract.errors import (
     ServiceUnreachable,
     StillsError,
 )
+from stills.contract.forked import check_libraries
 from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
 from stills.pipeline.job import Job
 from stills.pipeline.pacer import TurnTooLate
@@ -55,6 +56,7 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
         ClaimLost: another has the claim now.
         Stopped: the run was stopped before the first send.
     """
+    check_libraries()
     # Cut off while the SDK loads, nothing was sent: so that comes before the ledger.
     await job.ports.provider.ready()
     retries = Retries(job.policy, paced=not job.pacer.limit.is_none)

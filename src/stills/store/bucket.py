@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from stills.contract.errors import ImageMissing, StillsError, StoreRefused
+from stills.contract.forked import begin_use
 from stills.contract.generation import Pieces
 from stills.store.object_path import check_object_path
 
@@ -191,6 +192,7 @@ class BucketStore:
         )
 
     def _work(self, work: Callable[["Backend"], _Value]) -> _Value:
+        begin_use("obstore")
         with self._opening:
             if self._backend is None:
                 self._backend = _connect(self._location)
