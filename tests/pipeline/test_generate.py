@@ -490,10 +490,12 @@ async def test_who_joins_later_waits_until_its_own_deadline(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):
     """The first gives up at its own; what was sent is still waited for, and paid once."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.5))
-    stills = await make_stills(policy=replace(fast, deadline_seconds=1.0))
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=5.0))
+    stills = await make_stills(
+        policy=replace(fast, deadline_seconds=4.0, answer_timeout_seconds=30.0)
+    )
     first = asyncio.create_task(stills.generate(KITE))
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(3.5)
     second = asyncio.create_task(stills.generate(KITE))
     with pytest.raises(DeadlineExceeded):
         await first
