@@ -153,9 +153,20 @@ class StoreConformance:
         with pytest.raises(ValueError, match="path"):
             await store.exists(path)
         with pytest.raises(ValueError, match="path"):
+            await store.missing({path: 1})
+        with pytest.raises(ValueError, match="path"):
             await store.delete(path)
         with pytest.raises(ValueError, match="path"):
             store.url(path)
+        with pytest.raises(ValueError, match="path"):
+            await store.put("a.png", b"1", preceded_by=(path, b"2"))
+        assert await store.paths("") == []
+
+    @pytest.mark.parametrize("folder", HOSTILE_PATHS[1:], ids=ascii)
+    async def test_a_hostile_folder_is_not_listed(self, store: Store, folder: str):
+        """The same for a listing, where only the empty path means the top."""
+        with pytest.raises(ValueError, match="path"):
+            await store.paths(folder)
 
 
 class TestLocalFolder(StoreConformance):

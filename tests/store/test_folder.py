@@ -188,6 +188,27 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"obstore", "pyv
 """
 
 
+async def test_a_file_that_can_not_be_cleared_away_keeps_nobody_from_writing(tmp_path, monkeypatch):
+    """It may be another user's."""
+    (tmp_path / "a.png#1").write_bytes(b"half")
+
+    def refuse(*_):
+        raise PermissionError(1, "not yours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.lstat", refuse)
+        await open_store(str(tmp_path)).put("b.png", b"1")
+    assert (tmp_path / "b.png").read_bytes() == b"1"
+
+
+async def test_a_folder_that_another_process_makes_first_is_used(tmp_path, monkeypatch):
+    """Both looked at the same moment, when it was not there yet."""
+    with monkeypatch.context() as patched:
+        patched.setattr("os.path.isdir", lambda _: False)
+        await open_store(str(tmp_path)).put("a.png", b"1")
+    assert (tmp_path / "a.png").read_bytes() == b"1"
+
+
 def test_a_folder_loads_no_obstore(tmp_path):
     """Reading, writing, exists and url of a folder load neither obstore nor pyvips."""
     (tmp_path / "a.png").write_bytes(b"1")

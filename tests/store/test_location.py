@@ -31,3 +31,8 @@ def test_a_location_with_a_secret_is_refused_without_quoting_it(location):
     with pytest.raises(ValueError, match="takes no keys") as caught:
         open_store(location)
     assert "secret" not in str(caught.value)
+
+
+def test_a_file_url_may_name_a_folder_in_any_bytes():
+    """A folder that an older system named in Latin-1 is the one that is meant."""
+    assert open_store("file:///photos/caf%E9").url("a.png") == "file:///photos/caf%E9/a.png"
