@@ -370,6 +370,8 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     if way == "rebuild":
         aside, outcomes = await later.rebuild()
         assert (aside, ends(outcomes)) == (None, [(True, "")])
+    listed = await later.list_images()
+    assert [str(image.rendition.size) for image in listed] == ["1328*1328"] * (way != "ask again")
     await kept_free(later, sandbox)
     assert await later.recover() == []
     line = (await later.spend())[0]
@@ -393,6 +395,7 @@ async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool
     mended = await make_stills()
     assert ends(await mended.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
+    assert len(await mended.list_images()) == 1
     await kept_free(mended, sandbox)
 
 
