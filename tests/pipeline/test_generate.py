@@ -31,6 +31,7 @@ from stills.contract.generation import Stage
 from stills.contract.pace import RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.size import Size
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
@@ -171,6 +172,36 @@ async def test_an_image_whose_caller_has_left_is_rendered_and_listed(
     assert str(image.rendition.size) == KITE.size
     assert (await stills.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
+
+
+async def test_draining_waits_for_a_rendition_that_nobody_waits_for(
+    make_stills: Callable[..., object],
+):
+    """A shutdown cuts off no file that is being written."""
+    fitting, finish = asyncio.Event(), asyncio.Event()
+
+    class Slow(VipsImaging):
+        async def fit(self, png: bytes, size: Size) -> bytes:
+            fitting.set()
+            await finish.wait()
+            return await super().fit(png, size)
+
+    finish.set()
+    stills = await make_stills(imaging=Slow())
+    rendition = file_of(await stills.generate(KITE))
+    rendition.unlink()
+    fitting.clear()
+    finish.clear()
+    (image,) = await stills.list_images()
+    reading = asyncio.create_task(stills.read_image(image))
+    await fitting.wait()
+    reading.cancel()
+    draining = asyncio.create_task(stills.drain())
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    finish.set()
+    await draining
+    assert rendition.exists()
 
 
 async def test_a_caller_who_leaves_before_the_send_costs_nothing(

@@ -1,0 +1,47 @@
+"""Order: when an image is sent for, and what of that the caller is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.request import ImageRequest
+from stills.pipeline.pacer import Pacer
+from stills.pipeline.policy import Policy
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
+
+
+@pytest.fixture
+def patiences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each request would wait for its start, in seconds."""
+    seen: list[float] = []
+    start = Pacer.start
+
+    async def watch(pacer: Pacer, *, patience_seconds: float) -> float:
+        seen.append(patience_seconds)
+        return await start(pacer, patience_seconds=patience_seconds)
+
+    monkeypatch.setattr(Pacer, "start", watch)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("deadline_seconds", "answer_timeout_seconds", "least", "most"),
+    [(1000.0, 100.0, 500.0, 900.0), (1000.0, 5000.0, 0.0, 500.0)],
+)
+async def test_a_start_is_waited_for_as_long_as_leaves_time_for_the_answer(
+    make_stills: Callable[..., object],
+    fast: Policy,
+    patiences: list[float],
+    deadline_seconds: float,
+    answer_timeout_seconds: float,
+    least: float,
+    most: float,
+):
+    """The whole time that an answer may take, but never more than half of what is left."""
+    policy = replace(
+        fast, deadline_seconds=deadline_seconds, answer_timeout_seconds=answer_timeout_seconds
+    )
+    await (await make_stills(policy=policy)).generate(KITE)
+    assert least < patiences[0] <= most
