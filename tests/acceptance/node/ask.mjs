@@ -1,4 +1,7 @@
+import { File } from "node:buffer";
 import OpenAI, { toFile } from "openai";
+
+globalThis.File ??= File; // Node 18, which Debian 12 has, keeps it in a module
 
 const client = new OpenAI({ apiKey: "any", baseURL: process.argv[2], maxRetries: 0 });
 const made = await client.images.generate({ prompt: "a red kite", size: "512x512" });
