@@ -255,14 +255,13 @@ class Stills:
         return self._ports.catalog.replies
 
     async def check_ready(self) -> None:
-        """Ask catalog and store for an answer.
+        """Check that catalog and store answer and can be written.
 
         Raises:
-            StorageError: one of them gives none.
+            StorageError: one of them does not, or can't.
         """
-        images = await self._ports.catalog.list_images(limit=1)
-        for image in images:  # without any, a local store's folder is not made yet
-            await self._ports.store.exists(image.rendition.object_path)
+        await self._ports.catalog.check_writable()
+        await self._ports.marker.check_ready()
 
     async def drain(self) -> None:
         """Wait until what was sent is kept, also where nobody waits for it any more."""

@@ -279,7 +279,7 @@ def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> It
     """Start services; none outlives its test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*options: str, **variables: str) -> Server:
+    def start(*options: str, says: str = "answers", **variables: str) -> Server:
         with (tmp_path / "log").open("a") as log:
             process = subprocess.Popen(
                 [*command, "serve", "--port", "0", *options],
@@ -287,7 +287,7 @@ def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> It
                 stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         started.append(process)
-        return Server(process)
+        return Server(process, says)
 
     yield start
     for process in started:

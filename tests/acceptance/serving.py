@@ -10,12 +10,12 @@ from typing import Any
 class Server:
     """A running `stills serve`."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], says: str = "answers") -> None:
         self.process = process
         assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("Stills answers at "), line
-        self.url = line.split()[-1].removesuffix("/v1")
+        self.greeting = process.stdout.readline()
+        assert self.greeting.startswith(f"Stills {says} at "), self.greeting
+        self.url = self.greeting.split()[3].removesuffix("/v1")
 
     def ask(self, body: dict[str, Any], **headers: str) -> dict[str, Any]:
         asked = urllib.request.Request(

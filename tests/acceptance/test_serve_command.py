@@ -172,3 +172,35 @@ async def test_agents_come_in_at_mcp_under_the_same_keys(serve, run, tmp_path: P
     assert 'stills_images_total{answered="billed",model="qwen-image-max"} 1.0' in counted
     (line,) = [line for line in (tmp_path / "log").read_text().splitlines() if "cost_usd=" in line]
     assert "path=/mcp key=agent model=qwen-image-max cached=False" in line
+
+
+def ready(url: str) -> int:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_store_that_can_not_be_written_is_said_and_not_claimed_to_answer(serve, tmp_path: Path):
+    """At the start, by /readyz and once in the log; when it can be written, all is well."""
+    obstacle = tmp_path / "a-file"
+    obstacle.write_text("in the way")
+    server = serve("--sandbox", says="listens", STILLS_STORE=str(obstacle / "images"))
+    assert "but is not ready: could not" in server.greeting
+    assert "OUTPUT_DIR" in server.greeting
+    assert ready(server.url) == ready(server.url) == 503
+    obstacle.unlink()
+    assert ready(server.url) == 200
+    logged = [line for line in (tmp_path / "log").read_text().splitlines() if "not ready" in line]
+    assert len(logged) == 2  # at the start, and by the service for any number of probes
+    assert all("OUTPUT_DIR" in line and str(obstacle) in line for line in logged)
+
+
+def test_a_catalog_that_can_not_be_made_keeps_the_service_from_starting(run, tmp_path: Path):
+    """Exit code 7, and the variable that says where it would be."""
+    (tmp_path / "a-file").write_text("in the way")
+    place = {"OUTPUT_DIR": str(tmp_path / "a-file" / "below")}
+    done = run("serve", "--sandbox", "--port", "0", variables=place)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "OUTPUT_DIR" in done.stderr

@@ -1,13 +1,17 @@
 """Health: both answers come soon, whatever state the catalog and the store are in."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 
 import aiohttp
 import pytest
 from running import serving
 
 from stills.app import Stills
+from stills.catalog import schema
 from stills.contract.request import ImageRequest
 from stills.http import health
 from stills.http.settings import Settings
@@ -24,11 +28,11 @@ class SilentStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
-        del path, byte_count
+    async def paths(self, folder: str) -> Sequence[str]:
+        del folder
         self.asked += 1
         await asyncio.Event().wait()
-        return True
+        return []
 
 
 async def test_a_store_that_hangs_is_told_soon_and_asked_once(
@@ -57,6 +61,36 @@ async def test_a_store_that_hangs_is_told_soon_and_asked_once(
         async with http.get(f"{url}/healthz") as answer:
             assert answer.status == 200
     assert store.asked == 1
+
+
+async def readiness(http: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+    async with http.get(f"{url}/readyz") as answer:
+        return answer.status, (await answer.json()).get("error", {}).get("code", "")
+
+
+async def test_a_disk_that_is_unmounted_under_a_service_makes_it_unready(
+    url: str, http: aiohttp.ClientSession, tmp_path: Path
+):
+    """Its bare mount point is no store to write to; mounted again, it is ready."""
+    assert await readiness(http, url) == (200, "")
+    away = (tmp_path / "images").rename(tmp_path / "away")
+    (tmp_path / "images").mkdir()
+    assert await readiness(http, url) == (503, "wrong_store")
+    (tmp_path / "images").rmdir()
+    away.rename(tmp_path / "images")
+    assert await readiness(http, url) == (200, "")
+
+
+async def test_a_catalog_that_can_not_be_written_makes_a_service_unready(
+    url: str, http: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Reading alone is not enough to take orders; who may read the log finds the reason."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.2)
+    with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await readiness(http, url) == (503, "catalog")
+        other.execute("ROLLBACK")
+    assert await readiness(http, url) == (200, "")
 
 
 async def test_probes_may_come_from_anywhere(url: str, http: aiohttp.ClientSession):

@@ -88,6 +88,17 @@ class Database:
         """
         return await self._visit(work, synced=synced)
 
+    async def check_writable(self) -> None:
+        """Take the write lock for a moment, and look at the volume.
+
+        Raises:
+            CatalogError: the database can't be written.
+        """
+        await self.write(lambda _: None, synced=False)
+        trouble = await asyncio.to_thread(trouble_with, self.path)
+        if trouble:
+            raise CatalogError(f"the catalog {self.path} can't be written: {trouble}")
+
     async def set_aside_if_damaged(self) -> str | None:
         """Rename a damaged database; gives its new path, None if there is nothing to set aside.
 

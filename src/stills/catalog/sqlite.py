@@ -284,6 +284,10 @@ class SqliteCatalog:
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
 
+    async def check_writable(self) -> None:
+        """Check that the database can be written; nothing is."""
+        await self._database.check_writable()
+
     async def read_store(self) -> KnownStore:
         """Read which store the images are in."""
 

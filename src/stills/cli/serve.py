@@ -18,10 +18,12 @@ from starlette.types import ASGIApp
 
 from stills.app import Stills
 from stills.cli.open_files import raise_open_files
+from stills.cli.text import printable
 from stills.config import read_config
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import InvalidRequest, StillsError
 from stills.http.asking import Asking
 from stills.http.gate import BODY_MAX_BYTES
+from stills.http.health import READY_SECONDS, Readiness, describe_trouble
 from stills.http.logs import set_up_logs
 from stills.http.server import GRACE_SECONDS, listen, run_server
 from stills.http.service import make_service
@@ -76,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
                 field="cors-origin",
                 action="Create a key with `stills keys add NAME`, or name each origin.",
             )
-        _announce(options.host, listening.getsockname()[1], config.public_url, new_key)
+        trouble = asyncio.run(_find_trouble())
+        _announce(options.host, listening.getsockname()[1], config.public_url, new_key, trouble)
         if options.workers == 1:
             run_server(functools.partial(make_worker, worker), listening, workers=1)
             return 0
@@ -109,8 +112,29 @@ async def _prepare_keys(*, create: bool) -> tuple[str | None, bool]:
         return new_key, await stills.access.exist()
 
 
-def _announce(host: str, port: int, public_url: str | None, new_key: str | None) -> None:
-    print(f"Stills answers at http://{_in_url(host)}:{port}/v1")
+async def _find_trouble() -> str | None:
+    """Return why catalog or store can't be used, None if they can."""
+    async with Stills.from_catalog() as stills:
+        readiness = Readiness(stills)
+        try:
+            await readiness.check()
+        except TimeoutError:
+            return f"catalog or store did not answer within {READY_SECONDS:g} s"
+        except StillsError as error:
+            return describe_trouble(error)
+        finally:
+            await readiness.close()
+    return None
+
+
+def _announce(
+    host: str, port: int, public_url: str | None, new_key: str | None, trouble: str | None
+) -> None:
+    url = f"http://{_in_url(host)}:{port}/v1"
+    if trouble is None:
+        print(f"Stills answers at {url}")
+    else:
+        print(printable(f"Stills listens at {url} but is not ready: {trouble}"))
     if new_key is not None:
         every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
         base_url = public_url or f"http://{_in_url(every.get(host, host))}:{port}"

@@ -458,7 +458,7 @@ class CatalogError(StorageError):
     """The catalog's database can't be used."""
 
     code = "catalog"
-    default_action = "Check STILLS_CATALOG and the disk; kept images are untouched."
+    default_action = "Check OUTPUT_DIR or STILLS_CATALOG, and the disk; kept images are untouched."
 
 
 class CatalogDamaged(CatalogError):

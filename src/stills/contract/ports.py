@@ -345,6 +345,14 @@ class Catalog(Protocol):
         """List what should be in the store."""
         ...
 
+    async def check_writable(self) -> None:
+        """Check that the database can be written; nothing is.
+
+        Raises:
+            CatalogError: it can't.
+        """
+        ...
+
     async def read_store(self) -> KnownStore:
         """Read which store the images are in. A new catalog makes up an id for it."""
         ...

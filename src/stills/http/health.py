@@ -1,6 +1,7 @@
 """Health for whoever runs the service."""
 
 import asyncio
+import logging
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -15,7 +16,16 @@ from stills.http.metrics import Metrics
 from stills.http.settings import Settings
 
 READY_SECONDS = 5.0
+_LOG = logging.getLogger("stills.http")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def describe_trouble(error: StillsError) -> str:
+    """Say why catalog or store can't be used, and which variables say where they are."""
+    return (
+        f"{error.message.rstrip('.')}. {error.action} OUTPUT_DIR, STILLS_STORE and STILLS_CATALOG "
+        "say where images and catalog are."
+    )
 
 
 class Health(BaseModel):
@@ -29,6 +39,7 @@ class Readiness:
 
     def __init__(self, stills: Stills) -> None:
         self._stills = stills
+        self._logged = ""
         self._checking: asyncio.Task[None] | None = None
 
     async def check(self) -> None:
@@ -42,8 +53,20 @@ class Readiness:
             self._checking = asyncio.create_task(self._stills.check_ready())
         done, _ = await asyncio.wait({self._checking}, timeout=READY_SECONDS)
         if not done:
+            self._log(f"catalog or store did not answer within {READY_SECONDS:g} s")
             raise TimeoutError
-        self._checking.result()
+        try:
+            self._checking.result()
+        except StillsError as error:
+            self._log(describe_trouble(error))
+            raise
+        self._logged = ""
+
+    def _log(self, trouble: str) -> None:
+        """Log a trouble once, however often somebody probes."""
+        if trouble != self._logged:
+            self._logged = trouble
+            _LOG.warning("not ready: %s", trouble)
 
     async def close(self) -> None:
         """End the look that is under way."""
@@ -65,7 +88,7 @@ def make_health_router(
 
     @router.get("/readyz", response_model=Health, responses=refusals(503))
     async def tell_ready(request: Request) -> Response:
-        """Say whether catalog and store answer."""
+        """Say whether catalog and store answer and can be written."""
         try:
             await readiness.check()
         except TimeoutError:
@@ -77,7 +100,7 @@ def make_health_router(
             )
         except StillsError as error:
             entry_of(request).error = error.code
-            return problem(503, "The catalog or the store does not answer.", code=error.code)
+            return problem(503, "The catalog or the store can't be used.", code=error.code)
         return JSONResponse(Health().model_dump())
 
     @router.get(

@@ -27,6 +27,7 @@ class StoreMarker:
         self._checking = asyncio.Lock()
         self._paying = asyncio.Lock()
         self._is_checked = False
+        self._was_written = False
         self._may_pay = False
 
     async def check(self) -> None:
@@ -63,6 +64,22 @@ class StoreMarker:
             notes = await self._warn_of_an_empty_catalog()
             self._may_pay = True
             return notes
+
+    async def check_ready(self) -> None:
+        """See that the store is the catalog's and can be used now, and once that it can be written.
+
+        Raises:
+            WrongStore: it is another one, or its disk is not mounted.
+            StoreRefused: the store can't be used, or its marker not be written.
+            CatalogError: the catalog can't be used.
+        """
+        await self.check()
+        if not self._was_written:
+            await self._store.put(MARKER, _content((await self._catalog.read_store()).id))
+            self._was_written = True
+        if not await self._store.exists(MARKER):
+            where = self._store.url(MARKER)
+            raise WrongStore(f"the store's marker {where} is gone, so its disk may be unmounted")
 
     async def accept(self) -> None:
         """Take the store, whichever it is, as the catalog's from now on.
@@ -118,7 +135,7 @@ class StoreMarker:
     async def _confirm(self, known: KnownStore, found: str | None) -> None:
         """Write the marker if it is missing or empty, and record its id."""
         if not found:
-            await self._store.put(MARKER, f"{known.id}\n".encode())
+            await self._store.put(MARKER, _content(known.id))
         if not known.confirmed or (found and found != known.id):
             await self._catalog.record_store(found or known.id)
 
@@ -144,3 +161,7 @@ class StoreMarker:
         )
         _LOG.warning(note)
         return (note,)
+
+
+def _content(store_id: str) -> bytes:
+    return f"{store_id}\n".encode()
