@@ -171,6 +171,14 @@ async def test_a_killed_process_reserves_nothing(till: Till, hold):
     await till.claim("b", caps)
 
 
+async def test_a_lease_of_before_a_restart_reserves_nothing(till: Till, hold, path: Path):
+    """The machine's clock began again, so the lease lies ahead of it for years."""
+    hold(Stage.CLAIMED, LIVE).kill()
+    ahead = "lease_from = lease_from + 1e8, lease_until = lease_until + 1e8"
+    edit_claims(path, f"scope = 'the boot before', {ahead}")
+    await till.claim("b", Caps(day_usd=PRICE_USD))
+
+
 async def test_a_forked_process_is_not_its_parent():
     """Its claims are its own, and free when it ends."""
     script = (

@@ -18,6 +18,11 @@ FILE = (
     b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
     b"Content-Type: image/png\r\n\r\n" + bytes(pyvips.Image.black(512, 512).pngsave_buffer())
 )
+MASK = b'--b\r\nContent-Disposition: form-data; name="mask"; filename="m.png"\r\n\r\nx\r\n'
+MANY_FIELDS = b"".join(
+    b'--b\r\nContent-Disposition: form-data; name="f%d"\r\n\r\n1\r\n' % number
+    for number in range(70)
+)
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
@@ -98,4 +103,37 @@ async def test_a_blown_up_body_is_a_short_refusal(
     ) as answer:
         assert answer.status == 400
         assert len(await answer.read()) < 1500
+    assert not sandbox.ledger.generations
+
+
+@pytest.mark.parametrize(("levels", "status"), [(7, 200), (8, 400), (4000, 400)])
+async def test_a_body_is_nested_up_to_a_limit(
+    url: str, http: aiohttp.ClientSession, levels: int, status: int
+):
+    """A field that means nothing here is not looked into, however deep it is."""
+    body = f'{{"prompt": "x", "size": "512x512", "user": {"[" * levels}1{"]" * levels}}}'
+    headers = {"Content-Type": "application/json"}
+    async with http.post(
+        f"{url}/v1/images/generations", data=body.encode(), headers=headers
+    ) as answer:
+        assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (MANY_FIELDS, "Too many fields"),
+        ((FILE + b"\r\n") * 20, "Too many files"),
+        (MASK, "a file is given as 'mask'"),
+    ],
+    ids=["many fields", "many files", "a file of another name"],
+)
+async def test_a_form_with_more_than_is_read_is_refused(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, more: bytes, words: str
+):
+    """Nothing is dropped, and nothing is sent."""
+    form = HEAD + MODEL + more + FILE + b"\r\n--b--"
+    async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
+        assert answer.status == 400
+        assert words in (await answer.json())["error"]["message"]
     assert not sandbox.ledger.generations

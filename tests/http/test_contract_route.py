@@ -5,7 +5,11 @@ import json
 
 import aiohttp
 import pytest
+from running import serving
 
+from stills.app import Stills
+from stills.http import contract_route
+from stills.http.settings import Settings
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
@@ -87,6 +91,8 @@ async def test_a_stream_ends_with_the_error(
         ("text/event-stream;q=0", "application/json"),
         ("TEXT/EVENT-STREAM", "text/event-stream"),
         ("text/event-stream; q=much", "application/json"),
+        ("text/event-stream; q=nan", "application/json"),
+        ("application/json; q=, text/event-stream", "text/event-stream"),
     ],
 )
 async def test_events_come_to_those_who_prefer_them(
@@ -95,7 +101,7 @@ async def test_events_come_to_those_who_prefer_them(
     """An error in a stream comes with status 200, which nobody else would notice."""
     headers = {"Accept": accept}
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
-        assert answer.content_type == media_type
+        assert (answer.status, answer.content_type) == (200, media_type)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -162,3 +168,53 @@ async def test_a_reference_that_is_no_image_says_what_can_be_given_over_http(
         message = (await answer.json())["error"]["message"]
     assert "data URL of a PNG" in message
     assert "path" not in message
+
+
+async def test_a_stream_shows_signs_of_life_while_nothing_happens(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    """A proxy cuts off what is silent for long; a client skips these lines."""
+    monkeypatch.setattr(contract_route, "_SILENCE_SECONDS", 0.05)
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
+    headers = {"Accept": "text/event-stream"}
+    async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+        written = await answer.text()
+    lines = written.splitlines()
+    sent = lines.index('data: {"stage": "sent"}')
+    answered = lines.index('data: {"stage": "answered"}')
+    assert [line for line in lines[sent:answered] if line.startswith(":")]
+    assert "event: result" in lines[answered:]
+
+
+async def test_a_reader_of_events_who_waits_gets_the_result_of_a_service_that_stops(
+    make_stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A deployment costs no caller the answer."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
+
+    async def ask(url: str) -> list[tuple[str, dict[str, object]]]:
+        headers = {"Accept": "text/event-stream"}
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+            return await events(answer)
+
+    async with serving(await make_stills(), Settings(model="qwen-image-max")) as url:
+        asking = asyncio.create_task(ask(url))
+        while not sandbox.ledger.generations:
+            await asyncio.sleep(0.01)
+    name, result = (await asking)[-1]
+    assert (name, result["seed"]) == ("result", 7)
+
+
+async def test_a_service_that_stops_keeps_what_a_reader_of_events_left_behind(
+    make_stills, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """Nobody waits for the image any more, and it is paid for."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
+    async with serving(await make_stills(), Settings(model="qwen-image-max")) as url:
+        headers = {"Accept": "text/event-stream"}
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+            while not sandbox.ledger.generations:
+                await asyncio.sleep(0.01)
+            answer.close()
+    assert len(await stills.list_images()) == 1
+    assert sandbox.ledger.billed_images == 1

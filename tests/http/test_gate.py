@@ -28,7 +28,13 @@ async def test_with_a_key_made_nobody_comes_in_without(
     """From the first key on, every route but health and images asks for one."""
     key = await stills.access.add("pipeline")
     await asyncio.sleep(1.1)
-    for headers in ({}, bearer("stills_0123456789ab_" + "a" * 43), {"Authorization": key}):
+    for headers in (
+        {},
+        bearer("stills_0123456789ab_" + "a" * 43),
+        {"Authorization": key},
+        {"Authorization": f"Basic {key}"},
+        {"Authorization": f"ApiKey {key}"},
+    ):
         async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
             assert answer.status == 401
             assert (await answer.json())["error"]["code"] == "key_refused"

@@ -118,3 +118,22 @@ async def test_the_interpreter_opens_no_file_that_a_prompt_names(sandbox, secret
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
     assert [send.prompt for send in sandbox.ledger.generations] == prompts
     assert uploads(sandbox) == []
+
+
+def test_an_sdk_that_could_get_round_the_guard_is_refused():
+    """Where the SDK no longer loads images in the one way that is switched off, nothing is sent."""
+    script = (
+        "from dashscope.aigc.image_generation import AioImageGeneration as sdk\n"
+        "sdk._load_images = sdk._preprocess_messages; del sdk._preprocess_messages\n"
+        "import stills.provider.dashscope\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ImportError: this dashscope version" in done.stderr

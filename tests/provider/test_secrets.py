@@ -11,6 +11,7 @@ from aiohttp import web
 
 from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
+from stills.provider import dashscope
 from stills.provider.credentials import ApiKey, Credentials
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
 
@@ -89,6 +90,23 @@ async def test_a_service_that_quotes_the_key_is_redacted(
     assert "Incorrect API key *** provided" in caught.value.message
     assert "\x1b" not in caught.value.message
     no_key_in(shown(caught.value), caught.value.request_id or "", logged())
+
+
+async def test_a_key_of_any_form_is_redacted(answering, make_provider, order, logged):
+    """Not all keys start with sk-; what is known to be one is found by itself."""
+    key = "QZ7recognisable0key9SUFFIX"
+    body = {"code": "InvalidApiKey", "message": f"Incorrect API key {key} provided"}
+    service = await answering(body | {"request_id": key}, status=401)
+    provider = await make_provider(service.base_url, key=key)
+    with pytest.raises(StillsError) as caught:
+        await provider.send(order(), timeout_seconds=PATIENCE)
+    assert "Incorrect API key *** provided" in caught.value.message
+    token = dashscope._wire.set(dashscope._Wire(key))
+    logging.getLogger("dashscope").error("Response with %s", key)
+    dashscope._wire.reset(token)
+    assert "Response with ***" in logged()
+    for text in (shown(caught.value), caught.value.request_id or "", logged(), repr(provider)):
+        assert key not in text
 
 
 async def test_a_broken_answer_that_quotes_the_key_is_redacted(
