@@ -1,15 +1,19 @@
 """The way from an answer's link to the image: bounded, without the key, and never inwards."""
 
 import asyncio
+import socket
 import ssl
+from contextlib import AsyncExitStack
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from stills.contract.errors import Billing, LinkDead
-from stills.provider import dashscope
+from stills.provider import links
 from stills.provider.credentials import ApiKey, Credentials
 from stills.provider.dashscope import DashScope
+from stills.provider.links import ImageLinks
 from stills.sandbox import Fault, FaultKind, SendKind
 
 PATIENCE = 20.0
@@ -40,6 +44,18 @@ INWARD = [
     "http://10.1/a",
     "http://metadata.google.internal/a",
     "http://printer.local/a",
+    "http://[64:ff9b::7f00:1]/a",
+    "http://[64:ff9b::a9fe:a9fe]/a",
+    "http://[2002:7f00:1::]/a",
+    "http://[2001:0:4136:e378:8000:63bf:3fff:fdd2]/a",
+    "http://[2606:4700::5efe:10.0.0.1]/a",
+    "http://192.0.0.192/a",
+    "http://168.63.129.16/a",
+    "http://[fd00:ec2::254]/a",
+    "http://①②⑦.0.0.1/a",
+    "http://１２７.0.0.1/a",
+    "http://0177.1/a",
+    "https://public.example@10.0.0.1/a",
 ]
 NO_LINKS = [
     "file:///etc/hostname",
@@ -89,17 +105,98 @@ async def test_what_is_no_web_address_is_not_followed(remote, provider, url):
         assert "no http(s) URL" in (await dead(each, url)).message
 
 
+class Names(AbstractResolver):
+    """A name server that knows what it is told."""
+
+    def __init__(self, **addresses: str) -> None:
+        self.addresses = {name.replace("_", "."): one for name, one in addresses.items()}
+        self.asked: list[str] = []
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        self.asked.append(host)
+        if host not in self.addresses:
+            raise OSError("no such name")
+        found = self.addresses[host].split()
+        return [
+            ResolveResult(hostname=host, host=one, port=port, family=family, proto=0, flags=0)
+            for one in found
+        ]
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture
+async def links_of():
+    """Make the downloads of a service's links, on a name server of the test's."""
+    async with AsyncExitStack() as stack:
+
+        def make(base_url: str, **addresses: str) -> ImageLinks:
+            made = ImageLinks(base_url, ssl.create_default_context(), resolver=Names(**addresses))
+            stack.push_async_callback(made.close)
+            return made
+
+        yield make
+
+
+REMOTE = "https://dashscope.example/api/v1"
+
+
 @pytest.mark.parametrize(
-    "url",
-    [
-        "https://dashscope-result-bj.oss-cn-beijing.aliyuncs.com/a.png?Expires=1",
-        "http://dashscope-result.oss-cn-shanghai.aliyuncs.com:80/a.png",
-        "https://8.8.8.8/a.png",
-    ],
+    "addresses",
+    ["10.0.0.1", "93.184.215.14 169.254.169.254", "64:ff9b::a00:1"],
 )
-async def test_a_link_to_the_public_store_is_fine(remote, url):
-    """What the service really answers with passes the check."""
-    remote._check_link(url)
+async def test_a_link_whose_name_has_a_private_address_is_not_followed(links_of, addresses):
+    """The name is public, and where it leads is not; one such address is enough."""
+    links = links_of(REMOTE, oss_example=addresses, dashscope_example="93.184.215.14")
+    assert "private network" in (await dead(links, "http://oss.example/a.png")).message
+
+
+async def test_a_service_in_a_private_network_may_link_into_it(serve, links_of):
+    """As a private endpoint of DashScope's, or the made-up addresses of a VPN, do."""
+
+    async def picture(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"1")
+
+    store = await serve(picture)
+    port = store.origin.rpartition(":")[2]
+    inside = links_of(REMOTE, oss_example="127.0.0.1", dashscope_example="100.64.0.7")
+    link = f"http://oss.example:{port}/a.png"
+    assert list(await inside.download(link, timeout_seconds=PATIENCE)) == [b"1"]
+    assert list(await inside.download(store.origin, timeout_seconds=PATIENCE)) == [b"1"]
+    outside = links_of(REMOTE, oss_example="127.0.0.1", dashscope_example="93.184.215.14")
+    await dead(outside, link)
+    assert len(store.requests) == 2
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/a", "http://meta.example/a"])
+async def test_a_link_to_a_cloud_machines_metadata_is_never_followed(links_of, url):
+    """Not even if the service is in a private network."""
+    links = links_of("http://127.0.0.1:9/api/v1", meta_example="169.254.169.254")
+    assert "private network" in (await dead(links, url)).message
+
+
+async def test_a_name_that_is_unknown_is_a_dead_link_that_may_live_again(links_of):
+    """Name servers fail for a while."""
+    error = await dead(links_of(REMOTE), "https://oss.example/a.png")
+    assert "broke off" in error.message
+    assert error.retryable
+
+
+async def test_a_link_through_a_proxy_is_resolved_there(serve, links_of, monkeypatch):
+    """The proxy may be anywhere, because the user chose it; private addresses stay refused."""
+
+    async def picture(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"1")
+
+    proxy = await serve(picture)
+    monkeypatch.setenv("http_proxy", proxy.origin)
+    monkeypatch.delenv("no_proxy", raising=False)
+    links = links_of(REMOTE)
+    got = await links.download("http://oss.example/a.png", timeout_seconds=PATIENCE)
+    assert list(got) == [b"1"]
+    await dead(links, "http://10.0.0.1/a.png")
+    (request,) = proxy.requests
+    assert request.headers["Host"] == "oss.example"
 
 
 @pytest.mark.parametrize("port", ["99999", "x"])
@@ -139,7 +236,7 @@ async def test_a_redirect_of_a_link_is_not_followed(answering, provider):
 
 async def test_a_link_that_gives_too_much_is_cut_off(answering, provider, monkeypatch):
     """A hostile link can not fill the memory."""
-    monkeypatch.setattr(dashscope, "_IMAGE_MAX_BYTES", 1024 * 1024)
+    monkeypatch.setattr(links, "IMAGE_MAX_BYTES", 1024 * 1024)
     store = await answering(b"x" * (1024 * 1024 + 1))
     assert "more than 1 MiB" in (await dead(provider, store.origin)).message
     exact = await answering(b"x" * 1024 * 1024)

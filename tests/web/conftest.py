@@ -10,7 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from stills.contract.addresses import is_public_address
 from stills.web import GuardedDownload, GuardedResolver
+from stills.web.guarded_download import refused
 
 SERVER = "93.184.215.14"
 
@@ -107,7 +109,7 @@ async def internet(certificate, monkeypatch):
     names = Names()
     names.answers["images.example"] = [[SERVER]]
     names.answers["other.example"] = [["2606:4700::1111"]]
-    roads = Roads(GuardedResolver(names), port=0)
+    roads = Roads(GuardedResolver(names, is_public_address, refused), port=0)
     download = GuardedDownload(
         resolver=roads,
         ssl_context=ssl.create_default_context(cafile=made),

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import functools
 import gc
-import ipaddress
 import os
 import re
 import signal
@@ -20,6 +19,7 @@ from stills.app import Stills
 from stills.cli.open_files import raise_open_files
 from stills.cli.text import printable
 from stills.config import read_config
+from stills.contract.addresses import is_this_machine
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.http.asking import Asking
 from stills.http.gate import BODY_MAX_BYTES
@@ -101,7 +101,7 @@ def _needs_keys(options: argparse.Namespace, public_url: str | None) -> bool:
     """
     spends = not options.sandbox and Stills.from_env().provider == "dashscope"
     hosts = (options.host, urlsplit(public_url or "").hostname)
-    is_local = all(_is_loopback(host) for host in hosts if host)
+    is_local = all(is_this_machine(host) for host in hosts if host)
     return (spends or not is_local) and not options.insecure
 
 
@@ -189,15 +189,6 @@ def _load_tracing() -> type["Tracing"]:
             action="Run `pip install 'stills[otel]'`, or set OTEL_TRACES_EXPORTER=none.",
         ) from None
     return Tracing
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stills.app import Stills
 from stills.contract.access import Payer
+from stills.contract.addresses import is_this_machine
 from stills.contract.errors import KeyRefused, StillsError
 from stills.http.errors import error_answer, problem, unexpected
 from stills.http.metrics import Metrics
@@ -281,8 +281,7 @@ def route_of(path: str) -> str:
 def _is_local(url: bytes) -> bool:
     """Tell whether a URL is of this machine."""
     try:
-        host = (urlsplit(url.decode("latin-1")).hostname or "").removesuffix(".")
-        return host == "localhost" or ip_address(host).is_loopback
+        return is_this_machine(urlsplit(url.decode("latin-1")).hostname or "")
     except ValueError:
         return False
 

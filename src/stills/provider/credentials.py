@@ -1,12 +1,11 @@
 """Find the API key, and with it which provider is meant."""
 
-import ipaddress
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
 from urllib.parse import urlsplit, urlunsplit
 
+from stills.contract.addresses import is_this_machine
 from stills.contract.errors import AccessError, MissingKey, WrongKey
 
 # The sandbox takes only keys that start like this, and the service takes none of them: so the key
@@ -91,7 +90,7 @@ def check_base_url(written: str) -> str:
             "DASHSCOPE_HTTP_BASE_URL is no http(s) URL",
             action=f"Set it to something like {DEFAULT_BASE_URL}, or leave it out.",
         )
-    if parts.scheme == "http" and not is_loopback(host):
+    if parts.scheme == "http" and not is_this_machine(host):
         raise AccessError(
             f"DASHSCOPE_HTTP_BASE_URL would send the key to {host} unencrypted",
             action="Use https.",
@@ -100,36 +99,6 @@ def check_base_url(written: str) -> str:
     endings = (_API_PATH, "/compatible-mode/v1", "/v1")
     mount = path.removesuffix(next((ending for ending in endings if path.endswith(ending)), ""))
     return urlunsplit((parts.scheme, parts.netloc, mount + _API_PATH, "", ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_private(host: str) -> bool:
-    """Tell whether a host name or address is of this machine or a network behind a router."""
-    host = host.rstrip(".").lower()
-    if is_loopback(host) or host.endswith((".localhost", ".local", ".internal")):
-        return True
-    try:
-        address = ipaddress.ip_address(_dotted(host))
-    except ValueError:
-        return False
-    return not address.is_global or address.is_multicast
-
-
-def _dotted(host: str) -> str:
-    """Write an IPv4 address in full; the system also takes `127.1`, `0x7f000001` and the like."""
-    try:
-        return socket.inet_ntoa(socket.inet_aton(host))
-    except (OSError, UnicodeEncodeError):
-        return host
 
 
 def _read_profile(profile: str, credentials_file: Path | None) -> str:

@@ -11,13 +11,11 @@ import contextvars
 import logging
 import ssl
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
+from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from dashscope.aigc.image_generation import AioImageGeneration
@@ -26,7 +24,6 @@ from stills.contract.errors import (
     AnswerTimeout,
     Billing,
     ConnectionLost,
-    LinkDead,
     ServiceUnreachable,
     StillsError,
     UnexpectedAnswer,
@@ -37,13 +34,12 @@ from stills.provider.body_limit import (
     ANSWER_MAX_BYTES,
     BodyTooLarge,
     BoundedResponse,
-    read_up_to,
 )
-from stills.provider.credentials import Credentials, is_loopback, is_private
+from stills.provider.credentials import Credentials
+from stills.provider.links import ImageLinks
+from stills.provider.proxy import find_proxy
 
 CONNECT_SECONDS = 30.0
-_IMAGE_MAX_BYTES = 64 * 1024 * 1024  # an image of the largest size is under 20 MiB
-_STALL_SECONDS = 30.0
 
 if "_preprocess_messages" not in vars(AioImageGeneration):
     raise ImportError(
@@ -122,25 +118,28 @@ class DashScope:
     """Implements the Provider port; to be used on one event loop.
 
     `links_live` is False for a service that dies with this process, as an embedded sandbox does:
-    then no link is worth resuming from.
+    then no link is worth resuming from. `resolver` finds the addresses of links; the system's is
+    the default.
     """
 
     def __init__(
-        self, credentials: Credentials, tls: ssl.SSLContext, *, links_live: bool = True
+        self,
+        credentials: Credentials,
+        tls: ssl.SSLContext,
+        *,
+        links_live: bool = True,
+        resolver: AbstractResolver | None = None,
     ) -> None:
         self._credentials = credentials
         self._links_live = links_live
-        self._local = is_loopback(urlsplit(credentials.base_url).hostname or "")
         connector = _Connector(ssl=tls, limit=0)
-        # Proxies are read off the environment here, for aiohttp's trust_env would also put what
-        # ~/.netrc says into the requests, in place of the key.
         self._session = aiohttp.ClientSession(
             connector=connector,
             middlewares=(_watch,),
-            proxy=_proxy(credentials.base_url),
+            proxy=find_proxy(credentials.base_url),
             response_class=BoundedResponse,
         )
-        self._links = aiohttp.ClientSession(connector=connector, connector_owner=False)
+        self._links = ImageLinks(credentials.base_url, tls, resolver=resolver)
 
     @property
     def name(self) -> str:
@@ -187,29 +186,9 @@ class DashScope:
         """Read the image behind an answer's URL; free of charge.
 
         Raises:
-            LinkDead: the URL gives no image, or not in time.
+            LinkDead: the URL gives no image, or not in time, or must not be followed.
         """
-        self._check_link(url)
-        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_read=_STALL_SECONDS)
-        try:
-            async with self._links.get(
-                url, timeout=timeout, allow_redirects=False, proxy=_proxy(url)
-            ) as response:
-                if response.status != HTTPStatus.OK:
-                    raise LinkDead(
-                        f"the image's link answers {response.status}", billing=Billing.BILLED
-                    )
-                return await read_up_to(response, _IMAGE_MAX_BYTES)
-        except BodyTooLarge:
-            raise LinkDead(
-                f"the image's link gives more than {_IMAGE_MAX_BYTES // 1024 // 1024} MiB",
-                billing=Billing.BILLED,
-            ) from None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            reason = "took too long" if isinstance(error, TimeoutError) else "broke off"
-            raise LinkDead(
-                f"the image's download {reason} ({type(error).__name__})", billing=Billing.BILLED
-            ) from error
+        return await self._links.download(url, timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -234,22 +213,6 @@ class DashScope:
             watermark=order.watermark,
             **optional,
         )
-
-    def _check_link(self, url: str) -> None:
-        """Refuse a link into this machine or its network, for the answer may be forged."""
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-        except ValueError:
-            parts, host = urlsplit(""), ""
-        if parts.scheme not in {"http", "https"} or not host:
-            raise LinkDead("the image's link is no http(s) URL", billing=Billing.BILLED)
-        if not self._local and is_private(host):
-            raise LinkDead(
-                "the image's link leads into a private network, so it was not followed",
-                action="Check DASHSCOPE_HTTP_BASE_URL: this is not an answer of DashScope's.",
-                billing=Billing.BILLED,
-            )
 
 
 async def _watch(
@@ -312,12 +275,3 @@ def _untold(error: Exception, wire: _Wire) -> StillsError:
     return UnexpectedAnswer(
         f"the SDK failed: {type(error).__name__}: {redact(str(error), wire.key)}", billing=sent
     )
-
-
-def _proxy(url: str) -> str | None:
-    """Find the proxy that the environment names for a URL; none for this machine."""
-    parts = urlsplit(url)
-    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
-        return None
-    proxy = getproxies().get(parts.scheme)
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

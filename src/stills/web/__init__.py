@@ -1,7 +1,6 @@
-"""Fetching from addresses that strangers name, and from no private one."""
+"""Fetching from addresses that others name, and from no private one."""
 
-from stills.web.addresses import is_public
 from stills.web.guarded_download import GuardedDownload
-from stills.web.guarded_resolver import GuardedResolver
+from stills.web.guarded_resolver import GuardedResolver, SystemResolver
 
-__all__ = ["GuardedDownload", "GuardedResolver", "is_public"]
+__all__ = ["GuardedDownload", "GuardedResolver", "SystemResolver"]

@@ -1,10 +1,10 @@
 """The port Downloader: https from public addresses, with limits on time, bytes and redirects."""
 
 import asyncio
-import re
 import ssl
 
 from aiohttp import (
+    ClientConnectorDNSError,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -15,9 +15,9 @@ from aiohttp import (
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from stills.contract.addresses import is_public_address, may_be_public
 from stills.contract.errors import InvalidReference
-from stills.web.addresses import is_public
-from stills.web.guarded_resolver import GuardedResolver, SystemResolver, refused
+from stills.web.guarded_resolver import GuardedResolver, SystemResolver
 
 _HTTPS_PORT = 443
 _OK = 200
@@ -30,7 +30,7 @@ _HEADERS = {"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "i
 class GuardedDownload:
     """Implements the port Downloader for addresses that strangers name.
 
-    `resolver` gives the addresses that are connected to: whoever brings another guards them.
+    `resolver` finds the addresses that are connected to: one that is given guards them itself.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class GuardedDownload:
         ssl_context: ssl.SSLContext | None = None,
         deadline_seconds: float = 20.0,
     ) -> None:
-        self._resolver = resolver or GuardedResolver(SystemResolver())
+        self._resolver = resolver or GuardedResolver(SystemResolver(), is_public_address, refused)
         self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
         self._deadline_seconds = deadline_seconds
 
@@ -55,6 +55,8 @@ class GuardedDownload:
                 return await _follow(session, url, max_bytes)
         except TimeoutError:
             raise _failed(f"is not there within {self._deadline_seconds:g} s") from None
+        except ClientConnectorDNSError:
+            raise refused() from None  # nobody learns which private names there are
         except (ClientError, OSError, ValueError):
             raise _failed("can't be downloaded") from None
 
@@ -95,14 +97,8 @@ def _check(url: URL) -> None:
     host = url.raw_host
     if url.scheme != "https" or url.port != _HTTPS_PORT or not host:
         raise refused()
-    if _is_number(host) and not is_public(host):
+    if not may_be_public(host):
         raise refused()  # aiohttp resolves no numbers, so the resolver would not see it
-
-
-def _is_number(host: str) -> bool:
-    """Tell a host that some reader takes for an address from a name: 10.1, 0x7f.1, 2130706433."""
-    last = host.rstrip(".").rpartition(".")[2]
-    return ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", last, re.IGNORECASE) is not None
 
 
 async def _read(response: ClientResponse, max_bytes: int) -> bytes:
@@ -118,6 +114,15 @@ async def _read(response: ClientResponse, max_bytes: int) -> bytes:
         if len(data) > max_bytes:
             raise _too_big(max_bytes)
     return bytes(data)
+
+
+def refused() -> InvalidReference:
+    """Make the one error for all that may not be fetched: it tells nothing about the address."""
+    return InvalidReference(
+        "the address of reference_image may not be fetched",
+        field="reference_image",
+        action="Give an https URL that is open to the internet, or the image as a data URL.",
+    )
 
 
 def _failed(what: str) -> InvalidReference:

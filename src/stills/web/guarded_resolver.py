@@ -1,14 +1,12 @@
-"""Names to addresses, public ones only."""
+"""Names to addresses, those that may be fetched only."""
 
 import asyncio
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-
-from stills.contract.errors import InvalidReference
-from stills.web.addresses import is_public
 
 _THREADS = 4
 
@@ -25,11 +23,13 @@ class SystemResolver(AbstractResolver):
         """List the addresses of a name.
 
         Raises:
-            OSError: it has none.
-            ValueError: it can be no name.
+            OSError: it has none, or it can be no name.
         """
         ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except ValueError as error:
+            raise OSError(str(error)) from None
         return [
             ResolveResult(
                 hostname=host,
@@ -48,13 +48,21 @@ class SystemResolver(AbstractResolver):
 
 
 class GuardedResolver(AbstractResolver):
-    """Gives the addresses of a name if all of them are public.
+    """Gives the addresses of a name if each of them is allowed; otherwise raises `refused()`.
 
-    The connection is made to what was checked here, for nobody resolves the name a second time.
+    The connection is made to what was checked here, because nobody resolves the name again. The
+    resolver behind is the caller's to close.
     """
 
-    def __init__(self, resolver: AbstractResolver) -> None:
+    def __init__(
+        self,
+        resolver: AbstractResolver,
+        allows: Callable[[str], bool],
+        refused: Callable[[], Exception],
+    ) -> None:
         self._resolver = resolver
+        self._allows = allows
+        self._refused = refused
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -62,25 +70,15 @@ class GuardedResolver(AbstractResolver):
         """List the addresses of a name.
 
         Raises:
-            InvalidReference: it has none, or one of them is not public.
+            OSError: it has none.
+            Exception: that of `refused`, if one of them is not allowed.
         """
-        try:
-            found = await self._resolver.resolve(host, port, family)
-        except (OSError, ValueError):
-            found = []  # said as if it were private: nobody learns which private names there are
-        if not found or not all(is_public(one["host"]) for one in found):
-            raise refused()
+        found = await self._resolver.resolve(host, port, family)
+        if not found:
+            raise OSError(f"{host} has no address")
+        if not all(self._allows(one["host"]) for one in found):
+            raise self._refused()
         return found
 
     async def close(self) -> None:
-        """Close the resolver behind."""
-        await self._resolver.close()
-
-
-def refused() -> InvalidReference:
-    """Make the one error for all that may not be fetched: it tells nothing about the address."""
-    return InvalidReference(
-        "the address of reference_image may not be fetched",
-        field="reference_image",
-        action="Give an https URL that is open to the internet, or the image as a data URL.",
-    )
+        """Do nothing."""

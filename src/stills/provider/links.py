@@ -1,0 +1,137 @@
+"""The images behind the links of answers: downloaded within limits, and never from within.
+
+An answer may be forged, so its link is held to the rules of a reference that a stranger names. It
+may lead into a private network only if the service itself is in one, as a sandbox on this machine
+is, and to the metadata of a cloud machine never.
+"""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from stills.contract.addresses import is_metadata_address, is_public_address, may_be_public
+from stills.contract.errors import Billing, LinkDead
+from stills.contract.generation import Pieces
+from stills.provider.body_limit import BodyTooLarge, read_up_to
+from stills.provider.proxy import find_proxy
+from stills.web import GuardedResolver, SystemResolver
+
+IMAGE_MAX_BYTES = 64 * 1024 * 1024  # an image of the largest size is under 20 MiB
+_STALL_SECONDS = 30.0
+
+
+class ImageLinks:
+    """Downloads what answers of the service at `base_url` link to."""
+
+    def __init__(
+        self, base_url: str, tls: ssl.SSLContext, *, resolver: AbstractResolver | None = None
+    ) -> None:
+        self._service_url = base_url
+        self._service_host = urlsplit(base_url).hostname or ""
+        self._tls = tls
+        self._resolver = resolver or SystemResolver()
+        self._service_is_private: bool | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
+        """Read the image behind a link.
+
+        Raises:
+            LinkDead: it gives no image, or not in time, or must not be followed.
+        """
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_read=_STALL_SECONDS)
+        try:
+            link = _read(url)
+            proxy = find_proxy(url)
+            async with asyncio.timeout(timeout_seconds):
+                await self._look_up_service()
+            if not self._allows_host(link.raw_host or ""):
+                raise _leads_inside()
+            session = self._session(proxied=proxy is not None)
+            # No redirect is followed: the store that the service uses makes none.
+            async with session.get(
+                link, timeout=timeout, allow_redirects=False, proxy=proxy
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise LinkDead(
+                        f"the image's link answers {response.status}", billing=Billing.BILLED
+                    )
+                return await read_up_to(response, IMAGE_MAX_BYTES)
+        except BodyTooLarge:
+            raise LinkDead(
+                f"the image's link gives more than {IMAGE_MAX_BYTES // 1024 // 1024} MiB",
+                billing=Billing.BILLED,
+            ) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            reason = "took too long" if isinstance(error, TimeoutError) else "broke off"
+            raise LinkDead(
+                f"the image's download {reason} ({type(error).__name__})", billing=Billing.BILLED
+            ) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions.values():
+            await session.close()
+        await self._resolver.close()
+
+    def _allows_host(self, host: str) -> bool:
+        """Return whether a link's host may be asked; if it is a name, its addresses may not be."""
+        return may_be_public(host) or self._allows_address(host)
+
+    def _allows_address(self, address: str) -> bool:
+        if self._service_is_private:
+            return not is_metadata_address(address)
+        return is_public_address(address)
+
+    async def _look_up_service(self) -> None:
+        """Find out whether the service itself is on this machine or in a private network."""
+        if self._service_is_private is not None:
+            return
+        is_private = not may_be_public(self._service_host)
+        if not is_private and find_proxy(self._service_url) is None:
+            with suppress(OSError):
+                found = await self._resolver.resolve(self._service_host)
+                is_private = not all(is_public_address(one["host"]) for one in found)
+        self._service_is_private = is_private
+
+    def _session(self, *, proxied: bool) -> aiohttp.ClientSession:
+        if proxied not in self._sessions:
+            # A proxy is the user's choice, wherever it is, and resolves the link's host itself.
+            guarded = GuardedResolver(self._resolver, self._allows_address, _leads_inside)
+            connector = aiohttp.TCPConnector(
+                ssl=self._tls,
+                limit=0,
+                resolver=None if proxied else guarded,
+                use_dns_cache=proxied,
+            )
+            self._sessions[proxied] = aiohttp.ClientSession(connector=connector)
+        return self._sessions[proxied]
+
+
+def _read(url: str) -> URL:
+    """Read a link as aiohttp will, so that what is checked is what is asked.
+
+    Raises:
+        LinkDead: it is no http(s) URL.
+    """
+    try:
+        link = URL(url)
+    except ValueError:
+        link = URL()
+    if link.scheme not in {"http", "https"} or not link.raw_host:
+        raise LinkDead("the image's link is no http(s) URL", billing=Billing.BILLED)
+    return link
+
+
+def _leads_inside() -> LinkDead:
+    return LinkDead(
+        "the image's link leads into a private network, so it was not followed",
+        action="Check DASHSCOPE_HTTP_BASE_URL: this is not an answer of DashScope's.",
+        billing=Billing.BILLED,
+    )
