@@ -65,3 +65,28 @@ def test_letters_that_the_encoding_lacks_are_escaped(run):
     refused = run("generate", "--file", "風", PYTHONIOENCODING="ascii:strict")
     assert refused.returncode == 2
     assert rb"\u98a8 can't be read" in refused.stderr
+
+
+CRASH = """
+import argparse
+from stills.cli.program import run_program
+
+class PanicException(BaseException):
+    pass
+
+def run(_options):
+    raise PanicException("called `Option::unwrap()` on a `None` value")
+
+raise SystemExit(run_program(argparse.ArgumentParser(), [], run))
+"""
+
+
+def test_a_crash_of_native_code_is_one_line():
+    """It is no Exception, and would end the process with a traceback and no word about money."""
+    ended = subprocess.run(
+        [sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=60, check=False
+    )
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert line.startswith("stills: unexpected PanicException: called `Option::unwrap()`")
+    assert "Calls in flight may be billed." in line

@@ -58,16 +58,17 @@ def describe(told: "StillsError | Failure") -> str:
     return f"{told.message.rstrip('.')}{MONEY[told.billing]}{request_id}. {told.action}"
 
 
-def report(error: Exception, stream: TextIO) -> int:
+def report(error: BaseException, stream: TextIO) -> int:
     """Print an error with what to do about it, in one line; give the exit code."""
     if isinstance(error, StillsError):
         code = exit_code(error)
         line = describe(error)
     else:
         code = _UNEXPECTED
+        sent = "" if isinstance(error, Exception) else "Calls in flight may be billed. "
         line = (
             f"unexpected {type(error).__name__}: {str(error).rstrip('.')}. "
-            "Run `stills` with --debug and report what you see."
+            f"{sent}Run `stills` with --debug and report what you see."
         )
     print(f"stills: {printable(line)}", file=stream)
     return code

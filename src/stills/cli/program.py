@@ -14,6 +14,8 @@ from typing import TextIO, cast
 
 from stills.cli.errors import report, report_closed_output, report_interrupt
 
+_PANIC = "PanicException"  # of native code: a BaseException whose class can't be imported
+
 
 def run_program(
     parser: argparse.ArgumentParser,
@@ -50,7 +52,9 @@ def _run(
         return report_interrupt(interrupt)
     except (BrokenPipeError, _OutputLost) as error:
         return _end_output(error)
-    except Exception as error:  # noqa: BLE001 - the last one who can say what happened
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         if debug:
             import_module("traceback").print_exc()
         return report(error, sys.stderr)

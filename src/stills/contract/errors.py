@@ -35,9 +35,10 @@ StillsError
 │   ├── OutputRefused         the image is kept, but could not be copied to the path asked for
 │   └── CatalogError          the database can't be used
 │       └── CatalogDamaged    its file is damaged
-└── ToolError                 another program of this machine, such as ffmpeg
+└── ToolError                 another program or library of this machine, such as ffmpeg
     ├── ToolMissing           it is not installed
     ├── ToolFailed            it did not do its work
+    ├── LibraryFailed         a library can't be loaded, or not enough files can be opened
     └── ForkedProcess         a native library can't be used in this forked process
 
 Each error carries facts: `code` (stable, for programs), `retryable` (may the same request succeed
@@ -472,7 +473,7 @@ class CatalogDamaged(CatalogError):
 
 
 class ToolError(StillsError):
-    """Another program of this machine is needed, and does not work."""
+    """Another program or library of this machine is needed, and does not work."""
 
     code = "tool"
     default_action = "Check that ffmpeg runs; the images are untouched."
@@ -489,6 +490,15 @@ class ToolFailed(ToolError):
     """Another program did not do its work."""
 
     code = "tool_failed"
+
+
+class LibraryFailed(ToolError):
+    """What an API call needs can't be loaded or opened, so nothing was sent."""
+
+    code = "library_failed"
+    default_action = (
+        "Install Stills again, or allow more open files, such as by `ulimit -n 1024`; then retry."
+    )
 
 
 class ForkedProcess(ToolError):

@@ -68,6 +68,14 @@ class Provider(Protocol):
 class Store(Protocol):
     """Holds image bytes under readable paths."""
 
+    async def ready(self) -> None:
+        """Load and start what later calls need, without asking the store itself.
+
+        Raises:
+            StoreRefused: it can't be started.
+        """
+        ...
+
     async def put(
         self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
@@ -136,6 +144,10 @@ class Store(Protocol):
 
 class Imaging(Protocol):
     """Looks at images and makes renditions. CPU work, done off the event loop."""
+
+    async def ready(self) -> None:
+        """Load what later calls need."""
+        ...
 
     async def inspect(self, png: bytes | Pieces) -> Inspection:
         """Check a PNG from its first byte to its last chunk, and hash it.

@@ -1,16 +1,28 @@
 """The port Imaging, by the standard library and libvips."""
 
 import asyncio
+from functools import cache
 
 from stills.contract.generation import Inspection, Pieces
 from stills.contract.size import Size
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import check_pixels, inspect_png, media_type
 from stills.imaging.thumbnail import thumbnail_jpeg
+from stills.imaging.vips import load_vips
+
+
+@cache
+def _warm_up() -> None:
+    pixel = load_vips().Image.black(1, 1).pngsave_buffer()
+    fit_png(pixel, Size(1, 1))
 
 
 class VipsImaging:
     """Implements the port Imaging in threads, off the event loop."""
+
+    async def ready(self) -> None:
+        """Load libvips, and make a rendition of one pixel, for what is loaded with the first."""
+        await asyncio.to_thread(_warm_up)
 
     async def inspect(self, png: bytes | Pieces) -> Inspection:
         """Check a PNG from its first byte to its last chunk, and hash it.

@@ -13,11 +13,11 @@ from stills.contract.errors import (
     ServiceUnreachable,
     StillsError,
 )
-from stills.contract.forked import check_libraries
 from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
 from stills.pipeline.job import Job
 from stills.pipeline.pacer import TurnTooLate
 from stills.pipeline.plan import simplify
+from stills.pipeline.ready import get_ready
 from stills.pipeline.retry import Retries
 
 
@@ -56,9 +56,8 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
         ClaimLost: another has the claim now.
         Stopped: the run was stopped before the first send.
     """
-    check_libraries()
-    # Cut off while the SDK loads, nothing was sent: so that comes before the ledger.
-    await job.ports.provider.ready()
+    # Before the ledger: what is cut off or fails here was not sent.
+    await get_ready(job.ports)
     retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
     order = replace(job.plan.order, seed=claim.generation.draft.seed)
     possibly_billed = False

@@ -49,6 +49,14 @@ class BucketStore:
     def __repr__(self) -> str:
         return f"BucketStore({self._location!r})"
 
+    async def ready(self) -> None:
+        """Load obstore and start its runtime; the bucket is not asked.
+
+        Raises:
+            StoreRefused: that failed.
+        """
+        await self._call("open", "the store", lambda _: None)
+
     async def put(
         self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
@@ -200,8 +208,10 @@ class BucketStore:
 
 
 def _connect(location: str) -> "Backend":
-    from obstore.store import from_url  # noqa: PLC0415 - the CLI often needs none
+    from obstore.store import MemoryStore, from_url  # noqa: PLC0415 - the CLI often needs none
 
+    # The first call of all starts the native runtime, which opens files and panics if it can't.
+    MemoryStore().put("started", b"")
     # Client options given here would replace those of the environment, such as AWS_ALLOW_HTTP.
     return from_url(
         location,

@@ -48,6 +48,9 @@ class FolderStore:
     def __repr__(self) -> str:
         return f"FolderStore({str(self._root)!r})"
 
+    async def ready(self) -> None:
+        """Do nothing: each call opens what it needs."""
+
     async def put(
         self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
