@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import url2pathname
 
 from stills.batch.whole_file import replacing
+from stills.contract.file_url import file_path
 
 IMAGES_FOLDER = "images"
 
@@ -50,12 +49,7 @@ class ImageNames:
 
 def kept_file(image_url: str) -> Path | None:
     """Find the file behind a `file://` URL; None for an image that lies elsewhere."""
-    parts = urlsplit(image_url)
-    if parts.scheme != "file":
-        return None
-    if os.name != "posix":
-        return Path(url2pathname(parts.path))
-    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    return file_path(image_url) if image_url.startswith("file:") else None
 
 
 def file_in(folder: Path, name: str) -> Path:

@@ -137,9 +137,9 @@ def readable_url(image_url: str) -> str:
     """
     if not image_url.startswith("file://"):
         return image_url
-    from urllib.parse import unquote_to_bytes, urlsplit  # noqa: PLC0415 - only where it is needed
+    from stills.contract.file_url import file_path  # noqa: PLC0415 - only where it is needed
 
-    return os.fsdecode(unquote_to_bytes(urlsplit(image_url).path))
+    return str(file_path(image_url))
 
 
 def summary(result: ImageResult) -> str:

@@ -6,11 +6,9 @@ where each image is.
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from stills.contract.errors import ImageMissing, StorageError
+from stills.contract.file_url import file_path
 from stills.contract.generation import Generation
 from stills.pipeline.facts import facts_path
 from stills.pipeline.ports import Ports
@@ -41,7 +39,7 @@ async def read_spooled(ports: Ports, generation: Generation) -> bytes:
         reason = error.message
     if where != ports.spool.url(path):
         try:
-            data = await asyncio.to_thread(_file(where).read_bytes)
+            data = await asyncio.to_thread(file_path(where).read_bytes)
             if await is_whole(data, sha256):
                 return data
             reason = "it is damaged"
@@ -68,11 +66,7 @@ async def discard_spooled(ports: Ports, generation: Generation) -> None:
         await ports.spool.delete(path)
         await ports.spool.delete(sidecar)
         return
-    image = _file(spool_url(ports, generation))
+    image = file_path(spool_url(ports, generation))
     for file in (image, image.parent / sidecar):
         with suppress(OSError):  # it is another user's: a copy too many does no harm
             await asyncio.to_thread(file.unlink)
-
-
-def _file(url: str) -> Path:
-    return Path(url2pathname(urlsplit(url).path))

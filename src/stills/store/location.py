@@ -1,10 +1,9 @@
 """What a store's location means: a folder, or a bucket of a service that keeps what it is given."""
 
-import os
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import urlsplit
 
+from stills.contract.file_url import file_path
 from stills.store.bucket import BucketStore
 from stills.store.folder import FolderStore
 
@@ -40,9 +39,7 @@ def _read_file_url(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise ValueError(f"not an absolute file URL: {url!r}")
-    if os.name != "posix":
-        return Path(url2pathname(parts.path))
-    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    return file_path(url)
 
 
 def _check_no_secrets(location: str) -> None:

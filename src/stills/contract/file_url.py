@@ -1,0 +1,14 @@
+"""File URLs as paths, the same bytes in every locale."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.request import url2pathname
+
+
+def file_path(url: str) -> Path:
+    """Return the path that a `file://` URL stands for."""
+    path = urlsplit(url).path
+    if os.name != "posix":
+        return Path(url2pathname(path))
+    return Path(os.fsdecode(unquote_to_bytes(path)))  # url2pathname would take it for UTF-8
