@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -281,6 +283,28 @@ async def test_a_refusal_after_a_lost_call_says_that_the_first_may_be_billed(
     assert "an earlier call was cut off and may be billed" in caught.value.message
     (line,) = await stills.spend()
     assert (line.billed, line.possible) == (0, 1)
+
+
+async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that_call(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path
+):
+    """Taking the claim again would begin anew, with a full allowance and no word of that call."""
+    stills = await make_stills(
+        policy=replace(fast, unknown_resends=1), rate_limit=RateLimit(per_second=0.2)
+    )
+    sandbox.set_faults(Fault(FaultKind.DROP_AFTER, times=None))
+    asking = asyncio.create_task(stills.generate(KITE))
+    with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as catalog:
+        while not sandbox.ledger.generations or not sandbox.ledger.generations[0].finished:
+            await asyncio.sleep(0.01)
+        settled = "SELECT 1 FROM sends WHERE settled_at IS NOT NULL"
+        while catalog.execute(settled).fetchone() is None:
+            await asyncio.sleep(0.01)
+        catalog.execute("DELETE FROM claims")  # while the repeat waits for its start
+    with pytest.raises(ConnectionLost) as caught:
+        await asking
+    assert caught.value.billing is Billing.POSSIBLE
+    assert len(sandbox.ledger.generations) == 1
 
 
 async def test_a_first_call_that_was_refused_says_nothing_of_earlier_ones(
