@@ -31,7 +31,7 @@ def read(result: ImageResult) -> None:
 
 async def ask(request: ImageRequest, seen: list[Stage]) -> Shown:
     """An async session with everything in it."""
-    async with Stills.from_env(sandbox=True, environment={}) as stills:
+    async with Stills.from_env(sandbox=True, resend_unknown=1, environment={}) as stills:
         assert_type(stills, Stills)
         result = await stills.generate(request, fresh=True, on_stage=seen.append)
         assert_type(result, ImageResult)
