@@ -291,3 +291,4 @@ def test_every_error_of_the_wire_is_translated(kind):
     assert isinstance(error, StillsError)
     assert isinstance(error, ServiceUnreachable) is connecting
     assert error.billing is (Billing.NONE if connecting else Billing.POSSIBLE)
+    assert ("A retry sends it again" in error.action) is not connecting

@@ -314,6 +314,17 @@ class ServiceError(StillsError):
     code = "service"
     default_action = "Ask again later."
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        action: str = "",
+        billing: Billing = Billing.NONE,
+        request_id: str | None = None,
+    ) -> None:
+        unknown = UNKNOWN_OUTCOME_ACTION if billing is Billing.POSSIBLE else ""
+        super().__init__(message, action=action or unknown, billing=billing, request_id=request_id)
+
 
 class RequestRejected(ServiceError):
     """The service calls the request invalid."""

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from stills.contract.errors import (
-    UNKNOWN_OUTCOME_ACTION,
     AccessDenied,
     Billing,
     InvalidReference,
@@ -111,7 +110,6 @@ def _imageless(status: int, content: Mapping[str, Any]) -> StillsError:
         return NoImage()
     return UnexpectedAnswer(
         f"the service's answer ({status}) is neither an image nor an error",
-        action=UNKNOWN_OUTCOME_ACTION,
         billing=Billing.POSSIBLE,
     )
 
@@ -135,7 +133,6 @@ def _codeless(exchange: Exchange, message: str, *, has_reference: bool) -> Still
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServiceUnavailable(
             f"a gateway in front of the service failed ({said})",
-            action=UNKNOWN_OUTCOME_ACTION,
             billing=Billing.POSSIBLE,
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS:
