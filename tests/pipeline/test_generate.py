@@ -88,6 +88,13 @@ async def test_asking_again_is_answered_from_the_catalog(stills: Stills, sandbox
     assert sandbox.ledger.billed_images == 1
 
 
+async def test_an_image_that_is_there_is_not_made_again(stills: Stills):
+    """Its file stays as it is."""
+    before = file_of(await stills.generate(KITE)).stat()
+    after = file_of(await stills.generate(KITE)).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills, sandbox: Sandbox):
     """The same prompt and seed at 1024*1024 and 512*512 are billed once."""
     large = await stills.generate(KITE)
