@@ -248,9 +248,8 @@ def _judge_all(
             for judged in as_completed(judging):
                 verdicts.append(judged.result())
                 print(f"{len(verdicts)} of {len(sample)}: {_describe(verdicts[-1])}", flush=True)
-        except BaseException:
+        except KeyboardInterrupt:  # what was judged so far is reported
             pool.shutdown(cancel_futures=True)
-            raise
     return verdicts
 
 
