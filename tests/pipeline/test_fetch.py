@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from stills.app import Stills
-from stills.contract.errors import Billing, DamagedImage, ImageMissing
+from stills.contract.errors import Billing, DamagedImage, ImageMissing, StoreRefused
 from stills.contract.request import ImageRequest
 from stills.imaging import VipsImaging
-from stills.sandbox import Fault, Sandbox, SendKind
+from stills.sandbox import Fault, FaultKind, Sandbox, SendKind
 from stills.sandbox.broken_png import BREAKS
+from stills.store import open_store
 
 KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 
@@ -67,3 +68,20 @@ async def test_an_undecodable_image_of_an_older_version_is_found_and_named(
     with pytest.raises(ImageMissing, match=r"file://.*png is a damaged PNG") as caught:
         await stills.generate(replace(KITE, size="512*512"))
     assert "--fresh" in caught.value.action
+
+
+async def test_an_undecodable_image_in_the_spool_is_downloaded_again(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
+):
+    """While its link lives; the spool is not emptied into the store unseen."""
+    (tmp_path / "a-file").write_text("not a folder")
+    sandbox.set_faults(Fault(FaultKind.SHORT_IDAT))
+    older = await make_stills(
+        imaging=NotDecoding(), store=open_store(str(tmp_path / "a-file" / "images"))
+    )
+    with pytest.raises(StoreRefused):
+        await older.generate(KITE)
+    stills = await make_stills()
+    await stills.generate(KITE)
+    assert (await stills.verify()).findings == ()
+    assert sandbox.ledger.billed_images == 1

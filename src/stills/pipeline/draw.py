@@ -14,7 +14,7 @@ from stills.contract.errors import (
     LinkLost,
     ServiceError,
 )
-from stills.contract.generation import Answer, Claim, Found, Generation, Stage
+from stills.contract.generation import Answer, Claim, Found, Generation, Inspection, Stage
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
 from stills.pipeline.fetch import fetch
@@ -23,7 +23,7 @@ from stills.pipeline.keep import keep
 from stills.pipeline.order import ClaimLost, Ordered, journal, order_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.spool import discard_spooled, read_spooled
+from stills.pipeline.spool import discard_spooled, read_spooled, spool_url
 
 
 class LinkExpired(Exception):
@@ -146,7 +146,7 @@ async def _fetch_and_keep(
 
 async def _keep_spooled(ports: Ports, policy: Policy, generation: Generation) -> Generation:
     try:
-        data = await read_spooled(ports, generation)
+        data, inspection = await _inspect_spooled(ports, generation)
     except ImageMissing as missing:
         if generation.answer is None or generation.draft.provider != ports.provider.name:
             raise
@@ -156,7 +156,19 @@ async def _keep_spooled(ports: Ports, policy: Policy, generation: Generation) ->
             return await _fetch_and_keep(ports, policy, answered, generation.answer)
         except (ServiceError, AccessError, LinkExpired) as error:
             raise missing from error
-    inspection = await ports.imaging.inspect(data)
     kept = await keep(ports, generation, data, inspection)
     await discard_spooled(ports, generation)
     return kept
+
+
+async def _inspect_spooled(ports: Ports, generation: Generation) -> tuple[bytes, Inspection]:
+    data = await read_spooled(ports, generation)
+    try:
+        inspection = await ports.imaging.inspect(data)
+        await ports.imaging.check_pixels(data)
+    except DamagedImage as error:  # an older version spooled images without decoding them
+        raise ImageMissing(
+            f"the paid image in the spool at {spool_url(ports, generation)} is a {error.message}",
+            action="Ask with --fresh to pay for a new one.",
+        ) from error
+    return data, inspection
