@@ -168,6 +168,19 @@ async def test_a_service_in_a_private_network_may_link_into_it(serve, links_of):
     assert len(store.requests) == 2
 
 
+async def test_a_service_whose_name_was_unknown_for_a_while_is_looked_up_again(serve, links_of):
+    """A name server that fails once must not cut a private service off from its images."""
+
+    async def picture(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"1")
+
+    store = await serve(picture)
+    links = links_of(REMOTE)
+    await dead(links, store.origin)
+    links._resolver.addresses["dashscope.example"] = "10.0.0.7"
+    assert list(await links.download(store.origin, timeout_seconds=PATIENCE)) == [b"1"]
+
+
 @pytest.mark.parametrize("url", ["http://169.254.169.254/a", "http://meta.example/a"])
 async def test_a_link_to_a_cloud_machines_metadata_is_never_followed(links_of, url):
     """Not even if the service is in a private network."""

@@ -17,7 +17,7 @@ async def get_ready(ports: Ports) -> None:
 
     Raises:
         ForkedProcess: a library can't be used in this process; nothing was sent.
-        LibraryFailed: that is not so; nothing was sent.
+        LibraryFailed: something can't be loaded or opened; nothing was sent.
         StoreRefused: the store or the spool can't be used; nothing was sent.
     """
     check_libraries()

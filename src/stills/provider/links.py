@@ -93,12 +93,15 @@ class ImageLinks:
         """Find out whether the service itself is on this machine or in a private network."""
         if self._service_is_private is not None:
             return
-        is_private = not may_be_public(self._service_host)
-        if not is_private and find_proxy(self._service_url) is None:
-            with suppress(OSError):
+        if not may_be_public(self._service_host):
+            self._service_is_private = True
+        elif find_proxy(self._service_url) is not None:
+            self._service_is_private = False  # only the proxy knows where it is
+        else:
+            with suppress(OSError):  # unknown for now: only public links are followed
                 found = await self._resolver.resolve(self._service_host)
-                is_private = not all(is_public_address(one["host"]) for one in found)
-        self._service_is_private = is_private
+                public = all(is_public_address(one["host"]) for one in found)
+                self._service_is_private = not public
 
     def _session(self, *, proxied: bool) -> aiohttp.ClientSession:
         if proxied not in self._sessions:
