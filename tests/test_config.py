@@ -167,3 +167,12 @@ def test_the_key_shows_in_no_text():
 def test_traces_are_on_where_they_can_be_sent(variables, on):
     """An address turns them on, and both of OpenTelemetry's switches turn them off."""
     assert read_config({**HOME, **variables}).traces is on
+
+
+@pytest.mark.parametrize("written", ["0.0123456789", "1e-10", "1000000.01", "123456789.123456789"])
+def test_a_price_that_can_not_be_counted_exactly_is_refused(written):
+    """Nine decimals are exact; digits are never dropped."""
+    with pytest.raises(InvalidRequest) as refused:
+        read_config({"STILLS_PRICE_USD": written})
+    assert refused.value.field == "STILLS_PRICE_USD"
+    assert read_config({"STILLS_PRICE_USD": "0.012345678"}).price_usd == 0.012345678

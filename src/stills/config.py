@@ -8,10 +8,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest, UnknownModel
 from stills.contract.models import DEFAULT_MODEL, find_model
+from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
 from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
@@ -65,7 +67,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         spool=_local_path(environment, "STILLS_SPOOL") or _default_spool(environment, home),
         model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
         deadline_seconds=_seconds(environment, "STILLS_DEADLINE_SECONDS", default=600.0),
-        price_usd=_usd(environment, "STILLS_PRICE_USD"),
+        price_usd=_price_usd(environment),
         budget_usd=_usd(environment, "STILLS_BUDGET_USD"),
         rate_limit=read_rate_limit(environment.get("STILLS_RATE_LIMIT"), "STILLS_RATE_LIMIT"),
         concurrency=_concurrency(environment, "STILLS_CONCURRENCY"),
@@ -196,8 +198,20 @@ def _seconds(environment: Mapping[str, str], name: str, *, default: float) -> fl
     return default if seconds is None else seconds
 
 
+def _price_usd(environment: Mapping[str, str]) -> float | None:
+    price_usd = _usd(environment, "STILLS_PRICE_USD")
+    if price_usd is not None and price_usd > PRICE_MAX_USD:
+        raise _bad(environment, "STILLS_PRICE_USD", f"at most {PRICE_MAX_USD:.0f} US dollars")
+    return price_usd
+
+
 def _usd(environment: Mapping[str, str], name: str) -> float | None:
-    return _number(environment, name, "a number of US dollars, such as 0.075")
+    what = f"a number of US dollars with at most {DECIMALS} decimals, such as 0.075"
+    usd = _number(environment, name, what)
+    # Digits that would be lost are refused: a price is counted exactly as it is written.
+    if usd is not None and to_nano_usd(usd) != Decimal(environment[name]).scaleb(DECIMALS):
+        raise _bad(environment, name, what)
+    return usd
 
 
 def _number(environment: Mapping[str, str], name: str, what: str) -> float | None:

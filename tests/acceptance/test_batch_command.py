@@ -117,7 +117,7 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing(batch, shots, service, tmp_p
     assert planned.returncode == 0
     assert planned.stdout == (
         "20 shots: 0 kept already, 20 new with qwen-image-max "
-        "(about 1.500 USD, 10 min at the rate limit)\n"
+        "(about 1.50 USD, 10 min at the rate limit)\n"
     )
     assert service.ledger()["sends"] == []
     assert not (tmp_path / "out").exists()

@@ -2,14 +2,16 @@
 
 import asyncio
 import multiprocessing
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from till import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock, Till, asked, draft
 
-from stills.catalog import SqliteCatalog, money
+from stills.catalog import SqliteCatalog, money, schema
 from stills.contract.errors import Billing, BudgetExceeded
 from stills.contract.generation import Answer, Found, Settlement
 from stills.contract.money import Caps, SpendBy, SpendLine
@@ -266,3 +268,53 @@ def test_processes_share_one_budget(tmp_path: Path):
 def test_every_way_of_telling_spending_apart_has_its_sql():
     """A new one without it would be a KeyError for the user."""
     assert set(money._GROUPS) == {None, *SpendBy}
+
+
+async def test_spending_adds_up_without_noise(till: Till):
+    """What binary fractions would add, such as 0.30000000000000004, is not there."""
+    for number in range(30):
+        await till.buy(f"a{number}", price_usd=0.1)
+    await till.buy("b", price_usd=0.000000001)
+    (line,) = await till.lines()
+    assert line.billed_usd == 3.000000001
+
+
+async def test_a_cap_admits_as_many_images_as_it_pays_for(till: Till):
+    """0.3 is three times 0.1, which it is not in binary fractions."""
+    caps = Caps(day_usd=0.3)
+    for key in ("a", "b", "c"):
+        await till.buy(key, caps, price_usd=0.1)
+    with pytest.raises(BudgetExceeded, match=r"cap of 0\.30 USD .* 0\.30 USD are spent"):
+        await till.claim("d", caps, price_usd=0.000000001)
+
+
+def test_prices_of_an_older_catalog_are_kept_to_the_last_digit(tmp_path: Path):
+    """They were binary fractions; an unknown price stays unknown."""
+    path = tmp_path / "stills.db"
+    prices = {"a": 0.075, "b": 0.1 + 0.2, "c": None, "d": 0.000000001}
+    with closing(sqlite3.connect(path)) as connection:
+        for script in sorted(schema._MIGRATIONS.glob("*.sql")):
+            if script.name.endswith("_nano_usd.sql"):
+                break
+            connection.executescript(script.read_text())
+        version = int(script.name.split("_")[0]) - 1
+        connection.executemany(
+            "INSERT INTO generations (id, key, seeded_key, provider, model, prompt, text,"
+            " native_width, native_height, seed, price_usd, stage, created_at)"
+            " VALUES (?1, ?1, ?1, 'dashscope', 'm', 'p', 't', 64, 64, 1, ?2, 'failed', 0)",
+            prices.items(),
+        )
+        connection.execute(
+            "INSERT INTO api_keys (id, name, digest, day_usd, created_at)"
+            " VALUES ('k', 'film', 'd', 0.1, 0)"
+        )
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute(f"PRAGMA application_id = {schema._APPLICATION_ID}")
+        connection.commit()
+    with closing(schema.open_catalog(path)) as migrated:
+        rows = migrated.execute("SELECT id, price_nano_usd FROM generations ORDER BY id")
+        assert [tuple(row) for row in rows] == [
+            ("a", 75_000_000), ("b", 300_000_000), ("c", None), ("d", 1),
+        ]  # fmt: skip
+        (key,) = migrated.execute("SELECT day_nano_usd FROM api_keys")
+        assert key[0] == 100_000_000

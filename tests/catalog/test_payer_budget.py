@@ -20,10 +20,10 @@ async def test_a_payer_s_budget_counts_its_own_sends_alone(till: Till):
     await till.buy("b", Caps(payer="agent", payer_day_usd=PRICE_USD))
     await till.buy("c")
     await till.buy("d", film)
-    with pytest.raises(BudgetExceeded, match=r"key film on .*0\.150 USD are spent") as caught:
+    with pytest.raises(BudgetExceeded, match=r"key film on .*0\.15 USD are spent") as caught:
         await till.claim("e", film)
     assert "midnight UTC" in caught.value.action
-    with pytest.raises(BudgetExceeded, match=r"0\.300 USD are spent"):
+    with pytest.raises(BudgetExceeded, match=r"0\.30 USD are spent"):
         await till.claim("e", Caps(day_usd=4 * PRICE_USD, payer="agent"))
 
 
@@ -65,7 +65,7 @@ async def test_a_payer_without_a_budget_is_counted_and_not_capped(till: Till):
     """A budget given later counts what was sent before."""
     for key in ("a", "b"):
         await till.buy(key, Caps(payer="film"))
-    with pytest.raises(BudgetExceeded, match=r"0\.150 USD are spent"):
+    with pytest.raises(BudgetExceeded, match=r"0\.15 USD are spent"):
         await till.claim("c", Caps(payer="film", payer_day_usd=2 * PRICE_USD))
 
 

@@ -69,7 +69,7 @@ def test_keys_are_listed_with_what_they_may(keys: Keys):
     header, film, agent = keys("list").splitlines()
     assert header.split() == ["name", "id", "budget", "rate", "made", "revoked"]
     assert film.startswith("film   ")
-    assert "5 USD/day  10/min  20" in film
+    assert "5.00 USD/day  10/min  20" in film
     assert agent.startswith("agent  ")
     assert len(agent) > len(film)
 

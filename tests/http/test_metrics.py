@@ -47,7 +47,17 @@ async def test_what_failed_is_counted_by_what_it_cost(
         told[f'stills_{kind}_usd_total{{model="qwen-image-max"}}']
         for kind in ("billed", "possibly_billed")
     )
-    assert (billed, possible) == pytest.approx((billed_usd, possible_usd))
+    assert (billed, possible) == (billed_usd, possible_usd)
+
+
+async def test_money_adds_up_without_noise(url: str, http: aiohttp.ClientSession):
+    """Three answers out of the catalog save 0.225 USD, not 0.22499999999999998."""
+    for _ in range(4):
+        async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+            assert answer.status == 200
+    told = await numbers(http, url)
+    assert told['stills_saved_usd_total{model="qwen-image-max"}'] == 0.225
+    assert told['stills_billed_usd_total{model="qwen-image-max"}'] == 0.075
 
 
 async def test_what_waited_in_a_dead_worker_waits_no_more(tmp_path: Path):

@@ -201,7 +201,7 @@ async def test_a_payer_s_budget_caps_what_is_sent_for_it(stills, sandbox):
     for number in range(2):
         await stills.generate(ask(number), payer=film)
     await stills.generate(ask(2))
-    with pytest.raises(BudgetExceeded, match=r"key film on .*0\.150 USD are spent"):
+    with pytest.raises(BudgetExceeded, match=r"key film on .*0\.15 USD are spent"):
         await stills.generate(ask(3), payer=film)
     for number in range(3):
         assert (await stills.generate(ask(number), payer=film)).cached

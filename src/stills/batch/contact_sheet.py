@@ -17,6 +17,7 @@ from stills.batch.entry import Entry, Failure, Status
 from stills.batch.tally import Tally
 from stills.batch.whole_file import replacing
 from stills.contract.errors import Billing
+from stills.contract.money import format_usd
 from stills.contract.result import ImageResult
 
 CONTACT_SHEET_NAME = "index.html"
@@ -78,7 +79,7 @@ class _Totals:
             ("failed", "failed", f"{self.failed}" if self.failed else ""),
             ("cut off", "", f"{self.cut_off}" if self.cut_off else ""),
             ("not reached", "", f"{self.not_reached}" if self.not_reached else ""),
-            (kind_of_money, "", f"{tally.usd:.3f} USD"),
+            (kind_of_money, "", format_usd(tally.usd)),
             ("of unknown price", "", f"{tally.unpriced}" if tally.unpriced else ""),
             ("possibly billed", "", f"+ {tally.possible}" if tally.possible else ""),
         ]
@@ -236,4 +237,4 @@ def _cost(result: ImageResult) -> str:
     if result.cost_usd is None:
         return "unknown"
     play = " play money" if result.provider == _SANDBOX else ""
-    return f"{result.cost_usd:.3f} USD{play}"
+    return f"{format_usd(result.cost_usd)}{play}"

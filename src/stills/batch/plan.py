@@ -11,10 +11,10 @@ from stills.batch.references import Files, with_reference
 from stills.batch.shots import Shot
 from stills.batch.survey import Batch, Choices
 from stills.contract.errors import BudgetExceeded
+from stills.contract.money import format_usd, to_nano_usd, to_usd
 from stills.contract.outcome import Standing
 
 _LOOKED_UP_TOGETHER = 256
-_ROUNDING_USD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,9 @@ async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
         kept=look.kept,
         shared=look.shared,
         skipped=look.skipped,
-        cost_usd=None if model.price_usd is None else look.new * model.price_usd,
+        cost_usd=None
+        if model.price_usd is None
+        else to_usd(look.new * to_nano_usd(model.price_usd)),
         seconds=None if limit_per_second is None else look.new / limit_per_second,
     )
 
@@ -69,10 +71,10 @@ def check_cost(plan: Plan, choices: Choices) -> None:
             f"the price of {choices.model.id} is unknown, so no cap can be kept",
             action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
         )
-    if plan.cost_usd > cap_usd + _ROUNDING_USD:
+    if to_nano_usd(plan.cost_usd) > to_nano_usd(cap_usd):
         raise BudgetExceeded(
-            f"{plan.new} new images would cost {plan.cost_usd:.3f} USD, over the cap of "
-            f"{cap_usd:.3f} USD",
+            f"{plan.new} new images would cost {format_usd(plan.cost_usd)}, over the cap of "
+            f"{format_usd(cap_usd)}",
             action="Nothing was sent. Raise --max-cost, or draw fewer shots.",
         )
 

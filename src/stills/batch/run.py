@@ -25,6 +25,7 @@ from stills.contract.errors import (
     StillsError,
 )
 from stills.contract.generation import Draft, Stage
+from stills.contract.money import format_usd
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 
@@ -281,6 +282,6 @@ def _needs(because: str) -> InvalidReference:
 
 def _over_cap(cap_usd: float | None) -> BudgetExceeded:
     return BudgetExceeded(
-        f"it was not sent: the run is at its cap of {cap_usd or 0.0:.3f} USD",
+        f"it was not sent: the run is at its cap of {format_usd(cap_usd or 0.0)}",
         action="Run again with a higher --max-cost; what is kept is free.",
     )

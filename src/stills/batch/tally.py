@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from stills.batch.shots import Outcome
 from stills.contract.errors import Billing
 from stills.contract.generation import Draft
+from stills.contract.money import add_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +58,4 @@ class Tally:
             return replace(counted, possible=self.possible + 1)
         if sent.price_usd is None:
             return replace(counted, unpriced=self.unpriced + 1)
-        return replace(counted, usd=self.usd + sent.price_usd)
+        return replace(counted, usd=add_usd(self.usd, sent.price_usd))

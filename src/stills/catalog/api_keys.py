@@ -5,13 +5,15 @@ from dataclasses import asdict, fields
 
 from stills.catalog.database import Database
 from stills.contract.access import ApiKey
+from stills.contract.money import to_nano_usd, to_usd
 
 BURST_SECONDS = 60.0
 """What a key may ask within this time, it may ask at once."""
 
 _ROUNDING_SECONDS = 1e-3
 
-_COLUMNS = tuple(field.name for field in fields(ApiKey))
+_COLUMN = {"day_usd": "day_nano_usd"}
+_COLUMNS = tuple(_COLUMN.get(field.name, field.name) for field in fields(ApiKey))
 _ALL = f"SELECT {', '.join(_COLUMNS)} FROM api_keys"  # noqa: S608 - our own columns
 _ADD = f"""
 INSERT INTO api_keys ({", ".join(_COLUMNS)})
@@ -31,7 +33,7 @@ class SqliteApiKeys:
         """Remember a key; False if another of that name is in use."""
 
         def work(connection: sqlite3.Connection) -> bool:
-            return connection.execute(_ADD, asdict(key)).rowcount == 1
+            return connection.execute(_ADD, _columns(key)).rowcount == 1
 
         return await self._database.write(work)
 
@@ -40,7 +42,7 @@ class SqliteApiKeys:
 
         def work(connection: sqlite3.Connection) -> ApiKey | None:
             row = connection.execute(f"{_ALL} WHERE id = ?", (key_id,)).fetchone()
-            return None if row is None else ApiKey(**dict(row))
+            return None if row is None else _read(row)
 
         return await self._database.read(work)
 
@@ -49,7 +51,7 @@ class SqliteApiKeys:
 
         def work(connection: sqlite3.Connection) -> tuple[ApiKey, ...]:
             rows = connection.execute(f"{_ALL} ORDER BY created_at, id")
-            return tuple(ApiKey(**dict(row)) for row in rows)
+            return tuple(_read(row) for row in rows)
 
         return await self._database.read(work)
 
@@ -84,3 +86,15 @@ class SqliteApiKeys:
             return 0.0
 
         return await self._database.write(work, synced=False)
+
+
+def _columns(key: ApiKey) -> dict[str, object]:
+    columns = asdict(key)
+    day_usd = columns.pop("day_usd")
+    return columns | {"day_nano_usd": None if day_usd is None else to_nano_usd(day_usd)}
+
+
+def _read(row: sqlite3.Row) -> ApiKey:
+    columns = dict(row)
+    nano_usd = columns.pop("day_nano_usd")
+    return ApiKey(**columns, day_usd=None if nano_usd is None else to_usd(nano_usd))

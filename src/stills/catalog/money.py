@@ -1,5 +1,6 @@
 """Caps and spending, worked out on the ledger itself."""
 
+import math
 import sqlite3
 from datetime import UTC, datetime
 
@@ -7,21 +8,27 @@ from stills.catalog.lease import clock
 from stills.catalog.queries import HELD
 from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import Draft
-from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.money import (
+    Caps,
+    SpendBy,
+    SpendLine,
+    format_usd,
+    to_nano_usd,
+    to_usd,
+)
 
 _DAY_SECONDS = 86_400
-_ROUNDING_USD = 1e-9
 
 # Billed, or perhaps billed, since a point in time.
-_SENT_USD = """
-SELECT coalesce(sum(g.price_usd), 0)
+_SENT = """
+SELECT coalesce(sum(g.price_nano_usd), 0)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
 """
 
 # Claimed by others who have not sent yet, or whose sends all failed so far.
-_RESERVED_USD = f"""{HELD}
-SELECT coalesce(sum(g.price_usd), 0)
+_RESERVED = f"""{HELD}
+SELECT coalesce(sum(g.price_nano_usd), 0)
 FROM held AS c JOIN generations AS g ON g.id = c.generation_id
 WHERE g.provider = :provider
   AND g.stage IN ('claimed', 'sent')
@@ -41,8 +48,8 @@ _AGAIN_ACTION = (
     "--max-cost to have that done by itself."
 )
 
-_OWN_USD = """
-SELECT coalesce(sum(g.price_usd), 0)
+_OWN = """
+SELECT coalesce(sum(g.price_nano_usd), 0)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE g.id = :own AND s.billing != 'none'
 """
@@ -55,12 +62,12 @@ _GROUPS = {
 }
 
 _SPEND = """
-WITH entries (provider, grouped, kind, number, price_usd) AS (
-    SELECT g.provider, {of_sends}, s.billing, 1, g.price_usd
+WITH entries (provider, grouped, kind, number, nano_usd) AS (
+    SELECT g.provider, {of_sends}, s.billing, 1, g.price_nano_usd
     FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
     WHERE s.billing != 'none' AND s.sent_at >= :since
     UNION ALL
-    SELECT g.provider, {of_answers}, 'saved', a.cached, g.price_usd
+    SELECT g.provider, {of_answers}, 'saved', a.cached, g.price_nano_usd
     FROM answers AS a
     JOIN requests AS q ON q.key = a.request_key
     JOIN generations AS g ON g.id = q.generation_id
@@ -68,12 +75,12 @@ WITH entries (provider, grouped, kind, number, price_usd) AS (
 )
 SELECT provider, grouped,
        coalesce(sum(number) FILTER (WHERE kind = 'billed'), 0) AS billed,
-       coalesce(sum(number * price_usd) FILTER (WHERE kind = 'billed'), 0.0) AS billed_usd,
+       coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'billed'), 0) AS billed_nano,
        coalesce(sum(number) FILTER (WHERE kind = 'possible'), 0) AS possible,
-       coalesce(sum(number * price_usd) FILTER (WHERE kind = 'possible'), 0.0) AS possible_usd,
+       coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'possible'), 0) AS possible_nano,
        coalesce(sum(number) FILTER (WHERE kind = 'saved'), 0) AS saved,
-       coalesce(sum(number * price_usd) FILTER (WHERE kind = 'saved'), 0.0) AS saved_usd,
-       coalesce(sum(number) FILTER (WHERE price_usd IS NULL), 0) AS unpriced
+       coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'saved'), 0) AS saved_nano,
+       coalesce(sum(number) FILTER (WHERE nano_usd IS NULL), 0) AS unpriced
 FROM entries
 GROUP BY provider, grouped
 ORDER BY provider, grouped
@@ -96,6 +103,7 @@ def check_caps(
             f"the price of {draft.model} is unknown, so no cap can be kept",
             action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
         )
+    price = to_nano_usd(price_usd)
     values: dict[str, str | float | None] = {
         "payer": caps.payer,
         "provider": draft.provider,
@@ -104,20 +112,20 @@ def check_caps(
         "since": now - now % _DAY_SECONDS,
     }
     if caps.request_usd is not None:
-        spent = _usd(connection, _OWN_USD, values)
-        if not spent + price_usd <= caps.request_usd + _ROUNDING_USD:  # a cap of NaN allows nothing
+        spent = _sum(connection, _OWN, values)
+        if _exceeds(spent + price, caps.request_usd):
             action = _AGAIN_ACTION if spent else ""
             raise _exceeded("this request", spent, price_usd, caps.request_usd, action=action)
     if caps.day_usd is not None:
-        spent = _usd(connection, _SENT_USD, values) + _usd(connection, _RESERVED_USD, values)
-        if not spent + price_usd <= caps.day_usd + _ROUNDING_USD:
+        spent = _sum(connection, _SENT, values) + _sum(connection, _RESERVED, values)
+        if _exceeds(spent + price, caps.day_usd):
             today = datetime.fromtimestamp(now, UTC).date()
             raise _exceeded(f"{today} (UTC)", spent, price_usd, caps.day_usd)
     if caps.payer_day_usd is not None:
         today = datetime.fromtimestamp(now, UTC).date()
-        sent = _usd(connection, _SENT_USD + _OF_PAYER.format(table="s"), values)
-        spent = sent + _usd(connection, _RESERVED_USD + _OF_PAYER.format(table="c"), values)
-        if not spent + price_usd <= caps.payer_day_usd + _ROUNDING_USD:
+        sent = _sum(connection, _SENT + _OF_PAYER.format(table="s"), values)
+        spent = sent + _sum(connection, _RESERVED + _OF_PAYER.format(table="c"), values)
+        if _exceeds(spent + price, caps.payer_day_usd):
             whose = f"key {caps.payer} on {today} (UTC)"
             raise _exceeded(whose, spent, price_usd, caps.payer_day_usd, action=_PAYER_ACTION)
 
@@ -128,21 +136,38 @@ def read_spend(
     """Add up the ledger from `since` (Unix seconds) on."""
     of_sends, of_answers = _GROUPS[by]
     query = _SPEND.format(of_sends=of_sends, of_answers=of_answers)
-    return [SpendLine(*row) for row in connection.execute(query, {"since": since})]
+    return [
+        SpendLine(
+            provider=row["provider"],
+            group=row["grouped"],
+            billed=row["billed"],
+            billed_usd=to_usd(row["billed_nano"]),
+            possible=row["possible"],
+            possible_usd=to_usd(row["possible_nano"]),
+            saved=row["saved"],
+            saved_usd=to_usd(row["saved_nano"]),
+            unpriced=row["unpriced"],
+        )
+        for row in connection.execute(query, {"since": since})
+    ]
 
 
-def _usd(
-    connection: sqlite3.Connection, query: str, values: dict[str, str | float | None]
-) -> float:
-    usd: float = connection.execute(query, values).fetchone()[0]
-    return usd
+def _sum(connection: sqlite3.Connection, query: str, values: dict[str, str | float | None]) -> int:
+    """Return a sum in nano-USD."""
+    nano_usd: int = connection.execute(query, values).fetchone()[0]
+    return nano_usd
+
+
+def _exceeds(nano_usd: int, cap_usd: float) -> bool:
+    cap = to_nano_usd(cap_usd) if math.isfinite(cap_usd) else cap_usd
+    return not nano_usd <= cap  # so a cap of NaN allows nothing
 
 
 def _exceeded(
-    whose: str, spent_usd: float, price_usd: float, cap_usd: float, *, action: str = ""
+    whose: str, spent: int, price_usd: float, cap_usd: float, *, action: str = ""
 ) -> BudgetExceeded:
     return BudgetExceeded(
-        f"an image at {price_usd:.3f} USD would pass the cap of {cap_usd:.3f} USD for {whose}: "
-        f"{spent_usd:.3f} USD are spent or reserved, so it was not sent",
+        f"an image at {format_usd(price_usd)} would pass the cap of {format_usd(cap_usd)} for "
+        f"{whose}: {format_usd(to_usd(spent))} are spent or reserved, so it was not sent",
         action=action,
     )

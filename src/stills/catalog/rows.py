@@ -17,6 +17,7 @@ from stills.contract.generation import (
     Send,
     Stage,
 )
+from stills.contract.money import to_nano_usd, to_usd
 from stills.contract.size import Size
 
 Arguments = ParamSpec("Arguments")
@@ -51,7 +52,7 @@ def _draft_columns(draft: Draft) -> dict[str, Any]:
         "native_height": draft.native_size.height,
         "seed": draft.seed,
         "reference_digest": draft.reference_digest,
-        "price_usd": draft.price_usd,
+        "price_nano_usd": None if draft.price_usd is None else to_nano_usd(draft.price_usd),
     }
 
 
@@ -85,7 +86,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
             native_size=Size(row["native_width"], row["native_height"]),
             seed=row["seed"],
             reference_digest=row["reference_digest"],
-            price_usd=row["price_usd"],
+            price_usd=_optional_usd(row["price_nano_usd"]),
         ),
         stage=Stage(row["stage"]),
         created_at=row["created_at"],
@@ -148,3 +149,7 @@ def _read_rendition(row: sqlite3.Row, size: Size) -> Rendition:
         byte_count=row["rendition_byte_count"],
         object_path=row["rendition_object_path"],
     )
+
+
+def _optional_usd(nano_usd: int | None) -> float | None:
+    return None if nano_usd is None else to_usd(nano_usd)

@@ -69,8 +69,8 @@ class EventLines:
 
 
 def _exact(facts: dict[str, object]) -> dict[str, object]:
-    """Leave out what adding binary fractions adds to money and seconds."""
+    """Leave out what dividing binary fractions adds to seconds; money is exact as it is."""
     return {
-        name: round(fact, _PLACES) if isinstance(fact, float) else fact
+        name: round(fact, _PLACES) if name == "seconds" and isinstance(fact, float) else fact
         for name, fact in facts.items()
     }

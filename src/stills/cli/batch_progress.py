@@ -12,6 +12,7 @@ from stills.batch.record import Record
 from stills.batch.survey import Batch
 from stills.batch.tally import Tally
 from stills.cli.batch_report import describe_seconds
+from stills.contract.money import format_usd
 from stills.contract.pace import Quota
 
 _REFRESH_SECONDS = 0.25
@@ -76,7 +77,7 @@ def describe_progress(tally: Tally, plan: Plan, quota: Quota, elapsed_seconds: f
     if quota.limit_per_second is not None:
         limit = quota.limit_per_second * _MINUTE
         facts.append(f"quota {quota.sends_last_minute} of {limit:.0f}/min")
-    facts.append(f"{tally.usd:.3f} USD")
+    facts.append(format_usd(tally.usd))
     left_seconds = _left_seconds(tally, plan, quota, per_second)
     if left_seconds is not None:
         facts.append(f"{describe_seconds(left_seconds)} left")

@@ -15,6 +15,7 @@ from stills.cli.errors import MONEY, describe
 from stills.cli.text import printable
 from stills.contract.errors import Billing
 from stills.contract.models import Model
+from stills.contract.money import format_usd
 
 _MINUTE, _HOUR = 60, 3600
 
@@ -32,7 +33,7 @@ def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
 
 def describe_plan(plan: Plan, model: Model) -> str:
     """Say what a run would do, in a line."""
-    cost = "price unknown" if plan.cost_usd is None else f"about {plan.cost_usd:.3f} USD"
+    cost = "price unknown" if plan.cost_usd is None else f"about {format_usd(plan.cost_usd)}"
     time = "" if plan.seconds is None else f", {describe_seconds(plan.seconds)} at the rate limit"
     new = f"{plan.new} new with {model.id} ({cost}{time})" if plan.new else "none new"
     left = plan.rows - plan.new - plan.kept - plan.shared - plan.skipped
@@ -54,11 +55,11 @@ def describe_seconds(seconds: float) -> str:
 
 def _describe_money(tally: Tally, price_usd: float | None) -> str:
     """Say what was billed, and what may be."""
-    parts = [f"{tally.usd:.3f} USD{' of play money' if tally.play_money else ''}"]
+    parts = [f"{format_usd(tally.usd)}{' of play money' if tally.play_money else ''}"]
     if tally.unpriced:
         parts.append(f"{tally.unpriced} of unknown price")
     if tally.possible:
-        usd = "" if price_usd is None else f", at {price_usd:.3f} USD each"
+        usd = "" if price_usd is None else f", at {format_usd(price_usd)} each"
         parts.append(f"{tally.possible} more possibly billed{usd}")
     return ", ".join(parts)
 

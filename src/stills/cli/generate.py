@@ -15,6 +15,7 @@ from stills.cli.progress import progress
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Stage
+from stills.contract.money import format_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -153,7 +154,7 @@ def summary(result: ImageResult) -> str:
     elif result.cost_usd is None:
         paid = f"billed, price of {result.model} unknown"
     else:
-        paid = f"billed {result.cost_usd:.3f} USD{play}"
+        paid = f"billed {format_usd(result.cost_usd)}{play}"
     made = f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {paid}"
     return "\n  ".join(map(printable, (made, *result.notes)))
 

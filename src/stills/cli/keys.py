@@ -12,6 +12,7 @@ from stills.app import Stills
 from stills.config import read_rate_limit
 from stills.contract.access import ApiKey
 from stills.contract.errors import InvalidRequest
+from stills.contract.money import format_usd
 from stills.contract.pace import RateLimit
 
 _UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
@@ -71,7 +72,7 @@ def table(keys: Sequence[ApiKey]) -> str:
         (
             key.name,
             key.id,
-            "none" if key.day_usd is None else f"{key.day_usd:g} USD/day",
+            "none" if key.day_usd is None else f"{format_usd(key.day_usd)}/day",
             rate(key.per_second) or "none",
             _time(key.created_at) or "",
             _time(key.revoked_at) or "",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from stills.app import Stills
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
-from stills.contract.money import SpendBy, SpendLine
+from stills.contract.money import SpendBy, SpendLine, format_usd
 
 _DAY_SECONDS = 86_400
 
@@ -75,7 +75,7 @@ def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
 
 
 def _images(number: int, usd: float) -> str:
-    return f"{number} = {usd:.3f} USD"
+    return f"{number} = {format_usd(usd)}"
 
 
 async def _spend(since: float, by: SpendBy | None) -> Sequence[SpendLine]:

@@ -1,10 +1,56 @@
-"""Prices, caps, and what was spent; all in USD."""
+"""Prices, caps, and what was spent.
+
+Amounts named `..._usd` are US dollars as people and JSON write them. They are added and compared in
+nano-USD, whole billionths of a dollar, because binary fractions are not exact.
+"""
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from stills.contract.errors import InvalidRequest
+
+DECIMALS = 9
+"""How many decimals of a US dollar are exact."""
+
+USD_MAX = 1_000_000_000.0
+"""The largest amount that is stored."""
+
+PRICE_MAX_USD = 1_000_000.0
+"""The largest price of an image; the sum of thousands of them can still be stored."""
+
+_NANO = 10**DECIMALS
+
+
+def to_nano_usd(usd: float) -> int:
+    """Convert US dollars to nano-USD, rounded to the nearest; 0.075 is exactly 75,000,000.
+
+    Raises:
+        ValueError: it is NaN.
+        OverflowError: it is infinite.
+    """
+    return int(Decimal(repr(float(usd))).scaleb(DECIMALS).to_integral_value())
+
+
+def to_usd(nano_usd: int) -> float:
+    """Convert nano-USD to US dollars, as the float that is written with the fewest digits."""
+    usd: float = nano_usd / _NANO
+    return usd
+
+
+def add_usd(*amounts_usd: float) -> float:
+    """Add amounts exactly."""
+    return to_usd(sum(map(to_nano_usd, amounts_usd)))
+
+
+def format_usd(usd: float) -> str:
+    """Write an amount as people do, such as `12.31 USD` or `0.075 USD`."""
+    if not math.isfinite(usd):
+        return f"{usd} USD"
+    whole, rest = divmod(abs(to_nano_usd(usd)), _NANO)
+    decimals = f"{rest:0{DECIMALS}}".rstrip("0").ljust(2, "0")
+    return f"{'-' if usd < 0 else ''}{whole}.{decimals} USD"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from stills.app import Stills
 from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
+from stills.contract.money import add_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.http.front import Front
@@ -138,4 +139,4 @@ def note(asker: Request, asked: Sequence[ImageResult], *, replayed: int = 0) -> 
     entry.images = len(asked) or replayed
     entry.cached = all(result.cached for result in asked)
     costs = [result.cost_usd for result in asked if result.cost_usd is not None]
-    entry.cost_usd = round(sum(costs), 6) if len(costs) == len(asked) else None
+    entry.cost_usd = add_usd(*costs) if len(costs) == len(asked) else None

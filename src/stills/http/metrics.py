@@ -1,15 +1,25 @@
 """What Prometheus reads, of all workers together."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from stills.contract.errors import Billing
 from stills.contract.generation import Draft
+from stills.contract.money import to_nano_usd, to_usd
 from stills.contract.result import ImageResult
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -73,22 +83,24 @@ class Metrics:
     def made(self, result: ImageResult, price_usd: float | None) -> None:
         """Count one image; `price_usd` is what a cached one would have cost."""
         self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
-        self._saved_usd.labels(result.model).inc((price_usd or 0.0) if result.cached else 0.0)
+        self._saved_usd.labels(result.model).inc(
+            to_nano_usd(price_usd or 0.0) if result.cached else 0
+        )
 
     def billed(self, draft: Draft, billing: Billing) -> None:
         """Count what one send means for the money, whoever still waits for it."""
-        usd = draft.price_usd or 0.0
-        self._billed_usd.labels(draft.model).inc(usd if billing is Billing.BILLED else 0.0)
-        self._possible_usd.labels(draft.model).inc(usd if billing is Billing.POSSIBLE else 0.0)
+        nano_usd = to_nano_usd(draft.price_usd or 0.0)
+        self._billed_usd.labels(draft.model).inc(nano_usd if billing is Billing.BILLED else 0)
+        self._possible_usd.labels(draft.model).inc(nano_usd if billing is Billing.POSSIBLE else 0)
 
     def text(self) -> bytes:
         """Write all of it in Prometheus' format."""
         if self._shared_folder is None:
-            return generate_latest(self.registry)
+            return generate_latest(_in_usd(self.registry))
         _forget_dead(Path(self._shared_folder))
         of_all = CollectorRegistry()
         MultiProcessCollector(of_all, self._shared_folder)  # type: ignore[no-untyped-call]
-        return generate_latest(of_all)
+        return generate_latest(_in_usd(of_all))
 
 
 def _forget_dead(folder: Path) -> None:
@@ -99,3 +111,27 @@ def _forget_dead(folder: Path) -> None:
         except ProcessLookupError:
             with suppress(FileNotFoundError):  # another worker was quicker
                 gauges.unlink()
+
+
+class _InUsd(Collector):
+    """Money counters are counted in nano-USD, which add up exactly, and shown in USD."""
+
+    def __init__(self, counted: CollectorRegistry) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._counted.collect():
+            if metric.name.endswith("_usd"):
+                metric.samples = [
+                    sample._replace(value=to_usd(int(sample.value)))
+                    if sample.name.endswith("_total")
+                    else sample
+                    for sample in metric.samples
+                ]
+            yield metric
+
+
+def _in_usd(counted: CollectorRegistry) -> CollectorRegistry:
+    shown = CollectorRegistry()
+    shown.register(_InUsd(counted))
+    return shown

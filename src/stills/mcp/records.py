@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stills.contract.generation import Image, Send
+from stills.contract.money import format_usd
 from stills.contract.result import ImageResult
 
 
@@ -54,7 +55,7 @@ def summary(result: ImageResult, image_url: str) -> str:
     elif result.cost_usd is None:
         paid = f"billed, price of {result.model} unknown"
     else:
-        paid = f"billed {result.cost_usd:.3f} USD{play}"
+        paid = f"billed {format_usd(result.cost_usd)}{play}"
     notes = "".join(f" {note}" for note in result.notes)
     return (
         f"{result.id}: {result.width}*{result.height}, seed {result.seed}, {result.provider} "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from stills.contract.access import ApiKey, ApiKeys, Payer
 from stills.contract.errors import InvalidRequest, KeyRefused, RateLimited
+from stills.contract.money import USD_MAX
 from stills.contract.pace import NO_LIMIT, RateLimit
 
 MEMORY_SECONDS = 1.0
@@ -121,7 +122,7 @@ class Access:
 
 
 def _check(day_usd: float | None, limit: RateLimit) -> None:
-    if day_usd is not None and not 0.0 <= day_usd < math.inf:
+    if day_usd is not None and not 0.0 <= day_usd <= USD_MAX:
         raise InvalidRequest(
             f"a budget of {day_usd} USD is none",
             field="day_usd",

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from stills.contract.generation import Draft, Generation, Inspection, Stage
+from stills.contract.money import PRICE_MAX_USD
 from stills.contract.size import Size
 
 FACTS_FOLDER = "facts"
@@ -92,7 +93,7 @@ def _read_draft(facts: dict[str, Any]) -> Draft:
         native_size=Size(_whole_number(width, least=1), _whole_number(height, least=1)),
         seed=_whole_number(facts["seed"], least=0),
         reference_digest=_optional_text(facts["reference_digest"]),
-        price_usd=None if price_usd is None else _number(price_usd),
+        price_usd=None if price_usd is None else _number(price_usd, most=PRICE_MAX_USD),
     )
 
 
@@ -103,8 +104,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _number(value: float) -> float:
-    if not 0 <= value <= _NUMBER_MAX:
+def _number(value: float, *, most: float = _NUMBER_MAX) -> float:
+    if not 0 <= value <= most:
         raise ValueError
     return float(value)
 

@@ -1,0 +1,88 @@
+"""Amounts of money: exact sums, and words as people write them."""
+
+import json
+import re
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stills.batch.tally import Tally
+from stills.batch.wallet import Wallet
+from stills.contract.errors import Billing
+from stills.contract.generation import Draft
+from stills.contract.money import DECIMALS, add_usd, format_usd, to_nano_usd, to_usd
+from stills.contract.size import Size
+
+PRICES = st.integers(0, 10**12).map(lambda nano: Decimal(nano).scaleb(-DECIMALS))
+
+
+@given(price=PRICES, count=st.integers(0, 500))
+def test_any_number_of_images_at_any_price_adds_up_exactly(price: Decimal, count: int):
+    """No digit appears that is not in the exact product."""
+    total = add_usd(*[float(price)] * count)
+    assert Decimal(json.dumps(total)) == price * count
+    written = re.fullmatch(r"(\d+\.\d{2,9}) USD", format_usd(total))
+    assert written is not None
+    assert Decimal(written[1]) == price * count
+
+
+@given(price=PRICES.filter(bool), count=st.integers(1, 200))
+def test_a_cap_of_some_images_admits_exactly_those(price: Decimal, count: int):
+    """A cap of 0.3 admits three images at 0.1, and not a fourth."""
+    wallet = Wallet(float(price * count), float(price))
+    admitted = 0
+    while wallet.has_room:
+        wallet.reserve()
+        wallet.spend(Billing.BILLED)
+        wallet.release()
+        admitted += 1
+    assert admitted == count
+
+
+@given(nano=st.integers(0, 10**15))
+def test_an_amount_survives_its_way_through_json(nano: int):
+    """As the number that is written with the fewest digits."""
+    assert to_nano_usd(json.loads(json.dumps(to_usd(nano)))) == nano
+
+
+@pytest.mark.parametrize(
+    ("usd", "written"),
+    [
+        (0, "0.00 USD"),
+        (5, "5.00 USD"),
+        (0.3, "0.30 USD"),
+        (0.075, "0.075 USD"),
+        (12.309999999999974, "12.31 USD"),
+        (0.000000001, "0.000000001 USD"),
+    ],
+)
+def test_amounts_are_written_as_people_write_them(usd: float, written: str):
+    """At least cents, and no more digits than the amount has."""
+    assert format_usd(usd) == written
+
+
+def sent(price_usd: float) -> Draft:
+    return Draft(
+        key="k",
+        seeded_key="s",
+        provider="dashscope",
+        model="qwen-image-max",
+        prompt="a kite",
+        style=None,
+        text="a kite",
+        negative_prompt=None,
+        native_size=Size(1328, 1328),
+        seed=1,
+        reference_digest=None,
+        price_usd=price_usd,
+    )
+
+
+def test_the_tally_of_a_long_run_has_no_noise():
+    """164 images at 0.075 USD and one at 0.01 USD are 12.31 USD."""
+    tally = Tally()
+    for price_usd in [0.075] * 164 + [0.01]:
+        tally = tally.add_send(sent(price_usd), Billing.BILLED)
+    assert tally.usd == 12.31
