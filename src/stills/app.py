@@ -272,6 +272,11 @@ class Stills:
         """Who makes the images: `dashscope` or `sandbox`, or `none` where there is no key."""
         return self._ports.provider.name
 
+    @property
+    def deadline_seconds(self) -> float:
+        """How long a request may take, in seconds."""
+        return self._policy.deadline_seconds
+
     def model(self, model_id: str | None = None) -> Model:
         """Look up the model that requests go to, at the price that holds here.
 

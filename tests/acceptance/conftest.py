@@ -5,6 +5,7 @@ import os
 import queue
 import random
 import secrets
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -111,6 +112,17 @@ def start_service(
 def service(start_service: Callable[..., Service]) -> Service:
     """One sandbox with no faults."""
     return start_service()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with programs for Node and the clients that they use, at the locked versions."""
+    folder = tmp_path_factory.mktemp("node") / "clients"
+    shutil.copytree(Path(__file__).with_name("node"), folder)
+    subprocess.run(
+        ["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=300
+    )
+    return folder
 
 
 @pytest.fixture

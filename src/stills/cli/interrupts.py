@@ -4,14 +4,13 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self, TypeVar
 
 Result = TypeVar("Result")
 
 _FINISHING = "stills: finishing what was sent; Ctrl-C again stops now."
 _WRITING = "stills: every API call has finished; writing the results."
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
 class Interrupts:
@@ -31,11 +30,13 @@ class Interrupts:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+        if sys.platform == "win32":  # its loop takes no signals: Ctrl-C always stops immediately
+            return self
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             handler = signal.getsignal(number)
             if handler is not signal.SIG_IGN:
+                self._loop.add_signal_handler(number, self._interrupt)
                 self._handlers[number] = handler
-                signal.signal(number, self._receive)
         return self
 
     def __exit__(
@@ -45,6 +46,7 @@ class Interrupts:
         traceback: TracebackType | None,
     ) -> None:
         for number, handler in self._handlers.items():
+            self._loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result | None:
@@ -59,9 +61,6 @@ class Interrupts:
                 raise
             return None
         return result
-
-    def _receive(self, _number: int, _frame: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._interrupt)  # wakes the loop up as well
 
     def _interrupt(self) -> None:
         if self._task is not None and self._task.done():

@@ -40,14 +40,19 @@ _LOG = logging.getLogger("stills.mcp")
 
 
 def make_server(
-    stills: Stills, *, image_url: ImageUrl | None = None, ask: Ask | None = None
+    stills: Stills,
+    *,
+    image_url: ImageUrl | None = None,
+    ask: Ask | None = None,
+    stop: asyncio.Event | None = None,
 ) -> Server[dict[str, Any]]:
     """Make the server of one process; whoever made `stills` closes it.
 
     `image_url` says where images open and `ask` gets them, for callers over HTTP alone. Without,
-    they open where the store says, and `stills` is asked.
+    they open where the store says, and `stills` is asked. Once `stop` is set, it sends nothing
+    more.
     """
-    tools = Tools(stills, image_url=image_url, ask=ask)
+    tools = Tools(stills, image_url=image_url, ask=ask, stop=stop)
     return Server(
         "stills",
         title="Stills",
@@ -64,10 +69,18 @@ def make_server(
 class Tools:
     """Answers what clients ask."""
 
-    def __init__(self, stills: Stills, *, image_url: ImageUrl | None, ask: Ask | None) -> None:
+    def __init__(
+        self,
+        stills: Stills,
+        *,
+        image_url: ImageUrl | None,
+        ask: Ask | None,
+        stop: asyncio.Event | None,
+    ) -> None:
         self._stills = stills
         self._image_url = image_url
         self._ask_remotely = ask
+        self._stop = stop
 
     async def list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -177,7 +190,7 @@ class Tools:
         if context.request is not None and self._ask_remotely is not None:
             return await self._ask_remotely(context.request, request, model, on_place)
         return await self._stills.generate(
-            request, model=model, on_stage=lambda stage: on_place(stage, 0)
+            request, model=model, stop=self._stop, on_stage=lambda stage: on_place(stage, 0)
         )
 
     async def _list(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:

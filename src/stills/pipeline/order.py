@@ -131,19 +131,18 @@ async def _turn(job: Job, failed: _Failed | None) -> AsyncIterator[float]:
         Stopped: the run was stopped before the first send.
     """
     async with AsyncExitStack() as held:
-        if failed is None:
-            await held.enter_async_context(_place(job))
-            started_at = await _start(job)
-            if job.stop is not None and job.stop.is_set():
-                raise Stopped  # whoever set it took this request as one that was not sent
-        else:
-            try:
-                async with _unless_stopped(job.stop):
+        unused_start = None
+        try:
+            async with _unless_stopped(job.stop):
+                if failed is not None:
+                    unused_start = failed.unused_start
                     await asyncio.sleep(failed.wait_seconds)
-                    await held.enter_async_context(_place(job))
-                    started_at = failed.unused_start or await _start(job)
-            except Stopped:
-                raise failed.error from None
+                await held.enter_async_context(_place(job))
+                started_at = unused_start or await _start(job)
+        except Stopped:
+            if failed is None:
+                raise
+            raise failed.error from None
         yield started_at
 
 
