@@ -113,7 +113,7 @@ def test_the_second_interruption_stops_immediately(
     assert "may be billed" in stderr
     assert stderr.count("\n") == 1
     output = tmp_path / "output" / "ai-image-qwen-image"
-    assert list(output.glob("images/*")) == []
+    assert list(output.glob("images/*.png")) == []
     assert rows("SELECT count(*) FROM claims") == [(0,)]
 
     service.set_faults()
