@@ -58,11 +58,13 @@ def test_a_service_that_can_spend_creates_a_key_and_asks_for_it(
 
 
 def test_a_service_that_can_spend_keeps_to_the_keys_there_are(serve: Callable[..., Server], run):
-    """Started again, or with keys made before, it prints none."""
+    """It prints none of them, for it has only their hashes, and says how to get another."""
     run("keys", "add", "film")
     again = serve(**PAID)
     assert status(f"{again.url}/v1/models") == 401
-    assert FIRST_KEY not in stop_and_read(again)
+    printed = stop_and_read(again)
+    assert FIRST_KEY not in printed
+    assert "`stills keys add NAME` creates another" in printed
     assert len(run("keys", "list", "--json").stdout.splitlines()) == 1
 
 

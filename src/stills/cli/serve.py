@@ -78,8 +78,11 @@ def run(options: argparse.Namespace) -> int:
                 field="cors-origin",
                 action="Create a key with `stills keys add NAME`, or name each origin.",
             )
-        trouble = asyncio.run(_find_trouble())
-        _announce(options.host, listening.getsockname()[1], config.public_url, new_key, trouble)
+        port = listening.getsockname()[1]
+        _announce(f"http://{_in_url(options.host)}:{port}/v1", asyncio.run(_find_trouble()))
+        if worker.keys_required:
+            _explain_keys(new_key, config.public_url or _local_url(options.host, port))
+        sys.stdout.flush()
         if options.workers == 1:
             run_server(functools.partial(make_worker, worker), listening, workers=1)
             return 0
@@ -127,21 +130,25 @@ async def _find_trouble() -> str | None:
     return None
 
 
-def _announce(
-    host: str, port: int, public_url: str | None, new_key: str | None, trouble: str | None
-) -> None:
-    url = f"http://{_in_url(host)}:{port}/v1"
+def _announce(url: str, trouble: str | None) -> None:
     if trouble is None:
         print(f"Stills answers at {url}")
     else:
         print(printable(f"Stills listens at {url} but is not ready: {trouble}"))
-    if new_key is not None:
-        every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
-        base_url = public_url or f"http://{_in_url(every.get(host, host))}:{port}"
-        print(f"Every request needs an API key. This one, named {_FIRST_KEY}, is shown only once:")
-        print(f"export OPENAI_BASE_URL={base_url}/v1")
-        print(f"export OPENAI_API_KEY={new_key}")
-    sys.stdout.flush()
+
+
+def _explain_keys(new_key: str | None, base_url: str) -> None:
+    if new_key is None:
+        print("Every request needs an API key; `stills keys add NAME` creates another.")
+        return
+    print(f"Every request needs an API key. This one, named {_FIRST_KEY}, is shown only once:")
+    print(f"export OPENAI_BASE_URL={base_url}/v1")
+    print(f"export OPENAI_API_KEY={new_key}")
+
+
+def _local_url(host: str, port: int) -> str:
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+    return f"http://{_in_url(every.get(host, host))}:{port}"
 
 
 def _in_url(host: str) -> str:
