@@ -56,8 +56,8 @@ TESTS = {
     _CATALOG_TESTS: [
         f"src/stills/catalog/{name}.py"
         for name in (
-            "answers", "database", "lease", "money", "queries", "rows", "sqlite", "transaction",
-            "unfinished",
+            "answers", "claims", "database", "lease", "money", "processes", "queries", "rows",
+            "sqlite", "transaction", "unfinished",
         )
     ],
     _STORE_TESTS: ["src/stills/store/*.py"],

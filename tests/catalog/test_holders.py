@@ -104,6 +104,19 @@ async def test_a_paused_process_keeps_the_claim_of_an_open_call(till: Till, hold
     assert isinstance(await ask(till), Claim)
 
 
+async def test_who_takes_a_claim_over_holds_it(till: Till, hold, path: Path):
+    """The process of before is forgotten, and the new one is judged by its own life."""
+    hold(Stage.CLAIMED, LAPSED).kill()
+    edit_claims(path, "scope = 'another boot or container'")
+    assert isinstance(await ask(till), Claim)
+    held = await ask(till)
+    assert isinstance(held, Held)
+    assert (held.pid, held.host) == (os.getpid(), socket.gethostname())
+    with closing(sqlite3.connect(path)) as connection:
+        scopes = connection.execute("SELECT scope FROM claims").fetchall()
+    assert scopes == [(processes.this_process().scope,)]
+
+
 @pytest.mark.parametrize("stage", [Stage.CLAIMED, Stage.ANSWERED])
 async def test_a_paused_process_that_waits_for_no_call_is_overtaken(till: Till, hold, stage: Stage):
     """Nothing can be billed twice: it has not sent yet, or its image only has to be downloaded."""
@@ -146,9 +159,26 @@ def proc(monkeypatch, tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
 async def test_without_proc_the_lease_decides(till: Till, hold, proc: Path, lease_seconds: float):
     """As on macOS, or where /proc shows the processes of another container."""
-    (proc / "self").symlink_to("1")
+    own = proc / str(os.getpid())
+    own.mkdir()
+    (own / "stat").write_bytes(Path("/proc/self/stat").read_bytes())
+    (proc / "self").symlink_to("another pid than ours")
     hold(Stage.SENT, lease_seconds).kill()
     assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
+
+
+async def test_a_process_of_another_user_is_judged_as_well(till: Till, hold, monkeypatch):
+    """The system refuses to send it a signal, which shows that it is there."""
+    hold(Stage.SENT, LAPSED)
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    try:
+        assert isinstance(await ask(till), Held)
+    finally:
+        monkeypatch.undo()
 
 
 def test_a_system_without_time_namespaces_has_a_scope_too(monkeypatch, tmp_path: Path):

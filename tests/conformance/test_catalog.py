@@ -198,6 +198,15 @@ async def test_a_living_worker_is_not_overtaken_while_its_call_has_no_outcome(
     assert isinstance(await other.take(), Claim)
 
 
+async def test_an_answered_call_can_be_overtaken_though_an_earlier_one_was_never_settled(worker):
+    """The image only has to be downloaded, which costs nothing."""
+    claim = await worker.take()
+    await worker.send(claim)
+    made = await worker.answer(claim)
+    await worker.lapse(claim)
+    assert (await worker.take()).generation.answer == made
+
+
 @pytest.mark.parametrize("sends", [0, 1])
 async def test_a_worker_that_died_without_an_open_send_leaves_no_note(catalog, worker, sends):
     """Claimed only, or waiting after a refusal that costs nothing."""
