@@ -229,6 +229,88 @@ async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
     await kept_free(stills, sandbox)
 
 
+async def test_an_image_whose_link_expired_is_not_called_kept(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """The download was tried; a retry pays for a new image, and says why."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    execute(tmp_path / "stills.db", "UPDATE generations SET url_expires_at = 1")
+    assert ends(await stills.recover()) == [(False, "its link expired before it was downloaded")]
+    assert await stills.list_images() == []
+    sandbox.set_faults()
+    result = await stills.generate(KITE)
+    assert not result.cached
+    assert "An earlier image was billed" in " ".join(result.notes)
+    assert await stills.recover() == []
+    assert await bills(stills) == (2, 0)
+
+
+# Sidecars that the catalog still needs
+
+CUT_OFF = (False, "cut off after it was sent: possibly billed, and no image came")
+
+
+def forget_the_answer(catalog: Path) -> None:
+    """Leave the catalog as a crash does, of which only the store has the end."""
+    execute(
+        catalog,
+        "DELETE FROM answers",
+        "DELETE FROM requests",
+        "DELETE FROM renditions",
+        "UPDATE generations SET stage = 'sent', sha256 = NULL, byte_count = NULL, "
+        "object_path = NULL",
+        "UPDATE sends SET settled_at = NULL, billing = 'possible', code = 'unsettled'",
+    )
+
+
+async def test_an_adopted_image_is_billed_on_the_ledger(stills: Stills, tmp_path: Path):
+    """It is the proof; asking for it again counts nothing more."""
+    result = await stills.generate(KITE)
+    forget_the_answer(tmp_path / "stills.db")
+    assert ends(await stills.recover()) == [(True, "")]
+    assert await bills(stills) == (1, 0)
+    (image,) = await stills.list_images()
+    (call,) = await stills.list_sends(image)
+    assert (call.billing, call.code) == (Billing.BILLED, "adopted")
+    assert call.settled_at is not None
+    assert (await stills.generate(KITE)).id == result.id
+    assert await bills(stills) == (1, 0)
+
+
+BROKEN = {
+    "no JSON": lambda sidecar, _: sidecar.write_bytes(b"\x00\xff"),
+    "another's": lambda sidecar, other: sidecar.write_bytes(other.read_bytes()),
+    "missing": lambda sidecar, _: sidecar.unlink(),
+    "another image's digest": lambda sidecar, other: sidecar.write_text(
+        json.dumps(
+            json.loads(sidecar.read_bytes()) | {"sha256": json.loads(other.read_bytes())["sha256"]}
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+async def test_a_broken_sidecar_adopts_nothing_and_hinders_nobody(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: str
+):
+    """Its call stays possibly billed, a retry pays once, and the others are taken in."""
+    broken, sound = [await stills.generate(replace(KITE, seed=seed)) for seed in (1, 2)]
+    forget_the_answer(tmp_path / "stills.db")
+    folder = tmp_path / "images" / "facts"
+    ids = [result.id.partition("-")[0] for result in (broken, sound)]
+    BROKEN[kind](*(folder / f"{generation_id}.json" for generation_id in ids))
+
+    outcomes = {outcome.generation_id: outcome for outcome in await stills.recover()}
+    assert ends([outcomes[generation_id] for generation_id in ids]) == [CUT_OFF, (True, "")]
+    assert await bills(stills) == (1, 1)
+    assert (await stills.generate(replace(KITE, seed=2))).cached
+    assert not (await stills.generate(KITE)).cached
+    assert await bills(stills) == (2, 1)
+    assert sandbox.ledger.billed_images == 3
+
+
 # Spools in other folders
 
 
