@@ -1,7 +1,8 @@
 """SIGKILL at random moments, again and again: nothing paid for is lost or paid for again.
 
 At some of them the process is paused first, for longer than its lease, while another one wants the
-same images and is killed too.
+same images and is killed too. After some, the store's disk is away, and somebody tries to rebuild
+the catalog from it.
 """
 
 import json
@@ -20,6 +21,7 @@ import pyvips
 
 KILLS, DISTINCT, AT_ONCE = 50, 100, 8
 PAUSES = range(5, KILLS, 15)  # so many kills before each
+UNMOUNTS = range(20, KILLS, 10)  # so many kills before each
 POLICY = {"lease_seconds": 0.6, "poll_interval_seconds": 0.02}
 SIZES = ["64*64", "256*144", "1328*1328"]
 STEPS = ["sent", "answered", "kept", "done"]
@@ -40,6 +42,7 @@ class Lives:
     results: dict[str, dict] = field(default_factory=dict)
     kills: int = 0
     pauses: int = 0
+    unmounts: int = 0
     in_flight: int = 0  # sends that a kill left open on the ledger
     stages: dict[str, str] = field(default_factory=dict)  # of the claims held at a kill
     sends_when_journalled: dict[str, int] = field(default_factory=dict)
@@ -117,7 +120,36 @@ def look_at_the_catalog(lives: Lives, rows, count, *, processes: int) -> None:
 
 
 @pytest.fixture
-def lives(start_driver, service, rng, run, rows, count, pause_while_another_works) -> Lives:
+def rebuild_without_the_store(environment, run, rows, rng, service):
+    """Take the store away, try to rebuild the catalog and to buy an image, and put it back."""
+    images = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image" / "images"
+    prompt = "shot while the disk is away"
+    tables = ["generations", "sends", "renditions", "claims"]
+
+    def unmount() -> None:
+        before = [rows(f"SELECT * FROM {table}") for table in tables]
+        away = images.rename(images.with_name("away"))
+        is_bare = rng.random() < 0.5  # a mount point without its disk, or no folder at all
+        if is_bare:
+            images.mkdir()
+        for command in (["recover", "--rebuild"], ["generate", prompt, "--size", "64*64"]):
+            refused = run(*command, variables=service.variables)
+            assert refused.returncode == 7, refused.stderr
+        assert list(images.glob("**/*")) == []
+        if is_bare:
+            images.rmdir()
+        away.rename(images)
+        assert [rows(f"SELECT * FROM {table}") for table in tables] == before
+        assert prompt not in [send["prompt"] for send in service.ledger()["sends"]]
+
+    return unmount
+
+
+@pytest.fixture
+def lives(
+    start_driver, service, rng, run, rows, count, pause_while_another_works,
+    rebuild_without_the_store,
+) -> Lives:  # fmt: skip
     """Restart and kill a process until all it was asked for is done."""
     service.set_faults(*FAULTS)
     run("list")  # makes the catalog, so that there is one to look at after the first kill
@@ -145,6 +177,9 @@ def lives(start_driver, service, rng, run, rows, count, pause_while_another_work
         if events[-1]["code"] == -signal.SIGKILL:
             lives.kills += 1
             look_at_the_catalog(lives, rows, count, processes=processes)
+            if lives.kills in UNMOUNTS:
+                rebuild_without_the_store()
+                lives.unmounts += 1
     return lives
 
 
@@ -157,7 +192,7 @@ def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
     lives, start_driver, service, run, rows, count, wait_until
 ):
     """What was answered is never sent again; each send in flight at a kill is on the ledger."""
-    assert (lives.kills, lives.pauses) == (KILLS, len(PAUSES))
+    assert (lives.kills, lives.pauses, lives.unmounts) == (KILLS, len(PAUSES), len(UNMOUNTS))
     arrived, billed = Counter(), Counter()
     for send in wait_until(lambda: generation_sends(service)):
         arrived[send["prompt"]] += 1
@@ -194,8 +229,9 @@ def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
     assert all(result["cached"] for result in driver.finish())
     assert service.ledger()["totals"]["generations"] == arrived.total()
     print(
-        f"{DISTINCT} requests, {KILLS} kills, {lives.pauses} pauses; claims held at them: "
-        f"{dict(Counter(lives.stages.values()))}; {sends.total()} sends on the ledger, "
-        f"{arrived.total()} arrived, {billed.total()} billed: {answered.total()} shown as billed, "
-        f"{lives.in_flight} as possibly; {verified['checked']} images whole"
+        f"{DISTINCT} requests, {KILLS} kills, {lives.pauses} pauses, {lives.unmounts} unmounts; "
+        f"claims held at them: {dict(Counter(lives.stages.values()))}; "
+        f"{sends.total()} sends on the ledger, {arrived.total()} arrived, {billed.total()} billed: "
+        f"{answered.total()} shown as billed, {lives.in_flight} as possibly; "
+        f"{verified['checked']} images whole"
     )
