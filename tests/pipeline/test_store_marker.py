@@ -238,7 +238,7 @@ async def test_an_empty_catalog_beside_a_full_store_warns_once_before_anything_i
     finally:
         logging.getLogger("stills").removeHandler(watch)
     (warning,) = [record for record in caplog.records if record.name == "stills"]
-    assert "the store has an image already paid for" in warning.getMessage()
+    assert "the store has 1 image" in warning.getMessage()
     assert "`stills recover --rebuild`" in warning.getMessage()
     assert sent == [1]  # the call that filled the store
     assert warning.getMessage() in first.notes

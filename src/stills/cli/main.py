@@ -211,7 +211,9 @@ def _add_recover(commands: "Commands") -> None:
         commands, "recover", "recover", "Finish what was paid for and interrupted; sends nothing."
     )
     command.add_argument(
-        "--rebuild", action="store_true", help="read the store's images back into the catalog"
+        "--rebuild",
+        action="store_true",
+        help="read the images of store and spool back into the catalog",
     )
     command.add_argument(
         "--sandbox", action="store_true", help="what is interrupted is of the sandbox"

@@ -154,10 +154,10 @@ class StoreMarker:
             return ()
         if number == 0:
             return ()
-        images = "an image" if number == 1 else f"{number} images"
+        images = "1 image" if number == 1 else f"{number} images"
         note = (
-            f"The catalog is empty, but the store has {images} already paid for: `stills recover "
-            "--rebuild` reads them back, so that they are not paid for again."
+            f"The catalog is empty, but the store has {images}. Run `stills recover --rebuild` to "
+            "read back what is there; otherwise it may be paid for again."
         )
         _LOG.warning(note)
         return (note,)
