@@ -95,6 +95,12 @@ async def test_an_image_that_is_there_is_not_made_again(stills: Stills):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+async def test_nothing_stays_in_memory_of_a_request_that_ended(stills: Stills):
+    """A service runs for months."""
+    await asyncio.gather(stills.generate(KITE), stills.generate(KITE))
+    assert stills._pipeline._deadlines == {}
+
+
 async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills, sandbox: Sandbox):
     """The same prompt and seed at 1024*1024 and 512*512 are billed once."""
     large = await stills.generate(KITE)

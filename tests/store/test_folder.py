@@ -201,6 +201,16 @@ async def test_a_file_that_can_not_be_cleared_away_keeps_nobody_from_writing(tmp
     assert (tmp_path / "b.png").read_bytes() == b"1"
 
 
+async def test_writing_leaves_no_file_open(tmp_path):
+    """A service that kept one for each image would soon have no more."""
+    store = open_store(str(tmp_path))
+    await store.put("0.png", b"1")
+    before = len(list(Path("/dev/fd").iterdir()))
+    for number in range(1, 9):
+        await store.put(f"{number}.png", b"1", preceded_by=(f"facts/{number}.json", b"{}"))
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
 async def test_a_folder_that_another_process_makes_first_is_used(tmp_path, monkeypatch):
     """Both looked at the same moment, when it was not there yet."""
     with monkeypatch.context() as patched:
