@@ -116,6 +116,7 @@ async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandb
     assert "403" in reason
     sandbox.set_faults()
     assert ends(await stills.recover()) == [(True, "")]
+    assert len(await stills.list_images()) == 1
     await kept_free(stills, sandbox)
 
 
