@@ -121,3 +121,17 @@ async def test_a_claim_that_can_not_be_given_back_is_given_back_later(
         while isinstance(held := await take(other), Held):
             await asyncio.sleep(0.01)
     assert isinstance(held, Claim)
+
+
+async def test_closing_the_catalog_ends_what_would_be_given_back_later(
+    till: Till, path: Path, monkeypatch
+):
+    """A closed catalog leaves no task; the process ends, and with it the claim."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "_RELEASE_AGAIN_SECONDS", 3600)
+    claim = await till.claim("a")
+    with write_lock(path), pytest.raises(CatalogError):
+        await till.catalog.release(claim)
+    async with asyncio.timeout(60):
+        await till.catalog.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
