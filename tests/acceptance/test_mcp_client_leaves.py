@@ -185,6 +185,19 @@ def test_a_refused_call_is_not_repeated_for_a_client_that_left(
     assert len(service.ledger()["sends"]) == 1
 
 
+def test_an_engine_does_not_wait_beyond_the_deadline(
+    begin, environment, start_service, is_alone, stages, wait_until
+):
+    """A service that never answers keeps no process alive."""
+    environment["STILLS_DEADLINE_SECONDS"] = "5"
+    service = start_service("--latency", "3600")
+    process = begin(service, KITE)
+    wait_until(lambda: stages() == ["sent"])
+    process.kill()
+    process.wait(timeout=60)
+    is_alone()
+
+
 def leave_by(process: "subprocess.Popen[str]", leave: str) -> None:
     """Leave a server as clients do; a crash closes all pipes."""
     if leave in {"close", "crash"}:
