@@ -20,10 +20,10 @@ GET = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 @pytest.fixture
 async def port(make_stills, monkeypatch: pytest.MonkeyPatch):
-    """A service that waits no more than half a second for a client."""
-    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
-    monkeypatch.setattr(connection, "BODY_SECONDS", 0.5)
-    monkeypatch.setattr(connection, "BODY_BYTES_PER_SECOND", 1000)
+    """A service that does not wait long for a client."""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 1.5)
+    monkeypatch.setattr(connection, "BODY_SECONDS", 1.5)
+    monkeypatch.setattr(connection, "BODY_BYTES_PER_SECOND", 200)
     monkeypatch.setattr(connection, "_CHECK_SECONDS", 0.1)
     async with serving(await make_stills(), Settings(model="qwen-image-max")) as url:
         yield int(url.rpartition(":")[2])
@@ -85,13 +85,13 @@ async def test_a_body_may_take_long_if_it_is_long(port: int):
         for start in range(0, len(padded), 1000):
             writer.write(padded[start : start + 1000])
             await writer.drain()
-            await asyncio.sleep(0.08)
+            await asyncio.sleep(0.1)
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_client_that_waits_for_its_image_is_not_cut_off(port: int, sandbox: Sandbox):
     """However long it takes, and also if it sends the beginning of its next request already."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=2.0))
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3.0))
     async with connected(port) as (reader, writer):
         writer.write(POST + b"Content-Length: %d\r\n\r\n" % len(KITE) + KITE + b"GET /healthz ")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
