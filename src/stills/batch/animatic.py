@@ -14,8 +14,7 @@ from stills.batch.entry import Entry
 from stills.batch.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.batch.image_files import file_in
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
-from stills.batch.whole_file import replacing
-from stills.contract.atomic_file import check_writable
+from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
 from stills.contract.size import Size
 
@@ -127,7 +126,7 @@ def make_animatic(
     program = find_ffmpeg()
     check_writable(output)
     with (
-        replacing(output) as part,
+        replace_atomically(output) as part,
         tempfile.TemporaryDirectory(dir=output.parent, prefix=".animatic-") as pieces,
     ):
         folder = Path(pieces)

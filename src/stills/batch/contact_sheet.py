@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from stills.batch.entry import Entry, Failure, Status
 from stills.batch.tally import Tally
-from stills.batch.whole_file import replacing
+from stills.contract.atomic_file import replace_atomically
 from stills.contract.errors import Billing
 from stills.contract.money import format_usd
 from stills.contract.result import ImageResult
@@ -38,7 +38,7 @@ def write_contact_sheet(folder: Path, title: str, entries: Iterable[Entry], tall
         OutputRefused: it can't be written.
     """
     path = folder / CONTACT_SHEET_NAME
-    with replacing(path) as part, tempfile.TemporaryFile(dir=folder) as frames:
+    with replace_atomically(path) as part, tempfile.TemporaryFile(dir=folder) as frames:
         totals = _write_frames(frames, entries)
         head, tail = _page(title, totals, tally)
         frames.seek(0)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from stills.batch.whole_file import replacing
+from stills.contract.atomic_file import replace_atomically
 from stills.contract.file_url import file_path
 
 IMAGES_FOLDER = "images"
@@ -72,7 +72,7 @@ def place_image(kept: Path, target: Path) -> None:
     """
     if _is_there(kept, target):
         return
-    with replacing(target) as part:
+    with replace_atomically(target) as part:
         try:
             os.link(kept, part)
         except OSError:  # another file system, or one without hard links

@@ -12,7 +12,7 @@ from typing import IO, Self
 from stills.batch.entry import Entry, Status
 from stills.batch.image_files import file_in
 from stills.batch.shots import Outcome
-from stills.batch.whole_file import refusing, replacing
+from stills.contract.atomic_file import as_output_error, replace_atomically
 from stills.contract.errors import InvalidRequest, OutputRefused
 
 MANIFEST_NAME = "manifest.jsonl"
@@ -38,7 +38,7 @@ class ManifestWriter:
     def __init__(self, folder: Path) -> None:
         self.path = folder / MANIFEST_NAME
         self._offsets = array("q")
-        with refusing(self.path):
+        with as_output_error(self.path):
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
             self._lines: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
@@ -62,7 +62,7 @@ class ManifestWriter:
         line = Entry.of(outcome, file).to_json() + b"\n"
         while len(self._offsets) <= position:
             self._offsets.append(_MISSING)
-        with refusing(self.path):
+        with as_output_error(self.path):
             offset = self._lines.seek(0, os.SEEK_END)
             self._lines.write(line)
         self._offsets[position] = offset
@@ -72,7 +72,7 @@ class ManifestWriter:
         if self._lines.closed:
             return
         try:
-            with self._lines, replacing(self.path) as part, part.open("xb") as manifest:
+            with self._lines, replace_atomically(self.path) as part, part.open("xb") as manifest:
                 for offset in self._offsets:
                     if offset != _MISSING:
                         self._lines.seek(offset)

@@ -18,8 +18,7 @@ from stills.batch.image_files import (
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
 from stills.batch.shots import Outcome
 from stills.batch.tally import Tally
-from stills.batch.whole_file import replacing
-from stills.contract.atomic_file import check_writable
+from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import Billing, StillsError
 from stills.contract.generation import Draft
 from stills.contract.result import ImageResult
@@ -107,7 +106,7 @@ def _place(kept: Path, target: Path) -> StillsError | None:
 
 async def _save(stills: Stills, image_id: str, target: Path) -> StillsError | None:
     try:
-        with replacing(target) as part:  # also of a link, which is read-only
+        with replace_atomically(target) as part:  # also of a link, which is read-only
             await stills.save(image_id, part)
     except StillsError as error:
         return error

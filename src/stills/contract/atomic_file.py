@@ -1,12 +1,42 @@
-"""Files that appear whole or not at all: what can be known before the work that they are for."""
+"""Files that are written completely or not at all, and a check before the work they are for."""
 
 import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stills.contract.errors import OutputRefused
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[Path]:
+    """Give the body a part file to write, and move it to `path` when the body succeeds.
+
+    Raises:
+        OutputRefused: the system refused to write here.
+    """
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    with as_output_error(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def as_output_error(path: Path) -> Iterator[None]:
+    """Translate an OSError of the body to OutputRefused."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputRefused(f"{path} can't be written: {error.strerror or error}") from error
 
 
 def check_writable(path: Path) -> None:
