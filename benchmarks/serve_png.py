@@ -31,7 +31,7 @@ from stills import ImageRequest, Stills
 from stills.catalog import SqliteCatalog
 from stills.contract.generation import Generation, Rendition, Stage
 from stills.contract.models import DEFAULT_MODEL, find_model
-from stills.http.service import make_service
+from stills.http.app import make_service
 from stills.http.settings import Settings
 from stills.pipeline.plan import make_plan
 

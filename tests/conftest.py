@@ -9,7 +9,7 @@ import pytest
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
-from stills.contract.pace import RateLimit
+from stills.contract.rate_limit import RateLimit
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports

@@ -6,7 +6,7 @@ import pytest
 
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
-from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
 
 HOME = {"HOME": "/home/ann"}
 

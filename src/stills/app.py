@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from stills.adapters import (
+from stills.api_keys import Access
+from stills.assembly import (
     embed_sandbox,
     guard_downloads,
     plug_together,
@@ -22,21 +23,20 @@ from stills.contract.generation import Image, OnBilling, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, Standing
-from stills.contract.pace import Quota, RateLimit
 from stills.contract.ports import Downloader, Provider
+from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
-from stills.pipeline.access import Access
-from stills.pipeline.bound import Bound
+from stills.loop_guard import Bound
+from stills.maintenance.export import check_target, save
+from stills.maintenance.recover import Recovered, rebuild, recover
+from stills.maintenance.verify import Finding, Verified, verify
 from stills.pipeline.generate import Options, Pipeline
-from stills.pipeline.many import FreshOf, Many, OnStageOf, Requests
+from stills.pipeline.generate_many import FreshOf, Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import find_by_prefix
-from stills.pipeline.recover import Recovered, rebuild, recover
-from stills.pipeline.save import check_target, save
-from stills.pipeline.verify import Finding, Verified, verify
 
 
 @dataclass(frozen=True, slots=True)

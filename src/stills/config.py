@@ -14,7 +14,7 @@ from pathlib import Path
 from stills.contract.errors import InvalidRequest, UnknownModel
 from stills.contract.models import DEFAULT_MODEL, find_model
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
-from stills.contract.pace import FIND_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
 _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}

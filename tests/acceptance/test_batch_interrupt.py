@@ -10,7 +10,7 @@ from batches import ROWS, by_id, refuse
 
 _INTERRUPTED_AS_IT_WRITES = """\
 import os, signal, sys
-from stills.batch.record import Record
+from stills.batch.output import Record
 from stills.cli.main import main
 close = Record.close
 def interrupt_and_close(record, title):

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 from stills.batch.manifest import read_manifest
-from stills.batch.read import read_shots
-from stills.batch.record import Record
+from stills.batch.output import Record
+from stills.batch.preflight import Batch, Choices
 from stills.batch.run import Run
-from stills.batch.survey import Batch, Choices
+from stills.shotlist.reader import read_shots
 
 MODEL = "qwen-image-2.0"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pyvips
 
-from stills.batch.shots import Outcome, Shot
 from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.shotlist.shots import Outcome, Shot
 
 
 def shot(shot_id: str = "s01", prompt: str = "a red kite", size: str = "96*64", **more) -> Shot:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from finished import done, failed, result, shot
 
-from stills.batch.entry import Entry, Status
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
-from stills.batch.shots import Outcome
+from stills.batch.manifest_entry import Entry, Status
 from stills.contract.errors import Billing, ConnectionLost, InvalidRequest, OutputRefused
+from stills.shotlist.shots import Outcome
 
 
 def lines(folder):

@@ -2,8 +2,8 @@
 
 from drawing import draw, survey, write
 
+from stills.batch.estimate import make_plan
 from stills.batch.manifest import read_done, read_manifest
-from stills.batch.plan import make_plan
 from stills.sandbox import Fault, FaultKind
 
 

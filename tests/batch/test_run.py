@@ -7,13 +7,13 @@ from drawing import draw, survey, write
 
 from stills.batch.image_files import kept_file
 from stills.batch.manifest import read_manifest
-from stills.batch.read import read_shots
-from stills.batch.record import Record
+from stills.batch.output import Record
+from stills.batch.preflight import Batch, Choices
 from stills.batch.run import Run
-from stills.batch.survey import Batch, Choices
 from stills.config import DEFAULT_CONCURRENCY
 from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.sandbox import Fault, FaultKind
+from stills.shotlist.reader import read_shots
 from stills.store import open_store
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stills.app import Stills
-from stills.cli.keys import rate, read_budget
+from stills.cli.commands.keys import rate, read_budget
 from stills.cli.main import main
 from stills.contract.access import Payer
 from stills.contract.errors import InvalidRequest, KeyRefused

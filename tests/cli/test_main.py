@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from stills.cli.commands.generate import read_request, readable_url, summary
 from stills.cli.errors import exit_code, report
-from stills.cli.generate import read_request, readable_url, summary
 from stills.cli.main import build_parser, main
 from stills.contract import errors
 from stills.contract.errors import Billing, InvalidRequest, StillsError

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from stills.catalog import SqliteCatalog
+from stills.cli.commands.spend import read_since, table
 from stills.cli.main import main
-from stills.cli.spend import read_since, table
 from stills.contract.errors import InvalidRequest
 from stills.contract.money import SpendBy, SpendLine, to_nano_usd
 

@@ -13,7 +13,7 @@ from stills.contract.generation import Draft, Generation, Image, Rendition, Send
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
-from stills.pipeline.verify import Finding, Verdict, Verified
+from stills.maintenance.verify import Finding, Verdict, Verified
 
 HOSTILE = "\x1b[2J\x9b31m\u202eevil\x07"
 SIZE = Size(64, 64)

@@ -8,7 +8,7 @@ import pytest
 
 from stills.contract.errors import Billing
 from stills.contract.generation import Asked, Settlement
-from stills.contract.pace import Lane, Pace
+from stills.contract.rate_limit import Lane, Pace
 from stills.contract.size import Size
 
 LANE = Lane("sandbox", "qwen-image-max")

@@ -14,7 +14,7 @@ from stills.contract.errors import (
     RateLimited,
     StillsError,
 )
-from stills.pipeline.pacer import TurnTooLate
+from stills.ratelimit.limiter import TurnTooLate
 
 CLASSES = [
     one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, StillsError)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stills.batch.tally import Tally
-from stills.batch.wallet import Wallet
+from stills.batch.cost_cap import Wallet
+from stills.batch.totals import Tally
 from stills.contract.errors import Billing
 from stills.contract.generation import Draft
 from stills.contract.money import DECIMALS, add_usd, format_usd, to_nano_usd, to_usd

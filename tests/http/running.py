@@ -10,9 +10,9 @@ from typing import Any
 import uvicorn
 
 from stills.app import Stills
+from stills.http.access_log import set_up_logs
+from stills.http.app import make_service
 from stills.http.connection import Connection
-from stills.http.logs import set_up_logs
-from stills.http.service import make_service
 from stills.http.settings import Settings
 
 

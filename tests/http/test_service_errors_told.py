@@ -15,7 +15,7 @@ from stills.contract import errors
 from stills.contract.generation import Held
 from stills.http.errors import error_answer, status_of
 from stills.http.settings import Settings
-from stills.pipeline.job import Deadline
+from stills.pipeline.context import Deadline
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.mcp.http_app import make_http_app
+from stills.mcp.http import make_http_app
 from stills.mcp.progress import OnPlace
 from stills.mcp.server import make_server
 

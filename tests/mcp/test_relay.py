@@ -49,7 +49,7 @@ sys.exit(run_behind_relay(globals()[sys.argv[1]]))
 
 
 LOOK = """\
-import sys, threading, stills.cli.mcp
+import sys, threading, stills.cli.commands.mcp
 heavy = {"mcp", "anyio", "pydantic", "aiohttp", "obstore", "pyvips"}
 print(sorted(heavy & set(sys.modules)), threading.active_count())
 """

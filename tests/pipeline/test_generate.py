@@ -30,7 +30,7 @@ from stills.contract.errors import (
     UnexpectedAnswer,
 )
 from stills.contract.generation import Stage
-from stills.contract.pace import RateLimit
+from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size

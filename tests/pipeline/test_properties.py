@@ -25,10 +25,10 @@ from stills.contract.request import ImageRequest
 from stills.contract.size import Size, parse_size
 from stills.imaging import VipsImaging
 from stills.imaging.fit import cover_crop, fit_png
-from stills.pipeline.facts import read_facts, write_facts
-from stills.pipeline.names import object_path, read_object_path
+from stills.pipeline.object_names import object_path, read_object_path
 from stills.pipeline.plan import Plan, make_plan, native_size
 from stills.pipeline.reference import Reference, load_reference
+from stills.pipeline.sidecar import read_facts, write_facts
 
 sides = st.integers(64, 4096)
 sizes = st.builds(Size, sides, sides)

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from stills.batch.entry import Entry, Status
 from stills.batch.image_files import file_in
-from stills.batch.shots import Outcome
+from stills.batch.manifest_entry import Entry, Status
 from stills.contract.atomic_file import as_output_error, replace_atomically
 from stills.contract.errors import InvalidRequest, OutputRefused
+from stills.shotlist.shots import Outcome
 
 MANIFEST_NAME = "manifest.jsonl"
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from stills.batch.cast import end_sentence
-from stills.batch.shots import Shot
 from stills.contract.errors import InvalidReference
 from stills.contract.models import Model
+from stills.shotlist.cast import end_sentence
+from stills.shotlist.shots import Shot
 
 _REFERENCES_MAX = 1
 

@@ -10,14 +10,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from stills.app import Stills
+from stills.batch.cost_cap import Wallet
 from stills.batch.early_stop import EarlyStop
 from stills.batch.image_files import file_in
-from stills.batch.order import Dependencies, Release
-from stills.batch.record import Record
+from stills.batch.output import Record
+from stills.batch.preflight import Batch
 from stills.batch.references import Files, with_reference
-from stills.batch.shots import Outcome, Shot
-from stills.batch.survey import Batch
-from stills.batch.wallet import Wallet
 from stills.contract.errors import (
     Billing,
     BudgetExceeded,
@@ -28,6 +26,8 @@ from stills.contract.generation import Draft, Stage
 from stills.contract.money import format_usd
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
+from stills.shotlist.dependencies import Dependencies, Release
+from stills.shotlist.shots import Outcome, Shot
 
 _ROWS_AT_A_TIME = 100
 

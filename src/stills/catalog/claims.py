@@ -11,9 +11,9 @@ import time
 
 from stills.catalog import queries
 from stills.catalog.lease import clock, lease
-from stills.catalog.money import check_caps
 from stills.catalog.processes import this_process
-from stills.catalog.unfinished import resume_or_add
+from stills.catalog.resume import resume_or_add
+from stills.catalog.spending import check_caps
 from stills.contract.generation import Claim, Draft, Held, Stage
 from stills.contract.money import Caps
 

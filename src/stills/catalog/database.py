@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from stills.catalog import schema
 from stills.catalog.damage import check_undamaged, is_damage
+from stills.catalog.diagnosis import is_frozen, trouble_with
 from stills.catalog.transaction import transaction
-from stills.catalog.volume import is_frozen, trouble_with
 from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from stills.catalog import queries, schema
-from stills.catalog.answers import record_requests
 from stills.catalog.api_keys import SqliteApiKeys
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.database import Database
+from stills.catalog.idempotency import SqliteReplies
 from stills.catalog.lease import clock
-from stills.catalog.money import check_caps, read_spend
-from stills.catalog.pace import read_lane, update_pace
-from stills.catalog.replies import SqliteReplies
+from stills.catalog.limiter_state import read_lane, update_pace
+from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
     generation_columns,
     read_found,
@@ -28,6 +27,7 @@ from stills.catalog.rows import (
     rendition_columns,
 )
 from stills.catalog.search import find_image, search_images
+from stills.catalog.spending import check_caps, read_spend
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     Answer,
@@ -46,7 +46,7 @@ from stills.contract.generation import (
     StoredObject,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
-from stills.contract.pace import Lane, Pace
+from stills.contract.rate_limit import Lane, Pace
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 

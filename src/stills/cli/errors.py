@@ -18,7 +18,7 @@ from stills.contract.errors import (
 )
 
 if TYPE_CHECKING:
-    from stills.batch.entry import Failure
+    from stills.batch.manifest_entry import Failure
 
 EXIT_CODES: dict[type[StillsError], int] = {
     InvalidRequest: 2,

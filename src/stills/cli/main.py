@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    code: int = import_module(f"stills.cli.{options.module}").run(options)
+    code: int = import_module(f"stills.cli.commands.{options.module}").run(options)
     return code
 
 

@@ -25,7 +25,7 @@ from stills.contract.generation import (
     StoredObject,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
-from stills.contract.pace import Lane, Pace
+from stills.contract.rate_limit import Lane, Pace
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from stills.app import Stills
 from stills.contract.errors import InvalidRequest
 from stills.contract.result import ImageResult
-from stills.http.gate import payer_of
+from stills.http.middleware import payer_of
 
 HEADER = "Idempotency-Key"
 _KEY_MAX_CHARACTERS = 255

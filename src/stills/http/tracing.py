@@ -26,8 +26,8 @@ from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.http.gate import route_of
-from stills.http.line import OnPlace
+from stills.http.middleware import route_of
+from stills.http.queue import OnPlace
 
 # The conventions have no name for Alibaba Cloud yet, and allow one's own.
 _PROVIDER = "alibaba_cloud.model_studio"

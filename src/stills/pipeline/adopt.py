@@ -3,10 +3,10 @@
 from stills.contract.errors import ImageMissing
 from stills.contract.generation import Generation
 from stills.contract.ports import Store
-from stills.pipeline.facts import FACTS_FOLDER, facts_path, read_facts
+from stills.pipeline.integrity import read_whole
 from stills.pipeline.keep import keep
 from stills.pipeline.ports import Ports
-from stills.pipeline.whole import read_whole
+from stills.pipeline.sidecar import FACTS_FOLDER, facts_path, read_facts
 
 
 async def adopt(ports: Ports, generation_id: str) -> Generation | None:

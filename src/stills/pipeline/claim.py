@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from stills.contract.errors import CatalogError
 from stills.contract.generation import Claim, Found, Held
-from stills.pipeline.job import Job
+from stills.pipeline.context import Job
 
 _BEATS_PER_LEASE = 3
 

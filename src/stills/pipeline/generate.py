@@ -26,17 +26,14 @@ from stills.contract.generation import (
 from stills.contract.models import find_model
 from stills.contract.money import Caps, check_max_cost
 from stills.contract.outcome import Standing
-from stills.contract.pace import Lane, RateLimit
 from stills.contract.pixel_budget import PixelBudget
+from stills.contract.rate_limit import Lane, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
-from stills.pipeline.draw import Drawn, draw
-from stills.pipeline.flight import Flights
-from stills.pipeline.job import Deadline, Job
-from stills.pipeline.kept import answer_kept, find_standings
-from stills.pipeline.order import Stopped
-from stills.pipeline.pacer import Pacer, rate_limit_of
+from stills.pipeline.context import Deadline, Job
+from stills.pipeline.look_up import answer_kept, find_standings
+from stills.pipeline.make_generation import Drawn, draw
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -44,6 +41,9 @@ from stills.pipeline.read import read
 from stills.pipeline.record import asked_of, result_of, try_to_count
 from stills.pipeline.reference import Reference, load_reference
 from stills.pipeline.render import read_native, render, untouched
+from stills.pipeline.send import Stopped
+from stills.pipeline.single_flight import Flights
+from stills.ratelimit.limiter import Pacer, rate_limit_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
 from stills.contract.generation import Generation, Inspection, Pieces, Stage
 from stills.contract.ports import Store
-from stills.pipeline.facts import facts_path, write_facts
-from stills.pipeline.names import object_path
+from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
+from stills.pipeline.sidecar import facts_path, write_facts
 from stills.pipeline.spool import spool_path, spool_url
 
 _ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from stills.contract.errors import ImageMissing, InvalidRequest
 from stills.contract.generation import Generation, Image, Rendition
 from stills.contract.size import Size
+from stills.pipeline.integrity import read_whole
 from stills.pipeline.ports import Ports
-from stills.pipeline.whole import read_whole
 
 Render = Callable[[Generation, Size], Awaitable[Rendition]]
 

@@ -3,9 +3,9 @@
 from stills.contract.errors import DamagedImage, ImageMissing
 from stills.contract.generation import Generation, Rendition
 from stills.contract.size import Size
-from stills.pipeline.names import object_path
+from stills.pipeline.integrity import read_whole
+from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
-from stills.pipeline.whole import read_whole
 
 
 async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:

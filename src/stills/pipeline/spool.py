@@ -10,9 +10,9 @@ from contextlib import suppress
 from stills.contract.errors import ImageMissing, StorageError
 from stills.contract.file_url import file_path
 from stills.contract.generation import Generation
-from stills.pipeline.facts import facts_path
+from stills.pipeline.integrity import is_whole, read_whole
 from stills.pipeline.ports import Ports
-from stills.pipeline.whole import is_whole, read_whole
+from stills.pipeline.sidecar import facts_path
 
 
 def spool_path(generation_id: str) -> str:

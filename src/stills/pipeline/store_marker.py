@@ -11,7 +11,7 @@ import logging
 from stills.contract.errors import StoreRefused, WrongStore
 from stills.contract.generation import KnownStore
 from stills.contract.ports import Catalog, Store
-from stills.pipeline.facts import FACTS_FOLDER
+from stills.pipeline.sidecar import FACTS_FOLDER
 
 _FOLDER = "store"
 MARKER = f"{_FOLDER}/id.txt"

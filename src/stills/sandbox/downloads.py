@@ -7,8 +7,8 @@ from aiohttp import web
 
 from stills.sandbox.broken_png import BREAKS, break_pixels
 from stills.sandbox.faults import Fault, FaultKind
+from stills.sandbox.images import Picture, UrlRefusedError
 from stills.sandbox.ledger import SendKind
-from stills.sandbox.shelf import Picture, UrlRefusedError
 from stills.sandbox.state import SandboxState, drop_connection, new_request_id
 
 _HTML_PAGE = b"<!doctype html><title>Please sign in</title><p>This is no picture.</p>\n"

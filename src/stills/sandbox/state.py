@@ -9,10 +9,10 @@ from typing import TypeVar
 from aiohttp import web
 
 from stills.sandbox.faults import FaultBoard
+from stills.sandbox.images import Shelf
 from stills.sandbox.ledger import Ledger
 from stills.sandbox.rate import RateLimit
 from stills.sandbox.settings import SandboxSettings
-from stills.sandbox.shelf import Shelf
 
 T = TypeVar("T")
 

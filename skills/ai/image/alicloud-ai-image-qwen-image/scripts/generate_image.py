@@ -9,7 +9,7 @@ from pathlib import Path
 
 try:
     from stills import ImageRequest
-    from stills.cli.generate import make_image, read_request_file, summary
+    from stills.cli.commands.generate import make_image, read_request_file, summary
     from stills.cli.program import run_program
     from stills.config import default_output
 except ImportError as error:

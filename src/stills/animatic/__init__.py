@@ -1,0 +1,1 @@
+"""A batch's frames as a video, made with ffmpeg."""

@@ -1,0 +1,222 @@
+"""The animatic: the frames of a manifest as a video, one shot after the other.
+
+Every shot is encoded on its own, and the pieces are joined without encoding again. So memory does
+not grow with the number of shots, a picture is decoded once, and an error names its shot.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
+from stills.batch.image_files import file_in
+from stills.batch.manifest import MANIFEST_NAME, read_manifest
+from stills.batch.manifest_entry import Entry
+from stills.contract.atomic_file import check_writable, replace_atomically
+from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
+from stills.contract.size import Size
+
+SHOT_MAX_SECONDS = 600.0
+FPS_MAX = 120
+
+_RUN_DEADLINE_SECONDS = 900.0
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_SIDE_MIN_PIXELS = 2
+_ZOOM = 0.12
+# Where the view comes to rest, as parts of what is left and above; one after the other.
+_RESTS = ((0.5, 0.4), (0.85, 0.5), (0.15, 0.5), (0.5, 0.7))
+# Pixels of 8 bits on screens are sRGB; video players take what is not marked as they like.
+_COLOUR = (
+    "-colorspace", "bt709",
+    "-color_primaries", "bt709",
+    "-color_trc", "bt709",
+    "-color_range", "tv",
+)  # fmt: skip
+# No B-frames: the pieces begin at zero, and join without a gap.
+_ENCODER = (
+    "-c:v", "libx264",
+    "-preset", "veryfast",
+    "-tune", "stillimage",
+    "-crf", "18",
+    "-bf", "0",
+    "-pix_fmt", "yuv420p",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """One shot's picture, and how long it is seen."""
+
+    shot_id: str
+    file: Path
+    size: Size
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Animatic:
+    """What is to be filmed. `left_out` names the shots without an image."""
+
+    stills: Sequence[Still]
+    left_out: Sequence[str]
+    size: Size
+    fps: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it runs."""
+        return sum(still.frames for still in self.stills) / self.fps
+
+
+def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 24) -> Animatic:
+    """Read a manifest, or the one in a folder, and look at its pictures.
+
+    A shot is seen for its own `duration_seconds`, else for `seconds_per_shot`. The video has the
+    size that most pictures have. Portraits of the cast are no shots, and are not in it.
+
+    Raises:
+        InvalidRequest: the manifest or an option can't be used, or there is no frame.
+        ImageMissing: a picture is not where the manifest says.
+    """
+    _check_option("seconds per shot", seconds_per_shot, SHOT_MAX_SECONDS)
+    _check_option("frames a second", fps, FPS_MAX)
+    if manifest.is_dir():
+        manifest /= MANIFEST_NAME
+    stills: list[Still] = []
+    left_out: list[str] = []
+    ends_at = 0.0
+    for entry in read_manifest(manifest):
+        if entry.shot.is_portrait:
+            continue
+        if entry.file is None:
+            left_out.append(entry.shot.id)
+            continue
+        begins_at, ends_at = ends_at, ends_at + _seconds(entry, seconds_per_shot)
+        # Cut at the frame nearest to the time, so that rounding does not add up over many shots.
+        frames = max(1, round(ends_at * fps) - round(begins_at * fps))
+        stills.append(_still(entry, file_in(manifest.parent, entry.file), frames))
+    if not stills:
+        raise InvalidRequest(
+            f"{manifest} has no shot with an image", action="Run the batch, then film it."
+        )
+    return Animatic(stills, left_out, _most_common_size(stills), fps)
+
+
+def make_animatic(
+    animatic: Animatic,
+    output: Path,
+    *,
+    ken_burns: bool = False,
+    on_shot: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Film it: H.264 in an MP4 file. Blocks; `on_shot` is told how many shots are through.
+
+    Raises:
+        InvalidRequest: the output's name does not end in .mp4.
+        ToolMissing: there is no ffmpeg.
+        ToolFailed: ffmpeg can't read a picture, or fails otherwise.
+        OutputRefused: the output can't be written.
+    """
+    if output.suffix.lower() != ".mp4":
+        raise InvalidRequest(
+            f"{output} does not end in .mp4", field="output", action="Name it such as film.mp4."
+        )
+    program = find_ffmpeg()
+    check_writable(output)
+    with (
+        replace_atomically(output) as part,
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".animatic-") as pieces,
+    ):
+        folder = Path(pieces)
+        for number, still in enumerate(animatic.stills):
+            move = _ken_burns(number, still.frames, animatic.size) if ken_burns else ""
+            _film(program, still, animatic, move, folder / f"{number}.mp4")
+            on_shot(number + 1)
+        _join(program, folder, len(animatic.stills), part)
+
+
+def _film(program: str, still: Still, animatic: Animatic, move: str, piece: Path) -> None:
+    """Encode one shot; the picture is read as a PNG and nothing else, whatever is in it."""
+    width, height = animatic.size
+    filters = (
+        f"scale={width}:{height}:force_original_aspect_ratio=decrease:flags=lanczos"
+        f":out_color_matrix=bt709:out_range=tv,pad={width}:{height}:-1:-1,setsar=1,"
+        f"format=yuv420p,loop={still.frames - 1}:1,setpts=N/({animatic.fps}*TB){move}"
+    )
+    source = ["-protocol_whitelist", "file", "-f", "png_pipe", "-i", f"file:{still.file}"]
+    target = ["-r", str(animatic.fps), "-frames:v", str(still.frames), "-f", "mp4", f"file:{piece}"]
+    try:
+        run_ffmpeg(
+            program,
+            [*source, "-vf", filters, *_ENCODER, *_COLOUR, *target],
+            deadline_seconds=_RUN_DEADLINE_SECONDS,
+        )
+    except ToolFailed as error:
+        raise ToolFailed(f"shot {still.shot_id!r}: {error.message}") from None
+
+
+def _join(program: str, folder: Path, pieces: int, output: Path) -> None:
+    names = folder / "pieces.txt"
+    names.write_text("".join(f"file {number}.mp4\n" for number in range(pieces)))
+    source = ["-f", "concat", "-i", f"file:{names}"]
+    target = ["-c", "copy", "-movflags", "+faststart", "-f", "mp4", f"file:{output}"]
+    run_ffmpeg(program, [*source, *target], deadline_seconds=_RUN_DEADLINE_SECONDS)
+
+
+def _ken_burns(number: int, frames: int, size: Size) -> str:
+    """Move the view slowly: in on one shot, out on the next.
+
+    ffmpeg's zoompan jumps from pixel to pixel; its perspective filter moves between them.
+    """
+    done = f"(on/{max(frames - 1, 1)})"
+    eased = f"(1-cos(PI*{done}))/2" if number % 2 == 0 else f"(1+cos(PI*{done}))/2"
+    lost = f"({_ZOOM}/(1+{_ZOOM})*{eased})"
+    right, down = _RESTS[number % len(_RESTS)]
+    x, y = f"{size.width}*{lost}", f"{size.height}*{lost}"
+    left, top = f"{x}*{right}", f"{y}*{down}"
+    end, bottom = f"{size.width}-{x}*{1 - right:g}", f"{size.height}-{y}*{1 - down:g}"
+    corners = (left, top, end, top, left, bottom, end, bottom)
+    names = ("x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3")
+    places = ":".join(f"{name}={at}" for name, at in zip(names, corners, strict=True))
+    return f",perspective={places}:interpolation=cubic:sense=source:eval=frame"
+
+
+def _still(entry: Entry, file: Path, frames: int) -> Still:
+    """Look at the first bytes of a picture, for its true size."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(len(_PNG_HEAD) + 8)
+    except OSError as error:
+        raise ImageMissing(
+            f"shot {entry.shot.id!r}: {file} can't be read: {error.strerror}",
+            action="Run the batch again; what is kept costs nothing.",
+        ) from None
+    size = Size(int.from_bytes(head[-8:-4]), int.from_bytes(head[-4:]))
+    if (
+        not head.startswith(_PNG_HEAD)
+        or len(head) < len(_PNG_HEAD) + 8
+        or min(size) < _SIDE_MIN_PIXELS
+    ):
+        raise InvalidRequest(f"shot {entry.shot.id!r}: {file} is no PNG", field="file")
+    return Still(entry.shot.id, file.absolute(), size, frames)
+
+
+def _most_common_size(stills: Sequence[Still]) -> Size:
+    """Take the size of most; the first of them at a tie. H.264 needs even sides."""
+    width, height = Counter(still.size for still in stills).most_common(1)[0][0]
+    return Size(width - width % 2, height - height % 2)
+
+
+def _seconds(entry: Entry, otherwise: float) -> float:
+    seconds = entry.shot.duration_seconds
+    if seconds is None:
+        return otherwise
+    _check_option(f"duration of shot {entry.shot.id!r}", seconds, SHOT_MAX_SECONDS)
+    return seconds
+
+
+def _check_option(name: str, value: float, most: float) -> None:
+    if not 0 < value <= most:
+        raise InvalidRequest(f"{name}: {value:g} is out of range", action=f"At most {most:g}.")

@@ -1,0 +1,141 @@
+"""Access: keys of our own service, made, checked and taken out of use."""
+
+import hashlib
+import hmac
+import math
+import re
+import secrets
+import time
+from collections.abc import Sequence
+
+from stills.contract.access import ApiKey, ApiKeys, Payer
+from stills.contract.errors import InvalidRequest, KeyRefused, RateLimited
+from stills.contract.money import USD_MAX
+from stills.contract.rate_limit import NO_LIMIT, RateLimit
+
+MEMORY_SECONDS = 1.0
+"""How long a process remembers a key: a revoked one is refused after that."""
+
+_MEMORY_KEYS_MAX = 10_000
+_SHOWN = re.compile(r"stills_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+class Access:
+    """Tells who a caller is by the key they show."""
+
+    def __init__(self, api_keys: ApiKeys) -> None:
+        self._api_keys = api_keys
+        self._remembered: dict[str, tuple[float, ApiKey | None]] = {}
+
+    async def add(
+        self, name: str, *, day_usd: float | None = None, limit: RateLimit | None = None
+    ) -> str:
+        """Make a key and give it to be shown once: only a hash of it is kept.
+
+        `day_usd` is what it may spend on a UTC day, `limit` how fast it may ask; without, nothing
+        but what holds for all.
+
+        Raises:
+            InvalidRequest: the name is none, or in use; budget or limit is none for a key.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise InvalidRequest(
+                f"{name[:64]!r} is no name for a key",
+                field="name",
+                action="Use up to 64 letters, digits, dots, dashes and underscores.",
+            )
+        _check(day_usd, limit or NO_LIMIT)
+        per_second = limit.per_second if limit else None
+        key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        key = ApiKey(key_id, name, _digest(secret), day_usd, per_second, time.time())
+        if not await self._api_keys.add(key):
+            raise InvalidRequest(
+                f"a key named {name} is in use",
+                field="name",
+                action=f"Choose another name, or `stills keys revoke {name}` first.",
+            )
+        return f"stills_{key_id}_{secret}"
+
+    async def add_first(self, name: str) -> str | None:
+        """Create a key if none was ever created, and return it; otherwise return None."""
+        if await self.exist():
+            return None
+        try:
+            return await self.add(name)
+        except InvalidRequest:  # another process has just created it
+            return None
+
+    async def admit(self, shown: str) -> Payer:
+        """Let a caller in who shows a key.
+
+        Raises:
+            KeyRefused: no such key was made, or it is revoked.
+            RateLimited: the key asks faster than it may.
+        """
+        parts = _SHOWN.fullmatch(shown)
+        key = await self._find(parts[1]) if parts else None
+        known = key.digest if key else _digest("")
+        # In constant time, and also for a key that does not exist.
+        right = hmac.compare_digest(known, _digest(parts[2] if parts else "-"))
+        if key is None or not right or key.revoked_at is not None:
+            raise KeyRefused
+        early_seconds = await self._api_keys.take_turn(key, now=time.time())
+        if early_seconds > 0.0:
+            raise RateLimited(
+                f"key {key.name} asks faster than it may", retry_after_seconds=early_seconds
+            )
+        return Payer(key.name, key.day_usd)
+
+    async def list(self) -> Sequence[ApiKey]:
+        """List all keys ever made, the oldest first."""
+        return await self._api_keys.list()
+
+    async def exist(self) -> bool:
+        """Tell whether a key was ever made: then strangers stay out, also when all are revoked."""
+        return bool(await self._api_keys.list())
+
+    async def revoke(self, name: str) -> None:
+        """Take a key out of use.
+
+        Raises:
+            InvalidRequest: none of that name is in use.
+        """
+        if not await self._api_keys.revoke(name, now=time.time()):
+            raise InvalidRequest(
+                f"no key named {name[:64]!r} is in use",
+                field="name",
+                action="`stills keys list` shows the names.",
+            )
+        self._remembered.clear()
+
+    async def _find(self, key_id: str) -> ApiKey | None:
+        now = time.monotonic()
+        found = self._remembered.get(key_id)
+        if found is not None and now - found[0] < MEMORY_SECONDS:
+            return found[1]
+        key = await self._api_keys.find(key_id)
+        if len(self._remembered) >= _MEMORY_KEYS_MAX:  # a guesser must not fill the memory
+            self._remembered.clear()
+        self._remembered[key_id] = (now, key)
+        return key
+
+
+def _check(day_usd: float | None, limit: RateLimit) -> None:
+    if day_usd is not None and not 0.0 <= day_usd <= USD_MAX:
+        raise InvalidRequest(
+            f"a budget of {day_usd} USD is none",
+            field="day_usd",
+            action="Give a number of US dollars a day, such as 5.",
+        )
+    slow = limit.per_second is not None and not 0.0 < limit.per_second < math.inf
+    if limit.find or slow:
+        raise InvalidRequest(
+            "a key's rate is a number of requests in a time",
+            field="limit",
+            action="Give one such as 10/min.",
+        )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

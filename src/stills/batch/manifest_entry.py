@@ -1,0 +1,281 @@
+"""One line of a manifest: what became of a shot, as a record and as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.contract.strict_json import STRICT
+from stills.shotlist.shots import Outcome, Shot
+
+_REFERENCE_SHOWN_CHARACTERS = 300
+_REQUEST_FIELDS = ("prompt", "size", "negative_prompt", "style", "seed", "reference_image")
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """How far a shot has come; a pending one was not reached, or cut off, as the batch ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error's facts."""
+
+    code: str
+    message: str
+    action: str
+    retryable: bool
+    billing: Billing
+    request_id: str | None
+
+    @classmethod
+    def of(cls, error: StillsError) -> Self:
+        """Take the facts out of an error."""
+        return cls(
+            error.code,
+            error.message,
+            error.action,
+            error.retryable,
+            error.billing,
+            error.request_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A shot and its result or failure; both where the image is kept and could not be placed.
+
+    The reference in `shot.request` is as a person may see it: no query, no credentials, no bytes.
+    `file` is the image's path from the manifest's folder, with `/` between its parts. `billing` is
+    that of a pending shot that was sent and cut off.
+    """
+
+    shot: Shot
+    result: ImageResult | None = None
+    failure: Failure | None = None
+    file: str | None = None
+    billing: Billing = Billing.NONE
+
+    @classmethod
+    def of(cls, outcome: Outcome, file: str | None = None) -> Self:
+        """Write down an outcome; one with neither result nor error is pending."""
+        shot, reference = outcome.shot, outcome.shot.request.reference_image
+        if reference is not None:
+            shown = replace(shot.request, reference_image=show_reference(reference))
+            shot = replace(shot, request=shown)
+        failure = None if outcome.error is None else Failure.of(outcome.error)
+        return cls(shot, outcome.result, failure, file, outcome.billing)
+
+    @property
+    def status(self) -> Status:
+        """Done, failed or pending."""
+        if self.failure is not None:
+            return Status.FAILED
+        return Status.PENDING if self.result is None else Status.DONE
+
+    def to_json(self) -> bytes:
+        """Write the entry as one line of UTF-8; half a surrogate pair stays escaped."""
+        line = json.dumps(self._as_object(), ensure_ascii=False, allow_nan=False)
+        return line.encode("utf-8", "backslashreplace")
+
+    @classmethod
+    def from_json(cls, line: bytes) -> Self:
+        """Read a line; members it does not know are passed over.
+
+        Raises:
+            InvalidRequest: it is no entry of a manifest.
+        """
+        try:
+            given = STRICT.decode(line.decode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequest(f"it is not JSON: {str(error)[:200]}") from None
+        if not isinstance(given, dict):
+            raise InvalidRequest("it is not a JSON object")
+        entry = cls(
+            _read_shot(given),
+            _read_result(given),
+            _read_failure(given),
+            _read_file(given),
+            _read_billing(given),
+        )
+        if entry.status != (status := _get(given, "status", str)):
+            raise InvalidRequest(
+                f"status is {status[:40]!r}, and the rest says {entry.status}", field="status"
+            )
+        return entry
+
+    def _as_object(self) -> dict[str, Any]:
+        shot, request = self.shot, self.shot.request
+        given = {name: getattr(request, name) for name in _REQUEST_FIELDS}
+        line: dict[str, Any] = {
+            "id": shot.id,
+            "status": self.status,
+            "source": shot.source,
+            "request": {name: value for name, value in given.items() if value is not None},
+        }
+        if shot.is_portrait:
+            line["portrait"] = True
+        if shot.needs:
+            line["needs"] = shot.needs
+        if shot.duration_seconds is not None:
+            line["duration_seconds"] = shot.duration_seconds
+        if self.result is not None:
+            line |= _result_members(self.result, self.file)
+        if self.failure is not None:
+            line["error"] = asdict(self.failure)
+        if self.billing is not Billing.NONE:
+            line["billing"] = self.billing
+        return line
+
+
+def show_reference(given: str | bytes | None) -> str | None:
+    """Name a reference image without its bytes, its query or its credentials."""
+    if given is None:
+        return None
+    if isinstance(given, bytes):
+        return f"{len(given)} bytes"
+    given = given.strip()
+    if given[:5].lower() == "data:":
+        return "data URL"
+    if "://" in given[:12]:
+        try:
+            parts = urlsplit(given)
+            given = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        except ValueError:
+            return "unreadable URL"
+    return given[:_REFERENCE_SHOWN_CHARACTERS]
+
+
+def _result_members(result: ImageResult, file: str | None) -> dict[str, Any]:
+    return result.contract_fields() | {
+        "file": file,
+        "cached": result.cached,
+        "cost_usd": result.cost_usd,
+        "image_id": result.id,
+        "provider": result.provider,
+        "model": result.model,
+        "native_size": result.native_size,
+        "notes": result.notes,
+    }
+
+
+def _read_shot(given: Mapping[str, Any]) -> Shot:
+    duration = _get(given, "duration_seconds", float, None)
+    if duration is not None and not (math.isfinite(duration) and duration > 0):
+        raise InvalidRequest("duration_seconds is not above 0", field="duration_seconds")
+    return Shot(
+        id=_get(given, "id", str),
+        request=ImageRequest.from_mapping(_get(given, "request", dict)),
+        source=_get(given, "source", str, ""),
+        needs=_texts(given, "needs"),
+        duration_seconds=duration,
+        is_portrait=_get(given, "portrait", bool, default=False),
+    )
+
+
+def _read_result(given: Mapping[str, Any]) -> ImageResult | None:
+    if given.get("image_url") is None:
+        return None
+    return ImageResult(
+        image_url=_get(given, "image_url", str),
+        width=_pixels(given, "width"),
+        height=_pixels(given, "height"),
+        seed=_get(given, "seed", int),
+        id=_get(given, "image_id", str, ""),
+        cached=_get(given, "cached", bool, default=False),
+        provider=_get(given, "provider", str, ""),
+        model=_get(given, "model", str, ""),
+        native_size=_get(given, "native_size", str, ""),
+        cost_usd=_get(given, "cost_usd", float, None),
+        notes=_texts(given, "notes"),
+    )
+
+
+def _read_failure(given: Mapping[str, Any]) -> Failure | None:
+    error = _get(given, "error", dict, None)
+    if error is None:
+        return None
+    return Failure(
+        code=_get(error, "code", str),
+        message=_get(error, "message", str, ""),
+        action=_get(error, "action", str, ""),
+        retryable=_get(error, "retryable", bool, default=False),
+        billing=_read_billing(error),
+        request_id=_get(error, "request_id", str, None),
+    )
+
+
+def _read_billing(given: Mapping[str, Any]) -> Billing:
+    billing = _get(given, "billing", str, Billing.NONE)
+    if billing not in set(Billing):
+        raise InvalidRequest(f"billing {billing[:40]!r} is not known", field="billing")
+    return Billing(billing)
+
+
+def _read_file(given: Mapping[str, Any]) -> str | None:
+    """Read a path that stays inside the manifest's folder."""
+    file: str | None = _get(given, "file", str, None)
+    if file is None:
+        return None
+    path = PurePosixPath(file)
+    if not path.parts or path.is_absolute() or ".." in path.parts or set(file) & set("\\:\0"):
+        raise InvalidRequest(f"file {file[:100]!r} is not inside the folder", field="file")
+    return file
+
+
+def _pixels(given: Mapping[str, Any], name: str) -> int:
+    pixels: int = _get(given, name, int)
+    if pixels < 1:
+        raise InvalidRequest(f"{name} is less than 1", field=name)
+    return pixels
+
+
+def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _get(given, name, list, [])
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidRequest(f"{name} is not a list of texts", field=name)
+    return tuple(texts)
+
+
+_REQUIRED: Any = object()
+_WORDS: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _get(given: Mapping[str, Any], name: str, kind: type[T], default: Any = _REQUIRED) -> Any:  # noqa: ANN401 - JSON
+    """Take a member of one type; null is the same as missing."""
+    value = given.get(name)
+    if value is None:
+        if default is _REQUIRED:
+            raise InvalidRequest(f"{name} is missing", field=name)
+        return default
+    if kind is float and type(value) is int:
+        value = _as_float(name, value)
+    if type(value) is not kind:
+        raise InvalidRequest(f"{name} is not {_WORDS[kind]}", field=name)
+    return value
+
+
+def _as_float(name: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidRequest(f"{name} is out of range", field=name) from None

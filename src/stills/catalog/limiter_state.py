@@ -1,0 +1,48 @@
+"""The pace of each lane, in one row that all processes change in turn."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import TypeVar
+
+from stills.contract.rate_limit import Lane, Pace
+
+Value = TypeVar("Value")
+
+_COLUMNS = tuple(field.name for field in fields(Pace))
+
+_READ = f"SELECT {', '.join(_COLUMNS)} FROM paces WHERE provider = :provider AND model = :model"  # noqa: S608 - our own columns
+
+_WRITE = f"""
+INSERT OR REPLACE INTO paces (provider, model, {", ".join(_COLUMNS)})
+VALUES (:provider, :model, {", ".join(f":{column}" for column in _COLUMNS)})
+"""  # noqa: S608 - our own columns
+
+_COUNT_SENDS = """
+SELECT count(*)
+FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
+WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
+"""
+
+
+def read_lane(connection: sqlite3.Connection, lane: Lane, since: float) -> tuple[Pace | None, int]:
+    """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
+    number: int = connection.execute(_COUNT_SENDS, {**asdict(lane), "since": since}).fetchone()[0]
+    return _read(connection, lane), number
+
+
+def update_pace(
+    connection: sqlite3.Connection,
+    lane: Lane,
+    change: Callable[[Pace | None], tuple[Pace, Value]],
+) -> Value:
+    """Change the pace of a lane while nobody else does."""
+    # A pace lost in a power cut begins anew, and a sync to the disk for each start would be slow.
+    pace, value = change(_read(connection, lane))
+    connection.execute(_WRITE, asdict(lane) | asdict(pace))
+    return value
+
+
+def _read(connection: sqlite3.Connection, lane: Lane) -> Pace | None:
+    row = connection.execute(_READ, asdict(lane)).fetchone()
+    return None if row is None else Pace(**dict(row))

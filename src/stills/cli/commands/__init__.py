@@ -1,0 +1,1 @@
+"""The commands of the CLI: parse, call, print."""

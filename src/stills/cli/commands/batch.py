@@ -1,0 +1,139 @@
+"""`stills batch`: a shot list in; images, a manifest and a contact sheet out."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from stills.app import Stills
+from stills.batch.estimate import Plan, check_cost, make_plan
+from stills.batch.manifest import read_done
+from stills.batch.output import Record
+from stills.batch.preflight import Batch, Choices
+from stills.batch.references import OnUnsupported
+from stills.batch.run import Run
+from stills.cli.commands.batch_ending import Ending
+from stills.cli.commands.batch_events import EventLines
+from stills.cli.commands.batch_progress import showing_progress
+from stills.cli.commands.batch_report import describe_plan, print_ending, print_problems
+from stills.cli.commands.question import ask
+from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
+from stills.cli.interrupts import Interrupts
+from stills.cli.text import printable
+from stills.config import read_rate_limit
+from stills.contract.money import check_max_cost
+from stills.shotlist.reader import Reading, read_shots
+from stills.shotlist.shots import Defaults
+from stills.shotlist.sizes import check_size
+
+_BAD_REQUEST = 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command; exit code 1 if some shots failed, 2 if some can't be read."""
+    return asyncio.run(_batch(options))
+
+
+async def _batch(options: argparse.Namespace) -> int:
+    rate_limit = read_rate_limit(options.rate, "--rate")
+    made = Stills.from_env(
+        sandbox=options.sandbox, rate_limit=rate_limit, resend_unknown=options.resend_unknown
+    )
+    async with made as stills:
+        reading = await asyncio.to_thread(_open, options)
+        folder = Path(options.output) if options.output else reading.default_folder
+        batch = Batch(reading, _choices(options, stills, folder))
+        await asyncio.to_thread(batch.survey)
+        plan = await make_plan(stills, batch, folder)
+        if batch.problems:
+            print_problems(batch.problems, skipped=options.skip_invalid)
+            if not options.skip_invalid:
+                return _BAD_REQUEST
+        stop = asyncio.Event()
+        events = EventLines(sys.stdout, stop) if options.events else None
+        _announce(options, batch, plan, events)
+        check_cost(plan, batch.choices)
+        if options.dry_run:
+            return 0
+        if plan.new and not options.yes and not ask("Go on?", piped=options.shots == "-"):
+            return INTERRUPTED
+        ending = await _draw(stills, batch, plan, folder, events=events, stop=stop)
+    print_ending(ending, events)
+    if events is not None and events.refused is not None and not ending.interrupts:
+        return report(events.refused, sys.stderr)
+    return _exit_code(ending)
+
+
+def _open(options: argparse.Namespace) -> Reading:
+    if options.size is not None:
+        check_size(options.size)
+    defaults = Defaults(
+        size=options.size,
+        aspect_ratio=options.aspect_ratio,
+        style=options.style,
+        negative_prompt=options.negative_prompt,
+        seed=options.seed,
+    )
+    return read_shots(options.shots, defaults, encoding=options.encoding)
+
+
+def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choices:
+    check_max_cost(options.max_cost)
+    last = None
+    if options.retry_failed:
+        last = read_done(folder, stills.provider)
+    choice = options.on_unsupported_reference
+    return Choices(
+        model=stills.model(options.model),
+        on_unsupported=None if choice is None else OnUnsupported(choice),
+        fresh=frozenset(options.fresh),
+        last=last,
+        max_cost_usd=options.max_cost,
+    )
+
+
+def _announce(
+    options: argparse.Namespace, batch: Batch, plan: Plan, events: EventLines | None
+) -> None:
+    """Say once what was left out, and what is to come where someone looks."""
+    for note in batch.notes:
+        print(printable(f"note: {note}"), file=sys.stderr)
+    if events is not None:
+        events.plan(plan, batch.notes)
+    elif options.dry_run:
+        print(describe_plan(plan, batch.choices.model))
+    if sys.stderr.isatty() and not options.dry_run:
+        print(describe_plan(plan, batch.choices.model), file=sys.stderr)
+
+
+async def _draw(
+    stills: Stills,
+    batch: Batch,
+    plan: Plan,
+    folder: Path,
+    *,
+    events: EventLines | None,
+    stop: asyncio.Event,
+) -> Ending:
+    on_outcome = events.shot if events is not None else lambda *_: None
+    record = Record(folder, batch.names, on_outcome)
+    drawing = Run(stills, batch, record, stop)
+    # Once stopped, the run itself gives up the shots that were not sent.
+    with Interrupts(stop, is_sent=lambda: True) as interrupts:
+        try:
+            async with showing_progress(stills, batch, plan, record, quiet=events is not None):
+                try:
+                    await interrupts.run(drawing.draw)
+                finally:
+                    drawing.note_pending()
+        finally:
+            await stills.close()  # what is still under way ends here, so that its money is known
+            await asyncio.to_thread(record.close, batch.title)
+    price_usd = batch.choices.model.price_usd
+    return Ending(folder, record.tally, drawing.early_stop.reason, interrupts.count, price_usd)
+
+
+def _exit_code(ending: Ending) -> int:
+    if ending.interrupts > 1 or (ending.interrupts and ending.tally.pending):
+        return INTERRUPTED
+    return SOME_FAILED if ending.tally.failed or ending.tally.pending else 0

@@ -1,0 +1,21 @@
+"""How a batch ended: by itself, or because it was interrupted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.batch.totals import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Where the results are, and how far the run got; `interrupts` counts Ctrl-C.
+
+    `stopped_because` is None unless the run stopped early by itself. `price_usd` is the price of
+    one image, None if unknown.
+    """
+
+    folder: Path
+    tally: Tally
+    stopped_because: str | None
+    interrupts: int
+    price_usd: float | None

@@ -1,0 +1,76 @@
+"""A batch as events: one JSON object a line, for programs that watch."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TextIO
+
+from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
+from stills.batch.estimate import Plan
+from stills.batch.manifest import MANIFEST_NAME
+from stills.batch.manifest_entry import Entry
+from stills.cli.commands.batch_ending import Ending
+from stills.cli.program import discard
+from stills.contract.errors import OutputRefused
+from stills.shotlist.shots import Outcome
+
+_PLACES = 6
+
+
+class EventLines:
+    """Writes events: `plan` once, `shot` for each that ends, `end` once.
+
+    Once nobody takes them, `refused` says why, `stop` is set, and no more are written.
+    """
+
+    def __init__(self, stream: TextIO, stop: asyncio.Event) -> None:
+        self.refused: OutputRefused | None = None
+        self._stream = stream
+        self._stop = stop
+
+    def plan(self, plan: Plan, notes: Sequence[str]) -> None:
+        """Tell what is to come.
+
+        Raises:
+            OutputRefused: nobody takes it.
+        """
+        self._write({"event": "plan"} | _exact(asdict(plan)) | {"notes": list(notes)})
+        if self.refused is not None:
+            raise self.refused.with_(
+                action="Nothing was sent. Give standard output a reader, then run again."
+            )
+
+    def shot(self, outcome: Outcome, file: str | None) -> None:
+        """Tell what became of a shot, as the manifest does."""
+        self._write({"event": "shot"} | json.loads(Entry.of(outcome, file).to_json()))
+
+    def end(self, ending: Ending) -> None:
+        """Tell how it ended."""
+        places = {
+            "manifest": str(ending.folder / MANIFEST_NAME),
+            "contact_sheet": str(ending.folder / CONTACT_SHEET_NAME),
+        }
+        stopped = {"stopped_because": ending.stopped_because}
+        self._write({"event": "end"} | _exact(asdict(ending.tally)) | stopped | places)
+
+    def _write(self, event: dict[str, object]) -> None:
+        if self.refused is not None:
+            return
+        try:
+            print(json.dumps(event), file=self._stream, flush=True)
+        except OSError as error:
+            self.refused = OutputRefused(
+                f"the events can't be written: {error.strerror}",
+                action="What was sent is finished and kept; run again for the rest.",
+            )
+            self._stop.set()
+            discard(self._stream)
+
+
+def _exact(facts: dict[str, object]) -> dict[str, object]:
+    """Leave out what dividing binary fractions adds to seconds; money is exact as it is."""
+    return {
+        name: round(fact, _PLACES) if name == "seconds" and isinstance(fact, float) else fact
+        for name, fact in facts.items()
+    }

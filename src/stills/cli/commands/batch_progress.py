@@ -1,0 +1,91 @@
+"""The progress display of a batch, for people at a terminal."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stills.app import Stills
+from stills.batch.estimate import Plan
+from stills.batch.output import Record
+from stills.batch.preflight import Batch
+from stills.batch.totals import Tally
+from stills.cli.commands.batch_report import describe_seconds
+from stills.contract.money import format_usd
+from stills.contract.rate_limit import Quota
+
+_REFRESH_SECONDS = 0.25
+_QUOTA_EVERY_SECONDS = 2.0
+_ENOUGH_MADE = 3  # images, before their pace says more than the limit does
+_MINUTE = 60.0
+_BAR_COLUMNS = 60
+
+
+@asynccontextmanager
+async def showing_progress(
+    stills: Stills, batch: Batch, plan: Plan, record: Record, *, quiet: bool
+) -> AsyncIterator[None]:
+    """Show how far a run has come while the body runs: on a terminal, and not if `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    showing = asyncio.create_task(_show(stills, batch.choices.model.id, plan, record))
+    try:
+        yield
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+
+
+async def _show(stills: Stills, model: str, plan: Plan, record: Record) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only where someone looks
+    from rich.live import Live  # noqa: PLC0415
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    begun = time.monotonic()
+    quota = Quota(None, None, 0)
+    quota_at = 0.0
+
+    def display() -> Table:
+        facts = describe_progress(record.tally, plan, quota, time.monotonic() - begun)
+        bar = ProgressBar(total=plan.rows, completed=record.tally.finished, width=_BAR_COLUMNS)
+        lines = Table.grid()
+        lines.add_row(bar)
+        lines.add_row(Text(facts))
+        return lines
+
+    with Live(console=Console(stderr=True), get_renderable=display, auto_refresh=False) as live:
+        while True:
+            if time.monotonic() - quota_at > _QUOTA_EVERY_SECONDS:
+                quota, quota_at = await stills.quota(model=model), time.monotonic()
+            live.refresh()
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+
+def describe_progress(tally: Tally, plan: Plan, quota: Quota, elapsed_seconds: float) -> str:
+    """Say how far a run has come, how fast it goes, what it has cost, and how long it will take."""
+    facts = [f"{tally.done}/{plan.rows} done"]
+    if tally.from_catalog:
+        facts.append(f"{tally.from_catalog} from catalog")
+    if tally.failed:
+        facts.append(f"{tally.failed} failed")
+    per_second = tally.made / max(elapsed_seconds, 1.0)
+    facts.append(f"{per_second * _MINUTE:.1f} images/min")
+    if quota.limit_per_second is not None:
+        limit = quota.limit_per_second * _MINUTE
+        facts.append(f"quota {quota.sends_last_minute} of {limit:.0f}/min")
+    facts.append(format_usd(tally.usd))
+    left_seconds = _left_seconds(tally, plan, quota, per_second)
+    if left_seconds is not None:
+        facts.append(f"{describe_seconds(left_seconds)} left")
+    return " · ".join(facts)
+
+
+def _left_seconds(tally: Tally, plan: Plan, quota: Quota, per_second: float) -> float | None:
+    left = min(plan.rows - tally.finished, plan.new)
+    if tally.made >= _ENOUGH_MADE:
+        return left / per_second
+    return None if quota.per_second is None else left / quota.per_second

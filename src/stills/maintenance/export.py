@@ -1,0 +1,88 @@
+"""Save: copy a kept image to a file of the caller's, whole or not at all."""
+
+import asyncio
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from stills.contract.atomic_file import check_replaceable, check_writable
+from stills.contract.errors import OutputRefused
+from stills.contract.generation import Image
+from stills.pipeline.object_names import read_object_path
+from stills.pipeline.ports import Ports
+from stills.pipeline.sidecar import FACTS_FOLDER
+from stills.pipeline.store_marker import MARKER
+
+
+async def check_target(ports: Ports, path: Path) -> None:
+    """Check, before anything is sent, that a file can be saved to, and is none of our own.
+
+    Raises:
+        OutputRefused: it can't, or is.
+    """
+    await asyncio.to_thread(_check_target, ports, path)
+
+
+async def save(ports: Ports, image: Image, data: bytes, path: Path) -> None:
+    """Copy a kept image to a file; what is there is replaced, unless it is our own.
+
+    Raises:
+        OutputRefused: the file can't be written; the image stays kept.
+    """
+    try:
+        await asyncio.to_thread(_save, ports, path, data)
+    except OSError as error:
+        url = ports.store.url(image.rendition.object_path)
+        raise OutputRefused(
+            f"{path} can't be written ({error.strerror or error}); the image is kept at {url}"
+        ) from error
+
+
+def _check_target(ports: Ports, path: Path) -> None:
+    own = None
+    with suppress(OSError):  # the check says what is wrong
+        own = _own(ports, path)
+    if own is not None:
+        raise OutputRefused(f"{path} is {own}", action="Choose another path; nothing was sent.")
+    check_writable(path)
+
+
+def _save(ports: Ports, path: Path, data: bytes) -> None:
+    path = path.resolve()  # a link stays a link
+    check_replaceable(path)
+    own = _own(ports, path)
+    if own is not None:
+        raise PermissionError(1, f"it is {own}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, data)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short: the name may be at its limit
+    try:
+        with part.open("xb") as file:
+            if mode is not None:  # before there is anything to read
+                part.chmod(mode)
+            file.write(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _own(ports: Ports, path: Path) -> str | None:
+    """Say what of ours a file is; files of others may lie in the store's folder too."""
+    path = path.resolve()
+    if path in ports.catalog.files:
+        return "the catalog"
+    if not path.is_file():
+        return None
+    if ports.spool.object_at(path) is not None:
+        return "a file of the spool"
+    name = ports.store.object_at(path) or ""
+    if read_object_path(name) is not None:
+        return "a kept image itself"
+    if name == MARKER:
+        return "the store's marker"
+    return "the facts of a kept image" if name.startswith(f"{FACTS_FOLDER}/") else None

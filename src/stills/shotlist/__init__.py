@@ -1,0 +1,1 @@
+"""Shot lists: a file in, shots out. It knows only the contract."""

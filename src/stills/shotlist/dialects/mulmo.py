@@ -1,0 +1,262 @@
+"""MulmoScript: `beats`, with the images they refer to.
+
+Facts are those of mulmocast-cli's schema (`src/types/schema.ts`) and of how it draws a beat
+(`src/actions/image_agents.ts`): a beat without `imagePrompt` is drawn from its `text`; one with
+`image`, `htmlPrompt`, or a `moviePrompt` alone is not drawn; a beat without `imageNames` refers
+to every image there is, its own `images` among them; an image that is drawn may refer to others
+(`image_references.ts`); the canvas is 1280 by 720 unless it says otherwise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from stills.contract.errors import InvalidRequest
+from stills.shotlist.cast import Member, locate_image, read_member
+from stills.shotlist.project import Project, place
+from stills.shotlist.row import Row
+from stills.shotlist.shots import Defaults, Problem
+from stills.shotlist.sizes import choose_size
+
+DEFAULT_SIZE = "1280*720"
+STILL_TYPES = ("image", "imagePrompt")
+BEAT_KEYS = frozenset(
+    (
+        "audio",
+        "audioParams",
+        "captionParams",
+        "description",
+        "duration",
+        "enableLipSync",
+        "hidden",
+        "htmlImageParams",
+        "htmlPrompt",
+        "id",
+        "image",
+        "imageNames",
+        "imageParams",
+        "imagePrompt",
+        "images",
+        "lipSyncParams",
+        "meta",
+        "movieParams",
+        "moviePrompt",
+        "soundEffectParams",
+        "soundEffectPrompt",
+        "speaker",
+        "speechOptions",
+        "text",
+        "textSlideParams",
+        "texts",
+        "variants",
+    )
+)
+
+
+def is_mulmo(document: Mapping[str, object]) -> bool:
+    """Tell a MulmoScript by its beats."""
+    return isinstance(document.get("beats"), list)
+
+
+def read_mulmo(document: Mapping[str, object], *, name: str, folder: Path) -> Project:
+    """Read a MulmoScript: canvas, style, images as cast, beats as rows."""
+    params = _mapping(document.get("imageParams"))
+    images = _Images(name)
+    shared = images.take(_mapping(params.get("images")), {}, beat=None)
+    beats = document["beats"]
+    rows, notes = _rows(beats if isinstance(beats, list) else [], name, images, shared)
+    cast, problems = images.read(folder)
+    try:
+        size = _canvas(document.get("canvasSize"))
+    except InvalidRequest as error:
+        size = None
+        problems.append(Problem(name, "canvasSize", error.message, error.action))
+    style = params.get("style")
+    title = document.get("title")
+    return Project(
+        rows=rows,
+        defaults=Defaults(size=size, style=style if isinstance(style, str) else None),
+        cast=cast,
+        title=title if isinstance(title, str) else None,
+        problems=tuple(problems),
+        notes=tuple(dict.fromkeys([*images.notes, *notes])),
+    )
+
+
+class _Image(NamedTuple):
+    """An image as it was written, and the names of all that it can refer to."""
+
+    written: Mapping[str, object]
+    names: Mapping[str, str | None]
+
+
+class _Images:
+    """The images of a script, those of single beats too, each under a name of its own."""
+
+    def __init__(self, script: str) -> None:
+        self.notes: list[str] = []
+        self._script = script
+        self._images: dict[str, _Image] = {}
+
+    def take(
+        self, images: Mapping[str, object], others: Mapping[str, str | None], *, beat: int | None
+    ) -> dict[str, str | None]:
+        """Take images in; gives all keys that are valid beside them, None for what is no still."""
+        names = dict(others)
+        for key, image in images.items():
+            if _mapping(image).get("type", "image") not in STILL_TYPES:
+                names[key] = None
+                self.notes.append(f"{self._script}: image {key[:40]} is no still and is left out")
+                continue
+            name = names[key] = self._name(key, image, beat)
+            self._images[name] = _Image(_mapping(image), names)
+        return names
+
+    def read(self, folder: Path) -> tuple[dict[str, Member], list[Problem]]:
+        """Read all of them as a cast, and what is wrong with some."""
+        cast: dict[str, Member] = {}
+        problems = []
+        for name, image in self._images.items():
+            source = place(image.written, self._script) or self._script
+            try:
+                cast[name] = self._read(name, image, source, folder)
+            except InvalidRequest as error:
+                problems.append(Problem(source, error.field, error.message, error.action))
+                cast[name] = Member(name, source)
+        return cast, problems
+
+    def _name(self, key: str, image: object, beat: int | None) -> str:
+        """Keep the key of an image, unless a beat has another image under the same one."""
+        taken = self._images.get(key)
+        if taken is None or (taken.written == image and not _references(taken.written)):
+            return key
+        name = f"{key}-{beat}"
+        while name in self._images:
+            name += "-"
+        return name
+
+    def _read(self, name: str, image: _Image, source: str, folder: Path) -> Member:
+        member = read_member(name, _member(name, image.written), source=source, folder=folder)
+        members: list[str] = []
+        files: list[str] = []
+        for reference in _references(image.written):
+            if "label" in reference:
+                self.notes.append(f"{self._script}: labels of references are not read")
+            file = _source_image(reference.get("source"))
+            if file is None:
+                members.append(self._find(name, reference.get("name"), image.names))
+            else:
+                files.append(locate_image(file, folder))
+        return replace(member, references=tuple(members), reference_images=tuple(files))
+
+    def _find(self, name: str, key: object, names: Mapping[str, str | None]) -> str:
+        found = names.get(key) if isinstance(key, str) else None
+        if found is None:
+            named = repr(key[:40]) if isinstance(key, str) else "what is not text"
+            raise InvalidRequest(
+                f"image {name[:40]!r} refers to {named}, which is no still of the script",
+                field="referenceImageName",
+                action="Name another image of imageParams.images, or give a source.",
+            )
+        return found
+
+
+def _canvas(written: object) -> str:
+    canvas = _mapping(written)
+    if not canvas:
+        return DEFAULT_SIZE
+    return choose_size(
+        size=None,
+        width=canvas.get("width"),
+        height=canvas.get("height"),
+        aspect_ratio=None,
+        defaults=Defaults(),
+    )
+
+
+def _member(name: str, written: Mapping[str, object]) -> dict[str, object]:
+    if written.get("type") != "imagePrompt":
+        return {"image": _source_image(written.get("source"))}
+    canvas = written.get("canvasSize")
+    try:
+        size = None if canvas is None else _canvas(canvas)
+    except InvalidRequest as error:
+        message = f"image {name[:40]!r}: {error.message}"
+        raise InvalidRequest(message, field="canvasSize", action=error.action) from None
+    return {"prompt": written.get("prompt"), "size": size}
+
+
+def _references(written: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """List what an image refers to; the two fields for one are `references` in short."""
+    listed = written.get("references")
+    references = [_mapping(one) for one in listed] if isinstance(listed, list) else []
+    if written.get("referenceImageName") is not None:
+        return [{"name": written["referenceImageName"]}, *references]
+    if written.get("referenceImage") is not None:
+        return [{"source": written["referenceImage"]}, *references]
+    return references
+
+
+def _source_image(written: object) -> str | None:
+    source = _mapping(written)
+    kind = source.get("kind")
+    data = source.get("data")
+    if kind == "base64" and isinstance(data, str):
+        return f"data:image/png;base64,{data}"
+    image = source.get("url" if kind == "url" else "path")
+    return image if isinstance(image, str) else None
+
+
+def _rows(
+    beats: list[object], name: str, images: _Images, shared: Mapping[str, str | None]
+) -> tuple[list[Row], list[str]]:
+    rows: list[Row] = []
+    notes: list[str] = []
+    for position, beat in enumerate(beats, start=1):
+        source = place(beat, name) or f"{name}, beat {position}"
+        if not isinstance(beat, Mapping):
+            rows.append(Row(source, position, beat))
+            continue
+        unread = (str(key)[:40] for key in beat.keys() - BEAT_KEYS)
+        notes.extend(f"{name}: a beat's {key} is not read" for key in unread)
+        unwanted = _has_own_picture(beat)
+        if unwanted:
+            notes.append(f"{source}: not drawn, for the beat has its own {unwanted}")
+            continue
+        if not beat.get("imagePrompt"):
+            notes.append(f"{name}: beats without imagePrompt are drawn from their text")
+        names = images.take(_mapping(beat.get("images")), shared, beat=position)
+        rows.append(Row(source, position, _row(beat, names)))
+    return rows, notes
+
+
+def _has_own_picture(beat: Mapping[str, object]) -> str | None:
+    for key in ("image", "htmlPrompt"):
+        if beat.get(key):
+            return key
+    return "moviePrompt" if beat.get("moviePrompt") and not beat.get("imagePrompt") else None
+
+
+def _row(beat: Mapping[str, object], names: Mapping[str, str | None]) -> dict[str, object]:
+    return {
+        "id": beat.get("id"),
+        "prompt": beat.get("imagePrompt") or beat.get("text"),
+        "style": _mapping(beat.get("imageParams")).get("style"),
+        "cast": _cast(beat.get("imageNames"), names),
+        "duration": beat.get("duration"),
+    }
+
+
+def _cast(wanted: object, names: Mapping[str, str | None]) -> object:
+    """Name the cast of a beat, without what is no still; all there is if it names nobody."""
+    if wanted is None:
+        return [name for name in names.values() if name is not None]
+    if not isinstance(wanted, list) or not all(isinstance(key, str) for key in wanted):
+        return wanted
+    named = [names.get(key, key) for key in wanted]
+    return [name for name in named if name is not None]
+
+
+def _mapping(written: object) -> Mapping[str, object]:
+    return written if isinstance(written, Mapping) else {}

@@ -1,0 +1,120 @@
+"""Shot lists: a mapping with `shots:`, and what they share: size, style, seed, cast."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stills.contract.errors import InvalidRequest
+from stills.contract.request import ImageRequest
+from stills.shotlist.cast import Member, read_member
+from stills.shotlist.columns import fold, suggest
+from stills.shotlist.project import Project, number_rows, place
+from stills.shotlist.row import read_seed
+from stills.shotlist.shots import Defaults, Problem
+from stills.shotlist.sizes import choose_size, is_area
+
+SHOTS = ("shots", "storyboards", "frames", "rows")
+PROJECT_FIELDS = (
+    "title",
+    "size",
+    "width",
+    "height",
+    "aspect_ratio",
+    "style",
+    "negative_prompt",
+    "seed",
+    "cast",
+)
+
+
+def find_shots(document: Mapping[str, object]) -> str | None:
+    """Find the key of the list of shots."""
+    return next((key for key in SHOTS if isinstance(document.get(key), list)), None)
+
+
+def read_shot_list(document: Mapping[str, object], *, name: str, folder: Path) -> Project:
+    """Read a shot list; what is wrong with the project's own fields is among its problems."""
+    key = find_shots(document)
+    source = place(document, name) or name
+    values: dict[str, object] = {}
+    problems = []
+    for written, value in document.items():
+        field = next((one for one in PROJECT_FIELDS if fold(one) == fold(str(written))), None)
+        if field is None and written != key:
+            problems.append(_unknown(str(written), source))
+        elif field is not None and value is not None:
+            values[field] = value
+    try:
+        defaults = _read_defaults(values)
+    except InvalidRequest as error:
+        defaults = Defaults()
+        problems.append(Problem(source, error.field, error.message, error.action))
+    cast, cast_problems = read_cast(values.get("cast"), name=name, folder=folder)
+    shots = document[key] if key else []
+    title = values.get("title")
+    return Project(
+        rows=number_rows(shots if isinstance(shots, Iterable) else [], name),
+        defaults=defaults,
+        cast=cast,
+        title=title if isinstance(title, str) else None,
+        problems=(*problems, *cast_problems),
+    )
+
+
+def read_cast(
+    written: object, *, name: str, folder: Path
+) -> tuple[dict[str, Member] | None, list[Problem]]:
+    """Read the members by name, and what is wrong with some; None where there is no cast."""
+    if written is None:
+        return None, []
+    if not isinstance(written, Mapping):
+        action = "Write it as names, each with a prompt or an image."
+        return {}, [Problem(name, "cast", "cast is not a mapping", action)]
+    cast = {}
+    problems = []
+    for member_name, member in written.items():
+        source = place(member, name) or place(written, name) or name
+        try:
+            cast[member_name] = read_member(member_name, member, source=source, folder=folder)
+        except InvalidRequest as error:
+            problems.append(Problem(source, error.field, error.message, error.action))
+            cast[member_name] = Member(member_name, source)
+    return cast, problems
+
+
+def _read_defaults(values: Mapping[str, object]) -> Defaults:
+    size = _text(values, "size")
+    aspect_ratio = _text(values, "aspect_ratio")
+    if values.keys() & {"width", "height"}:
+        size = choose_size(
+            size=size,
+            width=values.get("width"),
+            height=values.get("height"),
+            aspect_ratio=aspect_ratio,
+            defaults=Defaults(),
+        )
+    # The contract checks the rest, on an image that is never made.
+    checked = ImageRequest(
+        prompt="-",
+        size="1024*1024" if size is None or is_area(size) else size,
+        style=_text(values, "style"),
+        negative_prompt=_text(values, "negative_prompt"),
+        seed=read_seed(values.get("seed")),  # type: ignore[arg-type] # checked there
+    )
+    return Defaults(size, aspect_ratio, checked.style, checked.negative_prompt, checked.seed)
+
+
+def _text(values: Mapping[str, object], field: str) -> str | None:
+    value = values.get(field)
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidRequest(f"{field} is not text", field=field, action=f"Give {field} as text.")
+
+
+def _unknown(written: str, source: str) -> Problem:
+    return Problem(
+        source,
+        written[:40],
+        f"unknown field {written[:40]!r} of the project",
+        f"{suggest(written, [*PROJECT_FIELDS, 'shots'])}"
+        f"A project has the fields {', '.join(PROJECT_FIELDS)} and shots.",
+    )

@@ -1,0 +1,57 @@
+"""Which format a source is in: by its name, else by its first characters."""
+
+import csv
+import json
+import re
+from enum import StrEnum
+
+from stills.shotlist.input_file import Source
+
+
+class Format(StrEnum):
+    """What a shot list can be written in."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    JSON = "json"
+    YAML = "yaml"
+
+
+_SUFFIXES = {
+    ".csv": Format.CSV,
+    ".tsv": Format.TSV,
+    ".tab": Format.TSV,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".json": Format.JSON,
+    ".yaml": Format.YAML,
+    ".yml": Format.YAML,
+}
+_YAML_START = re.compile(r"(---|%YAML|#|-\s|[\"']?[\w$][\w $-]{0,60}[\"']?\s*:(\s|$))")
+
+
+def tell_format(source: Source) -> Format:
+    """Choose by the file's suffix, and by what it begins with where that says nothing."""
+    suffix = source.path.suffix.lower() if source.path else ""
+    return _SUFFIXES.get(suffix) or _sniff(source.decoded_head().lstrip("\ufeff \t\r\n"))
+
+
+def _sniff(head: str) -> Format:
+    first, *_ = head.splitlines() or [""]
+    rest = head[len(first) :]
+    if head.startswith("["):
+        return Format.JSON
+    if head.startswith("{"):
+        return Format.JSONL if rest.lstrip().startswith("{") and _is_json(first) else Format.JSON
+    if _YAML_START.match(first):
+        return Format.YAML
+    return Format.TSV if "\t" in first and len(next(csv.reader([first]))) == 1 else Format.CSV
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""One row, however it was written, and its fields under our names."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from stills.contract.errors import InvalidRequest
+from stills.shotlist.columns import fallback_rank, find_field, is_ignored, suggest
+
+NAMES_MAX = 100
+
+_SUGGESTIONS_MAX = 5
+
+
+class Row(NamedTuple):
+    """A row as it was written; `position` counts from 1."""
+
+    source: str
+    position: int
+    values: object
+
+
+class Located(dict[str, Any]):
+    """A mapping that knows the line it begins in."""
+
+    line: int = 0
+
+
+class Fields(NamedTuple):
+    """A row's values under our names, the columns they came from, and the columns left out."""
+
+    values: dict[str, Any]
+    columns: dict[str, str]
+    ignored: tuple[str, ...]
+
+
+def name_fields(written: object) -> Fields:
+    """Bring a row under our names; what is null, blank or an empty list counts as absent.
+
+    Raises:
+        InvalidRequest: it is no mapping, has an unknown column, or two that contradict each other.
+    """
+    if not isinstance(written, Mapping):
+        raise InvalidRequest(
+            "the row is not an object", action='Write rows such as {"prompt": "a red kite"}.'
+        )
+    values: dict[str, Any] = {}
+    columns: dict[str, str] = {}
+    ignored = []
+    check_known(written)
+    for column, value in sorted(written.items(), key=_rank):
+        field = find_field(column) if isinstance(column, str) else None
+        if field is None:
+            ignored.append(column)
+        elif is_absent(value):
+            continue
+        elif field.name not in values:
+            values[field.name] = value
+            columns[field.name] = column
+        elif fallback_rank(column):
+            ignored.append(column)
+        elif value != values[field.name]:
+            raise InvalidRequest(
+                f"{columns[field.name]} and {column} both give {field.name}, and differ",
+                field=column,
+                action="Keep one of them.",
+            )
+    return Fields(values, columns, tuple(ignored))
+
+
+def check_known(columns: Iterable[object]) -> None:
+    """Refuse columns that are neither fields nor known to be of no use.
+
+    Raises:
+        InvalidRequest: some are unknown.
+    """
+    unknown = [str(column)[:40] for column in columns if not _is_known(column)]
+    if not unknown:
+        return
+    near = dict.fromkeys(suggest(column) for column in unknown[:_SUGGESTIONS_MAX])
+    several = "s" if len(unknown) > 1 else ""
+    raise InvalidRequest(
+        f"unknown column{several} {', '.join(map(repr, unknown[:NAMES_MAX]))}",
+        field=unknown[0],
+        action=f"{''.join(near)}Rename or remove what is unknown; docs/shot-lists.md lists what is "
+        "read.",
+    )
+
+
+def is_absent(value: object) -> bool:
+    """Tell whether a cell says nothing."""
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def read_names(field: str, given: object) -> tuple[str, ...]:
+    """Read a name, or a list of them: an array, JSON text of one, or text with commas between.
+
+    Raises:
+        InvalidRequest: it is none of these.
+    """
+    if isinstance(given, str):
+        given = _listed(given, separators=",;")
+    names = given if isinstance(given, list) else [given]
+    if len(names) > NAMES_MAX or not all(_is_name(name) for name in names):
+        raise InvalidRequest(
+            f"{field} is not a list of names", field=field, action="Write it such as [anna, ben]."
+        )
+    return tuple(dict.fromkeys(str(name).strip() for name in names))
+
+
+def read_one_reference(given: object) -> Any:  # noqa: ANN401 - the request checks it
+    """Read the one reference image that a request takes, out of a list where it stands in one.
+
+    Raises:
+        InvalidRequest: there are several.
+    """
+    if isinstance(given, str):
+        given = _listed(given, separators="")
+    if not isinstance(given, list):
+        given = [given]
+    if len(given) > 1:
+        raise InvalidRequest(
+            f"{len(given)} reference images, and a request takes one",
+            field="reference_image",
+            action="Keep the one that matters most; none was dropped for you.",
+        )
+    return given[0] if given else None
+
+
+def read_seconds(given: object) -> float | None:
+    """Read a duration.
+
+    Raises:
+        InvalidRequest: it is no number of seconds.
+    """
+    if given is None:
+        return None
+    try:
+        seconds = float(given) if isinstance(given, str | int | float) else -1.0
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if isinstance(given, bool) or not 0 < seconds < 24 * 60 * 60:
+        raise InvalidRequest(
+            "duration is no number of seconds", field="duration", action="Write it such as 4.5."
+        )
+    return seconds
+
+
+def read_seed(given: object) -> object:
+    """Make a number of text that looks like one; the request checks the rest."""
+    if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
+        return int(given.strip()[:20])
+    return given
+
+
+def _is_known(column: object) -> bool:
+    return isinstance(column, str) and (is_ignored(column) or find_field(column) is not None)
+
+
+def _rank(item: tuple[object, object]) -> int:
+    return fallback_rank(item[0]) if isinstance(item[0], str) else 0
+
+
+def _listed(text: str, *, separators: str) -> list[object]:
+    if text.lstrip().startswith("["):
+        try:
+            listed = json.loads(text)
+        except (ValueError, RecursionError):
+            return [text]
+        return listed if isinstance(listed, list) else [text]
+    for separator in separators:
+        text = text.replace(separator, "\n")
+    parts: list[object] = [part for part in text.split("\n") if part.strip()]
+    return parts if separators else [text]
+
+
+def _is_name(given: object) -> bool:
+    is_name = isinstance(given, str | int) and not isinstance(given, bool)
+    return is_name and 0 < len(str(given).strip()) <= 200  # noqa: PLR2004 - as ids

@@ -1,0 +1,290 @@
+"""The contact sheet, looked at in a real browser."""
+
+import re
+import tracemalloc
+from contextlib import closing
+from html.parser import HTMLParser
+
+import pytest
+from devtools import Tab, running_chromium
+from finished import done, failed, result, shot, write_png
+
+from stills.batch.contact_sheet.page import write_contact_sheet
+from stills.batch.manifest_entry import Entry
+from stills.batch.totals import Tally
+from stills.contract.errors import Billing, ConnectionLost, ContentRefused, OutputRefused
+from stills.shotlist.shots import Outcome
+
+HOSTILE = """</script><script>alert(1)</script></style><img src=x onerror=alert(2)>
+<!-- <iframe src=https://example.com> " onload="alert(3)" ' ${alert(4)} $title"""
+ENTRIES = [
+    Entry.of(done("kira", prompt="A courier", is_portrait=True), "images/kira.png"),
+    Entry.of(done("s01", prompt="Rain on glass", style="noir"), "images/s01.png"),
+    Entry.of(failed("s02", ContentRefused("no, <b>", request_id="r-1"), prompt="A refused one")),
+    Entry.of(
+        Outcome(shot("s03", "In the <rain>"), result(cached=True, cost_usd=0.0)), "images/雨.png"
+    ),
+    Entry.of(Outcome(shot("s04", "Not yet"))),
+    Entry.of(done("<b>s05", prompt=HOSTILE), "images/a?b#c%20'.png"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with running_chromium(tmp_path_factory.mktemp("profile")) as address:
+        yield address
+
+
+@pytest.fixture
+def tab(chromium):
+    """A tab that must not have had anything to complain of, and must have asked nobody."""
+    with closing(Tab(*chromium)) as tab:
+        yield tab
+        tab.run("null")
+        assert tab.complaints == []
+        assert [url for url in tab.requests if not url.startswith("file://")] == []
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    for entry in ENTRIES:
+        if entry.file:
+            write_png(tmp_path / entry.file)
+    return write_contact_sheet(tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES), Tally(usd=0.225))
+
+
+SHOWN = "[...document.querySelectorAll('.frame:not([hidden]) h2')].map(e => e.textContent)"
+VIEWED = "document.querySelector('#view[open] h2')?.textContent ?? null"
+
+
+def text(tab, selector):
+    return tab.run(f"document.querySelector({selector!r}).textContent")
+
+
+def test_every_shot_is_a_frame_in_order(tab, sheet):
+    """Images load from beside the page, whatever is in their names."""
+    tab.open(sheet)
+    assert tab.run(SHOWN) == ["kira", "s01", "s02", "s03", "s04", "<b>s05"]
+    tab.run("window.scrollTo(0, 9e9)")
+    tab.wait_for("[...document.querySelectorAll('.film img')].every(i => i.naturalWidth === 96)")
+    tab.wait_for("[...document.querySelectorAll('.film img')].length === 4")
+
+
+def test_a_frame_tells_of_its_shot(tab, sheet):
+    """Prompt, size, seed, cost, and where it came from."""
+    tab.open(sheet)
+    frame = text(tab, ".frame:nth-child(2)")
+    for part in ("s01", "done", "Rain on glass", "96*64", "seed", "7", "0.075 USD"):
+        assert part in frame
+    assert "from catalog" in text(tab, ".frame:nth-child(4)")
+    assert "portrait" in text(tab, ".frame:nth-child(1)")
+    assert "not reached" in text(tab, ".frame:nth-child(5)")
+
+
+def test_a_failure_is_shown_with_code_and_action(tab, sheet):
+    """What went wrong, what to do, and the service's request id."""
+    tab.open(sheet)
+    frame = text(tab, ".frame.failed")
+    for part in ("content_refused", "no, <b>", ContentRefused.default_action, "r-1"):
+        assert part in frame
+
+
+def test_the_top_adds_up_what_was_done_and_paid(tab, sheet):
+    """Counts and money."""
+    tab.open(sheet)
+    totals = tab.run("[...document.querySelectorAll('.totals div')].map(e => e.textContent)")
+    assert totals == [
+        "shots6",
+        "done4",
+        "from the catalog1",
+        "failed1",
+        "not reached1",
+        "spent0.225 USD",
+    ]
+
+
+def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
+    """Sandbox images cost nothing real, and what has no price is only counted."""
+    outcomes = [
+        Outcome(shot("a"), result(provider="sandbox")),
+        Outcome(shot("b"), result(cost_usd=None)),
+        failed("c", ConnectionLost(billing=Billing.POSSIBLE)),
+    ]
+    tally = Tally(usd=0.075, unpriced=1, possible=1, play_money=True)
+    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes), tally).read_text()
+    assert "<dt>play money</dt><dd>0.075 USD</dd>" in page
+    assert "<dt>of unknown price</dt><dd>1</dd>" in page
+    assert "<dt>spent</dt>" not in page
+    assert "<dt>possibly billed</dt><dd>+ 1</dd>" in page
+    assert "Possibly billed." in page
+
+
+def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
+    """Its frame says so, and its cost is in the sum."""
+    outcome = Outcome(shot("a"), result(), OutputRefused("no room", billing=Billing.BILLED))
+    page = write_contact_sheet(tmp_path, "t", [Entry.of(outcome)], Tally(usd=0.075)).read_text()
+    assert "<dt>failed</dt><dd>1</dd>" in page
+    assert "<dt>spent</dt><dd>0.075 USD</dd>" in page
+    assert "<dt>done</dt><dd>0</dd>" in page
+    assert "<dt>possibly billed</dt>" not in page
+    assert "no room. " in page
+    assert " Billed.</p>" in page
+    assert 'href="./' not in page
+
+
+def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
+    """It is not like one that was never reached, in its frame or in the sums."""
+    outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
+    tally = Tally(possible=1)
+    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes), tally).read_text()
+    first, second = page.split('class="frame ')[1:]
+    assert "cut off" in first
+    assert "<dd>possibly billed</dd>" in first
+    for name, value in (("cut off", "1"), ("not reached", "1"), ("possibly billed", "+ 1")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+    assert "not reached" in second
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("rain", ["s01", "s03"]),
+        ("RAIN glass", ["s01"]),
+        ("failed", ["s02"]),
+        ("content_refused", ["s02"]),
+        ("from catalog", ["s03"]),
+        ("portrait", ["kira"]),
+        ("s0", ["s01", "s02", "s03", "s04", "<b>s05"]),
+        ("nothing like it", []),
+    ],
+)
+def test_the_filter_leaves_what_has_all_the_words(tab, sheet, words, ids):
+    """In id, prompt, status or code, in any case of letters."""
+    tab.open(sheet)
+    tab.press("/")
+    tab.type(words)
+    tab.wait_for(f"document.getElementById('shown').value === '{len(ids)} of 6'")
+    assert tab.run(SHOWN) == ids
+    assert tab.run("document.getElementById('none').hidden") is bool(ids)
+
+
+def test_a_click_opens_full_size_and_keys_walk_on(tab, sheet):
+    """Arrows go along the frames that have an image, Esc goes back to the frame."""
+    tab.open(sheet)
+    tab.click(".frame:nth-child(2) img")
+    tab.wait_for(f"{VIEWED} === 's01'")
+    tab.wait_for("document.getElementById('view-image').naturalWidth === 96")
+    assert "noir" in text(tab, "#view-caption")
+    assert text(tab, "#place") == "2 / 4"
+    walk = ("ArrowRight", "s03"), ("ArrowRight", "<b>s05"), ("ArrowRight", "<b>s05")
+    for key, shot_id in (*walk, ("ArrowLeft", "s03")):
+        tab.press(key)
+        tab.wait_for(f"{VIEWED} === {shot_id!r}")
+    tab.press("Escape")
+    tab.wait_for(f"{VIEWED} === null")
+    tab.wait_for("decodeURI(document.activeElement.href).includes('雨')")
+
+
+def test_full_size_keeps_to_the_filter_and_opens_by_keyboard(tab, sheet):
+    """Enter on a frame opens it; frames that are filtered out are walked past."""
+    tab.open(sheet)
+    tab.press("/")
+    tab.type("rain")
+    tab.run("document.querySelector('.frame:nth-child(2) a').focus()")
+    tab.press("Enter")
+    tab.wait_for(f"{VIEWED} === 's01'")
+    tab.click("#next")
+    tab.wait_for(f"{VIEWED} === 's03'")
+    assert tab.run("document.getElementById('next').disabled") is True
+    tab.click("#close")
+    tab.wait_for(f"{VIEWED} === null")
+
+
+def test_hostile_words_stay_words(tab, sheet):
+    """Nothing that a prompt, an id or a title says becomes part of the page."""
+    tab.open(sheet)
+    assert tab.run("document.title").startswith("Act <one> </script>")
+    prompt = tab.run("document.querySelector('.frame:nth-child(6) .prompt').textContent")
+    assert prompt == HOSTILE
+    assert tab.run("document.querySelectorAll('iframe, h2 b, script:not(:last-child)').length") == 0
+    tab.click(".frame:nth-child(6) img")
+    tab.wait_for(f"{VIEWED} === '<b>s05'")
+
+
+def test_the_policy_stops_what_escaping_would_let_through(chromium, sheet):
+    """Even script and a picture that got into the page by a mistake of ours do nothing."""
+    slip = "<script>document.title='run'</script><img src=https://example.com/x.png></body>"
+    sheet.write_text(sheet.read_text().replace("</body>", slip))
+    with closing(Tab(*chromium)) as tab:
+        tab.open(sheet)
+        assert tab.run("document.title") != "run"
+        assert len([said for said in tab.complaints if "Content Security Policy" in said]) == 2
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_is_wider_than_the_window(tab, sheet, width):
+    """On a phone as on a desk, there is nothing to scroll to the side for."""
+    tab.open(sheet, width=width)
+    assert tab.run("document.documentElement.scrollWidth") == width
+    first = "document.querySelector('.frame').getBoundingClientRect().width"
+    assert tab.run(first) == pytest.approx(390 if width == 390 else 322, abs=40)
+
+
+class _Images(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img" and dict(attrs).get("src"):
+            self.seen.append(dict(attrs))
+
+
+def test_images_load_late_say_what_they_show_and_keep_their_place(sheet):
+    """A page of thousands must neither load at once nor jump, and is read aloud to some."""
+    images = _Images()
+    images.feed(sheet.read_text())
+    assert len(images.seen) == 4
+    for image in images.seen:
+        assert (image["loading"], image["decoding"]) == ("lazy", "async")
+        assert (image["width"], image["height"]) == ("96", "64")
+        assert image["src"].startswith("./images/")
+    assert images.seen[1]["alt"] == "s01: Rain on glass"
+
+
+def test_the_page_names_no_address_outside(sheet):
+    """All it needs is in it; addresses in prompts are text."""
+    page = sheet.read_text().replace("src=https://example.com", "")
+    assert re.findall(r"https?://", page) == []
+
+
+def test_memory_stays_flat_for_many_frames(tmp_path):
+    """Frames are written as they come."""
+    entry = Entry.of(done(prompt="p" * 500), "images/x.png")
+    tracemalloc.start()
+    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), Tally())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert page.stat().st_size > 5_000_000
+    assert peak < 1_000_000
+
+
+def test_the_old_sheet_stays_when_the_new_one_fails(tmp_path):
+    """The page is replaced whole or not at all."""
+
+    def fail():
+        yield ENTRIES[0]
+        raise ZeroDivisionError
+
+    write_contact_sheet(tmp_path, "old", [], Tally())
+    with pytest.raises(ZeroDivisionError):
+        write_contact_sheet(tmp_path, "new", fail(), Tally())
+    assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
+    assert "old" in (tmp_path / "index.html").read_text()
+
+
+def test_a_sheet_that_cannot_be_written_is_refused(tmp_path):
+    """A folder in its place, for one."""
+    (tmp_path / "index.html").mkdir()
+    with pytest.raises(OutputRefused, match=r"index\.html"):
+        write_contact_sheet(tmp_path, "t", [], Tally())

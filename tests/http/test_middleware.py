@@ -1,0 +1,291 @@
+"""The gate: keys, strangers, sizes, logs."""
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+from running import json_logs
+
+from stills.app import Stills
+from stills.contract.rate_limit import RateLimit
+from stills.contract.request import ImageRequest
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+Serve = Callable[..., Awaitable[str]]
+KITE = {"prompt": "a red kite", "size": "512*512"}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def test_with_a_key_made_nobody_comes_in_without(
+    url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """From the first key on, every route but health and images asks for one."""
+    key = await stills.access.add("pipeline")
+    await asyncio.sleep(1.1)
+    for headers in (
+        {},
+        bearer("stills_0123456789ab_" + "a" * 43),
+        {"Authorization": key},
+        {"Authorization": f"Basic {key}"},
+        {"Authorization": f"ApiKey {key}"},
+    ):
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+            assert answer.status == 401
+            assert (await answer.json())["error"]["code"] == "key_refused"
+    assert not sandbox.ledger.generations
+    async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
+        result = await answer.json()
+    async with http.get(result["image_url"]) as image, http.get(f"{url}/healthz") as health:
+        assert (image.status, health.status) == (200, 200)
+
+
+async def test_a_revoked_key_is_refused_within_a_second(
+    url: str, stills: Stills, http: aiohttp.ClientSession
+):
+    """Also by a worker that has just let it in."""
+    key = await stills.access.add("pipeline")
+    async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+        assert answer.status == 200
+    await stills.access.revoke("pipeline")
+    await asyncio.sleep(1.1)
+    async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+        assert answer.status == 401
+
+
+async def test_a_key_over_its_rate_is_told_when_to_come_back(
+    url: str, stills: Stills, http: aiohttp.ClientSession
+):
+    """Its burst is a minute's worth; then 429 with Retry-After."""
+    key = await stills.access.add("pipeline", limit=RateLimit(2 / 60))
+    await asyncio.sleep(1.1)
+    statuses = []
+    for _ in range(3):
+        async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+            statuses.append(answer.status)
+            wait = answer.headers.get("Retry-After")
+    assert statuses == [200, 200, 429]
+    assert 1 <= int(wait) <= 30
+
+
+async def test_a_key_over_its_budget_gets_only_what_is_kept(
+    url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """Its day's budget holds for what it sends, and no other key's."""
+    key = await stills.access.add("small", day_usd=0.1)
+    other = await stills.access.add("other")
+    await asyncio.sleep(1.1)
+    statuses = []
+    for prompt, shown in (("a", key), ("b", key), ("a", key), ("b", other)):
+        body = KITE | {"prompt": prompt}
+        async with http.post(
+            f"{url}/v1/image.generate", json=body, headers=bearer(shown)
+        ) as answer:
+            statuses.append(answer.status)
+            if answer.status == 429:
+                assert (await answer.json())["error"]["code"] == "budget_exceeded"
+                assert int(answer.headers["Retry-After"]) > 0
+    assert statuses == [200, 429, 200, 200]
+    assert sandbox.ledger.billed_images == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "https://evil.example//localhost"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "evil.example//localhost"},
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"X-Real-IP": "127.0.0.1"},
+    ],
+)
+async def test_a_web_page_can_t_spend_on_a_service_without_keys(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, headers: dict[str, str]
+):
+    """A browser here sends what any page tells it to, and a proxy what strangers send."""
+    async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+        assert answer.status == 403
+    assert not sandbox.ledger.generations
+
+
+async def test_only_the_service_s_own_pages_may_call_it_without_keys(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A page of another port, scheme or name of this machine belongs to another program."""
+    port = url.rpartition(":")[2]
+    other = int(port) - 1
+    statuses = {}
+    for origin in (
+        url, f"http://127.0.0.1:{other}", f"https://127.0.0.1:{port}", f"http://localhost:{port}",
+        "http://127.0.0.1", "http://localhost:3000",
+    ):  # fmt: skip
+        async with http.post(
+            f"{url}/v1/image.generate", json=KITE, headers={"Origin": origin}
+        ) as answer:
+            statuses[origin] = answer.status
+    assert [origin for origin, status in statuses.items() if status == 200] == [url]
+    assert set(statuses.values()) == {200, 403}
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_page_of_a_named_origin_may_ask_first_and_read_the_answer(
+    serve: Serve, http: aiohttp.ClientSession
+):
+    """A browser asks for permission with OPTIONS, for MCP too; errors and images can be read."""
+    url = await serve(cors_origins=("https://app.example",), keys_required=True)
+    page = {"Origin": "https://app.example"}
+    ask = {"Access-Control-Request-Method": "POST"}
+    wanted = {"Access-Control-Request-Headers": "authorization,content-type,x-stainless-os"}
+    for path in ("/v1/images/generations", "/mcp"):
+        async with http.options(f"{url}{path}", headers=page | ask | wanted) as answer:
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+            assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+    for path, status in (("/v1/models", 401), ("/images/none.png", 404), ("/healthz", 200)):
+        async with http.get(f"{url}{path}", headers=page) as answer:
+            assert answer.status == status
+            assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+            assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
+    async with http.options(f"{url}/mcp", headers={"Origin": "https://b.example"} | ask) as answer:
+        assert answer.status == 400
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_a_link_opens_under_another_name_where_keys_were_made(
+    stills: Stills, serve: Serve, http: aiohttp.ClientSession
+):
+    """Behind a proxy with a name of its own, and before anything else was asked of the worker."""
+    result = await stills.generate(ImageRequest(prompt="a kite", size="512*512"))
+    foreign = {"Host": "images.example"}
+    async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
+        assert answer.status == 403
+    await stills.access.add("pipeline")
+    async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
+        assert answer.status == 200
+
+
+async def test_json_is_asked_for_by_name(url: str, http: aiohttp.ClientSession):
+    """A page could send text/plain to any host without asking."""
+    async with http.post(f"{url}/v1/image.generate", data=json.dumps(KITE)) as answer:
+        assert answer.status == 415
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_20_mb_is_refused(url: str, http: aiohttp.ClientSession, chunked: bool):
+    """Told by its length or not, it is not read to its end."""
+
+    async def pieces():
+        for _ in range(21):
+            yield b" " * 1024 * 1024
+
+    data = pieces() if chunked else io.BytesIO(b" " * (21 * 1024 * 1024))
+    headers = {"Content-Type": "application/json"}
+    async with http.post(f"{url}/v1/image.generate", data=data, headers=headers) as answer:
+        assert answer.status == 413
+
+
+async def test_an_error_shows_no_key_and_no_path(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, tmp_path
+):
+    """Whoever asks learns nothing of this machine."""
+    sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML, times=None))
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        assert answer.status in (502, 503)
+        assert "sk-" not in await answer.text()
+    sandbox.set_faults()
+    (tmp_path / "images").mkdir(exist_ok=True)
+    (tmp_path / "stills.db").write_bytes(b"not a database" * 1000)
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        assert str(tmp_path) not in await answer.text()
+
+
+async def test_one_line_is_logged_for_each_request(
+    url: str, stills: Stills, http: aiohttp.ClientSession, capfd
+):
+    """Who asked, for what, what it cost; never the key or the prompt."""
+    with json_logs():
+        key = await stills.access.add("pipeline")
+        await asyncio.sleep(1.1)
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
+            request_id = answer.headers["X-Request-ID"]
+        async with http.get(f"{url}/%0afake%1b[31m", headers=bearer(key)):
+            pass
+    written = capfd.readouterr().err
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert len(lines) == 2
+    assert lines[0].items() >= {
+        "id": request_id, "key": "pipeline", "model": "qwen-image-max", "cached": False,
+        "cost_usd": 0.075, "status": 200,
+    }.items()  # fmt: skip
+    assert key not in written
+    assert "red kite" not in written
+
+
+async def test_the_log_says_what_failed_and_what_was_given_again(
+    url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
+):
+    """The error's code, for a 5xx too; and no cost where an earlier answer was repeated."""
+    with json_logs():
+        sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
+        for headers in ({}, {"Accept": "text/event-stream"}):
+            async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
+                await answer.read()
+        sandbox.set_faults()
+        for _ in range(2):
+            again = {"Idempotency-Key": "one"}
+            async with http.post(f"{url}/v1/image.generate", json=KITE, headers=again) as answer:
+                assert answer.status == 200
+    failed, streamed, paid, repeated = map(json.loads, capfd.readouterr().err.splitlines())
+    assert failed["error"] == streamed["error"] == "service_unavailable"
+    assert (paid["cached"], paid["cost_usd"]) == (False, 0.075)
+    assert (repeated["cached"], repeated["cost_usd"]) == (True, 0.0)
+
+
+async def test_the_log_says_that_a_caller_of_events_has_left(
+    url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
+):
+    """And for which model; the money is counted all the same, once it is known."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
+    with json_logs():
+        events = {"Accept": "text/event-stream"}
+        async with http.post(f"{url}/v1/image.generate", json=KITE, headers=events):
+            while not sandbox.ledger.generations:
+                await asyncio.sleep(0.01)
+        written = ""
+        async with asyncio.timeout(20):
+            while "caller_left" not in written:
+                await asyncio.sleep(0.05)
+                written += capfd.readouterr().err
+            counted = ""
+            while 'stills_billed_usd_total{model="qwen-image-max"} 0.075' not in counted:
+                await asyncio.sleep(0.05)
+                async with http.get(f"{url}/metrics") as metrics:
+                    counted = await metrics.text()
+    left = json.loads(written.splitlines()[0])
+    assert (left["error"], left["model"]) == ("caller_left", "qwen-image-max")
+
+
+async def test_head_is_answered_like_get_without_the_body(url: str, http: aiohttp.ClientSession):
+    """Monitors ask so; where there is nothing to read it is as wrong as GET."""
+    for path, status in (("/healthz", 200), ("/v1/models", 200), ("/v1/image.generate", 405)):
+        async with http.head(f"{url}{path}") as head, http.get(f"{url}{path}") as whole:
+            assert head.status == whole.status == status
+            assert await head.read() == b""
+            assert head.headers["Content-Length"] == whole.headers["Content-Length"]
+
+
+async def test_what_is_nowhere_is_a_404_in_the_same_shape(url: str, http: aiohttp.ClientSession):
+    """Every answer that is no success can be read the same way."""
+    async with http.get(f"{url}/v1/nothing") as nothing, http.delete(f"{url}/v1/models") as wrong:
+        assert (nothing.status, wrong.status) == (404, 405)
+        assert (await nothing.json())["error"]["code"] == "not_found"
+        assert (await wrong.json())["error"]["message"]

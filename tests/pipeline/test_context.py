@@ -1,0 +1,69 @@
+"""A job's deadline: shared by everyone who waits for the same image."""
+
+import asyncio
+
+import pytest
+
+from stills.contract.errors import Billing
+from stills.contract.generation import Stage
+from stills.pipeline.context import Deadline
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_a_deadline_moves_later_and_never_earlier():
+    """The most patient caller decides."""
+    at = now() + 60
+    deadline = Deadline(at)
+    deadline.extend(at - 30)
+    assert deadline.at == at
+    deadline.extend(at + 30)
+    assert deadline.at == at + 30
+
+
+async def test_a_deadline_that_moves_while_it_is_held_cuts_nothing_off():
+    """Another caller came, who waits for longer."""
+    deadline = Deadline(now() + 0.05)
+    async with deadline.hold():
+        deadline.extend(now() + 60)
+        await asyncio.sleep(0.1)
+
+
+async def test_a_deadline_that_has_come_stays():
+    """Who comes too late starts again with a deadline of its own."""
+    at = now() - 1
+    deadline = Deadline(at)
+
+    async def extend_too_late() -> None:
+        async with deadline.hold():
+            try:
+                await asyncio.sleep(60)
+            finally:
+                deadline.extend(now() + 60)
+
+    with pytest.raises(TimeoutError):
+        await extend_too_late()
+    assert deadline.at == at
+    assert deadline.remaining_seconds == 0.0
+
+
+async def test_a_deadline_can_move_after_what_it_bounded_has_ended():
+    """A caller may join in the same moment."""
+    at = now() + 60
+    deadline = Deadline(at)
+    async with deadline.hold():
+        pass
+    deadline.extend(at + 60)
+    assert deadline.at == at + 60
+    assert 60 < deadline.remaining_seconds <= 120
+
+
+async def test_a_deadline_says_what_was_billed_by_the_stage_of_the_shared_work():
+    """Not by that of the caller, who only waits."""
+    own, shared = Deadline(now()), Deadline(now())
+    shared.reached = Stage.SENT
+    assert own.exceeded(1.0).billing is Billing.NONE
+    own.joined = shared
+    assert own.exceeded(1.0).billing is Billing.POSSIBLE

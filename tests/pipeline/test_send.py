@@ -1,0 +1,66 @@
+"""Order: when an image is sent for, and what of that the caller is told."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from stills.app import Stills
+from stills.contract.errors import Billing
+from stills.contract.request import ImageRequest
+from stills.pipeline.policy import Policy
+from stills.ratelimit.limiter import Pacer
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
+
+
+@pytest.fixture
+def patiences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each request would wait for its start, in seconds."""
+    seen: list[float] = []
+    start = Pacer.start
+
+    async def watch(pacer: Pacer, *, patience_seconds: float) -> float:
+        seen.append(patience_seconds)
+        return await start(pacer, patience_seconds=patience_seconds)
+
+    monkeypatch.setattr(Pacer, "start", watch)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("deadline_seconds", "answer_timeout_seconds", "least", "most"),
+    [(1000.0, 100.0, 500.0, 900.0), (1000.0, 5000.0, 0.0, 500.0)],
+)
+async def test_a_start_is_waited_for_as_long_as_leaves_time_for_the_answer(
+    make_stills: Callable[..., object],
+    fast: Policy,
+    patiences: list[float],
+    deadline_seconds: float,
+    answer_timeout_seconds: float,
+    least: float,
+    most: float,
+):
+    """The whole time that an answer may take, but never more than half of what is left."""
+    policy = replace(
+        fast, deadline_seconds=deadline_seconds, answer_timeout_seconds=answer_timeout_seconds
+    )
+    await (await make_stills(policy=policy)).generate(KITE)
+    assert least < patiences[0] <= most
+
+
+async def test_a_call_that_is_cut_off_is_counted_as_possibly_billed(
+    stills: Stills, sandbox: Sandbox
+):
+    """As the ledger has it: a batch that is stopped says so, and its cap counts it."""
+    counted: list[Billing] = []
+    stills.watch_billing(lambda _, billing: counted.append(billing))
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3600))
+    asking = asyncio.create_task(stills.generate(KITE))
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.01)
+    await stills.close()
+    await asyncio.wait({asking})
+    assert counted == [Billing.POSSIBLE]

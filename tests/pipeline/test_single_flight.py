@@ -1,0 +1,166 @@
+"""Single flight: one works, all get the value."""
+
+import asyncio
+import gc
+
+import pytest
+
+from stills.contract.errors import Billing, ConnectionLost
+from stills.pipeline.single_flight import Flights
+
+
+async def test_of_many_callers_one_works_and_all_get_the_value():
+    """Exactly one of them is told that it began the work."""
+    flights: Flights[str, object] = Flights()
+    runs = 0
+
+    async def work() -> object:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.01)
+        return object()
+
+    answers = await asyncio.gather(*(flights.join("key", work) for _ in range(50)))
+    assert runs == 1
+    assert len({id(value) for value, _ in answers}) == 1
+    assert sum(begun for _, begun in answers) == 1
+
+
+async def test_a_failure_reaches_every_caller_and_is_forgotten():
+    """The next caller tries anew."""
+    flights: Flights[str, str] = Flights()
+
+    async def fail() -> str:
+        await asyncio.sleep(0)
+        raise OSError("disk")
+
+    answers = await asyncio.gather(
+        flights.join("key", fail), flights.join("key", fail), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [OSError, OSError]
+
+    async def succeed() -> str:
+        return "done"
+
+    assert await flights.join("key", succeed) == ("done", True)
+
+
+async def test_each_caller_gets_an_error_of_its_own():
+    """With all its facts, caused by the one that was raised."""
+    flights: Flights[str, None] = Flights()
+    raised = ConnectionLost("cut off", billing=Billing.POSSIBLE, request_id="r-1")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise raised
+
+    errors = await asyncio.gather(
+        *(flights.join("key", fail) for _ in range(3)), return_exceptions=True
+    )
+    assert len({id(error) for error in (raised, *errors)}) == 4
+    assert all(type(error) is ConnectionLost for error in errors)
+    assert all(vars(error) == vars(raised) for error in errors)
+    assert all(error.__cause__ is raised for error in errors)
+
+
+async def test_a_caller_who_gives_up_does_not_stop_the_work():
+    """A client that hangs up does not cancel what is being paid for."""
+    flights: Flights[str, str] = Flights()
+    finish = asyncio.Event()
+
+    async def work() -> str:
+        await finish.wait()
+        return "done"
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", work), 0.01)
+    joined = asyncio.create_task(flights.join("key", work))
+    await asyncio.sleep(0)
+    finish.set()
+    assert await joined == ("done", False)
+
+
+async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
+    """Nothing is left running, and whatever must be given back has been."""
+    flights: Flights[str, None] = Flights()
+    started = asyncio.Event()
+    landed = False
+
+    async def work() -> None:
+        nonlocal landed
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            landed = True
+
+    joined = asyncio.create_task(flights.join("key", work))
+    await started.wait()
+    await flights.close()
+    assert landed
+    with pytest.raises(asyncio.CancelledError):
+        await joined
+
+
+async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
+    """Not with the first; and whoever comes then does not join what is ending."""
+    flights: Flights[str, str] = Flights()
+
+    async def forever() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async def succeed() -> str:
+        return "done"
+
+    callers = [
+        asyncio.create_task(flights.join("key", forever, abandon=lambda: True)) for _ in range(2)
+    ]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    await asyncio.sleep(0.01)
+    assert len(flights._tasks) == 1
+    callers[1].cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    assert await flights.join("key", succeed) == ("done", True)
+    await asyncio.sleep(0)
+    assert flights._tasks == set()
+
+
+async def test_draining_waits_for_work_that_nobody_waits_for():
+    """A shutdown leaves nothing half done."""
+    flights: Flights[str, None] = Flights()
+    finish = asyncio.Event()
+
+    async def work() -> None:
+        await finish.wait()
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", work), 0.01)
+    draining = asyncio.create_task(flights.drain())
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    finish.set()
+    await draining
+    assert "key" not in flights
+
+
+async def test_an_error_that_nobody_waits_for_is_not_reported_as_forgotten():
+    """Its callers have left, and asyncio would log a traceback of its own."""
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    flights: Flights[str, None] = Flights()
+    fail = asyncio.Event()
+
+    async def work() -> None:
+        await fail.wait()
+        raise OSError("disk")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", work), 0.01)
+    fail.set()
+    await flights.drain()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert reported == []

@@ -1,0 +1,186 @@
+"""A MulmoScript reads as it is."""
+
+import json
+
+import pytest
+
+from stills.shotlist.reader import read_shots
+from stills.shotlist.shots import Defaults, Problem, Shot
+
+SCRIPT = {
+    "$mulmocast": {"version": "1.1"},
+    "title": "A walk",
+    "canvasSize": {"width": 1536, "height": 1024},
+    "speechParams": {"speakers": {}},
+    "imageParams": {
+        "provider": "openai",
+        "style": "ink wash",
+        "images": {
+            "girl": {"type": "imagePrompt", "prompt": "a girl in red"},
+            "cat": {
+                "type": "image",
+                "source": {"kind": "url", "url": "https://example.com/cat.png"},
+            },
+            "dog": {"type": "image", "source": {"kind": "base64", "data": "AAAA"}},
+        },
+    },
+    "beats": [
+        {"id": "one", "speaker": "P", "text": "Hello", "imagePrompt": "a field", "duration": 4},
+        {"text": "She runs", "imageNames": ["girl"], "imageParams": {"style": "oil"}},
+        {"text": "Nobody", "imageNames": [], "imagePrompt": "a road"},
+        {"text": "Slide", "image": {"type": "markdown", "markdown": "# x"}},
+        {"text": "Film", "moviePrompt": "a pan"},
+    ],
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a script: shots by id, problems, and the reading."""
+
+    def write_and_read(script, defaults=None):
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(script), encoding="utf-8")
+        reading = read_shots(path, defaults)
+        items = list(reading)
+        shots = {item.id: item for item in items if isinstance(item, Shot)}
+        return shots, [item for item in items if isinstance(item, Problem)], reading
+
+    return write_and_read
+
+
+def test_beats_become_shots_with_canvas_and_style(read):
+    """A beat without imagePrompt is drawn from its text; its own style goes first."""
+    shots, problems, reading = read(SCRIPT)
+    assert not problems
+    assert reading.title == "A walk"
+    assert list(shots) == ["cast-girl", "one", "shot-0002", "shot-0003"]
+    assert shots["one"].request.size == "1536*1024"
+    assert shots["one"].request.style == "ink wash"
+    assert shots["one"].duration_seconds == 4
+    assert shots["shot-0002"].request.prompt == "She runs"
+    assert shots["shot-0002"].request.style == "oil"
+
+
+def test_images_are_the_cast_and_all_of_them_unless_named(read):
+    """As mulmocast does."""
+    shots, _, _ = read(SCRIPT)
+    assert shots["one"].needs == ("cast-girl",)
+    assert shots["one"].cast_images == (
+        "https://example.com/cat.png",
+        "data:image/png;base64,AAAA",
+    )
+    assert shots["shot-0002"].describe == "girl: a girl in red"
+    assert shots["shot-0003"].needs == ()
+
+
+def test_beats_with_a_picture_of_their_own_are_told_and_not_drawn(read):
+    """Nothing is dropped without a word."""
+    notes = " ".join(read(SCRIPT)[2].notes)
+    assert "own image" in notes
+    assert "own moviePrompt" in notes
+    assert "drawn from their text" in notes
+
+
+def test_a_script_without_canvas_has_that_of_mulmocast(read):
+    """And the command line goes before it."""
+    script = {"$mulmocast": {"version": "1.1"}, "beats": [{"text": "x"}]}
+    assert read(script)[0]["shot-0001"].request.size == "1280*720"
+    assert read(script, Defaults(size="64*64"))[0]["shot-0001"].request.size == "64*64"
+
+
+def test_a_wrong_script_has_problems(read):
+    """An image that is not there, a canvas that is none, a beat with nothing to draw."""
+    _, problems, _ = read({"beats": [{"text": "x", "imageNames": ["y"]}]})
+    assert problems[0].field == "cast"
+    _, problems, _ = read({"canvasSize": {"width": 5}, "beats": [{"text": "x"}]})
+    assert problems[0].field == "canvasSize"
+    _, problems, _ = read({"beats": [{}, 5]})
+    assert [problem.field for problem in problems] == ["prompt", None]
+
+
+GIRL = {"type": "imagePrompt", "prompt": "a girl in red"}
+CLIP = {"type": "movie", "source": {"kind": "path", "path": "clip.mp4"}}
+
+
+def script_of(images, *beats):
+    return {"imageParams": {"images": images}, "beats": list(beats)}
+
+
+def test_an_image_that_refers_to_another_is_drawn_after_it(read):
+    """By either of mulmocast's forms; what no beat names is drawn if an image needs it."""
+    images = {
+        "angry": {"type": "imagePrompt", "prompt": "she shouts", "referenceImageName": "girl"},
+        "happy": {"type": "imagePrompt", "prompt": "she laughs", "references": [{"name": "cat"}]},
+        "girl": GIRL,
+        "cat": SCRIPT["imageParams"]["images"]["cat"],
+        "spare": GIRL,
+    }
+    shots, problems, reading = read(
+        script_of(images, {"imagePrompt": "x", "imageNames": ["angry", "happy"]})
+    )
+    assert not problems
+    assert list(shots) == ["cast-angry", "cast-happy", "cast-girl", "shot-0001"]
+    assert shots["cast-angry"].needs == ("cast-girl",)
+    assert shots["cast-happy"].cast_images == ("https://example.com/cat.png",)
+    assert any("spare" in note for note in reading.notes)
+
+
+def test_an_image_may_bring_a_reference_and_a_size_of_its_own(read, tmp_path):
+    """As a source, from the script's folder; a size that is none is a problem."""
+    source = {"kind": "path", "path": "face.png"}
+    images = {
+        "girl": GIRL | {"referenceImage": source, "canvasSize": {"width": 640, "height": 480}}
+    }
+    shots, problems, _ = read(script_of(images, {"imagePrompt": "x"}))
+    assert not problems
+    assert shots["cast-girl"].request.size == "640*480"
+    assert shots["cast-girl"].cast_images == (str(tmp_path / "face.png"),)
+    images = {"girl": GIRL | {"canvasSize": {"width": 640}}}
+    _, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": []}))
+    assert [(problem.field, "'girl'" in problem.message) for problem in problems] == [
+        ("canvasSize", True)
+    ]
+
+
+@pytest.mark.parametrize("reference", ["nobody", "clip", None, ["girl"]])
+def test_a_reference_that_is_no_still_of_the_script_is_a_problem(read, reference):
+    """It is never dropped without a word."""
+    images = {"girl": GIRL | {"references": [{"name": reference}]}, "clip": CLIP}
+    _, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": ["girl"]}))
+    assert [problem.field for problem in problems] == ["referenceImageName", "cast"]
+    named = repr(reference) if isinstance(reference, str) else "what is not text"
+    assert f"refers to {named}, which" in problems[0].message
+
+
+def test_images_that_are_no_stills_are_left_out_and_that_is_told(read):
+    """A movie is no reference; beats that name it are drawn with the others they name."""
+    images = {"girl": GIRL, "clip": CLIP, "pan": {"type": "moviePrompt", "prompt": "a pan"}}
+    shots, problems, reading = read(
+        script_of(
+            images, {"imagePrompt": "x"}, {"imagePrompt": "y", "imageNames": ["clip", "girl"]}
+        )
+    )
+    assert not problems
+    assert shots["shot-0001"].needs == shots["shot-0002"].needs == ("cast-girl",)
+    told = [note for note in reading.notes if "is no still" in note]
+    assert [note.split()[2] for note in told] == ["clip", "pan"]
+
+
+def test_a_beats_own_images_are_in_its_cast_alone(read):
+    """They go before those of the script; under a taken key, the number tells them apart."""
+    cat, old = GIRL | {"prompt": "a cat"}, GIRL | {"prompt": "an old girl"}
+    shots, problems, reading = read(
+        script_of(
+            {"girl": GIRL},
+            {"imagePrompt": "x", "imageNames": ["girl"]},
+            {"imagePrompt": "y", "images": {"girl": old, "cat": cat}, "imageNames": ["girl"]},
+            {"imagePrompt": "z", "images": {"cat": cat}},
+        )
+    )
+    assert not problems
+    assert shots["shot-0001"].describe == "girl: a girl in red"
+    assert shots["shot-0002"].needs == ("cast-girl-2",)
+    assert shots["cast-girl-2"].request.prompt == "an old girl"
+    assert shots["shot-0003"].needs == ("cast-girl", "cast-cat")
+    assert not [note for note in reading.notes if "images is not read" in note]

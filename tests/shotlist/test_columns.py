@@ -1,0 +1,174 @@
+"""The names that pipelines use, one for one with the documents."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stills.shotlist.columns import FIELDS, IGNORED
+from stills.shotlist.reader import read_shots
+from stills.shotlist.shots import Defaults, Problem, Shot
+
+PAGE = Path(__file__).parents[2] / "docs" / "shot-lists.md"
+
+
+SMALL = Defaults(size="64*64")
+
+
+def read_row(tmp_path, row, defaults=SMALL):
+    path = tmp_path / "row.jsonl"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    reading = read_shots(path, defaults)
+    return next(iter(reading)), reading
+
+
+def table(heading):
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return
+        yield [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:-1]]
+
+
+def test_the_table_of_names_is_that_of_the_code():
+    """A reader finds every name that is read, and no other."""
+    written = {
+        name[0]: (tuple(aliases), tuple(later)) for name, aliases, later, _ in table("field")
+    }
+    assert written == {field.name: (field.aliases, field.fallbacks) for field in FIELDS}
+
+
+def test_the_table_of_columns_left_out_is_that_of_the_code():
+    """And every name that is left out."""
+    assert [tuple(names) for _, names in table("pipeline")] == list(IGNORED.values())
+
+
+def examples():
+    fences = re.findall(
+        r"^```(\w+)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return [pytest.param(*fence, id=f"{fence[0]}-{n}") for n, fence in enumerate(fences)]
+
+
+@pytest.mark.parametrize(("suffix", "content"), examples())
+def test_every_example_reads_without_a_problem(tmp_path, suffix, content):
+    """As pasted into a file."""
+    path = tmp_path / f"example.{suffix}"
+    path.write_text(content, encoding="utf-8")
+    items = list(read_shots(path, Defaults(size="1280*720")))
+    assert len(items) > 1
+    assert all(isinstance(item, Shot) for item in items)
+
+
+@pytest.mark.parametrize(
+    "name", ["prompt", "image_prompt", "imagePrompt", "ff_desc", "visual_desc", "Image Prompt"]
+)
+def test_a_prompt_has_many_names(tmp_path, name):
+    """Snake case, camel case and headings are one."""
+    shot, _ = read_row(tmp_path, {name: "a red kite"})
+    assert shot.request.prompt == "a red kite"
+
+
+@pytest.mark.parametrize("name", ["id", "idx", "storyboard_number", "shot_id", "shotId"])
+def test_an_id_has_many_names(tmp_path, name):
+    """Numbers become text."""
+    shot, _ = read_row(tmp_path, {name: 7, "prompt": "x"})
+    assert shot.id == "7"
+
+
+def test_a_row_of_lumenx_reads_as_it_is(tmp_path):
+    """What does not concern a still is left out, and told once."""
+    shot, reading = read_row(
+        tmp_path,
+        {
+            "id": "f1",
+            "scene_id": "s1",
+            "character_ids": ["c1"],
+            "action_description": "she runs",
+            "image_prompt": "a runner",
+            "image_url": None,
+            "video_prompt": "pan left",
+        },
+    )
+    assert shot.request.prompt == "a runner"
+    assert any("video_prompt" in note for note in reading.notes)
+    assert any("no cast" in note for note in reading.notes)
+
+
+def test_a_row_of_huobao_reads_as_it_is(tmp_path):
+    """Its number is its id, its duration goes to the animatic."""
+    shot, _ = read_row(
+        tmp_path,
+        {
+            "storyboard_number": 3,
+            "scene_id": 9,
+            "image_prompt": "a court",
+            "video_prompt": "zoom",
+            "duration": 10,
+            "first_frame_image": "",
+            "reference_images": [],
+        },
+    )
+    assert (shot.id, shot.duration_seconds) == ("3", 10.0)
+
+
+def test_names_that_contradict_each_other_are_named(tmp_path):
+    """Two names of one field are fine as long as they agree."""
+    problem, _ = read_row(tmp_path, {"prompt": "x", "image_prompt": "y"})
+    assert isinstance(problem, Problem)
+    assert "prompt and image_prompt" in problem.message
+    shot, _ = read_row(tmp_path, {"prompt": "x", "image_prompt": "x"})
+    assert shot.request.prompt == "x"
+
+
+def test_an_unknown_column_is_named_with_what_may_be_meant(tmp_path):
+    """A typo would draw something else than meant."""
+    problem, _ = read_row(tmp_path, {"prompt": "x", "negatve_prompt": "y"})
+    assert problem.field == "negatve_prompt"
+    assert "Did you mean negative_prompt?" in problem.action
+
+
+@pytest.mark.parametrize(
+    ("row", "size"),
+    [
+        ({"size": "1600x900"}, "1600*900"),
+        ({"resolution": "1280×720"}, "1280*720"),
+        ({"width": 512, "height": "768"}, "512*768"),
+        ({"size": "2K", "aspect_ratio": "16:9"}, "2736*1536"),
+        ({"size": "1k", "aspect_ratio": "1:1"}, "1024*1024"),
+        ({"size": "1600*900", "aspect_ratio": "16:9"}, "1600*900"),
+        ({"size": "512*512", "width": 512, "height": 512}, "512*512"),
+        ({}, "64*64"),
+    ],
+)
+def test_a_size_can_be_said_in_many_ways(tmp_path, row, size):
+    """All end as width and height."""
+    shot, _ = read_row(tmp_path, {"prompt": "x", **row})
+    assert shot.request.size == size
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ({"width": 512}, "height"),
+        ({"width": 512.5, "height": 512}, "width"),
+        ({"size": "512*512", "width": 512, "height": 64}, "size"),
+        ({"size": "4K", "aspect_ratio": "16:9"}, "size"),
+        ({"size": "1K"}, "aspect_ratio"),
+        ({"size": "1K", "aspect_ratio": "0:1"}, "aspect_ratio"),
+        ({"aspect_ratio": "16:9"}, "aspect_ratio"),
+        ({"width": 10**40, "height": 1}, "size"),
+    ],
+)
+def test_a_size_that_is_none_is_a_problem(tmp_path, row, field):
+    """Half of it, two that differ, a shape without a size, one that is too big."""
+    problem, _ = read_row(tmp_path, {"prompt": "x", **row})
+    assert problem.field == field
+
+
+def test_no_size_anywhere_is_a_problem(tmp_path):
+    """It is never made up for rows of a table."""
+    problem, _ = read_row(tmp_path, {"prompt": "x"}, Defaults())
+    assert "--size" in problem.action

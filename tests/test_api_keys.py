@@ -1,0 +1,210 @@
+"""Keys: shown once, known by their hash, refused once revoked, held to their rate and budget."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from stills.contract.access import Payer
+from stills.contract.errors import BudgetExceeded, InvalidRequest, KeyRefused, RateLimited
+from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.request import ImageRequest
+from stills.pipeline import access
+
+PRICE_USD = 0.075
+
+
+class Clock:
+    """The time as keys see it."""
+
+    now = 1_790_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that a test moves."""
+    clock = Clock()
+    monkeypatch.setattr(access, "time", clock)
+    return clock
+
+
+def ask(number: int) -> ImageRequest:
+    return ImageRequest(prompt=f"a kite, picture {number}.", size="512*512", seed=7)
+
+
+async def test_whoever_shows_a_key_counts_as_its_name(stills):
+    """With the budget it was made with."""
+    shown = await stills.access.add("film", day_usd=5.0)
+    assert re.fullmatch(r"stills_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", shown)
+    assert await stills.access.admit(shown) == Payer("film", 5.0)
+    assert await stills.access.admit(await stills.access.add("agent")) == Payer("agent", None)
+
+
+async def test_only_the_hash_of_the_secret_is_kept(stills, tmp_path: Path):
+    """Whoever reads the database's files gets in nowhere."""
+    shown = await stills.access.add("film")
+    await stills.access.admit(shown)
+    secret = shown.split("_", 2)[2]
+    (key,) = await stills.access.list()
+    assert key.digest == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret not in repr(key)
+    files = list(tmp_path.glob("stills.db*"))
+    assert any(key.digest.encode() in path.read_bytes() for path in files)
+    assert not any(secret.encode() in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: "",
+        lambda _: "sk-1234",
+        lambda shown: shown[:-1],
+        lambda shown: shown + "x",
+        lambda shown: shown + "\n",
+        lambda shown: shown.upper(),
+        lambda shown: shown[:-1] + ("a" if shown[-1] != "a" else "b"),
+        lambda shown: shown.replace(shown.split("_")[1], "0" * 12),
+        lambda shown: shown.replace("stills_", "stills__"),
+        lambda shown: shown[:-1] + "é",
+        lambda shown: "\udc80" + shown,
+        lambda _: "stills_" + "٣" * 12 + "_" + "a" * 43,
+        lambda _: "x" * 1_000_000,
+    ],
+)
+async def test_what_is_no_key_is_refused(stills, spoil):
+    """Malformed, unknown or wrong: all in the same words, and without the words that came."""
+    shown = await stills.access.add("film")
+    wrong = spoil(shown)
+    with pytest.raises(KeyRefused) as caught:
+        await stills.access.admit(wrong)
+    assert caught.value.message == "This service does not know the key."
+    assert "stills keys add" in caught.value.action
+
+
+async def test_a_key_of_another_id_with_this_secret_is_refused(stills):
+    """Id and secret belong together."""
+    one, other = await stills.access.add("film"), await stills.access.add("agent")
+    mixed = "_".join([*one.split("_", 2)[:2], other.split("_", 2)[2]])
+    with pytest.raises(KeyRefused):
+        await stills.access.admit(mixed)
+
+
+async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, clock: Clock):
+    """At once where it was revoked, and in processes that had just let it in."""
+    here, elsewhere = await make_stills(), await make_stills()
+    shown = await here.access.add("film")
+    for stills in (here, elsewhere):
+        assert (await stills.access.admit(shown)).name == "film"
+    await here.access.revoke("film")
+    with pytest.raises(KeyRefused):
+        await here.access.admit(shown)
+    clock.now += access.MEMORY_SECONDS
+    with pytest.raises(KeyRefused):
+        await elsewhere.access.admit(shown)
+
+
+async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.MonkeyPatch):
+    """However many ids are tried; a right key goes on."""
+    monkeypatch.setattr(access, "_MEMORY_KEYS_MAX", 10)
+    shown = await stills.access.add("film")
+    for number in range(50):
+        with pytest.raises(KeyRefused):
+            await stills.access.admit(f"stills_{number:012x}_{'a' * 43}")
+        assert len(stills.access._remembered) <= 10
+    assert await stills.access.admit(shown) == Payer("film")
+
+
+async def test_a_key_that_asks_too_fast_is_told_when_to_come_back(stills, clock: Clock):
+    """After that it is let in again."""
+    shown = await stills.access.add("film", limit=RateLimit(2 / 60))
+    for _ in range(2):
+        await stills.access.admit(shown)
+    with pytest.raises(RateLimited, match="film") as caught:
+        await stills.access.admit(shown)
+    assert caught.value.retry_after_seconds == pytest.approx(30.0, abs=0.01)
+    clock.now += 30.0
+    assert await stills.access.admit(shown) == Payer("film")
+
+
+async def test_wrong_guesses_use_up_no_turns(stills):
+    """Who knows an id can't shut its owner out."""
+    shown = await stills.access.add("film", limit=RateLimit(1 / 60))
+    for _ in range(5):
+        with pytest.raises(KeyRefused):
+            await stills.access.admit(shown[:-2] + "--")
+    assert await stills.access.admit(shown) == Payer("film")
+
+
+async def test_a_name_in_use_is_refused_until_it_is_revoked(stills):
+    """The way out is named."""
+    await stills.access.add("film")
+    with pytest.raises(InvalidRequest, match="film is in use") as caught:
+        await stills.access.add("film")
+    assert "stills keys revoke film" in caught.value.action
+    await stills.access.revoke("film")
+    await stills.access.add("film")
+    with pytest.raises(InvalidRequest, match="no key named 'nobody'"):
+        await stills.access.revoke("nobody")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-a", "é", "a\n", "a" * 65, "\x1b[31m", "a/b"])
+async def test_a_name_is_one_word(stills, name: str):
+    """It stands in logs and tables."""
+    with pytest.raises(InvalidRequest, match="no name for a key"):
+        await stills.access.add(name)
+    assert await stills.access.exist() is False
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"day_usd": -1.0},
+        {"day_usd": float("nan")},
+        {"day_usd": float("inf")},
+        {"limit": RateLimit(0.0)},
+        {"limit": RateLimit(float("nan"))},
+        {"limit": FIND_LIMIT},
+    ],
+)
+async def test_a_budget_or_rate_that_is_none_makes_no_key(stills, facts):
+    """Rather than a key without the cap that was meant."""
+    with pytest.raises(InvalidRequest):
+        await stills.access.add("film", **facts)
+    assert await stills.access.exist() is False
+
+
+async def test_no_limit_is_none(stills):
+    """A hundred at once."""
+    shown = await stills.access.add("film", limit=NO_LIMIT)
+    for _ in range(100):
+        await stills.access.admit(shown)
+
+
+async def test_keys_exist_once_one_was_made(stills):
+    """Revoking the last one does not open the door to all."""
+    assert await stills.access.exist() is False
+    await stills.access.add("film")
+    await stills.access.revoke("film")
+    assert await stills.access.exist() is True
+
+
+async def test_a_payer_s_budget_caps_what_is_sent_for_it(stills, sandbox):
+    """What others ask for is not counted, and what is kept is free for all."""
+    film, agent = Payer("film", 2 * PRICE_USD), Payer("agent", 2 * PRICE_USD)
+    for number in range(2):
+        await stills.generate(ask(number), payer=film)
+    await stills.generate(ask(2))
+    with pytest.raises(BudgetExceeded, match=r"key film on .*0\.15 USD are spent"):
+        await stills.generate(ask(3), payer=film)
+    for number in range(3):
+        assert (await stills.generate(ask(number), payer=film)).cached
+    await stills.generate(ask(3), payer=agent)
+    assert (await stills.generate(ask(3), payer=film)).cached
+    assert sandbox.ledger.billed_images == 4
