@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from stills import api_keys
 from stills.contract.access import Payer
 from stills.contract.errors import BudgetExceeded, InvalidRequest, KeyRefused, RateLimited
 from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
 from stills.contract.request import ImageRequest
-from stills.pipeline import access
 
 PRICE_USD = 0.075
 
@@ -31,7 +31,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that a test moves."""
     clock = Clock()
-    monkeypatch.setattr(access, "time", clock)
+    monkeypatch.setattr(api_keys, "time", clock)
     return clock
 
 
@@ -105,14 +105,14 @@ async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, 
     await here.access.revoke("film")
     with pytest.raises(KeyRefused):
         await here.access.admit(shown)
-    clock.now += access.MEMORY_SECONDS
+    clock.now += api_keys.MEMORY_SECONDS
     with pytest.raises(KeyRefused):
         await elsewhere.access.admit(shown)
 
 
 async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.MonkeyPatch):
     """However many ids are tried; a right key goes on."""
-    monkeypatch.setattr(access, "_MEMORY_KEYS_MAX", 10)
+    monkeypatch.setattr(api_keys, "_MEMORY_KEYS_MAX", 10)
     shown = await stills.access.add("film")
     for number in range(50):
         with pytest.raises(KeyRefused):

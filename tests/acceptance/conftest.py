@@ -20,11 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-
-from batches import Batch, into_out, write_rows
-from serving import Server
+from tests.support.batch_command import Batch, into_out, write_rows
+from tests.support.serve_process import Server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -160,11 +157,11 @@ def rows(environment: dict[str, str]) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 class Driver:
-    """A driver.py, and the one process at a time that it runs; see there for jobs and events."""
+    """Runs tests/support/killable_process.py, one process at a time; see there for jobs and events."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("driver.py"))],
+            [sys.executable, str(Path(__file__).parents[1] / "support" / "killable_process.py")],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -6,7 +6,14 @@ import stat
 from pathlib import Path
 
 import pytest
-from batches import ROWS, by_id, read_lines, reference_prompts, refuse, write_rows
+from tests.support.batch_command import (
+    ROWS,
+    by_id,
+    read_lines,
+    reference_prompts,
+    refuse,
+    write_rows,
+)
 
 CAST = """
 title: The lighthouse

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from batches import ROWS, by_id, refuse
+from tests.support.batch_command import ROWS, by_id, refuse
 
 _INTERRUPTED_AS_IT_WRITES = """\
 import os, signal, sys

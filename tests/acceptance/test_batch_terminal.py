@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from batches import ROWS, at_a_terminal, by_id, refuse
+from tests.support.batch_command import ROWS, at_a_terminal, by_id, refuse
 
 
 def test_a_terminal_is_asked_first_and_shown_progress(

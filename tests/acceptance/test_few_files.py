@@ -4,7 +4,7 @@ import signal
 import subprocess
 
 import pytest
-from s3 import serve_s3
+from tests.support.s3 import serve_s3
 
 KITE = ("a red kite", "--size", "512*512")
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from serving import Server
+from tests.support.serve_process import Server
 
 KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
 

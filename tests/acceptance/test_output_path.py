@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from batches import read_lines, write_rows
+from tests.support.batch_command import read_lines, write_rows
 
 SCRIPT = (
     Path(__file__).parents[2]

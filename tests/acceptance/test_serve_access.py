@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Server
+from tests.support.serve_process import Server
 
 KITE = {"prompt": "a red kite", "size": "512*512"}
 PAID = {"DASHSCOPE_API_KEY": "sk-real", "DASHSCOPE_HTTP_BASE_URL": "http://127.0.0.1:1"}

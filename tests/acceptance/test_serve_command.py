@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from serving import Server
+from tests.support.serve_process import Server
 
 KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
 

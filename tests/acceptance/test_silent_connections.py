@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from serving import Server
+from tests.support.serve_process import Server
 
 KITE = {"prompt": "a red kite", "size": "512*512"}
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import pyvips
-from finished import done, failed, write_png
+from tests.support.finished_shots import done, failed, write_png
 
 from stills.animatic import animatic as module
 from stills.animatic.animatic import make_animatic, plan_animatic

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from drawing import draw, survey, write
+from tests.support.batch_run import draw, survey, write
 
 from stills.batch.estimate import Plan, check_cost, make_plan
 from stills.batch.preflight import Choices

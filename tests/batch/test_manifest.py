@@ -5,7 +5,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from finished import done, failed, result, shot
+from tests.support.finished_shots import done, failed, result, shot
 
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
 from stills.batch.manifest_entry import Entry, Status

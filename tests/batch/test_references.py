@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from finished import shot
+from tests.support.finished_shots import shot
 
 from stills.batch.references import OnUnsupported, settle_references, with_reference
 from stills.contract.errors import InvalidReference

@@ -1,6 +1,6 @@
 """Drawing again what is not done, after the list was edited."""
 
-from drawing import draw, survey, write
+from tests.support.batch_run import draw, survey, write
 
 from stills.batch.estimate import make_plan
 from stills.batch.manifest import read_done, read_manifest

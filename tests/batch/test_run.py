@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from drawing import draw, survey, write
+from tests.support.batch_run import draw, survey, write
 
 from stills.batch.image_files import kept_file
 from stills.batch.manifest import read_manifest

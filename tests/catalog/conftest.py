@@ -1,23 +1,19 @@
-"""A till, and a clock; the modules of this folder can be imported, which importlib mode forgets."""
+"""Steps that buy images from a catalog, and a clock that stands still."""
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.catalog_steps import Clock, Till
 
-from stills.catalog import SqliteCatalog, answers, claims, sqlite
-
-sys.path.append(str(Path(__file__).parent))
-
-from till import Clock, Till
+from stills.catalog import SqliteCatalog, claims, requests, sqlite
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still, a second before midnight UTC."""
     clock = Clock()
-    for module in (sqlite, claims, answers):
+    for module in (sqlite, claims, requests):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from till import SIZE, Till, draft
+from tests.support.catalog_steps import SIZE, Till, draft
 
 from stills.catalog import SqliteCatalog, schema, sqlite
 from stills.contract.errors import CatalogError

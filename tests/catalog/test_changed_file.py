@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from till import SIZE, Till, draft
+from tests.support.catalog_steps import SIZE, Till, draft
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, CatalogError

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from till import SIZE, Till
+from tests.support.catalog_steps import SIZE, Till
 
 from stills.catalog import SqliteCatalog, schema
 from stills.catalog.database import Database

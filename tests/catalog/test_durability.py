@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from till import Till
+from tests.support.catalog_steps import Till
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing

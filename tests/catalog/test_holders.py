@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from till import PRICE_USD, SIZE, Till, draft
+from tests.support.catalog_steps import PRICE_USD, SIZE, Till, draft
 
 from stills.catalog import processes
 from stills.contract.errors import BudgetExceeded
@@ -52,7 +52,7 @@ def hold(path: Path) -> Iterator[Callable[[Stage, float], Holder]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(stage: Stage, lease_seconds: float) -> Holder:
-        script = Path(__file__).with_name("holding.py")
+        script = Path(__file__).parents[1] / "support" / "hold_claim.py"
         process = subprocess.Popen(
             [sys.executable, str(script), str(path), "a", stage, str(lease_seconds)],
             stdout=subprocess.PIPE, text=True,

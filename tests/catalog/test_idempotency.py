@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stills.catalog import SqliteCatalog, replies
+from stills.catalog import SqliteCatalog, idempotency
 from stills.contract.access import Begun, Replies
 
 DAY_SECONDS = 86_400.0
@@ -24,7 +24,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that a test moves."""
     clock = Clock()
-    monkeypatch.setattr(replies, "time", clock)
+    monkeypatch.setattr(idempotency, "time", clock)
     return clock
 
 

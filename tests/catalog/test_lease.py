@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 import pytest
-from till import SIZE, draft
+from tests.support.catalog_steps import SIZE, draft
 
 from stills.catalog import SqliteCatalog
 from stills.contract.generation import Claim, Held

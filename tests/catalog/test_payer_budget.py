@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from till import PRICE_USD, SATURDAY, Clock, Till
+from tests.support.catalog_steps import PRICE_USD, SATURDAY, Clock, Till
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, BudgetExceeded

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from till import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock, Till, asked, draft
+from tests.support.catalog_steps import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock, Till, asked, draft
 
-from stills.catalog import SqliteCatalog, money, schema
+from stills.catalog import SqliteCatalog, schema, spending
 from stills.contract.errors import Billing, BudgetExceeded
 from stills.contract.generation import Answer, Found, Settlement
 from stills.contract.money import Caps, SpendBy, SpendLine
@@ -267,7 +267,7 @@ def test_processes_share_one_budget(tmp_path: Path):
 
 def test_every_way_of_telling_spending_apart_has_its_sql():
     """A new one without it would be a KeyError for the user."""
-    assert set(money._GROUPS) == {None, *SpendBy}
+    assert set(spending._GROUPS) == {None, *SpendBy}
 
 
 async def test_spending_adds_up_without_noise(till: Till):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stills.app import Recovered, Shown
-from stills.cli import catalog, generate, recover, spend, verify
+from stills.cli.commands import catalog, generate, recover, spend, verify
 from stills.cli.text import as_json, printable
 from stills.contract.errors import Billing
 from stills.contract.generation import Draft, Generation, Image, Rendition, Send, Stage

@@ -5,7 +5,7 @@ import contextlib
 from urllib.parse import urlsplit
 
 import pytest
-from s3 import serve_s3
+from tests.support.s3 import serve_s3
 
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.ports import Store

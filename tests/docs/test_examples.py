@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from documents import DOCUMENTS, ROOT, SKILL, fences, name
+from tests.support.documents import DOCUMENTS, ROOT, SKILL, fences, name
 
 import stills
 

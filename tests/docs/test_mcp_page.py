@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from documents import ROOT, code, fences, rows
+from tests.support.documents import ROOT, code, fences, rows
 
 from stills.cli.main import build_parser
 from stills.config import read_config

@@ -4,7 +4,7 @@ import sys
 from pathlib import PurePosixPath
 
 import pytest
-from documents import ROOT
+from tests.support.documents import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 

@@ -1,6 +1,6 @@
 """What the README says of the code."""
 
-from documents import ROOT, code, prose, rows
+from tests.support.documents import ROOT, code, prose, rows
 
 import stills
 from stills.app import Stills

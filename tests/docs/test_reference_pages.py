@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from cli_page import PAGE, render
-from documents import DOCUMENTS, ROOT, SKILL, code, name, prose, rows
+from tests.docs.cli_page import PAGE, render
+from tests.support.documents import DOCUMENTS, ROOT, SKILL, code, name, prose, rows
 
 from stills.cli.errors import EXIT_CODES, INTERRUPTED, SOME_FAILED
 from stills.config import read_config

@@ -1,20 +1,15 @@
 """The service on a real server and a free port, with the sandbox behind it."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.support.running_service import serving
 
 from stills.app import Stills
 from stills.http.settings import Settings
-
-sys.path.append(str(Path(__file__).parent))
-
-from running import serving
 
 Serve = Callable[..., Awaitable[str]]
 

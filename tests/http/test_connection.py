@@ -6,7 +6,7 @@ import json
 import socket
 
 import pytest
-from running import serving
+from tests.support.running_service import serving
 
 from stills.http import connection
 from stills.http.connection import Connection

@@ -7,7 +7,7 @@ import aiohttp
 import openai
 import pytest
 import pyvips
-from running import json_logs
+from tests.support.running_service import json_logs
 
 from stills.sandbox import Fault, FaultKind, Sandbox
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from running import serving
+from tests.support.running_service import serving
 
 from stills.app import Stills
 from stills.contract.generation import Image

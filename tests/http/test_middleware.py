@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
-from running import json_logs
+from tests.support.running_service import json_logs
 
 from stills.app import Stills
 from stills.contract.rate_limit import RateLimit

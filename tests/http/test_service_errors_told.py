@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
-from running import serving
+from tests.support.running_service import serving
 
 from stills.app import Stills
 from stills.contract import errors

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from bad_sector import BadSector
+from tests.support.bad_sector import BadSector
 
 from stills.app import Recovered, Stills
 from stills.catalog import SqliteCatalog, schema

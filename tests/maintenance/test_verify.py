@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from bad_sector import BadSector
+from tests.support.bad_sector import BadSector
 
 from stills.app import Stills, Verified
 from stills.contract.errors import ImageMissing, StoreRefused

@@ -10,7 +10,7 @@ from pathlib import Path
 import obstore.exceptions
 import obstore.store
 import pytest
-from s3 import s3_variables, serve_s3
+from tests.support.s3 import s3_variables, serve_s3
 
 import stills.store.bucket
 from stills.contract.errors import StoreRefused

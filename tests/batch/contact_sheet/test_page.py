@@ -6,8 +6,8 @@ from contextlib import closing
 from html.parser import HTMLParser
 
 import pytest
-from devtools import Tab, running_chromium
-from finished import done, failed, result, shot, write_png
+from tests.support.browser import Tab, running_chromium
+from tests.support.finished_shots import done, failed, result, shot, write_png
 
 from stills.batch.contact_sheet.page import write_contact_sheet
 from stills.batch.manifest_entry import Entry

@@ -5,10 +5,10 @@ import json
 
 import aiohttp
 import pytest
-from running import serving
+from tests.support.running_service import serving
 
 from stills.app import Stills
-from stills.http import contract_route
+from stills.http.routes import contract
 from stills.http.settings import Settings
 from stills.sandbox import Fault, FaultKind, Sandbox
 
@@ -174,7 +174,7 @@ async def test_a_stream_shows_signs_of_life_while_nothing_happens(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):
     """A proxy cuts off what is silent for long; a client skips these lines."""
-    monkeypatch.setattr(contract_route, "_SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(contract, "_SILENCE_SECONDS", 0.05)
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
     headers = {"Accept": "text/event-stream"}
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from running import serving
+from tests.support.running_service import serving
 
 from stills.app import Stills
 from stills.catalog import schema
 from stills.contract.request import ImageRequest
-from stills.http import health
+from stills.http.routes import health
 from stills.http.settings import Settings
 from stills.store import open_store
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from till import Till
+from tests.support.catalog_steps import Till
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
