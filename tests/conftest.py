@@ -13,7 +13,7 @@ from stills.contract.rate_limit import RateLimit
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
 from stills.sandbox import Sandbox
 from stills.store import open_store
@@ -61,7 +61,7 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
             rate_limit: RateLimit | None = None,
             **parts: object,
         ) -> Stills:
-            here = Credentials(ApiKey(key), sandbox.base_url)
+            here = Credentials(ProviderKey(key), sandbox.base_url)
             ports = {
                 "provider": await connect(credentials or here),
                 "catalog": SqliteCatalog(tmp_path / "stills.db"),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from stills import api_keys
-from stills.contract.access import Payer
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import BudgetExceeded, InvalidRequest, KeyRefused, RateLimited
-from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 from stills.contract.request import ImageRequest
 
 PRICE_USD = 0.075
@@ -43,8 +43,8 @@ async def test_whoever_shows_a_key_counts_as_its_name(stills):
     """With the budget it was made with."""
     shown = await stills.access.add("film", day_usd=5.0)
     assert re.fullmatch(r"stills_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", shown)
-    assert await stills.access.admit(shown) == Payer("film", 5.0)
-    assert await stills.access.admit(await stills.access.add("agent")) == Payer("agent", None)
+    assert await stills.access.admit(shown) == BudgetOwner("film", 5.0)
+    assert await stills.access.admit(await stills.access.add("agent")) == BudgetOwner("agent", None)
 
 
 async def test_only_the_hash_of_the_secret_is_kept(stills, tmp_path: Path):
@@ -118,7 +118,7 @@ async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.Monkey
         with pytest.raises(KeyRefused):
             await stills.access.admit(f"stills_{number:012x}_{'a' * 43}")
         assert len(stills.access._remembered) <= 10
-    assert await stills.access.admit(shown) == Payer("film")
+    assert await stills.access.admit(shown) == BudgetOwner("film")
 
 
 async def test_a_key_that_asks_too_fast_is_told_when_to_come_back(stills, clock: Clock):
@@ -130,7 +130,7 @@ async def test_a_key_that_asks_too_fast_is_told_when_to_come_back(stills, clock:
         await stills.access.admit(shown)
     assert caught.value.retry_after_seconds == pytest.approx(30.0, abs=0.01)
     clock.now += 30.0
-    assert await stills.access.admit(shown) == Payer("film")
+    assert await stills.access.admit(shown) == BudgetOwner("film")
 
 
 async def test_wrong_guesses_use_up_no_turns(stills):
@@ -139,7 +139,7 @@ async def test_wrong_guesses_use_up_no_turns(stills):
     for _ in range(5):
         with pytest.raises(KeyRefused):
             await stills.access.admit(shown[:-2] + "--")
-    assert await stills.access.admit(shown) == Payer("film")
+    assert await stills.access.admit(shown) == BudgetOwner("film")
 
 
 async def test_a_name_in_use_is_refused_until_it_is_revoked(stills):
@@ -170,7 +170,7 @@ async def test_a_name_is_one_word(stills, name: str):
         {"day_usd": float("inf")},
         {"limit": RateLimit(0.0)},
         {"limit": RateLimit(float("nan"))},
-        {"limit": FIND_LIMIT},
+        {"limit": LEARN_LIMIT},
     ],
 )
 async def test_a_budget_or_rate_that_is_none_makes_no_key(stills, facts):
@@ -197,7 +197,7 @@ async def test_keys_exist_once_one_was_made(stills):
 
 async def test_a_payer_s_budget_caps_what_is_sent_for_it(stills, sandbox):
     """What others ask for is not counted, and what is kept is free for all."""
-    film, agent = Payer("film", 2 * PRICE_USD), Payer("agent", 2 * PRICE_USD)
+    film, agent = BudgetOwner("film", 2 * PRICE_USD), BudgetOwner("agent", 2 * PRICE_USD)
     for number in range(2):
         await stills.generate(ask(number), payer=film)
     await stills.generate(ask(2))

@@ -419,7 +419,7 @@ async def test_guarded_references_are_neither_read_nor_fetched_from_here(environ
     async with Stills.from_env(
         sandbox=True, guard_references=True, environment=environment
     ) as guarded:
-        for standing in await guarded.find_standings(requests):
+        for standing in await guarded.find_statuses(requests):
             assert isinstance(standing.error, InvalidReference)
         for request in requests:
             with pytest.raises(InvalidReference):

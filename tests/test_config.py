@@ -6,7 +6,7 @@ import pytest
 
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
-from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 HOME = {"HOME": "/home/ann"}
 
@@ -34,7 +34,7 @@ def test_without_any_variable_all_has_a_default():
         ("STILLS_RATE_LIMIT", "2/min", "rate_limit", RateLimit(2 / 60)),
         ("STILLS_RATE_LIMIT", " 1.5 / S ", "rate_limit", RateLimit(1.5)),
         ("STILLS_RATE_LIMIT", "90/h", "rate_limit", RateLimit(0.025)),
-        ("STILLS_RATE_LIMIT", "auto", "rate_limit", FIND_LIMIT),
+        ("STILLS_RATE_LIMIT", "auto", "rate_limit", LEARN_LIMIT),
         ("STILLS_RATE_LIMIT", "none", "rate_limit", NO_LIMIT),
         ("STILLS_CONCURRENCY", "32", "concurrency", 32),
         ("DASHSCOPE_API_KEY", "sk-a", "api_key", "sk-a"),

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from stills.contract.access import ApiKey, ApiKeys, Payer
+from stills.contract.access import ApiKey, ApiKeys, BudgetOwner
 from stills.contract.errors import InvalidRequest, KeyRefused, RateLimited
 from stills.contract.money import USD_MAX
 from stills.contract.rate_limit import NO_LIMIT, RateLimit
@@ -66,7 +66,7 @@ class Access:
         except InvalidRequest:  # another process has just created it
             return None
 
-    async def admit(self, shown: str) -> Payer:
+    async def admit(self, shown: str) -> BudgetOwner:
         """Let a caller in who shows a key.
 
         Raises:
@@ -85,7 +85,7 @@ class Access:
             raise RateLimited(
                 f"key {key.name} asks faster than it may", retry_after_seconds=early_seconds
             )
-        return Payer(key.name, key.day_usd)
+        return BudgetOwner(key.name, key.day_usd)
 
     async def list(self) -> Sequence[ApiKey]:
         """List all keys ever made, the oldest first."""
@@ -129,7 +129,7 @@ def _check(day_usd: float | None, limit: RateLimit) -> None:
             action="Give a number of US dollars a day, such as 5.",
         )
     slow = limit.per_second is not None and not 0.0 < limit.per_second < math.inf
-    if limit.find or slow:
+    if limit.learn or slow:
         raise InvalidRequest(
             "a key's rate is a number of requests in a time",
             field="limit",

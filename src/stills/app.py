@@ -17,18 +17,18 @@ from stills.assembly import (
     use_none,
 )
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
-from stills.contract.access import Payer, Replies
+from stills.contract.access import BudgetOwner, IdempotencyStore
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image, OnBilling, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
-from stills.contract.outcome import RequestOutcome, Standing
+from stills.contract.outcome import RequestOutcome, RequestStatus
 from stills.contract.ports import Downloader, Provider
 from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
-from stills.loop_guard import Bound
+from stills.loop_guard import LoopGuard
 from stills.maintenance.export import check_target, save
 from stills.maintenance.recover import Recovered, rebuild, recover
 from stills.maintenance.verify import Finding, Verified, verify
@@ -40,7 +40,7 @@ from stills.pipeline.read import find_by_prefix
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ImageDetails:
     """One kept image, where it opens, and the sends that paid for it."""
 
     image: Image
@@ -65,7 +65,7 @@ class Stills:
         rate_limit: RateLimit | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
-        self._bound = Bound()
+        self._bound = LoopGuard()
         self._plugged = ports
         self._policy = policy or Policy()
         self._model = model
@@ -161,7 +161,7 @@ class Stills:
         model: str | None = None,
         fresh: bool = False,
         max_cost_usd: float | None = None,
-        payer: Payer | None = None,
+        payer: BudgetOwner | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStage | None = None,
     ) -> ImageResult:
@@ -230,7 +230,7 @@ class Stills:
             async for outcome in outcomes:
                 yield outcome
 
-    async def answer_kept(
+    async def answer_from_catalog(
         self, requests: Sequence[ImageRequest], *, model: str | None = None
     ) -> Sequence[ImageResult | None]:
         """Answer those whose image is kept in their size; None for each that has to be asked alone.
@@ -238,7 +238,7 @@ class Stills:
         Raises:
             UnknownModel: the table has no such id.
         """
-        return await self._pipeline.answer_kept(requests, Options(self._id(model)))
+        return await self._pipeline.answer_from_catalog(requests, Options(self._id(model)))
 
     def watch_billing(self, on_billing: OnBilling) -> None:
         """Have `on_billing`, and no other any more, called as each send of this process ends."""
@@ -250,7 +250,7 @@ class Stills:
         return self._access
 
     @property
-    def replies(self) -> Replies:
+    def replies(self) -> IdempotencyStore:
         """What that service answered before."""
         return self._ports.catalog.replies
 
@@ -286,16 +286,16 @@ class Stills:
         model = find_model(self._id(model_id))
         return model if self._price_usd is None else replace(model, price_usd=self._price_usd)
 
-    async def find_standings(
+    async def find_statuses(
         self, requests: Sequence[ImageRequest], *, model: str | None = None
-    ) -> Sequence[Standing]:
+    ) -> Sequence[RequestStatus]:
         """Tell of each request whether its image is there; nothing is sent, nothing written.
 
         Raises:
             UnknownModel: the table has no such id.
             CatalogError: the catalog can't be read.
         """
-        return await self._pipeline.find_standings(requests, self._id(model))
+        return await self._pipeline.find_statuses(requests, self._id(model))
 
     async def quota(self, *, model: str | None = None) -> Quota:
         """Tell what is used of the account's limit on sends, by all who share the catalog."""
@@ -375,7 +375,7 @@ class Stills:
         """List the sends that paid for an image, the oldest first."""
         return await self._ports.catalog.ledger(image.generation.id)
 
-    async def show(self, prefix: str) -> Shown:
+    async def show(self, prefix: str) -> ImageDetails:
         """Tell all that is known of the image whose id starts with `prefix`.
 
         Raises:
@@ -383,7 +383,7 @@ class Stills:
         """
         image = await find_by_prefix(self._ports, prefix)
         sends = await self._ports.catalog.ledger(image.generation.id)
-        return Shown(image, self._ports.store.url(image.rendition.object_path), sends)
+        return ImageDetails(image, self._ports.store.url(image.rendition.object_path), sends)
 
     def image_url(self, image: Image) -> str:
         """Say where a listed image opens."""
@@ -421,4 +421,4 @@ class Stills:
         return self._model if model is None else model
 
 
-__all__ = ["Finding", "Recovered", "Shown", "Stills", "Verified"]
+__all__ = ["Finding", "ImageDetails", "Recovered", "Stills", "Verified"]

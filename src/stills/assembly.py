@@ -11,7 +11,12 @@ from stills.contract.forked import begin_use
 from stills.contract.ports import Downloader, Provider, Store
 from stills.imaging import VipsImaging
 from stills.pipeline.ports import Ports
-from stills.provider.credentials import SANDBOX_KEY_PREFIX, ApiKey, Credentials, find_credentials
+from stills.provider.credentials import (
+    SANDBOX_KEY_PREFIX,
+    Credentials,
+    ProviderKey,
+    find_credentials,
+)
 from stills.provider.deferred import DeferredProvider
 from stills.store import open_store
 
@@ -76,7 +81,7 @@ def embed_sandbox() -> Provider:
         begin_use("libvips")  # it draws with that
         module = await asyncio.to_thread(import_module, "stills.sandbox")
         sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
-        credentials = Credentials(ApiKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
+        credentials = Credentials(ProviderKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
         # The sandbox ends with this process, and so do its links.
         return await _connect(stack, credentials, links_live=False)
 

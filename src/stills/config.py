@@ -14,7 +14,7 @@ from pathlib import Path
 from stills.contract.errors import InvalidRequest, UnknownModel
 from stills.contract.models import DEFAULT_MODEL, find_model
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
-from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
 _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -97,7 +97,7 @@ def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
         return None
     word = written.strip().lower()
     if word == "auto":
-        return FIND_LIMIT
+        return LEARN_LIMIT
     if word == "none":
         return NO_LIMIT
     read = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*/\s*(s|min|h)", word, re.ASCII)

@@ -4,7 +4,7 @@ import asyncio
 import os
 
 
-class Bound:
+class LoopGuard:
     """Tells a use that could only hang, or fail far from its cause."""
 
     def __init__(self) -> None:

@@ -157,7 +157,7 @@ def rows(environment: dict[str, str]) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 class Driver:
-    """Runs tests/support/killable_process.py, one process at a time; see there for jobs and events."""
+    """Runs tests/support/killable_process.py, one process at a time; jobs and events are there."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(

@@ -1,12 +1,12 @@
 """The cap of a run."""
 
-from stills.batch.cost_cap import Wallet
+from stills.batch.cost_cap import CostCap
 from stills.contract.errors import Billing
 
 
 def test_what_is_reserved_counts_until_it_is_settled():
     """Two fit at once; what was not billed makes room again."""
-    wallet = Wallet(0.2, 0.1)
+    wallet = CostCap(0.2, 0.1)
     wallet.reserve()
     assert wallet.has_room
     wallet.reserve()
@@ -22,7 +22,7 @@ def test_what_is_reserved_counts_until_it_is_settled():
 
 def test_many_small_prices_add_up_to_the_cap():
     """Rounding does not cost the last image."""
-    wallet = Wallet(30 * 0.1, 0.1)
+    wallet = CostCap(30 * 0.1, 0.1)
     for _ in range(30):
         assert wallet.has_room
         wallet.reserve()
@@ -33,7 +33,7 @@ def test_many_small_prices_add_up_to_the_cap():
 
 def test_without_a_cap_there_is_always_room():
     """Also where no price is known."""
-    wallet = Wallet(None, None)
+    wallet = CostCap(None, None)
     assert wallet.image_cap_usd is None
     for _ in range(1000):
         wallet.reserve()

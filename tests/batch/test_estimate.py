@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.support.batch_run import draw, survey, write
 
-from stills.batch.estimate import Plan, check_cost, make_plan
-from stills.batch.preflight import Choices
+from stills.batch.estimate import Estimate, check_cost, make_plan
+from stills.batch.preflight import BatchOptions
 from stills.contract.errors import BudgetExceeded
 
 
@@ -15,7 +15,7 @@ async def test_a_plan_knows_what_is_kept_through_its_references(stills, tmp_path
     rows = ({"id": "b", "prompt": "b", "reference_shot": "a"}, {"id": "a", "prompt": "a"})
     path = write(tmp_path, *rows, {"id": "c", "prompt": "c"})
     plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
-    assert plan == Plan(rows=3, new=3, kept=0, cost_usd=0.105, seconds=None)
+    assert plan == Estimate(rows=3, new=3, kept=0, cost_usd=0.105, seconds=None)
     await draw(stills, survey(stills, path), tmp_path / "out")
     plan = await make_plan(stills, survey(stills, path), tmp_path / "out")
     assert (plan.new, plan.kept) == (0, 3)
@@ -43,8 +43,8 @@ async def test_what_the_model_can_t_draw_is_a_problem_of_the_plan(stills, tmp_pa
 
 def test_a_cap_needs_a_price():
     """And refuses what would pass it, before anything is sent."""
-    plan = Plan(rows=10, new=10, kept=0, cost_usd=0.75, seconds=None)
-    choices = Choices(model=None, max_cost_usd=0.75)
+    plan = Estimate(rows=10, new=10, kept=0, cost_usd=0.75, seconds=None)
+    choices = BatchOptions(model=None, max_cost_usd=0.75)
     check_cost(plan, choices)
     with pytest.raises(BudgetExceeded, match=r"0\.75 USD, over the cap of 0\.70 USD"):
         check_cost(plan, replace(choices, max_cost_usd=0.7))
@@ -52,8 +52,8 @@ def test_a_cap_needs_a_price():
 
 async def test_a_cap_is_refused_where_the_price_is_unknown(stills):
     """It could not be kept."""
-    plan = Plan(rows=1, new=1, kept=0, cost_usd=None, seconds=None)
-    choices = Choices(stills.model("qwen-image-3.0"), max_cost_usd=1.0)
+    plan = Estimate(rows=1, new=1, kept=0, cost_usd=None, seconds=None)
+    choices = BatchOptions(stills.model("qwen-image-3.0"), max_cost_usd=1.0)
     with pytest.raises(BudgetExceeded, match=r"the price of .* is unknown"):
         check_cost(plan, choices)
 

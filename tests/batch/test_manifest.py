@@ -8,7 +8,7 @@ import pytest
 from tests.support.finished_shots import done, failed, result, shot
 
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
-from stills.batch.manifest_entry import Entry, Status
+from stills.batch.manifest_entry import ManifestEntry, Status
 from stills.contract.errors import Billing, ConnectionLost, InvalidRequest, OutputRefused
 from stills.shotlist.shots import Outcome
 
@@ -111,7 +111,7 @@ def test_what_is_written_is_read_back(tmp_path):
         Outcome(shot("s04"), result(), OutputRefused("no", billing=Billing.BILLED)),
     ]
     path = write(tmp_path, *outcomes)
-    assert list(read_manifest(path)) == [Entry.of(one, _file(one)) for one in outcomes]
+    assert list(read_manifest(path)) == [ManifestEntry.of(one, _file(one)) for one in outcomes]
     assert [entry.status for entry in read_manifest(path)] == [
         Status.DONE,
         Status.DONE,
@@ -129,7 +129,10 @@ def test_a_shot_that_was_cut_off_is_pending_with_its_money(tmp_path):
         ("pending", "possible"),
         ("pending", None),
     ]
-    assert list(read_manifest(path)) == [Entry.of(cut_off), Entry.of(Outcome(shot("s02")))]
+    assert list(read_manifest(path)) == [
+        ManifestEntry.of(cut_off),
+        ManifestEntry.of(Outcome(shot("s02"))),
+    ]
 
 
 def test_half_a_surrogate_pair_is_written_and_read(tmp_path):
@@ -201,7 +204,7 @@ def test_a_folder_takes_one_run_at_a_time(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [MANIFEST_NAME]
 
 
-GOOD = Entry.of(done(), "images/s01.png").to_json()
+GOOD = ManifestEntry.of(done(), "images/s01.png").to_json()
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ def test_unknown_members_are_passed_over(tmp_path):
     """A manifest of a later version can be read."""
     path = tmp_path / "m.jsonl"
     path.write_bytes(json.dumps(json.loads(GOOD) | {"mood": "new"}).encode())
-    assert next(read_manifest(path)) == replace(Entry.from_json(GOOD))
+    assert next(read_manifest(path)) == replace(ManifestEntry.from_json(GOOD))
 
 
 def test_a_manifest_that_is_not_there_is_told(tmp_path):

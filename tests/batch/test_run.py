@@ -7,8 +7,8 @@ from tests.support.batch_run import draw, survey, write
 
 from stills.batch.image_files import kept_file
 from stills.batch.manifest import read_manifest
-from stills.batch.output import Record
-from stills.batch.preflight import Batch, Choices
+from stills.batch.output import RunOutput
+from stills.batch.preflight import Batch, BatchOptions
 from stills.batch.run import Run
 from stills.config import DEFAULT_CONCURRENCY
 from stills.contract.errors import InvalidRequest, OutputRefused
@@ -94,7 +94,7 @@ async def test_rows_are_read_as_they_are_drawn(stills, tmp_path, monkeypatch):
 
     monkeypatch.setattr(batch, "shots", counted)
     stop = asyncio.Event()
-    record = Record(tmp_path / "out", batch.names, lambda *_: stop.set())
+    record = RunOutput(tmp_path / "out", batch.names, lambda *_: stop.set())
     run = Run(stills, batch, record, stop)
     await run.draw()
     assert read < 200
@@ -154,7 +154,7 @@ async def test_an_image_that_can_t_be_placed_is_told_with_what_it_cost(stills, t
     (tmp_path / "out" / "images" / "a.png").mkdir(parents=True)
     batch = survey(stills, write(tmp_path, {"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"}))
     for paid, billing in ((2, "billed"), (0, "none")):
-        record = Record(tmp_path / "out", batch.names, lambda *_: None)
+        record = RunOutput(tmp_path / "out", batch.names, lambda *_: None)
         await Run(stills, batch, record, asyncio.Event()).draw()
         record.close(batch.title)
         tally = record.tally
@@ -176,7 +176,7 @@ async def test_the_sums_have_the_money_of_every_send(stills, sandbox, tmp_path):
     )
     prompts = ("lost once", "lost always", "a dead link", "fine")
     batch = survey(stills, write(tmp_path, *({"id": one, "prompt": one} for one in prompts)))
-    record = Record(tmp_path / "out", batch.names, lambda *_: None)
+    record = RunOutput(tmp_path / "out", batch.names, lambda *_: None)
     await Run(stills, batch, record, asyncio.Event()).draw()
     record.close(batch.title)
     assert (record.tally.made, record.tally.failed) == (1, 3)
@@ -230,6 +230,6 @@ def test_a_fresh_portrait_must_be_one_that_is_drawn(stills, tmp_path):
     fresh = frozenset({"cast-anna"})
     assert survey(stills, path, fresh=fresh).needed == {"cast-anna"}
     model = stills.model("qwen-image-max")
-    batch = Batch(read_shots(path), Choices(model, fresh=fresh))
+    batch = Batch(read_shots(path), BatchOptions(model, fresh=fresh))
     with pytest.raises(InvalidRequest, match="no portrait is drawn under 'cast-anna'"):
         batch.survey()

@@ -13,7 +13,7 @@ from tests.support.catalog_steps import SIZE, Till, draft
 
 from stills.catalog import SqliteCatalog, schema, sqlite
 from stills.contract.errors import CatalogError
-from stills.contract.generation import Claim, Found, Held
+from stills.contract.generation import CatalogHit, Claim, Held
 from stills.contract.money import Caps
 
 
@@ -31,7 +31,7 @@ async def other(path: Path) -> AsyncIterator[Till]:
     await catalog.close()
 
 
-def take(till: Till) -> asyncio.Task[Claim | Found | Held]:
+def take(till: Till) -> asyncio.Task[Claim | CatalogHit | Held]:
     return asyncio.create_task(
         till.catalog.claim(draft("a"), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
     )

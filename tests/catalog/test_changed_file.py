@@ -11,10 +11,10 @@ from tests.support.catalog_steps import SIZE, Till, draft
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, CatalogError
-from stills.contract.generation import Answer, Settlement
+from stills.contract.generation import ProviderAnswer, Settlement
 from stills.contract.money import Caps
 
-ANSWER = Answer("https://oss.example/a.png", 4e9, "r-1")
+ANSWER = ProviderAnswer("https://oss.example/a.png", 4e9, "r-1")
 BILLED = Settlement(Billing.BILLED, "answered", "r-1")
 
 

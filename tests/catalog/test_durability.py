@@ -9,10 +9,10 @@ from tests.support.catalog_steps import Till
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Claim, Settlement
+from stills.contract.generation import Claim, ProviderAnswer, Settlement
 from stills.contract.money import Caps
 
-ANSWER = Answer("https://oss.example/a.png", 4e9, "r-1")
+ANSWER = ProviderAnswer("https://oss.example/a.png", 4e9, "r-1")
 BILLED = Settlement(Billing.BILLED, "answered", "r-1")
 FILE = {"sha256": "ab" * 32, "byte_count": 9}
 KEPT = FILE | {"object_path": "a.png"}

@@ -16,7 +16,7 @@ from tests.support.catalog_steps import PRICE_USD, SIZE, Till, draft
 
 from stills.catalog import processes
 from stills.contract.errors import BudgetExceeded
-from stills.contract.generation import Claim, Found, Held, Stage
+from stills.contract.generation import CatalogHit, Claim, Held, Stage
 from stills.contract.money import Caps
 
 LIVE, LAPSED = 600.0, -1.0  # seconds of the lease
@@ -52,10 +52,10 @@ def hold(path: Path) -> Iterator[Callable[[Stage, float], Holder]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(stage: Stage, lease_seconds: float) -> Holder:
-        script = Path(__file__).parents[1] / "support" / "hold_claim.py"
+        command = [sys.executable, "-m", "tests.support.hold_claim"]
         process = subprocess.Popen(
-            [sys.executable, str(script), str(path), "a", stage, str(lease_seconds)],
-            stdout=subprocess.PIPE, text=True,
+            [*command, str(path), "a", stage, str(lease_seconds)],
+            cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
         return Holder(process, process.stdout.readline().strip())
@@ -67,7 +67,7 @@ def hold(path: Path) -> Iterator[Callable[[Stage, float], Holder]]:
         process.stdout.close()
 
 
-async def ask(till: Till) -> Claim | Found | Held:
+async def ask(till: Till) -> Claim | CatalogHit | Held:
     return await till.catalog.claim(draft("a"), SIZE, lease_seconds=60.0, fresh=False, caps=Caps())
 
 

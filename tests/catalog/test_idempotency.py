@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stills.catalog import SqliteCatalog, idempotency
-from stills.contract.access import Begun, Replies
+from stills.contract.access import IdempotencyRecord, IdempotencyStore
 
 DAY_SECONDS = 86_400.0
 
@@ -29,27 +29,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-async def remembered(tmp_path: Path) -> AsyncIterator[Replies]:
+async def remembered(tmp_path: Path) -> AsyncIterator[IdempotencyStore]:
     """The replies of a new catalog."""
     catalog = SqliteCatalog(tmp_path / "stills.db")
     yield catalog.replies
     await catalog.close()
 
 
-async def test_a_reply_is_forgotten_after_a_day(remembered: Replies, clock: Clock):
+async def test_a_reply_is_forgotten_after_a_day(remembered: IdempotencyStore, clock: Clock):
     """Until then it stands, and afterwards its key is free for another body."""
     await remembered.begin("film", "k", "d1")
     await remembered.finish("film", "k", "{}")
     clock.now += DAY_SECONDS
-    assert await remembered.begin("film", "k", "d2") == Begun("d1", "{}")
+    assert await remembered.begin("film", "k", "d2") == IdempotencyRecord("d1", "{}")
     clock.now += 1.0
-    assert await remembered.begin("film", "k", "d2") == Begun("d2", None)
+    assert await remembered.begin("film", "k", "d2") == IdempotencyRecord("d2", None)
 
 
-async def test_the_replies_of_others_are_forgotten_too(remembered: Replies, clock: Clock):
+async def test_the_replies_of_others_are_forgotten_too(remembered: IdempotencyStore, clock: Clock):
     """So that the table does not grow for ever."""
     await remembered.begin("film", "k", "d1")
     clock.now += DAY_SECONDS + 1.0
     await remembered.begin("agent", "other", "d2")
     assert await remembered.finish("film", "k", "late") == "late"
-    assert await remembered.begin("film", "k", "d1") == Begun("d1", None)
+    assert await remembered.begin("film", "k", "d1") == IdempotencyRecord("d1", None)

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from stills.catalog import SqliteCatalog
-from stills.contract.generation import Claim, Draft
+from stills.contract.generation import Claim, GenerationSpec
 from stills.contract.money import Caps
 from stills.contract.size import Size
 
 SIZE = Size(1328, 1328)
 
 
-def draft(key: str) -> Draft:
-    return Draft(
+def draft(key: str) -> GenerationSpec:
+    return GenerationSpec(
         key=key,
         seeded_key=key,
         provider="sandbox",

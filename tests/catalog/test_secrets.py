@@ -8,13 +8,13 @@ import pytest
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Claim, Draft, Settlement
+from stills.contract.generation import Claim, GenerationSpec, ProviderAnswer, Settlement
 from stills.contract.money import Caps
 from stills.contract.size import Size
 
 SIZE = Size(1328, 1328)
 LINK = "https://oss.example/a.png?Signature=topsecret"
-WANTED = Draft(
+WANTED = GenerationSpec(
     key="k",
     seeded_key="k7",
     provider="sandbox",
@@ -53,7 +53,7 @@ async def answered(catalog: SqliteCatalog, *, lives_seconds: float) -> Claim:
     number = await catalog.record_send(claim, lease_seconds=60, caps=Caps())
     await catalog.record_answer(
         claim.generation.id,
-        Answer(LINK, time.time() + lives_seconds, "r-1"),
+        ProviderAnswer(LINK, time.time() + lives_seconds, "r-1"),
         send=number,
         settlement=Settlement(Billing.BILLED, "answered", "r-1"),
     )

@@ -13,7 +13,7 @@ from tests.support.catalog_steps import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock
 
 from stills.catalog import SqliteCatalog, schema, spending
 from stills.contract.errors import Billing, BudgetExceeded
-from stills.contract.generation import Answer, Found, Settlement
+from stills.contract.generation import CatalogHit, ProviderAnswer, Settlement
 from stills.contract.money import Caps, SpendBy, SpendLine
 
 
@@ -197,11 +197,11 @@ async def test_what_is_kept_or_half_done_is_never_refused(till: Till):
     await till.buy("a")
     broke = Caps(day_usd=0.0, request_usd=0.0)
     found = await till.catalog.claim(draft("a"), SIZE, lease_seconds=60.0, fresh=False, caps=broke)
-    assert isinstance(found, Found)
+    assert isinstance(found, CatalogHit)
 
     left = await till.claim("b")
     send = await till.send(left, None)
-    answer = Answer("https://oss.example/b.png", 4e9, "r")
+    answer = ProviderAnswer("https://oss.example/b.png", 4e9, "r")
     paid = Settlement(Billing.BILLED, "answered")
     await till.catalog.record_answer(left.generation.id, answer, send=send, settlement=paid)
     await till.catalog.release(left)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from stills.app import Recovered, Shown
+from stills.app import ImageDetails, Recovered
 from stills.cli.commands import catalog, generate, recover, spend, verify
 from stills.cli.text import as_json, printable
 from stills.contract.errors import Billing
-from stills.contract.generation import Draft, Generation, Image, Rendition, Send, Stage
+from stills.contract.generation import Generation, GenerationSpec, Image, Rendition, Send, Stage
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
@@ -17,7 +17,7 @@ from stills.maintenance.verify import Finding, Verdict, Verified
 
 HOSTILE = "\x1b[2J\x9b31m\u202eevil\x07"
 SIZE = Size(64, 64)
-DRAFT = Draft(
+DRAFT = GenerationSpec(
     key="k",
     seeded_key="s",
     provider=HOSTILE,
@@ -52,7 +52,7 @@ RESULT = ImageResult(
 
 def shown() -> str:
     send = Send(0.0, 0.0, Billing.BILLED, HOSTILE, HOSTILE)
-    return catalog.describe(Shown(IMAGE, "file:///a.png", [send]))
+    return catalog.describe(ImageDetails(IMAGE, "file:///a.png", [send]))
 
 
 LINES = {

@@ -10,7 +10,15 @@ import pytest
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Asked, Claim, Draft, Found, Rendition, Settlement
+from stills.contract.generation import (
+    CatalogHit,
+    Claim,
+    GenerationSpec,
+    ProviderAnswer,
+    Rendition,
+    RequestRecord,
+    Settlement,
+)
 from stills.contract.money import Caps
 from stills.contract.ports import Catalog
 from stills.contract.size import Size
@@ -24,7 +32,7 @@ CATALOGS: dict[str, Callable[[Path], Catalog]] = {
 }
 
 
-def make_draft(key: str = "k", **facts: Any) -> Draft:
+def make_draft(key: str = "k", **facts: Any) -> GenerationSpec:
     """Make a draft with any of its fields changed."""
     defaults = {
         "seeded_key": f"{key}-seeded",
@@ -39,7 +47,7 @@ def make_draft(key: str = "k", **facts: Any) -> Draft:
         "reference_digest": None,
         "price_usd": 0.075,
     }
-    return Draft(key=key, **{**defaults, **facts})
+    return GenerationSpec(key=key, **{**defaults, **facts})
 
 
 class Worker:
@@ -50,11 +58,11 @@ class Worker:
 
     async def take(
         self,
-        draft: Draft | None = None,
+        draft: GenerationSpec | None = None,
         *,
         lease_seconds: float = LEASE_SECONDS,
         fresh: bool = False,
-    ) -> Claim | Found | None:
+    ) -> Claim | CatalogHit | None:
         return await self.catalog.claim(
             draft or make_draft(), NATIVE, lease_seconds=lease_seconds, fresh=fresh, caps=Caps()
         )
@@ -62,9 +70,9 @@ class Worker:
     async def send(self, claim: Claim) -> int | None:
         return await self.catalog.record_send(claim, lease_seconds=LEASE_SECONDS, caps=Caps())
 
-    async def answer(self, claim: Claim, *, lives_seconds: float = 3600.0) -> Answer:
+    async def answer(self, claim: Claim, *, lives_seconds: float = 3600.0) -> ProviderAnswer:
         number = await self.send(claim)
-        answer = Answer(LINK, time.time() + lives_seconds, "r-1")
+        answer = ProviderAnswer(LINK, time.time() + lives_seconds, "r-1")
         billed = Settlement(Billing.BILLED, "answered", "r-1")
         await self.catalog.record_answer(
             claim.generation.id, answer, send=number, settlement=billed
@@ -86,7 +94,7 @@ class Worker:
 
     async def answer_with(self, rendition: Rendition) -> None:
         """Answer a request with a rendition."""
-        asked = Asked("a red kite", rendition.size, None, None, None, None)
+        asked = RequestRecord("a red kite", rendition.size, None, None, None, None)
         await self.catalog.record_requests([(rendition, asked)])
 
     async def lapse(self, claim: Claim) -> None:
@@ -122,6 +130,6 @@ def catalog(worker: Worker) -> Catalog:
 
 
 @pytest.fixture
-def draft() -> Callable[..., Draft]:
+def draft() -> Callable[..., GenerationSpec]:
     """Make drafts."""
     return make_draft

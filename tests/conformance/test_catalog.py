@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from stills.contract.errors import Billing, CatalogError
-from stills.contract.generation import Answer, Claim, Held, Settlement, Stage
+from stills.contract.generation import Claim, Held, ProviderAnswer, Settlement, Stage
 from stills.contract.size import Size
 
 NATIVE = Size(1328, 1328)
@@ -241,7 +241,7 @@ async def test_a_cancelled_write_is_written(catalog, worker):
     """Also one that still waits for its turn: what was paid for must reach the journal."""
     claim = await worker.take()
     number = await worker.send(claim)
-    made = Answer(LINK, time.time() + 3600, "r-1")
+    made = ProviderAnswer(LINK, time.time() + 3600, "r-1")
     busy = [asyncio.create_task(catalog.list_images(limit=1)) for _ in range(50)]
     writing = asyncio.create_task(
         catalog.record_answer(claim.generation.id, made, send=number, settlement=BILLED)

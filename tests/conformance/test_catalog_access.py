@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from stills.contract.access import ApiKey, Begun
+from stills.contract.access import ApiKey, IdempotencyRecord
 
 KEY = ApiKey("a1", "film", "ab" * 32, 5.0, 10 / 60, 1000.0)
 NOW = 1_790_000_000.0
@@ -112,9 +112,9 @@ async def test_processes_share_a_key_s_turns(open_worker):
 async def test_the_first_digest_of_a_reply_stands(open_worker):
     """Whoever comes with the same key is told of it, over another connection too."""
     one, other = open_worker().catalog.replies, open_worker().catalog.replies
-    assert await one.begin("film", "k", "d1") == Begun("d1", None)
-    assert await other.begin("film", "k", "d2") == Begun("d1", None)
-    assert await other.begin("film", "k", "d1") == Begun("d1", None)
+    assert await one.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
+    assert await other.begin("film", "k", "d2") == IdempotencyRecord("d1", None)
+    assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
 
 
 async def test_the_first_answer_of_a_reply_stands(open_worker):
@@ -124,19 +124,19 @@ async def test_the_first_answer_of_a_reply_stands(open_worker):
     first = json.dumps({"seed": 1})
     assert await one.finish("film", "k", first) == first
     assert await other.finish("film", "k", json.dumps({"seed": 2})) == first
-    assert await other.begin("film", "k", "d1") == Begun("d1", first)
+    assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", first)
 
 
 async def test_each_owner_has_keys_of_their_own(replies):
     """Nobody gets the answer of another by guessing a key."""
     await replies.begin("film", "k", "d1")
     await replies.finish("film", "k", "{}")
-    assert await replies.begin("agent", "k", "d2") == Begun("d2", None)
-    assert await replies.begin("", "k", "d3") == Begun("d3", None)
-    assert await replies.begin("film", "k2", "d4") == Begun("d4", None)
+    assert await replies.begin("agent", "k", "d2") == IdempotencyRecord("d2", None)
+    assert await replies.begin("", "k", "d3") == IdempotencyRecord("d3", None)
+    assert await replies.begin("film", "k2", "d4") == IdempotencyRecord("d4", None)
 
 
 async def test_an_answer_to_a_key_that_is_forgotten_is_the_caller_s(replies):
     """It is given, and binds nothing."""
     assert await replies.finish("film", "k", "{}") == "{}"
-    assert await replies.begin("film", "k", "d1") == Begun("d1", None)
+    assert await replies.begin("film", "k", "d1") == IdempotencyRecord("d1", None)

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from stills.contract.errors import Billing
-from stills.contract.generation import Asked, Settlement
-from stills.contract.rate_limit import Lane, Pace
+from stills.contract.generation import RequestRecord, Settlement
+from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.size import Size
 
-LANE = Lane("sandbox", "qwen-image-max")
+LANE = LimitScope("sandbox", "qwen-image-max")
 OTHERS = (replace(LANE, provider="dashscope"), replace(LANE, model="qwen-image-2.0"))
-PACE = Pace(20.0, 1.5, 2.5, 3.5, 0.8, 0.025, 4.5, 5.5, 6.5, 7, 8)
+PACE = LimiterState(20.0, 1.5, 2.5, 3.5, 0.8, 0.025, 4.5, 5.5, 6.5, 7, 8)
 NATIVE = Size(1328, 1328)
 
 
@@ -37,7 +37,7 @@ async def test_no_change_is_lost(open_worker):
     """Many at once, over several connections."""
     catalogs = [open_worker().catalog for _ in range(4)]
 
-    def count(pace: Pace | None) -> tuple[Pace, int]:
+    def count(pace: LimiterState | None) -> tuple[LimiterState, int]:
         pace = pace or replace(PACE, accepted=0)
         return replace(pace, accepted=pace.accepted + 1), pace.accepted
 
@@ -49,7 +49,7 @@ async def test_a_change_that_fails_changes_nothing(catalog):
     """The exception comes back as it is."""
     await catalog.update_pace(LANE, lambda _: (PACE, None))
 
-    def fail(pace: Pace | None) -> tuple[Pace, None]:
+    def fail(pace: LimiterState | None) -> tuple[LimiterState, None]:
         raise LookupError(pace)
 
     with pytest.raises(LookupError):
@@ -83,7 +83,7 @@ async def test_many_are_found_as_one_by_one(catalog, worker, draft):
 async def test_many_answers_are_recorded_as_one_by_one(catalog, worker):
     """The same request twice among them counts twice."""
     rendition = await worker.keep(await worker.take())
-    asked = Asked("a kite", NATIVE, None, None, None, None)
+    asked = RequestRecord("a kite", NATIVE, None, None, None, None)
     await catalog.record_requests([(rendition, asked), (rendition, replace(asked, seed=1))] * 2)
     await catalog.record_requests([])
     (line,) = await catalog.spend(since=0.0, by=None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Asked, Found, Settlement, Stage
+from stills.contract.generation import CatalogHit, ProviderAnswer, RequestRecord, Settlement, Stage
 from stills.contract.size import Size
 
 NATIVE, SMALL = Size(1328, 1328), Size(512, 512)
@@ -29,7 +29,7 @@ async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, draft):
     claim = await one.take(wanted)
     rendition = await one.keep(claim)
     found = await other.take(wanted)
-    assert isinstance(found, Found)
+    assert isinstance(found, CatalogHit)
     assert found == await other.catalog.find("k", NATIVE)
     assert (found.generation.draft, found.generation.stage) == (wanted, Stage.KEPT)
     assert found.rendition == rendition
@@ -55,7 +55,7 @@ async def test_an_image_asked_for_without_a_seed_is_found_by_the_seed_drawn(cata
     for key in ("seedless", "seed-7"):
         assert (await catalog.find(key, NATIVE)).generation.id == claim.generation.id
     again = await worker.take(draft("seed-7", seeded_key="seed-7"))
-    assert isinstance(again, Found)
+    assert isinstance(again, CatalogHit)
 
 
 async def test_notes_are_kept_in_order(catalog, worker):
@@ -78,7 +78,7 @@ async def test_a_send_is_on_the_ledger_before_it_goes_out(catalog, worker):
     assert (open_one.billing, open_one.settled_at) == (Billing.POSSIBLE, None)
     assert before - 1 <= open_one.sent_at <= time.time() + 1
     await catalog.settle_send(first, Settlement(Billing.NONE, "rate_limited", "r-0"))
-    made = Answer(LINK, time.time() + 3600, "r-1")
+    made = ProviderAnswer(LINK, time.time() + 3600, "r-1")
     await catalog.record_answer(claim.generation.id, made, send=second, settlement=BILLED)
     refused, billed = await catalog.ledger(claim.generation.id)
     assert (refused.billing, refused.code, refused.request_id) == (
@@ -186,7 +186,7 @@ async def test_at_most_ten_images_are_shown(catalog, worker):
 async def test_requests_are_recorded_as_often_as_they_are_asked(catalog, worker):
     """The first answer out of an image is what was paid for; all after it are saved."""
     rendition = await worker.keep(await worker.take())
-    asked = Asked("a kite", NATIVE, None, None, None, None)
+    asked = RequestRecord("a kite", NATIVE, None, None, None, None)
     for each in (asked, asked, replace(asked, style="ink")):
         await catalog.record_requests([(rendition, each)])
     (line,) = await catalog.spend(since=0.0, by=None)

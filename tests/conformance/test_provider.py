@@ -6,16 +6,16 @@ from contextlib import AsyncExitStack
 import pytest
 
 from stills.contract.errors import Billing, LinkDead, RequestRejected, ServiceUnreachable
-from stills.contract.generation import Order
+from stills.contract.generation import ProviderRequest
 from stills.contract.ports import Provider
 from stills.contract.size import Size
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
 from stills.provider.deferred import DeferredProvider
 from stills.sandbox import Sandbox
 
 PATIENCE = 20.0
-ORDER = Order(
+ORDER = ProviderRequest(
     model="qwen-image-max",
     text="a red kite",
     negative_prompt=None,
@@ -27,7 +27,7 @@ ORDER = Order(
 
 
 async def make_dashscope(base_url: str) -> Provider:
-    return await connect(Credentials(ApiKey("sk-sandbox"), base_url))
+    return await connect(Credentials(ProviderKey("sk-sandbox"), base_url))
 
 
 async def make_deferred(base_url: str) -> Provider:
@@ -84,7 +84,7 @@ async def test_orders_at_once_each_get_their_own_answer(provider: Provider, sand
     """Nothing of one send shows in another."""
     texts = [f"kite number {number}" for number in range(40)]
     orders = [
-        Order("qwen-image-max", text, None, ORDER.size, number, True, False)
+        ProviderRequest("qwen-image-max", text, None, ORDER.size, number, True, False)
         for number, text in enumerate(texts)
     ]
     answers = await asyncio.gather(
@@ -96,7 +96,7 @@ async def test_orders_at_once_each_get_their_own_answer(provider: Provider, sand
 
 async def test_a_failed_send_says_what_it_costs(provider: Provider, sandbox: Sandbox):
     """A refusal is an error of ours with the service's request id, and costs nothing."""
-    wrong = Order("qwen-image-max", "a kite", None, Size(1024, 1024), 7, True, False)
+    wrong = ProviderRequest("qwen-image-max", "a kite", None, Size(1024, 1024), 7, True, False)
     with pytest.raises(RequestRejected) as caught:
         await provider.send(wrong, timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends

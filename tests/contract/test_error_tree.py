@@ -14,7 +14,7 @@ from stills.contract.errors import (
     RateLimited,
     StillsError,
 )
-from stills.ratelimit.limiter import TurnTooLate
+from stills.ratelimit.limiter import StartTooLate
 
 CLASSES = [
     one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, StillsError)
@@ -119,7 +119,7 @@ class TestEachError:
 
 def test_every_error_outside_the_tree_is_frozen_too():
     """Those that one module keeps for itself, such as a turn that comes too late."""
-    error = TurnTooLate("m", retry_after_seconds=1.5)
+    error = StartTooLate("m", retry_after_seconds=1.5)
     with pytest.raises(AttributeError):
         error.retry_after_seconds = 2.0
     assert error.with_(billing=Billing.POSSIBLE).retry_after_seconds == 1.5

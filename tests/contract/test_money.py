@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stills.batch.cost_cap import Wallet
-from stills.batch.totals import Tally
+from stills.batch.cost_cap import CostCap
+from stills.batch.totals import RunTotals
 from stills.contract.errors import Billing
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.money import DECIMALS, add_usd, format_usd, to_nano_usd, to_usd
 from stills.contract.size import Size
 
@@ -31,7 +31,7 @@ def test_any_number_of_images_at_any_price_adds_up_exactly(price: Decimal, count
 @given(price=PRICES.filter(bool), count=st.integers(1, 200))
 def test_a_cap_of_some_images_admits_exactly_those(price: Decimal, count: int):
     """A cap of 0.3 admits three images at 0.1, and not a fourth."""
-    wallet = Wallet(float(price * count), float(price))
+    wallet = CostCap(float(price * count), float(price))
     admitted = 0
     while wallet.has_room:
         wallet.reserve()
@@ -63,8 +63,8 @@ def test_amounts_are_written_as_people_write_them(usd: float, written: str):
     assert format_usd(usd) == written
 
 
-def sent(price_usd: float) -> Draft:
-    return Draft(
+def sent(price_usd: float) -> GenerationSpec:
+    return GenerationSpec(
         key="k",
         seeded_key="s",
         provider="dashscope",
@@ -82,7 +82,7 @@ def sent(price_usd: float) -> Draft:
 
 def test_the_tally_of_a_long_run_has_no_noise():
     """164 images at 0.075 USD and one at 0.01 USD are 12.31 USD."""
-    tally = Tally()
+    tally = RunTotals()
     for price_usd in [0.075] * 164 + [0.01]:
         tally = tally.add_send(sent(price_usd), Billing.BILLED)
     assert tally.usd == 12.31

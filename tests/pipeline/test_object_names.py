@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.size import Size
 from stills.pipeline.object_names import object_path, read_object_path
 from stills.store import open_store
@@ -22,7 +22,7 @@ def name(
     generation_id: str = "3f9a1c2b7d4e",
     size: Size = SIZE,
 ) -> str:
-    draft = Draft(
+    draft = GenerationSpec(
         key="",
         seeded_key="",
         provider=provider,

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.generation import Draft, Generation, Inspection, Stage
+from stills.contract.generation import Generation, GenerationSpec, Inspection, Stage
 from stills.contract.models import MODELS, SEED_MAX, find_model
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size, parse_size
@@ -28,7 +28,7 @@ from stills.imaging.fit import cover_crop, fit_png
 from stills.pipeline.object_names import object_path, read_object_path
 from stills.pipeline.plan import Plan, make_plan, native_size
 from stills.pipeline.reference import Reference, load_reference
-from stills.pipeline.sidecar import read_facts, write_facts
+from stills.pipeline.sidecar import read_sidecar, write_sidecar
 
 sides = st.integers(64, 4096)
 sizes = st.builds(Size, sides, sides)
@@ -275,7 +275,7 @@ def test_any_values_of_the_known_fields_are_planned_or_refused(fields):
 # Facts
 
 drafts = st.builds(
-    Draft,
+    GenerationSpec,
     key=text,
     seeded_key=text,
     provider=text,
@@ -309,21 +309,21 @@ HOSTILE_VALUES = [
 PLACES = [
     *((False, name) for name in ("version", "id", "created_at", "notes", "sha256", "byte_count")),
     *((False, name) for name in ("path", "draft")),
-    *((True, field.name) for field in fields(Draft)),
+    *((True, field.name) for field in fields(GenerationSpec)),
 ]
 
 
 def written(generation: Generation) -> bytes:
     assert generation.sha256 is not None
     inspection = Inspection(generation.draft.native_size, generation.sha256, generation.byte_count)
-    return write_facts(generation, inspection, path=generation.object_path or "")
+    return write_sidecar(generation, inspection, path=generation.object_path or "")
 
 
 @untimed
 @given(generations)
 def test_facts_that_are_written_are_read_back_whole(generation):
     """Nothing that the catalog needs is lost on the way."""
-    assert read_facts(written(generation)) == generation
+    assert read_sidecar(written(generation)) == generation
 
 
 @settings(untimed, max_examples=5)
@@ -348,7 +348,7 @@ def test_whatever_lies_in_a_facts_file_nothing_is_raised(raw):
 
 def check_read(raw: bytes) -> None:
     """What is read back is of sound types and values, fit for SQLite and the file system."""
-    generation = read_facts(raw)
+    generation = read_sidecar(raw)
     if generation is None:
         return
     path, draft = Path(generation.object_path or ""), generation.draft
@@ -359,4 +359,4 @@ def check_read(raw: bytes) -> None:
     assert 0 <= draft.seed < 2**63
     assert datetime.fromtimestamp(generation.created_at, UTC)
     assert draft.price_usd is None or 0 <= draft.price_usd < float("inf")
-    assert read_facts(written(generation)) == generation
+    assert read_sidecar(written(generation)) == generation

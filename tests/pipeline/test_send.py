@@ -10,7 +10,7 @@ from stills.app import Stills
 from stills.contract.errors import Billing
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
-from stills.ratelimit.limiter import Pacer
+from stills.ratelimit.limiter import RateLimiter
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
@@ -20,13 +20,13 @@ KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 def patiences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long each request would wait for its start, in seconds."""
     seen: list[float] = []
-    start = Pacer.start
+    start = RateLimiter.start
 
-    async def watch(pacer: Pacer, *, patience_seconds: float) -> float:
+    async def watch(pacer: RateLimiter, *, patience_seconds: float) -> float:
         seen.append(patience_seconds)
         return await start(pacer, patience_seconds=patience_seconds)
 
-    monkeypatch.setattr(Pacer, "start", watch)
+    monkeypatch.setattr(RateLimiter, "start", watch)
     return seen
 
 

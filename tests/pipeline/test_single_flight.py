@@ -6,12 +6,12 @@ import gc
 import pytest
 
 from stills.contract.errors import Billing, ConnectionLost
-from stills.pipeline.single_flight import Flights
+from stills.pipeline.single_flight import SingleFlight
 
 
 async def test_of_many_callers_one_works_and_all_get_the_value():
     """Exactly one of them is told that it began the work."""
-    flights: Flights[str, object] = Flights()
+    flights: SingleFlight[str, object] = SingleFlight()
     runs = 0
 
     async def work() -> object:
@@ -28,7 +28,7 @@ async def test_of_many_callers_one_works_and_all_get_the_value():
 
 async def test_a_failure_reaches_every_caller_and_is_forgotten():
     """The next caller tries anew."""
-    flights: Flights[str, str] = Flights()
+    flights: SingleFlight[str, str] = SingleFlight()
 
     async def fail() -> str:
         await asyncio.sleep(0)
@@ -47,7 +47,7 @@ async def test_a_failure_reaches_every_caller_and_is_forgotten():
 
 async def test_each_caller_gets_an_error_of_its_own():
     """With all its facts, caused by the one that was raised."""
-    flights: Flights[str, None] = Flights()
+    flights: SingleFlight[str, None] = SingleFlight()
     raised = ConnectionLost("cut off", billing=Billing.POSSIBLE, request_id="r-1")
 
     async def fail() -> None:
@@ -65,7 +65,7 @@ async def test_each_caller_gets_an_error_of_its_own():
 
 async def test_a_caller_who_gives_up_does_not_stop_the_work():
     """A client that hangs up does not cancel what is being paid for."""
-    flights: Flights[str, str] = Flights()
+    flights: SingleFlight[str, str] = SingleFlight()
     finish = asyncio.Event()
 
     async def work() -> str:
@@ -82,7 +82,7 @@ async def test_a_caller_who_gives_up_does_not_stop_the_work():
 
 async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
     """Nothing is left running, and whatever must be given back has been."""
-    flights: Flights[str, None] = Flights()
+    flights: SingleFlight[str, None] = SingleFlight()
     started = asyncio.Event()
     landed = False
 
@@ -105,7 +105,7 @@ async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
 
 async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
     """Not with the first; and whoever comes then does not join what is ending."""
-    flights: Flights[str, str] = Flights()
+    flights: SingleFlight[str, str] = SingleFlight()
 
     async def forever() -> str:
         await asyncio.Event().wait()
@@ -130,7 +130,7 @@ async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
 
 async def test_draining_waits_for_work_that_nobody_waits_for():
     """A shutdown leaves nothing half done."""
-    flights: Flights[str, None] = Flights()
+    flights: SingleFlight[str, None] = SingleFlight()
     finish = asyncio.Event()
 
     async def work() -> None:
@@ -150,7 +150,7 @@ async def test_an_error_that_nobody_waits_for_is_not_reported_as_forgotten():
     """Its callers have left, and asyncio would log a traceback of its own."""
     reported: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-    flights: Flights[str, None] = Flights()
+    flights: SingleFlight[str, None] = SingleFlight()
     fail = asyncio.Event()
 
     async def work() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from stills.contract.generation import Order
+from stills.contract.generation import ProviderRequest
 from stills.contract.size import Size
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import DashScope, connect
 from stills.sandbox import Sandbox
 
@@ -26,10 +26,10 @@ def key() -> str:
 
 
 @pytest.fixture
-def order() -> Callable[..., Order]:
+def order() -> Callable[..., ProviderRequest]:
     """An order with any of its fields changed."""
 
-    def make(text: str = "a red kite", **fields: Any) -> Order:
+    def make(text: str = "a red kite", **fields: Any) -> ProviderRequest:
         facts = {
             "model": "qwen-image-max",
             "negative_prompt": None,
@@ -38,7 +38,7 @@ def order() -> Callable[..., Order]:
             "prompt_extend": True,
             "watermark": False,
         }
-        return Order(text=text, **{**facts, **fields})
+        return ProviderRequest(text=text, **{**facts, **fields})
 
     return make
 
@@ -49,7 +49,7 @@ async def make_provider() -> AsyncIterator[Callable[..., Awaitable[DashScope]]]:
     async with AsyncExitStack() as stack:
 
         async def make(base_url: str, *, key: str = KEY, links_live: bool = True) -> DashScope:
-            provider = await connect(Credentials(ApiKey(key), base_url), links_live=links_live)
+            provider = await connect(Credentials(ProviderKey(key), base_url), links_live=links_live)
             stack.push_async_callback(provider.close)
             return provider
 

@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from stills.contract.errors import Billing, LinkDead
 from stills.provider import links
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import DashScope
 from stills.provider.links import ImageLinks
 from stills.sandbox import Fault, FaultKind, SendKind
@@ -76,7 +76,7 @@ NO_LINKS = [
 async def remote():
     """A provider of the real service; nothing is sent to it."""
     provider = DashScope(
-        Credentials(ApiKey("sk-x"), "https://dashscope.aliyuncs.com/api/v1"),
+        Credentials(ProviderKey("sk-x"), "https://dashscope.aliyuncs.com/api/v1"),
         ssl.create_default_context(),
     )
     yield provider

@@ -12,7 +12,7 @@ from aiohttp import web
 from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
 from stills.provider import dashscope
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
 
 PATIENCE = 20.0
@@ -46,14 +46,14 @@ def shown(error: BaseException) -> str:
 
 def test_a_key_shows_in_no_text_of_its_objects(key, no_key_in):
     """Neither repr, str nor a format shows it."""
-    credentials = Credentials(ApiKey(key), "https://dashscope.aliyuncs.com/api/v1")
+    credentials = Credentials(ProviderKey(key), "https://dashscope.aliyuncs.com/api/v1")
     for thing in (credentials, credentials.key):
         no_key_in(repr(thing), str(thing), f"{thing}", f"{[thing]}")
 
 
 def test_a_key_can_not_be_pickled_or_copied(key):
     """Nor can what holds it."""
-    for thing in (ApiKey(key), Credentials(ApiKey(key), "https://x.example/api/v1")):
+    for thing in (ProviderKey(key), Credentials(ProviderKey(key), "https://x.example/api/v1")):
         for write in (pickle.dumps, copy.deepcopy):
             with pytest.raises(TypeError, match="can't be pickled"):
                 write(thing)

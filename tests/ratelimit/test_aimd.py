@@ -10,17 +10,17 @@ import pytest
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, ConnectionLost, RateLimited, ServiceUnreachable
-from stills.contract.rate_limit import FIND_LIMIT, NO_LIMIT, Lane, RateLimit
+from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
 from stills.pipeline.retry import Retries
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.ratelimit.aimd import LOOKAHEAD_SECONDS, next_start_at, slow_down, take_starts
-from stills.ratelimit.limiter import Pacer, TurnTooLate, rate_limit_of
+from stills.ratelimit.limiter import RateLimiter, StartTooLate, rate_limit_of
 from stills.sandbox import Fault, FaultKind
 
 BEGIN = 1_000_000.0
-LANE = Lane("dashscope", "qwen-image-max")
+LANE = LimitScope("dashscope", "qwen-image-max")
 KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 
 
@@ -116,7 +116,7 @@ def test_after_a_time_of_refusals_the_rate_is_soon_what_it_was(per_second, secon
 def test_a_limit_that_was_found_survives_a_time_of_refusals(true, seconds):
     """It is not looked for again from below."""
     service = Service(true, down_from=300, seconds=seconds)
-    run(service, FIND_LIMIT, seconds=300 + seconds + 300)
+    run(service, LEARN_LIMIT, seconds=300 + seconds + 300)
     back = 300 + seconds
     assert rate(service.accepted, back + 30, back + 120) >= 0.6 * true
     assert rate(service.accepted, back + 120, back + 300) >= 0.8 * true
@@ -126,7 +126,7 @@ def test_a_limit_that_was_found_survives_a_time_of_refusals(true, seconds):
 def test_an_unknown_limit_is_found_within_a_minute_and_kept_to(true):
     """Within 10 % of it, with hardly a refusal from then on."""
     service = Service(true)
-    run(service, FIND_LIMIT, seconds=120)
+    run(service, LEARN_LIMIT, seconds=120)
     assert rate(service.accepted, 60, 120) == pytest.approx(true, rel=0.1)
     assert rate(service.refused, 60, 120) < 0.05 * true + 0.1
 
@@ -134,7 +134,7 @@ def test_an_unknown_limit_is_found_within_a_minute_and_kept_to(true):
 def test_an_unknown_limit_of_a_few_a_minute_is_not_hammered():
     """2/min: after the first minutes nearly every send is accepted."""
     service = Service(1 / 30)
-    run(service, FIND_LIMIT, seconds=1800)
+    run(service, LEARN_LIMIT, seconds=1800)
     assert len(service.accepted) >= 0.6 * 1800 / 30
     assert len(service.refused) < len(service.accepted)
 
@@ -145,7 +145,7 @@ def test_one_burst_of_refusals_lowers_the_rate_once():
     pace, starts = take_starts(None, limit, now=BEGIN, wanted=5)
     for at in starts:
         pace = slow_down(pace, limit, now=BEGIN + 0.3, started_at=at, retry_after_seconds=None)
-    assert pace.share == pytest.approx(0.8)
+    assert pace.rate_fraction == pytest.approx(0.8)
 
 
 def test_retry_after_holds_every_start():
@@ -177,7 +177,7 @@ def test_the_limit_is_the_one_set_or_that_of_the_model_table():
     assert rate_limit_of(LANE, None) == RateLimit(2 / 60)
     assert rate_limit_of(replace(LANE, provider="sandbox"), None).is_none
     assert rate_limit_of(replace(LANE, model="qwen-image-2.0"), None).is_none
-    assert rate_limit_of(LANE, FIND_LIMIT) == FIND_LIMIT
+    assert rate_limit_of(LANE, LEARN_LIMIT) == LEARN_LIMIT
     assert rate_limit_of(LANE, NO_LIMIT).is_none
 
 
@@ -193,9 +193,9 @@ async def make_pacer(tmp_path):
     """Pacers of one lane, each with a catalog connection of its own, as so many processes."""
     catalogs = []
 
-    def make(limit: RateLimit) -> Pacer:
+    def make(limit: RateLimit) -> RateLimiter:
         catalogs.append(SqliteCatalog(tmp_path / "stills.db"))
-        return Pacer(catalogs[-1], LANE, limit)
+        return RateLimiter(catalogs[-1], LANE, limit)
 
     yield make
     for catalog in catalogs:
@@ -215,7 +215,7 @@ async def test_two_processes_share_one_limit(make_pacer):
 
 async def test_without_a_limit_the_catalog_is_not_asked():
     """No catalog is there, and none is missed."""
-    pacer = Pacer(None, LANE, NO_LIMIT)
+    pacer = RateLimiter(None, LANE, NO_LIMIT)
     assert await pacer.start(patience_seconds=0.0) == 0.0
     await pacer.slow_down(started_at=0.0, retry_after_seconds=9.0)
 
@@ -224,7 +224,7 @@ async def test_a_start_beyond_the_patience_is_refused_at_once(make_pacer):
     """Also to those who would have to wait for others first; the error says when to come again."""
     pacer = make_pacer(RateLimit(1 / 3600))
     await pacer.start(patience_seconds=1.0)
-    with pytest.raises(TurnTooLate, match="rate limit") as caught:
+    with pytest.raises(StartTooLate, match="rate limit") as caught:
         await pacer.start(patience_seconds=60.0)
     assert 3000 < caught.value.retry_after_seconds < 2 * 3700
     assert (caught.value.code, caught.value.billing) == ("rate_limited", Billing.NONE)
@@ -235,7 +235,7 @@ async def test_a_refusal_in_one_process_holds_the_others(make_pacer):
     one, other = make_pacer(RateLimit(100.0)), make_pacer(RateLimit(100.0))
     started_at = await one.start(patience_seconds=1.0)
     await one.slow_down(started_at=started_at, retry_after_seconds=3000.0)
-    with pytest.raises(TurnTooLate):
+    with pytest.raises(StartTooLate):
         await other.start(patience_seconds=60.0)
 
 
@@ -254,7 +254,7 @@ async def test_a_service_that_is_not_reached_takes_no_start(make_stills):
     """With a limit of one an hour, the resends would come hours later; nothing was used up."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    nowhere = Credentials(ApiKey("sk-sandbox"), f"http://127.0.0.1:{port}/api/v1")
+    nowhere = Credentials(ProviderKey("sk-sandbox"), f"http://127.0.0.1:{port}/api/v1")
     stills = await make_stills(credentials=nowhere, rate_limit=RateLimit(1 / 3600))
     with pytest.raises(ServiceUnreachable):
         await stills.generate(KITE)

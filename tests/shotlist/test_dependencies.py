@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stills.contract.request import ImageRequest
-from stills.shotlist.dependencies import CYCLE_MAX, Dependencies, find_cycles, hanging_on
+from stills.shotlist.dependencies import CYCLE_MAX, Dependencies, dependents_of, find_cycles
 from stills.shotlist.shots import Shot
 
 REQUEST = ImageRequest(prompt="x", size="64*64")
@@ -60,8 +60,8 @@ def test_what_waits_for_a_shot_that_never_comes_is_given_up():
 def test_all_that_hangs_on_a_shot_is_found():
     """Directly or not, each with the one it needs; nothing twice, in a circle neither."""
     needs = {"b": ["a"], "c": ["b", "a"], "d": ["c", "x"], "y": ["x"], "a": ["d"]}
-    assert hanging_on(["a"], needs) == {"b": "a", "c": "a", "d": "c"}
-    assert hanging_on([], needs) == {}
+    assert dependents_of(["a"], needs) == {"b": "a", "c": "a", "d": "c"}
+    assert dependents_of([], needs) == {}
 
 
 def test_circles_are_found_in_the_order_of_needing():

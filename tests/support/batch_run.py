@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from stills.batch.manifest import read_manifest
-from stills.batch.output import Record
-from stills.batch.preflight import Batch, Choices
+from stills.batch.output import RunOutput
+from stills.batch.preflight import Batch, BatchOptions
 from stills.batch.run import Run
 from stills.shotlist.reader import read_shots
 
@@ -20,14 +20,14 @@ def write(folder: Path, *rows: dict) -> Path:
 
 
 def survey(stills, path: Path, **choices) -> Batch:
-    batch = Batch(read_shots(path), Choices(stills.model(MODEL), **choices))
+    batch = Batch(read_shots(path), BatchOptions(stills.model(MODEL), **choices))
     batch.survey()
     return batch
 
 
 async def draw(stills, batch: Batch, folder: Path, stop: asyncio.Event | None = None) -> dict:
     """Draw a batch, and give what its manifest says by id."""
-    record = Record(folder, batch.names, lambda *_: None)
+    record = RunOutput(folder, batch.names, lambda *_: None)
     run = Run(stills, batch, record, stop or asyncio.Event())
     try:
         await run.draw()

@@ -5,7 +5,14 @@ from typing import Any
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Asked, Claim, Draft, Rendition, Settlement
+from stills.contract.generation import (
+    Claim,
+    GenerationSpec,
+    ProviderAnswer,
+    Rendition,
+    RequestRecord,
+    Settlement,
+)
 from stills.contract.money import Caps, SpendBy, SpendLine
 from stills.contract.size import Size
 
@@ -51,7 +58,7 @@ class Till:
         """Pay for an image and keep it."""
         claim = await self.claim(key, caps, **facts)
         send = await self.send(claim, None, caps)
-        answer = Answer("https://oss.example/a.png", 4e9, "r")
+        answer = ProviderAnswer("https://oss.example/a.png", 4e9, "r")
         paid = Settlement(Billing.BILLED, "answered")
         await self.catalog.record_answer(claim.generation.id, answer, send=send, settlement=paid)
         kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": f"{claim.generation.id}.png"}
@@ -65,7 +72,7 @@ class Till:
         return list(await self.catalog.spend(since=since, by=by))
 
 
-def draft(key: str, **facts: Any) -> Draft:
+def draft(key: str, **facts: Any) -> GenerationSpec:
     defaults = {
         "provider": "dashscope",
         "model": "qwen-image-max",
@@ -78,8 +85,8 @@ def draft(key: str, **facts: Any) -> Draft:
         "reference_digest": None,
         "price_usd": PRICE_USD,
     }
-    return Draft(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
+    return GenerationSpec(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
 
 
-def asked(prompt: str) -> Asked:
-    return Asked(prompt, SIZE, None, None, None, None)
+def asked(prompt: str) -> RequestRecord:
+    return RequestRecord(prompt, SIZE, None, None, None, None)

@@ -13,9 +13,9 @@ from tests.support.catalog_steps import Till
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Answer, Settlement, Stage
+from stills.contract.generation import ProviderAnswer, Settlement, Stage
 
-ANSWER = Answer("https://oss.example/a.png", 4e9, "r-1")
+ANSWER = ProviderAnswer("https://oss.example/a.png", 4e9, "r-1")
 BILLED = Settlement(Billing.BILLED, "answered", "r-1")
 
 

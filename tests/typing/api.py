@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import assert_type
 
 from stills import ImageRequest, ImageResult, RequestOutcome, Stills, StillsError, generate
-from stills.app import Shown
+from stills.app import ImageDetails
 from stills.contract.errors import RateLimited
 from stills.contract.generation import Image, Stage
 
@@ -29,7 +29,7 @@ def read(result: ImageResult) -> None:
     assert_type(result.contract_fields(), dict[str, str | int])
 
 
-async def ask(request: ImageRequest, seen: list[Stage]) -> Shown:
+async def ask(request: ImageRequest, seen: list[Stage]) -> ImageDetails:
     """An async session with everything in it."""
     async with Stills.from_env(sandbox=True, resend_unknown=1, environment={}) as stills:
         assert_type(stills, Stills)

@@ -13,7 +13,7 @@ from pathlib import Path
 from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.batch.image_files import file_in
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
-from stills.batch.manifest_entry import Entry
+from stills.batch.manifest_entry import ManifestEntry
 from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
 from stills.contract.size import Size
@@ -183,7 +183,7 @@ def _ken_burns(number: int, frames: int, size: Size) -> str:
     return f",perspective={places}:interpolation=cubic:sense=source:eval=frame"
 
 
-def _still(entry: Entry, file: Path, frames: int) -> Still:
+def _still(entry: ManifestEntry, file: Path, frames: int) -> Still:
     """Look at the first bytes of a picture, for its true size."""
     try:
         with file.open("rb") as stream:
@@ -209,7 +209,7 @@ def _most_common_size(stills: Sequence[Still]) -> Size:
     return Size(width - width % 2, height - height % 2)
 
 
-def _seconds(entry: Entry, otherwise: float) -> float:
+def _seconds(entry: ManifestEntry, otherwise: float) -> float:
     seconds = entry.shot.duration_seconds
     if seconds is None:
         return otherwise

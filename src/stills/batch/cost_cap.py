@@ -4,7 +4,7 @@ from stills.contract.errors import Billing
 from stills.contract.money import to_nano_usd, to_usd
 
 
-class Wallet:
+class CostCap:
     """Money for a run, counted in nano-USD: `None` as cap is no cap.
 
     With a cap the price has to be known.

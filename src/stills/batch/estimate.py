@@ -6,11 +6,11 @@ from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.image_files import kept_file
-from stills.batch.preflight import Batch, Choices
+from stills.batch.preflight import Batch, BatchOptions
 from stills.batch.references import Files, with_reference
 from stills.contract.errors import BudgetExceeded
 from stills.contract.money import format_usd, to_nano_usd, to_usd
-from stills.contract.outcome import Standing
+from stills.contract.outcome import RequestStatus
 from stills.shotlist.dependencies import Dependencies, Skipped
 from stills.shotlist.shots import Shot
 
@@ -18,7 +18,7 @@ _LOOKED_UP_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Estimate:
     """What a run would do with its rows; those in no other number stay as they are.
 
     `new` are images to be made, `shared` get one of those, or will find it made, `skipped` need
@@ -34,7 +34,7 @@ class Plan:
     skipped: int = 0
 
 
-async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
+async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Estimate:
     """Look up what is kept already; shots that the model can't draw become problems of the batch.
 
     Raises:
@@ -44,7 +44,7 @@ async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
     look = _Look(stills, batch, folder)
     await look.through_all()
     limit_per_second = (await stills.quota(model=model.id)).limit_per_second
-    return Plan(
+    return Estimate(
         rows=look.rows,
         new=look.new,
         kept=look.kept,
@@ -57,7 +57,7 @@ async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Plan:
     )
 
 
-def check_cost(plan: Plan, choices: Choices) -> None:
+def check_cost(plan: Estimate, choices: BatchOptions) -> None:
     """Refuse a plan that could pass the cap.
 
     Raises:
@@ -110,14 +110,14 @@ class _Look:
 
     async def _look_up(self) -> None:
         shots, self._ready = self._ready, []
-        standings = await self._stills.find_standings(
+        standings = await self._stills.find_statuses(
             [with_reference(shot, self._files).request for shot in shots],
             model=self._batch.choices.model.id,
         )
         for shot, standing in zip(shots, standings, strict=True):
             self._count(shot, standing)
 
-    def _count(self, shot: Shot, standing: Standing) -> None:
+    def _count(self, shot: Shot, standing: RequestStatus) -> None:
         if standing.error is not None:
             self.rows -= 1
             self._batch.leave_out(shot, standing.error)

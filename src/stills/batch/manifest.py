@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from stills.batch.image_files import file_in
-from stills.batch.manifest_entry import Entry, Status
+from stills.batch.manifest_entry import ManifestEntry, Status
 from stills.contract.atomic_file import as_output_error, replace_atomically
 from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.shotlist.shots import Outcome
@@ -59,7 +59,7 @@ class ManifestWriter:
 
         `file` is the image's path from the folder. Quick enough for the event loop.
         """
-        line = Entry.of(outcome, file).to_json() + b"\n"
+        line = ManifestEntry.of(outcome, file).to_json() + b"\n"
         while len(self._offsets) <= position:
             self._offsets.append(_MISSING)
         with as_output_error(self.path):
@@ -97,7 +97,7 @@ def _lock(folder: Path) -> int:
     return handle
 
 
-def read_manifest(path: Path) -> Iterator[Entry]:
+def read_manifest(path: Path) -> Iterator[ManifestEntry]:
     """Read a manifest line by line; what is wrong with one is told with file and line.
 
     Raises:
@@ -111,7 +111,7 @@ def read_manifest(path: Path) -> Iterator[Entry]:
         raise InvalidRequest(f"{path} can't be read: {reason}", action=_ACTION) from None
 
 
-def read_done(folder: Path, provider: str) -> dict[str, Entry]:
+def read_done(folder: Path, provider: str) -> dict[str, ManifestEntry]:
     """Read which shots a folder has as done, by id: made by `provider`, and the file still there.
 
     Raises:
@@ -128,7 +128,7 @@ def read_done(folder: Path, provider: str) -> dict[str, Entry]:
     }
 
 
-def _read_lines(path: Path, lines: IO[bytes]) -> Iterator[Entry]:
+def _read_lines(path: Path, lines: IO[bytes]) -> Iterator[ManifestEntry]:
     number = 0
     while line := lines.readline(_LINE_MAX_BYTES + 1):
         number += 1
@@ -143,7 +143,7 @@ def _read_lines(path: Path, lines: IO[bytes]) -> Iterator[Entry]:
         yield entry
 
 
-def _read_line(line: bytes) -> Entry:
+def _read_line(line: bytes) -> ManifestEntry:
     if len(line) > _LINE_MAX_BYTES:
         raise InvalidRequest(f"it is longer than {_LINE_MAX_BYTES} bytes")
-    return Entry.from_json(line)
+    return ManifestEntry.from_json(line)

@@ -54,7 +54,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """A shot and its result or failure; both where the image is kept and could not be placed.
 
     The reference in `shot.request` is as a person may see it: no query, no credentials, no bytes.

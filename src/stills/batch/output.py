@@ -16,10 +16,10 @@ from stills.batch.image_files import (
     place_image,
 )
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
-from stills.batch.totals import Tally
+from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import Billing, StillsError
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.result import ImageResult
 from stills.shotlist.shots import Outcome
 
@@ -27,7 +27,7 @@ OnOutcome = Callable[[Outcome, str | None], None]
 """Called with each outcome of a run and its image's path from the folder, as it comes."""
 
 
-class Record:
+class RunOutput:
     """Keeps what becomes of the shots of one run in its folder; the manifest is written at the end.
 
     Raises:
@@ -42,7 +42,7 @@ class Record:
         for name in (MANIFEST_NAME, CONTACT_SHEET_NAME, f"{IMAGES_FOLDER}/part"):
             check_writable(folder / name)
         self._manifest = ManifestWriter(folder)
-        self.tally = Tally()
+        self.tally = RunTotals()
 
     async def place(
         self, stills: Stills, results: Sequence[tuple[str, ImageResult]]
@@ -76,7 +76,7 @@ class Record:
         self.tally = self.tally.add(outcome)
         self._on_outcome(outcome, file)
 
-    def add_send(self, sent: Draft, billing: Billing) -> None:
+    def add_send(self, sent: GenerationSpec, billing: Billing) -> None:
         """Count the money of a send that has ended."""
         self.tally = self.tally.add_send(sent, billing)
 

@@ -6,18 +6,18 @@ from itertools import chain
 from pathlib import Path
 
 from stills.batch.image_files import ImageNames
-from stills.batch.manifest_entry import Entry
+from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.references import OnUnsupported, settle_references
 from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.models import Model
 from stills.shotlist.columns import suggest
-from stills.shotlist.dependencies import hanging_on
+from stills.shotlist.dependencies import dependents_of
 from stills.shotlist.reader import Reading
 from stills.shotlist.shots import Problem, Shot
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class BatchOptions:
     """How a batch is to be drawn.
 
     `fresh` are ids to be paid for in any case. `last` is what the folder has as done, to be left as
@@ -27,7 +27,7 @@ class Choices:
     model: Model
     on_unsupported: OnUnsupported | None = None
     fresh: frozenset[str] = frozenset()
-    last: Mapping[str, Entry] | None = None
+    last: Mapping[str, ManifestEntry] | None = None
     max_cost_usd: float | None = None
 
 
@@ -39,7 +39,7 @@ class Batch:
     that others need; `names` are those of the image files.
     """
 
-    def __init__(self, reading: Reading, choices: Choices) -> None:
+    def __init__(self, reading: Reading, choices: BatchOptions) -> None:
         self._reading = reading
         self._portraits: set[str] = set()
         self.left_out: set[str] = set()
@@ -72,7 +72,7 @@ class Batch:
         near: dict[str, str] = {}
         needs: dict[str, tuple[str, ...]] = {}
         self.names = ImageNames(self._check_shots(unseen, near, needs))
-        self._changed.update(hanging_on(self._changed, needs))
+        self._changed.update(dependents_of(self._changed, needs))
         if unseen:
             shot_id = min(unseen)
             raise InvalidRequest(
@@ -114,7 +114,7 @@ class Batch:
             Problem(shot.source, error.field, message, error.action, shot_id=shot.id)
         )
 
-    def carried_over(self, shot: Shot) -> Entry | None:
+    def carried_over(self, shot: Shot) -> ManifestEntry | None:
         """Look up what the last manifest says of a shot that is to be left as it is.
 
         It is, if it was done, and would be asked for with the same words and the same reference.
@@ -122,7 +122,7 @@ class Batch:
         entry = self._done_before(shot)
         return entry if self._changed.isdisjoint(shot.needs) else None
 
-    def _done_before(self, shot: Shot) -> Entry | None:
+    def _done_before(self, shot: Shot) -> ManifestEntry | None:
         entry = (self.choices.last or {}).get(shot.id)
         if shot.id in self.choices.fresh:
             return None

@@ -26,7 +26,7 @@ class OnUnsupported(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ResolvedReferences:
     """A shot with at most one reference, and what was done about the others, to be told once.
 
     The reference is `shot.request.reference_image`, or the image of the one shot in `shot.needs`.
@@ -56,7 +56,7 @@ class _Given:
 
 def settle_references(
     shot: Shot, portraits: Collection[str], model: Model, on_unsupported: OnUnsupported | None
-) -> Settled:
+) -> ResolvedReferences:
     """Decide about a shot's references for a model; `portraits` are ids of the cast's.
 
     Without a choice, a cast that can't be sent is put into words, and everything else that can't
@@ -72,10 +72,10 @@ def settle_references(
         shot.cast_images,
     )
     if given.own + given.cast == 0:
-        return Settled(shot)
+        return ResolvedReferences(shot)
     room = min(model.reference_images_max, _REFERENCES_MAX)
     if given.own + given.cast <= room:
-        return Settled(_keep(shot, given, with_cast=True))
+        return ResolvedReferences(_keep(shot, given, with_cast=True))
     may_describe = on_unsupported is OnUnsupported.DESCRIBE or (
         on_unsupported is None and given.cast > 0
     )
@@ -83,12 +83,14 @@ def settle_references(
         raise _refusal(shot, given, model)
     described = _describe(shot) if given.cast else shot
     if given.own <= room:
-        return Settled(_keep(described, given, with_cast=False), _told(model, left_out=False))
+        return ResolvedReferences(
+            _keep(described, given, with_cast=False), _told(model, left_out=False)
+        )
     if on_unsupported is not OnUnsupported.DESCRIBE or room > 0:
         raise _refusal(shot, given, model)
     without = replace(described.request, reference_image=None)
     settled = replace(described, request=without, needs=(), cast_images=())
-    return Settled(settled, _told(model, left_out=True))
+    return ResolvedReferences(settled, _told(model, left_out=True))
 
 
 def with_reference(shot: Shot, files: Files) -> Shot:

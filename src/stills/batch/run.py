@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 from stills.app import Stills
-from stills.batch.cost_cap import Wallet
+from stills.batch.cost_cap import CostCap
 from stills.batch.early_stop import EarlyStop
 from stills.batch.image_files import file_in
-from stills.batch.output import Record
+from stills.batch.output import RunOutput
 from stills.batch.preflight import Batch
 from stills.batch.references import Files, with_reference
 from stills.contract.errors import (
@@ -22,11 +22,11 @@ from stills.contract.errors import (
     InvalidReference,
     StillsError,
 )
-from stills.contract.generation import Draft, Stage
+from stills.contract.generation import GenerationSpec, Stage
 from stills.contract.money import format_usd
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
-from stills.shotlist.dependencies import Dependencies, Release
+from stills.shotlist.dependencies import Dependencies, Unblocked
 from stills.shotlist.shots import Outcome, Shot
 
 _ROWS_AT_A_TIME = 100
@@ -75,14 +75,16 @@ class Run:
     The run sets it itself if going on makes no sense; `early_stop` says why.
     """
 
-    def __init__(self, stills: Stills, batch: Batch, record: Record, stop: asyncio.Event) -> None:
+    def __init__(
+        self, stills: Stills, batch: Batch, record: RunOutput, stop: asyncio.Event
+    ) -> None:
         self.early_stop = EarlyStop()
         self._stills = stills
         self._batch = batch
         self._choices = batch.choices
         self._record = record
         self._stop = stop
-        self._wallet = Wallet(self._choices.max_cost_usd, self._choices.model.price_usd)
+        self._wallet = CostCap(self._choices.max_cost_usd, self._choices.model.price_usd)
         self._rows = batch.shots()
         self._rows_left = True
         self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
@@ -115,7 +117,7 @@ class Run:
             if not self._carry_over(shot):
                 self._end(Outcome(shot))
 
-    def _count(self, sent: Draft, billing: Billing) -> None:
+    def _count(self, sent: GenerationSpec, billing: Billing) -> None:
         """Count a call as it ends: shots that share it, or resume it, are not billed again."""
         self._wallet.spend(billing)
         self._record.add_send(sent, billing)
@@ -189,7 +191,7 @@ class Run:
         self._note_file(shot, entry.file)
         return True
 
-    def _release(self, release: Release) -> None:
+    def _release(self, release: Unblocked) -> None:
         for shot in release.ready:
             self._lane.ready.append(shot)
             self._unfinished += 1
@@ -216,7 +218,7 @@ class Run:
         if shot.id in self._choices.fresh:
             return False
         request = with_reference(shot, self._files).request
-        (standing,) = await self._stills.find_standings([request], model=self._choices.model.id)
+        (standing,) = await self._stills.find_statuses([request], model=self._choices.model.id)
         return standing.is_kept
 
     async def _finish(self, outcomes: Sequence[RequestOutcome]) -> None:

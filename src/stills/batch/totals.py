@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 from stills.contract.errors import Billing
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.money import add_usd
 from stills.shotlist.shots import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class RunTotals:
     """How far a run has come.
 
     `made` are new images, `left` shots that were done before and left as they are. `unknown` of the
@@ -38,7 +38,7 @@ class Tally:
         """How many have their image."""
         return self.made + self.from_catalog + self.left
 
-    def add(self, outcome: Outcome) -> "Tally":
+    def add(self, outcome: Outcome) -> "RunTotals":
         """Count one more outcome."""
         if outcome.error is not None:
             unknown = self.unknown + outcome.error.outcome_unknown
@@ -49,7 +49,7 @@ class Tally:
             return replace(self, from_catalog=self.from_catalog + 1)
         return replace(self, made=self.made + 1)
 
-    def add_send(self, sent: Draft, billing: Billing) -> "Tally":
+    def add_send(self, sent: GenerationSpec, billing: Billing) -> "RunTotals":
         """Count what one send means for the money."""
         if billing is Billing.NONE:
             return self

@@ -14,7 +14,7 @@ from stills.catalog.lease import clock, lease
 from stills.catalog.processes import this_process
 from stills.catalog.resume import resume_or_add
 from stills.catalog.spending import check_caps
-from stills.contract.generation import Claim, Draft, Held, Stage
+from stills.contract.generation import Claim, GenerationSpec, Held, Stage
 from stills.contract.money import Caps
 
 
@@ -25,7 +25,12 @@ def find_holder(connection: sqlite3.Connection, key: str) -> Held | None:
 
 
 def take_claim(
-    connection: sqlite3.Connection, draft: Draft, caps: Caps, *, lease_seconds: float, fresh: bool
+    connection: sqlite3.Connection,
+    draft: GenerationSpec,
+    caps: Caps,
+    *,
+    lease_seconds: float,
+    fresh: bool,
 ) -> Claim:
     """Take a free key for this process.
 

@@ -28,7 +28,7 @@ _ENDINGS = ("", "-wal", "-shm")
 
 
 @dataclass(slots=True, eq=False)
-class _Visit:
+class _Call:
     """What one caller wants done, and what came of it."""
 
     work: Callable[[sqlite3.Connection], Any]
@@ -57,7 +57,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # the open file's device and inode
         self._closed = False
-        self._visits: list[_Visit] = []
+        self._visits: list[_Call] = []
         self._busy = False
         self._lock = Lock()  # over the two above
 
@@ -123,7 +123,7 @@ class Database:
         if self._closed:
             raise CatalogError(f"the catalog {self.path} was closed")
         loop = asyncio.get_running_loop()
-        visit = _Visit(work, synced, loop, loop.create_future())
+        visit = _Call(work, synced, loop, loop.create_future())
         with self._lock:
             self._visits.append(visit)
             wake, self._busy = not self._busy, True
@@ -150,7 +150,7 @@ class Database:
                     self._do(alike)
                 _tell(alike)
 
-    def _do(self, visits: Sequence[_Visit]) -> None:
+    def _do(self, visits: Sequence[_Call]) -> None:
         """Do one read, or any number of writes in one transaction."""
         try:
             if visits[0].synced is None:
@@ -236,7 +236,7 @@ class Database:
         return translated
 
 
-def _tell(visits: Sequence[_Visit]) -> None:
+def _tell(visits: Sequence[_Call]) -> None:
     """Answer callers, those of one loop with one call to it."""
     loops = {visit.loop for visit in visits}
     for loop in loops:
@@ -245,7 +245,7 @@ def _tell(visits: Sequence[_Visit]) -> None:
             loop.call_soon_threadsafe(_tell_each, of_loop)
 
 
-def _tell_each(visits: Sequence[_Visit]) -> None:
+def _tell_each(visits: Sequence[_Call]) -> None:
     for visit in visits:
         visit.tell()
 

@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 from stills.catalog.database import Database
-from stills.contract.access import Begun
+from stills.contract.access import IdempotencyRecord
 
 KEPT_SECONDS = 86_400.0
 
@@ -26,17 +26,17 @@ class SqliteReplies:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, owner: str, key: str, digest: str) -> Begun:
+    async def begin(self, owner: str, key: str, digest: str) -> IdempotencyRecord:
         """Bind a key to a body's digest, unless it is bound; what is a day old is forgotten."""
         now = time.time()
         values: dict[str, str | float] = {
             "owner": owner, "key": key, "digest": digest, "now": now, "since": now - KEPT_SECONDS,
         }  # fmt: skip
 
-        def work(connection: sqlite3.Connection) -> Begun:
+        def work(connection: sqlite3.Connection) -> IdempotencyRecord:
             connection.execute(_FORGET, values)
             connection.execute(_BEGIN, values)
-            return Begun(*connection.execute(_READ, values).fetchone())
+            return IdempotencyRecord(*connection.execute(_READ, values).fetchone())
 
         return await self._database.write(work)
 

@@ -5,16 +5,18 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import TypeVar
 
-from stills.contract.rate_limit import Lane, Pace
+from stills.contract.rate_limit import LimiterState, LimitScope
 
 Value = TypeVar("Value")
 
-_COLUMNS = tuple(field.name for field in fields(Pace))
+_COLUMNS = tuple(field.name for field in fields(LimiterState))
 
-_READ = f"SELECT {', '.join(_COLUMNS)} FROM paces WHERE provider = :provider AND model = :model"  # noqa: S608 - our own columns
+_READ = f"""
+SELECT {", ".join(_COLUMNS)} FROM limiter_states WHERE provider = :provider AND model = :model
+"""  # noqa: S608 - our own columns
 
 _WRITE = f"""
-INSERT OR REPLACE INTO paces (provider, model, {", ".join(_COLUMNS)})
+INSERT OR REPLACE INTO limiter_states (provider, model, {", ".join(_COLUMNS)})
 VALUES (:provider, :model, {", ".join(f":{column}" for column in _COLUMNS)})
 """  # noqa: S608 - our own columns
 
@@ -25,7 +27,9 @@ WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
 """
 
 
-def read_lane(connection: sqlite3.Connection, lane: Lane, since: float) -> tuple[Pace | None, int]:
+def read_lane(
+    connection: sqlite3.Connection, lane: LimitScope, since: float
+) -> tuple[LimiterState | None, int]:
     """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
     number: int = connection.execute(_COUNT_SENDS, {**asdict(lane), "since": since}).fetchone()[0]
     return _read(connection, lane), number
@@ -33,8 +37,8 @@ def read_lane(connection: sqlite3.Connection, lane: Lane, since: float) -> tuple
 
 def update_pace(
     connection: sqlite3.Connection,
-    lane: Lane,
-    change: Callable[[Pace | None], tuple[Pace, Value]],
+    lane: LimitScope,
+    change: Callable[[LimiterState | None], tuple[LimiterState, Value]],
 ) -> Value:
     """Change the pace of a lane while nobody else does."""
     # A pace lost in a power cut begins anew, and a sync to the disk for each start would be slow.
@@ -43,6 +47,6 @@ def update_pace(
     return value
 
 
-def _read(connection: sqlite3.Connection, lane: Lane) -> Pace | None:
+def _read(connection: sqlite3.Connection, lane: LimitScope) -> LimiterState | None:
     row = connection.execute(_READ, asdict(lane)).fetchone()
-    return None if row is None else Pace(**dict(row))
+    return None if row is None else LimiterState(**dict(row))

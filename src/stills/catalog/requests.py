@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from stills.catalog import queries
 from stills.catalog.rows import rendition_columns
-from stills.contract.generation import Asked, Rendition
+from stills.contract.generation import Rendition, RequestRecord
 
 
 def record_requests(
-    connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, Asked]]
+    connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, RequestRecord]]
 ) -> None:
     """Remember renditions and the requests that they answer, and count the answers.
 
@@ -25,7 +25,7 @@ def record_requests(
     connection.executemany(queries.COUNT_ANSWER, rows)
 
 
-def _request_row(rendition: Rendition, asked: Asked) -> dict[str, str | int | float | None]:
+def _request_row(rendition: Rendition, asked: RequestRecord) -> dict[str, str | int | float | None]:
     facts: dict[str, str | int | float | None] = {
         "generation_id": rendition.generation_id,
         "width": rendition.size.width,

@@ -5,11 +5,11 @@ import sqlite3
 
 from stills.catalog import queries
 from stills.catalog.rows import generation_columns, read_generation
-from stills.contract.generation import Draft, Generation, Stage
+from stills.contract.generation import Generation, GenerationSpec, Stage
 
 
 def resume_or_add(
-    connection: sqlite3.Connection, draft: Draft, now: float, *, fresh: bool
+    connection: sqlite3.Connection, draft: GenerationSpec, now: float, *, fresh: bool
 ) -> tuple[Generation, tuple[str, ...]]:
     """Take up what an interrupted worker paid for, else begin a new generation.
 

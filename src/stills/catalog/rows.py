@@ -8,11 +8,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from stills.contract.errors import Billing
 from stills.contract.generation import (
-    Answer,
-    Draft,
-    Found,
+    CatalogHit,
     Generation,
+    GenerationSpec,
     Image,
+    ProviderAnswer,
     Rendition,
     Send,
     Stage,
@@ -37,7 +37,7 @@ def _checked(read: Callable[Arguments, Record]) -> Callable[Arguments, Record]:
     return read_row
 
 
-def _draft_columns(draft: Draft) -> dict[str, Any]:
+def _draft_columns(draft: GenerationSpec) -> dict[str, Any]:
     """Spread a draft over the columns of `generations`."""
     return {
         "key": draft.key,
@@ -71,10 +71,10 @@ def read_generation(row: sqlite3.Row) -> Generation:
     """Read a row of `generations`."""
     answer = None
     if row["image_url"] is not None:
-        answer = Answer(row["image_url"], row["url_expires_at"], row["request_id"])
+        answer = ProviderAnswer(row["image_url"], row["url_expires_at"], row["request_id"])
     return Generation(
         id=row["id"],
-        draft=Draft(
+        draft=GenerationSpec(
             key=row["key"],
             seeded_key=row["seeded_key"],
             provider=row["provider"],
@@ -112,12 +112,12 @@ def rendition_columns(rendition: Rendition) -> dict[str, Any]:
 
 
 @_checked
-def read_found(row: sqlite3.Row, size: Size) -> Found:
+def read_found(row: sqlite3.Row, size: Size) -> CatalogHit:
     """Read a row of FIND."""
     rendition = None
     if row["rendition_object_path"] is not None:
         rendition = _read_rendition(row, size)
-    return Found(read_generation(row), rendition)
+    return CatalogHit(read_generation(row), rendition)
 
 
 @_checked

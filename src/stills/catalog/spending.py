@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from stills.catalog.lease import clock
 from stills.catalog.queries import HELD
 from stills.contract.errors import BudgetExceeded
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.money import (
     Caps,
     SpendBy,
@@ -88,7 +88,7 @@ ORDER BY provider, grouped
 
 
 def check_caps(
-    connection: sqlite3.Connection, draft: Draft, caps: Caps, *, own: str, now: float
+    connection: sqlite3.Connection, draft: GenerationSpec, caps: Caps, *, own: str, now: float
 ) -> None:
     """Refuse a send of generation `own` that could pass a cap; called under the write lock.
 

@@ -30,23 +30,23 @@ from stills.catalog.search import find_image, search_images
 from stills.catalog.spending import check_caps, read_spend
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
-    Answer,
-    Asked,
+    CatalogHit,
     Claim,
-    Draft,
-    Found,
     Generation,
+    GenerationSpec,
     Held,
     Image,
     KnownStore,
+    ProviderAnswer,
     Rendition,
+    RequestRecord,
     Send,
     Settlement,
     Stage,
     StoredObject,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
-from stills.contract.rate_limit import Lane, Pace
+from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
@@ -70,22 +70,22 @@ class SqliteCatalog:
         """The database's resolved paths, there or not."""
         return self._database.files
 
-    async def find(self, key: str, size: Size) -> Found | None:
+    async def find(self, key: str, size: Size) -> CatalogHit | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
         return await self._database.read(lambda connection: _find(connection, key, size))
 
-    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[Found | None]:
+    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
         """Look up many at once, as `find` does."""
         return await self._database.read(
             lambda connection: [_find(connection, key, size) for key, size in wanted]
         )
 
     async def claim(
-        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
-    ) -> Claim | Found | Held:
+        self, draft: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+    ) -> Claim | CatalogHit | Held:
         """Take the sole right to a key; Found if its image is there, Held while another works."""
 
-        def work(connection: sqlite3.Connection) -> Claim | Found | Held:
+        def work(connection: sqlite3.Connection) -> Claim | CatalogHit | Held:
             schema.check_version(connection, self._database.path)
             held = find_holder(connection, draft.key)
             if held is not None:
@@ -153,7 +153,7 @@ class SqliteCatalog:
         await self._database.write(lambda connection: _settle(connection, send, settlement))
 
     async def record_answer(
-        self, generation_id: str, answer: Answer, *, send: int, settlement: Settlement
+        self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
     ) -> None:
         """Settle the send and journal where the image can be downloaded, in one step."""
 
@@ -208,21 +208,21 @@ class SqliteCatalog:
 
         return await self._database.write(work)
 
-    async def record_requests(self, answered: Sequence[tuple[Rendition, Asked]]) -> None:
+    async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
         """Remember renditions, and that requests were answered with them."""
         await self._database.write(
             lambda connection: record_requests(connection, answered), synced=False
         )
 
     async def update_pace(
-        self, lane: Lane, change: Callable[[Pace | None], tuple[Pace, Value]]
+        self, lane: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
     ) -> Value:
         """Change the pace of a lane while nobody else does."""
         return await self._database.write(
             lambda connection: update_pace(connection, lane, change), synced=False
         )
 
-    async def read_lane(self, lane: Lane, *, since: float) -> tuple[Pace | None, int]:
+    async def read_lane(self, lane: LimitScope, *, since: float) -> tuple[LimiterState | None, int]:
         """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
         return await self._database.read(lambda connection: read_lane(connection, lane, since))
 
@@ -343,7 +343,7 @@ class SqliteCatalog:
         await self._database.write(lambda connection: connection.execute(query, values) and None)
 
 
-def _find(connection: sqlite3.Connection, key: str, size: Size) -> Found | None:
+def _find(connection: sqlite3.Connection, key: str, size: Size) -> CatalogHit | None:
     row = connection.execute(
         queries.FIND, {"key": key, "width": size.width, "height": size.height}
     ).fetchone()

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Payer:
+class BudgetOwner:
     """Who a request counts towards. `day_usd` caps a UTC day in USD; None is no cap."""
 
     name: str
@@ -29,7 +29,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class IdempotencyRecord:
     """What a client's idempotency key was first used for; `answer` is JSON, None until then."""
 
     digest: str
@@ -60,10 +60,10 @@ class ApiKeys(Protocol):
         ...
 
 
-class Replies(Protocol):
+class IdempotencyStore(Protocol):
     """Remembers what was answered to idempotency keys; raises CatalogError."""
 
-    async def begin(self, owner: str, key: str, digest: str) -> Begun:
+    async def begin(self, owner: str, key: str, digest: str) -> IdempotencyRecord:
         """Bind a key to a body's digest, unless it is bound; what is a day old is forgotten."""
         ...
 

@@ -26,18 +26,18 @@ class Stage(StrEnum):
         return Billing.POSSIBLE if self is Stage.SENT else Billing.BILLED
 
 
-Pieces = Sequence[bytes]
+Chunks = Sequence[bytes]
 """Bytes as they came over the wire; to join them would copy an image once more."""
 
 OnStage = Callable[[Stage], None]
 """Called on the event loop each time a generation reaches a stage."""
 
-OnBilling = Callable[["Draft", Billing], None]
+OnBilling = Callable[["GenerationSpec", Billing], None]
 """Called on the event loop as each send ends, with what was sent and what that means for money."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ProviderRequest:
     """What one send asks of the provider.
 
     `reference_url` is an https or a data URL.
@@ -54,7 +54,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderAnswer:
     """What the provider made. `expires_at` is in Unix seconds; 0 means that the link is dead."""
 
     image_url: str
@@ -72,7 +72,7 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class GenerationSpec:
     """A generation that is wanted but not yet paid for.
 
     `key` finds it again as it was asked for. `seeded_key` finds it by the seed that was sent, so
@@ -102,11 +102,11 @@ class Generation:
     """
 
     id: str
-    draft: Draft
+    draft: GenerationSpec
     stage: Stage
     created_at: float
     notes: tuple[str, ...] = ()
-    answer: Answer | None = None
+    answer: ProviderAnswer | None = None
     sha256: str | None = None
     byte_count: int | None = None
     object_path: str | None = None
@@ -135,7 +135,7 @@ def rendition_id(generation_id: str, size: Size) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CatalogHit:
     """What the catalog holds for a key: the kept generation, and the rendition if there is one."""
 
     generation: Generation
@@ -175,7 +175,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestRecord:
     """One answered request, as the catalog remembers it. `reference` is shown without secrets."""
 
     prompt: str

@@ -18,7 +18,7 @@ class RequestOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RequestStatus:
     """Where a request stands before it is asked.
 
     `is_kept` means that answering it sends nothing; `image_url` is where it opens, None if it is

@@ -5,27 +5,27 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from stills.contract.access import ApiKeys, Replies
+from stills.contract.access import ApiKeys, IdempotencyStore
 from stills.contract.generation import (
-    Answer,
-    Asked,
+    CatalogHit,
+    Chunks,
     Claim,
-    Draft,
-    Found,
     Generation,
+    GenerationSpec,
     Held,
     Image,
     Inspection,
     KnownStore,
-    Order,
-    Pieces,
+    ProviderAnswer,
+    ProviderRequest,
     Rendition,
+    RequestRecord,
     Send,
     Settlement,
     StoredObject,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
-from stills.contract.rate_limit import Lane, Pace
+from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
@@ -44,7 +44,7 @@ class Provider(Protocol):
         """Do what takes time before the first send, such as loading the SDK."""
         ...
 
-    async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
+    async def send(self, order: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
         """Send one order over the wire exactly once.
 
         Raises:
@@ -52,7 +52,7 @@ class Provider(Protocol):
         """
         ...
 
-    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
+    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         """Read the image behind an answer's URL; free of charge.
 
         Raises:
@@ -77,7 +77,7 @@ class Store(Protocol):
         ...
 
     async def put(
-        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+        self, path: str, data: bytes | Chunks, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
         """Write one object, whole or not at all; once this returns it survives a power cut.
 
@@ -149,7 +149,7 @@ class Imaging(Protocol):
         """Load what later calls need."""
         ...
 
-    async def inspect(self, png: bytes | Pieces) -> Inspection:
+    async def inspect(self, png: bytes | Chunks) -> Inspection:
         """Check a PNG from its first byte to its last chunk, and hash it.
 
         Raises:
@@ -157,7 +157,7 @@ class Imaging(Protocol):
         """
         ...
 
-    async def check_pixels(self, png: bytes | Pieces) -> None:
+    async def check_pixels(self, png: bytes | Chunks) -> None:
         """Decode every pixel of a PNG.
 
         Raises:
@@ -214,7 +214,7 @@ class Catalog(Protocol):
         ...
 
     @property
-    def replies(self) -> Replies:
+    def replies(self) -> IdempotencyStore:
         """What our own service answered before."""
         ...
 
@@ -223,17 +223,17 @@ class Catalog(Protocol):
         """The resolved paths of this machine that it writes, there or not."""
         ...
 
-    async def find(self, key: str, size: Size) -> Found | None:
+    async def find(self, key: str, size: Size) -> CatalogHit | None:
         """Look up the newest kept generation of a key, with its rendition at `size`."""
         ...
 
-    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[Found | None]:
+    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
         """Look up many keys at once, as `find` does, in the same order."""
         ...
 
     async def claim(
-        self, draft: Draft, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
-    ) -> Claim | Found | Held:
+        self, draft: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+    ) -> Claim | CatalogHit | Held:
         """Take the sole right to a key; Found if its image is there, Held while another works.
 
         A claim on a new generation reserves its price. Leases run on a clock that nobody sets: a
@@ -278,7 +278,7 @@ class Catalog(Protocol):
         ...
 
     async def record_answer(
-        self, generation_id: str, answer: Answer, *, send: int, settlement: Settlement
+        self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
     ) -> None:
         """Settle the send and journal where the image can be downloaded, in one step."""
         ...
@@ -303,12 +303,12 @@ class Catalog(Protocol):
         """Journal that the image lies in the store; link and claim are forgotten."""
         ...
 
-    async def record_requests(self, answered: Sequence[tuple[Rendition, Asked]]) -> None:
+    async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
         """Remember renditions, and that requests were answered with them."""
         ...
 
     async def update_pace(
-        self, lane: Lane, change: Callable[[Pace | None], tuple[Pace, Value]]
+        self, lane: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
     ) -> Value:
         """Change the pace of a lane, None before its first start, while no other process does.
 
@@ -316,7 +316,7 @@ class Catalog(Protocol):
         """
         ...
 
-    async def read_lane(self, lane: Lane, *, since: float) -> tuple[Pace | None, int]:
+    async def read_lane(self, lane: LimitScope, *, since: float) -> tuple[LimiterState | None, int]:
         """Read a lane's pace, None before its first start, and count its sends.
 
         Those from `since` (Unix seconds) on are counted, refused ones included.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class LimitScope:
     """What the service limits by itself: all sends of one account to one model."""
 
     provider: str
@@ -13,50 +13,50 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """Starts a second at most; `find` is for an account whose limit is unknown. Neither: none."""
+    """Starts a second at most; `learn` is for an account whose limit is unknown. Neither: none."""
 
     per_second: float | None = None
-    find: bool = False
+    learn: bool = False
 
     @property
     def is_none(self) -> bool:
         """Whether sends start as they come."""
-        return self.per_second is None and not self.find
+        return self.per_second is None and not self.learn
 
 
 NO_LIMIT = RateLimit()
-FIND_LIMIT = RateLimit(find=True)
+LEARN_LIMIT = RateLimit(learn=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Where a lane stands. Times are Unix seconds.
+class LimiterState:
+    """State of the limiter for one scope. Times are Unix seconds.
 
-    Starts are spread at `share` of `limit_per_second`; a refusal lowers the share, and each start
-    gives `recovery` of the limit back. `calm` counts the starts since then that were not refused.
-    `proven_per_second` is the rate that was left when refusals began to follow each other: it is
-    soon regained. `accepted` and `refused` count starts since `counted_from`, to find a limit that
-    nobody told us; `learned_at` is when it was last found to be lower than thought, 0 if never.
+    Requests start at `rate_fraction` of `limit_per_second`. A refusal lowers that fraction; each
+    start adds `recovery` to it. `accepted_since_refusal` counts the starts since the last refusal.
+    `last_good_per_second` is the rate before refusals began to follow each other; the limiter soon
+    returns to it. `accepted` and `refused` count starts since `counted_from`, to learn an unknown
+    limit; `learned_at` is when the limit was last found to be lower than assumed, 0 if never.
     """
 
     limit_per_second: float
     started_at: float
     counted_from: float
     updated_at: float
-    share: float = 1.0
+    rate_fraction: float = 1.0
     recovery: float = 0.05
-    held_until: float = 0.0
+    paused_until: float = 0.0
     lowered_at: float = 0.0
     learned_at: float = 0.0
     accepted: int = 0
     refused: int = 0
-    calm: int = 0
-    proven_per_second: float = 0.0
+    accepted_since_refusal: int = 0
+    last_good_per_second: float = 0.0
 
     @property
     def per_second(self) -> float:
         """The rate at the moment."""
-        return self.limit_per_second * self.share
+        return self.limit_per_second * self.rate_fraction
 
 
 @dataclass(frozen=True, slots=True)

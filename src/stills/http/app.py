@@ -19,10 +19,10 @@ from stills.contract.errors import StillsError
 from stills.http.bodies import WrongMediaType
 from stills.http.errors import error_answer, not_found, problem, unexpected
 from stills.http.idempotency import KeyReused
-from stills.http.image_files import PNG_PATH, Png
-from stills.http.image_service import Asking
+from stills.http.image_files import IMAGE_PATH, ImageFiles
+from stills.http.image_service import ImageService
 from stills.http.metrics import Metrics
-from stills.http.middleware import Gate, entry_of
+from stills.http.middleware import Middleware, get_log_entry
 from stills.http.openapi import PNG
 from stills.http.routes.contract import make_contract_router
 from stills.http.routes.health import Readiness, make_health_router
@@ -30,7 +30,7 @@ from stills.http.routes.images import make_images_router
 from stills.http.routes.openai import make_openai_router
 from stills.http.settings import Settings
 
-Mount = Callable[[Asking], AbstractAsyncContextManager[ASGIApp]]
+Mount = Callable[[ImageService], AbstractAsyncContextManager[ASGIApp]]
 """Opens an application, which can ask for images, for as long as the service runs."""
 
 
@@ -40,7 +40,7 @@ def make_service(
     """Make the service of one worker; it closes `stills` when it stops."""
     metrics = Metrics(settings.metrics_folder)
     stills.watch_billing(metrics.billed)
-    asking = Asking(stills, settings, metrics)
+    asking = ImageService(stills, settings, metrics)
     readiness = Readiness(stills)
 
     async def stop() -> None:
@@ -74,11 +74,11 @@ def make_service(
     app.add_exception_handler(RequestValidationError, _refuse_parameter)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
-    gate = Gate(app, Png(stills), stills, settings, metrics)
+    gate = Middleware(app, ImageFiles(stills), stills, settings, metrics)
     return _admit_pages(gate, settings.cors_origins) if settings.cors_origins else gate
 
 
-def _admit_pages(gate: Gate, origins: Sequence[str]) -> ASGIApp:
+def _admit_pages(gate: Middleware, origins: Sequence[str]) -> ASGIApp:
     """Answer preflights, and let these web pages read every answer, errors included."""
     return CORSMiddleware(
         gate,
@@ -97,7 +97,7 @@ class _Documented(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        document["paths"].setdefault(PNG_PATH, PNG)
+        document["paths"].setdefault(IMAGE_PATH, PNG)
         bearer = {"type": "http", "scheme": "bearer", "description": "Made by `stills keys add`."}
         document["components"]["securitySchemes"] = {"key": bearer}
         document["security"] = [{"key": []}, {}]  # without keys made, none is asked for
@@ -107,7 +107,7 @@ class _Documented(FastAPI):
         return document
 
 
-async def _stop(stills: Stills, asking: Asking, seconds: float) -> None:
+async def _stop(stills: Stills, asking: ImageService, seconds: float) -> None:
     """Let what was sent be finished, within a limit; what is left is resumed later."""
     try:
         async with asyncio.timeout(seconds):
@@ -120,7 +120,7 @@ async def _stop(stills: Stills, asking: Asking, seconds: float) -> None:
 
 async def _tell(request: Request, error: Exception) -> Response:
     if isinstance(error, StillsError):
-        entry_of(request).error = error.code
+        get_log_entry(request).error = error.code
     if isinstance(error, KeyReused):
         return problem(409, f"{error.message} {error.action}", code=error.code, param=error.field)
     if isinstance(error, WrongMediaType):

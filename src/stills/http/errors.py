@@ -96,7 +96,7 @@ _QUOTA_WAIT_SECONDS = 3600.0
 _RATE_WAIT_SECONDS = 30.0
 
 
-class Problem(BaseModel):
+class ErrorDetail(BaseModel):
     """What went wrong. `code` is stable, for programs; `param` is the field to mend."""
 
     message: str
@@ -108,7 +108,7 @@ class Problem(BaseModel):
 class ErrorBody(BaseModel):
     """Every answer that is no success."""
 
-    error: Problem
+    error: ErrorDetail
 
 
 def error_answer(error: StillsError) -> Response:
@@ -147,7 +147,7 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Write an answer in the shape of OpenAI's errors."""
-    told = Problem(message=message, type=_TYPES.get(status, _SERVER), param=param, code=code)
+    told = ErrorDetail(message=message, type=_TYPES.get(status, _SERVER), param=param, code=code)
     # What a stranger sent may have half a surrogate pair in it, which no answer can carry.
     written = json.dumps(ErrorBody(error=told).model_dump(), ensure_ascii=True)
     return Response(

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from stills.app import Stills
 from stills.contract.errors import InvalidRequest
 from stills.contract.result import ImageResult
-from stills.http.middleware import payer_of
+from stills.http.middleware import get_budget_owner
 
 HEADER = "Idempotency-Key"
 _KEY_MAX_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class IdempotentResult:
     """Results and when they were first given, in Unix seconds.
 
     `asked` is what this very request got, for its log line; nothing if it was answered before.
@@ -40,7 +40,7 @@ async def answer_once(
     request: Request,
     content: bytes,
     work: Callable[[], Awaitable[Sequence[ImageResult]]],
-) -> Answered:
+) -> IdempotentResult:
     """Do `work`, or give what it gave when it was first asked with this key and `content`.
 
     Only images are remembered: after an error, the same key and body tries again.
@@ -52,14 +52,14 @@ async def answer_once(
     key = request.headers.get(HEADER)
     if key is None:
         results = await work()
-        return Answered(results, time.time(), results)
+        return IdempotentResult(results, time.time(), results)
     if not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable():
         raise InvalidRequest(
             f"{HEADER} is empty or too long",
             field=HEADER,
             action=f"Give 1 to {_KEY_MAX_CHARACTERS} characters.",
         )
-    payer = payer_of(request)
+    payer = get_budget_owner(request)
     owner = payer.name if payer else ""
     digest = hashlib.sha256(request.url.path.encode() + b"\0" + content).hexdigest()
     begun = await stills.replies.begin(owner, key, digest)
@@ -68,17 +68,17 @@ async def answer_once(
     if begun.answer is not None:
         return _read(begun.answer)
     results = await work()
-    mine = Answered(results, time.time())
+    mine = IdempotentResult(results, time.time())
     first = _read(await stills.replies.finish(owner, key, _write(mine)))
     return replace(first, asked=results)
 
 
-def _write(answered: Answered) -> str:
+def _write(answered: IdempotentResult) -> str:
     results = [asdict(result) for result in answered.results]
     return json.dumps({"created": answered.created, "results": results})
 
 
-def _read(written: str) -> Answered:
+def _read(written: str) -> IdempotentResult:
     read = json.loads(written)
     results = [ImageResult(**{**one, "notes": tuple(one["notes"])}) for one in read["results"]]
-    return Answered(results, read["created"])
+    return IdempotentResult(results, read["created"])

@@ -20,8 +20,8 @@ from stills.contract.errors import ImageMissing, StillsError
 from stills.contract.generation import Image
 from stills.http.errors import error_answer, not_found
 
-PNG_PATH = "/images/{image_id}.png"
-_BEFORE, _AFTER = PNG_PATH.split("{image_id}")
+IMAGE_PATH = "/images/{image_id}.png"
+_BEFORE, _AFTER = IMAGE_PATH.split("{image_id}")
 _MEMORY_BYTES = 64 * 1024 * 1024
 _IMAGES_MAX = 10_000
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
@@ -52,7 +52,7 @@ class _Kept:
     """The headers of the whole image, its length among them."""
 
 
-class Png:
+class ImageFiles:
     """Answers `/images/{id}.png`: whole, in part, or not at all if the caller has it already."""
 
     def __init__(self, stills: Stills) -> None:

@@ -13,26 +13,26 @@ from stills.contract.generation import Stage
 from stills.contract.money import add_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.http.lookup_batcher import Front
+from stills.http.lookup_batcher import LookupBatcher
 from stills.http.metrics import Metrics
-from stills.http.middleware import entry_of, payer_of
+from stills.http.middleware import get_budget_owner, get_log_entry
 from stills.http.openai_request import variations
-from stills.http.queue import Line, OnPlace
+from stills.http.queue import OnProgress, Queue
 from stills.http.settings import Settings
 
 if TYPE_CHECKING:
     from stills.http.tracing import Tracing
 
 
-class Asking:
+class ImageService:
     """Asks for images on behalf of a caller, and counts them."""
 
     def __init__(self, stills: Stills, settings: Settings, metrics: Metrics) -> None:
         self.stills = stills
         self.settings = settings
         self._metrics = metrics
-        self._front = Front(stills)
-        self._line = Line(metrics)
+        self._front = LookupBatcher(stills)
+        self._line = Queue(metrics)
 
     async def ask(
         self,
@@ -40,14 +40,14 @@ class Asking:
         wanted: ImageRequest,
         *,
         model: str,
-        on_place: OnPlace = lambda _stage, _position: None,
+        on_place: OnProgress = lambda _stage, _position: None,
     ) -> ImageResult:
         """Get one image.
 
         Raises:
             StillsError: see stills.contract.errors.
         """
-        entry_of(asker).model = model
+        get_log_entry(asker).model = model
         tracing: Tracing | None = getattr(asker.state, "tracing", None)
         if tracing is None:
             return await self._ask(asker, wanted, model, on_place)
@@ -57,9 +57,9 @@ class Asking:
             return result
 
     async def _ask(
-        self, asker: Request, wanted: ImageRequest, model: str, on_place: OnPlace
+        self, asker: Request, wanted: ImageRequest, model: str, on_place: OnProgress
     ) -> ImageResult:
-        payer, entry = payer_of(asker), entry_of(asker)
+        payer, entry = get_budget_owner(asker), get_log_entry(asker)
 
         def tell(stage: Stage, position: int) -> None:
             entry.sent = bool(entry.sent) or stage is not Stage.CLAIMED
@@ -88,7 +88,7 @@ class Asking:
         return replace(wanted, reference_image=await self.stills.read_image(image))
 
     async def ask_one(
-        self, asker: Request, wanted: ImageRequest, model: str | None, on_place: OnPlace
+        self, asker: Request, wanted: ImageRequest, model: str | None, on_place: OnProgress
     ) -> ImageResult:
         """Get one image, without `model` of the service's own, and note it in the log line.
 
@@ -100,7 +100,7 @@ class Asking:
                 asker, wanted, model=model or self.settings.model, on_place=on_place
             )
         except StillsError as error:
-            entry_of(asker).error = error.code
+            get_log_entry(asker).error = error.code
             raise
         note(asker, [result])
         return result
@@ -135,7 +135,7 @@ class Asking:
 
 def note(asker: Request, asked: Sequence[ImageResult], *, replayed: int = 0) -> None:
     """Fill in what the log says of a request: images that it got, or that others had got before."""
-    entry = entry_of(asker)
+    entry = get_log_entry(asker)
     entry.images = len(asked) or replayed
     entry.cached = all(result.cached for result in asked)
     costs = [result.cost_usd for result in asked if result.cost_usd is not None]

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from stills.app import Stills
-from stills.contract.access import Payer
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import StillsError
 from stills.contract.generation import OnStage
 from stills.contract.request import ImageRequest
@@ -18,7 +18,7 @@ class _Asked:
     answer: "asyncio.Future[ImageResult | None]"
 
 
-class Front:
+class LookupBatcher:
     """Answers the requests of one process. One look-up in the catalog serves all who wait."""
 
     def __init__(self, stills: Stills) -> None:
@@ -31,7 +31,7 @@ class Front:
         request: ImageRequest,
         *,
         model: str,
-        payer: Payer | None = None,
+        payer: BudgetOwner | None = None,
         on_stage: OnStage | None = None,
     ) -> ImageResult:
         """Answer a request, out of the catalog if it can be.
@@ -75,7 +75,7 @@ class Front:
         answers: list[ImageResult | None] = [None] * len(together)
         try:
             requests = [asked.request for asked in together]
-            answers = list(await self._stills.answer_kept(requests, model=model))
+            answers = list(await self._stills.answer_from_catalog(requests, model=model))
         except StillsError:
             pass  # whoever is told nothing asks alone, and gets the error
         finally:

@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from stills.contract.errors import Billing
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.money import to_nano_usd, to_usd
 from stills.contract.result import ImageResult
 
@@ -87,7 +87,7 @@ class Metrics:
             to_nano_usd(price_usd or 0.0) if result.cached else 0
         )
 
-    def billed(self, draft: Draft, billing: Billing) -> None:
+    def billed(self, draft: GenerationSpec, billing: Billing) -> None:
         """Count what one send means for the money, whoever still waits for it."""
         nano_usd = to_nano_usd(draft.price_usd or 0.0)
         self._billed_usd.labels(draft.model).inc(nano_usd if billing is Billing.BILLED else 0)

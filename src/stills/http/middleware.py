@@ -20,11 +20,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stills.app import Stills
-from stills.contract.access import Payer
+from stills.contract.access import BudgetOwner
 from stills.contract.addresses import is_this_machine
 from stills.contract.errors import KeyRefused, StillsError
 from stills.http.errors import error_answer, problem, unexpected
-from stills.http.image_files import Header, Png, is_png
+from stills.http.image_files import Header, ImageFiles, is_png
 from stills.http.metrics import Metrics
 from stills.http.settings import Settings
 
@@ -47,7 +47,7 @@ _LOG = logging.getLogger("stills.http")
 
 
 @dataclass(slots=True)
-class Entry:
+class AccessLogEntry:
     """What the log says of one request; routes fill in what they know."""
 
     id: str
@@ -69,11 +69,11 @@ class _Gone(Exception):
     """The caller has left before its request was whole."""
 
 
-class Gate:
+class Middleware:
     """Wraps the service's application. A route finds `payer` and `entry` in the request's state."""
 
     def __init__(
-        self, app: ASGIApp, png: Png, stills: Stills, settings: Settings, metrics: Metrics
+        self, app: ASGIApp, png: ImageFiles, stills: Stills, settings: Settings, metrics: Metrics
     ) -> None:
         self._app = app
         self._png = png
@@ -94,7 +94,7 @@ class Gate:
         scope["path"] = _our_path(scope["path"])
         scope["raw_path"] = scope["path"].encode()
         number = random.getrandbits(64)
-        entry = Entry(f"{number:016x}", scope["method"], scope["path"])
+        entry = AccessLogEntry(f"{number:016x}", scope["method"], scope["path"])
         began = time.perf_counter()
         try:
             if is_png(entry.path):
@@ -115,10 +115,12 @@ class Gate:
         finally:
             seconds = time.perf_counter() - began
             entry.ms = round(seconds * 1000, 1)
-            self._metrics.answered(entry.method, route_of(entry.path), entry.status, seconds)
+            self._metrics.answered(entry.method, normalize_route(entry.path), entry.status, seconds)
             _LOG.info("request", extra={"entry": entry})
 
-    async def _answer_png(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+    async def _answer_png(
+        self, scope: Scope, receive: Receive, send: Send, entry: AccessLogEntry
+    ) -> None:
         """Answer what is asked for most, without a key, and at no more than sending it costs."""
         refusal = await self._refuse_foreign(scope["headers"])
         if refusal is None and entry.method not in _READS:
@@ -132,7 +134,9 @@ class Gate:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, entry: AccessLogEntry
+    ) -> None:
         headers = Headers(scope=scope)
         refusal, payer = None, None
         if entry.path not in _PROBES:  # whoever asks learns nothing, and waits for no catalog
@@ -163,7 +167,9 @@ class Gate:
         state["body"] = body
         await self._app(scope, _replay(body, receive), send)
 
-    async def _cut_off(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+    async def _cut_off(
+        self, scope: Scope, receive: Receive, send: Send, entry: AccessLogEntry
+    ) -> None:
         """Say to a caller that the service stops before the answer is there."""
         self.cut_off, entry.error = True, "stopping"
         stopping = problem(
@@ -183,7 +189,7 @@ class Gate:
             event = b"event: error\ndata: " + bytes(stopping.body) + b"\n\n"
             await send({"type": "http.response.body", "body": event})
 
-    async def _admit(self, path: str, headers: Headers) -> Payer | None:
+    async def _admit(self, path: str, headers: Headers) -> BudgetOwner | None:
         if self._settings.anyone or path in _OPEN or path.startswith("/images/"):
             return None
         if not (self._settings.keys_required or await self._have_keys()):
@@ -233,7 +239,7 @@ class Gate:
         )
 
 
-def _telling(send: Send, entry: Entry) -> Send:
+def _telling(send: Send, entry: AccessLogEntry) -> Send:
     """Note an answer's status as it is sent, and tell the caller the request's id."""
 
     async def told(message: Message) -> None:
@@ -246,15 +252,15 @@ def _telling(send: Send, entry: Entry) -> Send:
     return told
 
 
-def payer_of(request: Request) -> Payer | None:
+def get_budget_owner(request: Request) -> BudgetOwner | None:
     """Say who the gate let in; None without keys."""
-    payer: Payer | None = request.state.payer
+    payer: BudgetOwner | None = request.state.payer
     return payer
 
 
-def entry_of(request: Request) -> Entry:
+def get_log_entry(request: Request) -> AccessLogEntry:
     """Give what the log will say of a request."""
-    entry: Entry = request.state.entry
+    entry: AccessLogEntry = request.state.entry
     return entry
 
 
@@ -271,7 +277,7 @@ def _our_path(path: str) -> str:
     return path
 
 
-def route_of(path: str) -> str:
+def normalize_route(path: str) -> str:
     """Shorten a path to its route, so that metrics stay few."""
     first = _ROUTE.match(path)
     return first[0] if first else "other"

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from stills.contract.generation import OnStage, Stage
 from stills.http.metrics import Metrics
 
-OnPlace = Callable[[Stage, int], None]
+OnProgress = Callable[[Stage, int], None]
 """Told each stage that is reached, and the position in the line: 1 is next, 0 is past it."""
 
 
-class Line:
+class Queue:
     """Who waits in this process, in the order they came."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._waiting: dict[object, OnPlace] = {}
+        self._waiting: dict[object, OnProgress] = {}
         self._metrics = metrics
 
-    def follow(self, on_place: OnPlace) -> tuple[OnStage, Callable[[], None]]:
+    def follow(self, on_place: OnProgress) -> tuple[OnStage, Callable[[], None]]:
         """Give what is to be called at each stage, and what to call at the end."""
         place = object()
 

@@ -26,8 +26,8 @@ from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.http.middleware import route_of
-from stills.http.queue import OnPlace
+from stills.http.middleware import normalize_route
+from stills.http.queue import OnProgress
 
 # The conventions have no name for Alibaba Cloud yet, and allow one's own.
 _PROVIDER = "alibaba_cloud.model_studio"
@@ -107,7 +107,7 @@ class Tracing:
             try:
                 await self._app(scope, receive, told)
             finally:
-                route = route_of(scope["path"])  # the gate has made it one of ours by now
+                route = normalize_route(scope["path"])  # the gate has made it one of ours by now
                 if route != "other":
                     span.set_attribute("http.route", route)
                     span.update_name(f"POST {route}")
@@ -148,7 +148,7 @@ class ImageSpan:
     def __init__(self, span: Span) -> None:
         self._span = span
 
-    def follow(self, on_place: OnPlace) -> OnPlace:
+    def follow(self, on_place: OnProgress) -> OnProgress:
         """Note each stage that is reached, and pass it on."""
 
         def told(stage: Stage, position: int) -> None:

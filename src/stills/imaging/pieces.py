@@ -2,7 +2,7 @@
 
 import zlib
 
-from stills.contract.generation import Pieces
+from stills.contract.generation import Chunks
 
 # For more bytes at once zlib gives the GIL away, and with other threads at work it costs three
 # times the sum itself to get it back for each of a PNG's many chunks.
@@ -19,7 +19,7 @@ def crc32_of(view: memoryview | bytes, checksum: int = 0) -> int:
 class PieceReader:
     """A position in pieces; `offset` counts bytes from the start, `total` is all there are."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Chunks) -> None:
         self._views = [memoryview(piece) for piece in pieces]
         self._index = 0
         self._at = 0

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 from stills.contract.errors import DamagedImage, InvalidReference
-from stills.contract.generation import Inspection, Pieces
+from stills.contract.generation import Chunks, Inspection
 from stills.contract.size import Size
 from stills.imaging.pieces import PieceReader, crc32_of
 from stills.imaging.vips import PIXELS_MAX, decoding, first_line, load_vips, open_png
@@ -36,7 +36,7 @@ _OTHER_KINDS = {
 }
 
 
-def inspect_png(png: bytes | Pieces) -> Inspection:
+def inspect_png(png: bytes | Chunks) -> Inspection:
     """Check every chunk of a PNG, and hash it; pixels are not decoded.
 
     Raises:
@@ -53,7 +53,7 @@ def inspect_png(png: bytes | Pieces) -> Inspection:
     return Inspection(size=size, sha256=digest.hexdigest(), byte_count=reader.total)
 
 
-def check_pixels(png: bytes | Pieces) -> None:
+def check_pixels(png: bytes | Chunks) -> None:
     """Decode every pixel of a PNG, because sound chunks may hold what no reader can decode.
 
     Raises:

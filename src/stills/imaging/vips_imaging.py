@@ -3,7 +3,7 @@
 import asyncio
 from functools import cache
 
-from stills.contract.generation import Inspection, Pieces
+from stills.contract.generation import Chunks, Inspection
 from stills.contract.size import Size
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import check_pixels, inspect_png, media_type
@@ -24,7 +24,7 @@ class VipsImaging:
         """Load libvips, and make a rendition of one pixel, for what is loaded with the first."""
         await asyncio.to_thread(_warm_up)
 
-    async def inspect(self, png: bytes | Pieces) -> Inspection:
+    async def inspect(self, png: bytes | Chunks) -> Inspection:
         """Check a PNG from its first byte to its last chunk, and hash it.
 
         Raises:
@@ -32,7 +32,7 @@ class VipsImaging:
         """
         return await asyncio.to_thread(inspect_png, png)
 
-    async def check_pixels(self, png: bytes | Pieces) -> None:
+    async def check_pixels(self, png: bytes | Chunks) -> None:
         """Decode every pixel of a PNG.
 
         Raises:

@@ -11,7 +11,7 @@ from stills.contract.errors import OutputRefused
 from stills.contract.generation import Image
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import FACTS_FOLDER
+from stills.pipeline.sidecar import SIDECAR_FOLDER
 from stills.pipeline.store_marker import MARKER
 
 
@@ -85,4 +85,4 @@ def _own(ports: Ports, path: Path) -> str | None:
         return "a kept image itself"
     if name == MARKER:
         return "the store's marker"
-    return "the facts of a kept image" if name.startswith(f"{FACTS_FOLDER}/") else None
+    return "the facts of a kept image" if name.startswith(f"{SIDECAR_FOLDER}/") else None

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from stills.contract.errors import StillsError, StoreRefused
-from stills.contract.generation import Claim, Found, Generation, Held, Rendition, Stage
+from stills.contract.generation import CatalogHit, Claim, Generation, Held, Rendition, Stage
 from stills.contract.money import Caps
 from stills.contract.ports import Store
 from stills.pipeline.adopt import adopt
@@ -13,8 +13,8 @@ from stills.pipeline.make_generation import LinkExpired, resume
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.render import untouched
-from stills.pipeline.sidecar import FACTS_FOLDER, read_facts, read_store_id
+from stills.pipeline.render import native_rendition
+from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, read_store_id
 
 _EXPIRED = "its link expired before it was downloaded"
 _CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
@@ -65,7 +65,7 @@ async def rebuild(ports: Ports) -> tuple[str | None, list[Recovered]]:
     if not stored:
         # This is also what a disk that isn't mounted looks like.
         raise StoreRefused(
-            f"there is no image to rebuild the catalog from: {ports.store.url(FACTS_FOLDER)} is "
+            f"there is no image to rebuild the catalog from: {ports.store.url(SIDECAR_FOLDER)} is "
             "missing or has no sidecar that can be read; the catalog is unchanged",
             action="Mount the store's disk or correct STILLS_STORE, then run it again.",
         )
@@ -84,13 +84,13 @@ async def _take_in_spooled(ports: Ports) -> list[Recovered]:
     """
     outcomes = []
     store_id = await ports.marker.read_id()
-    for path in await ports.spool.paths(FACTS_FOLDER):
+    for path in await ports.spool.paths(SIDECAR_FOLDER):
         try:
             sidecar = await ports.spool.get(path)
         except StillsError as error:
             outcomes.append(_unreadable(path, error))
             continue
-        generation = read_facts(sidecar)
+        generation = read_sidecar(sidecar)
         if generation is None:
             continue
         is_ours = read_store_id(sidecar) in (None, store_id)
@@ -157,7 +157,7 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
         return Recovered(left.id, kept=False, reason=reason)
     try:
         # Whatever answers for its key by now, this one is paid for as well.
-        if isinstance(claim, Found) or claim.generation.stage is not Stage.CLAIMED:
+        if isinstance(claim, CatalogHit) or claim.generation.stage is not Stage.CLAIMED:
             kept = await resume(ports, policy, left)
             if kept is not None:
                 await _list(ports, kept)
@@ -174,7 +174,7 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
 
 async def _list(ports: Ports, generation: Generation) -> None:
     """Have an image that nobody asked for since in the list of what is kept."""
-    await ports.catalog.adopt(generation, [untouched(generation)])
+    await ports.catalog.adopt(generation, [native_rendition(generation)])
 
 
 async def _read_all_facts(store: Store) -> tuple[list[Generation], list[Recovered]]:
@@ -184,9 +184,9 @@ async def _read_all_facts(store: Store) -> tuple[list[Generation], list[Recovere
         StoreRefused: the store can't be listed.
     """
     read, unreadable = [], []
-    for path in await store.paths(FACTS_FOLDER):
+    for path in await store.paths(SIDECAR_FOLDER):
         try:
-            generation = read_facts(await store.get(path))
+            generation = read_sidecar(await store.get(path))
         except StillsError as error:
             unreadable.append(_unreadable(path, error))
             continue
@@ -196,7 +196,7 @@ async def _read_all_facts(store: Store) -> tuple[list[Generation], list[Recovere
 
 
 def _unreadable(sidecar_path: str, error: StillsError) -> Recovered:
-    generation_id = sidecar_path.removeprefix(f"{FACTS_FOLDER}/").removesuffix(".json")
+    generation_id = sidecar_path.removeprefix(f"{SIDECAR_FOLDER}/").removesuffix(".json")
     return Recovered(generation_id, kept=False, reason=error.message)
 
 

@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from stills.contract.errors import DamagedImage, ImageMissing, StoreRefused
 from stills.contract.generation import StoredObject
-from stills.pipeline.integrity import is_whole
+from stills.pipeline.integrity import matches_digest
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import FACTS_FOLDER
+from stills.pipeline.sidecar import SIDECAR_FOLDER
 
 _AT_ONCE = 8
 
@@ -77,9 +77,9 @@ async def _check(ports: Ports, stored: StoredObject) -> Finding | None:
     except ImageMissing:
         return Finding(Verdict.MISSING, stored.path, stored.owner)
     except StoreRefused:
-        await ports.store.exists(FACTS_FOLDER)  # raises if it is the store that can't be used
+        await ports.store.exists(SIDECAR_FOLDER)  # raises if it is the store that can't be used
         return Finding(Verdict.UNREADABLE, stored.path, stored.owner)
-    if not await is_whole(data, stored.sha256):
+    if not await matches_digest(data, stored.sha256):
         return Finding(Verdict.DAMAGED, stored.path, stored.owner)
     try:
         await ports.imaging.check_pixels(data)

@@ -3,10 +3,10 @@
 from stills.contract.errors import ImageMissing
 from stills.contract.generation import Generation
 from stills.contract.ports import Store
-from stills.pipeline.integrity import read_whole
+from stills.pipeline.integrity import read_verified
 from stills.pipeline.keep import keep
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import FACTS_FOLDER, facts_path, read_facts
+from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, sidecar_path
 
 
 async def adopt(ports: Ports, generation_id: str) -> Generation | None:
@@ -38,20 +38,20 @@ async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
     adopted = await ports.catalog.adopt(generation, [])
     kept = await keep(ports, generation, data, inspection)
     await ports.spool.delete(spool_path)
-    await ports.spool.delete(facts_path(generation.id))
+    await ports.spool.delete(sidecar_path(generation.id))
     return kept if adopted else None
 
 
 async def _find(store: Store, generation_id: str) -> Generation | None:
     """Read a generation's facts, if its image is there and is the one they tell of."""
-    path = facts_path(generation_id)
-    if path not in await store.paths(FACTS_FOLDER):
+    path = sidecar_path(generation_id)
+    if path not in await store.paths(SIDECAR_FOLDER):
         return None
-    generation = read_facts(await store.get(path))
+    generation = read_sidecar(await store.get(path))
     if generation is None or generation.id != generation_id:
         return None
     try:
-        await read_whole(store, generation.object_path or "", generation.sha256 or "")
+        await read_verified(store, generation.object_path or "", generation.sha256 or "")
     except ImageMissing:
         return None
     return generation

@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from stills.contract.errors import CatalogError
-from stills.contract.generation import Claim, Found, Held
+from stills.contract.generation import CatalogHit, Claim, Held
 from stills.pipeline.context import Job
 
 _BEATS_PER_LEASE = 3
 
 
 @asynccontextmanager
-async def claimed(job: Job) -> AsyncIterator[Claim | Found]:
+async def claimed(job: Job) -> AsyncIterator[Claim | CatalogHit]:
     """Hold the claim on a job's key, with a heartbeat, or get what another made meanwhile.
 
     It is given back when the work fails. Once its generation is kept, nothing is left to hold.
     """
     taken = await _take(job)
-    if isinstance(taken, Found):
+    if isinstance(taken, CatalogHit):
         yield taken
         return
     heartbeat = asyncio.create_task(_beat(job, taken))
@@ -37,7 +37,7 @@ async def claimed(job: Job) -> AsyncIterator[Claim | Found]:
         await asyncio.gather(heartbeat, return_exceptions=True)
 
 
-async def _take(job: Job) -> Claim | Found:
+async def _take(job: Job) -> Claim | CatalogHit:
     while True:
         taken = await job.ports.catalog.claim(
             job.plan.draft,

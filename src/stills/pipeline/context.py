@@ -12,7 +12,7 @@ from stills.contract.money import Caps
 from stills.pipeline.plan import Plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.ratelimit.limiter import Pacer
+from stills.ratelimit.limiter import RateLimiter
 
 
 class Deadline:
@@ -96,5 +96,5 @@ class Job:
     on_stage: OnStage
     places: asyncio.Semaphore | None
     stop: asyncio.Event | None
-    pacer: Pacer
+    pacer: RateLimiter
     on_billing: OnBilling

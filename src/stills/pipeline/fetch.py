@@ -3,15 +3,15 @@
 import asyncio
 
 from stills.contract.errors import Billing, DamagedImage, LinkDead, StorageError
-from stills.contract.generation import Answer, Generation, Inspection, Pieces
+from stills.contract.generation import Chunks, Generation, Inspection, ProviderAnswer
 from stills.contract.size import Size
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
 
 async def fetch(
-    ports: Ports, policy: Policy, generation: Generation, answer: Answer
-) -> tuple[Pieces, Inspection]:
+    ports: Ports, policy: Policy, generation: Generation, answer: ProviderAnswer
+) -> tuple[Chunks, Inspection]:
     """Download an answer's image; a failed download is tried again, for it costs nothing.
 
     Raises:
@@ -33,7 +33,7 @@ async def fetch(
             await asyncio.sleep(policy.backoff_base_seconds * attempt / 2)
 
 
-async def _inspect(data: Pieces, generation: Generation, ports: Ports) -> Inspection:
+async def _inspect(data: Chunks, generation: Generation, ports: Ports) -> Inspection:
     try:
         inspection = await ports.imaging.inspect(data)
         # Before it is decoded: a forged header must not make us decode more than was ordered.
@@ -50,7 +50,7 @@ def _check_size(found: Size, promised: Size) -> None:
 
 
 async def _set_aside(
-    data: Pieces, generation: Generation, ports: Ports, message: str
+    data: Chunks, generation: Generation, ports: Ports, message: str
 ) -> DamagedImage:
     """Lay what was paid for but can't be used where a person can look at it."""
     path = f"rejected-{generation.id}.bin"

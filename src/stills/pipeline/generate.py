@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stills.contract.access import Payer
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import (
     Billing,
     StillsError,
     StorageError,
 )
 from stills.contract.generation import (
-    Found,
+    CatalogHit,
     Generation,
     Image,
     OnBilling,
@@ -25,25 +25,25 @@ from stills.contract.generation import (
 )
 from stills.contract.models import find_model
 from stills.contract.money import Caps, check_max_cost
-from stills.contract.outcome import Standing
+from stills.contract.outcome import RequestStatus
 from stills.contract.pixel_budget import PixelBudget
-from stills.contract.rate_limit import Lane, RateLimit
+from stills.contract.rate_limit import LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
 from stills.pipeline.context import Deadline, Job
-from stills.pipeline.look_up import answer_kept, find_standings
-from stills.pipeline.make_generation import Drawn, draw
+from stills.pipeline.look_up import answer_from_catalog, find_statuses
+from stills.pipeline.make_generation import Made, make_generation
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import read
-from stills.pipeline.record import asked_of, result_of, try_to_count
+from stills.pipeline.record import make_request_record, make_result, try_to_count
 from stills.pipeline.reference import Reference, load_reference
-from stills.pipeline.render import read_native, render, untouched
+from stills.pipeline.render import native_rendition, read_native, render
 from stills.pipeline.send import Stopped
-from stills.pipeline.single_flight import Flights
-from stills.ratelimit.limiter import Pacer, rate_limit_of
+from stills.pipeline.single_flight import SingleFlight
+from stills.ratelimit.limiter import RateLimiter, rate_limit_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Options:
     model: str
     fresh: bool = False
     max_cost_usd: float | None = None
-    payer: Payer | None = None
+    payer: BudgetOwner | None = None
     looked_up: bool = False
     places: asyncio.Semaphore | None = None
     stop: asyncio.Event | None = None
@@ -95,11 +95,11 @@ class Pipeline:
         self._day_usd = day_usd
         self._rate_limit = rate_limit
         self.on_billing: OnBilling = lambda *_: None
-        self._pacers: dict[Lane, Pacer] = {}
-        self._makes: Flights[object, ImageResult] = Flights()
-        self._draws: Flights[object, Drawn] = Flights()
+        self._pacers: dict[LimitScope, RateLimiter] = {}
+        self._makes: SingleFlight[object, ImageResult] = SingleFlight()
+        self._draws: SingleFlight[object, Made] = SingleFlight()
         self._deadlines: dict[object, Deadline] = {}
-        self._renders: Flights[tuple[str, Size], Rendition] = Flights()
+        self._renders: SingleFlight[tuple[str, Size], Rendition] = SingleFlight()
         self._pixels = PixelBudget()
 
     async def generate(self, request: ImageRequest, options: Options) -> ImageResult:
@@ -117,17 +117,17 @@ class Pipeline:
             late = deadline.exceeded(seconds)
             raise (late if deadline.pays else _paid_by_another(late)) from None
 
-    async def answer_kept(
+    async def answer_from_catalog(
         self, requests: Sequence[ImageRequest], options: Options
     ) -> Sequence[ImageResult | None]:
         """Answer those whose image is there as it is; None for each that has to be asked alone."""
-        return await answer_kept(self._ports, requests, find_model(options.model))
+        return await answer_from_catalog(self._ports, requests, find_model(options.model))
 
-    async def find_standings(
+    async def find_statuses(
         self, requests: Sequence[ImageRequest], model_id: str
-    ) -> Sequence[Standing]:
+    ) -> Sequence[RequestStatus]:
         """Tell of each request whether its image is there; nothing is sent, nothing written."""
-        return await find_standings(self._ports, requests, find_model(model_id))
+        return await find_statuses(self._ports, requests, find_model(model_id))
 
     async def read(self, image: Image) -> bytes:
         """Read a kept image; a rendition that is lost or damaged is made anew.
@@ -138,12 +138,12 @@ class Pipeline:
         """
         return await read(self._ports, image, self._render_anew)
 
-    def pacer(self, model_id: str) -> Pacer:
+    def pacer(self, model_id: str) -> RateLimiter:
         """The pacer of all sends to one model."""
-        lane = Lane(self._ports.provider.name, model_id)
+        lane = LimitScope(self._ports.provider.name, model_id)
         if lane not in self._pacers:
             limit = rate_limit_of(lane, self._rate_limit)
-            self._pacers[lane] = Pacer(self._ports.catalog, lane, limit)
+            self._pacers[lane] = RateLimiter(self._ports.catalog, lane, limit)
         return self._pacers[lane]
 
     async def drain(self) -> None:
@@ -177,9 +177,11 @@ class Pipeline:
             deadline.stored = True
             rendition = await self._render(found, plan.size)
             if rendition == found.rendition:
-                asked = asked_of(request, rendition, reference=reference)
+                asked = make_request_record(request, rendition, reference=reference)
                 notes = await try_to_count(ports.catalog, [(rendition, asked)])
-                return result_of(found.generation, rendition, ports.store, sent=False, notes=notes)
+                return make_result(
+                    found.generation, rendition, ports.store, sent=False, notes=notes
+                )
             return await self._record(request, reference, found.generation, rendition, sent=False)
         return await self._make(request, reference, plan, options, deadline)
 
@@ -219,7 +221,7 @@ class Pipeline:
         result, _ = await self._makes.join(object(), work, abandon=lambda: not committed)
         return result
 
-    async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Drawn, bool]:
+    async def _draw(self, plan: Plan, options: Options, deadline: Deadline) -> tuple[Made, bool]:
         """Join whoever draws the same already; returns also whether it was begun here.
 
         Raises:
@@ -256,9 +258,9 @@ class Pipeline:
             self.on_billing,
         )
 
-        async def work() -> Drawn:
+        async def work() -> Made:
             async with shared.hold():
-                return await draw(job)
+                return await make_generation(job)
 
         try:
             return await self._draws.join(flight, work, abandon=lambda: True)
@@ -278,11 +280,11 @@ class Pipeline:
             if flight not in self._draws:
                 self._deadlines.pop(flight, None)
 
-    async def _render(self, found: Found, size: Size, *, just_kept: bool = False) -> Rendition:
+    async def _render(self, found: CatalogHit, size: Size, *, just_kept: bool = False) -> Rendition:
         generation, rendition, store = found.generation, found.rendition, self._ports.store
         is_native = size == generation.draft.native_size
         if is_native:
-            rendition = untouched(generation)
+            rendition = native_rendition(generation)
         if rendition is not None and rendition.size == size:
             path, byte_count = rendition.object_path, rendition.byte_count
             if (is_native and just_kept) or await store.exists(path, byte_count=byte_count):
@@ -312,9 +314,9 @@ class Pipeline:
         sent: bool,
         notes: Sequence[str] = (),
     ) -> ImageResult:
-        asked = asked_of(request, rendition, reference=reference)
+        asked = make_request_record(request, rendition, reference=reference)
         await self._ports.catalog.record_requests([(rendition, asked)])
-        return result_of(generation, rendition, self._ports.store, sent=sent, notes=notes)
+        return make_result(generation, rendition, self._ports.store, sent=sent, notes=notes)
 
 
 def _paid_by_another(error: StillsError) -> StillsError:

@@ -22,7 +22,7 @@ from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.pipeline.generate import Options, Pipeline
-from stills.ratelimit.limiter import TurnTooLate
+from stills.ratelimit.limiter import StartTooLate
 
 LOOKAHEAD = 64
 """How many requests are read ahead, and looked up together at most."""
@@ -132,7 +132,7 @@ class Many:
         if not rows:
             return ()
         requests = [row.request for row in rows]
-        answers = await self._pipeline.answer_kept(requests, self._options)
+        answers = await self._pipeline.answer_from_catalog(requests, self._options)
         return [
             RequestOutcome(row.index, row.request, result=answer)
             for row, answer in zip(rows, answers, strict=True)
@@ -173,7 +173,7 @@ class Many:
         while True:
             try:
                 return await self._pipeline.generate(row.request, options)
-            except TurnTooLate as error:
+            except StartTooLate as error:
                 # Many may wait for longer than the deadline of one. Nothing is under way.
                 if not error.can_repeat or self._stop.is_set():
                     raise

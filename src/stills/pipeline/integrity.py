@@ -7,7 +7,7 @@ from stills.contract.errors import ImageMissing
 from stills.contract.ports import Store
 
 
-async def read_whole(store: Store, path: str, sha256: str) -> bytes:
+async def read_verified(store: Store, path: str, sha256: str) -> bytes:
     """Read an object whose hex digest is known.
 
     Raises:
@@ -15,7 +15,7 @@ async def read_whole(store: Store, path: str, sha256: str) -> bytes:
         StoreRefused: it could not be read.
     """
     data = await store.get(path)
-    if not await is_whole(data, sha256):
+    if not await matches_digest(data, sha256):
         raise ImageMissing(
             f"{store.url(path)} is damaged",
             action="Put a good copy back, or ask with --fresh to pay for a new one.",
@@ -23,6 +23,6 @@ async def read_whole(store: Store, path: str, sha256: str) -> bytes:
     return data
 
 
-async def is_whole(data: bytes, sha256: str) -> bool:
+async def matches_digest(data: bytes, sha256: str) -> bool:
     """Tell whether bytes have a hex digest; hashed off the event loop."""
     return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest() == sha256)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
-from stills.contract.generation import Generation, Inspection, Pieces, Stage
+from stills.contract.generation import Chunks, Generation, Inspection, Stage
 from stills.contract.ports import Store
 from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import facts_path, write_facts
+from stills.pipeline.sidecar import sidecar_path, write_sidecar
 from stills.pipeline.spool import spool_path, spool_url
 
 _ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends
@@ -18,7 +18,7 @@ _DOWNLOADABLE = (
 
 
 async def keep(
-    ports: Ports, generation: Generation, data: bytes | Pieces, inspection: Inspection
+    ports: Ports, generation: Generation, data: bytes | Chunks, inspection: Inspection
 ) -> Generation:
     """Store a generation with its facts and journal it as kept; gives it as it is then.
 
@@ -48,21 +48,21 @@ async def _put(
     store: Store,
     path: str,
     generation: Generation,
-    data: bytes | Pieces,
+    data: bytes | Chunks,
     inspection: Inspection,
     *,
     store_id: str | None = None,
 ) -> None:
-    facts = write_facts(generation, inspection, path=path, store_id=store_id)
+    facts = write_sidecar(generation, inspection, path=path, store_id=store_id)
     # Written first, for an image without them could not be adopted. What they say is in the
     # catalog too, and that survives a power cut.
-    await store.put(path, data, preceded_by=(facts_path(generation.id), facts))
+    await store.put(path, data, preceded_by=(sidecar_path(generation.id), facts))
 
 
 async def _spool(
     ports: Ports,
     generation: Generation,
-    data: bytes | Pieces,
+    data: bytes | Chunks,
     inspection: Inspection,
     refusal: StoreRefused,
 ) -> StoreRefused | CatalogError:

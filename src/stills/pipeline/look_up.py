@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import Generation, Rendition
 from stills.contract.models import Model
-from stills.contract.outcome import Standing
+from stills.contract.outcome import RequestStatus
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.ports import Ports
-from stills.pipeline.record import asked_of, result_of, try_to_count
+from stills.pipeline.record import make_request_record, make_result, try_to_count
 from stills.pipeline.reference import load_reference
 
 
@@ -25,7 +25,7 @@ class _Hit:
     rendition: Rendition
 
 
-async def answer_kept(
+async def answer_from_catalog(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
 ) -> Sequence[ImageResult | None]:
     """Answer those whose image is there at the size asked for; None for each of the others.
@@ -37,26 +37,29 @@ async def answer_kept(
         hits = await _there(ports, await _look_up(ports, requests, model))
         notes = await try_to_count(
             ports.catalog,
-            [(hit.rendition, asked_of(hit.request, hit.rendition, reference=None)) for hit in hits],
+            [
+                (hit.rendition, make_request_record(hit.request, hit.rendition, reference=None))
+                for hit in hits
+            ],
         )
     except StillsError:
         return results
     for hit in hits:
-        results[hit.place] = result_of(
+        results[hit.place] = make_result(
             hit.generation, hit.rendition, ports.store, sent=False, notes=notes
         )
     return results
 
 
-async def find_standings(
+async def find_statuses(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
-) -> Sequence[Standing]:
+) -> Sequence[RequestStatus]:
     """Tell of each request whether its image is there; nothing is sent, nothing written.
 
     Raises:
         CatalogError: the catalog can't be read.
     """
-    standings = [Standing()] * len(requests)
+    standings = [RequestStatus()] * len(requests)
     plans: dict[int, Plan] = {}
     for place, request in enumerate(requests):
         try:
@@ -67,12 +70,12 @@ async def find_standings(
                 request, model, provider=ports.provider.name, reference=reference
             )
         except InvalidRequest as error:
-            standings[place] = Standing(error=error)
+            standings[place] = RequestStatus(error=error)
     found = await ports.catalog.find_many([(plan.draft.key, plan.size) for plan in plans.values()])
     for (place, plan), one in zip(plans.items(), found, strict=True):
         rendition = None if one is None else one.rendition
         url = None if rendition is None else ports.store.url(rendition.object_path)
-        standings[place] = Standing(is_kept=one is not None, image_url=url, key=plan.draft.key)
+        standings[place] = RequestStatus(is_kept=one is not None, image_url=url, key=plan.draft.key)
     return standings
 
 

@@ -14,7 +14,14 @@ from stills.contract.errors import (
     LinkLost,
     ServiceError,
 )
-from stills.contract.generation import Answer, Claim, Found, Generation, Inspection, Stage
+from stills.contract.generation import (
+    CatalogHit,
+    Claim,
+    Generation,
+    Inspection,
+    ProviderAnswer,
+    Stage,
+)
 from stills.pipeline.adopt import adopt
 from stills.pipeline.claim import claimed
 from stills.pipeline.context import Job
@@ -22,7 +29,7 @@ from stills.pipeline.fetch import fetch
 from stills.pipeline.keep import keep
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.send import ClaimLost, Ordered, journal, order_image
+from stills.pipeline.send import ClaimLost, Sent, journal, send_until_answered
 from stills.pipeline.spool import discard_spooled, read_spooled, spool_url
 
 
@@ -31,14 +38,14 @@ class LinkExpired(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Made:
     """A kept generation, and whether it was sent for just now."""
 
-    found: Found
+    found: CatalogHit
     sent: bool
 
 
-async def draw(job: Job) -> Drawn:
+async def make_generation(job: Job) -> Made:
     """Claim, generate, fetch, keep.
 
     Raises:
@@ -48,8 +55,8 @@ async def draw(job: Job) -> Drawn:
     while True:
         try:
             async with claimed(job) as taken:
-                if isinstance(taken, Found):
-                    return Drawn(taken, sent=False)
+                if isinstance(taken, CatalogHit):
+                    return Made(taken, sent=False)
                 job.on_stage(Stage.CLAIMED)
                 drawn = await _work(job, taken)
         except (ClaimLost, LinkExpired):
@@ -58,7 +65,7 @@ async def draw(job: Job) -> Drawn:
         return drawn
 
 
-async def _work(job: Job, claim: Claim) -> Drawn:
+async def _work(job: Job, claim: Claim) -> Made:
     """Bring a generation from where it stands to kept."""
     generation = claim.generation
     if generation.stage.billing is Billing.BILLED:
@@ -67,8 +74,8 @@ async def _work(job: Job, claim: Claim) -> Drawn:
     if kept is None and not job.fresh:
         kept = await _adopt_any(job.ports, claim)
     if kept is not None:
-        return Drawn(Found(kept, None), sent=False)
-    made = await order_image(job, claim)
+        return Made(CatalogHit(kept, None), sent=False)
+    made = await send_until_answered(job, claim)
     generation = replace(
         generation,
         notes=(*generation.notes, *made.notes),
@@ -81,10 +88,10 @@ async def _work(job: Job, claim: Claim) -> Drawn:
             await asyncio.shield(_journal_late(job, claim, made, error))
         raise
     kept = await keep(job.ports, generation, data, inspection)
-    return Drawn(Found(kept, None), sent=True)
+    return Made(CatalogHit(kept, None), sent=True)
 
 
-async def _journal_late(job: Job, claim: Claim, made: Ordered, error: BaseException) -> None:
+async def _journal_late(job: Job, claim: Claim, made: Sent, error: BaseException) -> None:
     """Write the link down after all.
 
     Raises:
@@ -129,7 +136,7 @@ async def _adopt_any(ports: Ports, claim: Claim) -> Generation | None:
 
 
 async def _fetch_and_keep(
-    ports: Ports, policy: Policy, generation: Generation, answer: Answer
+    ports: Ports, policy: Policy, generation: Generation, answer: ProviderAnswer
 ) -> Generation:
     if answer.expires_at == 0.0:
         raise LinkExpired

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from stills.contract.generation import Draft
+from stills.contract.generation import GenerationSpec
 from stills.contract.size import Size
 
 _SLUG_MAX_BYTES = 60
@@ -12,7 +12,7 @@ _GENERATION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SANDBOX = "sandbox"
 
 
-def object_path(draft: Draft, generation_id: str, size: Size) -> str:
+def object_path(draft: GenerationSpec, generation_id: str, size: Size) -> str:
     """Name an image: `red-kite-1024x1024-seed1234-3f9a1c2b7d4e.png`, at most 200 bytes of UTF-8.
 
     Only images of the sandbox have names that start with `sandbox-`.

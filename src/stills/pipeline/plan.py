@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.generation import Draft, Order
+from stills.contract.generation import GenerationSpec, ProviderRequest
 from stills.contract.models import SEED_MAX, Model
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size
@@ -24,8 +24,8 @@ WATERMARK = False
 class Plan:
     """What will be asked of the catalog and, failing that, of the provider."""
 
-    draft: Draft
-    order: Order
+    draft: GenerationSpec
+    order: ProviderRequest
     size: Size
 
 
@@ -58,7 +58,7 @@ def make_plan(
         "prompt_extend": PROMPT_EXTEND,
         "watermark": WATERMARK,
     }
-    draft = Draft(
+    draft = GenerationSpec(
         key=generation_key(facts, request.seed),
         seeded_key=generation_key(facts, seed),
         provider=provider,
@@ -72,7 +72,7 @@ def make_plan(
         reference_digest=reference.digest if reference else None,
         price_usd=model.price_usd if price_usd is None else price_usd,
     )
-    order = Order(
+    order = ProviderRequest(
         model=model.id,
         text=text,
         negative_prompt=request.negative_prompt,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from stills.contract.errors import ImageMissing, InvalidRequest
 from stills.contract.generation import Generation, Image, Rendition
 from stills.contract.size import Size
-from stills.pipeline.integrity import read_whole
+from stills.pipeline.integrity import read_verified
 from stills.pipeline.ports import Ports
 
 Render = Callable[[Generation, Size], Awaitable[Rendition]]
@@ -20,13 +20,13 @@ async def read(ports: Ports, image: Image, render: Render) -> bytes:
     """
     rendition, generation = image.rendition, image.generation
     try:
-        return await read_whole(ports.store, rendition.object_path, rendition.sha256)
+        return await read_verified(ports.store, rendition.object_path, rendition.sha256)
     except ImageMissing:
         if rendition.size == generation.draft.native_size:
             raise
         rendition = await render(generation, rendition.size)
         await ports.catalog.adopt(generation, [rendition])
-        return await read_whole(ports.store, rendition.object_path, rendition.sha256)
+        return await read_verified(ports.store, rendition.object_path, rendition.sha256)
 
 
 async def find_by_prefix(ports: Ports, prefix: str) -> Image:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stills.contract.errors import CatalogDamaged, CatalogError
-from stills.contract.generation import Asked, Generation, Rendition
+from stills.contract.generation import Generation, Rendition, RequestRecord
 from stills.contract.ports import Catalog, Store
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
@@ -11,9 +11,11 @@ from stills.contract.size import Size
 from stills.pipeline.reference import Reference
 
 
-def asked_of(request: ImageRequest, rendition: Rendition, *, reference: Reference | None) -> Asked:
+def make_request_record(
+    request: ImageRequest, rendition: Rendition, *, reference: Reference | None
+) -> RequestRecord:
     """Say what was asked, as the catalog remembers it."""
-    return Asked(
+    return RequestRecord(
         prompt=request.prompt,
         size=rendition.size,
         negative_prompt=request.negative_prompt,
@@ -24,7 +26,7 @@ def asked_of(request: ImageRequest, rendition: Rendition, *, reference: Referenc
 
 
 async def try_to_count(
-    catalog: Catalog, answered: Sequence[tuple[Rendition, Asked]]
+    catalog: Catalog, answered: Sequence[tuple[Rendition, RequestRecord]]
 ) -> tuple[str, ...]:
     """Count answers with renditions that the catalog knows; gives notes on what went wrong.
 
@@ -40,7 +42,7 @@ async def try_to_count(
     return ()
 
 
-def result_of(
+def make_result(
     generation: Generation,
     rendition: Rendition,
     store: Store,

@@ -3,7 +3,7 @@
 from stills.contract.errors import DamagedImage, ImageMissing
 from stills.contract.generation import Generation, Rendition
 from stills.contract.size import Size
-from stills.pipeline.integrity import read_whole
+from stills.pipeline.integrity import read_verified
 from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
 
@@ -22,7 +22,7 @@ async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
         data = await ports.imaging.fit(native, size)
     except DamagedImage as error:  # an older version stored images without decoding them
         raise ImageMissing(
-            f"{ports.store.url(untouched(generation).object_path)} is a {error.message}",
+            f"{ports.store.url(native_rendition(generation).object_path)} is a {error.message}",
             action="Ask with --fresh to pay for a new one.",
         ) from error
     inspection = await ports.imaging.inspect(data)
@@ -38,11 +38,11 @@ async def read_native(ports: Ports, generation: Generation) -> bytes:
         ImageMissing: the store has lost it, or it is damaged there.
         StoreRefused: it could not be read.
     """
-    kept = untouched(generation)
-    return await read_whole(ports.store, kept.object_path, kept.sha256)
+    kept = native_rendition(generation)
+    return await read_verified(ports.store, kept.object_path, kept.sha256)
 
 
-def untouched(generation: Generation) -> Rendition:
+def native_rendition(generation: Generation) -> Rendition:
     """Give the rendition at native size.
 
     Raises:

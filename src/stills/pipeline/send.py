@@ -13,12 +13,12 @@ from stills.contract.errors import (
     ServiceUnreachable,
     StillsError,
 )
-from stills.contract.generation import Answer, Claim, Order, Settlement, Stage
+from stills.contract.generation import Claim, ProviderAnswer, ProviderRequest, Settlement, Stage
 from stills.pipeline.context import Job
 from stills.pipeline.plan import simplify
 from stills.pipeline.ready import get_ready
 from stills.pipeline.retry import Retries
-from stills.ratelimit.limiter import TurnTooLate
+from stills.ratelimit.limiter import StartTooLate
 
 
 class ClaimLost(Exception):
@@ -39,16 +39,16 @@ class _Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class Sent:
     """A made image, with notes on how; `journalled` is false where the catalog did not take it."""
 
-    answer: Answer
+    answer: ProviderAnswer
     notes: tuple[str, ...]
     send: int
     journalled: bool
 
 
-async def order_image(job: Job, claim: Claim) -> Ordered:
+async def send_until_answered(job: Job, claim: Claim) -> Sent:
     """Get one image made, repeating failed calls as the policy allows.
 
     Raises:
@@ -66,11 +66,11 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
     while True:
         try:
             started_at, send, answer = await _call(job, claim, order, failed)
-        except (TurnTooLate, BudgetExceeded, CatalogError) as unsent:
+        except (StartTooLate, BudgetExceeded, CatalogError) as unsent:
             if not possibly_billed:
                 raise
             raise _after(unsent, possibly_billed=True) from unsent
-        if isinstance(answer, Answer):
+        if isinstance(answer, ProviderAnswer):
             journalled = await _try_to_journal(job, claim, answer, send)
             break
         error = answer
@@ -92,12 +92,12 @@ async def order_image(job: Job, claim: Claim) -> Ordered:
         notes += await _note(job, claim, note)
     if journalled:  # else asking again would pay again, and it has come no further than that
         job.on_stage(Stage.ANSWERED)
-    return Ordered(answer, tuple(notes), send, journalled)
+    return Sent(answer, tuple(notes), send, journalled)
 
 
 async def _call(
-    job: Job, claim: Claim, order: Order, failed: _Failed | None
-) -> tuple[float, int, Answer | StillsError]:
+    job: Job, claim: Claim, order: ProviderRequest, failed: _Failed | None
+) -> tuple[float, int, ProviderAnswer | StillsError]:
     """Call once, when it is this request's turn; returns its start, its number and what came."""
     async with _turn(job, failed) as started_at:
         job.on_stage(Stage.SENT)
@@ -109,7 +109,7 @@ async def _call(
     raise ClaimLost
 
 
-async def journal(job: Job, claim: Claim, answer: Answer, send: int) -> None:
+async def journal(job: Job, claim: Claim, answer: ProviderAnswer, send: int) -> None:
     """Settle a send, and write down where its image can be downloaded.
 
     Raises:
@@ -182,7 +182,7 @@ async def _place(job: Job) -> AsyncIterator[None]:
         async with asyncio.timeout(job.deadline.remaining_seconds / 2):
             await job.places.acquire()
     except TimeoutError:
-        raise TurnTooLate("the service was busy with others for too long") from None
+        raise StartTooLate("the service was busy with others for too long") from None
     try:
         yield
     finally:
@@ -219,7 +219,7 @@ async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
             )
 
 
-async def _try_to_journal(job: Job, claim: Claim, answer: Answer, send: int) -> bool:
+async def _try_to_journal(job: Job, claim: Claim, answer: ProviderAnswer, send: int) -> bool:
     job.on_billing(job.plan.draft, Billing.BILLED)
     # From here on the image is paid for. A journal that fails now must not lose it: the image is
     # still fetched and stored, and only then the failing catalog is reported.
@@ -230,7 +230,7 @@ async def _try_to_journal(job: Job, claim: Claim, answer: Answer, send: int) -> 
     return True
 
 
-async def _send(job: Job, order: Order) -> Answer | StillsError:
+async def _send(job: Job, order: ProviderRequest) -> ProviderAnswer | StillsError:
     """Send once; gives the answer, or the error that stands in its place."""
     timeout_seconds = job.policy.answer_timeout_seconds  # the deadline may still move on
     try:
@@ -242,7 +242,7 @@ async def _send(job: Job, order: Order) -> Answer | StillsError:
         raise
 
 
-def _simplified(order: Order, job: Job) -> tuple[Order, str]:
+def _simplified(order: ProviderRequest, job: Job) -> tuple[ProviderRequest, str]:
     """Simplify the prompt; gives with it what to say of that, nothing if it was simple enough."""
     simpler = simplify(job.plan.order.text)
     if simpler == order.text:

@@ -8,24 +8,24 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from stills.contract.generation import Draft, Generation, Inspection, Stage
+from stills.contract.generation import Generation, GenerationSpec, Inspection, Stage
 from stills.contract.money import PRICE_MAX_USD
 from stills.contract.size import Size
 
-FACTS_FOLDER = "facts"
+SIDECAR_FOLDER = "facts"
 _VERSION = 1
-_DRAFT = tuple(field.name for field in fields(Draft))
+_DRAFT = tuple(field.name for field in fields(GenerationSpec))
 # One plain name in the top folder, with the id at its end: facts may have been tampered with.
 _PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f-\x9f]*([0-9a-f]{12})\.png")
 _NUMBER_MAX = 10**11  # a time far ahead, in seconds; what SQLite and datetime can hold
 
 
-def facts_path(generation_id: str) -> str:
+def sidecar_path(generation_id: str) -> str:
     """Say where in a store the facts of a generation lie."""
-    return f"{FACTS_FOLDER}/{generation_id}.json"
+    return f"{SIDECAR_FOLDER}/{generation_id}.json"
 
 
-def write_facts(
+def write_sidecar(
     generation: Generation, inspection: Inspection, *, path: str, store_id: str | None = None
 ) -> bytes:
     """Describe a generation whose image is, or is about to be, at `path`.
@@ -53,7 +53,7 @@ def read_store_id(written: bytes) -> str | None:
     return store_id if isinstance(store_id, str) else None
 
 
-def read_facts(written: bytes) -> Generation | None:
+def read_sidecar(written: bytes) -> Generation | None:
     """Read a generation back, as kept; None if these are no facts of ours."""
     try:
         facts = json.loads(written)
@@ -78,10 +78,10 @@ def read_facts(written: bytes) -> Generation | None:
         return None
 
 
-def _read_draft(facts: dict[str, Any]) -> Draft:
+def _read_draft(facts: dict[str, Any]) -> GenerationSpec:
     width, height = facts["native_size"]
     price_usd = facts["price_usd"]
-    return Draft(
+    return GenerationSpec(
         key=_text(facts["key"]),
         seeded_key=_text(facts["seeded_key"]),
         provider=_text(facts["provider"]),

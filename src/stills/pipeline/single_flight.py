@@ -10,7 +10,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class _Flight(Generic[Value]):
+class _Call(Generic[Value]):
     """One task, and how many wait for it."""
 
     def __init__(self, task: "asyncio.Task[Value]", abandon: Callable[[], bool]) -> None:
@@ -19,11 +19,11 @@ class _Flight(Generic[Value]):
         self.callers = 0
 
 
-class Flights(Generic[Key, Value]):
+class SingleFlight(Generic[Key, Value]):
     """Owns the tasks that do the work; a caller who gives up does not stop a paid one."""
 
     def __init__(self) -> None:
-        self._flights: dict[Key, _Flight[Value]] = {}
+        self._flights: dict[Key, _Call[Value]] = {}
         self._tasks: set[asyncio.Task[Value]] = set()
 
     def __contains__(self, key: Key) -> bool:
@@ -45,7 +45,7 @@ class Flights(Generic[Key, Value]):
         flight = self._flights.get(key)
         begun = flight is None
         if flight is None:
-            flight = _Flight(asyncio.ensure_future(_run(work)), abandon)
+            flight = _Call(asyncio.ensure_future(_run(work)), abandon)
             self._flights[key] = flight
             self._tasks.add(flight.task)
             flight.task.add_done_callback(lambda _: self._land(key, flight))
@@ -72,13 +72,13 @@ class Flights(Generic[Key, Value]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _land(self, key: Key, flight: _Flight[Value]) -> None:
+    def _land(self, key: Key, flight: _Call[Value]) -> None:
         self._tasks.discard(flight.task)
         self._forget(key, flight)
         if not flight.task.cancelled():
             flight.task.exception()  # every caller may have left: then nobody else asks for it
 
-    def _forget(self, key: Key, flight: _Flight[Value]) -> None:
+    def _forget(self, key: Key, flight: _Call[Value]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from stills.contract.errors import ImageMissing, StorageError
 from stills.contract.file_url import file_path
 from stills.contract.generation import Generation
-from stills.pipeline.integrity import is_whole, read_whole
+from stills.pipeline.integrity import matches_digest, read_verified
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import facts_path
+from stills.pipeline.sidecar import sidecar_path
 
 
 def spool_path(generation_id: str) -> str:
@@ -34,13 +34,13 @@ async def read_spooled(ports: Ports, generation: Generation) -> bytes:
     path, sha256 = spool_path(generation.id), generation.sha256 or ""
     where = spool_url(ports, generation)
     try:
-        return await read_whole(ports.spool, path, sha256)
+        return await read_verified(ports.spool, path, sha256)
     except StorageError as error:
         reason = error.message
     if where != ports.spool.url(path):
         try:
             data = await asyncio.to_thread(file_path(where).read_bytes)
-            if await is_whole(data, sha256):
+            if await matches_digest(data, sha256):
                 return data
             reason = "it is damaged"
         except OSError as error:
@@ -61,7 +61,7 @@ async def discard_spooled(ports: Ports, generation: Generation) -> None:
     Raises:
         StoreRefused: they can't be removed from this process's own spool.
     """
-    path, sidecar = spool_path(generation.id), facts_path(generation.id)
+    path, sidecar = spool_path(generation.id), sidecar_path(generation.id)
     if spool_url(ports, generation) == ports.spool.url(path):
         await ports.spool.delete(path)
         await ports.spool.delete(sidecar)

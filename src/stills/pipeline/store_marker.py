@@ -11,7 +11,7 @@ import logging
 from stills.contract.errors import StoreRefused, WrongStore
 from stills.contract.generation import KnownStore
 from stills.contract.ports import Catalog, Store
-from stills.pipeline.sidecar import FACTS_FOLDER
+from stills.pipeline.sidecar import SIDECAR_FOLDER
 
 _FOLDER = "store"
 MARKER = f"{_FOLDER}/id.txt"
@@ -149,7 +149,7 @@ class StoreMarker:
         if (await self._catalog.read_store()).newest:
             return ()
         try:
-            number = len(await self._store.paths(FACTS_FOLDER))
+            number = len(await self._store.paths(SIDECAR_FOLDER))
         except StoreRefused:
             return ()
         if number == 0:

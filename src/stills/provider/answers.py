@@ -23,7 +23,7 @@ from stills.contract.errors import (
     UnexpectedAnswer,
     WrongKey,
 )
-from stills.contract.generation import Answer
+from stills.contract.generation import ProviderAnswer
 from stills.contract.models import MODELS
 from stills.provider.error_codes import SCALE_ACTION, find_meaning
 
@@ -46,7 +46,7 @@ class Exchange:
     body: bytes
 
 
-def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool) -> Answer:
+def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool) -> ProviderAnswer:
     """Find the image's address in an answer.
 
     Raises:
@@ -56,7 +56,7 @@ def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool
     request_id = redact(_text(content.get("request_id")), key) or None
     url = _image_url(content) if exchange.status == HTTPStatus.OK else None
     if url is not None:
-        return Answer(url, _expires_at(url), request_id)
+        return ProviderAnswer(url, _expires_at(url), request_id)
     code, message = (redact(text, key) for text in _read_refusal(content))
     if code:
         error = _refusal(exchange, code, message, model=model, has_reference=has_reference)

@@ -6,7 +6,7 @@ The limit is on the bytes after decompression, of which aiohttp gives out a litt
 
 import aiohttp
 
-from stills.contract.generation import Pieces
+from stills.contract.generation import Chunks
 
 # A real answer has about 1 KiB. Python's JSON objects take up to 60 times the text's bytes.
 ANSWER_MAX_BYTES = 1024 * 1024
@@ -16,7 +16,7 @@ class BodyTooLarge(Exception):
     """A body goes on past the limit."""
 
 
-async def read_up_to(response: aiohttp.ClientResponse, max_bytes: int) -> Pieces:
+async def read_up_to(response: aiohttp.ClientResponse, max_bytes: int) -> Chunks:
     """Read a body of at most `max_bytes`.
 
     Raises:

@@ -15,7 +15,7 @@ DEFAULT_BASE_URL = "https://dashscope.aliyuncs.com/api/v1"
 _API_PATH = "/api/v1"
 
 
-class ApiKey:
+class ProviderKey:
     """A key that shows in no repr, no log and no pickle."""
 
     __slots__ = ("_secret",)
@@ -38,7 +38,7 @@ class ApiKey:
 class Credentials:
     """A key and where it is used."""
 
-    key: ApiKey
+    key: ProviderKey
     base_url: str
 
     @property
@@ -65,7 +65,7 @@ def find_credentials(
             "the API key has characters that no key has",
             action="Copy it again, without quotes and spaces; nothing was sent.",
         )
-    credentials = Credentials(ApiKey(found), check_base_url(base_url or DEFAULT_BASE_URL))
+    credentials = Credentials(ProviderKey(found), check_base_url(base_url or DEFAULT_BASE_URL))
     if credentials.provider == "sandbox" and base_url is None:
         raise AccessError(
             "a sandbox key is set, but no sandbox",

@@ -28,7 +28,7 @@ from stills.contract.errors import (
     StillsError,
     UnexpectedAnswer,
 )
-from stills.contract.generation import Answer, Order, Pieces
+from stills.contract.generation import Chunks, ProviderAnswer, ProviderRequest
 from stills.provider.answers import Exchange, read_answer, redact
 from stills.provider.body_limit import (
     ANSWER_MAX_BYTES,
@@ -149,7 +149,7 @@ class DashScope:
     async def ready(self) -> None:
         """Do nothing more: once made, it is ready."""
 
-    async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
+    async def send(self, order: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
         """Send one order over the wire exactly once.
 
         Raises:
@@ -180,9 +180,9 @@ class DashScope:
         )
         if self._links_live:
             return answer
-        return Answer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
+        return ProviderAnswer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
 
-    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
+    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         """Read the image behind an answer's URL; free of charge.
 
         Raises:
@@ -195,7 +195,7 @@ class DashScope:
         await self._links.close()
         await self._session.close()
 
-    async def _call(self, order: Order, key: str, timeout_seconds: float) -> None:
+    async def _call(self, order: ProviderRequest, key: str, timeout_seconds: float) -> None:
         content = [{"image": order.reference_url}] if order.reference_url else []
         optional = {"negative_prompt": order.negative_prompt} if order.negative_prompt else {}
         await _NoFileAccess.call(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from stills.contract.generation import Answer, Order, Pieces
+from stills.contract.generation import Chunks, ProviderAnswer, ProviderRequest
 from stills.contract.ports import Provider
 
 
@@ -31,12 +31,12 @@ class DeferredProvider:
         provider = await self._provider()
         await provider.ready()
 
-    async def send(self, order: Order, *, timeout_seconds: float) -> Answer:
+    async def send(self, order: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
         """Send one order over the wire exactly once."""
         provider = await self._provider()
         return await provider.send(order, timeout_seconds=timeout_seconds)
 
-    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
+    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         """Read the image behind an answer's URL."""
         provider = await self._provider()
         return await provider.download(url, timeout_seconds=timeout_seconds)

@@ -17,7 +17,7 @@ from yarl import URL
 
 from stills.contract.addresses import is_metadata_address, is_public_address, may_be_public
 from stills.contract.errors import Billing, LinkDead
-from stills.contract.generation import Pieces
+from stills.contract.generation import Chunks
 from stills.provider.body_limit import BodyTooLarge, read_up_to
 from stills.provider.proxy import find_proxy
 from stills.web import GuardedResolver, SystemResolver
@@ -39,7 +39,7 @@ class ImageLinks:
         self._service_is_private: bool | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    async def download(self, url: str, *, timeout_seconds: float) -> Pieces:
+    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         """Read the image behind a link.
 
         Raises:

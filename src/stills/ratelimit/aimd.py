@@ -11,7 +11,7 @@ the allowance was used up; where it is a few starts a second, what was refused t
 import math
 from dataclasses import replace
 
-from stills.contract.rate_limit import Pace, RateLimit
+from stills.contract.rate_limit import LimiterState, RateLimit
 
 LOOKAHEAD_SECONDS = 0.25
 """How far ahead a start is given out, so that no start waits for the catalog."""
@@ -35,8 +35,8 @@ _IDLE_SECONDS = 1.0
 
 
 def take_starts(
-    pace: Pace | None, limit: RateLimit, *, now: float, wanted: int
-) -> tuple[Pace, tuple[float, ...]]:
+    pace: LimiterState | None, limit: RateLimit, *, now: float, wanted: int
+) -> tuple[LimiterState, tuple[float, ...]]:
     """Give out the next starts, at most `wanted`, none beyond the lookahead."""
     pace = _fit(pace, limit, now)
     starts: list[float] = []
@@ -49,67 +49,69 @@ def take_starts(
     return pace, tuple(starts)
 
 
-def next_start_at(pace: Pace) -> float:
+def next_start_at(pace: LimiterState) -> float:
     """The earliest time of the next start, if the rate stays as it is."""
-    return max(pace.held_until, pace.started_at + interval_seconds(pace))
+    return max(pace.paused_until, pace.started_at + interval_seconds(pace))
 
 
-def interval_seconds(pace: Pace) -> float:
+def interval_seconds(pace: LimiterState) -> float:
     """The time from one start to the next."""
     return _MARGIN / pace.per_second
 
 
 def slow_down(
-    pace: Pace | None,
+    pace: LimiterState | None,
     limit: RateLimit,
     *,
     now: float,
     started_at: float,
     retry_after_seconds: float | None,
-) -> Pace:
+) -> LimiterState:
     """Take in that the service refused a send that started at `started_at`."""
     pace = _fit(pace, limit, now)
     pace = replace(
         pace,
         accepted=max(0, pace.accepted - 1),
-        calm=max(0, pace.calm - 1),
-        held_until=max(pace.held_until, now + (retry_after_seconds or 0.0)),
+        accepted_since_refusal=max(0, pace.accepted_since_refusal - 1),
+        paused_until=max(pace.paused_until, now + (retry_after_seconds or 0.0)),
     )
     if started_at <= pace.lowered_at:
         return pace  # it was given out before the rate was lowered: it says nothing of the new one
     lowered = replace(
         pace,
         refused=pace.refused + 1,
-        share=max(_least_share(pace), pace.share * _LOWERED),
+        rate_fraction=max(_least_share(pace), pace.rate_fraction * _LOWERED),
         lowered_at=max(now, pace.started_at),
-        calm=0,
+        accepted_since_refusal=0,
     )
-    if limit.find:
+    if limit.learn:
         lowered = _learn(lowered, now, refused_per_second=pace.per_second)
-    if pace.calm == 0:
+    if pace.accepted_since_refusal == 0:
         return lowered  # nothing was accepted since the last refusal: the rate is not the reason
-    lowered = replace(lowered, proven_per_second=lowered.per_second)
+    lowered = replace(lowered, last_good_per_second=lowered.per_second)
     # One refusal is soon made good. Where there are many, the rate rises ever slower.
-    return replace(lowered, recovery=max(_RECOVERY_LEAST, pace.recovery / (1 if limit.find else 2)))
+    return replace(
+        lowered, recovery=max(_RECOVERY_LEAST, pace.recovery / (1 if limit.learn else 2))
+    )
 
 
-def _least_share(pace: Pace) -> float:
+def _least_share(pace: LimiterState) -> float:
     limit = pace.limit_per_second
     by_share = min(_SLOWEST_SHARE, _SLOWEST_BY_SHARE_PER_SECOND / limit)
     return min(1.0, max(by_share, _SLOWEST_PER_SECOND / limit))
 
 
-def _fit(pace: Pace | None, limit: RateLimit, now: float) -> Pace:
+def _fit(pace: LimiterState | None, limit: RateLimit, now: float) -> LimiterState:
     """Begin a pace, or bring one that others left up to the limit and the clock of today."""
     if pace is None:
         per_second = limit.per_second or _FIRST_GUESS_PER_SECOND
-        return Pace(per_second, started_at=0.0, counted_from=now, updated_at=now)
+        return LimiterState(per_second, started_at=0.0, counted_from=now, updated_at=now)
     behind_seconds = now - pace.updated_at
     if behind_seconds < 0.0:  # the clock was set back: without this, all would wait for it
         pace = replace(
             pace,
             started_at=pace.started_at + behind_seconds,
-            held_until=pace.held_until + behind_seconds,
+            paused_until=pace.paused_until + behind_seconds,
             lowered_at=pace.lowered_at + behind_seconds,
             learned_at=pace.learned_at and pace.learned_at + behind_seconds,
             counted_from=pace.counted_from + behind_seconds,
@@ -121,41 +123,49 @@ def _fit(pace: Pace | None, limit: RateLimit, now: float) -> Pace:
     )
 
 
-def _count_start(pace: Pace, limit: RateLimit, at: float) -> Pace:
-    pause_seconds = at - max(pace.held_until, pace.started_at + interval_seconds(pace))
+def _count_start(pace: LimiterState, limit: RateLimit, at: float) -> LimiterState:
+    pause_seconds = at - max(pace.paused_until, pace.started_at + interval_seconds(pace))
     if pause_seconds > _IDLE_SECONDS:
         pace = _count_anew(pace, at)  # nobody wanted to start
-    started = replace(pace, started_at=at, accepted=pace.accepted + 1, calm=pace.calm + 1)
-    if pace.per_second < pace.proven_per_second:
-        is_sure = pace.calm > 0 and at - max(pace.lowered_at, pace.held_until) >= _SURE_SECONDS
+    started = replace(
+        pace,
+        started_at=at,
+        accepted=pace.accepted + 1,
+        accepted_since_refusal=pace.accepted_since_refusal + 1,
+    )
+    if pace.per_second < pace.last_good_per_second:
+        is_sure = (
+            pace.accepted_since_refusal > 0
+            and at - max(pace.lowered_at, pace.paused_until) >= _SURE_SECONDS
+        )
         return _regain(started, limit) if is_sure else started
-    growth = _GROWTH if pace.calm < _GROWTH_CALM_STARTS else _CALM_GROWTH
-    raised = _raise(pace, at) if limit.find and pause_seconds <= 0.0 else 0.0
+    growth = _GROWTH if pace.accepted_since_refusal < _GROWTH_CALM_STARTS else _CALM_GROWTH
+    raised = _raise(pace, at) if limit.learn and pause_seconds <= 0.0 else 0.0
     return replace(
         started,
         limit_per_second=pace.limit_per_second + raised,
-        share=min(1.0, pace.share + pace.recovery),
+        rate_fraction=min(1.0, pace.rate_fraction + pace.recovery),
         recovery=min(_RECOVERY, pace.recovery * growth),
     )
 
 
-def _regain(pace: Pace, limit: RateLimit) -> Pace:
+def _regain(pace: LimiterState, limit: RateLimit) -> LimiterState:
     """Double the rate, up to what was accepted before refusals began to follow each other."""
-    per_second = min(pace.proven_per_second, pace.per_second * _REGAINED)
-    if limit.find:
+    per_second = min(pace.last_good_per_second, pace.per_second * _REGAINED)
+    if limit.learn:
         learned = max(pace.limit_per_second, per_second)
         pace = _count_anew(pace, pace.started_at)
-        return replace(pace, limit_per_second=learned, share=per_second / learned)
-    return replace(pace, share=min(1.0, per_second / pace.limit_per_second))
+        return replace(pace, limit_per_second=learned, rate_fraction=per_second / learned)
+    return replace(pace, rate_fraction=min(1.0, per_second / pace.limit_per_second))
 
 
-def _count_anew(pace: Pace, at: float) -> Pace:
+def _count_anew(pace: LimiterState, at: float) -> LimiterState:
     """Forget what was accepted so far, where it says nothing about the limit."""
     learned_at = at if pace.learned_at else 0.0
     return replace(pace, counted_from=at, accepted=0, refused=0, learned_at=learned_at)
 
 
-def _raise(pace: Pace, at: float) -> float:
+def _raise(pace: LimiterState, at: float) -> float:
     """How much the unknown limit is raised by a start, in starts a second."""
     if not pace.learned_at:
         return _DOUBLING
@@ -164,23 +174,23 @@ def _raise(pace: Pace, at: float) -> float:
     return min(_DOUBLING, probing * max(1.0, calm**3))
 
 
-def _learn(pace: Pace, now: float, *, refused_per_second: float) -> Pace:
+def _learn(pace: LimiterState, now: float, *, refused_per_second: float) -> LimiterState:
     """Take the limit from what was accepted since an earlier refusal, and from what was not."""
     # A refusal uses up to one start of the allowance, for the wait after it.
     accepted = pace.accepted + 1 + min(pace.refused, pace.accepted // 10)
     accepted_per_second = accepted / max(now - pace.counted_from, 1e-3)
     if not pace.learned_at:
-        limit, share = pace.limit_per_second * _AFTER_FIRST_REFUSAL, pace.share
+        limit, share = pace.limit_per_second * _AFTER_FIRST_REFUSAL, pace.rate_fraction
     elif refused_per_second < _SLOW_PER_SECOND:
         limit, share = _learn_slow(pace.accepted, accepted_per_second, refused_per_second), 1.0
     elif pace.accepted + pace.refused < _ENOUGH_STARTS and pace.refused < _ENOUGH_REFUSALS:
         return pace
     else:
-        limit, share = accepted_per_second, pace.share
+        limit, share = accepted_per_second, pace.rate_fraction
     counted = replace(pace, counted_from=now, accepted=0, refused=0)
     if limit >= pace.limit_per_second:
         return counted
-    return replace(counted, limit_per_second=limit, share=share, learned_at=now)
+    return replace(counted, limit_per_second=limit, rate_fraction=share, learned_at=now)
 
 
 def _learn_slow(accepted: int, accepted_per_second: float, refused_per_second: float) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from stills.contract.errors import RateLimited
 from stills.contract.models import MODELS
 from stills.contract.ports import Catalog
-from stills.contract.rate_limit import Lane, Pace, Quota, RateLimit
+from stills.contract.rate_limit import LimiterState, LimitScope, Quota, RateLimit
 from stills.ratelimit.aimd import (
     LOOKAHEAD_SECONDS,
     interval_seconds,
@@ -20,14 +20,14 @@ from stills.ratelimit.aimd import (
 _PACED_PROVIDER = "dashscope"
 
 
-class TurnTooLate(RateLimited):
+class StartTooLate(RateLimited):
     """The send's turn comes too late for its deadline; it was not sent.
 
     `retry_after_seconds` says when there is room again.
     """
 
 
-def rate_limit_of(lane: Lane, given: RateLimit | None) -> RateLimit:
+def rate_limit_of(lane: LimitScope, given: RateLimit | None) -> RateLimit:
     """Give the limit set, else the model table's; without either there is none."""
     if given is not None:
         return given
@@ -37,13 +37,13 @@ def rate_limit_of(lane: Lane, given: RateLimit | None) -> RateLimit:
     return RateLimit(model.requests_per_minute / 60.0)
 
 
-class Pacer:
+class RateLimiter:
     """The starts of one lane, for all requests of this process; `clock` gives Unix seconds."""
 
     def __init__(
         self,
         catalog: Catalog,
-        lane: Lane,
+        lane: LimitScope,
         limit: RateLimit,
         *,
         clock: Callable[[], float] = time.time,
@@ -55,7 +55,7 @@ class Pacer:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._starts: deque[float] = deque()
-        self._pace: Pace | None = None
+        self._pace: LimiterState | None = None
 
     async def start(self, *, patience_seconds: float) -> float:
         """Wait for a start and give its time, Unix seconds; 0 where there is no limit.
@@ -85,14 +85,14 @@ class Pacer:
         if pace is None:
             return Quota(self.limit.per_second, self.limit.per_second, sends)
         limit_per_second = self.limit.per_second or pace.limit_per_second
-        return Quota(limit_per_second, limit_per_second * pace.share, sends)
+        return Quota(limit_per_second, limit_per_second * pace.rate_fraction, sends)
 
     async def slow_down(self, *, started_at: float, retry_after_seconds: float | None) -> None:
         """Take in that the service refused a send that started at `started_at`."""
         if self.limit.is_none:
             return
 
-        def change(pace: Pace | None) -> tuple[Pace, Pace]:
+        def change(pace: LimiterState | None) -> tuple[LimiterState, LimiterState]:
             pace = slow_down(
                 pace,
                 self.limit,
@@ -118,7 +118,9 @@ class Pacer:
                 until_next = next_start_at(pace) - LOOKAHEAD_SECONDS - self._clock()
                 await asyncio.sleep(until_next)
 
-    def _next_starts(self, pace: Pace | None) -> tuple[Pace, tuple[Pace, tuple[float, ...]]]:
+    def _next_starts(
+        self, pace: LimiterState | None
+    ) -> tuple[LimiterState, tuple[LimiterState, tuple[float, ...]]]:
         taken = take_starts(pace, self.limit, now=self._clock(), wanted=self._waiting)
         return taken[0], taken
 
@@ -129,7 +131,7 @@ class Pacer:
         now, interval = self._clock(), interval_seconds(self._pace)
         start_at = max(now, next_start_at(self._pace)) + ahead * interval
         if start_at > max(latest_at, now + LOOKAHEAD_SECONDS):
-            raise TurnTooLate(
+            raise StartTooLate(
                 f"by the rate limit the next free start is in {start_at - now:.0f} s, "
                 "too late for the deadline",
                 retry_after_seconds=start_at - max(now, latest_at) + interval,

@@ -33,7 +33,7 @@ def find_cycles(needs: Mapping[str, Collection[str]]) -> Iterator[list[str]]:
                 step = following
 
 
-def hanging_on(ids: Iterable[str], needs: Mapping[str, Collection[str]]) -> dict[str, str]:
+def dependents_of(ids: Iterable[str], needs: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Find all that need one of `ids`, directly or not; gives each with what it needs of them."""
     dependents: dict[str, list[str]] = {}
     for shot_id, needed in needs.items():
@@ -58,7 +58,7 @@ class Skipped(NamedTuple):
     because: str
 
 
-class Release(NamedTuple):
+class Unblocked(NamedTuple):
     """What can start now, and what never will."""
 
     ready: list[Shot]
@@ -79,20 +79,20 @@ class Dependencies:
         self._waiting: dict[str, Shot] = {}
         self._dependents: dict[str, list[str]] = {}
 
-    def admit(self, shot: Shot) -> Release:
+    def admit(self, shot: Shot) -> Unblocked:
         """Take a shot in: it is ready, skipped, or waits."""
         failed = next((need for need in shot.needs if need in self._failed), None)
         if failed is not None:
             others = self._fail(shot.id)
-            return Release([], [Skipped(shot, failed), *others])
+            return Unblocked([], [Skipped(shot, failed), *others])
         if self._done.issuperset(shot.needs):
-            return Release([shot], [])
+            return Unblocked([shot], [])
         self._waiting[shot.id] = shot
         for need in shot.needs:
             self._dependents.setdefault(need, []).append(shot.id)
-        return Release([], [])
+        return Unblocked([], [])
 
-    def done(self, shot_id: str) -> Release:
+    def done(self, shot_id: str) -> Unblocked:
         """Note that a shot is drawn; gives what waited for it alone."""
         if shot_id in self._needed:
             self._done.add(shot_id)
@@ -101,11 +101,11 @@ class Dependencies:
             shot = self._waiting.get(dependent)
             if shot is not None and self._done.issuperset(shot.needs):
                 ready.append(self._waiting.pop(dependent))
-        return Release(ready, [])
+        return Unblocked(ready, [])
 
-    def failed(self, shot_id: str) -> Release:
+    def failed(self, shot_id: str) -> Unblocked:
         """Note that a shot failed; gives all that needs it, directly or not."""
-        return Release([], self._fail(shot_id))
+        return Unblocked([], self._fail(shot_id))
 
     def stranded(self) -> list[Skipped]:
         """Give up on what still waits, once no more shots come and none is being drawn."""

@@ -16,7 +16,7 @@ from stills.shotlist.input_file import Source
 from stills.shotlist.json_reader import parse_json
 from stills.shotlist.project import Notes, Project, number_rows
 from stills.shotlist.row import Row
-from stills.shotlist.shot_builder import make_shot
+from stills.shotlist.shot_builder import build_shot
 from stills.shotlist.shots import Defaults, Problem, Shot
 from stills.shotlist.tabular import csv_rows, jsonl_rows, problem
 
@@ -99,7 +99,7 @@ class Reading:
         return csv_rows(self._source, delimiter="\t" if self.format is Format.TSV else None)
 
     def _make(self, row: Row, project: Project) -> Shot | Problem:
-        return make_shot(row, project, folder=self._source.folder, notes=self._notes)
+        return build_shot(row, project, folder=self._source.folder, notes=self._notes)
 
     def _read_project(self) -> Project:
         name, folder = self._source.name, self._source.folder

@@ -24,7 +24,7 @@ from stills.shotlist.sizes import choose_size
 ID_MAX_CHARACTERS = 200
 
 
-def make_shot(row: Row, project: Project, *, folder: Path, notes: Notes) -> Shot | Problem:
+def build_shot(row: Row, project: Project, *, folder: Path, notes: Notes) -> Shot | Problem:
     """Make the shot that a row asks for, or say what is wrong with the row."""
     columns: dict[str, str] = {}
     try:

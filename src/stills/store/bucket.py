@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from stills.contract.errors import ImageMissing, StillsError, StoreRefused
 from stills.contract.forked import begin_use
-from stills.contract.generation import Pieces
+from stills.contract.generation import Chunks
 from stills.store.object_path import check_object_path
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class BucketStore:
         await self._call("open", "the store", lambda _: None)
 
     async def put(
-        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+        self, path: str, data: bytes | Chunks, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
         """Write one object, all of it or nothing.
 

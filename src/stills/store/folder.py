@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from stills.contract.errors import ImageMissing, StoreRefused
-from stills.contract.generation import Pieces
+from stills.contract.generation import Chunks
 from stills.store.object_path import check_object_path
 
 # A file is staged under such a name, which no object can have, and then renamed; only a killed
@@ -52,7 +52,7 @@ class FolderStore:
         """Do nothing: each call opens what it needs."""
 
     async def put(
-        self, path: str, data: bytes | Pieces, *, preceded_by: tuple[str, bytes] | None = None
+        self, path: str, data: bytes | Chunks, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
         """Write one object, all of it or nothing; it is on the disk when this returns.
 
@@ -139,7 +139,7 @@ class FolderStore:
     def _file(self, path: str) -> bytes:
         return os.path.join(self._root_bytes, *path.encode().split(b"/"))  # noqa: PTH118 - bytes
 
-    def _put(self, path: str, data: bytes | Pieces, preceded_by: tuple[str, bytes] | None) -> None:
+    def _put(self, path: str, data: bytes | Chunks, preceded_by: tuple[str, bytes] | None) -> None:
         self._tidy_once()
         if preceded_by is not None:
             _write(self._file(preceded_by[0]), [preceded_by[1]], sync=False)
@@ -219,7 +219,7 @@ def _is_file(file: bytes, byte_count: int | None) -> bool:
     return stat.S_ISREG(found.st_mode) and (byte_count is None or byte_count == found.st_size)
 
 
-def _write(target: bytes, pieces: Pieces, *, sync: bool) -> None:
+def _write(target: bytes, pieces: Chunks, *, sync: bool) -> None:
     """Write a file under a name of its own, then rename it to `target`."""
     folder = os.path.dirname(target)  # noqa: PTH120 - bytes
     _make_folder(folder)

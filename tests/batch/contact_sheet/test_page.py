@@ -10,22 +10,24 @@ from tests.support.browser import Tab, running_chromium
 from tests.support.finished_shots import done, failed, result, shot, write_png
 
 from stills.batch.contact_sheet.page import write_contact_sheet
-from stills.batch.manifest_entry import Entry
-from stills.batch.totals import Tally
+from stills.batch.manifest_entry import ManifestEntry
+from stills.batch.totals import RunTotals
 from stills.contract.errors import Billing, ConnectionLost, ContentRefused, OutputRefused
 from stills.shotlist.shots import Outcome
 
 HOSTILE = """</script><script>alert(1)</script></style><img src=x onerror=alert(2)>
 <!-- <iframe src=https://example.com> " onload="alert(3)" ' ${alert(4)} $title"""
 ENTRIES = [
-    Entry.of(done("kira", prompt="A courier", is_portrait=True), "images/kira.png"),
-    Entry.of(done("s01", prompt="Rain on glass", style="noir"), "images/s01.png"),
-    Entry.of(failed("s02", ContentRefused("no, <b>", request_id="r-1"), prompt="A refused one")),
-    Entry.of(
+    ManifestEntry.of(done("kira", prompt="A courier", is_portrait=True), "images/kira.png"),
+    ManifestEntry.of(done("s01", prompt="Rain on glass", style="noir"), "images/s01.png"),
+    ManifestEntry.of(
+        failed("s02", ContentRefused("no, <b>", request_id="r-1"), prompt="A refused one")
+    ),
+    ManifestEntry.of(
         Outcome(shot("s03", "In the <rain>"), result(cached=True, cost_usd=0.0)), "images/雨.png"
     ),
-    Entry.of(Outcome(shot("s04", "Not yet"))),
-    Entry.of(done("<b>s05", prompt=HOSTILE), "images/a?b#c%20'.png"),
+    ManifestEntry.of(Outcome(shot("s04", "Not yet"))),
+    ManifestEntry.of(done("<b>s05", prompt=HOSTILE), "images/a?b#c%20'.png"),
 ]
 
 
@@ -50,7 +52,9 @@ def sheet(tmp_path):
     for entry in ENTRIES:
         if entry.file:
             write_png(tmp_path / entry.file)
-    return write_contact_sheet(tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES), Tally(usd=0.225))
+    return write_contact_sheet(
+        tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES), RunTotals(usd=0.225)
+    )
 
 
 SHOWN = "[...document.querySelectorAll('.frame:not([hidden]) h2')].map(e => e.textContent)"
@@ -110,8 +114,8 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
         Outcome(shot("b"), result(cost_usd=None)),
         failed("c", ConnectionLost(billing=Billing.POSSIBLE)),
     ]
-    tally = Tally(usd=0.075, unpriced=1, possible=1, play_money=True)
-    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes), tally).read_text()
+    tally = RunTotals(usd=0.075, unpriced=1, possible=1, play_money=True)
+    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), tally).read_text()
     assert "<dt>play money</dt><dd>0.075 USD</dd>" in page
     assert "<dt>of unknown price</dt><dd>1</dd>" in page
     assert "<dt>spent</dt>" not in page
@@ -122,7 +126,9 @@ def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
 def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
     """Its frame says so, and its cost is in the sum."""
     outcome = Outcome(shot("a"), result(), OutputRefused("no room", billing=Billing.BILLED))
-    page = write_contact_sheet(tmp_path, "t", [Entry.of(outcome)], Tally(usd=0.075)).read_text()
+    page = write_contact_sheet(
+        tmp_path, "t", [ManifestEntry.of(outcome)], RunTotals(usd=0.075)
+    ).read_text()
     assert "<dt>failed</dt><dd>1</dd>" in page
     assert "<dt>spent</dt><dd>0.075 USD</dd>" in page
     assert "<dt>done</dt><dd>0</dd>" in page
@@ -135,8 +141,8 @@ def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
 def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
     """It is not like one that was never reached, in its frame or in the sums."""
     outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
-    tally = Tally(possible=1)
-    page = write_contact_sheet(tmp_path, "t", map(Entry.of, outcomes), tally).read_text()
+    tally = RunTotals(possible=1)
+    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), tally).read_text()
     first, second = page.split('class="frame ')[1:]
     assert "cut off" in first
     assert "<dd>possibly billed</dd>" in first
@@ -260,9 +266,9 @@ def test_the_page_names_no_address_outside(sheet):
 
 def test_memory_stays_flat_for_many_frames(tmp_path):
     """Frames are written as they come."""
-    entry = Entry.of(done(prompt="p" * 500), "images/x.png")
+    entry = ManifestEntry.of(done(prompt="p" * 500), "images/x.png")
     tracemalloc.start()
-    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), Tally())
+    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), RunTotals())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert page.stat().st_size > 5_000_000
@@ -276,9 +282,9 @@ def test_the_old_sheet_stays_when_the_new_one_fails(tmp_path):
         yield ENTRIES[0]
         raise ZeroDivisionError
 
-    write_contact_sheet(tmp_path, "old", [], Tally())
+    write_contact_sheet(tmp_path, "old", [], RunTotals())
     with pytest.raises(ZeroDivisionError):
-        write_contact_sheet(tmp_path, "new", fail(), Tally())
+        write_contact_sheet(tmp_path, "new", fail(), RunTotals())
     assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
     assert "old" in (tmp_path / "index.html").read_text()
 
@@ -287,4 +293,4 @@ def test_a_sheet_that_cannot_be_written_is_refused(tmp_path):
     """A folder in its place, for one."""
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OutputRefused, match=r"index\.html"):
-        write_contact_sheet(tmp_path, "t", [], Tally())
+        write_contact_sheet(tmp_path, "t", [], RunTotals())

@@ -10,7 +10,7 @@ import pytest
 from stills.app import Stills
 from stills.cli.commands.keys import rate, read_budget
 from stills.cli.main import main
-from stills.contract.access import Payer
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest, KeyRefused
 
 Keys = Callable[..., str]
@@ -33,8 +33,8 @@ def keys(
     return run
 
 
-def admit(shown: str) -> Payer:
-    async def run() -> Payer:
+def admit(shown: str) -> BudgetOwner:
+    async def run() -> BudgetOwner:
         async with Stills.from_catalog() as stills:
             return await stills.access.admit(shown)
 
@@ -45,7 +45,7 @@ def test_a_key_is_printed_alone_so_that_a_script_can_take_it(keys: Keys):
     """And it is let in, with its budget."""
     printed = keys("add", "film", "--budget", "5/day", "--rate", "10/min")
     assert printed.count("\n") == 1
-    assert admit(printed.strip()) == Payer("film", 5.0)
+    assert admit(printed.strip()) == BudgetOwner("film", 5.0)
 
 
 def test_a_key_is_shown_once(keys: Keys, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -13,8 +13,8 @@ from string import Template
 from typing import IO
 from urllib.parse import quote
 
-from stills.batch.manifest_entry import Entry, Failure, Status
-from stills.batch.totals import Tally
+from stills.batch.manifest_entry import Failure, ManifestEntry, Status
+from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import replace_atomically
 from stills.contract.errors import Billing
 from stills.contract.money import format_usd
@@ -29,7 +29,9 @@ _SANDBOX = "sandbox"
 _FRAMES_GO_HERE = "$frames"
 
 
-def write_contact_sheet(folder: Path, title: str, entries: Iterable[Entry], tally: Tally) -> Path:
+def write_contact_sheet(
+    folder: Path, title: str, entries: Iterable[ManifestEntry], tally: RunTotals
+) -> Path:
     """Write the sheet of a batch into its folder, and give its path.
 
     Memory stays flat however many entries there are. Not for the event loop.
@@ -60,7 +62,7 @@ class _Totals:
     not_reached: int = 0
     cut_off: int = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: ManifestEntry) -> None:
         self.shots += 1
         self.done += entry.status is Status.DONE
         self.failed += entry.status is Status.FAILED
@@ -70,7 +72,7 @@ class _Totals:
         if entry.result is not None:
             self.from_catalog += entry.status is Status.DONE and entry.result.cached
 
-    def as_html(self, tally: Tally) -> str:
+    def as_html(self, tally: RunTotals) -> str:
         kind_of_money = "play money" if tally.play_money else "spent"
         facts = [
             ("shots", "", f"{self.shots}"),
@@ -90,7 +92,7 @@ class _Totals:
         )
 
 
-def _write_frames(frames: IO[bytes], entries: Iterable[Entry]) -> _Totals:
+def _write_frames(frames: IO[bytes], entries: Iterable[ManifestEntry]) -> _Totals:
     totals = _Totals()
     for number, entry in enumerate(entries, start=1):
         totals.add(entry)
@@ -98,7 +100,7 @@ def _write_frames(frames: IO[bytes], entries: Iterable[Entry]) -> _Totals:
     return totals
 
 
-def _page(title: str, totals: _Totals, tally: Tally) -> tuple[bytes, bytes]:
+def _page(title: str, totals: _Totals, tally: RunTotals) -> tuple[bytes, bytes]:
     """Fill in the page around the frames."""
     style, script = _resource("page.css"), _resource("page.js")
     policy = (
@@ -130,7 +132,7 @@ def _bytes(html: str) -> bytes:
     return html.encode("utf-8", "replace")  # half a surrogate pair has no bytes
 
 
-def _frame(number: int, entry: Entry) -> str:
+def _frame(number: int, entry: ManifestEntry) -> str:
     return (
         f'<li class="frame {entry.status}"><figure>\n'
         f"{_film(number, entry)}\n"
@@ -141,7 +143,7 @@ def _frame(number: int, entry: Entry) -> str:
     )
 
 
-def _film(number: int, entry: Entry) -> str:
+def _film(number: int, entry: ManifestEntry) -> str:
     edge = (
         f'<span class="edge" aria-hidden="true"><span>{number}</span>'
         f"<span>▸ {number}A</span></span>"
@@ -159,13 +161,13 @@ def _film(number: int, entry: Entry) -> str:
     )
 
 
-def _unexposed(entry: Entry) -> str:
+def _unexposed(entry: ManifestEntry) -> str:
     if entry.failure is not None:
         return escape(entry.failure.code)
     return _pending(entry) if entry.result is None else "no file here"
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: ManifestEntry) -> str:
     tags = [f'<span class="tag status" data-search>{_status(entry)}</span>']
     if entry.shot.is_portrait:
         tags.append('<span class="tag" data-search>portrait</span>')
@@ -173,7 +175,7 @@ def _name(entry: Entry) -> str:
     return f'<div class="name">{identifier}{"".join(tags)}</div>'
 
 
-def _status(entry: Entry) -> str:
+def _status(entry: ManifestEntry) -> str:
     if entry.status is Status.DONE and entry.result is not None and entry.result.cached:
         return "done · from catalog"
     if entry.failure is not None and entry.failure.billing is Billing.POSSIBLE:
@@ -181,11 +183,11 @@ def _status(entry: Entry) -> str:
     return _pending(entry) if entry.status is Status.PENDING else entry.status.value
 
 
-def _pending(entry: Entry) -> str:
+def _pending(entry: ManifestEntry) -> str:
     return "cut off" if _is_cut_off(entry) else "not reached"
 
 
-def _is_cut_off(entry: Entry) -> bool:
+def _is_cut_off(entry: ManifestEntry) -> bool:
     return entry.billing in _CUT_OFF
 
 
@@ -199,7 +201,7 @@ def _error(failure: Failure | None) -> str:
     return f'<p class="error"><code data-search>{escape(failure.code)}</code> {text}</p>'
 
 
-def _facts(entry: Entry) -> str:
+def _facts(entry: ManifestEntry) -> str:
     """List what is known; the grid shows the first ones, the full size all."""
     shot, request, result = entry.shot, entry.shot.request, entry.result
     facts: dict[str, object] = {"size": request.size, "seed": request.seed}

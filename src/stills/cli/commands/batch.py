@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from stills.app import Stills
-from stills.batch.estimate import Plan, check_cost, make_plan
+from stills.batch.estimate import Estimate, check_cost, make_plan
 from stills.batch.manifest import read_done
-from stills.batch.output import Record
-from stills.batch.preflight import Batch, Choices
+from stills.batch.output import RunOutput
+from stills.batch.preflight import Batch, BatchOptions
 from stills.batch.references import OnUnsupported
 from stills.batch.run import Run
 from stills.cli.commands.batch_ending import Ending
@@ -77,13 +77,13 @@ def _open(options: argparse.Namespace) -> Reading:
     return read_shots(options.shots, defaults, encoding=options.encoding)
 
 
-def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choices:
+def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> BatchOptions:
     check_max_cost(options.max_cost)
     last = None
     if options.retry_failed:
         last = read_done(folder, stills.provider)
     choice = options.on_unsupported_reference
-    return Choices(
+    return BatchOptions(
         model=stills.model(options.model),
         on_unsupported=None if choice is None else OnUnsupported(choice),
         fresh=frozenset(options.fresh),
@@ -93,7 +93,7 @@ def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> Choic
 
 
 def _announce(
-    options: argparse.Namespace, batch: Batch, plan: Plan, events: EventLines | None
+    options: argparse.Namespace, batch: Batch, plan: Estimate, events: EventLines | None
 ) -> None:
     """Say once what was left out, and what is to come where someone looks."""
     for note in batch.notes:
@@ -109,14 +109,14 @@ def _announce(
 async def _draw(
     stills: Stills,
     batch: Batch,
-    plan: Plan,
+    plan: Estimate,
     folder: Path,
     *,
     events: EventLines | None,
     stop: asyncio.Event,
 ) -> Ending:
     on_outcome = events.shot if events is not None else lambda *_: None
-    record = Record(folder, batch.names, on_outcome)
+    record = RunOutput(folder, batch.names, on_outcome)
     drawing = Run(stills, batch, record, stop)
     # Once stopped, the run itself gives up the shots that were not sent.
     with Interrupts(stop, is_sent=lambda: True) as interrupts:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stills.batch.totals import Tally
+from stills.batch.totals import RunTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Ending:
     """
 
     folder: Path
-    tally: Tally
+    tally: RunTotals
     stopped_because: str | None
     interrupts: int
     price_usd: float | None

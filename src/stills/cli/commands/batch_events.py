@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TextIO
 
 from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
-from stills.batch.estimate import Plan
+from stills.batch.estimate import Estimate
 from stills.batch.manifest import MANIFEST_NAME
-from stills.batch.manifest_entry import Entry
+from stills.batch.manifest_entry import ManifestEntry
 from stills.cli.commands.batch_ending import Ending
 from stills.cli.program import discard
 from stills.contract.errors import OutputRefused
@@ -29,7 +29,7 @@ class EventLines:
         self._stream = stream
         self._stop = stop
 
-    def plan(self, plan: Plan, notes: Sequence[str]) -> None:
+    def plan(self, plan: Estimate, notes: Sequence[str]) -> None:
         """Tell what is to come.
 
         Raises:
@@ -43,7 +43,7 @@ class EventLines:
 
     def shot(self, outcome: Outcome, file: str | None) -> None:
         """Tell what became of a shot, as the manifest does."""
-        self._write({"event": "shot"} | json.loads(Entry.of(outcome, file).to_json()))
+        self._write({"event": "shot"} | json.loads(ManifestEntry.of(outcome, file).to_json()))
 
     def end(self, ending: Ending) -> None:
         """Tell how it ended."""

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from stills.app import Stills
-from stills.batch.estimate import Plan
-from stills.batch.output import Record
+from stills.batch.estimate import Estimate
+from stills.batch.output import RunOutput
 from stills.batch.preflight import Batch
-from stills.batch.totals import Tally
+from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_report import describe_seconds
 from stills.contract.money import format_usd
 from stills.contract.rate_limit import Quota
@@ -24,7 +24,7 @@ _BAR_COLUMNS = 60
 
 @asynccontextmanager
 async def showing_progress(
-    stills: Stills, batch: Batch, plan: Plan, record: Record, *, quiet: bool
+    stills: Stills, batch: Batch, plan: Estimate, record: RunOutput, *, quiet: bool
 ) -> AsyncIterator[None]:
     """Show how far a run has come while the body runs: on a terminal, and not if `quiet`."""
     if quiet or not sys.stderr.isatty():
@@ -38,7 +38,7 @@ async def showing_progress(
         await asyncio.gather(showing, return_exceptions=True)
 
 
-async def _show(stills: Stills, model: str, plan: Plan, record: Record) -> None:
+async def _show(stills: Stills, model: str, plan: Estimate, record: RunOutput) -> None:
     from rich.console import Console  # noqa: PLC0415 - only where someone looks
     from rich.live import Live  # noqa: PLC0415
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
@@ -65,7 +65,9 @@ async def _show(stills: Stills, model: str, plan: Plan, record: Record) -> None:
             await asyncio.sleep(_REFRESH_SECONDS)
 
 
-def describe_progress(tally: Tally, plan: Plan, quota: Quota, elapsed_seconds: float) -> str:
+def describe_progress(
+    tally: RunTotals, plan: Estimate, quota: Quota, elapsed_seconds: float
+) -> str:
     """Say how far a run has come, how fast it goes, what it has cost, and how long it will take."""
     facts = [f"{tally.done}/{plan.rows} done"]
     if tally.from_catalog:
@@ -84,7 +86,9 @@ def describe_progress(tally: Tally, plan: Plan, quota: Quota, elapsed_seconds: f
     return " · ".join(facts)
 
 
-def _left_seconds(tally: Tally, plan: Plan, quota: Quota, per_second: float) -> float | None:
+def _left_seconds(
+    tally: RunTotals, plan: Estimate, quota: Quota, per_second: float
+) -> float | None:
     left = min(plan.rows - tally.finished, plan.new)
     if tally.made >= _ENOUGH_MADE:
         return left / per_second

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
-from stills.batch.estimate import Plan
+from stills.batch.estimate import Estimate
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
-from stills.batch.manifest_entry import Entry, Failure
-from stills.batch.totals import Tally
+from stills.batch.manifest_entry import Failure, ManifestEntry
+from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_ending import Ending
 from stills.cli.commands.batch_events import EventLines
 from stills.cli.errors import MONEY, describe
@@ -31,7 +31,7 @@ def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
     print(f"stills: {number}; {end}.", file=sys.stderr)
 
 
-def describe_plan(plan: Plan, model: Model) -> str:
+def describe_plan(plan: Estimate, model: Model) -> str:
     """Say what a run would do, in a line."""
     cost = "price unknown" if plan.cost_usd is None else f"about {format_usd(plan.cost_usd)}"
     time = "" if plan.seconds is None else f", {describe_seconds(plan.seconds)} at the rate limit"
@@ -53,7 +53,7 @@ def describe_seconds(seconds: float) -> str:
     return f"{hours:.0f} h {rest // _MINUTE:.0f} min"
 
 
-def _describe_money(tally: Tally, price_usd: float | None) -> str:
+def _describe_money(tally: RunTotals, price_usd: float | None) -> str:
     """Say what was billed, and what may be."""
     parts = [f"{format_usd(tally.usd)}{' of play money' if tally.play_money else ''}"]
     if tally.unpriced:
@@ -83,11 +83,11 @@ def print_ending(ending: Ending, events: EventLines | None) -> None:
         events.end(ending)
 
 
-def _describe_failure(entry: Entry, failure: Failure) -> str:
+def _describe_failure(entry: ManifestEntry, failure: Failure) -> str:
     return printable(f"{entry.shot.source}: {entry.shot.id}: {describe(failure)}")
 
 
-def _describe_cut_off(entry: Entry) -> str:
+def _describe_cut_off(entry: ManifestEntry) -> str:
     cut_off = f"it was sent, and cut off before it was kept{MONEY[entry.billing]}"
     return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to have it.")
 

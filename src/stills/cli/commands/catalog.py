@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from stills.app import Shown, Stills
+from stills.app import ImageDetails, Stills
 from stills.cli.commands.generate import readable_url
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
@@ -47,7 +47,7 @@ def line(image: Image) -> str:
     )
 
 
-def describe(shown: Shown) -> str:
+def describe(shown: ImageDetails) -> str:
     """Tell of an image, one fact a line."""
     facts = _facts(shown.image) | {
         "image": readable_url(shown.image_url),
@@ -71,7 +71,7 @@ async def _list(limit: int) -> Sequence[Image]:
         return await stills.list_images(limit=limit)
 
 
-async def _show(prefix: str) -> Shown:
+async def _show(prefix: str) -> ImageDetails:
     async with Stills.from_catalog() as stills:
         return await stills.show(prefix)
 
@@ -96,7 +96,7 @@ def _facts(image: Image) -> dict[str, Any]:
     }
 
 
-def _as_json(image: Image, shown: Shown | None = None) -> str:
+def _as_json(image: Image, shown: ImageDetails | None = None) -> str:
     facts = _facts(image)
     if shown is not None:
         facts["image_url"] = shown.image_url

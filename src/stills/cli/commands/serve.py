@@ -23,7 +23,7 @@ from stills.contract.addresses import is_this_machine
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.http.access_log import set_up_logs
 from stills.http.app import make_service
-from stills.http.image_service import Asking
+from stills.http.image_service import ImageService
 from stills.http.middleware import BODY_MAX_BYTES
 from stills.http.routes.health import READY_SECONDS, Readiness, describe_trouble
 from stills.http.server import GRACE_SECONDS, listen, run_server
@@ -174,7 +174,7 @@ def make_worker(worker: _Worker) -> ASGIApp:
         metrics_folder=worker.metrics_folder,
     )
 
-    def mount_mcp(asking: Asking) -> AbstractAsyncContextManager[ASGIApp]:
+    def mount_mcp(asking: ImageService) -> AbstractAsyncContextManager[ASGIApp]:
         server = make_server(stills, image_url=settings.image_url, ask=asking.ask_one)
         return make_http_app(server, body_max_bytes=BODY_MAX_BYTES)
 

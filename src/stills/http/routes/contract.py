@@ -19,11 +19,11 @@ from stills.contract.result import ImageResult
 from stills.http.bodies import read_object
 from stills.http.errors import error_answer
 from stills.http.idempotency import answer_once
-from stills.http.image_service import Asking, note
-from stills.http.middleware import entry_of
+from stills.http.image_service import ImageService, note
+from stills.http.middleware import get_log_entry
 from stills.http.openai_request import resolve_model
 from stills.http.openapi import CONTRACT, refusals
-from stills.http.queue import OnPlace
+from stills.http.queue import OnProgress
 
 _JSON = "application/json"
 _STREAM = "text/event-stream"
@@ -47,7 +47,7 @@ class ResultBody(BaseModel):
     notes: list[str]
 
 
-def make_contract_router(asking: Asking) -> APIRouter:
+def make_contract_router(asking: ImageService) -> APIRouter:
     """Serve `image.generate`."""
     router = APIRouter(prefix="/v1", tags=["image.generate"])
     settings = asking.settings
@@ -67,7 +67,7 @@ def make_contract_router(asking: Asking) -> APIRouter:
         model = resolve_model(given.pop("model", None), settings.model, settings.model_aliases)
         wanted = ImageRequest.from_mapping(given)
 
-        async def answer(on_place: OnPlace = lambda _stage, _position: None) -> dict[str, Any]:
+        async def answer(on_place: OnProgress = lambda _stage, _position: None) -> dict[str, Any]:
             async def ask() -> list[ImageResult]:
                 return [await asking.ask(request, wanted, model=model, on_place=on_place)]
 
@@ -100,7 +100,7 @@ _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 async def _events(
-    request: Request, answer: Callable[[OnPlace], Awaitable[dict[str, Any]]]
+    request: Request, answer: Callable[[OnProgress], Awaitable[dict[str, Any]]]
 ) -> AsyncGenerator[str]:
     """Write stages as they come, then the result or the error.
 
@@ -119,7 +119,7 @@ async def _events(
         try:
             stages.put_nowait(_event("result", await answer(on_place)))
         except StillsError as error:
-            entry_of(request).error = error.code
+            get_log_entry(request).error = error.code
             stages.put_nowait(_event("error", json.loads(bytes(error_answer(error).body))))
         finally:
             stages.put_nowait("")
@@ -137,7 +137,7 @@ async def _events(
             yield written
         await working
     except (asyncio.CancelledError, GeneratorExit):
-        entry_of(request).error = "caller_left"
+        get_log_entry(request).error = "caller_left"
         raise
     finally:
         working.cancel()

@@ -11,7 +11,7 @@ from stills.app import Stills
 from stills.contract.errors import StillsError
 from stills.http.errors import problem
 from stills.http.metrics import Metrics
-from stills.http.middleware import entry_of
+from stills.http.middleware import get_log_entry
 from stills.http.openapi import refusals
 from stills.http.settings import Settings
 
@@ -92,14 +92,14 @@ def make_health_router(
         try:
             await readiness.check()
         except TimeoutError:
-            entry_of(request).error = "not_ready"
+            get_log_entry(request).error = "not_ready"
             return problem(
                 503,
                 f"The catalog or the store did not answer within {READY_SECONDS:g} s.",
                 code="not_ready",
             )
         except StillsError as error:
-            entry_of(request).error = error.code
+            get_log_entry(request).error = error.code
             return problem(503, "The catalog or the store can't be used.", code=error.code)
         return JSONResponse(Health().model_dump())
 

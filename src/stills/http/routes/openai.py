@@ -15,7 +15,7 @@ from stills.http.bodies import read_form, read_object
 from stills.http.errors import not_found
 from stills.http.idempotency import answer_once
 from stills.http.image_answer import ImageAnswers, ImagesBody
-from stills.http.image_service import Asking, note
+from stills.http.image_service import ImageService, note
 from stills.http.openai_request import Wanted, naming_image, read_generation
 from stills.http.openapi import EDIT, GENERATION, IGNORED_HEADER, refusals
 
@@ -49,7 +49,7 @@ class ModelsBody(BaseModel):
     data: list[ModelBody]
 
 
-def make_openai_router(asking: Asking) -> APIRouter:
+def make_openai_router(asking: ImageService) -> APIRouter:
     """Serve what OpenAI's clients call."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     settings = asking.settings

@@ -62,7 +62,7 @@ def is_mulmo(document: Mapping[str, object]) -> bool:
 def read_mulmo(document: Mapping[str, object], *, name: str, folder: Path) -> Project:
     """Read a MulmoScript: canvas, style, images as cast, beats as rows."""
     params = _mapping(document.get("imageParams"))
-    images = _Images(name)
+    images = ImageLibrary(name)
     shared = images.take(_mapping(params.get("images")), {}, beat=None)
     beats = document["beats"]
     rows, notes = _rows(beats if isinstance(beats, list) else [], name, images, shared)
@@ -91,7 +91,7 @@ class _Image(NamedTuple):
     names: Mapping[str, str | None]
 
 
-class _Images:
+class ImageLibrary:
     """The images of a script, those of single beats too, each under a name of its own."""
 
     def __init__(self, script: str) -> None:
@@ -209,7 +209,7 @@ def _source_image(written: object) -> str | None:
 
 
 def _rows(
-    beats: list[object], name: str, images: _Images, shared: Mapping[str, str | None]
+    beats: list[object], name: str, images: ImageLibrary, shared: Mapping[str, str | None]
 ) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
     notes: list[str] = []
