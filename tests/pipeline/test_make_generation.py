@@ -18,6 +18,7 @@ from stills.contract.errors import (
     LinkLost,
     StoreRefused,
 )
+from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
@@ -151,3 +152,14 @@ async def test_a_lost_link_is_said_where_store_and_spool_refuse(
     with pytest.raises(StoreRefused, match="the spool refused as well") as caught:
         await stills.generate(KITE)
     assert caught.value.action == "Mend the catalog first; to ask again is paid for again."
+
+
+async def test_a_resumed_download_says_at_once_that_it_is_billed(stills: Stills, sandbox: Sandbox):
+    """Whoever gives up while it runs is told so, and the image is still stored."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    sandbox.set_faults()
+    stages: list[Stage] = []
+    await stills.generate(KITE, on_stage=stages.append)
+    assert stages == [Stage.CLAIMED, Stage.ANSWERED, Stage.KEPT]

@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stills.app import Stills
+from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
+from stills.contract.generation import Claim
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
 from stills.ratelimit.limiter import RateLimiter
@@ -64,3 +68,24 @@ async def test_a_call_that_is_cut_off_is_counted_as_possibly_billed(
     await stills.close()
     await asyncio.wait({asking})
     assert counted == [Billing.POSSIBLE]
+
+
+async def test_a_claim_that_is_lost_before_the_call_is_taken_again(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
+):
+    """Another worker may have had it in between, so the catalog is asked once more."""
+
+    class Losing(SqliteCatalog):
+        lost = False
+
+        async def record_send(self, claim: Claim, **more: Any) -> int | None:
+            if not self.lost:
+                self.lost = True
+                await self.release(claim)
+            return await super().record_send(claim, **more)
+
+    catalog = Losing(tmp_path / "stills.db")
+    result = await (await make_stills(catalog=catalog)).generate(KITE)
+    assert catalog.lost
+    assert not result.cached
+    assert sandbox.ledger.billed_images == 1
