@@ -67,3 +67,11 @@ async def test_a_deadline_says_what_was_billed_by_the_stage_of_the_shared_work()
     assert own.exceeded(1.0).billing is Billing.NONE
     own.joined = shared
     assert own.exceeded(1.0).billing is Billing.POSSIBLE
+
+
+async def test_a_deadline_says_whether_the_image_is_stored_already():
+    """Only then was it cut off while it was scaled, and the retry is free."""
+    deadline = Deadline(now())
+    assert deadline.exceeded(1.0).message == "no image within 1 s"
+    deadline.stored = True
+    assert deadline.exceeded(1.0).message.startswith("the image is stored")
