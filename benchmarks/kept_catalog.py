@@ -23,11 +23,11 @@ async def fill(output: Path) -> None:
     catalog = SqliteCatalog(output / "stills.db")
     for number in range(KEPT):
         wanted, model = request(number), find_model(DEFAULT_MODEL)
-        draft = make_plan(wanted, model, provider="dashscope", reference=None).draft
+        spec = make_plan(wanted, model, provider="dashscope", reference=None).spec
         identifier, digest, path = f"{number:012x}", f"{number:064x}", f"picture-{number}.png"
         generation = Generation(
             id=identifier,
-            draft=draft,
+            spec=spec,
             stage=Stage.KEPT,
             created_at=time.time(),
             sha256=digest,

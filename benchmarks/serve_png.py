@@ -113,10 +113,10 @@ async def _keep_noise(catalog: SqliteCatalog, output: Path, number: int) -> Rend
     (output / "images" / path).write_bytes(png)
     facts = {"sha256": hashlib.sha256(png).hexdigest(), "byte_count": len(png)}
     model = find_model(DEFAULT_MODEL)
-    draft = make_plan(wanted, model, provider="sandbox", reference=None).draft
+    spec = make_plan(wanted, model, provider="sandbox", reference=None).spec
     generation = Generation(
         id=identifier,
-        draft=draft,
+        spec=spec,
         stage=Stage.KEPT,
         created_at=time.time(),
         object_path=path,

@@ -295,7 +295,7 @@ async def test_no_file_of_our_own_is_written_over(embedded, environment, tmp_pat
         assert result.image_url in caught.value.message
     assert {path: path.read_bytes() for path in images.rglob("*.*")} == before
     assert spooled.read_bytes() == b"paid for"
-    assert [image.generation.draft.prompt for image in await embedded.list_images()] == [
+    assert [image.generation.spec.prompt for image in await embedded.list_images()] == [
         "a cat",
         "a red kite",
     ]

@@ -250,9 +250,9 @@ class Stills:
         return self._access
 
     @property
-    def replies(self) -> IdempotencyStore:
+    def idempotency(self) -> IdempotencyStore:
         """What that service answered before."""
-        return self._ports.catalog.replies
+        return self._ports.catalog.idempotency
 
     async def check_ready(self) -> None:
         """Check that catalog and store answer and can be written.
@@ -373,7 +373,7 @@ class Stills:
 
     async def list_sends(self, image: Image) -> Sequence[Send]:
         """List the sends that paid for an image, the oldest first."""
-        return await self._ports.catalog.ledger(image.generation.id)
+        return await self._ports.catalog.list_sends(image.generation.id)
 
     async def show(self, prefix: str) -> ImageDetails:
         """Tell all that is known of the image whose id starts with `prefix`.
@@ -382,7 +382,7 @@ class Stills:
             InvalidRequest: no image's id starts so, or several do.
         """
         image = await find_by_prefix(self._ports, prefix)
-        sends = await self._ports.catalog.ledger(image.generation.id)
+        sends = await self._ports.catalog.list_sends(image.generation.id)
         return ImageDetails(image, self._ports.store.url(image.rendition.object_path), sends)
 
     def image_url(self, image: Image) -> str:

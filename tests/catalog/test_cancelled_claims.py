@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.catalog_steps import SIZE, Till, draft
+from tests.support.catalog_steps import SIZE, Till, spec
 
 from stills.catalog import SqliteCatalog, schema, sqlite
 from stills.contract.errors import CatalogError
@@ -33,7 +33,7 @@ async def other(path: Path) -> AsyncIterator[Till]:
 
 def take(till: Till) -> asyncio.Task[Claim | CatalogHit | Held]:
     return asyncio.create_task(
-        till.catalog.claim(draft("a"), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
+        till.catalog.claim(spec("a"), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.catalog_steps import SIZE, Till, draft
+from tests.support.catalog_steps import SIZE, Till, spec
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, CatalogError
@@ -86,7 +86,7 @@ async def test_an_answer_is_still_journalled_after_an_upgrade(till: Till, path: 
     send = await till.send(claim, None)
     upgrade(path)
     await till.catalog.record_answer(claim.generation.id, ANSWER, send=send, settlement=BILLED)
-    (line,) = await till.catalog.ledger(claim.generation.id)
+    (line,) = await till.catalog.list_sends(claim.generation.id)
     assert line.billing is Billing.BILLED
 
 
@@ -115,6 +115,6 @@ async def test_a_process_that_opens_the_file_anew_works_on(path: Path):
     """A restart is the way out that the error names."""
     replace_by_a_copy(path)
     restarted = SqliteCatalog(path)
-    taken = await restarted.claim(draft("new"), SIZE, lease_seconds=60, fresh=False, caps=Caps())
+    taken = await restarted.claim(spec("new"), SIZE, lease_seconds=60, fresh=False, caps=Caps())
     assert taken is not None
     await restarted.close()

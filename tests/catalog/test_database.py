@@ -150,7 +150,7 @@ async def test_damage_that_sqlite_does_not_see_is_named_when_it_is_read(path, ki
 
 async def read_everything(catalog: SqliteCatalog, claim: Claim) -> None:
     await catalog.find("key", SIZE)
-    await catalog.unfinished()
+    await catalog.list_unfinished()
     await catalog.record_kept(claim.generation.id, sha256="00", byte_count=1, object_path="a.png")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.catalog_steps import PRICE_USD, SIZE, Till, draft
+from tests.support.catalog_steps import PRICE_USD, SIZE, Till, spec
 
 from stills.catalog import processes
 from stills.contract.errors import BudgetExceeded
@@ -68,7 +68,7 @@ def hold(path: Path) -> Iterator[Callable[[Stage, float], Holder]]:
 
 
 async def ask(till: Till) -> Claim | CatalogHit | Held:
-    return await till.catalog.claim(draft("a"), SIZE, lease_seconds=60.0, fresh=False, caps=Caps())
+    return await till.catalog.claim(spec("a"), SIZE, lease_seconds=60.0, fresh=False, caps=Caps())
 
 
 def edit_claims(path: Path, change: str) -> None:
@@ -82,9 +82,9 @@ async def test_a_killed_process_holds_nothing(till: Till, hold, stage: Stage, re
     """Its key is free at once, though its lease has minutes to go."""
     holder = hold(stage, LIVE)
     assert isinstance(await ask(till), Held)
-    assert list(await till.catalog.unfinished()) == []
+    assert list(await till.catalog.list_unfinished()) == []
     holder.kill(reaped=reaped)
-    left = [generation.id for generation in await till.catalog.unfinished()]
+    left = [generation.id for generation in await till.catalog.list_unfinished()]
     assert left == ([] if stage is Stage.CLAIMED else [holder.generation_id])
     taken = await ask(till)
     assert isinstance(taken, Claim)
@@ -99,7 +99,7 @@ async def test_a_paused_process_keeps_the_claim_of_an_open_call(till: Till, hold
     held = await ask(till)
     assert isinstance(held, Held)
     assert (held.pid, held.host) == (holder.process.pid, socket.gethostname())
-    assert list(await till.catalog.unfinished()) == []
+    assert list(await till.catalog.list_unfinished()) == []
     holder.kill()
     assert isinstance(await ask(till), Claim)
 

@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def remembered(tmp_path: Path) -> AsyncIterator[IdempotencyStore]:
     """The replies of a new catalog."""
     catalog = SqliteCatalog(tmp_path / "stills.db")
-    yield catalog.replies
+    yield catalog.idempotency
     await catalog.close()
 
 

@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 import pytest
-from tests.support.catalog_steps import SIZE, draft
+from tests.support.catalog_steps import SIZE, spec
 
 from stills.catalog import SqliteCatalog
 from stills.contract.generation import Claim, Held
@@ -28,11 +28,11 @@ async def test_a_lease_that_begins_later_than_now_is_over(tmp_path, left):
     path = tmp_path / "stills.db"
     one, other = SqliteCatalog(path), SqliteCatalog(path)
     limits = {"lease_seconds": 60.0, "fresh": False, "caps": Caps(day_usd=0.075)}
-    dead = await one.claim(draft("a"), SIZE, **limits)
-    assert isinstance(await other.claim(draft("a"), SIZE, **limits), Held)
+    dead = await one.claim(spec("a"), SIZE, **limits)
+    assert isinstance(await other.claim(spec("a"), SIZE, **limits), Held)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"UPDATE claims SET {left}")
-    again = await other.claim(draft("a"), SIZE, **limits)
+    again = await other.claim(spec("a"), SIZE, **limits)
     assert isinstance(again, Claim)
     assert again.token != dead.token
     await one.close()

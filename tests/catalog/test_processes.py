@@ -16,7 +16,7 @@ from stills.contract.size import Size
 SIZE = Size(1328, 1328)
 
 
-def draft(key: str) -> GenerationSpec:
+def spec(key: str) -> GenerationSpec:
     return GenerationSpec(
         key=key,
         seeded_key=key,
@@ -40,7 +40,7 @@ def claim_all(path: Path, keys: list[str]) -> list[str]:
         catalog = SqliteCatalog(path)
         taken = await asyncio.gather(
             *(
-                catalog.claim(draft(key), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
+                catalog.claim(spec(key), SIZE, lease_seconds=600.0, fresh=False, caps=Caps())
                 for key in keys * 5
             )
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.catalog_steps import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock, Till, asked, draft
+from tests.support.catalog_steps import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock, Till, asked, spec
 
 from stills.catalog import SqliteCatalog, schema, spending
 from stills.contract.errors import Billing, BudgetExceeded
@@ -162,7 +162,7 @@ async def test_a_second_send_is_refused_where_the_first_may_be_billed(till: Till
         await till.send(claim, Billing.POSSIBLE, caps)
         with pytest.raises(BudgetExceeded):
             await till.send(claim, Billing.NONE, caps)
-        assert len(await till.catalog.ledger(claim.generation.id)) == 1
+        assert len(await till.catalog.list_sends(claim.generation.id)) == 1
         await till.catalog.release(claim)
 
 
@@ -196,7 +196,7 @@ async def test_what_is_kept_or_half_done_is_never_refused(till: Till):
     """A catalog answer and the end of an interrupted job cost nothing."""
     await till.buy("a")
     broke = Caps(day_usd=0.0, request_usd=0.0)
-    found = await till.catalog.claim(draft("a"), SIZE, lease_seconds=60.0, fresh=False, caps=broke)
+    found = await till.catalog.claim(spec("a"), SIZE, lease_seconds=60.0, fresh=False, caps=broke)
     assert isinstance(found, CatalogHit)
 
     left = await till.claim("b")

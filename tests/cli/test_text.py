@@ -17,7 +17,7 @@ from stills.maintenance.verify import Finding, Verdict, Verified
 
 HOSTILE = "\x1b[2J\x9b31m\u202eevil\x07"
 SIZE = Size(64, 64)
-DRAFT = GenerationSpec(
+SPEC = GenerationSpec(
     key="k",
     seeded_key="s",
     provider=HOSTILE,
@@ -32,7 +32,7 @@ DRAFT = GenerationSpec(
     price_usd=1.0,
 )
 GENERATION = Generation(
-    id=HOSTILE, draft=DRAFT, stage=Stage.KEPT, created_at=0.0, notes=(HOSTILE,), sha256=HOSTILE
+    id=HOSTILE, spec=SPEC, stage=Stage.KEPT, created_at=0.0, notes=(HOSTILE,), sha256=HOSTILE
 )
 IMAGE = Image(Rendition(HOSTILE, SIZE, HOSTILE, 1, "a.png"), GENERATION)
 RESULT = ImageResult(

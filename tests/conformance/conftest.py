@@ -33,7 +33,7 @@ CATALOGS: dict[str, Callable[[Path], Catalog]] = {
 
 
 def make_draft(key: str = "k", **facts: Any) -> GenerationSpec:
-    """Make a draft with any of its fields changed."""
+    """Make a spec with any of its fields changed."""
     defaults = {
         "seeded_key": f"{key}-seeded",
         "provider": "sandbox",
@@ -58,13 +58,13 @@ class Worker:
 
     async def take(
         self,
-        draft: GenerationSpec | None = None,
+        spec: GenerationSpec | None = None,
         *,
         lease_seconds: float = LEASE_SECONDS,
         fresh: bool = False,
     ) -> Claim | CatalogHit | None:
         return await self.catalog.claim(
-            draft or make_draft(), NATIVE, lease_seconds=lease_seconds, fresh=fresh, caps=Caps()
+            spec or make_draft(), NATIVE, lease_seconds=lease_seconds, fresh=fresh, caps=Caps()
         )
 
     async def send(self, claim: Claim) -> int | None:
@@ -130,6 +130,6 @@ def catalog(worker: Worker) -> Catalog:
 
 
 @pytest.fixture
-def draft() -> Callable[..., GenerationSpec]:
+def spec() -> Callable[..., GenerationSpec]:
     """Make drafts."""
     return make_draft

@@ -19,25 +19,25 @@ BILLED = Settlement(Billing.BILLED, "answered", "r-1")
 LINK = "https://oss.example/a.png"
 
 
-async def test_of_two_who_want_the_same_one_works(open_worker, draft):
+async def test_of_two_who_want_the_same_one_works(open_worker, spec):
     """The other waits, even through another connection; another key is free."""
     one, other = open_worker(), open_worker()
     claim = await one.take()
     assert isinstance(claim, Claim)
-    assert (claim.generation.stage, claim.generation.draft) == (Stage.CLAIMED, draft())
+    assert (claim.generation.stage, claim.generation.spec) == (Stage.CLAIMED, spec())
     assert isinstance(await other.take(), Held)
     assert isinstance(await other.take(fresh=True), Held)
-    assert isinstance(await other.take(draft("k2")), Claim)
+    assert isinstance(await other.take(spec("k2")), Claim)
 
 
-async def test_fresh_always_begins_anew_and_the_newest_answers(catalog, worker, draft):
+async def test_fresh_always_begins_anew_and_the_newest_answers(catalog, worker, spec):
     """A fresh claim is never Found; what it made answers from then on."""
     await worker.keep(await worker.take())
-    claim = await worker.take(replace(draft(), seed=8), fresh=True)
+    claim = await worker.take(replace(spec(), seed=8), fresh=True)
     assert isinstance(claim, Claim)
-    assert (await catalog.find("k", NATIVE)).generation.draft.seed == 7
+    assert (await catalog.find("k", NATIVE)).generation.spec.seed == 7
     await worker.keep(claim)
-    assert (await catalog.find("k", NATIVE)).generation.draft.seed == 8
+    assert (await catalog.find("k", NATIVE)).generation.spec.seed == 8
 
 
 async def test_the_newest_begun_answers_whoever_is_kept_last(catalog, worker):
@@ -67,7 +67,7 @@ async def test_a_lapsed_lease_is_taken_over(catalog, worker):
     assert awake.token != asleep.token
     assert await catalog.renew(asleep, lease_seconds=LEASE_SECONDS) is False
     assert await worker.send(asleep) is None
-    assert list(await catalog.ledger(asleep.generation.id)) == []
+    assert list(await catalog.list_sends(asleep.generation.id)) == []
     await catalog.release(asleep)
     assert isinstance(await worker.take(), Held)
     assert await catalog.renew(awake, lease_seconds=LEASE_SECONDS) is True
@@ -75,19 +75,19 @@ async def test_a_lapsed_lease_is_taken_over(catalog, worker):
 
 @pytest.mark.parametrize("step_seconds", [3600.0, -3600.0])
 async def test_a_step_of_the_time_of_day_changes_no_lease(
-    open_worker, draft, monkeypatch, step_seconds
+    open_worker, spec, monkeypatch, step_seconds
 ):
     """Who works is not taken over, nor recovered; who died is, however far back the step goes."""
     one, other = open_worker(), open_worker()
     await one.answer(await one.take())
-    dead = await one.take(draft("k2"))
+    dead = await one.take(spec("k2"))
     made = await one.answer(dead, lives_seconds=86400.0)
     await one.lapse(dead)
     time_of_day = time.time
     monkeypatch.setattr(time, "time", lambda: time_of_day() + step_seconds)
     assert isinstance(await other.take(), Held)
-    assert [left.id for left in await other.catalog.unfinished()] == [dead.generation.id]
-    assert (await other.take(draft("k2"))).generation.answer == made
+    assert [left.id for left in await other.catalog.list_unfinished()] == [dead.generation.id]
+    assert (await other.take(spec("k2"))).generation.answer == made
 
 
 async def test_a_lapsed_lease_that_nobody_took_still_sends(worker):
@@ -104,15 +104,15 @@ async def test_renewing_keeps_others_out(catalog, worker):
     assert isinstance(await worker.take(), Held)
 
 
-async def test_what_a_dead_worker_was_answered_is_resumed(worker, draft):
+async def test_what_a_dead_worker_was_answered_is_resumed(worker, spec):
     """The same generation, with the link to download it from, and the seed it was made with."""
     dead = await worker.take()
     made = await worker.answer(dead)
     await worker.lapse(dead)
-    heir = await worker.take(replace(draft(), seed=99))
+    heir = await worker.take(replace(spec(), seed=99))
     assert heir.generation.id == dead.generation.id
     assert (heir.generation.stage, heir.generation.answer) == (Stage.ANSWERED, made)
-    assert heir.generation.draft.seed == 7
+    assert heir.generation.spec.seed == 7
 
 
 async def test_what_was_answered_survives_a_release(catalog, worker):
@@ -193,7 +193,7 @@ async def test_a_living_worker_is_not_overtaken_while_its_call_has_no_outcome(
     assert isinstance(await other.take(fresh=True), Held)
     assert (held.host, held.pid) == (socket.gethostname(), os.getpid())
     assert abs(held.since - time.time()) < 60
-    assert list(await catalog.unfinished()) == []
+    assert list(await catalog.list_unfinished()) == []
     await catalog.settle_send(number, Settlement(Billing.POSSIBLE, "connection_lost"))
     assert isinstance(await other.take(), Claim)
 

@@ -19,9 +19,9 @@ def keys(catalog):
 
 
 @pytest.fixture
-def replies(catalog):
+def idempotency(catalog):
     """The catalog's replies."""
-    return catalog.replies
+    return catalog.idempotency
 
 
 async def test_a_key_is_found_as_it_was_added(open_worker):
@@ -111,7 +111,7 @@ async def test_processes_share_a_key_s_turns(open_worker):
 
 async def test_the_first_digest_of_a_reply_stands(open_worker):
     """Whoever comes with the same key is told of it, over another connection too."""
-    one, other = open_worker().catalog.replies, open_worker().catalog.replies
+    one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
     assert await one.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
     assert await other.begin("film", "k", "d2") == IdempotencyRecord("d1", None)
     assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
@@ -119,7 +119,7 @@ async def test_the_first_digest_of_a_reply_stands(open_worker):
 
 async def test_the_first_answer_of_a_reply_stands(open_worker):
     """Of two workers that answered, both give the same."""
-    one, other = open_worker().catalog.replies, open_worker().catalog.replies
+    one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
     await one.begin("film", "k", "d1")
     first = json.dumps({"seed": 1})
     assert await one.finish("film", "k", first) == first
@@ -127,16 +127,16 @@ async def test_the_first_answer_of_a_reply_stands(open_worker):
     assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", first)
 
 
-async def test_each_owner_has_keys_of_their_own(replies):
+async def test_each_owner_has_keys_of_their_own(idempotency):
     """Nobody gets the answer of another by guessing a key."""
-    await replies.begin("film", "k", "d1")
-    await replies.finish("film", "k", "{}")
-    assert await replies.begin("agent", "k", "d2") == IdempotencyRecord("d2", None)
-    assert await replies.begin("", "k", "d3") == IdempotencyRecord("d3", None)
-    assert await replies.begin("film", "k2", "d4") == IdempotencyRecord("d4", None)
+    await idempotency.begin("film", "k", "d1")
+    await idempotency.finish("film", "k", "{}")
+    assert await idempotency.begin("agent", "k", "d2") == IdempotencyRecord("d2", None)
+    assert await idempotency.begin("", "k", "d3") == IdempotencyRecord("d3", None)
+    assert await idempotency.begin("film", "k2", "d4") == IdempotencyRecord("d4", None)
 
 
-async def test_an_answer_to_a_key_that_is_forgotten_is_the_caller_s(replies):
+async def test_an_answer_to_a_key_that_is_forgotten_is_the_caller_s(idempotency):
     """It is given, and binds nothing."""
-    assert await replies.finish("film", "k", "{}") == "{}"
-    assert await replies.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
+    assert await idempotency.finish("film", "k", "{}") == "{}"
+    assert await idempotency.begin("film", "k", "d1") == IdempotencyRecord("d1", None)

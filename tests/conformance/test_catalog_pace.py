@@ -20,17 +20,17 @@ NATIVE = Size(1328, 1328)
 async def test_a_lane_has_no_pace_before_its_first_start(catalog):
     """Reading makes none."""
     for _ in range(2):
-        assert await catalog.read_lane(LANE, since=0.0) == (None, 0)
+        assert await catalog.read_limiter_state(LANE, since=0.0) == (None, 0)
 
 
 async def test_a_changed_pace_is_what_the_next_one_gets(open_worker):
     """Every field, over another connection too, and of this lane alone."""
     one, other = open_worker().catalog, open_worker().catalog
-    assert await one.update_pace(LANE, lambda pace: (PACE, pace)) is None
-    assert (await other.read_lane(LANE, since=0.0))[0] == PACE
-    assert await other.update_pace(LANE, lambda pace: (PACE, pace)) == PACE
-    for lane in OTHERS:
-        assert (await other.read_lane(lane, since=0.0))[0] is None
+    assert await one.update_limiter_state(LANE, lambda pace: (PACE, pace)) is None
+    assert (await other.read_limiter_state(LANE, since=0.0))[0] == PACE
+    assert await other.update_limiter_state(LANE, lambda pace: (PACE, pace)) == PACE
+    for scope in OTHERS:
+        assert (await other.read_limiter_state(scope, since=0.0))[0] is None
 
 
 async def test_no_change_is_lost(open_worker):
@@ -41,38 +41,38 @@ async def test_no_change_is_lost(open_worker):
         pace = pace or replace(PACE, accepted=0)
         return replace(pace, accepted=pace.accepted + 1), pace.accepted
 
-    seen = await asyncio.gather(*(each.update_pace(LANE, count) for each in catalogs * 25))
+    seen = await asyncio.gather(*(each.update_limiter_state(LANE, count) for each in catalogs * 25))
     assert sorted(seen) == list(range(100))
 
 
 async def test_a_change_that_fails_changes_nothing(catalog):
     """The exception comes back as it is."""
-    await catalog.update_pace(LANE, lambda _: (PACE, None))
+    await catalog.update_limiter_state(LANE, lambda _: (PACE, None))
 
     def fail(pace: LimiterState | None) -> tuple[LimiterState, None]:
         raise LookupError(pace)
 
     with pytest.raises(LookupError):
-        await catalog.update_pace(LANE, fail)
-    assert (await catalog.read_lane(LANE, since=0.0))[0] == PACE
+        await catalog.update_limiter_state(LANE, fail)
+    assert (await catalog.read_limiter_state(LANE, since=0.0))[0] == PACE
 
 
-async def test_the_sends_of_a_lane_are_counted(catalog, worker, draft):
+async def test_the_sends_of_a_lane_are_counted(catalog, worker, spec):
     """From a time on, refused ones too, those of other lanes not."""
     claim = await worker.take()
     refused = await worker.send(claim)
     await catalog.settle_send(refused, Settlement(Billing.NONE, "rate_limited"))
     await worker.send(claim)
-    await worker.send(await worker.take(draft("k2", model="qwen-image-2.0")))
-    assert (await catalog.read_lane(LANE, since=0.0))[1] == 2
-    assert (await catalog.read_lane(LANE, since=time.time() + 60))[1] == 0
-    assert (await catalog.read_lane(OTHERS[1], since=0.0))[1] == 1
+    await worker.send(await worker.take(spec("k2", model="qwen-image-2.0")))
+    assert (await catalog.read_limiter_state(LANE, since=0.0))[1] == 2
+    assert (await catalog.read_limiter_state(LANE, since=time.time() + 60))[1] == 0
+    assert (await catalog.read_limiter_state(OTHERS[1], since=0.0))[1] == 1
 
 
-async def test_many_are_found_as_one_by_one(catalog, worker, draft):
+async def test_many_are_found_as_one_by_one(catalog, worker, spec):
     """In the order asked for, None where there is nothing."""
     for key in ("a", "b"):
-        await worker.keep(await worker.take(draft(key)))
+        await worker.keep(await worker.take(spec(key)))
     wanted = [("b", NATIVE), ("none", NATIVE), ("a", Size(512, 512)), ("b", NATIVE)]
     assert list(await catalog.find_many(wanted)) == [
         await catalog.find(key, size) for key, size in wanted

@@ -18,20 +18,20 @@ async def test_an_empty_catalog_finds_nothing(catalog):
     """No generation, no image, no send."""
     assert await catalog.find("k", NATIVE) is None
     assert list(await catalog.list_images(limit=10)) == []
-    assert list(await catalog.show("")) == []
-    assert list(await catalog.ledger("none")) == []
+    assert list(await catalog.find_images("")) == []
+    assert list(await catalog.list_sends("none")) == []
 
 
-async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, draft):
+async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, spec):
     """By those who waited for the claim and by those who only look; each detail survives."""
     one, other = open_worker(), open_worker()
-    wanted = draft(negative_prompt="fog", style="ink", reference_digest="cd" * 32, price_usd=None)
+    wanted = spec(negative_prompt="fog", style="ink", reference_digest="cd" * 32, price_usd=None)
     claim = await one.take(wanted)
     rendition = await one.keep(claim)
     found = await other.take(wanted)
     assert isinstance(found, CatalogHit)
     assert found == await other.catalog.find("k", NATIVE)
-    assert (found.generation.draft, found.generation.stage) == (wanted, Stage.KEPT)
+    assert (found.generation.spec, found.generation.stage) == (wanted, Stage.KEPT)
     assert found.rendition == rendition
     assert (found.generation.sha256, found.generation.byte_count) == ("ab" * 32, 9)
 
@@ -48,13 +48,13 @@ async def test_a_rendition_is_found_at_its_own_size_only(catalog, worker):
     assert (await catalog.find("k", NATIVE)).rendition == rendition
 
 
-async def test_an_image_asked_for_without_a_seed_is_found_by_the_seed_drawn(catalog, worker, draft):
+async def test_an_image_asked_for_without_a_seed_is_found_by_the_seed_drawn(catalog, worker, spec):
     """Asking again with the seed of the result gives the same image, for nothing."""
-    claim = await worker.take(draft("seedless", seeded_key="seed-7"))
+    claim = await worker.take(spec("seedless", seeded_key="seed-7"))
     await worker.keep(claim)
     for key in ("seedless", "seed-7"):
         assert (await catalog.find(key, NATIVE)).generation.id == claim.generation.id
-    again = await worker.take(draft("seed-7", seeded_key="seed-7"))
+    again = await worker.take(spec("seed-7", seeded_key="seed-7"))
     assert isinstance(again, CatalogHit)
 
 
@@ -74,13 +74,13 @@ async def test_a_send_is_on_the_ledger_before_it_goes_out(catalog, worker):
     before = time.time()
     first, second = await worker.send(claim), await worker.send(claim)
     assert first != second
-    open_one, _ = await catalog.ledger(claim.generation.id)
+    open_one, _ = await catalog.list_sends(claim.generation.id)
     assert (open_one.billing, open_one.settled_at) == (Billing.POSSIBLE, None)
     assert before - 1 <= open_one.sent_at <= time.time() + 1
     await catalog.settle_send(first, Settlement(Billing.NONE, "rate_limited", "r-0"))
     made = ProviderAnswer(LINK, time.time() + 3600, "r-1")
     await catalog.record_answer(claim.generation.id, made, send=second, settlement=BILLED)
-    refused, billed = await catalog.ledger(claim.generation.id)
+    refused, billed = await catalog.list_sends(claim.generation.id)
     assert (refused.billing, refused.code, refused.request_id) == (
         Billing.NONE,
         "rate_limited",
@@ -107,7 +107,7 @@ async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
         await catalog.settle_send(number, Settlement(Billing(billing), "code"))
     kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": "a.png"}
     assert await catalog.adopt(replace(claim.generation, **kept), [])
-    assert [send.billing for send in await catalog.ledger(claim.generation.id)] == adopted
+    assert [send.billing for send in await catalog.list_sends(claim.generation.id)] == adopted
 
 
 @pytest.mark.parametrize("stage", ["kept", "spooled"])
@@ -121,22 +121,22 @@ async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worke
         await catalog.record_kept(claim.generation.id, **made, object_path="a.png")
     else:
         await catalog.record_spooled(claim.generation.id, **made, spool_url="file:///a.png")
-    calls = await catalog.ledger(claim.generation.id)
+    calls = await catalog.list_sends(claim.generation.id)
     assert [call.billing for call in calls] == [Billing.POSSIBLE, Billing.BILLED]
     assert calls[1].settled_at is not None
     assert list(await catalog.settle_paid()) == []
 
 
-async def test_only_images_without_a_bill_are_settled(catalog, worker, draft):
+async def test_only_images_without_a_bill_are_settled(catalog, worker, spec):
     """Not a call whose image never came, and not the lost first call of a billed image."""
-    lost = await worker.take(draft("lost"))
+    lost = await worker.take(spec("lost"))
     await worker.send(lost)
     await worker.lapse(lost)
-    paid = await worker.take(draft("paid"))
+    paid = await worker.take(spec("paid"))
     await worker.send(paid)
     await worker.keep(paid)
     assert list(await catalog.settle_paid()) == []
-    calls = [await catalog.ledger(claim.generation.id) for claim in (lost, paid)]
+    calls = [await catalog.list_sends(claim.generation.id) for claim in (lost, paid)]
     assert [[call.billing for call in each] for each in calls] == [
         [Billing.POSSIBLE],
         [Billing.POSSIBLE, Billing.BILLED],
@@ -150,29 +150,29 @@ async def test_the_link_is_forgotten_once_the_image_is_kept(catalog, worker):
     assert (await catalog.find("k", NATIVE)).generation.answer is None
 
 
-async def test_images_are_listed_newest_first(catalog, worker, draft):
+async def test_images_are_listed_newest_first(catalog, worker, spec):
     """As many as asked for, renditions each by themselves."""
     ids = []
     for number in range(4):
-        rendition = await worker.keep(await worker.take(draft(f"k{number}", prompt="p")))
+        rendition = await worker.keep(await worker.take(spec(f"k{number}", prompt="p")))
         ids.insert(0, rendition.id)
     assert [image.rendition.id for image in await catalog.list_images(limit=10)] == ids
     assert [image.rendition.id for image in await catalog.list_images(limit=2)] == ids[:2]
     await worker.answer_with(replace(rendition, size=SMALL))
     newest, *_ = await catalog.list_images(limit=1)
     assert newest.rendition.size == SMALL
-    assert newest.generation.draft.prompt == "p"
+    assert newest.generation.spec.prompt == "p"
 
 
 async def test_an_image_is_shown_by_the_start_of_its_id(catalog, worker):
     """The start alone counts, no pattern, whatever characters it is written with."""
     rendition = await worker.keep(await worker.take())
     for prefix in ("", rendition.id[:1], rendition.generation_id, rendition.id):
-        assert [image.rendition for image in await catalog.show(prefix)] == [rendition]
+        assert [image.rendition for image in await catalog.find_images(prefix)] == [rendition]
     for prefix in ("*", "?", "[0-9a-f]", "%", "_", "[", "]", "\\", "'", "\ud800", "é", "\0"):
-        assert list(await catalog.show(prefix)) == []
-    assert list(await catalog.show(rendition.id + "0")) == []
-    assert list(await catalog.show(rendition.id[1:])) == []
+        assert list(await catalog.find_images(prefix)) == []
+    assert list(await catalog.find_images(rendition.id + "0")) == []
+    assert list(await catalog.find_images(rendition.id[1:])) == []
 
 
 async def test_at_most_ten_images_are_shown(catalog, worker):
@@ -180,7 +180,7 @@ async def test_at_most_ten_images_are_shown(catalog, worker):
     rendition = await worker.keep(await worker.take())
     for number in range(12):
         await worker.answer_with(replace(rendition, size=Size(100 + number, 100)))
-    assert len(await catalog.show(rendition.generation_id)) == 10
+    assert len(await catalog.find_images(rendition.generation_id)) == 10
 
 
 async def test_requests_are_recorded_as_often_as_they_are_asked(catalog, worker):

@@ -11,13 +11,13 @@ from stills.contract.size import Size
 ALL = ImageSearch()
 
 
-async def test_pages_end_where_the_next_begins(catalog, worker, draft):
+async def test_pages_end_where_the_next_begins(catalog, worker, spec):
     """Also between two sizes of one generation, and while newer images come in."""
     for seed in range(3):
-        rendition = await worker.keep(await worker.take(draft(f"k{seed}", seed=seed)))
+        rendition = await worker.keep(await worker.take(spec(f"k{seed}", seed=seed)))
         await worker.answer_with(replace(rendition, size=Size(64, 64), object_path="s.png"))
     whole = await catalog.search_images(ALL, limit=6, cursor=None)
-    assert ([image.generation.draft.seed for image in whole.images], whole.next_cursor) == (
+    assert ([image.generation.spec.seed for image in whole.images], whole.next_cursor) == (
         [2, 2, 1, 1, 0, 0],
         None,
     )
@@ -25,21 +25,21 @@ async def test_pages_end_where_the_next_begins(catalog, worker, draft):
     for newer in ("k7", "k8", "k9"):
         page = await catalog.search_images(ALL, limit=2 if seen else 3, cursor=cursor)
         seen, cursor = [*seen, *page.images], page.next_cursor
-        await worker.keep(await worker.take(draft(newer)))
+        await worker.keep(await worker.take(spec(newer)))
         if cursor is None:
             break
     assert seen[:5] == list(whole.images)[:5]
 
 
-async def test_a_search_takes_text_literally_and_the_rest_exactly(catalog, worker, draft):
+async def test_a_search_takes_text_literally_and_the_rest_exactly(catalog, worker, spec):
     """Upper and lower case are the same in a prompt; a wildcard stands for itself."""
     prompts = (("c", "über Красный", "oil"), ("a", "50% Ink_", "ink"), ("b", "50 inks", "Ink"))
     for key, prompt, style in prompts:
-        await worker.keep(await worker.take(draft(key, prompt=prompt, style=style)))
+        await worker.keep(await worker.take(spec(key, prompt=prompt, style=style)))
 
     async def found(**facts: object) -> list[str]:
         page = await catalog.search_images(ImageSearch(**facts), limit=9, cursor=None)
-        return [image.generation.draft.key for image in page.images]
+        return [image.generation.spec.key for image in page.images]
 
     assert await found() == ["b", "a", "c"]
     assert await found(text="INK") == ["b", "a"]

@@ -446,7 +446,9 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     assert [name for name in files(tmp_path / "images") if "/" not in name] != []
 
     later = await make_stills()
-    while not await later._ports.catalog.unfinished():  # the claim is given back a little later
+    while (
+        not await later._ports.catalog.list_unfinished()
+    ):  # the claim is given back a little later
         await asyncio.sleep(0.02)
     if way == "recover":
         assert ends(await later.recover()) == [(True, "")]

@@ -68,7 +68,7 @@ class Catalog:
 def job_on(catalog: Catalog) -> SimpleNamespace:
     return SimpleNamespace(
         ports=SimpleNamespace(catalog=catalog),
-        plan=SimpleNamespace(draft=None, size=None),
+        plan=SimpleNamespace(spec=None, size=None),
         policy=Policy(lease_seconds=LEASE_SECONDS),
         fresh=False,
         caps=None,

@@ -207,7 +207,7 @@ async def test_leaving_the_loop_lets_what_was_sent_be_kept_and_sends_nothing_mor
         assert outcome.index == 0
         break
     assert len(sandbox.ledger.generations) == 1
-    assert await stills._ports.catalog.unfinished() == []
+    assert await stills._ports.catalog.list_unfinished() == []
 
 
 async def test_after_stop_what_was_sent_has_an_outcome_and_the_rest_none(make_stills, sandbox):

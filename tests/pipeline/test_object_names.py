@@ -22,7 +22,7 @@ def name(
     generation_id: str = "3f9a1c2b7d4e",
     size: Size = SIZE,
 ) -> str:
-    draft = GenerationSpec(
+    spec = GenerationSpec(
         key="",
         seeded_key="",
         provider=provider,
@@ -36,7 +36,7 @@ def name(
         reference_digest=None,
         price_usd=None,
     )
-    return object_path(draft, generation_id, size)
+    return object_path(spec, generation_id, size)
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,9 @@ def test_a_reference_for_a_text_only_model_is_an_error_not_dropped():
 
 def test_equal_requests_have_equal_keys():
     """Spelling does not matter: sizes that share a native size, outer spaces, empty fields."""
-    key = plan().draft.key
-    assert plan(size="512x512").draft.key == key
-    assert plan(prompt="  a red kite \n", negative_prompt="", style=" ").draft.key == key
+    key = plan().spec.key
+    assert plan(size="512x512").spec.key == key
+    assert plan(prompt="  a red kite \n", negative_prompt="", style=" ").spec.key == key
 
 
 @pytest.mark.parametrize(
@@ -125,23 +125,23 @@ def test_equal_requests_have_equal_keys():
 )
 def test_whatever_reaches_the_service_differently_has_another_key(other: dict):
     """Above all: a sandbox picture is never the answer to a real request."""
-    assert plan(**other).draft.key != plan().draft.key
+    assert plan(**other).spec.key != plan().spec.key
 
 
 def test_the_reference_content_is_part_of_the_key():
     """The same prompt with another reference is another image."""
     other = replace(REFERENCE, digest="other")
-    keys = {plan(model=FREE.id, reference=given).draft.key for given in (None, REFERENCE, other)}
+    keys = {plan(model=FREE.id, reference=given).spec.key for given in (None, REFERENCE, other)}
     assert len(keys) == 3
 
 
 def test_a_request_without_a_seed_draws_one_and_has_a_key_without():
     """Asking the same again finds the image; asking with its seed finds it too."""
     first, second = plan(seed=None), plan(seed=None)
-    assert first.draft.key == second.draft.key
-    assert first.draft.seed != second.draft.seed
-    assert first.order.seed == first.draft.seed
-    assert plan(seed=first.draft.seed).draft.key == first.draft.seeded_key
+    assert first.spec.key == second.spec.key
+    assert first.spec.seed != second.spec.seed
+    assert first.order.seed == first.spec.seed
+    assert plan(seed=first.spec.seed).spec.key == first.spec.seeded_key
 
 
 def test_a_simplified_prompt_is_its_first_sentence_cut_between_words():
@@ -156,4 +156,4 @@ def test_a_simplified_prompt_is_its_first_sentence_cut_between_words():
 def test_every_model_of_the_table_can_be_planned():
     """A model added to the table needs no other code."""
     for model in MODELS:
-        assert plan(model=model).draft.model == model
+        assert plan(model=model).spec.model == model

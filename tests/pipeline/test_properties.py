@@ -149,7 +149,7 @@ def test_equal_requests_in_any_spelling_have_equal_keys(spelling):
     plans = [
         make_plan(one, model, provider="dashscope", reference=None) for one in (request, again)
     ]
-    assert plans[0].draft.key == plans[1].draft.key
+    assert plans[0].spec.key == plans[1].spec.key
     assert replace(plans[0].order, seed=0) == replace(plans[1].order, seed=0)
 
 
@@ -163,7 +163,7 @@ def test_keys_are_equal_if_and_only_if_the_same_reaches_the_service(first, secon
     def sent(made: Plan, fields: dict[str, Any]) -> object:
         return replace(made.order, seed=-1 if fields["seed"] is None else fields["seed"])
 
-    assert (one.draft.key == two.draft.key) == (sent(one, first) == sent(two, second))
+    assert (one.spec.key == two.spec.key) == (sent(one, first) == sent(two, second))
 
 
 @untimed
@@ -174,10 +174,10 @@ def test_a_change_of_any_one_field_that_reaches_the_service_changes_the_key(fiel
     one, two = plan(fields), plan(changed)
     asked = [ImageRequest.from_mapping(each) for each in (fields, changed)]
     if name == "size":
-        same = one.draft.native_size == two.draft.native_size
+        same = one.spec.native_size == two.spec.native_size
     else:
         same = getattr(asked[0], name) == getattr(asked[1], name)
-    assert (one.draft.key == two.draft.key) == same
+    assert (one.spec.key == two.spec.key) == same
 
 
 @untimed
@@ -187,11 +187,11 @@ def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
     reference = Reference("https://example.com/a.png", digest, "a.png")
     other = replace(reference, digest=f"{digest}{digest}")
     keys = {
-        plan(fields).draft.key,
-        plan(fields, provider="sandbox").draft.key,
-        plan(fields, model="qwen-image-2.0-pro").draft.key,
-        plan(fields, reference=reference).draft.key,
-        plan(fields, reference=other).draft.key,
+        plan(fields).spec.key,
+        plan(fields, provider="sandbox").spec.key,
+        plan(fields, model="qwen-image-2.0-pro").spec.key,
+        plan(fields, reference=reference).spec.key,
+        plan(fields, reference=other).spec.key,
     }
     assert len(keys) == 5
 
@@ -201,9 +201,9 @@ def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
 def test_a_seed_that_was_drawn_finds_the_image_again(fields):
     """`seeded_key` is the key of the same request with the seed that came back."""
     drawn = plan(fields | {"seed": None})
-    asked_with_it = plan(fields | {"seed": drawn.draft.seed})
-    assert drawn.draft.seeded_key == asked_with_it.draft.key == asked_with_it.draft.seeded_key
-    assert drawn.draft.key != asked_with_it.draft.key
+    asked_with_it = plan(fields | {"seed": drawn.spec.seed})
+    assert drawn.spec.seeded_key == asked_with_it.spec.key == asked_with_it.spec.seeded_key
+    assert drawn.spec.key != asked_with_it.spec.key
 
 
 @settings(untimed, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -218,7 +218,7 @@ async def test_one_image_as_path_data_url_or_bytes_is_one_reference(tmp_path, wi
     references = [await load_reference(way, VipsImaging()) for way in ways]
     assert len({(one.url, one.digest) for one in references if one}) == 1
     fields = {"prompt": "a kite", "size": "512*512", "seed": 1}
-    assert len({plan(fields, reference=one).draft.key for one in references}) == 1
+    assert len({plan(fields, reference=one).spec.key for one in references}) == 1
 
 
 # The parser
@@ -253,7 +253,7 @@ def test_a_mangled_request_is_read_or_refused(raw):
 def plan_and_name(request: ImageRequest) -> None:
     """What was read can be planned and named, or is refused in our words."""
     made = make_plan(request, find_model("qwen-image-max"), provider="sandbox", reference=None)
-    path = object_path(made.draft, ID, made.size)
+    path = object_path(made.spec, ID, made.size)
     assert read_object_path(path) == (ID, made.size)
     assert "/" not in path
     assert len(path.encode()) <= 200
@@ -274,7 +274,7 @@ def test_any_values_of_the_known_fields_are_planned_or_refused(fields):
 
 # Facts
 
-drafts = st.builds(
+specs = st.builds(
     GenerationSpec,
     key=text,
     seeded_key=text,
@@ -293,7 +293,7 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 generations = st.builds(
     Generation,
     id=st.just(ID),
-    draft=drafts,
+    spec=specs,
     stage=st.just(Stage.KEPT),
     created_at=st.floats(0, 4e9),
     notes=st.lists(text, max_size=3).map(tuple),
@@ -315,7 +315,7 @@ PLACES = [
 
 def written(generation: Generation) -> bytes:
     assert generation.sha256 is not None
-    inspection = Inspection(generation.draft.native_size, generation.sha256, generation.byte_count)
+    inspection = Inspection(generation.spec.native_size, generation.sha256, generation.byte_count)
     return write_sidecar(generation, inspection, path=generation.object_path or "")
 
 
@@ -351,12 +351,12 @@ def check_read(raw: bytes) -> None:
     generation = read_sidecar(raw)
     if generation is None:
         return
-    path, draft = Path(generation.object_path or ""), generation.draft
+    path, spec = Path(generation.object_path or ""), generation.spec
     assert path.name == generation.object_path
     assert path.suffix == ".png"
     assert generation.sha256 is not None
-    assert min(*draft.native_size, generation.byte_count or 0) > 0
-    assert 0 <= draft.seed < 2**63
+    assert min(*spec.native_size, generation.byte_count or 0) > 0
+    assert 0 <= spec.seed < 2**63
     assert datetime.fromtimestamp(generation.created_at, UTC)
-    assert draft.price_usd is None or 0 <= draft.price_usd < float("inf")
+    assert spec.price_usd is None or 0 <= spec.price_usd < float("inf")
     assert read_sidecar(written(generation)) == generation

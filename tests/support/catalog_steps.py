@@ -41,7 +41,7 @@ class Till:
 
     async def claim(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Claim:
         taken = await self.catalog.claim(
-            draft(key, **facts), SIZE, lease_seconds=60.0, fresh=False, caps=caps
+            spec(key, **facts), SIZE, lease_seconds=60.0, fresh=False, caps=caps
         )
         assert isinstance(taken, Claim)
         return taken
@@ -72,7 +72,7 @@ class Till:
         return list(await self.catalog.spend(since=since, by=by))
 
 
-def draft(key: str, **facts: Any) -> GenerationSpec:
+def spec(key: str, **facts: Any) -> GenerationSpec:
     defaults = {
         "provider": "dashscope",
         "model": "qwen-image-max",

@@ -26,7 +26,7 @@ def find_holder(connection: sqlite3.Connection, key: str) -> Held | None:
 
 def take_claim(
     connection: sqlite3.Connection,
-    draft: GenerationSpec,
+    spec: GenerationSpec,
     caps: Caps,
     *,
     lease_seconds: float,
@@ -38,10 +38,10 @@ def take_claim(
         BudgetExceeded: a new generation could pass a cap.
     """
     now, process = time.time(), this_process()
-    generation, cut_off = resume_or_add(connection, draft, now, fresh=fresh)
+    generation, cut_off = resume_or_add(connection, spec, now, fresh=fresh)
     if generation.stage is Stage.CLAIMED:
-        check_caps(connection, draft, caps, own=generation.id, now=now)
-    claim = Claim(draft.key, secrets.token_hex(8), generation, cut_off)
+        check_caps(connection, spec, caps, own=generation.id, now=now)
+    claim = Claim(spec.key, secrets.token_hex(8), generation, cut_off)
     connection.execute(
         queries.TAKE_CLAIM,
         {

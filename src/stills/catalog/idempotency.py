@@ -20,7 +20,7 @@ RETURNING answer
 """
 
 
-class SqliteReplies:
+class SqliteIdempotency:
     """Implements the Replies port."""
 
     def __init__(self, database: Database) -> None:

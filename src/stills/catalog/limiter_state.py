@@ -27,26 +27,26 @@ WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
 """
 
 
-def read_lane(
-    connection: sqlite3.Connection, lane: LimitScope, since: float
+def read_limiter_state(
+    connection: sqlite3.Connection, scope: LimitScope, since: float
 ) -> tuple[LimiterState | None, int]:
     """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
-    number: int = connection.execute(_COUNT_SENDS, {**asdict(lane), "since": since}).fetchone()[0]
-    return _read(connection, lane), number
+    number: int = connection.execute(_COUNT_SENDS, {**asdict(scope), "since": since}).fetchone()[0]
+    return _read(connection, scope), number
 
 
-def update_pace(
+def update_limiter_state(
     connection: sqlite3.Connection,
-    lane: LimitScope,
+    scope: LimitScope,
     change: Callable[[LimiterState | None], tuple[LimiterState, Value]],
 ) -> Value:
     """Change the pace of a lane while nobody else does."""
     # A pace lost in a power cut begins anew, and a sync to the disk for each start would be slow.
-    pace, value = change(_read(connection, lane))
-    connection.execute(_WRITE, asdict(lane) | asdict(pace))
+    pace, value = change(_read(connection, scope))
+    connection.execute(_WRITE, asdict(scope) | asdict(pace))
     return value
 
 
-def _read(connection: sqlite3.Connection, lane: LimitScope) -> LimiterState | None:
-    row = connection.execute(_READ, asdict(lane)).fetchone()
+def _read(connection: sqlite3.Connection, scope: LimitScope) -> LimiterState | None:
+    row = connection.execute(_READ, asdict(scope)).fetchone()
     return None if row is None else LimiterState(**dict(row))

@@ -9,7 +9,7 @@ from stills.contract.generation import Generation, GenerationSpec, Stage
 
 
 def resume_or_add(
-    connection: sqlite3.Connection, draft: GenerationSpec, now: float, *, fresh: bool
+    connection: sqlite3.Connection, spec: GenerationSpec, now: float, *, fresh: bool
 ) -> tuple[Generation, tuple[str, ...]]:
     """Take up what an interrupted worker paid for, else begin a new generation.
 
@@ -17,7 +17,7 @@ def resume_or_add(
     """
     notes: list[str] = []
     cut_off: list[str] = []
-    for row in connection.execute(queries.UNFINISHED, {"key": draft.key}).fetchall():
+    for row in connection.execute(queries.UNFINISHED, {"key": spec.key}).fetchall():
         left = read_generation(row)
         if left.stage is Stage.SPOOLED or _may_open(left):
             if not fresh:
@@ -30,7 +30,7 @@ def resume_or_add(
             notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
         if left.stage is Stage.ANSWERED:
             notes.append("An earlier image was billed, but its link expired before the download.")
-    generation = Generation(secrets.token_hex(6), draft, Stage.CLAIMED, now, tuple(notes))
+    generation = Generation(secrets.token_hex(6), spec, Stage.CLAIMED, now, tuple(notes))
     connection.execute(queries.ADD_GENERATION, generation_columns(generation))
     return generation, tuple(cut_off)
 

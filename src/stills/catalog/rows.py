@@ -37,29 +37,29 @@ def _checked(read: Callable[Arguments, Record]) -> Callable[Arguments, Record]:
     return read_row
 
 
-def _draft_columns(draft: GenerationSpec) -> dict[str, Any]:
-    """Spread a draft over the columns of `generations`."""
+def _spec_columns(spec: GenerationSpec) -> dict[str, Any]:
+    """Spread a spec over the columns of `generations`."""
     return {
-        "key": draft.key,
-        "seeded_key": draft.seeded_key,
-        "provider": draft.provider,
-        "model": draft.model,
-        "prompt": draft.prompt,
-        "style": draft.style,
-        "text": draft.text,
-        "negative_prompt": draft.negative_prompt,
-        "native_width": draft.native_size.width,
-        "native_height": draft.native_size.height,
-        "seed": draft.seed,
-        "reference_digest": draft.reference_digest,
-        "price_nano_usd": None if draft.price_usd is None else to_nano_usd(draft.price_usd),
+        "key": spec.key,
+        "seeded_key": spec.seeded_key,
+        "provider": spec.provider,
+        "model": spec.model,
+        "prompt": spec.prompt,
+        "style": spec.style,
+        "text": spec.text,
+        "negative_prompt": spec.negative_prompt,
+        "native_width": spec.native_size.width,
+        "native_height": spec.native_size.height,
+        "seed": spec.seed,
+        "reference_digest": spec.reference_digest,
+        "price_nano_usd": None if spec.price_usd is None else to_nano_usd(spec.price_usd),
     }
 
 
 def generation_columns(generation: Generation) -> dict[str, Any]:
     """Spread a generation that is new to the catalog over the columns of `generations`."""
     return {
-        **_draft_columns(generation.draft),
+        **_spec_columns(generation.spec),
         "id": generation.id,
         "created_at": generation.created_at,
         "notes": json.dumps(generation.notes, ensure_ascii=False),
@@ -74,7 +74,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
         answer = ProviderAnswer(row["image_url"], row["url_expires_at"], row["request_id"])
     return Generation(
         id=row["id"],
-        draft=GenerationSpec(
+        spec=GenerationSpec(
             key=row["key"],
             seeded_key=row["seeded_key"],
             provider=row["provider"],

@@ -88,7 +88,7 @@ ORDER BY provider, grouped
 
 
 def check_caps(
-    connection: sqlite3.Connection, draft: GenerationSpec, caps: Caps, *, own: str, now: float
+    connection: sqlite3.Connection, spec: GenerationSpec, caps: Caps, *, own: str, now: float
 ) -> None:
     """Refuse a send of generation `own` that could pass a cap; called under the write lock.
 
@@ -97,16 +97,16 @@ def check_caps(
     """
     if caps.day_usd is None and caps.request_usd is None and caps.payer_day_usd is None:
         return
-    price_usd = draft.price_usd
+    price_usd = spec.price_usd
     if price_usd is None:
         raise BudgetExceeded(
-            f"the price of {draft.model} is unknown, so no cap can be kept",
+            f"the price of {spec.model} is unknown, so no cap can be kept",
             action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
         )
     price = to_nano_usd(price_usd)
     values: dict[str, str | float | None] = {
         "payer": caps.payer,
-        "provider": draft.provider,
+        "provider": spec.provider,
         "own": own,
         "clock": clock(),
         "since": now - now % _DAY_SECONDS,

@@ -14,9 +14,9 @@ from stills.catalog import queries, schema
 from stills.catalog.api_keys import SqliteApiKeys
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.database import Database
-from stills.catalog.idempotency import SqliteReplies
+from stills.catalog.idempotency import SqliteIdempotency
 from stills.catalog.lease import clock
-from stills.catalog.limiter_state import read_lane, update_pace
+from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
     generation_columns,
@@ -63,7 +63,7 @@ class SqliteCatalog:
         self._releasing: set[asyncio.Task[None]] = set()
         self._closed = False
         self.api_keys = SqliteApiKeys(self._database)
-        self.replies = SqliteReplies(self._database)
+        self.idempotency = SqliteIdempotency(self._database)
 
     @property
     def files(self) -> AbstractSet[Path]:
@@ -81,19 +81,19 @@ class SqliteCatalog:
         )
 
     async def claim(
-        self, draft: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+        self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:
         """Take the sole right to a key; Found if its image is there, Held while another works."""
 
         def work(connection: sqlite3.Connection) -> Claim | CatalogHit | Held:
             schema.check_version(connection, self._database.path)
-            held = find_holder(connection, draft.key)
+            held = find_holder(connection, spec.key)
             if held is not None:
                 return held
-            found = None if fresh else _find(connection, draft.key, size)
+            found = None if fresh else _find(connection, spec.key, size)
             if found is not None:
                 return found
-            return take_claim(connection, draft, caps, lease_seconds=lease_seconds, fresh=fresh)
+            return take_claim(connection, spec, caps, lease_seconds=lease_seconds, fresh=fresh)
 
         taking = asyncio.ensure_future(self._database.write(work, synced=False))
         try:
@@ -141,7 +141,7 @@ class SqliteCatalog:
             if not renew_claim(connection, claim, lease_seconds=lease_seconds):
                 return None
             generation, now = claim.generation, time.time()
-            check_caps(connection, generation.draft, caps, own=generation.id, now=now)
+            check_caps(connection, generation.spec, caps, own=generation.id, now=now)
             values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
             connection.execute(queries.MARK_SENT, values)
             return connection.execute(queries.ADD_SEND, values).lastrowid
@@ -214,17 +214,21 @@ class SqliteCatalog:
             lambda connection: record_requests(connection, answered), synced=False
         )
 
-    async def update_pace(
-        self, lane: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
+    async def update_limiter_state(
+        self, scope: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
     ) -> Value:
         """Change the pace of a lane while nobody else does."""
         return await self._database.write(
-            lambda connection: update_pace(connection, lane, change), synced=False
+            lambda connection: update_limiter_state(connection, scope, change), synced=False
         )
 
-    async def read_lane(self, lane: LimitScope, *, since: float) -> tuple[LimiterState | None, int]:
+    async def read_limiter_state(
+        self, scope: LimitScope, *, since: float
+    ) -> tuple[LimiterState | None, int]:
         """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
-        return await self._database.read(lambda connection: read_lane(connection, lane, since))
+        return await self._database.read(
+            lambda connection: read_limiter_state(connection, scope, since)
+        )
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
         """List the newest images first."""
@@ -236,7 +240,7 @@ class SqliteCatalog:
 
         return await self._database.read(work)
 
-    async def show(self, prefix: str) -> Sequence[Image]:
+    async def find_images(self, prefix: str) -> Sequence[Image]:
         """Find images whose id starts with `prefix`; at most ten."""
         if not prefix.isascii():
             return []
@@ -260,7 +264,7 @@ class SqliteCatalog:
             lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
         )
 
-    async def ledger(self, generation_id: str) -> Sequence[Send]:
+    async def list_sends(self, generation_id: str) -> Sequence[Send]:
         """List a generation's sends, oldest first."""
 
         def work(connection: sqlite3.Connection) -> list[Send]:
@@ -269,7 +273,7 @@ class SqliteCatalog:
 
         return await self._database.read(work)
 
-    async def unfinished(self) -> Sequence[Generation]:
+    async def list_unfinished(self) -> Sequence[Generation]:
         """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
 
         def work(connection: sqlite3.Connection) -> list[Generation]:
@@ -278,7 +282,7 @@ class SqliteCatalog:
 
         return await self._database.read(work)
 
-    async def objects(self) -> Sequence[StoredObject]:
+    async def list_objects(self) -> Sequence[StoredObject]:
         """List what should be in the store."""
         return await self._database.read(
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]

@@ -102,7 +102,7 @@ class Generation:
     """
 
     id: str
-    draft: GenerationSpec
+    spec: GenerationSpec
     stage: Stage
     created_at: float
     notes: tuple[str, ...] = ()

@@ -214,7 +214,7 @@ class Catalog(Protocol):
         ...
 
     @property
-    def replies(self) -> IdempotencyStore:
+    def idempotency(self) -> IdempotencyStore:
         """What our own service answered before."""
         ...
 
@@ -232,7 +232,7 @@ class Catalog(Protocol):
         ...
 
     async def claim(
-        self, draft: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+        self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:
         """Take the sole right to a key; Found if its image is there, Held while another works.
 
@@ -307,8 +307,8 @@ class Catalog(Protocol):
         """Remember renditions, and that requests were answered with them."""
         ...
 
-    async def update_pace(
-        self, lane: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
+    async def update_limiter_state(
+        self, scope: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
     ) -> Value:
         """Change the pace of a lane, None before its first start, while no other process does.
 
@@ -316,7 +316,9 @@ class Catalog(Protocol):
         """
         ...
 
-    async def read_lane(self, lane: LimitScope, *, since: float) -> tuple[LimiterState | None, int]:
+    async def read_limiter_state(
+        self, scope: LimitScope, *, since: float
+    ) -> tuple[LimiterState | None, int]:
         """Read a lane's pace, None before its first start, and count its sends.
 
         Those from `since` (Unix seconds) on are counted, refused ones included.
@@ -327,7 +329,7 @@ class Catalog(Protocol):
         """List the newest images first."""
         ...
 
-    async def show(self, prefix: str) -> Sequence[Image]:
+    async def find_images(self, prefix: str) -> Sequence[Image]:
         """Find images whose id starts with `prefix`; at most ten."""
         ...
 
@@ -345,15 +347,15 @@ class Catalog(Protocol):
         """
         ...
 
-    async def ledger(self, generation_id: str) -> Sequence[Send]:
+    async def list_sends(self, generation_id: str) -> Sequence[Send]:
         """List a generation's sends, oldest first."""
         ...
 
-    async def unfinished(self) -> Sequence[Generation]:
+    async def list_unfinished(self) -> Sequence[Generation]:
         """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
         ...
 
-    async def objects(self) -> Sequence[StoredObject]:
+    async def list_objects(self) -> Sequence[StoredObject]:
         """List what should be in the store."""
         ...
 

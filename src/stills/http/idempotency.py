@@ -62,14 +62,14 @@ async def answer_once(
     payer = get_budget_owner(request)
     owner = payer.name if payer else ""
     digest = hashlib.sha256(request.url.path.encode() + b"\0" + content).hexdigest()
-    begun = await stills.replies.begin(owner, key, digest)
+    begun = await stills.idempotency.begin(owner, key, digest)
     if begun.digest != digest:
         raise KeyReused(field=HEADER)
     if begun.answer is not None:
         return _read(begun.answer)
     results = await work()
     mine = IdempotentResult(results, time.time())
-    first = _read(await stills.replies.finish(owner, key, _write(mine)))
+    first = _read(await stills.idempotency.finish(owner, key, _write(mine)))
     return replace(first, asked=results)
 
 

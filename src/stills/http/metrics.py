@@ -87,11 +87,11 @@ class Metrics:
             to_nano_usd(price_usd or 0.0) if result.cached else 0
         )
 
-    def billed(self, draft: GenerationSpec, billing: Billing) -> None:
+    def billed(self, spec: GenerationSpec, billing: Billing) -> None:
         """Count what one send means for the money, whoever still waits for it."""
-        nano_usd = to_nano_usd(draft.price_usd or 0.0)
-        self._billed_usd.labels(draft.model).inc(nano_usd if billing is Billing.BILLED else 0)
-        self._possible_usd.labels(draft.model).inc(nano_usd if billing is Billing.POSSIBLE else 0)
+        nano_usd = to_nano_usd(spec.price_usd or 0.0)
+        self._billed_usd.labels(spec.model).inc(nano_usd if billing is Billing.BILLED else 0)
+        self._possible_usd.labels(spec.model).inc(nano_usd if billing is Billing.POSSIBLE else 0)
 
     def text(self) -> bytes:
         """Write all of it in Prometheus' format."""

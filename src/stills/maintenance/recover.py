@@ -36,12 +36,13 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
         StorageError: catalog or spool can't be used at all.
     """
     outcomes = {
-        left.id: await _finish(ports, policy, left) for left in await ports.catalog.unfinished()
+        left.id: await _finish(ports, policy, left)
+        for left in await ports.catalog.list_unfinished()
     }
     spooled, unreadable = await _read_all_facts(ports.spool)
     for generation in spooled:
         # One spool may serve many catalogs: what was never sent for here is another's.
-        if generation.id not in outcomes and await ports.catalog.ledger(generation.id):
+        if generation.id not in outcomes and await ports.catalog.list_sends(generation.id):
             outcome = await _adopt(ports, generation.id)
             if outcome.reason != _CUT_OFF:
                 outcomes[generation.id] = outcome
@@ -94,7 +95,7 @@ async def _take_in_spooled(ports: Ports) -> list[Recovered]:
         if generation is None:
             continue
         is_ours = read_store_id(sidecar) in (None, store_id)
-        if is_ours or await ports.catalog.ledger(generation.id):
+        if is_ours or await ports.catalog.list_sends(generation.id):
             outcome = await _adopt(ports, generation.id)
             if outcome.reason != _CUT_OFF:
                 outcomes.append(outcome)
@@ -127,8 +128,8 @@ async def _finish(ports: Ports, policy: Policy, left: Generation) -> Recovered:
         adopted = await _adopt(ports, left.id)
         if adopted.kept or left.stage is Stage.SENT:
             return adopted
-    if left.stage is Stage.ANSWERED and left.draft.provider != ports.provider.name:
-        reason = f"to be downloaded from {left.draft.provider}: run again with its key set"
+    if left.stage is Stage.ANSWERED and left.spec.provider != ports.provider.name:
+        reason = f"to be downloaded from {left.spec.provider}: run again with its key set"
         return Recovered(left.id, kept=False, reason=reason)
     return await _resume(ports, policy, left)
 
@@ -146,8 +147,8 @@ async def _adopt(ports: Ports, generation_id: str) -> Recovered:
 
 async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
     claim = await ports.catalog.claim(
-        left.draft,
-        left.draft.native_size,
+        left.spec,
+        left.spec.native_size,
         lease_seconds=policy.lease_seconds,
         fresh=False,
         caps=Caps(),

@@ -55,7 +55,7 @@ async def verify(ports: Ports) -> Verified:
     """
     listed = await ports.store.paths("")
     gate = asyncio.Semaphore(_AT_ONCE)
-    objects = await ports.catalog.objects()
+    objects = await ports.catalog.list_objects()
 
     async def check(stored: StoredObject) -> Finding | None:
         async with gate:

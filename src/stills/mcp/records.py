@@ -17,19 +17,19 @@ def result_record(result: ImageResult, image_url: str) -> dict[str, Any]:
 def image_record(image: Image, image_url: str) -> dict[str, Any]:
     """Write what is known of a kept image."""
     generation, rendition = image.generation, image.rendition
-    draft = generation.draft
+    spec = generation.spec
     return {
         "id": rendition.id,
         "image_url": image_url,
         "width": rendition.size.width,
         "height": rendition.size.height,
-        "seed": draft.seed,
-        "prompt": draft.prompt,
-        "negative_prompt": draft.negative_prompt,
-        "style": draft.style,
-        "provider": draft.provider,
-        "model": draft.model,
-        "native_size": str(draft.native_size),
+        "seed": spec.seed,
+        "prompt": spec.prompt,
+        "negative_prompt": spec.negative_prompt,
+        "style": spec.style,
+        "provider": spec.provider,
+        "model": spec.model,
+        "native_size": str(spec.native_size),
         "byte_count": rendition.byte_count,
         "sha256": rendition.sha256,
         "created_at": _time(generation.created_at),

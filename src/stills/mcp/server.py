@@ -262,11 +262,11 @@ def _failed(error: StillsError, context: Context) -> MCPError:
 
 
 def _resource(image: Image) -> dict[str, Any]:
-    draft, rendition = image.generation.draft, image.rendition
+    spec, rendition = image.generation.spec, image.rendition
     return {
         "name": f"{rendition.id}.png",
         "uri": f"{_URI}{rendition.id}",
-        "description": " ".join(draft.prompt.split())[:200],
+        "description": " ".join(spec.prompt.split())[:200],
         "mime_type": "image/png",
         "size": rendition.byte_count,
     }

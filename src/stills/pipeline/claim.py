@@ -40,7 +40,7 @@ async def claimed(job: Job) -> AsyncIterator[Claim | CatalogHit]:
 async def _take(job: Job) -> Claim | CatalogHit:
     while True:
         taken = await job.ports.catalog.claim(
-            job.plan.draft,
+            job.plan.spec,
             job.plan.size,
             lease_seconds=job.policy.lease_seconds,
             fresh=job.fresh,

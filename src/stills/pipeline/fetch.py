@@ -37,7 +37,7 @@ async def _inspect(data: Chunks, generation: Generation, ports: Ports) -> Inspec
     try:
         inspection = await ports.imaging.inspect(data)
         # Before it is decoded: a forged header must not make us decode more than was ordered.
-        _check_size(inspection.size, generation.draft.native_size)
+        _check_size(inspection.size, generation.spec.native_size)
         await ports.imaging.check_pixels(data)
     except DamagedImage as error:
         raise await _set_aside(data, generation, ports, error.message) from error

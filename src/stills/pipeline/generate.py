@@ -172,7 +172,7 @@ class Pipeline:
         )
         found = None
         if not (options.fresh or options.looked_up):
-            found = await ports.catalog.find(plan.draft.key, plan.size)
+            found = await ports.catalog.find(plan.spec.key, plan.size)
         if found is not None:
             deadline.stored = True
             rendition = await self._render(found, plan.size)
@@ -235,7 +235,7 @@ class Pipeline:
             payer_day_usd=payer.day_usd if payer else None,
         )
         # Each fresh request is a wish of its own for another image.
-        flight = object() if options.fresh else (plan.draft.key, caps)
+        flight = object() if options.fresh else (plan.spec.key, caps)
         shared = self._deadlines.setdefault(flight, Deadline(deadline.at))
         shared.extend(deadline.at)
         deadline.joined, deadline.pays = shared, flight not in self._draws
@@ -254,7 +254,7 @@ class Pipeline:
             follow,
             options.places,
             options.stop,
-            self.pacer(plan.draft.model),
+            self.pacer(plan.spec.model),
             self.on_billing,
         )
 
@@ -282,7 +282,7 @@ class Pipeline:
 
     async def _render(self, found: CatalogHit, size: Size, *, just_kept: bool = False) -> Rendition:
         generation, rendition, store = found.generation, found.rendition, self._ports.store
-        is_native = size == generation.draft.native_size
+        is_native = size == generation.spec.native_size
         if is_native:
             rendition = native_rendition(generation)
         if rendition is not None and rendition.size == size:

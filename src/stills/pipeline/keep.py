@@ -26,7 +26,7 @@ async def keep(
         StoreRefused: the image is spooled; asking again, once the store works, costs nothing.
         CatalogError: the image is stored, but could not be journalled.
     """
-    path = object_path(generation.draft, generation.id, inspection.size)
+    path = object_path(generation.spec, generation.id, inspection.size)
     try:
         await ports.marker.check()
         await _put(ports.store, path, generation, data, inspection)

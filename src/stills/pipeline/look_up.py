@@ -71,18 +71,18 @@ async def find_statuses(
             )
         except InvalidRequest as error:
             standings[place] = RequestStatus(error=error)
-    found = await ports.catalog.find_many([(plan.draft.key, plan.size) for plan in plans.values()])
+    found = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
     for (place, plan), one in zip(plans.items(), found, strict=True):
         rendition = None if one is None else one.rendition
         url = None if rendition is None else ports.store.url(rendition.object_path)
-        standings[place] = RequestStatus(is_kept=one is not None, image_url=url, key=plan.draft.key)
+        standings[place] = RequestStatus(is_kept=one is not None, image_url=url, key=plan.spec.key)
     return standings
 
 
 async def _look_up(ports: Ports, requests: Sequence[ImageRequest], model: Model) -> list[_Hit]:
     plans = [_plan(request, model, ports.provider.name) for request in requests]
     wanted = [(place, plan) for place, plan in enumerate(plans) if plan is not None]
-    found = await ports.catalog.find_many([(plan.draft.key, plan.size) for _, plan in wanted])
+    found = await ports.catalog.find_many([(plan.spec.key, plan.size) for _, plan in wanted])
     return [
         _Hit(place, requests[place], one.generation, one.rendition)
         for (place, _), one in zip(wanted, found, strict=True)

@@ -155,7 +155,7 @@ async def _keep_spooled(ports: Ports, policy: Policy, generation: Generation) ->
     try:
         data, inspection = await _inspect_spooled(ports, generation)
     except ImageMissing as missing:
-        if generation.answer is None or generation.draft.provider != ports.provider.name:
+        if generation.answer is None or generation.spec.provider != ports.provider.name:
             raise
         # The link may still live, and downloading costs nothing.
         answered = replace(generation, stage=Stage.ANSWERED, spool_url=None)

@@ -12,19 +12,19 @@ _GENERATION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SANDBOX = "sandbox"
 
 
-def object_path(draft: GenerationSpec, generation_id: str, size: Size) -> str:
+def object_path(spec: GenerationSpec, generation_id: str, size: Size) -> str:
     """Name an image: `red-kite-1024x1024-seed1234-3f9a1c2b7d4e.png`, at most 200 bytes of UTF-8.
 
     Only images of the sandbox have names that start with `sandbox-`.
     """
     if _GENERATION_ID.fullmatch(generation_id) is None:
         raise ValueError(f"generation id {generation_id!r} can't be part of a file name")
-    slug = _slug(draft.prompt)
-    if draft.provider == _SANDBOX:
+    slug = _slug(spec.prompt)
+    if spec.provider == _SANDBOX:
         slug = f"{_SANDBOX}-{slug}"
     elif slug.partition("-")[0] == _SANDBOX:
         slug = f"image-{slug}"
-    return f"{slug}-{size.width}x{size.height}-seed{draft.seed}-{generation_id}.png"
+    return f"{slug}-{size.width}x{size.height}-seed{spec.seed}-{generation_id}.png"
 
 
 def _slug(prompt: str) -> str:

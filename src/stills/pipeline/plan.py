@@ -24,7 +24,7 @@ WATERMARK = False
 class Plan:
     """What will be asked of the catalog and, failing that, of the provider."""
 
-    draft: GenerationSpec
+    spec: GenerationSpec
     order: ProviderRequest
     size: Size
 
@@ -58,7 +58,7 @@ def make_plan(
         "prompt_extend": PROMPT_EXTEND,
         "watermark": WATERMARK,
     }
-    draft = GenerationSpec(
+    spec = GenerationSpec(
         key=generation_key(facts, request.seed),
         seeded_key=generation_key(facts, seed),
         provider=provider,
@@ -82,7 +82,7 @@ def make_plan(
         watermark=WATERMARK,
         reference_url=reference.url if reference else None,
     )
-    return Plan(draft, order, size)
+    return Plan(spec, order, size)
 
 
 def generation_key(facts: dict[str, object], seed: int | None) -> str:

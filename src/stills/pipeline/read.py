@@ -22,7 +22,7 @@ async def read(ports: Ports, image: Image, render: Render) -> bytes:
     try:
         return await read_verified(ports.store, rendition.object_path, rendition.sha256)
     except ImageMissing:
-        if rendition.size == generation.draft.native_size:
+        if rendition.size == generation.spec.native_size:
             raise
         rendition = await render(generation, rendition.size)
         await ports.catalog.adopt(generation, [rendition])
@@ -35,7 +35,7 @@ async def find_by_prefix(ports: Ports, prefix: str) -> Image:
     Raises:
         InvalidRequest: no image's id starts so, or several do.
     """
-    images = await ports.catalog.show(prefix)
+    images = await ports.catalog.find_images(prefix)
     exact = [image for image in images if image.rendition.id == prefix]
     if len(exact or images) == 1:
         return (exact or images)[0]

@@ -51,19 +51,19 @@ def make_result(
     notes: Sequence[str] = (),
 ) -> ImageResult:
     """Say what the caller gets; `sent` if it was paid for just now."""
-    draft, size = generation.draft, rendition.size
+    spec, size = generation.spec, rendition.size
     return ImageResult(
         image_url=store.url(rendition.object_path),
         width=size.width,
         height=size.height,
-        seed=draft.seed,
+        seed=spec.seed,
         id=rendition.id,
         cached=not sent,
-        provider=draft.provider,
-        model=draft.model,
-        native_size=str(draft.native_size),
-        cost_usd=draft.price_usd if sent else 0.0,
-        notes=(*generation.notes, *_rendering_notes(draft.native_size, size), *notes),
+        provider=spec.provider,
+        model=spec.model,
+        native_size=str(spec.native_size),
+        cost_usd=spec.price_usd if sent else 0.0,
+        notes=(*generation.notes, *_rendering_notes(spec.native_size, size), *notes),
     )
 
 

@@ -17,7 +17,7 @@ async def render(ports: Ports, generation: Generation, size: Size) -> Rendition:
         StoreRefused: the rendition could not be written; the generation is untouched.
     """
     native = await read_native(ports, generation)
-    path = object_path(generation.draft, generation.id, size)
+    path = object_path(generation.spec, generation.id, size)
     try:
         data = await ports.imaging.fit(native, size)
     except DamagedImage as error:  # an older version stored images without decoding them
@@ -51,4 +51,4 @@ def native_rendition(generation: Generation) -> Rendition:
     path, digest, byte_count = generation.object_path, generation.sha256, generation.byte_count
     if path is None or digest is None or byte_count is None:
         raise ImageMissing(f"generation {generation.id} has no image in the store")
-    return Rendition(generation.id, generation.draft.native_size, digest, byte_count, path)
+    return Rendition(generation.id, generation.spec.native_size, digest, byte_count, path)

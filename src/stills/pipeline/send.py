@@ -59,7 +59,7 @@ async def send_until_answered(job: Job, claim: Claim) -> Sent:
     # Before the ledger: what is cut off or fails here was not sent.
     await get_ready(job.ports)
     retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
-    order = replace(job.plan.order, seed=claim.generation.draft.seed)
+    order = replace(job.plan.order, seed=claim.generation.spec.seed)
     possibly_billed = False
     failed: _Failed | None = None
     notes: list[str] = []
@@ -204,7 +204,7 @@ async def _start(job: Job) -> float:
 
 
 async def _settle(job: Job, send: int, error: StillsError) -> None:
-    job.on_billing(job.plan.draft, error.billing)
+    job.on_billing(job.plan.spec, error.billing)
     settlement = Settlement(error.billing, error.code, error.request_id)
     # Left unsettled it counts as possibly billed, and the send's own error says more.
     with suppress(CatalogError):
@@ -220,7 +220,7 @@ async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
 
 
 async def _try_to_journal(job: Job, claim: Claim, answer: ProviderAnswer, send: int) -> bool:
-    job.on_billing(job.plan.draft, Billing.BILLED)
+    job.on_billing(job.plan.spec, Billing.BILLED)
     # From here on the image is paid for. A journal that fails now must not lose it: the image is
     # still fetched and stored, and only then the failing catalog is reported.
     try:
@@ -238,7 +238,7 @@ async def _send(job: Job, order: ProviderRequest) -> ProviderAnswer | StillsErro
     except StillsError as error:
         return error
     except asyncio.CancelledError:
-        job.on_billing(job.plan.draft, Billing.POSSIBLE)  # as the ledger has it until it is settled
+        job.on_billing(job.plan.spec, Billing.POSSIBLE)  # as the ledger has it until it is settled
         raise
 
 

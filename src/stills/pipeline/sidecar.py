@@ -14,7 +14,7 @@ from stills.contract.size import Size
 
 SIDECAR_FOLDER = "facts"
 _VERSION = 1
-_DRAFT = tuple(field.name for field in fields(GenerationSpec))
+_SPEC = tuple(field.name for field in fields(GenerationSpec))
 # One plain name in the top folder, with the id at its end: facts may have been tampered with.
 _PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f-\x9f]*([0-9a-f]{12})\.png")
 _NUMBER_MAX = 10**11  # a time far ahead, in seconds; what SQLite and datetime can hold
@@ -40,7 +40,7 @@ def write_sidecar(
         "sha256": inspection.sha256,
         "byte_count": inspection.byte_count,
         "path": path,
-        "draft": {name: getattr(generation.draft, name) for name in _DRAFT},
+        "draft": {name: getattr(generation.spec, name) for name in _SPEC},
     }
     if store_id is not None:
         facts["store"] = store_id
@@ -66,7 +66,7 @@ def read_sidecar(written: bytes) -> Generation | None:
             return None
         return Generation(
             id=generation_id,
-            draft=_read_draft(facts["draft"]),
+            spec=_read_spec(facts["draft"]),
             stage=Stage.KEPT,
             created_at=_number(facts["created_at"]),
             notes=tuple(_text(note) for note in facts["notes"]),
@@ -78,7 +78,7 @@ def read_sidecar(written: bytes) -> Generation | None:
         return None
 
 
-def _read_draft(facts: dict[str, Any]) -> GenerationSpec:
+def _read_spec(facts: dict[str, Any]) -> GenerationSpec:
     width, height = facts["native_size"]
     price_usd = facts["price_usd"]
     return GenerationSpec(

@@ -79,7 +79,7 @@ class RateLimiter:
     async def quota(self) -> Quota:
         """Tell what is used of the limit, by all who share the catalog."""
         since = self._clock() - 60.0
-        pace, sends = await self._catalog.read_lane(self._lane, since=since)
+        pace, sends = await self._catalog.read_limiter_state(self._lane, since=since)
         if self.limit.is_none:
             return Quota(None, None, sends)
         if pace is None:
@@ -102,7 +102,7 @@ class RateLimiter:
             )
             return pace, pace
 
-        self._pace = await self._catalog.update_pace(self._lane, change)
+        self._pace = await self._catalog.update_limiter_state(self._lane, change)
 
     async def _take(self, latest_at: float) -> float:
         while True:
@@ -110,7 +110,7 @@ class RateLimiter:
                 start_at = self._starts.popleft()
                 if start_at >= self._clock() - LOOKAHEAD_SECONDS:  # else whose it was has given up
                     return start_at
-            pace, starts = await self._catalog.update_pace(self._lane, self._next_starts)
+            pace, starts = await self._catalog.update_limiter_state(self._lane, self._next_starts)
             self._pace = pace
             self._starts.extend(starts)
             if not starts:

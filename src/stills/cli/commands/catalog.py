@@ -37,13 +37,13 @@ def run(options: argparse.Namespace) -> int:
 
 def line(image: Image) -> str:
     """Tell of an image in one line of a list."""
-    draft = image.generation.draft
-    prompt = " ".join(image.generation.draft.prompt.split())
+    spec = image.generation.spec
+    prompt = " ".join(image.generation.spec.prompt.split())
     if len(prompt) > _PROMPT_COLUMNS:
         prompt = prompt[: _PROMPT_COLUMNS - 1] + "…"
     return printable(
-        f"{image.rendition.id:<22}  {_time(image.generation.created_at)}  {draft.provider:<9}  "
-        f"{draft.model}  {image.rendition.size!s:>9}  {prompt}"
+        f"{image.rendition.id:<22}  {_time(image.generation.created_at)}  {spec.provider:<9}  "
+        f"{spec.model}  {image.rendition.size!s:>9}  {prompt}"
     )
 
 
@@ -78,18 +78,18 @@ async def _show(prefix: str) -> ImageDetails:
 
 def _facts(image: Image) -> dict[str, Any]:
     generation, rendition = image.generation, image.rendition
-    draft = generation.draft
+    spec = generation.spec
     return {
         "id": rendition.id,
-        "provider": draft.provider,
-        "model": draft.model,
-        "prompt": image.generation.draft.prompt,
-        "style": image.generation.draft.style,
-        "negative_prompt": draft.negative_prompt,
+        "provider": spec.provider,
+        "model": spec.model,
+        "prompt": image.generation.spec.prompt,
+        "style": image.generation.spec.style,
+        "negative_prompt": spec.negative_prompt,
         "size": str(rendition.size),
-        "native_size": str(draft.native_size),
-        "seed": draft.seed,
-        "price_usd": draft.price_usd,
+        "native_size": str(spec.native_size),
+        "seed": spec.seed,
+        "price_usd": spec.price_usd,
         "bytes": rendition.byte_count,
         "sha256": rendition.sha256,
         "created": _time(generation.created_at),

@@ -104,19 +104,19 @@ def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
 
 def _record(image: Image, url: str) -> dict[str, Any]:
     rendition, generation = image.rendition, image.generation
-    draft = generation.draft
+    spec = generation.spec
     return {
         "id": rendition.id,
         "image_url": url,
         "width": rendition.size.width,
         "height": rendition.size.height,
-        "seed": draft.seed,
-        "prompt": draft.prompt,
-        "negative_prompt": draft.negative_prompt,
-        "style": draft.style,
-        "model": draft.model,
-        "provider": draft.provider,
-        "native_size": str(draft.native_size),
+        "seed": spec.seed,
+        "prompt": spec.prompt,
+        "negative_prompt": spec.negative_prompt,
+        "style": spec.style,
+        "model": spec.model,
+        "provider": spec.provider,
+        "native_size": str(spec.native_size),
         "sha256": rendition.sha256,
         "byte_count": rendition.byte_count,
         "created_at": datetime.fromtimestamp(generation.created_at, UTC),
