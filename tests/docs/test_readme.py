@@ -45,7 +45,7 @@ def test_every_row_of_errors_says_what_to_do():
 def test_a_key_is_found_where_it_says(tmp_path):
     """Both ways to give a key work as written."""
     text = " ".join(prose(README).split())
-    assert "in `DASHSCOPE_API_KEY`, or as `dashscope_api_key = sk-…` under `[default]` in" in text
+    assert "`DASHSCOPE_API_KEY`, or add `dashscope_api_key = sk-…` under `[default]` in" in text
     credentials = tmp_path / ".alibabacloud" / "credentials"
     credentials.parent.mkdir()
     credentials.write_text("[default]\ndashscope_api_key = sk-1234\n", encoding="utf-8")
