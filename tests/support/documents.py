@@ -1,6 +1,7 @@
 """The Markdown files of the project, and how to read their parts."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -9,7 +10,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *SKILL.rglob
 
 
 def name(document: Path) -> str:
-    """Name a document by its path in the repository."""
+    """Return the path of a document in the repository."""
     return document.relative_to(ROOT).as_posix()
 
 
@@ -20,25 +21,23 @@ def fences(document: Path, language: str) -> list[str]:
 
 
 def prose(document: Path) -> str:
-    """Give the text without its code blocks."""
+    """Return the text without its code blocks."""
     text = document.read_text(encoding="utf-8")
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def rows(document: Path, first_heading: str) -> list[list[str]]:
-    """Read the table whose first column has this heading, without its heading."""
-    lines = iter(document.read_text(encoding="utf-8").splitlines())
-    start = next((line for line in lines if line.startswith(f"| {first_heading} |")), None)
-    assert start is not None, f"{name(document)} has no table of {first_heading}"
-    next(lines)
-    table = []
-    for line in lines:
-        if not line.startswith("|"):
-            break
-        table.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-    return table
+    """Return the rows of all tables whose first column has this heading, without the headings."""
+    lines = document.read_text(encoding="utf-8").splitlines()
+    starts = [at for at, line in enumerate(lines) if line.startswith(f"| {first_heading} |")]
+    assert starts, f"{name(document)} has no table of {first_heading}"
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for start in starts
+        for line in takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+    ]
 
 
 def code(cell: str) -> list[str]:
-    """List what stands in backticks."""
+    """List the texts in backticks."""
     return re.findall(r"`([^`]+)`", cell)
