@@ -1,6 +1,7 @@
 """`stills batch` on a terminal, and where none is: the question, the display, the events."""
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_a_terminal_is_asked_first_and_shown_progress(
 @pytest.mark.usefixtures("shots")
 def test_a_person_is_asked_whatever_is_redirected(command, environment, service, tmp_path, take):
     """The list may come from a pipe, the events go into a file: the plan is shown all the same."""
-    begin = ["/bin/sh", "-c", take.format(f"{' '.join(command)} batch")]
+    begin = ["/bin/sh", "-c", take.format(f"{shlex.join(command)} batch")]
     variables = environment | service.variables | {"TERM": "xterm"}
     code, shown = at_a_terminal(begin, b"\n", variables, tmp_path)
     assert code == 130
