@@ -10,14 +10,14 @@ from tests.support.batch_command import ROWS, by_id, refuse
 
 _INTERRUPTED_AS_IT_WRITES = """\
 import os, signal, sys
-from stills.batch.output import Record
+from stills.batch.output import RunOutput
 from stills.cli.main import main
-close = Record.close
-def interrupt_and_close(record, title):
+close = RunOutput.close
+def interrupt_and_close(output, title):
     os.kill(os.getpid(), signal.SIGINT)
-    close(record, title)
+    close(output, title)
     os.kill(os.getpid(), signal.SIGINT)
-Record.close = interrupt_and_close
+RunOutput.close = interrupt_and_close
 sys.exit(main())
 """
 

@@ -210,8 +210,8 @@ def test_a_bad_line_is_a_problem(read, line, field):
 
 def test_a_line_that_is_too_long_is_a_problem(read, monkeypatch):
     """Of that line alone, where lines are read one by one."""
-    for module in ("source", "tables"):
-        monkeypatch.setattr(f"stills.batch.{module}.LINE_MAX_CHARACTERS", 100)
+    for module in ("input_file", "tabular"):
+        monkeypatch.setattr(f"stills.shotlist.{module}.LINE_MAX_CHARACTERS", 100)
     rows = ["fine", "x" * 1000, "y" * 50]
     content = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in rows)
     shots, problems, _ = read("a.jsonl", content)
