@@ -1,4 +1,4 @@
-"""The names that pipelines use, one for one with the documents."""
+"""The column names that pipelines use, in agreement with the docs."""
 
 import json
 import re
@@ -19,8 +19,8 @@ SMALL = Defaults(size="64*64")
 def read_row(tmp_path, row, defaults=SMALL):
     path = tmp_path / "row.jsonl"
     path.write_text(json.dumps(row), encoding="utf-8")
-    reading = read_shots(path, defaults)
-    return next(iter(reading)), reading
+    shot_list = read_shots(path, defaults)
+    return next(iter(shot_list)), shot_list
 
 
 def table(heading):
@@ -32,16 +32,16 @@ def table(heading):
         yield [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:-1]]
 
 
-def test_the_table_of_names_is_that_of_the_code():
-    """A reader finds every name that is read, and no other."""
+def test_the_docs_list_every_column_name():
+    """They list no other names."""
     written = {
         name[0]: (tuple(aliases), tuple(later)) for name, aliases, later, _ in table("field")
     }
     assert written == {field.name: (field.aliases, field.fallbacks) for field in FIELDS}
 
 
-def test_the_table_of_columns_left_out_is_that_of_the_code():
-    """And every name that is left out."""
+def test_the_docs_list_every_ignored_column():
+    """They list no other columns."""
     assert [tuple(names) for _, names in table("pipeline")] == list(IGNORED.values())
 
 
@@ -54,7 +54,7 @@ def examples():
 
 @pytest.mark.parametrize(("suffix", "content"), examples())
 def test_every_example_reads_without_a_problem(tmp_path, suffix, content):
-    """As pasted into a file."""
+    """Each works when pasted into a file."""
     path = tmp_path / f"example.{suffix}"
     path.write_text(content, encoding="utf-8")
     items = list(read_shots(path, Defaults(size="1280*720")))
@@ -65,22 +65,22 @@ def test_every_example_reads_without_a_problem(tmp_path, suffix, content):
 @pytest.mark.parametrize(
     "name", ["prompt", "image_prompt", "imagePrompt", "ff_desc", "visual_desc", "Image Prompt"]
 )
-def test_a_prompt_has_many_names(tmp_path, name):
-    """Snake case, camel case and headings are one."""
+def test_a_prompt_has_several_names(tmp_path, name):
+    """Snake case, camel case and spaces make no difference."""
     shot, _ = read_row(tmp_path, {name: "a red kite"})
     assert shot.request.prompt == "a red kite"
 
 
 @pytest.mark.parametrize("name", ["id", "idx", "storyboard_number", "shot_id", "shotId"])
-def test_an_id_has_many_names(tmp_path, name):
-    """Numbers become text."""
+def test_an_id_has_several_names(tmp_path, name):
+    """A number becomes text."""
     shot, _ = read_row(tmp_path, {name: 7, "prompt": "x"})
     assert shot.id == "7"
 
 
-def test_a_row_of_lumenx_reads_as_it_is(tmp_path):
-    """What does not concern a still is left out, and told once."""
-    shot, reading = read_row(
+def test_a_row_of_lumenx_is_read(tmp_path):
+    """Columns without a meaning for stills are ignored, with a note."""
+    shot, shot_list = read_row(
         tmp_path,
         {
             "id": "f1",
@@ -93,12 +93,12 @@ def test_a_row_of_lumenx_reads_as_it_is(tmp_path):
         },
     )
     assert shot.request.prompt == "a runner"
-    assert any("video_prompt" in note for note in reading.notes)
-    assert any("no cast" in note for note in reading.notes)
+    assert any("video_prompt" in note for note in shot_list.notes)
+    assert any("no cast" in note for note in shot_list.notes)
 
 
-def test_a_row_of_huobao_reads_as_it_is(tmp_path):
-    """Its number is its id, its duration goes to the animatic."""
+def test_a_row_of_huobao_is_read(tmp_path):
+    """Its number becomes the id; its duration is for the animatic."""
     shot, _ = read_row(
         tmp_path,
         {
@@ -114,8 +114,8 @@ def test_a_row_of_huobao_reads_as_it_is(tmp_path):
     assert (shot.id, shot.duration_seconds) == ("3", 10.0)
 
 
-def test_names_that_contradict_each_other_are_named(tmp_path):
-    """Two names of one field are fine as long as they agree."""
+def test_two_names_of_a_field_must_agree(tmp_path):
+    """The problem names both columns."""
     problem, _ = read_row(tmp_path, {"prompt": "x", "image_prompt": "y"})
     assert isinstance(problem, Problem)
     assert "prompt and image_prompt" in problem.message
@@ -123,8 +123,8 @@ def test_names_that_contradict_each_other_are_named(tmp_path):
     assert shot.request.prompt == "x"
 
 
-def test_an_unknown_column_is_named_with_what_may_be_meant(tmp_path):
-    """A typo would draw something else than meant."""
+def test_an_unknown_column_gets_a_suggestion(tmp_path):
+    """A typo must not silently lose a field."""
     problem, _ = read_row(tmp_path, {"prompt": "x", "negatve_prompt": "y"})
     assert problem.field == "negatve_prompt"
     assert "Did you mean negative_prompt?" in problem.action
@@ -143,8 +143,8 @@ def test_an_unknown_column_is_named_with_what_may_be_meant(tmp_path):
         ({}, "64*64"),
     ],
 )
-def test_a_size_can_be_said_in_many_ways(tmp_path, row, size):
-    """All end as width and height."""
+def test_a_size_can_be_written_in_several_ways(tmp_path, row, size):
+    """All become width and height."""
     shot, _ = read_row(tmp_path, {"prompt": "x", **row})
     assert shot.request.size == size
 
@@ -162,13 +162,13 @@ def test_a_size_can_be_said_in_many_ways(tmp_path, row, size):
         ({"width": 10**40, "height": 1}, "size"),
     ],
 )
-def test_a_size_that_is_none_is_a_problem(tmp_path, row, field):
-    """Half of it, two that differ, a shape without a size, one that is too big."""
+def test_an_invalid_size_is_a_problem(tmp_path, row, field):
+    """One side is missing, two sizes differ, a ratio has no size, or a side is too large."""
     problem, _ = read_row(tmp_path, {"prompt": "x", **row})
     assert problem.field == field
 
 
-def test_no_size_anywhere_is_a_problem(tmp_path):
-    """It is never made up for rows of a table."""
+def test_a_missing_size_is_a_problem(tmp_path):
+    """A table has no default size; the action names the option."""
     problem, _ = read_row(tmp_path, {"prompt": "x"}, Defaults())
     assert "--size" in problem.action

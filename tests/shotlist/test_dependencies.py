@@ -1,4 +1,4 @@
-"""What is needed is drawn first; what fails takes down only what needs it."""
+"""A shot starts after the shots it needs; a failure skips only the shots that need it."""
 
 from graphlib import TopologicalSorter
 from itertools import pairwise
@@ -17,55 +17,55 @@ def shot(shot_id, *needs):
     return Shot(shot_id, REQUEST, "a.yaml:1", needs=needs)
 
 
-def ids(release):
-    return [one.id for one in release.ready], [
-        (one.shot.id, one.because) for one in release.skipped
+def ids(unblocked):
+    return [one.id for one in unblocked.ready], [
+        (one.shot.id, one.because) for one in unblocked.skipped
     ]
 
 
 def test_a_shot_that_needs_nothing_is_ready_at_once():
-    """Nothing is kept of it."""
-    assert ids(Dependencies(()).admit(shot("a"))) == (["a"], [])
+    """It does not wait for anything."""
+    assert ids(Dependencies(()).add(shot("a"))) == (["a"], [])
 
 
 def test_a_shot_waits_for_all_it_needs():
-    """And is ready as soon as the last is done."""
-    order = Dependencies({"a", "b"})
-    assert ids(order.admit(shot("c", "a", "b"))) == ([], [])
-    assert ids(order.admit(shot("a"))) == (["a"], [])
-    assert ids(order.done("a")) == ([], [])
-    assert ids(order.done("b")) == (["c"], [])
-    assert ids(order.admit(shot("d", "a"))) == (["d"], [])
+    """It is ready once the last one is done."""
+    dependencies = Dependencies({"a", "b"})
+    assert ids(dependencies.add(shot("c", "a", "b"))) == ([], [])
+    assert ids(dependencies.add(shot("a"))) == (["a"], [])
+    assert ids(dependencies.done("a")) == ([], [])
+    assert ids(dependencies.done("b")) == (["c"], [])
+    assert ids(dependencies.add(shot("d", "a"))) == (["d"], [])
 
 
-def test_a_failure_takes_down_what_needs_it_and_no_other():
-    """Directly or not, sooner or later; each says why."""
-    order = Dependencies({"a", "b", "x"})
-    order.admit(shot("b", "a"))
-    order.admit(shot("c", "b"))
-    order.admit(shot("y", "x"))
-    assert ids(order.failed("a")) == ([], [("b", "a"), ("c", "b")])
-    assert ids(order.admit(shot("d", "b"))) == ([], [("d", "b")])
-    assert ids(order.done("x")) == (["y"], [])
+def test_a_failure_skips_only_the_shots_that_need_it():
+    """It skips them directly or not, now or later; each names the shot it needed."""
+    dependencies = Dependencies({"a", "b", "x"})
+    dependencies.add(shot("b", "a"))
+    dependencies.add(shot("c", "b"))
+    dependencies.add(shot("y", "x"))
+    assert ids(dependencies.failed("a")) == ([], [("b", "a"), ("c", "b")])
+    assert ids(dependencies.add(shot("d", "b"))) == ([], [("d", "b")])
+    assert ids(dependencies.done("x")) == (["y"], [])
 
 
-def test_what_waits_for_a_shot_that_never_comes_is_given_up():
-    """As when its row was skipped for being invalid."""
-    order = Dependencies({"a"})
-    order.admit(shot("b", "a"))
-    assert [(one.shot.id, one.because) for one in order.stranded()] == [("b", "a")]
-    assert order.stranded() == []
+def test_a_shot_whose_need_is_never_added_is_stranded():
+    """This happens when the needed row is invalid and was skipped."""
+    dependencies = Dependencies({"a"})
+    dependencies.add(shot("b", "a"))
+    assert [(one.shot.id, one.because) for one in dependencies.stranded()] == [("b", "a")]
+    assert dependencies.stranded() == []
 
 
-def test_all_that_hangs_on_a_shot_is_found():
-    """Directly or not, each with the one it needs; nothing twice, in a circle neither."""
+def test_all_dependents_of_a_shot_are_found():
+    """Direct or not, each once with the shot it needs, also in a cycle."""
     needs = {"b": ["a"], "c": ["b", "a"], "d": ["c", "x"], "y": ["x"], "a": ["d"]}
     assert dependents_of(["a"], needs) == {"b": "a", "c": "a", "d": "c"}
     assert dependents_of([], needs) == {}
 
 
-def test_circles_are_found_in_the_order_of_needing():
-    """All of them, at once; a very long one is cut off."""
+def test_cycles_are_listed_in_the_order_of_needs():
+    """All are found; a very long one is cut."""
     assert list(find_cycles({"a": ["b"], "b": ["c"]})) == []
     assert list(find_cycles({"a": ["a"]})) == [["a", "a"]]
     needs = {"x": ["a"], "a": ["b"], "b": ["c"], "c": ["a", "z"], "d": ["e", "x"], "e": ["d"]}
@@ -76,8 +76,8 @@ def test_circles_are_found_in_the_order_of_needing():
 
 
 @given(st.dictionaries(st.integers(0, 7), st.lists(st.integers(0, 9), max_size=3)))
-def test_without_the_first_of_each_circle_there_is_none_left(graph):
-    """Each is one, and what is left can be put in an order."""
+def test_without_the_first_shot_of_each_cycle_none_is_left(graph):
+    """Each result is a cycle, and the rest can be sorted."""
     needs = {str(shot): [str(need) for need in wanted] for shot, wanted in graph.items()}
     cycles = list(find_cycles(needs))
     for cycle in cycles:
@@ -89,28 +89,28 @@ def test_without_the_first_of_each_circle_there_is_none_left(graph):
 
 
 @given(st.lists(st.sets(st.integers(0, 11), max_size=3), max_size=12), st.sets(st.integers(0, 11)))
-def test_every_shot_is_drawn_or_skipped_once_in_any_order(needs, failing):
-    """With any graph without circles, and any failures; nothing before what it needs."""
+def test_every_shot_is_done_or_skipped_once(needs, failing):
+    """This holds for any graph without cycles and any failures; needs always come first."""
     shots = [
         shot(str(n), *(str(need) for need in wanted if need > n)) for n, wanted in enumerate(needs)
     ]
-    order = Dependencies({need for one in shots for need in one.needs})
-    drawn, gone = [], []
+    dependencies = Dependencies({need for one in shots for need in one.needs})
+    finished, skipped = [], []
     queue = []
     for one in shots:
-        release = order.admit(one)
-        queue += release.ready
-        gone += release.skipped
+        unblocked = dependencies.add(one)
+        queue += unblocked.ready
+        skipped += unblocked.skipped
         while queue:
             current = queue.pop()
-            assert set(current.needs) <= set(drawn)
+            assert set(current.needs) <= set(finished)
             if int(current.id) in failing:
-                gone.append(current)
-                release = order.failed(current.id)
+                skipped.append(current)
+                unblocked = dependencies.failed(current.id)
             else:
-                drawn.append(current.id)
-                release = order.done(current.id)
-            queue += release.ready
-            gone += release.skipped
-    gone += order.stranded()
-    assert len(drawn) + len(gone) == len(shots)
+                finished.append(current.id)
+                unblocked = dependencies.done(current.id)
+            queue += unblocked.ready
+            skipped += unblocked.skipped
+    skipped += dependencies.stranded()
+    assert len(finished) + len(skipped) == len(shots)

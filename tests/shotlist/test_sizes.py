@@ -1,4 +1,4 @@
-"""Sizes that an option gives for all rows."""
+"""Sizes that an option sets for all rows."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from stills.shotlist.sizes import check_size
 
 
 @pytest.mark.parametrize("size", ["1024*1024", "64x64", "2k", " 4K "])
-def test_a_size_that_rows_could_take_is_fine(size):
-    """With 1K, 2K and 4K each row brings its own shape."""
+def test_a_size_for_all_rows_is_accepted(size):
+    """With 1K, 2K or 4K, each row has its own aspect ratio."""
     check_size(size)
 
 
 @pytest.mark.parametrize("size", ["", "abc", "3K", "9*9"])
-def test_a_size_that_no_row_could_take_is_refused_once(size):
-    """Not with every row."""
+def test_an_invalid_size_for_all_rows_is_refused(size):
+    """It is reported once instead of with every row."""
     with pytest.raises(InvalidRequest, match="size"):
         check_size(size)

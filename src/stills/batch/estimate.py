@@ -100,7 +100,7 @@ class _Look:
             if entry is not None:
                 self._done(shot, self._folder / (entry.file or ""))
                 continue
-            release = self._dependencies.admit(shot)
+            release = self._dependencies.add(shot)
             self._ready += release.ready
             self._count_skipped(release.skipped)
             if len(self._ready) >= _LOOKED_UP_TOGETHER:

@@ -12,7 +12,7 @@ from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.models import Model
 from stills.shotlist.columns import suggest
 from stills.shotlist.dependencies import dependents_of
-from stills.shotlist.reader import Reading
+from stills.shotlist.reader import ShotList
 from stills.shotlist.shots import Problem, Shot
 
 
@@ -39,8 +39,8 @@ class Batch:
     that others need; `names` are those of the image files.
     """
 
-    def __init__(self, reading: Reading, choices: BatchOptions) -> None:
-        self._reading = reading
+    def __init__(self, shot_list: ShotList, choices: BatchOptions) -> None:
+        self._shot_list = shot_list
         self._portraits: set[str] = set()
         self.left_out: set[str] = set()
         self._changed: set[str] = set()
@@ -54,12 +54,12 @@ class Batch:
     @property
     def title(self) -> str:
         """The project's title, else the name of the file."""
-        return self._reading.title or Path(self._reading.name).stem
+        return self._shot_list.title or Path(self._shot_list.name).stem
 
     @property
     def notes(self) -> list[str]:
         """What is to be told once."""
-        return [*self._reading.notes, *self._notes]
+        return [*self._shot_list.notes, *self._notes]
 
     def survey(self) -> None:
         """Go through the list for what is wrong with it, and what its shots need of each other.
@@ -101,7 +101,7 @@ class Batch:
             yield position, self._settle(shot)
 
     def _others(self) -> Iterator[tuple[int, Shot]]:
-        for position, item in enumerate(self._reading):
+        for position, item in enumerate(self._shot_list):
             if isinstance(item, Shot) and item.id not in self.choices.fresh:
                 yield position, item
 
@@ -140,7 +140,7 @@ class Batch:
         self, unseen: set[str], near: dict[str, str], needs: dict[str, tuple[str, ...]]
     ) -> Iterator[str]:
         portraits: dict[str, Shot] = {}
-        for position, item in enumerate(self._reading):
+        for position, item in enumerate(self._shot_list):
             if isinstance(item, Problem):
                 self._note_problem(item)
                 continue

@@ -179,7 +179,7 @@ class Run:
         position, shot = row
         self._positions[shot.id] = position
         if not self._carry_over(shot):
-            self._release(self._dependencies.admit(shot))
+            self._release(self._dependencies.add(shot))
 
     def _carry_over(self, shot: Shot) -> bool:
         """Leave a shot as the last manifest has it, if it is to be left so."""

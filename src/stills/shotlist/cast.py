@@ -1,29 +1,27 @@
-"""The cast of a project: characters and props, each described or with an image of its own."""
+"""The cast of a project: characters and props, each with a description or an image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.request import ImageRequest
 from stills.shotlist.columns import fold, suggest
-from stills.shotlist.seeds import derive_seed
-from stills.shotlist.shots import Defaults, Shot
-from stills.shotlist.sizes import choose_size
+from stills.shotlist.row import find_source
+from stills.shotlist.shots import Defaults, Problem
 
 PORTRAIT_PREFIX = "cast-"
 
-_SENTENCE_ENDS = ".!?。！？"  # noqa: RUF001 - Chinese prompts end like this
+_SENTENCE_ENDS = ".!?。！？"  # noqa: RUF001 - the full-width ones end Chinese prompts
 
 _MEMBER_FIELDS = ("prompt", "image", "size", "aspect_ratio", "style", "negative_prompt", "seed")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member; without prompt and image it could not be read, which was reported.
+    """One member of the cast; with neither prompt nor image it is invalid, and was reported.
 
-    Its portrait is drawn after those of the members in `references`, with them and
-    `reference_images` as references.
+    Its portrait is generated after those of the members in `references`. Those portraits and
+    `reference_images` are its references.
     """
 
     name: str
@@ -36,8 +34,29 @@ class Member:
 
     @property
     def portrait_id(self) -> str | None:
-        """The id of its portrait; None where it brings an image along."""
+        """The id of its portrait; None if the member has an image."""
         return None if self.image else f"{PORTRAIT_PREFIX}{self.name}"
+
+
+def read_cast(
+    written: object, *, name: str, folder: Path
+) -> tuple[dict[str, Member] | None, list[Problem]]:
+    """Read the members by name, and their problems; None if the file has no cast."""
+    if written is None:
+        return None, []
+    if not isinstance(written, Mapping):
+        action = "Write it as names, each with a prompt or an image."
+        return {}, [Problem(name, "cast", "cast is not a mapping", action)]
+    cast = {}
+    problems = []
+    for member_name, member in written.items():
+        source = find_source(member, name) or find_source(written, name) or name
+        try:
+            cast[member_name] = read_member(member_name, member, source=source, folder=folder)
+        except InvalidRequest as error:
+            problems.append(Problem.of(source, error))
+            cast[member_name] = Member(member_name, source)
+    return cast, problems
 
 
 def read_member(name: str, written: object, *, source: str, folder: Path) -> Member:
@@ -57,7 +76,7 @@ def read_member(name: str, written: object, *, source: str, folder: Path) -> Mem
     prompt = (values.get("prompt") or "").strip() or None
     image = (values.get("image") or "").strip() or None
     if prompt is None and image is None:
-        raise _member_error(name, "has neither prompt nor image")
+        raise _member_error(name, "has neither a prompt nor an image")
     own = Defaults(
         size=values.get("size"),
         aspect_ratio=values.get("aspect_ratio"),
@@ -68,41 +87,8 @@ def read_member(name: str, written: object, *, source: str, folder: Path) -> Mem
     return Member(name, source, prompt, image and locate_image(image, folder), own)
 
 
-def make_portrait(member: Member, cast: Mapping[str, Member], defaults: Defaults) -> Shot:
-    """Make the shot that draws a member; the seed is derived unless it has its own.
-
-    Raises:
-        InvalidRequest: its fields make no valid request.
-    """
-    chosen = member.own.over(defaults)
-    shot_id = f"{PORTRAIT_PREFIX}{member.name}"
-    seed = member.own.seed
-    request = ImageRequest(
-        prompt=member.prompt or "",
-        size=choose_size(
-            size=member.own.size,
-            width=None,
-            height=None,
-            aspect_ratio=member.own.aspect_ratio,
-            defaults=chosen,
-        ),
-        style=chosen.style,
-        negative_prompt=chosen.negative_prompt,
-        seed=derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
-    )
-    others = [cast[name] for name in member.references]
-    return Shot(
-        shot_id,
-        request,
-        member.source,
-        needs=tuple(other.portrait_id for other in others if other.portrait_id),
-        cast_images=(*(other.image for other in others if other.image), *member.reference_images),
-        is_portrait=True,
-    )
-
-
 def describe(members: list[Member]) -> str | None:
-    """Put a cast into words; None if a member has none."""
+    """Describe a cast as text; None if a member has no prompt."""
     if not members or any(member.prompt is None for member in members):
         return None
     *others, last = (f"{member.name}: {member.prompt}" for member in members)
@@ -110,12 +96,12 @@ def describe(members: list[Member]) -> str | None:
 
 
 def end_sentence(text: str) -> str:
-    """Put a full stop to it, unless it has an end."""
+    """Add a full stop unless the text already ends a sentence."""
     return text if text[-1] in _SENTENCE_ENDS else f"{text}."
 
 
 def locate_image(written: str, folder: Path) -> str:
-    """Let a relative path count from the folder of the file it is written in."""
+    """Resolve a relative path against the folder of the file that has it; leave URLs alone."""
     if "://" in written[:12] or written[:5].lower() == "data:" or written.startswith("~"):
         return written
     return str(folder / written.strip())
@@ -126,16 +112,16 @@ def _field(name: str, key: object) -> str:
         if fold(str(key)) == fold(known):
             return known
     raise InvalidRequest(
-        f"cast {name[:40]!r} has an unknown field {str(key)[:40]!r}",
+        f"cast member {name[:40]!r} has an unknown field {str(key)[:40]!r}",
         field=str(key)[:40],
         action=f"{suggest(str(key), list(_MEMBER_FIELDS))}"
         f"A member has the fields {', '.join(_MEMBER_FIELDS)}.",
     )
 
 
-def _member_error(name: str, what: str) -> InvalidRequest:
+def _member_error(name: str, reason: str) -> InvalidRequest:
     return InvalidRequest(
-        f"cast {name[:40]!r} {what}",
+        f"cast member {name[:40]!r} {reason}",
         field="cast",
-        action="Give a prompt to draw its portrait from, or an image.",
+        action="Add a prompt, from which its portrait is generated, or an image.",
     )

@@ -1,4 +1,4 @@
-"""The names that pipelines give to our fields, as data. `docs/shot-lists.md` shows these tables."""
+"""The names pipelines use for our fields, as data. `docs/shot-lists.md` shows these tables."""
 
 import re
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from functools import lru_cache
 class Field:
     """One field of a row.
 
-    `aliases` mean the same as `name`. `fallbacks` count, first come first, only in a row that has
-    none of those: pipelines keep several descriptions of a shot side by side.
+    `aliases` mean the same as `name`. `fallbacks` are read, in this order, only in a row that has
+    neither: pipelines store several descriptions of a shot side by side.
     """
 
     name: str
@@ -39,7 +39,7 @@ FIELDS = (
     Field("duration", aliases=("duration_seconds",)),
 )
 
-# Columns that say nothing about a still, or what a pipeline wrote back: left out, and told once.
+# Columns without a meaning for still images, or written back by a pipeline: ignored, with one note.
 IGNORED: dict[str, tuple[str, ...]] = {
     "ViMax": (
         "cam_idx",
@@ -70,12 +70,12 @@ IGNORED: dict[str, tuple[str, ...]] = {
 }
 
 
-SUGGEST_AMONG = 500  # comparing is slow, and a wrong name may stand in every row
+SUGGEST_AMONG = 500  # comparing is slow, and every row may have a wrong name
 
 
 @lru_cache(maxsize=1024)
 def fold(column: str) -> str:
-    """Make `imagePrompt`, `Image Prompt` and `image-prompt` one with `image_prompt`."""
+    """Reduce `imagePrompt`, `Image Prompt`, `image-prompt` and `image_prompt` to the same text."""
     return re.sub(r"[\s_-]+", "", column).casefold()
 
 
@@ -86,23 +86,23 @@ _NAMES = [name for field in FIELDS for name in (field.name, *field.aliases, *fie
 
 
 def find_field(column: str) -> Field | None:
-    """Look up the field that a column is a name of."""
+    """Return the field with this name, alias or fallback; None if unknown."""
     return _FIELDS.get(fold(column)) or _FALLBACKS.get(fold(column))
 
 
 def fallback_rank(column: str) -> int:
-    """Tell how late a column counts for its field: 0 for its name and aliases."""
+    """Return a column's rank among its field's fallbacks, from 1; 0 for name and aliases."""
     field = _FALLBACKS.get(fold(column))
     return 0 if field is None else 1 + [fold(name) for name in field.fallbacks].index(fold(column))
 
 
 def is_ignored(column: str) -> bool:
-    """Tell whether a column is known and of no use here."""
+    """Return whether a column is known and ignored."""
     return fold(column) in _IGNORED
 
 
 def suggest(name: str, known: list[str] | None = None) -> str:
-    """Say `Did you mean …? ` if one of the known names is near, else nothing."""
+    """Return `Did you mean …? ` if a known name is similar, else an empty string."""
     names = {fold(one): one for one in (_NAMES if known is None else known[:SUGGEST_AMONG])}
     near = get_close_matches(fold(name[:60]), names, n=1, cutoff=0.6)
     return f"Did you mean {names[near[0]]}? " if near else ""

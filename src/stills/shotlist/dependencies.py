@@ -1,4 +1,4 @@
-"""The order of shots: what is needed is drawn before what needs it."""
+"""Dependencies between shots: a shot starts once every shot it needs is done."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
@@ -7,69 +7,70 @@ from typing import NamedTuple
 from stills.shotlist.shots import Shot
 
 CYCLE_MAX = 20
-"""How many shots of a circle are named; a longer one is cut off."""
+"""The number of shots named for a cycle; longer cycles are cut."""
 
 
 def find_cycles(needs: Mapping[str, Collection[str]]) -> Iterator[list[str]]:
-    """Find shots that need each other in a circle, each needing the next; the first comes twice.
+    """Yield cycles of shots, each needing the next; the last one is the first again.
 
-    Without the first of each circle there is none left.
+    Without the first shot of each there are no more cycles.
     """
-    left: set[str] = set()
+    finished: set[str] = set()
     for start in needs:
         path: dict[str, Iterator[str]] = {}
-        step: str | None = None if start in left else start
+        step: str | None = None if start in finished else start
         while step is not None:
             path.setdefault(step, iter(needs.get(step, ())))
             following = next(path[step], None)
             if following is None:
-                left.add(step)
+                finished.add(step)
                 del path[step]
                 step = next(reversed(path), None)
             elif following in path:
-                begun = list(path).index(following)
-                yield [*islice(path, begun, begun + CYCLE_MAX), following]
-            elif following not in left:
+                begin = list(path).index(following)
+                yield [*islice(path, begin, begin + CYCLE_MAX), following]
+            elif following not in finished:
                 step = following
 
 
 def dependents_of(ids: Iterable[str], needs: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Find all that need one of `ids`, directly or not; gives each with what it needs of them."""
+    """Find the shots that need one of `ids`, directly or not, each with the shot it needs."""
     dependents: dict[str, list[str]] = {}
     for shot_id, needed in needs.items():
         for need in needed:
             dependents.setdefault(need, []).append(shot_id)
     found: dict[str, str] = {}
-    walked = list(ids)
-    known = set(walked)
-    for culprit in walked:  # grows while it is walked
-        for dependent in dependents.get(culprit, []):
+    visited = list(ids)
+    known = set(visited)
+    for cause in visited:  # grows during the loop
+        for dependent in dependents.get(cause, []):
             if dependent not in known:
                 known.add(dependent)
-                walked.append(dependent)
-                found[dependent] = culprit
+                visited.append(dependent)
+                found[dependent] = cause
     return found
 
 
 class Skipped(NamedTuple):
-    """A shot that can't be drawn, and the one it needs that failed or never came."""
+    """A shot that can't be generated, and the needed shot that failed or is missing."""
 
     shot: Shot
     because: str
 
 
 class Unblocked(NamedTuple):
-    """What can start now, and what never will."""
+    """The shots that can start now, and those that never will."""
 
     ready: list[Shot]
     skipped: list[Skipped]
 
 
 class Dependencies:
-    """Holds shots back until all they need is done; one that fails takes those down that need it.
+    """Holds shots back until everything they need is done; skips those whose need failed.
 
-    Shots come one by one, in any order, so that a file of any length passes through: only those
-    that wait are kept, and what became of the ids in `needed`. Those `left_out` never come.
+    Shots are added one by one, in any order. Only waiting shots, and the state of the ids in
+    `needed`, stay in memory, so a list may have any length. Shots that need one of `left_out` are
+    skipped.
     """
 
     def __init__(self, needed: Collection[str], *, left_out: Collection[str] = ()) -> None:
@@ -79,11 +80,11 @@ class Dependencies:
         self._waiting: dict[str, Shot] = {}
         self._dependents: dict[str, list[str]] = {}
 
-    def admit(self, shot: Shot) -> Unblocked:
-        """Take a shot in: it is ready, skipped, or waits."""
+    def add(self, shot: Shot) -> Unblocked:
+        """Add a shot: it is ready or skipped, or it waits."""
         failed = next((need for need in shot.needs if need in self._failed), None)
         if failed is not None:
-            others = self._fail(shot.id)
+            others = self._skip_dependents(shot.id)
             return Unblocked([], [Skipped(shot, failed), *others])
         if self._done.issuperset(shot.needs):
             return Unblocked([shot], [])
@@ -93,7 +94,7 @@ class Dependencies:
         return Unblocked([], [])
 
     def done(self, shot_id: str) -> Unblocked:
-        """Note that a shot is drawn; gives what waited for it alone."""
+        """Mark a shot as done; return the shots that can start now."""
         if shot_id in self._needed:
             self._done.add(shot_id)
         ready = []
@@ -104,28 +105,28 @@ class Dependencies:
         return Unblocked(ready, [])
 
     def failed(self, shot_id: str) -> Unblocked:
-        """Note that a shot failed; gives all that needs it, directly or not."""
-        return Unblocked([], self._fail(shot_id))
+        """Mark a shot as failed; skip all shots that need it, directly or not."""
+        return Unblocked([], self._skip_dependents(shot_id))
 
     def stranded(self) -> list[Skipped]:
-        """Give up on what still waits, once no more shots come and none is being drawn."""
-        left = [
+        """Remove and return the shots that still wait, once no more shots are added or running."""
+        stranded = [
             Skipped(shot, next(need for need in shot.needs if need not in self._done))
             for shot in self._waiting.values()
         ]
         self._waiting.clear()
         self._dependents.clear()
-        return left
+        return stranded
 
-    def _fail(self, shot_id: str) -> list[Skipped]:
+    def _skip_dependents(self, shot_id: str) -> list[Skipped]:
         skipped = []
-        fallen = [shot_id]
-        for culprit in fallen:  # grows while it is walked
-            if culprit in self._needed:
-                self._failed.add(culprit)
-            for dependent in self._dependents.pop(culprit, []):
+        causes = [shot_id]
+        for cause in causes:  # grows during the loop
+            if cause in self._needed:
+                self._failed.add(cause)
+            for dependent in self._dependents.pop(cause, []):
                 shot = self._waiting.pop(dependent, None)
                 if shot is not None:
-                    skipped.append(Skipped(shot, culprit))
-                    fallen.append(dependent)
+                    skipped.append(Skipped(shot, cause))
+                    causes.append(dependent)
         return skipped

@@ -1,15 +1,15 @@
-"""Which format a source is in: by its name, else by its first characters."""
+"""The format of a shot list: from its file's suffix, or from its first characters."""
 
 import csv
 import json
 import re
 from enum import StrEnum
 
-from stills.shotlist.input_file import Source
+from stills.shotlist.input_file import InputFile
 
 
 class Format(StrEnum):
-    """What a shot list can be written in."""
+    """The formats of shot lists."""
 
     CSV = "csv"
     TSV = "tsv"
@@ -31,10 +31,10 @@ _SUFFIXES = {
 _YAML_START = re.compile(r"(---|%YAML|#|-\s|[\"']?[\w$][\w $-]{0,60}[\"']?\s*:(\s|$))")
 
 
-def tell_format(source: Source) -> Format:
-    """Choose by the file's suffix, and by what it begins with where that says nothing."""
-    suffix = source.path.suffix.lower() if source.path else ""
-    return _SUFFIXES.get(suffix) or _sniff(source.decoded_head().lstrip("\ufeff \t\r\n"))
+def detect_format(file: InputFile) -> Format:
+    """Detect the format from the file's suffix, or from its first characters."""
+    suffix = file.path.suffix.lower() if file.path else ""
+    return _SUFFIXES.get(suffix) or _sniff(file.decoded_head().lstrip("\ufeff \t\r\n"))
 
 
 def _sniff(head: str) -> Format:

@@ -1,4 +1,4 @@
-"""Where rows come from: a file, or what is piped in, as text that can be read more than once."""
+"""The file of a shot list, or standard input, as text that can be read more than once."""
 
 import io
 import shutil
@@ -15,7 +15,7 @@ LINE_MAX_CHARACTERS = 16 * 1024 * 1024
 DOCUMENT_MAX_BYTES = 64 * 1024 * 1024
 HEAD_BYTES = 64 * 1024
 
-_MARKS = {  # the longer first, for one begins like another
+_MARKS = {  # byte order marks; longer ones first, because some start like others
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -24,11 +24,11 @@ _MARKS = {  # the longer first, for one begins like another
 }
 
 
-class Source:
-    """A file, or standard input where `path` is `-`; what can be read only once is set aside.
+class InputFile:
+    """A file, or standard input if `path` is `-`. Pipes are copied to a temporary file.
 
     Raises:
-        InvalidRequest: there is no such file, it can't be read, or it is empty.
+        InvalidRequest: the file does not exist, can't be read, or is empty.
     """
 
     def __init__(self, path: str | Path, *, encoding: str | None = None) -> None:
@@ -39,22 +39,22 @@ class Source:
         self._copy: BinaryIO | None = None
         with self._errors():
             if self.path is None:
-                self._set_aside(sys.stdin.buffer)
+                self._copy_pipe(sys.stdin.buffer)
             elif not self.path.is_file():
                 with self.path.open("rb") as pipe:
-                    self._set_aside(pipe)
+                    self._copy_pipe(pipe)
         with self._open() as opened:
             self.head = opened.read(HEAD_BYTES)
         if not self.head.strip():
-            raise InvalidRequest(f"{self.name} is empty", action="Give at least one row.")
+            raise InvalidRequest(f"{self.name} is empty", action="Add at least one row.")
         self._check_encoding()
 
     def text(self) -> TextIO:
-        """Open it as text, from its beginning, line ends as they are."""
+        """Open it as text, from the start, with its line ends unchanged."""
         return io.TextIOWrapper(self._open(), encoding=self._encoding(), newline="")
 
     def lines(self, *, cut: bool = False) -> Iterator[str]:
-        """Read it line by line, those that have no end refused, or `cut` to the longest length.
+        """Yield its lines; with `cut`, overlong lines are cut to the limit instead of refused.
 
         Raises:
             InvalidRequest: it is not text in this encoding, or a line is too long.
@@ -65,7 +65,7 @@ class Source:
                 while line := stream.readline(LINE_MAX_CHARACTERS):
                     number += 1
                     if len(line) == LINE_MAX_CHARACTERS and not cut:
-                        raise overlong(f"{self.name}:{number}")
+                        raise line_too_long(f"{self.name}:{number}")
                     rest = line
                     while len(rest) == LINE_MAX_CHARACTERS:
                         rest = stream.readline(LINE_MAX_CHARACTERS)
@@ -74,17 +74,17 @@ class Source:
                 raise self._not_decodable(error) from None
 
     def document(self) -> str:
-        """Read all of it.
+        """Read the whole file.
 
         Raises:
-            InvalidRequest: it is not text in this encoding, or too big to be held in memory.
+            InvalidRequest: it is not text in this encoding, or too large to hold in memory.
         """
         with self._open() as opened, self._errors():
             data = opened.read(DOCUMENT_MAX_BYTES + 1)
         if len(data) > DOCUMENT_MAX_BYTES:
             raise InvalidRequest(
                 f"{self.name} is over {DOCUMENT_MAX_BYTES // 1024**2} MB",
-                action="Write so many shots as JSONL or CSV, which are read row by row.",
+                action="Use JSONL or CSV for lists of this size: they are read row by row.",
             )
         try:
             return data.decode(self._encoding())
@@ -92,7 +92,7 @@ class Source:
             raise self._not_decodable(error) from None
 
     def decoded_head(self) -> str:
-        """The first characters, to tell the format by."""
+        """The first characters of the file."""
         return self.head.decode(self._encoding(), errors="replace")
 
     def _open(self) -> BinaryIO:
@@ -100,10 +100,10 @@ class Source:
             self._copy.seek(0)
             return open(self._copy.fileno(), "rb", closefd=False)
         with self._errors():
-            assert self.path is not None  # noqa: S101 - else there is a copy
+            assert self.path is not None  # noqa: S101 - standard input was copied
             return self.path.open("rb")
 
-    def _set_aside(self, stream: BinaryIO) -> None:
+    def _copy_pipe(self, stream: BinaryIO) -> None:
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
         weakref.finalize(self, copy.close)
         shutil.copyfileobj(stream, copy)
@@ -121,13 +121,13 @@ class Source:
             io.TextIOWrapper(io.BytesIO(), encoding=self._encoding())
         except (LookupError, ValueError):
             raise InvalidRequest(
-                f"there is no text encoding {(self.encoding or '')[:40]!r}",
+                f"unknown text encoding {(self.encoding or '')[:40]!r}",
                 field="encoding",
-                action="Give --encoding a name such as utf-8, cp1252, gb18030 or shift_jis.",
+                action="Use a name such as utf-8, cp1252, gb18030 or shift_jis for --encoding.",
             ) from None
         if b"\0" in self.head and self._encoding() == "utf-8":
             raise InvalidRequest(
-                f"{self.name} is not UTF-8 text: it has NUL bytes",
+                f"{self.name} is not UTF-8 text: it contains NUL bytes",
                 action="If it is UTF-16 without a byte order mark, add --encoding utf-16-le.",
             )
 
@@ -138,7 +138,7 @@ class Source:
             f"{self.name}{self._undecodable_line()} is not {self._encoding().upper()} text{found}",
             field="encoding",
             action=(
-                "Save it as UTF-8, or say what it is in: --encoding cp1252 (Western Windows), "
+                "Save it as UTF-8, or name its encoding: --encoding cp1252 (Western Windows), "
                 "gb18030 (Chinese), shift_jis (Japanese)."
             ),
         )
@@ -158,16 +158,16 @@ class Source:
         return _FileErrors(self.name)
 
 
-def overlong(what: str = "the line") -> InvalidRequest:
-    """Say that a line is too long to be read."""
+def line_too_long(line: str = "the line") -> InvalidRequest:
+    """Make the error for a line that is too long."""
     return InvalidRequest(
-        f"{what} is longer than {LINE_MAX_CHARACTERS} characters",
-        action="Give reference images as paths or URLs.",
+        f"{line} is longer than {LINE_MAX_CHARACTERS} characters",
+        action="Write reference images as paths or URLs.",
     )
 
 
 class _FileErrors:
-    """Turns what the operating system says into InvalidRequest."""
+    """Translates errors of the operating system to InvalidRequest."""
 
     def __init__(self, name: str) -> None:
         self._name = name

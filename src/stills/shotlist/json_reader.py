@@ -1,4 +1,4 @@
-"""JSON documents, whose rows know their lines."""
+"""JSON documents whose rows know their lines."""
 
 import json
 import re
@@ -6,47 +6,48 @@ from typing import Any
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.strict_json import STRICT, explain, unique_keys
-from stills.shotlist.row import Located
+from stills.shotlist.row import DictWithLine
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def parse_json(text: str, name: str) -> object:
-    """Parse a document; the objects in its list, or in the lists it names, are Located.
+    """Parse a document; it, and the objects in its lists, are `DictWithLine`.
 
     Raises:
-        InvalidRequest: it is not JSON, or names a key twice.
+        InvalidRequest: it is not JSON, or has a duplicate key.
     """
     try:
-        return _Document(text.removeprefix("\ufeff")).parse()
+        return _JsonParser(text.removeprefix("\ufeff")).parse()
     except json.JSONDecodeError as error:
-        hint = "If it has one object a line, name it .jsonl. " if "Extra" in error.msg else ""
+        hint = "If it has one object per line, name it .jsonl. " if "Extra" in error.msg else ""
         raise InvalidRequest(
-            f"{name}:{error.lineno} is not JSON: {error.msg}", action=f"{hint}Mend it there."
+            f"{name}:{error.lineno} is not JSON: {error.msg}",
+            action=f"{hint}Fix the JSON in that line.",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{name}: {explain(error)}", action="Mend it.") from None
+        raise InvalidRequest(f"{name}: {explain(error)}", action="Fix the JSON.") from None
 
 
 def parse_line(line: str) -> object:
     """Parse one line of JSONL.
 
     Raises:
-        InvalidRequest: it is not JSON, or names a key twice.
+        InvalidRequest: it is not JSON, or has a duplicate key.
     """
     try:
         return STRICT.decode(line)
     except json.JSONDecodeError as error:
         raise InvalidRequest(
             f"the line is not JSON: {error.msg} at character {error.pos + 1}",
-            action="Write one JSON object a line.",
+            action="Write one JSON object per line.",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(explain(error), action="Mend it.") from None
+        raise InvalidRequest(explain(error), action="Fix the JSON.") from None
 
 
-class _Document:
-    """Walks the outer levels itself, to know where rows begin; the rest is the stdlib's."""
+class _JsonParser:
+    """Parses the outer levels itself, to know the lines of rows; the stdlib parses the rest."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -62,7 +63,7 @@ class _Document:
             raise json.JSONDecodeError("Extra data", self._text, self._at)
         return parsed
 
-    def _object(self) -> Located:
+    def _object(self) -> DictWithLine:
         pairs: list[tuple[str, object]] = []
         line = self._line()
         self._expect("{")
@@ -76,7 +77,7 @@ class _Document:
             value = self._array() if self._next() == "[" else self._value()
             pairs.append((str(key), value))
         self._expect("}")
-        return _locate(unique_keys(pairs), line)
+        return _with_line(unique_keys(pairs), line)
 
     def _array(self) -> list[object]:
         items: list[object] = []
@@ -86,7 +87,7 @@ class _Document:
                 self._expect(",")
             line = self._line()
             item = self._value()
-            items.append(_locate(item, line) if isinstance(item, dict) else item)
+            items.append(_with_line(item, line) if isinstance(item, dict) else item)
         self._expect("]")
         return items
 
@@ -116,7 +117,7 @@ class _Document:
         return line
 
 
-def _locate(made: dict[str, Any], line: int) -> Located:
-    located = Located(made)
-    located.line = line
-    return located
+def _with_line(values: dict[str, Any], line: int) -> DictWithLine:
+    parsed = DictWithLine(values)
+    parsed.line = line
+    return parsed

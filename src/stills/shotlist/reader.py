@@ -1,89 +1,88 @@
-"""Read a shot list, whatever it is written in: shots and problems, one by one."""
+"""Read a shot list in any format: shots and problems, one by one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
-from stills.shotlist.cast import make_portrait
 from stills.shotlist.columns import suggest
 from stills.shotlist.dependencies import find_cycles
 from stills.shotlist.dialects.mulmo import is_mulmo, read_mulmo
 from stills.shotlist.dialects.stills import find_shots, read_shot_list
 from stills.shotlist.dialects.vimax import find_vimax_shots, read_vimax
-from stills.shotlist.formats import Format, tell_format
-from stills.shotlist.input_file import Source
+from stills.shotlist.formats import Format, detect_format
+from stills.shotlist.input_file import InputFile
 from stills.shotlist.json_reader import parse_json
 from stills.shotlist.project import Notes, Project, number_rows
 from stills.shotlist.row import Row
-from stills.shotlist.shot_builder import build_shot
+from stills.shotlist.shot_builder import build_portrait, build_shot
 from stills.shotlist.shots import Defaults, Problem, Shot
-from stills.shotlist.tabular import csv_rows, jsonl_rows, problem
+from stills.shotlist.tabular import csv_rows, jsonl_rows
 
 SUGGESTIONS_MAX = 20
 
 
 def read_shots(
     path: str | Path, defaults: Defaults | None = None, *, encoding: str | None = None
-) -> "Reading":
-    """Open a shot list; `-` is standard input. `defaults` go before the file's own.
+) -> "ShotList":
+    """Open a shot list; `-` is standard input. `defaults` take precedence over the file's own.
 
     Raises:
-        InvalidRequest: there is no such file, it is empty, or the encoding is unknown.
+        InvalidRequest: the file does not exist or is empty, or the encoding is unknown.
     """
-    return Reading(Source(path, encoding=encoding), defaults or Defaults())
+    return ShotList(InputFile(path, encoding=encoding), defaults or Defaults())
 
 
-class Reading:
-    """The shots and problems of a file, in its order, portraits first. Can be gone through again.
+class ShotList:
+    """The shots and problems of a file, in its order, after the portraits of its cast.
 
-    `notes` say once what was left out; `title` is the project's. Both are whole after the first
-    time through.
+    It can be iterated over several times. `notes` and `title`, the project's, are complete after
+    the first time.
 
     Iterating raises:
         InvalidRequest: the file as a whole can't be read.
     """
 
-    def __init__(self, source: Source, defaults: Defaults) -> None:
-        self._source = source
+    def __init__(self, file: InputFile, defaults: Defaults) -> None:
+        self._file = file
         self._defaults = defaults
         self._notes = Notes()
-        self.format = tell_format(source)
+        self.format = detect_format(file)
         self.title: str | None = None
 
     @property
     def name(self) -> str:
-        """The file's name, `stdin` for standard input."""
-        return self._source.name
+        """The file's name; `stdin` for standard input."""
+        return self._file.name
 
     @property
     def default_folder(self) -> Path:
-        """Where its images go unless somebody says: beside the file, so that no two lists share."""
-        return self._source.folder / f"{Path(self.name).stem}-stills"
+        """The default output folder: next to the file, so that two lists never share one."""
+        return self._file.folder / f"{Path(self.name).stem}-stills"
 
     @property
     def notes(self) -> list[str]:
-        """What was left out, and why."""
+        """What was left out of the file, and why."""
         return self._notes.texts()
 
     def __iter__(self) -> Iterator[Shot | Problem]:
-        places: dict[str, int | str] = {}
+        sources: dict[str, int | str] = {}
         needs: dict[str, tuple[str, tuple[str, ...]]] = {}
         item: Shot | Problem | None = None
         for item in self._items():
             if isinstance(item, Problem):
                 yield item
                 continue
-            if item.id in places:
-                yield self._duplicate(item, places[item.id])
+            if item.id in sources:
+                yield self._duplicate(item, sources[item.id])
                 continue
-            places[item.id] = _place(item)
+            sources[item.id] = _short_source(item)
             if item.needs:
                 needs[item.id] = (item.source, item.needs)
             yield item
         if item is None:
-            raise InvalidRequest(f"{self.name} has no shots", action="Give at least one.")
-        yield from self._wrong_needs(needs, places)
+            raise InvalidRequest(f"{self.name} has no shots", action="Add at least one.")
+        yield from self._wrong_needs(needs, sources)
 
     def _items(self) -> Iterator[Shot | Problem]:
         if self.format in {Format.JSON, Format.YAML}:
@@ -91,18 +90,18 @@ class Reading:
             return
         table = Project(defaults=self._defaults)
         for row in self._table_rows():
-            yield row if isinstance(row, Problem) else self._make(row, table)
+            yield row if isinstance(row, Problem) else self._build(row, table)
 
     def _table_rows(self) -> Iterator[Row | Problem]:
         if self.format is Format.JSONL:
-            return jsonl_rows(self._source)
-        return csv_rows(self._source, delimiter="\t" if self.format is Format.TSV else None)
+            return jsonl_rows(self._file)
+        return csv_rows(self._file, delimiter="\t" if self.format is Format.TSV else None)
 
-    def _make(self, row: Row, project: Project) -> Shot | Problem:
-        return build_shot(row, project, folder=self._source.folder, notes=self._notes)
+    def _build(self, row: Row, project: Project) -> Shot | Problem:
+        return build_shot(row, project, folder=self._file.folder, notes=self._notes)
 
     def _read_project(self) -> Project:
-        name, folder = self._source.name, self._source.folder
+        name, folder = self._file.name, self._file.folder
         project = read_project(self._document(), name=name, folder=folder)
         self.title = project.title
         for text in project.notes:
@@ -110,15 +109,15 @@ class Reading:
         return replace(project, defaults=self._defaults.over(project.defaults))
 
     def _document(self) -> object:
-        text = self._source.document()
+        text = self._file.document()
         if self.format is Format.JSON:
-            return parse_json(text, self._source.name)
+            return parse_json(text, self._file.name)
         from stills.shotlist.yaml_reader import parse_yaml  # noqa: PLC0415 - loads PyYAML
 
-        return parse_yaml(text, self._source.name)
+        return parse_yaml(text, self._file.name)
 
     def _project_items(self, project: Project) -> Iterator[Shot | Problem]:
-        items = [self._make(row, project) for row in project.rows]
+        items = [self._build(row, project) for row in project.rows]
         yield from project.problems
         yield from self._portraits(project, items)
         yield from items
@@ -126,30 +125,32 @@ class Reading:
     def _portraits(self, project: Project, items: list[Shot | Problem]) -> Iterator[Shot | Problem]:
         cast = project.cast or {}
         used = {need for item in items if isinstance(item, Shot) for need in item.needs}
-        drawn = {
+        described = {
             name: member for name, member in cast.items() if member.prompt and not member.image
         }
-        wanted = [name for name, member in drawn.items() if member.portrait_id in used]
-        for name in wanted:  # grows while it is walked
-            wanted += [
-                other for other in drawn[name].references if other in drawn and other not in wanted
+        needed = [name for name, member in described.items() if member.portrait_id in used]
+        for name in needed:  # grows during the loop
+            needed += [
+                other
+                for other in described[name].references
+                if other in described and other not in needed
             ]
-        for name, member in drawn.items():
-            if name not in wanted:
-                self._notes.add(f"{name} of the cast is in no shot and is not drawn")
+        for name, member in described.items():
+            if name not in needed:
+                self._notes.add(f"cast member {name} is in no shot and was left out")
                 continue
             try:
-                yield make_portrait(member, cast, project.defaults)
+                yield build_portrait(member, cast, project.defaults)
             except InvalidRequest as error:
-                yield problem(member.source, error)
+                yield Problem.of(member.source, error)
 
     def _duplicate(self, shot: Shot, first: int | str) -> Problem:
-        place = f"{self.name}:{first}" if isinstance(first, int) else first
+        source = f"{self.name}:{first}" if isinstance(first, int) else first
         return Problem(
             shot.source,
             "id",
-            f"id {shot.id!r} is taken by {place}",
-            "Give every shot an id of its own, or none.",
+            f"duplicate id {shot.id!r}, already used in {source}",
+            "Give every shot a different id, or none.",
         )
 
     def _wrong_needs(
@@ -166,8 +167,8 @@ class Reading:
             yield Problem(
                 source,
                 "reference_shot",
-                f"shot {shot_id!r} needs {name[:40]!r}, which is not here or can't be read",
-                f"{near}Name another shot's id.",
+                f"shot {shot_id!r} needs {name[:40]!r}, which is missing or invalid",
+                f"{near}Use the id of another shot.",
                 shot_id,
             )
         for cycle in find_cycles({shot_id: names for shot_id, (_, names) in needs.items()}):
@@ -175,16 +176,16 @@ class Reading:
                 needs[cycle[0]][0],
                 "reference_shot",
                 " needs ".join(name[:40] for name in cycle),
-                "Break the circle: one of them must be drawn first.",
+                "Break the cycle: one of them must come first.",
                 cycle[0],
             )
 
 
 def read_project(document: object, *, name: str, folder: Path) -> Project:
-    """Read a document as what it is: a MulmoScript, a ViMax storyboard, a shot list, or rows.
+    """Read a MulmoScript, a ViMax storyboard, a shot list, or plain rows.
 
     Raises:
-        InvalidRequest: it is none of these.
+        InvalidRequest: it has no list of shots.
     """
     if isinstance(document, Mapping) and is_mulmo(document):
         return read_mulmo(document, name=name, folder=folder)
@@ -200,10 +201,10 @@ def read_project(document: object, *, name: str, folder: Path) -> Project:
         return Project(rows=number_rows([document], name))
     raise InvalidRequest(
         f"{name} has no list of shots",
-        action="Give a list of rows, or a mapping with the rows under shots:.",
+        action="Write a list of rows, or a mapping with the rows under shots:.",
     )
 
 
-def _place(shot: Shot) -> int | str:
+def _short_source(shot: Shot) -> int | str:
     line = shot.source.rpartition(":")[2]
     return int(line) if line.isdigit() else shot.source

@@ -1,4 +1,4 @@
-"""One row, however it was written, and its fields under our names."""
+"""One row in any format, and its values by our field names."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,25 +20,30 @@ class Row(NamedTuple):
     values: object
 
 
-class Located(dict[str, Any]):
-    """A mapping that knows the line it begins in."""
+class DictWithLine(dict[str, Any]):
+    """A dict that knows the line of the file in which it starts; 0 if unknown."""
 
     line: int = 0
 
 
 class Fields(NamedTuple):
-    """A row's values under our names, the columns they came from, and the columns left out."""
+    """A row's values by our field names, the columns they came from, and the ignored columns."""
 
     values: dict[str, Any]
     columns: dict[str, str]
     ignored: tuple[str, ...]
 
 
+def find_source(values: object, name: str) -> str | None:
+    """Return where a mapping starts, as `name:line`; None if its line is unknown."""
+    return f"{name}:{values.line}" if isinstance(values, DictWithLine) and values.line else None
+
+
 def name_fields(written: object) -> Fields:
-    """Bring a row under our names; what is null, blank or an empty list counts as absent.
+    """Map a row's columns to our fields; null, blank text and empty lists count as absent.
 
     Raises:
-        InvalidRequest: it is no mapping, has an unknown column, or two that contradict each other.
+        InvalidRequest: it is not a mapping, or a column is unknown, or two contradict each other.
     """
     if not isinstance(written, Mapping):
         raise InvalidRequest(
@@ -61,7 +66,7 @@ def name_fields(written: object) -> Fields:
             ignored.append(column)
         elif value != values[field.name]:
             raise InvalidRequest(
-                f"{columns[field.name]} and {column} both give {field.name}, and differ",
+                f"{columns[field.name]} and {column} both set {field.name}, to different values",
                 field=column,
                 action="Keep one of them.",
             )
@@ -69,10 +74,10 @@ def name_fields(written: object) -> Fields:
 
 
 def check_known(columns: Iterable[object]) -> None:
-    """Refuse columns that are neither fields nor known to be of no use.
+    """Refuse columns that are neither fields nor known to be irrelevant.
 
     Raises:
-        InvalidRequest: some are unknown.
+        InvalidRequest: some columns are unknown.
     """
     unknown = [str(column)[:40] for column in columns if not _is_known(column)]
     if not unknown:
@@ -82,24 +87,24 @@ def check_known(columns: Iterable[object]) -> None:
     raise InvalidRequest(
         f"unknown column{several} {', '.join(map(repr, unknown[:NAMES_MAX]))}",
         field=unknown[0],
-        action=f"{''.join(near)}Rename or remove what is unknown; docs/shot-lists.md lists what is "
-        "read.",
+        action=f"{''.join(near)}Rename or remove unknown columns; docs/shot-lists.md lists the "
+        "known ones.",
     )
 
 
 def is_absent(value: object) -> bool:
-    """Tell whether a cell says nothing."""
+    """Return whether a cell is empty."""
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
 def read_names(field: str, given: object) -> tuple[str, ...]:
-    """Read a name, or a list of them: an array, JSON text of one, or text with commas between.
+    """Read a name or a list of names: an array, its JSON text, or text with commas.
 
     Raises:
-        InvalidRequest: it is none of these.
+        InvalidRequest: it is neither a name nor a list of names.
     """
     if isinstance(given, str):
-        given = _listed(given, separators=",;")
+        given = _split(given, separators=",;")
     names = given if isinstance(given, list) else [given]
     if len(names) > NAMES_MAX or not all(_is_name(name) for name in names):
         raise InvalidRequest(
@@ -109,29 +114,29 @@ def read_names(field: str, given: object) -> tuple[str, ...]:
 
 
 def read_one_reference(given: object) -> Any:  # noqa: ANN401 - the request checks it
-    """Read the one reference image that a request takes, out of a list where it stands in one.
+    """Read the one reference image that a request takes, also from a list of one.
 
     Raises:
-        InvalidRequest: there are several.
+        InvalidRequest: the list has several.
     """
     if isinstance(given, str):
-        given = _listed(given, separators="")
+        given = _split(given, separators="")
     if not isinstance(given, list):
         given = [given]
     if len(given) > 1:
         raise InvalidRequest(
-            f"{len(given)} reference images, and a request takes one",
+            f"{len(given)} reference images, but a request takes only one",
             field="reference_image",
-            action="Keep the one that matters most; none was dropped for you.",
+            action="Keep the one that matters most.",
         )
     return given[0] if given else None
 
 
 def read_seconds(given: object) -> float | None:
-    """Read a duration.
+    """Read a duration in seconds.
 
     Raises:
-        InvalidRequest: it is no number of seconds.
+        InvalidRequest: it is not a number above 0 and below one day.
     """
     if given is None:
         return None
@@ -141,13 +146,15 @@ def read_seconds(given: object) -> float | None:
         seconds = -1.0
     if isinstance(given, bool) or not 0 < seconds < 24 * 60 * 60:
         raise InvalidRequest(
-            "duration is no number of seconds", field="duration", action="Write it such as 4.5."
+            "duration is not a valid number of seconds",
+            field="duration",
+            action="Write it such as 4.5.",
         )
     return seconds
 
 
 def read_seed(given: object) -> object:
-    """Make a number of text that looks like one; the request checks the rest."""
+    """Turn text of digits into a number; ImageRequest checks the rest."""
     if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
         return int(given.strip()[:20])
     return given
@@ -161,7 +168,7 @@ def _rank(item: tuple[object, object]) -> int:
     return fallback_rank(item[0]) if isinstance(item[0], str) else 0
 
 
-def _listed(text: str, *, separators: str) -> list[object]:
+def _split(text: str, *, separators: str) -> list[object]:
     if text.lstrip().startswith("["):
         try:
             listed = json.loads(text)

@@ -1,11 +1,14 @@
-"""Make a shot of a row."""
+"""Build shots: from rows, and portraits from members of the cast."""
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stills.contract.errors import InvalidRequest
+from stills.contract.models import SEED_MAX
 from stills.contract.request import ImageRequest
-from stills.shotlist.cast import Member, describe, locate_image
+from stills.shotlist.cast import PORTRAIT_PREFIX, Member, describe, locate_image
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.project import Notes, Project
 from stills.shotlist.row import (
@@ -17,47 +20,88 @@ from stills.shotlist.row import (
     read_seconds,
     read_seed,
 )
-from stills.shotlist.seeds import derive_seed
-from stills.shotlist.shots import Problem, Shot
+from stills.shotlist.shots import Defaults, Problem, Shot
 from stills.shotlist.sizes import choose_size
 
 ID_MAX_CHARACTERS = 200
 
 
 def build_shot(row: Row, project: Project, *, folder: Path, notes: Notes) -> Shot | Problem:
-    """Make the shot that a row asks for, or say what is wrong with the row."""
+    """Build the shot of a row, or report what is wrong with the row."""
     columns: dict[str, str] = {}
     try:
         fields = name_fields(row.values)
         columns = fields.columns
         for column in fields.ignored:
-            notes.unused(column)
+            notes.add_unused(column)
         return _shot(row, fields, project, folder, notes)
     except InvalidRequest as error:
         field = columns.get(error.field or "", error.field)
         return Problem(row.source, field, error.message, error.action)
 
 
-def made_id(position: int) -> str:
-    """Make an id for a row without, of its position in the file."""
+def build_portrait(member: Member, cast: Mapping[str, Member], defaults: Defaults) -> Shot:
+    """Build the shot that shows a member; without its own seed, one is derived.
+
+    Raises:
+        InvalidRequest: its fields are not a valid request.
+    """
+    chosen = member.own.over(defaults)
+    shot_id = f"{PORTRAIT_PREFIX}{member.name}"
+    seed = member.own.seed
+    request = ImageRequest(
+        prompt=member.prompt or "",
+        size=choose_size(
+            size=member.own.size,
+            width=None,
+            height=None,
+            aspect_ratio=member.own.aspect_ratio,
+            defaults=chosen,
+        ),
+        style=chosen.style,
+        negative_prompt=chosen.negative_prompt,
+        seed=derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
+    )
+    others = [cast[name] for name in member.references]
+    return Shot(
+        shot_id,
+        request,
+        member.source,
+        needs=tuple(other.portrait_id for other in others if other.portrait_id),
+        cast_images=(*(other.image for other in others if other.image), *member.reference_images),
+        is_portrait=True,
+    )
+
+
+def derive_seed(project_seed: int, shot_id: str) -> int:
+    """Derive a shot's seed, 0 to 2147483647: the first 31 bits of SHA-256 over `seed:id`.
+
+    Never change this: stored images are found again by their seeds.
+    """
+    digest = hashlib.sha256(f"{project_seed}:{shot_id}".encode()).digest()
+    return int.from_bytes(digest[:4]) & SEED_MAX
+
+
+def default_id(position: int) -> str:
+    """Return the id of a row without one, from its position in the file."""
     return f"shot-{position:04}"
 
 
 def read_id(given: object, position: int) -> str:
-    """Read a row's id, or make one.
+    """Read a row's id; without one, return its default id.
 
     Raises:
-        InvalidRequest: it is no text or whole number, too long, or has control characters.
+        InvalidRequest: it is neither text nor a whole number, or is too long or not printable.
     """
     if given is None:
-        return made_id(position)
+        return default_id(position)
     shot_id = str(given).strip() if isinstance(given, str | int) else ""
     is_plain = shot_id.isprintable() and len(shot_id) <= ID_MAX_CHARACTERS
     if not shot_id or not is_plain or isinstance(given, bool):
         raise InvalidRequest(
-            "id is no plain text or whole number",
+            "id is neither plain text nor a whole number",
             field="id",
-            action=f"Give at most {ID_MAX_CHARACTERS} characters on one line, or leave it out.",
+            action=f"Use at most {ID_MAX_CHARACTERS} characters on one line, or leave it out.",
         )
     return shot_id
 
@@ -82,7 +126,9 @@ def _shot(row: Row, fields: Fields, project: Project, folder: Path, notes: Notes
 def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Path) -> ImageRequest:
     defaults = project.defaults
     if "prompt" not in values:
-        raise InvalidRequest("prompt is missing", field="prompt", action="Say what it shows.")
+        raise InvalidRequest(
+            "prompt is missing", field="prompt", action="Describe what the image shows."
+        )
     seed = read_seed(values.get("seed"))
     reference = read_one_reference(values.get("reference_image"))
     if isinstance(reference, str):
@@ -108,7 +154,7 @@ def _members(fields: Fields, project: Project, notes: Notes) -> list[Member]:
     column = fields.columns.get("cast", "cast")
     if project.cast is None and fold(column) != "cast":
         if names:
-            notes.add(f"column {column[:40]} is not used, for the file has no cast")
+            notes.add(f"column {column[:40]} is not used, because the file has no cast")
         return []
     return [_member(name, project) for name in names]
 
@@ -125,7 +171,9 @@ def _member(name: str, project: Project) -> Member:
         )
     if member.prompt is None and member.image is None:
         raise InvalidRequest(
-            f"{name[:40]!r} of the cast can't be read", field="cast", action="Mend it there."
+            f"cast member {name[:40]!r} is invalid",
+            field="cast",
+            action="Fix the problem reported for it.",
         )
     return member
 

@@ -1,9 +1,9 @@
-"""The records of a batch. All frozen."""
+"""What a shot list is read into. Every class is frozen."""
 
 from dataclasses import dataclass
 from typing import Self
 
-from stills.contract.errors import Billing, StillsError
+from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -12,11 +12,11 @@ from stills.contract.result import ImageResult
 class Shot:
     """One image of a batch.
 
-    `source` says where it was written, such as `shots.csv:12`. `needs` names the shots whose
-    images are its references, in order; `cast_images` are the images (path or URL) that members
-    of its cast bring along. `describe` is the text that takes the cast's place, woven into the
-    prompt, where the model takes no references and the caller allows that; None if a member can't
-    be described. A portrait is a member of the cast, made only for the shots that need it.
+    `source` is where the shot is defined, such as `shots.csv:12`. `needs` lists the ids of the
+    shots whose images are its references, in order. `cast_images` are images (path or URL) that
+    belong to members of its cast. `describe` is the cast as text, or None if a member has no
+    prompt: it goes into the prompt if the model takes no references and the caller allows that. A
+    portrait shows a member of the cast, and is only generated for shots that need it.
     """
 
     id: str
@@ -31,9 +31,9 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What rows without take: `seed` is the project's, from which theirs are derived.
+    """Values for rows that have none. `seed` is the project's: shot seeds are derived from it.
 
-    `size` is W*H, or 1K, 2K or 4K to go with `aspect_ratio`.
+    `size` is W*H, or 1K, 2K or 4K in combination with `aspect_ratio`.
     """
 
     size: str | None = None
@@ -43,16 +43,17 @@ class Defaults:
     seed: int | None = None
 
     def over(self, other: Self) -> Self:
-        """Take these, and the other's where these have none."""
+        """Return these values, with those of `other` where these are None."""
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in self.__slots__}
         return type(self)(**{name: b if a is None else a for name, (a, b) in pairs.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What can't be used: where, which field, what is wrong, what to do; `shot_id` if it has one.
+    """A part of a shot list that can't be used: where it is, what is wrong, and how to fix it.
 
-    Where it is a whole column, the rows are used without it.
+    `shot_id` is the id of the shot that can't be generated, if it is known. A problem of a whole
+    column only removes that column: its rows are still read.
     """
 
     source: str
@@ -61,13 +62,19 @@ class Problem:
     action: str
     shot_id: str | None = None
 
+    @classmethod
+    def of(cls, source: str, error: InvalidRequest) -> Self:
+        """Report an error at `source`."""
+        return cls(source, error.field, error.message, error.action)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one shot: a result, or an error; skipped ones have the error they fell to.
+    """The end of one shot: a result, or an error.
 
-    With both its image is kept, and could not be placed: the shot failed, whatever was paid for it.
-    With neither it was not reached, or cut off: then `billing` says what is known of the money.
+    With both, the image is stored but its file could not be written to the output folder; the shot
+    failed. With neither, the run ended first: `billing` says whether a request in flight may be
+    billed.
     """
 
     shot: Shot

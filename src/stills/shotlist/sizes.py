@@ -1,4 +1,4 @@
-"""The ways a row says how big its image is."""
+"""The ways to give the size of a row's image."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from stills.contract.size import parse_size
 from stills.shotlist.shots import Defaults
 
 _RATIO = re.compile(r"\s*([0-9]{1,5}(?:\.[0-9]{1,5})?)\s*[:/x]\s*([0-9]{1,5}(?:\.[0-9]{1,5})?)\s*")
-_SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}  # of the square with as many pixels
+_SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}  # sides of a square with as many pixels
 _STEP = 16
 _RATIO_TOLERANCE = 0.02
 
@@ -16,24 +16,24 @@ _RATIO_TOLERANCE = 0.02
 def choose_size(
     *, size: object, width: object, height: object, aspect_ratio: object, defaults: Defaults
 ) -> str:
-    """Find the one size that a row means, as W*H.
+    """Determine a row's size, as W*H.
 
     Raises:
-        InvalidRequest: it gives none, or two that differ.
+        InvalidRequest: it has no valid size, or two that differ.
     """
     sides = _from_sides(width, height)
     if sides and size is not None and _differ(size, sides):
         raise InvalidRequest(
-            f"size {_shown(size)} is not width and height, {sides}",
+            f"size {_shown(size)} differs from width and height, {sides}",
             field="size",
-            action="Give one of them.",
+            action="Keep only one of them.",
         )
     wanted = sides or size or defaults.size
     if wanted is None:
         raise InvalidRequest(
             "size is missing",
             field="size",
-            action="Add size to the row or the project, or give --size.",
+            action="Add a size to the row or the project, or use --size.",
         )
     if not isinstance(wanted, str):
         raise InvalidRequest(
@@ -47,17 +47,17 @@ def choose_size(
 
 
 def check_size(size: str) -> None:
-    """Refuse what no row could take as its size.
+    """Check a size that applies to all rows.
 
     Raises:
-        InvalidRequest: it is neither W*H nor one of 1K, 2K and 4K.
+        InvalidRequest: it is neither W*H nor 1K, 2K or 4K.
     """
     if not is_area(size):
         parse_size(size)
 
 
 def is_area(size: str) -> bool:
-    """Tell 1K, 2K and 4K, which say how many pixels and not in what shape."""
+    """Return whether it is 1K, 2K or 4K: a number of pixels without an aspect ratio."""
     return size.strip().upper() in _SIDES
 
 
@@ -67,7 +67,7 @@ def _from_sides(width: object, height: object) -> str | None:
     if width is None or height is None:
         missing = "width" if width is None else "height"
         raise InvalidRequest(
-            f"{missing} is missing", field=missing, action="Give both, or size alone."
+            f"{missing} is missing", field=missing, action="Set both, or only size."
         )
     return f"{_side('width', width)}*{_side('height', height)}"
 
@@ -79,7 +79,7 @@ def _side(field: str, given: object) -> int:
     if isinstance(number, int | float) and math.isfinite(number) and number == int(number):
         return int(number) if abs(number) < 10**9 else 10**9 - 1
     raise InvalidRequest(
-        f"{field} is no whole number", field=field, action="Give it in pixels, such as 1024."
+        f"{field} is not a whole number", field=field, action="Write it in pixels, such as 1024."
     )
 
 
@@ -105,9 +105,9 @@ def _from_ratio(size: str, aspect_ratio: object) -> str:
 def _check_ratio(size: str, aspect_ratio: object) -> None:
     if abs(parse_size(size).aspect_ratio / _ratio(aspect_ratio) - 1) > _RATIO_TOLERANCE:
         raise InvalidRequest(
-            f"size {size[:40]} has another shape than aspect_ratio {_shown(aspect_ratio)}",
+            f"size {size[:40]} does not match aspect_ratio {_shown(aspect_ratio)}",
             field="aspect_ratio",
-            action="Leave one of them out, or give size as 1K, 2K or 4K.",
+            action="Leave one of them out, or write size as 1K, 2K or 4K.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A MulmoScript reads as it is."""
+"""Reading a MulmoScript."""
 
 import json
 
@@ -36,24 +36,24 @@ SCRIPT = {
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a script: shots by id, problems, and the reading."""
+    """Read a script: its shots by id, its problems, the list itself."""
 
     def write_and_read(script, defaults=None):
         path = tmp_path / "script.json"
         path.write_text(json.dumps(script), encoding="utf-8")
-        reading = read_shots(path, defaults)
-        items = list(reading)
+        shot_list = read_shots(path, defaults)
+        items = list(shot_list)
         shots = {item.id: item for item in items if isinstance(item, Shot)}
-        return shots, [item for item in items if isinstance(item, Problem)], reading
+        return shots, [item for item in items if isinstance(item, Problem)], shot_list
 
     return write_and_read
 
 
 def test_beats_become_shots_with_canvas_and_style(read):
-    """A beat without imagePrompt is drawn from its text; its own style goes first."""
-    shots, problems, reading = read(SCRIPT)
+    """Without imagePrompt the text is the prompt; a beat's own style takes precedence."""
+    shots, problems, shot_list = read(SCRIPT)
     assert not problems
-    assert reading.title == "A walk"
+    assert shot_list.title == "A walk"
     assert list(shots) == ["cast-girl", "one", "shot-0002", "shot-0003"]
     assert shots["one"].request.size == "1536*1024"
     assert shots["one"].request.style == "ink wash"
@@ -62,8 +62,8 @@ def test_beats_become_shots_with_canvas_and_style(read):
     assert shots["shot-0002"].request.style == "oil"
 
 
-def test_images_are_the_cast_and_all_of_them_unless_named(read):
-    """As mulmocast does."""
+def test_images_are_the_cast_of_every_beat_without_image_names(read):
+    """This is what mulmocast does."""
     shots, _, _ = read(SCRIPT)
     assert shots["one"].needs == ("cast-girl",)
     assert shots["one"].cast_images == (
@@ -74,23 +74,23 @@ def test_images_are_the_cast_and_all_of_them_unless_named(read):
     assert shots["shot-0003"].needs == ()
 
 
-def test_beats_with_a_picture_of_their_own_are_told_and_not_drawn(read):
-    """Nothing is dropped without a word."""
+def test_beats_with_their_own_picture_are_skipped_with_a_note(read):
+    """A note names what the beat has instead."""
     notes = " ".join(read(SCRIPT)[2].notes)
     assert "own image" in notes
     assert "own moviePrompt" in notes
-    assert "drawn from their text" in notes
+    assert "generated from their text" in notes
 
 
-def test_a_script_without_canvas_has_that_of_mulmocast(read):
-    """And the command line goes before it."""
+def test_a_script_without_a_canvas_has_the_size_of_mulmocast(read):
+    """The command line takes precedence over it."""
     script = {"$mulmocast": {"version": "1.1"}, "beats": [{"text": "x"}]}
     assert read(script)[0]["shot-0001"].request.size == "1280*720"
     assert read(script, Defaults(size="64*64"))[0]["shot-0001"].request.size == "64*64"
 
 
-def test_a_wrong_script_has_problems(read):
-    """An image that is not there, a canvas that is none, a beat with nothing to draw."""
+def test_an_invalid_script_has_problems(read):
+    """A missing image, an invalid canvas, a beat without a prompt."""
     _, problems, _ = read({"beats": [{"text": "x", "imageNames": ["y"]}]})
     assert problems[0].field == "cast"
     _, problems, _ = read({"canvasSize": {"width": 5}, "beats": [{"text": "x"}]})
@@ -107,8 +107,8 @@ def script_of(images, *beats):
     return {"imageParams": {"images": images}, "beats": list(beats)}
 
 
-def test_an_image_that_refers_to_another_is_drawn_after_it(read):
-    """By either of mulmocast's forms; what no beat names is drawn if an image needs it."""
+def test_an_image_that_refers_to_another_needs_its_portrait(read):
+    """Both of mulmocast's forms work; an image that only another one needs is generated."""
     images = {
         "angry": {"type": "imagePrompt", "prompt": "she shouts", "referenceImageName": "girl"},
         "happy": {"type": "imagePrompt", "prompt": "she laughs", "references": [{"name": "cat"}]},
@@ -116,18 +116,18 @@ def test_an_image_that_refers_to_another_is_drawn_after_it(read):
         "cat": SCRIPT["imageParams"]["images"]["cat"],
         "spare": GIRL,
     }
-    shots, problems, reading = read(
+    shots, problems, shot_list = read(
         script_of(images, {"imagePrompt": "x", "imageNames": ["angry", "happy"]})
     )
     assert not problems
     assert list(shots) == ["cast-angry", "cast-happy", "cast-girl", "shot-0001"]
     assert shots["cast-angry"].needs == ("cast-girl",)
     assert shots["cast-happy"].cast_images == ("https://example.com/cat.png",)
-    assert any("spare" in note for note in reading.notes)
+    assert any("spare" in note for note in shot_list.notes)
 
 
-def test_an_image_may_bring_a_reference_and_a_size_of_its_own(read, tmp_path):
-    """As a source, from the script's folder; a size that is none is a problem."""
+def test_an_image_may_have_its_own_reference_and_size(read, tmp_path):
+    """A reference's path starts at the script's folder; an invalid size is a problem."""
     source = {"kind": "path", "path": "face.png"}
     images = {
         "girl": GIRL | {"referenceImage": source, "canvasSize": {"width": 640, "height": 480}}
@@ -144,33 +144,33 @@ def test_an_image_may_bring_a_reference_and_a_size_of_its_own(read, tmp_path):
 
 
 @pytest.mark.parametrize("reference", ["nobody", "clip", None, ["girl"]])
-def test_a_reference_that_is_no_still_of_the_script_is_a_problem(read, reference):
-    """It is never dropped without a word."""
+def test_a_reference_to_a_missing_still_is_a_problem(read, reference):
+    """It is never silently dropped."""
     images = {"girl": GIRL | {"references": [{"name": reference}]}, "clip": CLIP}
     _, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": ["girl"]}))
     assert [problem.field for problem in problems] == ["referenceImageName", "cast"]
-    named = repr(reference) if isinstance(reference, str) else "what is not text"
+    named = repr(reference) if isinstance(reference, str) else "a name that is not text"
     assert f"refers to {named}, which" in problems[0].message
 
 
-def test_images_that_are_no_stills_are_left_out_and_that_is_told(read):
-    """A movie is no reference; beats that name it are drawn with the others they name."""
+def test_images_that_are_not_stills_are_left_out_with_a_note(read):
+    """A movie is not a reference; beats that name it keep their other images."""
     images = {"girl": GIRL, "clip": CLIP, "pan": {"type": "moviePrompt", "prompt": "a pan"}}
-    shots, problems, reading = read(
+    shots, problems, shot_list = read(
         script_of(
             images, {"imagePrompt": "x"}, {"imagePrompt": "y", "imageNames": ["clip", "girl"]}
         )
     )
     assert not problems
     assert shots["shot-0001"].needs == shots["shot-0002"].needs == ("cast-girl",)
-    told = [note for note in reading.notes if "is no still" in note]
-    assert [note.split()[2] for note in told] == ["clip", "pan"]
+    found = [note for note in shot_list.notes if "is not a still" in note]
+    assert [note.split()[2] for note in found] == ["clip", "pan"]
 
 
-def test_a_beats_own_images_are_in_its_cast_alone(read):
-    """They go before those of the script; under a taken key, the number tells them apart."""
+def test_a_beats_own_images_are_only_in_its_cast(read):
+    """They take precedence over the script's; the beat's number makes their names unique."""
     cat, old = GIRL | {"prompt": "a cat"}, GIRL | {"prompt": "an old girl"}
-    shots, problems, reading = read(
+    shots, problems, shot_list = read(
         script_of(
             {"girl": GIRL},
             {"imagePrompt": "x", "imageNames": ["girl"]},
@@ -183,4 +183,4 @@ def test_a_beats_own_images_are_in_its_cast_alone(read):
     assert shots["shot-0002"].needs == ("cast-girl-2",)
     assert shots["cast-girl-2"].request.prompt == "an old girl"
     assert shots["shot-0003"].needs == ("cast-girl", "cast-cat")
-    assert not [note for note in reading.notes if "images is not read" in note]
+    assert not [note for note in shot_list.notes if "images of beats" in note]

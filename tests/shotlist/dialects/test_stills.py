@@ -1,9 +1,9 @@
-"""A project: what its shots share, and its cast."""
+"""Reading our own shot lists: the defaults that shots share, and the cast."""
 
 import pytest
 
 from stills.shotlist.reader import read_shots
-from stills.shotlist.seeds import derive_seed
+from stills.shotlist.shot_builder import derive_seed
 from stills.shotlist.shots import Defaults, Problem, Shot
 
 PROJECT = """
@@ -26,31 +26,31 @@ shots:
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a shot list in YAML: shots by id, problems, and the reading."""
+    """Read a shot list in YAML: its shots by id, its problems, the list itself."""
 
     def write_and_read(text, defaults=None):
         path = tmp_path / "shots.yaml"
         path.write_text(text, encoding="utf-8")
-        reading = read_shots(path, defaults)
-        items = list(reading)
+        shot_list = read_shots(path, defaults)
+        items = list(shot_list)
         shots = {item.id: item for item in items if isinstance(item, Shot)}
-        return shots, [item for item in items if isinstance(item, Problem)], reading
+        return shots, [item for item in items if isinstance(item, Problem)], shot_list
 
     return write_and_read
 
 
-def test_portraits_of_those_who_are_seen_come_first(read):
-    """Others are not drawn, and that is said."""
-    shots, problems, reading = read(PROJECT)
+def test_portraits_of_the_members_in_shots_come_first(read):
+    """Other members get no portrait, and a note says so."""
+    shots, problems, shot_list = read(PROJECT)
     assert not problems
     assert list(shots) == ["cast-anna", "cast-dog", "harbour", "sea", "shot-0003"]
     assert [shot.id for shot in shots.values() if shot.is_portrait] == ["cast-anna", "cast-dog"]
-    assert any("nobody" in note for note in reading.notes)
-    assert reading.title == "The lighthouse"
+    assert any("nobody" in note for note in shot_list.notes)
+    assert shot_list.title == "The lighthouse"
 
 
 def test_a_shot_needs_its_cast_and_the_shot_it_names(read, tmp_path):
-    """In the order written; a member with an image brings that along."""
+    """Needs are in the written order; a member's image is used as it is."""
     shots, _, _ = read(PROJECT)
     assert shots["harbour"].needs == ("cast-anna", "cast-dog")
     assert shots["harbour"].describe == (
@@ -62,8 +62,8 @@ def test_a_shot_needs_its_cast_and_the_shot_it_names(read, tmp_path):
     assert shots["shot-0003"].needs == ("harbour",)
 
 
-def test_a_rows_own_value_goes_first_then_the_command_line_then_the_project(read):
-    """For shots and portraits alike."""
+def test_precedence_is_row_then_command_line_then_project(read):
+    """It is the same for shots and portraits."""
     shots, _, _ = read(PROJECT, Defaults(size="64*64", seed=9))
     sea, harbour, dog = shots["sea"].request, shots["harbour"].request, shots["cast-dog"].request
     assert (sea.size, sea.style, sea.seed, sea.negative_prompt) == ("640*360", "oil", 1, "fog")
@@ -73,8 +73,8 @@ def test_a_rows_own_value_goes_first_then_the_command_line_then_the_project(read
     assert shots["cast-anna"].request.size == "64*64"
 
 
-def test_a_seed_is_derived_from_project_and_id_the_same_for_ever(read):
-    """A change here would draw, and bill, everything anew."""
+def test_a_derived_seed_depends_only_on_project_and_id(read):
+    """Changing the derivation would generate and bill every image again."""
     assert derive_seed(0, "shot-0001") == 1418985612
     assert derive_seed(7, "harbour") == read(PROJECT)[0]["harbour"].request.seed
     assert derive_seed(0, "x") != derive_seed(1, "x")
@@ -95,23 +95,23 @@ def test_a_seed_is_derived_from_project_and_id_the_same_for_ever(read):
         ("shots: [{prompt: x, size: 64*64, id: a, reference_shot: a}]", "reference_shot"),
     ],
 )
-def test_what_is_wrong_with_the_project_is_a_problem(read, text, field):
-    """With its field and what to do."""
+def test_an_invalid_project_field_is_a_problem(read, text, field):
+    """The problem has the field and a fix."""
     _, problems, _ = read(text)
     assert [problem.field for problem in problems] == [field]
     assert problems[0].action
 
 
-def test_a_wrong_name_gets_the_right_one(read):
-    """Of cast and shots."""
+def test_an_unknown_name_gets_a_suggestion(read):
+    """It works for members of the cast and for shots."""
     _, problems, _ = read("cast: {anna: tall}\nshots: [{prompt: x, size: 64*64, cast: ana}]")
     assert "Did you mean anna?" in problems[0].action
     _, problems, _ = read("shots: [{id: sea, prompt: x, size: 64*64, reference_shot: see}]")
     assert "Did you mean sea?" in problems[0].action
 
 
-def test_a_circle_is_told_by_its_names(read):
-    """Each needs the next."""
+def test_a_cycle_is_one_problem_with_its_names(read):
+    """Each shot needs the next."""
     _, problems, _ = read(
         "size: 64*64\nshots:\n"
         "- {id: a, prompt: x, reference_shot: b}\n"
@@ -124,8 +124,8 @@ def test_a_circle_is_told_by_its_names(read):
     assert {"a": "b", "b": "c", "c": "a"}[first] == second
 
 
-def test_one_circle_in_a_table_is_found_as_well(tmp_path):
-    """Rows may name rows that come later."""
+def test_a_cycle_in_a_table_is_a_problem(tmp_path):
+    """Rows may name later rows; only the cycle is reported."""
     path = tmp_path / "a.csv"
     path.write_text(
         "id,prompt,size,reference_shot\na,x,64*64,b\nb,x,64*64,\nc,x,64*64,d\nd,x,64*64,c\n",

@@ -1,4 +1,4 @@
-"""A ViMax storyboard reads as it is."""
+"""Reading a ViMax storyboard."""
 
 import json
 
@@ -39,19 +39,19 @@ SHOTS = [
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a storyboard: all items, and the reading."""
+    """Read a storyboard: all items, and the list itself."""
 
     def write_and_read(document, defaults=None):
         path = tmp_path / "storyboard.json"
         path.write_text(json.dumps(document), encoding="utf-8")
-        reading = read_shots(path, defaults)
-        return list(reading), reading
+        shot_list = read_shots(path, defaults)
+        return list(shot_list), shot_list
 
     return write_and_read
 
 
-def test_the_first_frame_is_drawn_else_what_is_seen(read):
-    """At the size that ViMax draws, unless the command line says another."""
+def test_the_prompt_is_the_first_frame_or_else_the_visual(read):
+    """The size is ViMax's own, unless the command line sets another."""
     shots, _ = read(SHOTS)
     assert [(shot.id, shot.request.prompt, shot.request.size) for shot in shots] == [
         ("0", "An empty room, Alice at the door.", "1600*900"),
@@ -61,7 +61,7 @@ def test_the_first_frame_is_drawn_else_what_is_seen(read):
 
 
 def test_characters_in_the_file_are_its_cast(read):
-    """Found by their numbers, named as the scene names them."""
+    """Shots refer to them by number; their names are those of the scene."""
     items, _ = read({"characters": CHARACTERS, "shots": SHOTS})
     assert [item.id for item in items] == ["cast-Alice", "0", "1"]
     assert items[0].request.prompt == "A tall woman. A red coat."
@@ -69,42 +69,43 @@ def test_characters_in_the_file_are_its_cast(read):
     assert items[1].describe == "Alice: A tall woman. A red coat."
 
 
-def test_characters_beside_the_file_are_its_cast(read, tmp_path):
-    """Where ViMax leaves them."""
+def test_characters_next_to_the_file_are_its_cast(read, tmp_path):
+    """ViMax writes them there."""
     (tmp_path / "characters.json").write_text(json.dumps(CHARACTERS), encoding="utf-8")
-    items, reading = read(SHOTS)
+    items, shot_list = read(SHOTS)
     assert items[0].id == "cast-Alice"
-    assert any("characters.json" in note for note in reading.notes)
+    assert any("characters.json" in note for note in shot_list.notes)
 
 
-def test_one_shot_description_alone_is_read(read):
-    """ViMax keeps one in each shot's folder."""
+def test_a_single_shot_description_is_read(read):
+    """ViMax writes one into each shot's folder."""
     items, _ = read(SHOTS[0])
     assert [item.id for item in items] == ["0"]
 
 
 def test_characters_two_folders_above_a_shots_own_description_are_its_cast(tmp_path):
-    """ViMax leaves them in its working folder, and each shot in a folder of its own below."""
+    """ViMax writes them to its working folder, and each shot to its own folder below."""
     (tmp_path / "characters.json").write_text(json.dumps(CHARACTERS), encoding="utf-8")
     path = tmp_path / "shots" / "0" / "shot_description.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(SHOTS[0]), encoding="utf-8")
-    reading = read_shots(path)
-    assert [item.id for item in reading] == ["cast-Alice", "0"]
-    assert "the cast is read from ../../characters.json" in reading.notes
+    shot_list = read_shots(path)
+    assert [item.id for item in shot_list] == ["cast-Alice", "0"]
+    assert "the cast was read from ../../characters.json" in shot_list.notes
 
 
-def test_without_characters_the_shots_are_drawn_and_that_is_said(read):
-    """Numbers alone name nobody."""
-    items, reading = read(SHOTS)
+def test_shots_without_a_characters_file_are_read_with_a_note(read):
+    """The numbers mean nothing without the file."""
+    items, shot_list = read(SHOTS)
     assert [item.id for item in items] == ["0", "1"]
-    told = "names characters by number, and no characters.json was found: all left out"
-    assert f"storyboard.json {told}" in reading.notes
+    assert (
+        "characters were left out: storyboard.json lists them by number, and has no characters.json"
+    ) in shot_list.notes
     assert not [note for note in read(SHOTS[1])[1].notes if "characters.json" in note]
 
 
-def test_characters_that_are_no_list_are_refused(read, tmp_path):
-    """They would be dropped without a word."""
+def test_characters_that_are_not_a_list_are_refused(read, tmp_path):
+    """They are never silently dropped."""
     with pytest.raises(InvalidRequest, match=r"storyboard\.json has no list of characters"):
         read({"characters": {}, "shots": SHOTS})
     (tmp_path / "characters.json").write_text("{}", encoding="utf-8")
@@ -112,26 +113,26 @@ def test_characters_that_are_no_list_are_refused(read, tmp_path):
         read(SHOTS)
 
 
-def test_columns_of_its_own_that_say_nothing_of_a_still_are_told_in_one_note(read):
-    """Not in ten."""
+def test_ignored_columns_share_one_note(read):
+    """They are listed in it instead of noted one by one."""
     notes = read({"characters": CHARACTERS, "shots": SHOTS})[1].notes
-    told = next(note for note in notes if "motion_desc" in note)
-    assert told == (
+    note = next(note for note in notes if "motion_desc" in note)
+    assert note == (
         "not used for stills: is_last, cam_idx, variation_type, variation_reason, lf_desc, "
         "lf_vis_char_idxs, motion_desc, audio_desc, visual_desc"
     )
-    assert len(notes) == 2  # and that Bob is in no shot
+    assert len(notes) == 2  # the other one: Bob is in no shot
 
 
-def test_a_character_that_is_not_there_is_a_problem(read):
-    """Told under the column's own name."""
+def test_a_missing_character_is_a_problem(read):
+    """The problem has the file's own name of the column."""
     items, _ = read({"characters": CHARACTERS, "shots": [{**SHOTS[0], "ff_vis_char_idxs": [5]}]})
     problems = [item for item in items if isinstance(item, Problem)]
     assert [problem.field for problem in problems] == ["ff_vis_char_idxs"]
 
 
-def test_characters_who_are_only_heard_or_share_a_name_are_no_trouble(read):
-    """The first have no features; the second keep their numbers apart."""
+def test_voices_and_characters_with_the_same_name_are_read(read):
+    """A voice has no features and is left out; equal names get their numbers added."""
     heard = {"idx": 2, "identifier_in_scene": "Voice", "is_visible": False, "static_features": ""}
     twin = {**CHARACTERS[0], "idx": 3, "static_features": "A twin."}
     document = {

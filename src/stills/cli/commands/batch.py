@@ -22,7 +22,7 @@ from stills.cli.interrupts import Interrupts
 from stills.cli.text import printable
 from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
-from stills.shotlist.reader import Reading, read_shots
+from stills.shotlist.reader import ShotList, read_shots
 from stills.shotlist.shots import Defaults
 from stills.shotlist.sizes import check_size
 
@@ -64,7 +64,7 @@ async def _batch(options: argparse.Namespace) -> int:
     return _exit_code(ending)
 
 
-def _open(options: argparse.Namespace) -> Reading:
+def _open(options: argparse.Namespace) -> ShotList:
     if options.size is not None:
         check_size(options.size)
     defaults = Defaults(

@@ -1,1 +1,1 @@
-"""One module for each kind of document: our own shot lists and those of other tools."""
+"""One module per kind of document: our own shot lists, and those of other tools."""

@@ -1,10 +1,10 @@
-"""MulmoScript: `beats`, with the images they refer to.
+"""MulmoScript: `beats`, and the images they refer to.
 
-Facts are those of mulmocast-cli's schema (`src/types/schema.ts`) and of how it draws a beat
-(`src/actions/image_agents.ts`): a beat without `imagePrompt` is drawn from its `text`; one with
-`image`, `htmlPrompt`, or a `moviePrompt` alone is not drawn; a beat without `imageNames` refers
-to every image there is, its own `images` among them; an image that is drawn may refer to others
-(`image_references.ts`); the canvas is 1280 by 720 unless it says otherwise.
+This follows mulmocast-cli's schema (`src/types/schema.ts`) and the way it generates images
+(`src/actions/image_agents.ts`): a beat without `imagePrompt` is generated from its `text`; one with
+`image` or `htmlPrompt`, or with only a `moviePrompt`, is not generated; a beat without `imageNames`
+refers to all images, including its own `images`; a generated image may refer to others
+(`image_references.ts`); the default canvas is 1280 by 720.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.cast import Member, locate_image, read_member
-from stills.shotlist.project import Project, place
-from stills.shotlist.row import Row
+from stills.shotlist.project import Project
+from stills.shotlist.row import Row, find_source
 from stills.shotlist.shots import Defaults, Problem
 from stills.shotlist.sizes import choose_size
 
@@ -55,15 +55,15 @@ BEAT_KEYS = frozenset(
 
 
 def is_mulmo(document: Mapping[str, object]) -> bool:
-    """Tell a MulmoScript by its beats."""
+    """Return whether a document is a MulmoScript: it has a list of beats."""
     return isinstance(document.get("beats"), list)
 
 
 def read_mulmo(document: Mapping[str, object], *, name: str, folder: Path) -> Project:
-    """Read a MulmoScript: canvas, style, images as cast, beats as rows."""
+    """Read a MulmoScript: its canvas and style, its images as the cast, its beats as rows."""
     params = _mapping(document.get("imageParams"))
     images = ImageLibrary(name)
-    shared = images.take(_mapping(params.get("images")), {}, beat=None)
+    shared = images.add(_mapping(params.get("images")), {}, beat=None)
     beats = document["beats"]
     rows, notes = _rows(beats if isinstance(beats, list) else [], name, images, shared)
     cast, problems = images.read(folder)
@@ -85,49 +85,51 @@ def read_mulmo(document: Mapping[str, object], *, name: str, folder: Path) -> Pr
 
 
 class _Image(NamedTuple):
-    """An image as it was written, and the names of all that it can refer to."""
+    """An image as it was written, and the keys it may refer to with the names behind them."""
 
     written: Mapping[str, object]
     names: Mapping[str, str | None]
 
 
 class ImageLibrary:
-    """The images of a script, those of single beats too, each under a name of its own."""
+    """The images of a script and of its beats, each with a unique name."""
 
     def __init__(self, script: str) -> None:
         self.notes: list[str] = []
         self._script = script
         self._images: dict[str, _Image] = {}
 
-    def take(
+    def add(
         self, images: Mapping[str, object], others: Mapping[str, str | None], *, beat: int | None
     ) -> dict[str, str | None]:
-        """Take images in; gives all keys that are valid beside them, None for what is no still."""
+        """Add images; return the names of all valid keys, None for images that are not stills."""
         names = dict(others)
         for key, image in images.items():
             if _mapping(image).get("type", "image") not in STILL_TYPES:
                 names[key] = None
-                self.notes.append(f"{self._script}: image {key[:40]} is no still and is left out")
+                self.notes.append(
+                    f"{self._script}: image {key[:40]} is not a still and was left out"
+                )
                 continue
             name = names[key] = self._name(key, image, beat)
             self._images[name] = _Image(_mapping(image), names)
         return names
 
     def read(self, folder: Path) -> tuple[dict[str, Member], list[Problem]]:
-        """Read all of them as a cast, and what is wrong with some."""
+        """Read the images as a cast, and their problems."""
         cast: dict[str, Member] = {}
         problems = []
         for name, image in self._images.items():
-            source = place(image.written, self._script) or self._script
+            source = find_source(image.written, self._script) or self._script
             try:
                 cast[name] = self._read(name, image, source, folder)
             except InvalidRequest as error:
-                problems.append(Problem(source, error.field, error.message, error.action))
+                problems.append(Problem.of(source, error))
                 cast[name] = Member(name, source)
         return cast, problems
 
     def _name(self, key: str, image: object, beat: int | None) -> str:
-        """Keep the key of an image, unless a beat has another image under the same one."""
+        """Return an image's key, or a new name if another image has the same key."""
         taken = self._images.get(key)
         if taken is None or (taken.written == image and not _references(taken.written)):
             return key
@@ -142,7 +144,7 @@ class ImageLibrary:
         files: list[str] = []
         for reference in _references(image.written):
             if "label" in reference:
-                self.notes.append(f"{self._script}: labels of references are not read")
+                self.notes.append(f"{self._script}: labels of references are ignored")
             file = _source_image(reference.get("source"))
             if file is None:
                 members.append(self._find(name, reference.get("name"), image.names))
@@ -153,11 +155,11 @@ class ImageLibrary:
     def _find(self, name: str, key: object, names: Mapping[str, str | None]) -> str:
         found = names.get(key) if isinstance(key, str) else None
         if found is None:
-            named = repr(key[:40]) if isinstance(key, str) else "what is not text"
+            target = repr(key[:40]) if isinstance(key, str) else "a name that is not text"
             raise InvalidRequest(
-                f"image {name[:40]!r} refers to {named}, which is no still of the script",
+                f"image {name[:40]!r} refers to {target}, which is not a still of the script",
                 field="referenceImageName",
-                action="Name another image of imageParams.images, or give a source.",
+                action="Name another image of imageParams.images, or add a source.",
             )
         return found
 
@@ -188,7 +190,7 @@ def _member(name: str, written: Mapping[str, object]) -> dict[str, object]:
 
 
 def _references(written: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """List what an image refers to; the two fields for one are `references` in short."""
+    """List the references of an image, including the two short forms for a single one."""
     listed = written.get("references")
     references = [_mapping(one) for one in listed] if isinstance(listed, list) else []
     if written.get("referenceImageName") is not None:
@@ -214,24 +216,24 @@ def _rows(
     rows: list[Row] = []
     notes: list[str] = []
     for position, beat in enumerate(beats, start=1):
-        source = place(beat, name) or f"{name}, beat {position}"
+        source = find_source(beat, name) or f"{name}, beat {position}"
         if not isinstance(beat, Mapping):
             rows.append(Row(source, position, beat))
             continue
-        unread = (str(key)[:40] for key in beat.keys() - BEAT_KEYS)
-        notes.extend(f"{name}: a beat's {key} is not read" for key in unread)
-        unwanted = _has_own_picture(beat)
-        if unwanted:
-            notes.append(f"{source}: not drawn, for the beat has its own {unwanted}")
+        ignored = (str(key)[:40] for key in beat.keys() - BEAT_KEYS)
+        notes.extend(f"{name}: {key} of beats is ignored" for key in ignored)
+        picture = _find_own_picture(beat)
+        if picture:
+            notes.append(f"{source}: not generated, because the beat has its own {picture}")
             continue
         if not beat.get("imagePrompt"):
-            notes.append(f"{name}: beats without imagePrompt are drawn from their text")
-        names = images.take(_mapping(beat.get("images")), shared, beat=position)
+            notes.append(f"{name}: beats without imagePrompt are generated from their text")
+        names = images.add(_mapping(beat.get("images")), shared, beat=position)
         rows.append(Row(source, position, _row(beat, names)))
     return rows, notes
 
 
-def _has_own_picture(beat: Mapping[str, object]) -> str | None:
+def _find_own_picture(beat: Mapping[str, object]) -> str | None:
     for key in ("image", "htmlPrompt"):
         if beat.get(key):
             return key
@@ -248,14 +250,14 @@ def _row(beat: Mapping[str, object], names: Mapping[str, str | None]) -> dict[st
     }
 
 
-def _cast(wanted: object, names: Mapping[str, str | None]) -> object:
-    """Name the cast of a beat, without what is no still; all there is if it names nobody."""
-    if wanted is None:
+def _cast(image_names: object, names: Mapping[str, str | None]) -> object:
+    """Return the cast of a beat without images that aren't stills; all if it has no imageNames."""
+    if image_names is None:
         return [name for name in names.values() if name is not None]
-    if not isinstance(wanted, list) or not all(isinstance(key, str) for key in wanted):
-        return wanted
-    named = [names.get(key, key) for key in wanted]
-    return [name for name in named if name is not None]
+    if not isinstance(image_names, list) or not all(isinstance(key, str) for key in image_names):
+        return image_names
+    found = [names.get(key, key) for key in image_names]
+    return [name for name in found if name is not None]
 
 
 def _mapping(written: object) -> Mapping[str, object]:

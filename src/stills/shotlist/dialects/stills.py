@@ -1,14 +1,14 @@
-"""Shot lists: a mapping with `shots:`, and what they share: size, style, seed, cast."""
+"""Our own shot lists: a mapping with `shots:`, and what they share: size, style, seed, cast."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.request import ImageRequest
-from stills.shotlist.cast import Member, read_member
+from stills.shotlist.cast import read_cast
 from stills.shotlist.columns import fold, suggest
-from stills.shotlist.project import Project, number_rows, place
-from stills.shotlist.row import read_seed
+from stills.shotlist.project import Project, number_rows
+from stills.shotlist.row import find_source, read_seed
 from stills.shotlist.shots import Defaults, Problem
 from stills.shotlist.sizes import choose_size, is_area
 
@@ -27,14 +27,14 @@ PROJECT_FIELDS = (
 
 
 def find_shots(document: Mapping[str, object]) -> str | None:
-    """Find the key of the list of shots."""
+    """Return the key of the list of shots; None if there is none."""
     return next((key for key in SHOTS if isinstance(document.get(key), list)), None)
 
 
 def read_shot_list(document: Mapping[str, object], *, name: str, folder: Path) -> Project:
-    """Read a shot list; what is wrong with the project's own fields is among its problems."""
+    """Read a shot list; invalid fields of the project are among its problems."""
     key = find_shots(document)
-    source = place(document, name) or name
+    source = find_source(document, name) or name
     values: dict[str, object] = {}
     problems = []
     for written, value in document.items():
@@ -47,7 +47,7 @@ def read_shot_list(document: Mapping[str, object], *, name: str, folder: Path) -
         defaults = _read_defaults(values)
     except InvalidRequest as error:
         defaults = Defaults()
-        problems.append(Problem(source, error.field, error.message, error.action))
+        problems.append(Problem.of(source, error))
     cast, cast_problems = read_cast(values.get("cast"), name=name, folder=folder)
     shots = document[key] if key else []
     title = values.get("title")
@@ -58,27 +58,6 @@ def read_shot_list(document: Mapping[str, object], *, name: str, folder: Path) -
         title=title if isinstance(title, str) else None,
         problems=(*problems, *cast_problems),
     )
-
-
-def read_cast(
-    written: object, *, name: str, folder: Path
-) -> tuple[dict[str, Member] | None, list[Problem]]:
-    """Read the members by name, and what is wrong with some; None where there is no cast."""
-    if written is None:
-        return None, []
-    if not isinstance(written, Mapping):
-        action = "Write it as names, each with a prompt or an image."
-        return {}, [Problem(name, "cast", "cast is not a mapping", action)]
-    cast = {}
-    problems = []
-    for member_name, member in written.items():
-        source = place(member, name) or place(written, name) or name
-        try:
-            cast[member_name] = read_member(member_name, member, source=source, folder=folder)
-        except InvalidRequest as error:
-            problems.append(Problem(source, error.field, error.message, error.action))
-            cast[member_name] = Member(member_name, source)
-    return cast, problems
 
 
 def _read_defaults(values: Mapping[str, object]) -> Defaults:
@@ -92,7 +71,7 @@ def _read_defaults(values: Mapping[str, object]) -> Defaults:
             aspect_ratio=aspect_ratio,
             defaults=Defaults(),
         )
-    # The contract checks the rest, on an image that is never made.
+    # ImageRequest checks the rest; this one is never sent.
     checked = ImageRequest(
         prompt="-",
         size="1024*1024" if size is None or is_area(size) else size,
@@ -107,14 +86,14 @@ def _text(values: Mapping[str, object], field: str) -> str | None:
     value = values.get(field)
     if value is None or isinstance(value, str):
         return value
-    raise InvalidRequest(f"{field} is not text", field=field, action=f"Give {field} as text.")
+    raise InvalidRequest(f"{field} is not text", field=field, action=f"Write {field} as text.")
 
 
 def _unknown(written: str, source: str) -> Problem:
     return Problem(
         source,
         written[:40],
-        f"unknown field {written[:40]!r} of the project",
+        f"the project has an unknown field {written[:40]!r}",
         f"{suggest(written, [*PROJECT_FIELDS, 'shots'])}"
         f"A project has the fields {', '.join(PROJECT_FIELDS)} and shots.",
     )

@@ -1,19 +1,19 @@
-"""ViMax storyboards: rows with `ff_desc` or `visual_desc`, and characters by their number.
+"""ViMax storyboards: rows with `ff_desc` or `visual_desc`, and characters by number.
 
-ViMax writes `storyboard.json` (a list of shots) and `characters.json` beside it, and below them
-`shots/0/shot_description.json` (one shot), and so on. It draws frames of 1600 by 900. Facts are
-those of its `pipelines/script2video_pipeline.py`.
+ViMax writes `storyboard.json` (a list of shots) next to `characters.json`, and below them
+`shots/0/shot_description.json` (a single shot), and so on. Its frames are 1600 by 900. This follows
+its `pipelines/script2video_pipeline.py`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
-from stills.shotlist.dialects.stills import read_cast
-from stills.shotlist.input_file import Source
+from stills.shotlist.cast import read_cast
+from stills.shotlist.input_file import InputFile
 from stills.shotlist.json_reader import parse_json
 from stills.shotlist.project import Project, number_rows
-from stills.shotlist.row import Located, Row
+from stills.shotlist.row import DictWithLine, Row
 from stills.shotlist.shots import Defaults
 
 DEFAULT_SIZE = "1600*900"
@@ -25,7 +25,7 @@ _LISTS = ("shots", "storyboard", "shot_descriptions")
 
 
 def find_vimax_shots(document: object) -> list[object] | None:
-    """Find the shots if a document is ViMax's: a list of them, one alone, or a list by name."""
+    """Return the shots of a ViMax document: a list, a single shot, or a list under a key."""
     if isinstance(document, Mapping):
         if any(mark in document for mark in _MARKS):
             return [document]
@@ -37,10 +37,10 @@ def find_vimax_shots(document: object) -> list[object] | None:
 
 
 def read_vimax(document: object, shots: list[object], *, name: str, folder: Path) -> Project | None:
-    """Read a storyboard; None if its mapping holds what only our own shot lists have.
+    """Read a storyboard; None if its mapping has fields of our own shot lists.
 
     Raises:
-        InvalidRequest: its characters are no list, or their file can't be read.
+        InvalidRequest: its characters are not a list, or their file can't be read.
     """
     outer = document if isinstance(document, Mapping) and shots != [document] else {}
     if outer.keys() - {"characters", *_LISTS}:
@@ -48,51 +48,51 @@ def read_vimax(document: object, shots: list[object], *, name: str, folder: Path
     characters = outer.get("characters")
     found_in = None
     if characters is None:
-        characters, found_in = _characters_near(folder)
+        characters, found_in = _find_characters(folder)
     rows = number_rows(shots, name)
     if characters is None:
         return _without_cast(rows, name)
     if not isinstance(characters, list):
         raise InvalidRequest(
-            f"{found_in or name} has no list of characters", action="Give what ViMax wrote."
+            f"{found_in or name} has no list of characters", action="Use the file that ViMax wrote."
         )
     names = _names(characters)
     members = {names[number]: _member(character) for number, character in _numbered(characters)}
-    # Those who are only heard have no features, and no shot shows them.
-    seen = {member_name: member for member_name, member in members.items() if member["prompt"]}
-    cast, problems = read_cast(seen, name=found_in or name, folder=folder)
+    # Characters who are only heard have no features, and no shot shows them.
+    visible = {member_name: member for member_name, member in members.items() if member["prompt"]}
+    cast, problems = read_cast(visible, name=found_in or name, folder=folder)
     return Project(
         rows=[row._replace(values=_rename(row.values, names)) for row in rows],
         defaults=Defaults(size=DEFAULT_SIZE),
         cast=cast,
         problems=tuple(problems),
-        notes=(f"the cast is read from {found_in}",) if found_in else (),
+        notes=(f"the cast was read from {found_in}",) if found_in else (),
     )
 
 
-def _characters_near(folder: Path) -> tuple[object, str | None]:
-    """Read the characters beside the file, or two folders above a shot's own description."""
+def _find_characters(folder: Path) -> tuple[object, str | None]:
+    """Read the characters next to the file, or two folders above a single shot's description."""
     folder = folder.absolute()
-    places = [CHARACTERS_FILE]
+    paths = [CHARACTERS_FILE]
     if folder.parent.name == SHOTS_FOLDER:
-        places.append(f"../../{CHARACTERS_FILE}")
-    for place in places:
-        if (folder / place).is_file():
-            return parse_json(Source(folder / place).document(), place), place
+        paths.append(f"../../{CHARACTERS_FILE}")
+    for path in paths:
+        if (folder / path).is_file():
+            return parse_json(InputFile(folder / path).document(), path), path
     return None, None
 
 
 def _without_cast(rows: list[Row], name: str) -> Project:
-    """Draw what the shots say alone; whom they name by number can't be known."""
+    """Read the shots without their characters, whose numbers mean nothing without the file."""
     named = any(
         isinstance(row.values, Mapping) and row.values.get(CHARACTERS_COLUMN) for row in rows
     )
-    note = f"{name} names characters by number, and no {CHARACTERS_FILE} was found: all left out"
-    rows = [row._replace(values=_leave_out_characters(row.values)) for row in rows]
+    note = f"characters were left out: {name} lists them by number, and has no {CHARACTERS_FILE}"
+    rows = [row._replace(values=_without_characters(row.values)) for row in rows]
     return Project(rows=rows, defaults=Defaults(size=DEFAULT_SIZE), notes=(note,) * named)
 
 
-def _leave_out_characters(values: object) -> object:
+def _without_characters(values: object) -> object:
     if not isinstance(values, Mapping):
         return values
     return {column: value for column, value in values.items() if column != CHARACTERS_COLUMN}
@@ -114,11 +114,11 @@ def _names(characters: list[object]) -> dict[str, str]:
     return names
 
 
-def _member(character: Mapping[str, object]) -> Located:
+def _member(character: Mapping[str, object]) -> DictWithLine:
     features = (character.get("static_features"), character.get("dynamic_features"))
     written = [text.strip() for text in features if isinstance(text, str) and text.strip()]
-    member = Located(prompt=" ".join(written))
-    member.line = character.line if isinstance(character, Located) else 0
+    member = DictWithLine(prompt=" ".join(written))
+    member.line = character.line if isinstance(character, DictWithLine) else 0
     return member
 
 
