@@ -8,9 +8,10 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from stills.contract.access import ApiKey, ApiKeys, BudgetOwner
+from stills.contract.access import ApiKey, BudgetOwner
 from stills.contract.errors import InvalidRequest, KeyRefused, RateLimited
 from stills.contract.money import USD_MAX
+from stills.contract.ports.api_keys import ApiKeys
 from stills.contract.rate_limit import NO_LIMIT, RateLimit
 
 MEMORY_SECONDS = 1.0

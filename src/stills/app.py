@@ -17,13 +17,15 @@ from stills.assembly import (
     use_none,
 )
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
-from stills.contract.access import BudgetOwner, IdempotencyStore
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image, OnBilling, OnStage, Send
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, RequestStatus
-from stills.contract.ports import Downloader, Provider
+from stills.contract.ports.downloader import Downloader
+from stills.contract.ports.idempotency import IdempotencyStore
+from stills.contract.ports.provider import Provider
 from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult

@@ -8,7 +8,9 @@ from stills.catalog import SqliteCatalog
 from stills.config import Config
 from stills.contract.errors import InvalidRequest, MissingKey
 from stills.contract.forked import begin_use
-from stills.contract.ports import Downloader, Provider, Store
+from stills.contract.ports.downloader import Downloader
+from stills.contract.ports.provider import Provider
+from stills.contract.ports.store import Store
 from stills.imaging import VipsImaging
 from stills.pipeline.ports import Ports
 from stills.provider.credentials import (

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from stills.catalog import SqliteCatalog, idempotency
-from stills.contract.access import IdempotencyRecord, IdempotencyStore
+from stills.contract.access import IdempotencyRecord
+from stills.contract.ports.idempotency import IdempotencyStore
 
 DAY_SECONDS = 86_400.0
 

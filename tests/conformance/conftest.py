@@ -20,7 +20,7 @@ from stills.contract.generation import (
     Settlement,
 )
 from stills.contract.money import Caps
-from stills.contract.ports import Catalog
+from stills.contract.ports.catalog import Catalog
 from stills.contract.size import Size
 
 NATIVE = Size(1328, 1328)

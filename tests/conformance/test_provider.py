@@ -7,7 +7,7 @@ import pytest
 
 from stills.contract.errors import Billing, LinkDead, RequestRejected, ServiceUnreachable
 from stills.contract.generation import ProviderRequest
-from stills.contract.ports import Provider
+from stills.contract.ports.provider import Provider
 from stills.contract.size import Size
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect

@@ -8,7 +8,7 @@ import pytest
 from tests.support.s3 import serve_s3
 
 from stills.contract.errors import ImageMissing, StoreRefused
-from stills.contract.ports import Store
+from stills.contract.ports.store import Store
 from stills.store import open_store
 
 NAME = "a-red-kite-1024x1024-seed1-3f9a1c2b7d4e.png"

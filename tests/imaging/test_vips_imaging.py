@@ -7,7 +7,7 @@ import pyvips
 
 import stills.imaging
 from stills.contract.errors import DamagedImage, InvalidReference
-from stills.contract.ports import Imaging
+from stills.contract.ports.imaging import Imaging
 from stills.contract.size import Size
 from stills.imaging import VipsImaging
 

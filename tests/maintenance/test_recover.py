@@ -24,7 +24,7 @@ from stills.contract.errors import (
     StoreRefused,
 )
 from stills.contract.money import SpendBy
-from stills.contract.ports import Provider
+from stills.contract.ports.provider import Provider
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.provider.deferred import DeferredProvider

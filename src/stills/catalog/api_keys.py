@@ -30,16 +30,12 @@ class SqliteApiKeys:
         self._database = database
 
     async def add(self, key: ApiKey) -> bool:
-        """Remember a key; False if another of that name is in use."""
-
         def work(connection: sqlite3.Connection) -> bool:
             return connection.execute(_ADD, _columns(key)).rowcount == 1
 
         return await self._database.write(work)
 
     async def find(self, key_id: str) -> ApiKey | None:
-        """Look a key up, revoked or not."""
-
         def work(connection: sqlite3.Connection) -> ApiKey | None:
             row = connection.execute(f"{_ALL} WHERE id = ?", (key_id,)).fetchone()
             return None if row is None else _read(row)
@@ -47,8 +43,6 @@ class SqliteApiKeys:
         return await self._database.read(work)
 
     async def list(self) -> tuple[ApiKey, ...]:
-        """List all keys ever made, the oldest first."""
-
         def work(connection: sqlite3.Connection) -> tuple[ApiKey, ...]:
             rows = connection.execute(f"{_ALL} ORDER BY created_at, id")
             return tuple(_read(row) for row in rows)
@@ -56,15 +50,12 @@ class SqliteApiKeys:
         return await self._database.read(work)
 
     async def revoke(self, name: str, *, now: float) -> bool:
-        """Take a key out of use; False if none of that name is in use."""
-
         def work(connection: sqlite3.Connection) -> bool:
             return connection.execute(_REVOKE, {"name": name, "now": now}).rowcount == 1
 
         return await self._database.write(work)
 
     async def take_turn(self, key: ApiKey, *, now: float) -> float:
-        """Count a request of a key; gives the seconds it comes too early, 0 if it may go on."""
         if key.per_second is None:
             return 0.0
         interval_seconds = 1.0 / key.per_second

@@ -27,7 +27,6 @@ class SqliteIdempotency:
         self._database = database
 
     async def begin(self, owner: str, key: str, digest: str) -> IdempotencyRecord:
-        """Bind a key to a body's digest, unless it is bound; what is a day old is forgotten."""
         now = time.time()
         values: dict[str, str | float] = {
             "owner": owner, "key": key, "digest": digest, "now": now, "since": now - KEPT_SECONDS,
@@ -41,7 +40,6 @@ class SqliteIdempotency:
         return await self._database.write(work)
 
     async def finish(self, owner: str, key: str, answer: str) -> str:
-        """Remember an answer, unless there is one; gives the one that stands."""
         values = {"owner": owner, "key": key, "answer": answer}
 
         def work(connection: sqlite3.Connection) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -65,17 +64,13 @@ class SqliteCatalog:
         self.api_keys = SqliteApiKeys(self._database)
         self.idempotency = SqliteIdempotency(self._database)
 
-    @property
-    def files(self) -> AbstractSet[Path]:
-        """The database's resolved paths, there or not."""
-        return self._database.files
+    def name_of_file(self, file: Path) -> str | None:
+        return file.name if file in self._database.files else None
 
     async def find(self, key: str, size: Size) -> CatalogHit | None:
-        """Look up the newest kept generation of a key, with its rendition at `size`."""
         return await self._database.read(lambda connection: _find(connection, key, size))
 
     async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
-        """Look up many at once, as `find` does."""
         return await self._database.read(
             lambda connection: [_find(connection, key, size) for key, size in wanted]
         )
@@ -83,8 +78,6 @@ class SqliteCatalog:
     async def claim(
         self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:
-        """Take the sole right to a key; Found if its image is there, Held while another works."""
-
         def work(connection: sqlite3.Connection) -> Claim | CatalogHit | Held:
             schema.check_version(connection, self._database.path)
             held = find_holder(connection, spec.key)
@@ -107,13 +100,11 @@ class SqliteCatalog:
             raise
 
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
-        """Prolong the lease; False if another has taken the claim over."""
         return await self._database.write(
             lambda connection: renew_claim(connection, claim, lease_seconds=lease_seconds)
         )
 
     async def release(self, claim: Claim) -> None:
-        """Give the claim back; if that fails, try again in the background."""
         try:
             await self._release(claim)
         except CatalogError:
@@ -134,8 +125,6 @@ class SqliteCatalog:
                 return await self._release(claim)
 
     async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
-        """Write a send to the ledger as possibly billed; None if the claim was taken over."""
-
         def work(connection: sqlite3.Connection) -> int | None:
             schema.check_version(connection, self._database.path)
             if not renew_claim(connection, claim, lease_seconds=lease_seconds):
@@ -149,14 +138,11 @@ class SqliteCatalog:
         return await self._database.write(work)
 
     async def settle_send(self, send: int, settlement: Settlement) -> None:
-        """Write how a send ended."""
         await self._database.write(lambda connection: _settle(connection, send, settlement))
 
     async def record_answer(
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
     ) -> None:
-        """Settle the send and journal where the image can be downloaded, in one step."""
-
         def work(connection: sqlite3.Connection) -> None:
             _settle(connection, send, settlement)
             connection.execute(
@@ -166,17 +152,14 @@ class SqliteCatalog:
         await self._database.write(work)
 
     async def record_link_dead(self, generation_id: str) -> None:
-        """Journal that the link of an answer does not open any more."""
         await self._execute(queries.RECORD_LINK_DEAD, generation_id=generation_id)
 
     async def record_note(self, generation_id: str, note: str) -> None:
-        """Add a note that every later answer from this generation carries."""
         await self._execute(queries.RECORD_NOTE, generation_id=generation_id, note=note)
 
     async def record_spooled(
         self, generation_id: str, *, sha256: str, byte_count: int, spool_url: str
     ) -> None:
-        """Journal that the image lies in the spool, for the store refused it."""
         spooled: dict[str, str | int] = {
             "generation_id": generation_id,
             "sha256": sha256,
@@ -193,7 +176,6 @@ class SqliteCatalog:
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
     ) -> Generation:
-        """Journal that the image lies in the store; link and claim are forgotten."""
         kept: dict[str, str | int | None] = {
             "generation_id": generation_id,
             "sha256": sha256,
@@ -209,7 +191,6 @@ class SqliteCatalog:
         return await self._database.write(work)
 
     async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
-        """Remember renditions, and that requests were answered with them."""
         await self._database.write(
             lambda connection: record_requests(connection, answered), synced=False
         )
@@ -217,7 +198,6 @@ class SqliteCatalog:
     async def update_limiter_state(
         self, scope: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
     ) -> Value:
-        """Change the pace of a lane while nobody else does."""
         return await self._database.write(
             lambda connection: update_limiter_state(connection, scope, change), synced=False
         )
@@ -225,14 +205,11 @@ class SqliteCatalog:
     async def read_limiter_state(
         self, scope: LimitScope, *, since: float
     ) -> tuple[LimiterState | None, int]:
-        """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
         return await self._database.read(
             lambda connection: read_limiter_state(connection, scope, since)
         )
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
-        """List the newest images first."""
-
         def work(connection: sqlite3.Connection) -> list[Image]:
             return [
                 read_image(row) for row in connection.execute(queries.LIST_IMAGES, {"limit": limit})
@@ -241,7 +218,6 @@ class SqliteCatalog:
         return await self._database.read(work)
 
     async def find_images(self, prefix: str) -> Sequence[Image]:
-        """Find images whose id starts with `prefix`; at most ten."""
         if not prefix.isascii():
             return []
         literal = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
@@ -253,20 +229,16 @@ class SqliteCatalog:
         return await self._database.read(work)
 
     async def find_image(self, image_id: str) -> Image | None:
-        """Look an image up by its whole id."""
         return await self._database.read(lambda connection: find_image(connection, image_id))
 
     async def search_images(
         self, search: ImageSearch, *, limit: int, cursor: str | None
     ) -> ImagePage:
-        """List one page of images, the newest generation first."""
         return await self._database.read(
             lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
         )
 
     async def list_sends(self, generation_id: str) -> Sequence[Send]:
-        """List a generation's sends, oldest first."""
-
         def work(connection: sqlite3.Connection) -> list[Send]:
             rows = connection.execute(queries.LEDGER, {"generation_id": generation_id})
             return [read_send(row) for row in rows]
@@ -274,8 +246,6 @@ class SqliteCatalog:
         return await self._database.read(work)
 
     async def list_unfinished(self) -> Sequence[Generation]:
-        """List what is SENT, ANSWERED or SPOOLED and nobody works on, oldest first."""
-
         def work(connection: sqlite3.Connection) -> list[Generation]:
             rows = connection.execute(queries.ALL_UNFINISHED, {"clock": clock()})
             return [read_generation(row) for row in rows]
@@ -283,18 +253,14 @@ class SqliteCatalog:
         return await self._database.read(work)
 
     async def list_objects(self) -> Sequence[StoredObject]:
-        """List what should be in the store."""
         return await self._database.read(
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
 
     async def check_writable(self) -> None:
-        """Check that the database can be written; nothing is."""
         await self._database.check_writable()
 
     async def read_store(self) -> KnownStore:
-        """Read which store the images are in."""
-
         def work(connection: sqlite3.Connection) -> KnownStore:
             row = connection.execute(queries.STORE).fetchone()
             newest = connection.execute(queries.NEWEST_KEPT).fetchall()
@@ -303,12 +269,9 @@ class SqliteCatalog:
         return await self._database.read(work)
 
     async def record_store(self, store_id: str) -> None:
-        """Record the id of a store whose marker was seen."""
         await self._execute(queries.RECORD_STORE, id=store_id)
 
     async def settle_paid(self) -> Sequence[str]:
-        """Settle as billed one call of each image that is here without a bill on the ledger."""
-
         def work(connection: sqlite3.Connection) -> list[str]:
             ids = [row["id"] for row in connection.execute(queries.UNSETTLED_PAID)]
             for generation_id in ids:
@@ -318,25 +281,20 @@ class SqliteCatalog:
         return await self._database.write(work)
 
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
-        """Take in a kept generation that the catalog has lost; False if it has it already."""
-
         def work(connection: sqlite3.Connection) -> bool:
             return _adopt(connection, generation, renditions)
 
         return await self._database.write(work)
 
     async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
-        """Add up what was spent from `since` (Unix seconds) on."""
         return await self._database.read(
             lambda connection: read_spend(connection, since=since, by=by)
         )
 
     async def set_aside_if_damaged(self) -> str | None:
-        """Move a damaged database out of the way; gives where it lies now, None if it is sound."""
         return await self._database.set_aside_if_damaged()
 
     async def close(self) -> None:
-        """Close the database."""
         self._closed = True
         for retrying in self._releasing:
             retrying.cancel()

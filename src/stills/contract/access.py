@@ -1,7 +1,6 @@
 """Who may ask a service, what they may spend, and what they were answered before."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +33,3 @@ class IdempotencyRecord:
 
     digest: str
     answer: str | None
-
-
-class ApiKeys(Protocol):
-    """Remembers the service's keys, for many processes at once; raises CatalogError."""
-
-    async def add(self, key: ApiKey) -> bool:
-        """Remember a key; False if another of that name is in use."""
-        ...
-
-    async def find(self, key_id: str) -> ApiKey | None:
-        """Look a key up, revoked or not."""
-        ...
-
-    async def list(self) -> tuple[ApiKey, ...]:
-        """List all keys ever made, the oldest first."""
-        ...
-
-    async def revoke(self, name: str, *, now: float) -> bool:
-        """Take a key out of use; False if none of that name is in use."""
-        ...
-
-    async def take_turn(self, key: ApiKey, *, now: float) -> float:
-        """Count a request of a key; gives the seconds it comes too early, 0 if it may go on."""
-        ...
-
-
-class IdempotencyStore(Protocol):
-    """Remembers what was answered to idempotency keys; raises CatalogError."""
-
-    async def begin(self, owner: str, key: str, digest: str) -> IdempotencyRecord:
-        """Bind a key to a body's digest, unless it is bound; what is a day old is forgotten."""
-        ...
-
-    async def finish(self, owner: str, key: str, answer: str) -> str:
-        """Remember an answer, unless there is one; gives the one that stands."""
-        ...

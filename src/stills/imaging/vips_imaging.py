@@ -21,45 +21,19 @@ class VipsImaging:
     """Implements the port Imaging in threads, off the event loop."""
 
     async def ready(self) -> None:
-        """Load libvips, and make a rendition of one pixel, for what is loaded with the first."""
         await asyncio.to_thread(_warm_up)
 
     async def inspect(self, png: bytes | Chunks) -> Inspection:
-        """Check a PNG from its first byte to its last chunk, and hash it.
-
-        Raises:
-            DamagedImage: it is no whole PNG.
-        """
         return await asyncio.to_thread(inspect_png, png)
 
     async def check_pixels(self, png: bytes | Chunks) -> None:
-        """Decode every pixel of a PNG.
-
-        Raises:
-            DamagedImage: it can't be decoded to its end.
-        """
         await asyncio.to_thread(check_pixels, png)
 
     async def media_type(self, data: bytes) -> str:
-        """Tell `image/png`, `image/jpeg` or `image/webp`.
-
-        Raises:
-            InvalidReference: it is none of these, can't be decoded, or has too many pixels.
-        """
         return await asyncio.to_thread(media_type, data)
 
     async def fit(self, png: bytes, size: Size) -> bytes:
-        """Cover-crop around the centre and scale to exactly `size`; PNG in, PNG out.
-
-        Raises:
-            DamagedImage: the bytes can't be decoded.
-        """
         return await asyncio.to_thread(fit_png, png, size)
 
     async def thumbnail(self, png: bytes, side_max_pixels: int) -> bytes:
-        """Scale to fit a square, never up; PNG in, JPEG out.
-
-        Raises:
-            DamagedImage: the bytes can't be decoded.
-        """
         return await asyncio.to_thread(thumbnail_jpeg, png, side_max_pixels)

@@ -9,6 +9,7 @@ from pathlib import Path
 from stills.contract.atomic_file import check_replaceable, check_writable
 from stills.contract.errors import OutputRefused
 from stills.contract.generation import Image
+from stills.contract.ports.local_files import find_own_name
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import SIDECAR_FOLDER
@@ -74,13 +75,13 @@ def _write_whole(path: Path, data: bytes) -> None:
 def _own(ports: Ports, path: Path) -> str | None:
     """Say what of ours a file is; files of others may lie in the store's folder too."""
     path = path.resolve()
-    if path in ports.catalog.files:
+    if find_own_name(ports.catalog, path) is not None:
         return "the catalog"
     if not path.is_file():
         return None
-    if ports.spool.object_at(path) is not None:
+    if find_own_name(ports.spool, path) is not None:
         return "a file of the spool"
-    name = ports.store.object_at(path) or ""
+    name = find_own_name(ports.store, path) or ""
     if read_object_path(name) is not None:
         return "a kept image itself"
     if name == MARKER:

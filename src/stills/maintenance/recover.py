@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stills.contract.errors import StillsError, StoreRefused
 from stills.contract.generation import CatalogHit, Claim, Generation, Held, Rendition, Stage
 from stills.contract.money import Caps
-from stills.contract.ports import Store
+from stills.contract.ports.store import Store
 from stills.pipeline.adopt import adopt
 from stills.pipeline.make_generation import LinkExpired, resume
 from stills.pipeline.object_names import read_object_path

@@ -2,7 +2,7 @@
 
 from stills.contract.errors import ImageMissing
 from stills.contract.generation import Generation
-from stills.contract.ports import Store
+from stills.contract.ports.store import Store
 from stills.pipeline.integrity import read_verified
 from stills.pipeline.keep import keep
 from stills.pipeline.ports import Ports

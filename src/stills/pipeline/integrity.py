@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 
 from stills.contract.errors import ImageMissing
-from stills.contract.ports import Store
+from stills.contract.ports.store import Store
 
 
 async def read_verified(store: Store, path: str, sha256: str) -> bytes:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
 from stills.contract.generation import Chunks, Generation, Inspection, Stage
-from stills.contract.ports import Store
+from stills.contract.ports.store import Store
 from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import sidecar_path, write_sidecar

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from stills.contract.ports import Catalog, Downloader, Imaging, Provider, Store
+from stills.contract.ports.catalog import Catalog
+from stills.contract.ports.downloader import Downloader
+from stills.contract.ports.imaging import Imaging
+from stills.contract.ports.provider import Provider
+from stills.contract.ports.store import Store
 from stills.pipeline.store_marker import StoreMarker
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from stills.contract.errors import CatalogDamaged, CatalogError
 from stills.contract.generation import Generation, Rendition, RequestRecord
-from stills.contract.ports import Catalog, Store
+from stills.contract.ports.generations import Generations
+from stills.contract.ports.store import Store
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
@@ -26,7 +27,7 @@ def make_request_record(
 
 
 async def try_to_count(
-    catalog: Catalog, answered: Sequence[tuple[Rendition, RequestRecord]]
+    catalog: Generations, answered: Sequence[tuple[Rendition, RequestRecord]]
 ) -> tuple[str, ...]:
     """Count answers with renditions that the catalog knows; gives notes on what went wrong.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stills.contract.errors import InvalidReference
-from stills.contract.ports import Downloader, Imaging
+from stills.contract.ports.downloader import Downloader
+from stills.contract.ports.imaging import Imaging
 
 REFERENCE_MAX_BYTES = 10 * 1024 * 1024
 

@@ -10,7 +10,8 @@ import logging
 
 from stills.contract.errors import StoreRefused, WrongStore
 from stills.contract.generation import KnownStore
-from stills.contract.ports import Catalog, Store
+from stills.contract.ports.store import Store
+from stills.contract.ports.upkeep import Upkeep
 from stills.pipeline.sidecar import SIDECAR_FOLDER
 
 _FOLDER = "store"
@@ -21,7 +22,7 @@ _LOG = logging.getLogger("stills")
 class StoreMarker:
     """Checks the store of one process: before its first paid call, and before its first write."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, catalog: Upkeep) -> None:
         self._store = store
         self._catalog = catalog
         self._checking = asyncio.Lock()

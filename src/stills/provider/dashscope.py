@@ -143,23 +143,17 @@ class DashScope:
 
     @property
     def name(self) -> str:
-        """`sandbox` when a sandbox key is used, else `dashscope`."""
         return self._credentials.provider
 
     async def ready(self) -> None:
-        """Do nothing more: once made, it is ready."""
+        """Do nothing: a provider that was made is ready."""
 
-    async def send(self, order: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
-        """Send one order over the wire exactly once.
-
-        Raises:
-            StillsError: with `billing` saying what this one send may have cost.
-        """
+    async def send(self, request: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
         key = self._credentials.key.reveal()
         wire = _Wire(key)
         token = _wire.set(wire)
         try:
-            await self._call(order, key, timeout_seconds)
+            await self._call(request, key, timeout_seconds)
         # What was answered is read below, whatever the SDK makes of it: it trips over answers of an
         # unexpected form, and _watch stops it where it would follow a redirect.
         except _WireError as error:
@@ -174,43 +168,37 @@ class DashScope:
             raise UnexpectedAnswer("the SDK gave no answer", billing=Billing.POSSIBLE)
         answer = read_answer(
             wire.exchange,
-            model=order.model,
+            model=request.model,
             key=key,
-            has_reference=order.reference_url is not None,
+            has_reference=request.reference_url is not None,
         )
         if self._links_live:
             return answer
         return ProviderAnswer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
 
     async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
-        """Read the image behind an answer's URL; free of charge.
-
-        Raises:
-            LinkDead: the URL gives no image, or not in time, or must not be followed.
-        """
         return await self._links.download(url, timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
-        """Close every connection."""
         await self._links.close()
         await self._session.close()
 
-    async def _call(self, order: ProviderRequest, key: str, timeout_seconds: float) -> None:
-        content = [{"image": order.reference_url}] if order.reference_url else []
-        optional = {"negative_prompt": order.negative_prompt} if order.negative_prompt else {}
+    async def _call(self, request: ProviderRequest, key: str, timeout_seconds: float) -> None:
+        content = [{"image": request.reference_url}] if request.reference_url else []
+        optional = {"negative_prompt": request.negative_prompt} if request.negative_prompt else {}
         await _NoFileAccess.call(
-            model=order.model,
+            model=request.model,
             api_key=key,
-            messages=[{"role": "user", "content": [*content, {"text": order.text}]}],
+            messages=[{"role": "user", "content": [*content, {"text": request.text}]}],
             base_address=self._credentials.base_url,
             session=self._session,
             request_timeout=timeout_seconds,
             user_agent="stills",
             n=1,
-            size=str(order.size),
-            seed=order.seed,
-            prompt_extend=order.prompt_extend,
-            watermark=order.watermark,
+            size=str(request.size),
+            seed=request.seed,
+            prompt_extend=request.prompt_extend,
+            watermark=request.watermark,
             **optional,
         )
 

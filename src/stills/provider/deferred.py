@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from stills.contract.generation import Chunks, ProviderAnswer, ProviderRequest
-from stills.contract.ports import Provider
+from stills.contract.ports.provider import Provider
 
 
 class DeferredProvider:
@@ -23,26 +23,21 @@ class DeferredProvider:
 
     @property
     def name(self) -> str:
-        """The name of the provider that will be made."""
         return self._name
 
     async def ready(self) -> None:
-        """Make the provider, if it is not made yet."""
         provider = await self._provider()
         await provider.ready()
 
-    async def send(self, order: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
-        """Send one order over the wire exactly once."""
+    async def send(self, request: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
         provider = await self._provider()
-        return await provider.send(order, timeout_seconds=timeout_seconds)
+        return await provider.send(request, timeout_seconds=timeout_seconds)
 
     async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
-        """Read the image behind an answer's URL."""
         provider = await self._provider()
         return await provider.download(url, timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
-        """Close the provider, if it was ever made."""
         async with self._making:
             await self._stack.aclose()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from stills.contract.errors import RateLimited
 from stills.contract.models import MODELS
-from stills.contract.ports import Catalog
+from stills.contract.ports.limiter_state import LimiterStates
 from stills.contract.rate_limit import LimiterState, LimitScope, Quota, RateLimit
 from stills.ratelimit.aimd import (
     LOOKAHEAD_SECONDS,
@@ -42,7 +42,7 @@ class RateLimiter:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: LimiterStates,
         lane: LimitScope,
         limit: RateLimit,
         *,

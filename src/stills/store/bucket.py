@@ -11,7 +11,6 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
@@ -50,23 +49,11 @@ class BucketStore:
         return f"BucketStore({self._location!r})"
 
     async def ready(self) -> None:
-        """Load obstore and start its runtime; the bucket is not asked.
-
-        Raises:
-            StoreRefused: that failed.
-        """
         await self._call("open", "the store", lambda _: None)
 
     async def put(
         self, path: str, data: bytes | Chunks, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
-        """Write one object, all of it or nothing.
-
-        `preceded_by` is a small object, path and bytes, that is written first.
-
-        Raises:
-            StoreRefused: it could not be written.
-        """
         objects = [(path, data)] if preceded_by is None else [preceded_by, (path, data)]
         for each, _ in objects:
             check_object_path(each)
@@ -79,12 +66,6 @@ class BucketStore:
         await self._call("write", path, write)
 
     async def get(self, path: str) -> bytes:
-        """Read one object.
-
-        Raises:
-            ImageMissing: there is none.
-            StoreRefused: it could not be read.
-        """
         check_object_path(path)
 
         def read(backend: "Backend") -> bytes:
@@ -97,11 +78,6 @@ class BucketStore:
         return await self._call("read", path, read)
 
     async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
-        """Return whether an object is there and, if `byte_count` is given, has that many bytes.
-
-        Raises:
-            StoreRefused: the bucket is not there, or can't be asked.
-        """
         check_object_path(path)
 
         def look(backend: "Backend") -> bool:
@@ -115,21 +91,11 @@ class BucketStore:
         return await self._call("look for", path, look)
 
     async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
-        """Return which of some objects, by path, are not there or have another number of bytes.
-
-        Raises:
-            StoreRefused: the bucket is not there, or can't be asked.
-        """
         asking = [self.exists(path, byte_count=count) for path, count in byte_counts.items()]
         found = await asyncio.gather(*asking)
         return {path for path, is_there in zip(byte_counts, found, strict=True) if not is_there}
 
     async def delete(self, path: str) -> None:
-        """Remove one object, if there is one.
-
-        Raises:
-            StoreRefused: it could not be removed, or the bucket is not there.
-        """
         check_object_path(path)
 
         def remove(backend: "Backend") -> None:
@@ -141,11 +107,6 @@ class BucketStore:
         await self._call("remove", path, remove)
 
     async def paths(self, folder: str) -> Sequence[str]:
-        """List the objects directly in a folder; `""` is the top.
-
-        Raises:
-            StoreRefused: the bucket is not there, or can't be listed.
-        """
         if folder:
             check_object_path(folder)
 
@@ -156,20 +117,12 @@ class BucketStore:
         return await self._call("list", folder, list_objects)
 
     def url(self, path: str) -> str:
-        """Return the location with the path added, such as `s3://bucket/prefix/a.png`, unsigned.
-
-        To open it, one needs access to the bucket.
-        """
+        """Return the location with the path added, such as `s3://bucket/prefix/a.png`, unsigned."""
         check_object_path(path)
         return self._location + ("" if self._location.endswith("/") else "/") + quote(path)
 
-    def object_at(self, file: Path) -> str | None:
-        """Return None: no file of this machine is an object of a bucket."""
-        del file
-        return None
-
     async def close(self) -> None:
-        """Take no more calls. What still runs in a thread ends by obstore's own timeouts."""
+        """Accept no more calls; those still running in a thread end by obstore's own timeouts."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _call(self, verb: str, path: str, work: Callable[["Backend"], _Value]) -> _Value:

@@ -54,13 +54,6 @@ class FolderStore:
     async def put(
         self, path: str, data: bytes | Chunks, *, preceded_by: tuple[str, bytes] | None = None
     ) -> None:
-        """Write one object, all of it or nothing; it is on the disk when this returns.
-
-        `preceded_by` is a small object, path and bytes, that is written first and not synced.
-
-        Raises:
-            StoreRefused: it could not be written.
-        """
         check_object_path(path)
         if preceded_by is not None:
             check_object_path(preceded_by[0])
@@ -69,65 +62,37 @@ class FolderStore:
             await asyncio.to_thread(self._put, path, data, preceded_by)
 
     async def get(self, path: str) -> bytes:
-        """Read one object.
-
-        Raises:
-            ImageMissing: there is none.
-            StoreRefused: it could not be read.
-        """
         check_object_path(path)
         with self._translated("read", path):
             return await asyncio.to_thread(self._get, path)
 
     async def exists(self, path: str, *, byte_count: int | None = None) -> bool:
-        """Return whether an object is there and, if `byte_count` is given, has that many bytes.
-
-        Raises:
-            StoreRefused: the folder itself is not there.
-        """
         check_object_path(path)
         with self._translated("look for", path):
             return not await asyncio.to_thread(self._missing, {path: byte_count})
 
     async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
-        """Return which of some objects, by path, are not there or have another number of bytes.
-
-        Raises:
-            StoreRefused: the folder itself is not there.
-        """
         for path in byte_counts:
             check_object_path(path)
         with self._translated("look for", "images"):
             return await asyncio.to_thread(self._missing, byte_counts)
 
     async def delete(self, path: str) -> None:
-        """Remove one object, if there is one.
-
-        Raises:
-            StoreRefused: it could not be removed, or the folder itself is not there.
-        """
         check_object_path(path)
         with self._translated("remove", path):
             await asyncio.to_thread(self._delete, path)
 
     async def paths(self, folder: str) -> Sequence[str]:
-        """List the objects directly in a folder; `""` is the top.
-
-        Raises:
-            StoreRefused: the folder can't be listed.
-        """
         if folder:
             check_object_path(folder)
         with self._translated("list", folder):
             return await asyncio.to_thread(self._list, folder)
 
     def url(self, path: str) -> str:
-        """Return an absolute, percent-encoded `file://` URL."""
         check_object_path(path)
         return f"{self._root.as_uri().rstrip('/')}/{quote(path)}"
 
-    def object_at(self, file: Path) -> str | None:
-        """Return the path of the object that a resolved file would be; None if it is outside."""
+    def name_of_file(self, file: Path) -> str | None:
         root = self._root.resolve()
         if root not in file.parents:
             return None

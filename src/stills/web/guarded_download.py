@@ -45,11 +45,6 @@ class GuardedDownload:
         self._deadline_seconds = deadline_seconds
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
-        """Download what an https URL gives; redirects are followed where each may be fetched.
-
-        Raises:
-            InvalidReference: it may not be fetched, fails, takes too long or is too big.
-        """
         try:
             async with asyncio.timeout(self._deadline_seconds), self._session() as session:
                 return await _follow(session, url, max_bytes)

@@ -1,0 +1,41 @@
+"""The ledger: every paid call, what it cost, and the caps on spending."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stills.contract.generation import Claim, Send, Settlement
+from stills.contract.money import Caps, SpendBy, SpendLine
+
+
+class Ledger(Protocol):
+    """Accounts for calls, for any number of processes. Raises CatalogError when it fails."""
+
+    async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
+        """Enter a call as possibly billed before it is sent; returns its number.
+
+        Returns None if another worker has taken the claim over: then nothing may be sent.
+
+        Raises:
+            BudgetExceeded: the call could exceed a cap.
+        """
+        ...
+
+    async def settle_send(self, send: int, settlement: Settlement) -> None:
+        """Record how a call ended."""
+        ...
+
+    async def settle_paid(self) -> Sequence[str]:
+        """Settle one call as billed for each stored or spooled generation without a billed call.
+
+        Returns the ids of these generations, oldest first: their answer came, but could not be
+        recorded.
+        """
+        ...
+
+    async def list_sends(self, generation_id: str) -> Sequence[Send]:
+        """List a generation's calls, oldest first."""
+        ...
+
+    async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
+        """Add up spending from `since` (Unix seconds)."""
+        ...

@@ -1,0 +1,38 @@
+"""The provider: makes images."""
+
+from typing import Protocol
+
+from stills.contract.generation import Chunks, ProviderAnswer, ProviderRequest
+
+
+class Provider(Protocol):
+    """Generates images through a remote service."""
+
+    @property
+    def name(self) -> str:
+        """Name of the provider, a key of `stills.contract.providers`; part of every spec's key."""
+        ...
+
+    async def ready(self) -> None:
+        """Do what takes time before the first call, such as loading the SDK."""
+        ...
+
+    async def send(self, request: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
+        """Send a request over the wire exactly once.
+
+        Raises:
+            StillsError: its `billing` says what this call may have cost.
+        """
+        ...
+
+    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
+        """Download the image that an answer links to; free of charge.
+
+        Raises:
+            LinkDead: the URL returns no image, or not in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,48 @@
+"""Upkeep: what recovery, verification and readiness checks need."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stills.contract.generation import Generation, KnownStore, StoredObject
+
+
+class Upkeep(Protocol):
+    """Checks and repairs the catalog. Raises CatalogError when it fails."""
+
+    async def list_unfinished(self) -> Sequence[Generation]:
+        """List generations that are SENT, ANSWERED or SPOOLED and unclaimed, oldest first."""
+        ...
+
+    async def list_objects(self) -> Sequence[StoredObject]:
+        """List every object that should be in the store."""
+        ...
+
+    async def read_store(self) -> KnownStore:
+        """Return which store holds the images. A new catalog makes up an id for it."""
+        ...
+
+    async def record_store(self, store_id: str) -> None:
+        """Record the id of the store, which was read from the store itself."""
+        ...
+
+    async def check_writable(self) -> None:
+        """Check that the catalog can be written, without changing it.
+
+        Raises:
+            CatalogError: it can't be written.
+        """
+        ...
+
+    async def set_aside_if_damaged(self) -> str | None:
+        """Move a damaged catalog out of the way, so that the next use makes a new one.
+
+        Returns where the damaged one is now, or None if the catalog is intact.
+
+        Raises:
+            CatalogError: it is intact, but can't be used for another reason.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything; closing twice does nothing."""
+        ...
