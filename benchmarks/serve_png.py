@@ -93,7 +93,7 @@ async def _fill(folder: Path) -> dict[str, list[Rendition]]:
     async with Stills.from_env(sandbox=True, environment=_environment(folder)) as stills:
         for number in range(FILES):
             await stills.generate(ImageRequest(prompt=f"slate {number}", size=SIZE, seed=number))
-        slates = [image.rendition for image in await stills.list_images()]
+        slates = [image.rendition for image in await stills.images.list()]
     output = folder / "ai-image-qwen-image"
     catalog = SqliteCatalog(output / "stills.db")
     noise = [await _keep_noise(catalog, output, number) for number in range(FILES)]

@@ -41,18 +41,18 @@ def ask(number: int) -> ImageRequest:
 
 async def test_whoever_shows_a_key_counts_as_its_name(stills):
     """With the budget it was made with."""
-    shown = await stills.access.add("film", day_usd=5.0)
+    shown = await stills.keys.add("film", day_usd=5.0)
     assert re.fullmatch(r"stills_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", shown)
-    assert await stills.access.admit(shown) == BudgetOwner("film", 5.0)
-    assert await stills.access.admit(await stills.access.add("agent")) == BudgetOwner("agent", None)
+    assert await stills.keys.admit(shown) == BudgetOwner("film", 5.0)
+    assert await stills.keys.admit(await stills.keys.add("agent")) == BudgetOwner("agent", None)
 
 
 async def test_only_the_hash_of_the_secret_is_kept(stills, tmp_path: Path):
     """Whoever reads the database's files gets in nowhere."""
-    shown = await stills.access.add("film")
-    await stills.access.admit(shown)
+    shown = await stills.keys.add("film")
+    await stills.keys.admit(shown)
     secret = shown.split("_", 2)[2]
-    (key,) = await stills.access.list()
+    (key,) = await stills.keys.list()
     assert key.digest == hashlib.sha256(secret.encode()).hexdigest()
     assert secret not in repr(key)
     files = list(tmp_path.glob("stills.db*"))
@@ -80,20 +80,20 @@ async def test_only_the_hash_of_the_secret_is_kept(stills, tmp_path: Path):
 )
 async def test_what_is_no_key_is_refused(stills, spoil):
     """Malformed, unknown or wrong: all in the same words, and without the words that came."""
-    shown = await stills.access.add("film")
+    shown = await stills.keys.add("film")
     wrong = spoil(shown)
     with pytest.raises(KeyRefused) as caught:
-        await stills.access.admit(wrong)
+        await stills.keys.admit(wrong)
     assert caught.value.message == "This service does not know the key."
     assert "stills keys add" in caught.value.action
 
 
 async def test_a_key_of_another_id_with_this_secret_is_refused(stills):
     """Id and secret belong together."""
-    one, other = await stills.access.add("film"), await stills.access.add("agent")
+    one, other = await stills.keys.add("film"), await stills.keys.add("agent")
     mixed = "_".join([*one.split("_", 2)[:2], other.split("_", 2)[2]])
     with pytest.raises(KeyRefused):
-        await stills.access.admit(mixed)
+        await stills.keys.admit(mixed)
 
 
 async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, clock: Clock):
@@ -101,7 +101,7 @@ async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, 
     here, elsewhere = await make_stills(), await make_stills()
     shown = await here.access.add("film")
     for stills in (here, elsewhere):
-        assert (await stills.access.admit(shown)).name == "film"
+        assert (await stills.keys.admit(shown)).name == "film"
     await here.access.revoke("film")
     with pytest.raises(KeyRefused):
         await here.access.admit(shown)
@@ -113,53 +113,53 @@ async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, 
 async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.MonkeyPatch):
     """However many ids are tried; a right key goes on."""
     monkeypatch.setattr(api_keys, "_MEMORY_KEYS_MAX", 10)
-    shown = await stills.access.add("film")
+    shown = await stills.keys.add("film")
     for number in range(50):
         with pytest.raises(KeyRefused):
-            await stills.access.admit(f"stills_{number:012x}_{'a' * 43}")
-        assert len(stills.access._remembered) <= 10
-    assert await stills.access.admit(shown) == BudgetOwner("film")
+            await stills.keys.admit(f"stills_{number:012x}_{'a' * 43}")
+        assert len(stills.keys._remembered) <= 10
+    assert await stills.keys.admit(shown) == BudgetOwner("film")
 
 
 async def test_a_key_that_asks_too_fast_is_told_when_to_come_back(stills, clock: Clock):
     """After that it is let in again."""
-    shown = await stills.access.add("film", limit=RateLimit(2 / 60))
+    shown = await stills.keys.add("film", limit=RateLimit(2 / 60))
     for _ in range(2):
-        await stills.access.admit(shown)
+        await stills.keys.admit(shown)
     with pytest.raises(RateLimited, match="film") as caught:
-        await stills.access.admit(shown)
+        await stills.keys.admit(shown)
     assert caught.value.retry_after_seconds == pytest.approx(30.0, abs=0.01)
     clock.now += 30.0
-    assert await stills.access.admit(shown) == BudgetOwner("film")
+    assert await stills.keys.admit(shown) == BudgetOwner("film")
 
 
 async def test_wrong_guesses_use_up_no_turns(stills):
     """Who knows an id can't shut its owner out."""
-    shown = await stills.access.add("film", limit=RateLimit(1 / 60))
+    shown = await stills.keys.add("film", limit=RateLimit(1 / 60))
     for _ in range(5):
         with pytest.raises(KeyRefused):
-            await stills.access.admit(shown[:-2] + "--")
-    assert await stills.access.admit(shown) == BudgetOwner("film")
+            await stills.keys.admit(shown[:-2] + "--")
+    assert await stills.keys.admit(shown) == BudgetOwner("film")
 
 
 async def test_a_name_in_use_is_refused_until_it_is_revoked(stills):
     """The way out is named."""
-    await stills.access.add("film")
+    await stills.keys.add("film")
     with pytest.raises(InvalidRequest, match="film is in use") as caught:
-        await stills.access.add("film")
+        await stills.keys.add("film")
     assert "stills keys revoke film" in caught.value.action
-    await stills.access.revoke("film")
-    await stills.access.add("film")
+    await stills.keys.revoke("film")
+    await stills.keys.add("film")
     with pytest.raises(InvalidRequest, match="no key named 'nobody'"):
-        await stills.access.revoke("nobody")
+        await stills.keys.revoke("nobody")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "é", "a\n", "a" * 65, "\x1b[31m", "a/b"])
 async def test_a_name_is_one_word(stills, name: str):
     """It stands in logs and tables."""
     with pytest.raises(InvalidRequest, match="no name for a key"):
-        await stills.access.add(name)
-    assert await stills.access.exist() is False
+        await stills.keys.add(name)
+    assert await stills.keys.exist() is False
 
 
 @pytest.mark.parametrize(
@@ -176,23 +176,23 @@ async def test_a_name_is_one_word(stills, name: str):
 async def test_a_budget_or_rate_that_is_none_makes_no_key(stills, facts):
     """Rather than a key without the cap that was meant."""
     with pytest.raises(InvalidRequest):
-        await stills.access.add("film", **facts)
-    assert await stills.access.exist() is False
+        await stills.keys.add("film", **facts)
+    assert await stills.keys.exist() is False
 
 
 async def test_no_limit_is_none(stills):
     """A hundred at once."""
-    shown = await stills.access.add("film", limit=NO_LIMIT)
+    shown = await stills.keys.add("film", limit=NO_LIMIT)
     for _ in range(100):
-        await stills.access.admit(shown)
+        await stills.keys.admit(shown)
 
 
 async def test_keys_exist_once_one_was_made(stills):
     """Revoking the last one does not open the door to all."""
-    assert await stills.access.exist() is False
-    await stills.access.add("film")
-    await stills.access.revoke("film")
-    assert await stills.access.exist() is True
+    assert await stills.keys.exist() is False
+    await stills.keys.add("film")
+    await stills.keys.revoke("film")
+    assert await stills.keys.exist() is True
 
 
 async def test_a_payer_s_budget_caps_what_is_sent_for_it(stills, sandbox):

@@ -134,7 +134,7 @@ async def test_a_use_after_the_close_says_that_it_is_closed(environment):
     """And nothing of the disk or the service, which are well."""
     async with Stills.from_env(sandbox=True, environment=environment) as used:
         await used.generate(KITE)
-    for use in (used.generate(KITE), used.list_images(), used.verify()):
+    for use in (used.generate(KITE), used.images.list(), used.images.verify()):
         with pytest.raises(RuntimeError, match="is closed"):
             await use
 
@@ -160,16 +160,16 @@ from stills import ImageRequest, Stills
 
 async def main():
     async with Stills.from_catalog() as stills:
-        await stills.list_images()
+        await stills.images.list()
         child = os.fork()
         if child == 0:
             try:
-                asyncio.run(stills.list_images())
+                asyncio.run(stills.images.list())
             except RuntimeError as error:
                 print(error, flush=True)
             os._exit(0)
         os.waitpid(child, 0)
-        print(len(await stills.list_images()))
+        print(len(await stills.images.list()))
 
 asyncio.run(main())
 """
@@ -198,10 +198,10 @@ async def test_what_is_kept_can_be_looked_at_without_a_key(embedded, environment
     """List, show and the image's address; another image can't be made."""
     result = await embedded.generate(KITE)
     async with Stills.from_catalog(environment=environment) as looking:
-        (image,) = await looking.list_images()
+        (image,) = await looking.images.list()
         assert image.rendition.id == result.id
-        assert looking.image_url(image) == result.image_url
-        shown = await looking.show(result.id[:4])
+        assert looking.images.url(image) == result.image_url
+        shown = await looking.images.show(result.id[:4])
         assert (shown.image, shown.image_url) == (image, result.image_url)
         assert [send.billing for send in shown.sends] == ["billed"]
         with pytest.raises(MissingKey):
@@ -213,12 +213,12 @@ async def test_an_id_that_fits_none_or_several_is_refused(embedded):
     small = await embedded.generate(KITE)
     large = await embedded.generate(ImageRequest(prompt="a red kite", size="1024*1024", seed=1))
     with pytest.raises(InvalidRequest, match="several") as caught:
-        await embedded.show(small.id[:6])
+        await embedded.images.show(small.id[:6])
     assert small.id in caught.value.message
     assert large.id in caught.value.message
     for prefix in ("zzz", "*", "\udcff"):
         with pytest.raises(InvalidRequest, match="no image"):
-            await embedded.show(prefix)
+            await embedded.images.show(prefix)
 
 
 async def test_a_saved_image_replaces_the_file_whole(embedded, tmp_path):
@@ -226,7 +226,7 @@ async def test_a_saved_image_replaces_the_file_whole(embedded, tmp_path):
     result = await embedded.generate(KITE)
     target = tmp_path / "new folder" / "kite.png"
     for _ in range(2):
-        await embedded.save(result.id, target)
+        await embedded.images.save(result.id, target)
         assert target.read_bytes() == file_of(result.image_url).read_bytes()
         assert list(target.parent.iterdir()) == [target]
         target.write_bytes(b"something longer than any image" * 100_000)
@@ -240,7 +240,7 @@ async def test_a_path_that_can_not_be_written_leaves_the_image_kept(embedded, tm
     long_name = tmp_path / ("n" * 300 + ".png")
     for target in (tmp_path / "folder", tmp_path / "file" / "a.png", long_name):
         with pytest.raises(OutputRefused, match="can't be written") as caught:
-            await embedded.save(result.id, target)
+            await embedded.images.save(result.id, target)
         assert result.image_url in caught.value.message
     assert list((tmp_path / "folder").iterdir()) == []
     assert (tmp_path / "file").read_text() == "in the way"
@@ -258,12 +258,12 @@ async def test_only_a_regular_file_is_replaced(embedded, tmp_path):
         refused.append(tmp_path / "theirs.png")
     for target in refused:
         with pytest.raises(OutputRefused):
-            await embedded.save(result.id, target)
+            await embedded.images.save(result.id, target)
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "theirs.png").read_bytes() == b"theirs"
     (tmp_path / "ours.png").write_bytes(b"old")
     (tmp_path / "link.png").symlink_to("ours.png")
-    await embedded.save(result.id, tmp_path / "link.png")
+    await embedded.images.save(result.id, tmp_path / "link.png")
     assert (tmp_path / "link.png").is_symlink()
     assert (tmp_path / "ours.png").read_bytes() == file_of(result.image_url).read_bytes()
 
@@ -288,14 +288,14 @@ async def test_no_file_of_our_own_is_written_over(embedded, environment, tmp_pat
     assert len(own) == 12  # two natives, two renditions, two facts, the marker
     for path in own:
         with pytest.raises(OutputRefused) as caught:
-            await embedded.check_target(path)
+            await embedded.images.check_target(path)
         assert "nothing was sent" in caught.value.action
         with pytest.raises(OutputRefused, match=r"can't be written \(it is ") as caught:
-            await embedded.save(result.id, path)
+            await embedded.images.save(result.id, path)
         assert result.image_url in caught.value.message
     assert {path: path.read_bytes() for path in images.rglob("*.*")} == before
     assert spooled.read_bytes() == b"paid for"
-    assert [image.generation.spec.prompt for image in await embedded.list_images()] == [
+    assert [image.generation.spec.prompt for image in await embedded.images.list()] == [
         "a cat",
         "a red kite",
     ]
@@ -306,8 +306,8 @@ async def test_other_files_in_the_store_s_folder_may_be_written(embedded):
     result = await embedded.generate(KITE)
     target = file_of(result.image_url).with_name("output.png")
     for _ in range(2):
-        await embedded.check_target(target)
-        await embedded.save(result.id, target)
+        await embedded.images.check_target(target)
+        await embedded.images.save(result.id, target)
     assert target.read_bytes() == file_of(result.image_url).read_bytes()
 
 
@@ -315,7 +315,7 @@ async def test_a_name_as_long_as_the_system_takes_is_written(embedded, tmp_path)
     """The part that becomes it has a short name of its own."""
     result = await embedded.generate(KITE)
     target = tmp_path / ("n" * 251 + ".png")
-    await embedded.save(result.id, target)
+    await embedded.images.save(result.id, target)
     assert target.read_bytes() == file_of(result.image_url).read_bytes()
 
 
@@ -325,7 +325,7 @@ async def test_a_replaced_file_keeps_who_may_read_it(embedded, tmp_path):
     target = tmp_path / "mine.png"
     target.write_bytes(b"old")
     target.chmod(0o600)
-    await embedded.save(result.id, target)
+    await embedded.images.save(result.id, target)
     assert target.stat().st_mode & 0o777 == 0o600
     assert target.read_bytes() == file_of(result.image_url).read_bytes()
 
@@ -349,7 +349,7 @@ async def test_saving_an_image_that_the_store_has_lost_is_said(embedded, tmp_pat
     result = await embedded.generate(NATIVE)
     file_of(result.image_url).unlink()
     with pytest.raises(ImageMissing):
-        await embedded.save(result.id, tmp_path / "a.png")
+        await embedded.images.save(result.id, tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 
 
@@ -359,7 +359,7 @@ async def test_a_damaged_image_is_never_saved(embedded, tmp_path):
     kept = file_of(result.image_url)
     change_a_byte(kept)
     with pytest.raises(ImageMissing, match=f"{kept.as_uri()} is damaged") as caught:
-        await embedded.save(result.id, tmp_path / "a.png")
+        await embedded.images.save(result.id, tmp_path / "a.png")
     assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
     assert not (tmp_path / "a.png").exists()
 
@@ -371,9 +371,9 @@ async def test_a_damaged_or_lost_rendition_is_made_anew_to_be_saved(embedded, tm
     whole = kept.read_bytes()
     for harm in (change_a_byte, Path.unlink):
         harm(kept)
-        await embedded.save(result.id, tmp_path / "a.png")
+        await embedded.images.save(result.id, tmp_path / "a.png")
         assert (tmp_path / "a.png").read_bytes() == kept.read_bytes() == whole
-    assert (await embedded.verify()).findings == ()
+    assert (await embedded.images.verify()).findings == ()
 
 
 async def test_the_synchronous_call_is_refused_inside_a_loop():
@@ -424,7 +424,7 @@ async def test_guarded_references_are_neither_read_nor_fetched_from_here(environ
         for request in requests:
             with pytest.raises(InvalidReference):
                 await guarded.generate(request)
-        assert await guarded.list_images() == []
+        assert await guarded.images.list() == []
 
 
 def test_the_public_names_are_those_of_all():

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +18,7 @@ from stills.assembly import (
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest
-from stills.contract.generation import Image, OnBilling, OnStage, Send
+from stills.contract.generation import OnBilling, OnStage
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, RequestStatus
@@ -29,25 +28,14 @@ from stills.contract.ports.provider import Provider
 from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
-from stills.contract.search import ImagePage, ImageSearch
+from stills.library import ImageDetails, Library
 from stills.loop_guard import LoopGuard
-from stills.maintenance.export import check_target, save
 from stills.maintenance.recover import Recovered, rebuild, recover
-from stills.maintenance.verify import Finding, Verified, verify
+from stills.maintenance.verify import Finding, Verified
 from stills.pipeline.generate import Options, Pipeline
 from stills.pipeline.generate_many import FreshOf, Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.read import find_by_prefix
-
-
-@dataclass(frozen=True, slots=True)
-class ImageDetails:
-    """One kept image, where it opens, and the sends that paid for it."""
-
-    image: Image
-    image_url: str
-    sends: Sequence[Send]
 
 
 class Stills:
@@ -77,6 +65,7 @@ class Stills:
         self._one_pipeline = Pipeline(
             ports, self._policy, price_usd=price_usd, day_usd=budget_usd, rate_limit=rate_limit
         )
+        self._images = Library(ports, self._one_pipeline, self._bound)
 
     @classmethod
     def from_env(
@@ -247,13 +236,18 @@ class Stills:
         self._pipeline.on_billing = on_billing
 
     @property
-    def access(self) -> Access:
-        """The keys of the service that this catalog is behind."""
+    def images(self) -> Library:
+        """The stored images."""
+        return self._images
+
+    @property
+    def keys(self) -> Access:
+        """The API keys of our own service."""
         return self._access
 
     @property
     def idempotency(self) -> IdempotencyStore:
-        """What that service answered before."""
+        """The earlier answers of our own service, by idempotency key."""
         return self._ports.catalog.idempotency
 
     async def check_ready(self) -> None:
@@ -318,96 +312,9 @@ class Stills:
         """
         return await rebuild(self._ports)
 
-    async def verify(self) -> Verified:
-        """Re-hash the store against the catalog."""
-        return await verify(self._ports)
-
     async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
         """Add up what was billed, possibly billed and saved from `since` (Unix seconds) on."""
         return await self._ports.catalog.spend(since=since, by=by)
-
-    async def list_images(self, *, limit: int = 20) -> Sequence[Image]:
-        """List the newest kept images first."""
-        return await self._ports.catalog.list_images(limit=limit)
-
-    async def search_images(
-        self, search: ImageSearch, *, limit: int = 20, cursor: str | None = None
-    ) -> ImagePage:
-        """List one page of what is kept, the newest first; `cursor` is of the page before.
-
-        Raises:
-            InvalidRequest: the cursor is none of ours.
-        """
-        return await self._ports.catalog.search_images(search, limit=limit, cursor=cursor)
-
-    async def find_image(self, image_id: str) -> Image | None:
-        """Look a kept image up by its whole id."""
-        return await self._ports.catalog.find_image(image_id)
-
-    async def read_image(self, image: Image) -> bytes:
-        """Read the PNG of a kept image; a rendition that is lost or damaged is made anew.
-
-        Raises:
-            ImageMissing: the store has lost it, or it is damaged there.
-            StoreRefused: the store can't be read.
-        """
-        return await self._pipeline.read(image)
-
-    async def is_there(self, image: Image) -> bool:
-        """Tell whether the store has a kept image; it is not read.
-
-        Raises:
-            StoreRefused: the store can't be asked.
-        """
-        rendition = image.rendition
-        path, byte_count = rendition.object_path, rendition.byte_count
-        return await self._ports.store.exists(path, byte_count=byte_count)
-
-    async def thumbnail(self, image: Image, *, side_max_pixels: int = 512) -> bytes:
-        """Render a kept image as a JPEG that fits a square; free of charge, and not kept.
-
-        Raises:
-            ImageMissing: the store has lost it, or it is damaged there.
-            StoreRefused: the store can't be read.
-        """
-        png = await self._pipeline.read(image)
-        return await self._ports.imaging.thumbnail(png, side_max_pixels)
-
-    async def list_sends(self, image: Image) -> Sequence[Send]:
-        """List the sends that paid for an image, the oldest first."""
-        return await self._ports.catalog.list_sends(image.generation.id)
-
-    async def show(self, prefix: str) -> ImageDetails:
-        """Tell all that is known of the image whose id starts with `prefix`.
-
-        Raises:
-            InvalidRequest: no image's id starts so, or several do.
-        """
-        image = await find_by_prefix(self._ports, prefix)
-        sends = await self._ports.catalog.list_sends(image.generation.id)
-        return ImageDetails(image, self._ports.store.url(image.rendition.object_path), sends)
-
-    def image_url(self, image: Image) -> str:
-        """Say where a listed image opens."""
-        return self._ports.store.url(image.rendition.object_path)
-
-    async def check_target(self, path: Path) -> None:
-        """Check, before anything is paid for, that `save` can write to `path`.
-
-        Raises:
-            OutputRefused: it can't be written, or is a file of the store, the spool or the catalog.
-        """
-        await check_target(self._ports, path)
-
-    async def save(self, image_id: str, path: Path) -> None:
-        """Copy a kept image to a file, whole or not at all.
-
-        Raises:
-            OutputRefused: the file can't be written, or is our own; the image stays kept.
-            ImageMissing: the store has lost the image, or it is damaged there.
-        """
-        image = await find_by_prefix(self._ports, image_id)
-        await save(self._ports, image, await self._pipeline.read(image), path)
 
     @property
     def _ports(self) -> Ports:
@@ -423,4 +330,4 @@ class Stills:
         return self._model if model is None else model
 
 
-__all__ = ["Finding", "ImageDetails", "Recovered", "Stills", "Verified"]
+__all__ = ["Finding", "ImageDetails", "Library", "Recovered", "Stills", "Verified"]

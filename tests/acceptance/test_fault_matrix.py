@@ -325,7 +325,7 @@ def expected() -> dict[str, object]:
 
 async def check_store(stills: Stills, folder: Path) -> None:
     """See that every image in the store is whole and catalogued, and every row has its image."""
-    verified = await stills.verify()
+    verified = await stills.images.verify()
     images = list(folder.glob("*.png"))
     assert verified.findings == ()
     assert verified.checked == len(images) > len(MATRIX)

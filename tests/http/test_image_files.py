@@ -26,7 +26,7 @@ async def kept(stills: Stills) -> ImageResult:
 @pytest.fixture
 async def png(stills: Stills, kept: ImageResult) -> bytes:
     """Its bytes."""
-    return await stills.read_image(await stills.find_image(kept.id))
+    return await stills.images.read(await stills.images.find(kept.id))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def ask(
 
 async def test_an_image_is_given_whole_and_may_be_cached_for_ever(http, image_url, png, stills):
     """Its hash is its tag, its readable name the name to save it under; read twice, it is same."""
-    (image,) = await stills.list_images()
+    (image,) = await stills.images.list()
     for _ in range(2):
         status, headers, body = await ask(http, image_url)
         assert (status, body) == (200, png)
@@ -140,12 +140,12 @@ async def test_an_image_that_the_store_lost_is_gone_until_it_is_there_again(
     http, image_url, stills, png
 ):
     """With its generation, of which it could be made anew. The answer names no path."""
-    (image,) = await stills.list_images()
-    path = Path(url2pathname(urlsplit(stills.image_url(image)).path))
+    (image,) = await stills.images.list()
+    path = Path(url2pathname(urlsplit(stills.images.url(image)).path))
     for lost in list(path.parent.glob("*.png")):
         lost.unlink()
     with pytest.raises(ImageMissing):
-        await stills.read_image(image)
+        await stills.images.read(image)
     async with http.head(image_url) as head:
         assert head.status == 410
     status, headers, body = await ask(http, image_url)

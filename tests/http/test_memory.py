@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from tests.support.running_service import serving
 
-from stills.app import Stills
+from stills.app import Library, Stills
 from stills.contract.generation import Image
 from stills.contract.pixel_budget import PixelBudget
 from stills.contract.size import Size
@@ -54,13 +54,13 @@ async def test_images_are_rendered_and_encoded_within_a_budget_of_pixels(
             async with rendered.one():
                 return await super().fit(png, size)
 
-    read_image = Stills.read_image
+    read_image = Library.read
 
-    async def count(self: Stills, image: Image) -> bytes:
+    async def count(self: Library, image: Image) -> bytes:
         async with read.one():
             return await read_image(self, image)
 
-    monkeypatch.setattr(Stills, "read_image", count)
+    monkeypatch.setattr(Library, "read", count)
     for module in (generate, image_answer):
         monkeypatch.setattr(module, "PixelBudget", lambda: PixelBudget(AT_ONCE * SIDE * SIDE))
 

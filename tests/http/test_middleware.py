@@ -26,7 +26,7 @@ async def test_with_a_key_made_nobody_comes_in_without(
     url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
     """From the first key on, every route but health and images asks for one."""
-    key = await stills.access.add("pipeline")
+    key = await stills.keys.add("pipeline")
     await asyncio.sleep(1.1)
     for headers in (
         {},
@@ -49,10 +49,10 @@ async def test_a_revoked_key_is_refused_within_a_second(
     url: str, stills: Stills, http: aiohttp.ClientSession
 ):
     """Also by a worker that has just let it in."""
-    key = await stills.access.add("pipeline")
+    key = await stills.keys.add("pipeline")
     async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
         assert answer.status == 200
-    await stills.access.revoke("pipeline")
+    await stills.keys.revoke("pipeline")
     await asyncio.sleep(1.1)
     async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
         assert answer.status == 401
@@ -62,7 +62,7 @@ async def test_a_key_over_its_rate_is_told_when_to_come_back(
     url: str, stills: Stills, http: aiohttp.ClientSession
 ):
     """Its burst is a minute's worth; then 429 with Retry-After."""
-    key = await stills.access.add("pipeline", limit=RateLimit(2 / 60))
+    key = await stills.keys.add("pipeline", limit=RateLimit(2 / 60))
     await asyncio.sleep(1.1)
     statuses = []
     for _ in range(3):
@@ -77,8 +77,8 @@ async def test_a_key_over_its_budget_gets_only_what_is_kept(
     url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
     """Its day's budget holds for what it sends, and no other key's."""
-    key = await stills.access.add("small", day_usd=0.1)
-    other = await stills.access.add("other")
+    key = await stills.keys.add("small", day_usd=0.1)
+    other = await stills.keys.add("other")
     await asyncio.sleep(1.1)
     statuses = []
     for prompt, shown in (("a", key), ("b", key), ("a", key), ("b", other)):
@@ -168,7 +168,7 @@ async def test_a_link_opens_under_another_name_where_keys_were_made(
     foreign = {"Host": "images.example"}
     async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
         assert answer.status == 403
-    await stills.access.add("pipeline")
+    await stills.keys.add("pipeline")
     async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
         assert answer.status == 200
 
@@ -213,7 +213,7 @@ async def test_one_line_is_logged_for_each_request(
 ):
     """Who asked, for what, what it cost; never the key or the prompt."""
     with json_logs():
-        key = await stills.access.add("pipeline")
+        key = await stills.keys.add("pipeline")
         await asyncio.sleep(1.1)
         async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
             request_id = answer.headers["X-Request-ID"]

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from tests.support.running_service import serving
 
-from stills.app import Stills
+from stills.app import Library, Stills
 from stills.contract import errors
 from stills.contract.generation import Held
 from stills.http.errors import error_answer, status_of
@@ -87,7 +87,7 @@ async def test_variations_that_pass_a_budget_say_what_was_made(
     serve, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
     """The caller learns the seeds that are paid for, and is not told that nothing was sent."""
-    key = await stills.access.add("small", day_usd=0.16)
+    key = await stills.keys.add("small", day_usd=0.16)
     body = {"prompt": "a red kite", "n": 4, "seed": 7}
     headers = {"Authorization": f"Bearer {key}"}
     url = await serve()
@@ -158,7 +158,7 @@ async def test_what_nobody_foresaw_is_told_without_details(
         raise RuntimeError("/srv/secret/path")
 
     url = await serve()
-    monkeypatch.setattr(Stills, "search_images", fail)
+    monkeypatch.setattr(Library, "search", fail)
     async with http.get(f"{url}/v1/images") as answer:
         assert answer.status == 500
         assert (await answer.json())["error"]["code"] == "error"

@@ -61,7 +61,7 @@ async def kept_free(stills: Stills, sandbox: Sandbox, request: ImageRequest = KI
     result = await stills.generate(request)
     assert result.cached
     assert len(sandbox.ledger.generations) == before
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
     return result
 
 
@@ -116,7 +116,7 @@ async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandb
     assert "403" in reason
     sandbox.set_faults()
     assert ends(await stills.recover()) == [(True, "")]
-    assert len(await stills.list_images()) == 1
+    assert len(await stills.images.list()) == 1
     await kept_free(stills, sandbox)
 
 
@@ -223,7 +223,7 @@ async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
         catalog=SqliteCatalog(tmp_path / "other.db"), store=open_store(str(tmp_path / "other"))
     )
     assert await other.recover() == []
-    assert await other.list_images() == []
+    assert await other.images.list() == []
 
     stills = await make_stills()
     assert ends(await stills.recover()) == [(True, "")]
@@ -239,7 +239,7 @@ async def test_an_image_whose_link_expired_is_not_called_kept(
         await stills.generate(KITE)
     execute(tmp_path / "stills.db", "UPDATE generations SET url_expires_at = 1")
     assert ends(await stills.recover()) == [(False, "its link expired before it was downloaded")]
-    assert await stills.list_images() == []
+    assert await stills.images.list() == []
     sandbox.set_faults()
     result = await stills.generate(KITE)
     assert not result.cached
@@ -272,8 +272,8 @@ async def test_an_adopted_image_is_billed_on_the_ledger(stills: Stills, tmp_path
     forget_the_answer(tmp_path / "stills.db")
     assert ends(await stills.recover()) == [(True, "")]
     assert await bills(stills) == (1, 0)
-    (image,) = await stills.list_images()
-    (call,) = await stills.list_sends(image)
+    (image,) = await stills.images.list()
+    (call,) = await stills.images.list_sends(image)
     assert (call.billing, call.code) == (Billing.BILLED, "adopted")
     assert call.settled_at is not None
     assert (await stills.generate(KITE)).id == result.id
@@ -455,7 +455,7 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     if way == "rebuild":
         aside, outcomes = await later.rebuild()
         assert (aside, ends(outcomes)) == (None, [(True, "")])
-    listed = await later.list_images()
+    listed = await later.images.list()
     assert [str(image.rendition.size) for image in listed] == ["1328*1328"] * (way != "ask again")
     await kept_free(later, sandbox)
     assert await later.recover() == []
@@ -480,7 +480,7 @@ async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool
     mended = await make_stills()
     assert ends(await mended.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
-    assert len(await mended.list_images()) == 1
+    assert len(await mended.images.list()) == 1
     await kept_free(mended, sandbox)
 
 
@@ -488,7 +488,7 @@ async def test_a_catalog_that_fails_once_the_image_is_kept_says_that_it_was_bill
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
     """Only the answer could not be counted: the image is there, and free."""
-    await stills.list_images()
+    await stills.images.list()
     refuse = "CREATE TRIGGER t BEFORE INSERT ON requests BEGIN SELECT raise(ABORT, 'no'); END"
     execute(tmp_path / "stills.db", refuse)
     with pytest.raises(CatalogError) as caught:
@@ -503,7 +503,7 @@ async def test_a_failing_service_is_not_hidden_by_a_failing_catalog(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
     """The error tells of the service; the unsettled send counts as possibly billed."""
-    await stills.list_images()
+    await stills.images.list()
     execute(
         tmp_path / "stills.db",
         "CREATE TRIGGER t BEFORE UPDATE ON sends BEGIN SELECT raise(ABORT, 'no'); END",
@@ -533,7 +533,7 @@ async def test_an_image_that_is_kept_though_its_answer_was_not_recorded_is_bille
     stills: Stills, tmp_path: Path
 ):
     """Its call does not stay `possibly billed`: the image is there."""
-    await stills.list_images()
+    await stills.images.list()
     execute(tmp_path / "stills.db", REFUSE_ANSWERS)
     await stills.generate(KITE)
     assert await bills(stills) == (1, 0)
@@ -576,14 +576,14 @@ async def test_a_new_catalog_knows_again_what_the_store_holds(
     stills = await make_stills()
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE, match="green"))
     before = await fill(stills)
-    listed, spent = facts_of(await stills.list_images()), await stills.spend(by=SpendBy.STYLE)
+    listed, spent = facts_of(await stills.images.list()), await stills.spend(by=SpendBy.STYLE)
     await stills.close()
     (tmp_path / "stills.db").rename(tmp_path / "lost.db")
 
     again = await make_stills()
     aside, outcomes = await again.rebuild()
     assert (aside, ends(outcomes)) == (None, [(True, "")] * 3)
-    rebuilt = facts_of(await again.list_images())
+    rebuilt = facts_of(await again.images.list())
     assert [one for one in listed if one not in rebuilt] == []
     assert [(line.group, line.billed_usd) for line in await again.spend(by=SpendBy.STYLE)] == [
         (line.group, line.billed_usd) for line in spent
@@ -601,7 +601,7 @@ async def test_a_new_catalog_knows_again_what_the_store_holds(
         ).notes
     )
     assert sandbox.ledger.billed_images == 3
-    assert (await again.verify()).findings == ()
+    assert (await again.images.verify()).findings == ()
 
 
 async def test_rebuilding_a_healthy_catalog_changes_nothing(
@@ -699,7 +699,7 @@ async def test_rebuild_leaves_out_what_is_not_whole(make_stills: Make, tmp_path:
     assert "damaged" in reasons[ids[1]]
     assert reasons[ids[2]] == "the image is not the one its facts tell of"
     assert reasons[ids[3]] == ""
-    assert [image.generation.id for image in await again.list_images()] == [ids[3]]
+    assert [image.generation.id for image in await again.images.list()] == [ids[3]]
 
 
 HOSTILE = {

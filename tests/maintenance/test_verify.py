@@ -26,11 +26,11 @@ def findings(verified: Verified) -> list[tuple[str, str, str]]:
 
 async def test_a_sound_store_is_sound(stills: Stills):
     """A generation and its renditions are each one object; at native size they are the same."""
-    assert (await stills.verify()).checked == 0
+    assert (await stills.images.verify()).checked == 0
     await stills.generate(replace(KITE, size="1328*1328"))
-    assert (await stills.verify()).checked == 1
+    assert (await stills.images.verify()).checked == 1
     await stills.generate(KITE)
-    verified = await stills.verify()
+    verified = await stills.images.verify()
     assert (verified.checked, verified.findings, verified.has_losses) == (2, (), False)
 
 
@@ -38,11 +38,11 @@ async def test_a_missing_rendition_is_named_by_its_id_and_made_anew_when_asked_f
     """Its generation is there, so nothing is paid."""
     result = await stills.generate(KITE)
     file_of(result).unlink()
-    verified = await stills.verify()
+    verified = await stills.images.verify()
     assert findings(verified) == [("missing", file_of(result).name, result.id)]
     assert verified.has_losses
     assert (await stills.generate(KITE)).cached
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
 
 
 async def test_a_missing_generation_is_named_by_its_id_and_never_paid_again_unasked(stills: Stills):
@@ -51,11 +51,11 @@ async def test_a_missing_generation_is_named_by_its_id_and_never_paid_again_unas
     path = file_of(result)
     away = path.rename(path.parent.parent / "away.png")
     owner = result.id.partition("-")[0]
-    assert findings(await stills.verify()) == [("missing", path.name, owner)]
+    assert findings(await stills.images.verify()) == [("missing", path.name, owner)]
     with pytest.raises(ImageMissing):
         await stills.generate(replace(KITE, size="1328*1328"))
     away.rename(path)
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
 
 
 @pytest.mark.parametrize("place", [0, 40, -1])
@@ -66,7 +66,7 @@ async def test_one_flipped_bit_is_damage(stills: Stills, place: int):
     data = bytearray(path.read_bytes())
     data[place] ^= 1
     path.write_bytes(data)
-    verified = await stills.verify()
+    verified = await stills.images.verify()
     assert findings(verified) == [("damaged", path.name, result.id)]
     assert verified.has_losses
 
@@ -84,7 +84,7 @@ async def test_a_file_that_can_not_be_read_does_not_end_the_check(
     await stills.close()
 
     disk = BadSector(tmp_path / "images", unreadable.name)
-    verified = await (await make_stills(store=disk)).verify()
+    verified = await (await make_stills(store=disk)).images.verify()
     assert verified.checked == 4
     assert {verdict: path for verdict, path, _ in findings(verified)} == {
         "unreadable": unreadable.name,
@@ -100,7 +100,7 @@ async def test_an_image_that_the_catalog_does_not_know_is_no_loss(stills: Stills
     stranger = path.with_name("sandbox-a-cat-512x512-seed1-ffffffffffff.png")
     stranger.write_bytes(path.read_bytes())
     path.with_name("holiday.png").write_bytes(b"mine")
-    verified = await stills.verify()
+    verified = await stills.images.verify()
     assert findings(verified) == [("unknown", stranger.name, "")]
     assert not verified.has_losses
 
@@ -113,4 +113,4 @@ async def test_a_store_that_is_gone_is_an_error_and_not_a_list_of_losses(
     await stills.generate(KITE)
     (tmp_path / "images").rename(tmp_path / "unplugged")
     with pytest.raises(StoreRefused, match="is not there"):
-        await stills.verify()
+        await stills.images.verify()

@@ -32,7 +32,7 @@ async def test_an_image_that_no_reader_decodes_is_downloaded_again(
     sandbox.set_faults(Fault(kind))
     await stills.generate(KITE)
     await stills.generate(replace(KITE, size="512*512"))
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
     assert len(sandbox.ledger.of_kind(SendKind.DOWNLOAD)) == 2
     assert sandbox.ledger.billed_images == 1
 
@@ -63,7 +63,7 @@ async def test_an_undecodable_image_of_an_older_version_is_found_and_named(
     older = await make_stills(imaging=NotDecoding())
     await older.generate(KITE)
     stills = await make_stills()
-    (finding,) = (await stills.verify()).findings
+    (finding,) = (await stills.images.verify()).findings
     assert (finding.verdict, finding.path.endswith(".png")) == ("damaged", True)
     with pytest.raises(ImageMissing, match=r"file://.*png is a damaged PNG") as caught:
         await stills.generate(replace(KITE, size="512*512"))
@@ -83,5 +83,5 @@ async def test_an_undecodable_image_in_the_spool_is_downloaded_again(
         await older.generate(KITE)
     stills = await make_stills()
     await stills.generate(KITE)
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
     assert sandbox.ledger.billed_images == 1

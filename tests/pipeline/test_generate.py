@@ -117,7 +117,7 @@ async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills
 async def test_the_native_size_is_passed_through_untouched(stills: Stills, sandbox: Sandbox):
     """Its bytes are the service's own."""
     result = await stills.generate(replace(KITE, size="1328*1328"))
-    shown = await stills.show(result.id)
+    shown = await stills.images.show(result.id)
     digest = hashlib.sha256(file_of(result).read_bytes()).hexdigest()
     assert digest == shown.image.generation.sha256 == shown.image.rendition.sha256
     assert result.notes == ()
@@ -183,7 +183,7 @@ async def test_an_image_whose_caller_has_left_is_rendered_and_listed(
     await asyncio.wait({asking})
     assert asking.cancelled()
     await stills.drain()
-    (image,) = await stills.list_images()
+    (image,) = await stills.images.list()
     assert str(image.rendition.size) == KITE.size
     assert (await stills.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
@@ -207,8 +207,8 @@ async def test_draining_waits_for_a_rendition_that_nobody_waits_for(
     rendition.unlink()
     fitting.clear()
     finish.clear()
-    (image,) = await stills.list_images()
-    reading = asyncio.create_task(stills.read_image(image))
+    (image,) = await stills.images.list()
+    reading = asyncio.create_task(stills.images.read(image))
     await fitting.wait()
     reading.cancel()
     draining = asyncio.create_task(stills.drain())
@@ -356,7 +356,7 @@ async def test_a_call_that_may_be_billed_is_repeated_only_if_allowed_and_said(
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
     result = await stills.generate(KITE)
     assert "may be billed" in result.notes[0]
-    sends = (await stills.show(result.id)).sends
+    sends = (await stills.images.show(result.id)).sends
     assert [(send.code, send.billing) for send in sends] == [
         ("connection_lost", Billing.POSSIBLE),
         ("answered", Billing.BILLED),
@@ -450,7 +450,7 @@ async def test_an_image_that_is_not_whole_is_never_kept(
     assert "set aside at file://" in caught.value.action
     assert caught.value.billing is Billing.BILLED
     assert list(tmp_path.glob("images/*.png")) == []
-    assert await stills.list_images() == []
+    assert await stills.images.list() == []
 
     sandbox.set_faults()
     result = await stills.generate(KITE)

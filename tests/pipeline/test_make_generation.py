@@ -35,7 +35,7 @@ def execute(folder: Path, statement: str) -> None:
 
 async def fail_to_journal(stills: Stills, folder: Path) -> None:
     """Let the catalog take sends, and not what came of them."""
-    await stills.list_images()
+    await stills.images.list()
     refuse = "CREATE TRIGGER t BEFORE UPDATE ON sends BEGIN SELECT raise(ABORT, 'no'); END"
     execute(folder, refuse)
 

@@ -92,7 +92,7 @@ async def test_an_unmounted_store_is_noticed_before_anything_is_sent(
         filled.rmdir()
     away.rename(filled)
     assert not (await stills.generate(CAT)).cached
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
 
 
 async def test_a_store_from_before_markers_gets_one(
@@ -298,7 +298,7 @@ async def test_a_rebuild_takes_in_what_the_spool_has_for_this_store(
     assert [outcome.kept for outcome in outcomes] == [True, True]
     assert files(tmp_path / "spool") == []
     assert (await stills.generate(CAT)).cached
-    assert (await stills.verify()).findings == ()
+    assert (await stills.images.verify()).findings == ()
     assert sandbox.ledger.billed_images == 3
     assert [line.billed for line in await stills.spend()] == [2]
 

@@ -35,9 +35,9 @@ async def ask(request: ImageRequest, seen: list[Stage]) -> ImageDetails:
         assert_type(stills, Stills)
         result = await stills.generate(request, fresh=True, on_stage=seen.append)
         assert_type(result, ImageResult)
-        assert_type(await stills.list_images(limit=3), Sequence[Image])
-        await stills.save(result.id, Path("kite.png"))
-        return await stills.show(result.id)
+        assert_type(await stills.images.list(limit=3), Sequence[Image])
+        await stills.images.save(result.id, Path("kite.png"))
+        return await stills.images.show(result.id)
 
 
 async def ask_many(stills: Stills, requests: list[ImageRequest]) -> float:

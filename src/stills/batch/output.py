@@ -107,7 +107,7 @@ def _place(kept: Path, target: Path) -> StillsError | None:
 async def _save(stills: Stills, image_id: str, target: Path) -> StillsError | None:
     try:
         with replace_atomically(target) as part:  # also of a link, which is read-only
-            await stills.save(image_id, part)
+            await stills.images.save(image_id, part)
     except StillsError as error:
         return error
     return None

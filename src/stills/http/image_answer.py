@@ -63,8 +63,8 @@ class ImageAnswers:
 
     async def _encode(self, result: ImageResult) -> bytes:
         async with self._pixels.hold(result.width * result.height):
-            image = await self._stills.find_image(result.id)
+            image = await self._stills.images.find(result.id)
             if image is None:
                 raise ImageMissing
-            png = await self._stills.read_image(image)
+            png = await self._stills.images.read(image)
             return await asyncio.to_thread(base64.b64encode, png)

@@ -77,7 +77,7 @@ class ImageFiles:
             if part is not None and method == "GET":
                 return await self._answer_part(image_id, kept, *part)
             if method == "HEAD":
-                if image_id not in self._bytes and not await self._stills.is_there(kept.image):
+                if image_id not in self._bytes and not await self._stills.images.exists(kept.image):
                     raise self._lost(kept.image)
                 return PngAnswer(200, kept.whole, b"")
             return PngAnswer(200, kept.whole, await self._read(image_id, kept.image))
@@ -99,7 +99,7 @@ class ImageFiles:
         if kept is not None:
             self._kept.move_to_end(image_id)
             return kept
-        image = await self._stills.find_image(image_id)
+        image = await self._stills.images.find(image_id)
         if image is None:
             return None
         kept = _describe(image)
@@ -124,7 +124,7 @@ class ImageFiles:
 
     async def _read_store(self, image: Image) -> bytes:
         try:
-            data = await self._stills.read_image(image)
+            data = await self._stills.images.read(image)
         except ImageMissing:
             data = b""
         if len(data) != image.rendition.byte_count:

@@ -82,10 +82,10 @@ class ImageService:
         before, after = self.settings.image_url(asker, "\0").split("\0")
         if not (given.startswith(before) and given.endswith(after)):
             return wanted
-        image = await self.stills.find_image(given[len(before) : len(given) - len(after)])
+        image = await self.stills.images.find(given[len(before) : len(given) - len(after)])
         if image is None:
             return wanted
-        return replace(wanted, reference_image=await self.stills.read_image(image))
+        return replace(wanted, reference_image=await self.stills.images.read(image))
 
     async def ask_one(
         self, asker: Request, wanted: ImageRequest, model: str | None, on_place: OnProgress

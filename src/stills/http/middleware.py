@@ -197,12 +197,12 @@ class Middleware:
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not shown:
             raise KeyRefused("no key was given")
-        return await self._stills.access.admit(shown.strip())
+        return await self._stills.keys.admit(shown.strip())
 
     async def _have_keys(self) -> bool:
         now = time.monotonic()
         if now - self._keys_looked_at > _KEY_MEMORY_SECONDS:
-            self._keys_exist = await self._stills.access.exist()
+            self._keys_exist = await self._stills.keys.exist()
             self._keys_looked_at = now
         return self._keys_exist
 

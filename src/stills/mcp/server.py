@@ -114,7 +114,7 @@ class Tools:
     ) -> types.ListResourcesResult:
         """List the newest images."""
         try:
-            images = await self._stills.list_images(limit=LIST_MAX)
+            images = await self._stills.images.list(limit=LIST_MAX)
         except StillsError as error:
             raise _failed(error, context) from None
         return types.ListResourcesResult(
@@ -133,7 +133,7 @@ class Tools:
         """Give the PNG of an image."""
         try:
             image = await self._find(params.uri.removeprefix(_URI))
-            png = await self._stills.read_image(image)
+            png = await self._stills.images.read(image)
         except StillsError as error:
             raise _failed(error, context) from None
         blob = await asyncio.to_thread(_base64, png)
@@ -168,7 +168,7 @@ class Tools:
         if not isinstance(given, str) or not given.startswith(_URI):
             return request
         image = await self._find(given.removeprefix(_URI))
-        return replace(request, reference_image=await self._stills.read_image(image))
+        return replace(request, reference_image=await self._stills.images.read(image))
 
     async def _ask(
         self, context: Context, request: ImageRequest, model: str | None, on_place: OnPlace
@@ -202,7 +202,7 @@ class Tools:
                 field="limit",
                 action=f"Give a whole number from 1 to {LIST_MAX}.",
             )
-        images = await self._stills.list_images(limit=limit)
+        images = await self._stills.images.list(limit=limit)
         records = [image_record(image, self._opens(context, image)) for image in images]
         lines = [
             f"{record['id']}: {record['width']}*{record['height']}, {record['prompt'][:80]}"
@@ -215,7 +215,9 @@ class Tools:
         _check_names(arguments, ["id"])
         image = await self._find(arguments.get("id"))
         record = image_record(image, self._opens(context, image))
-        record["sends"] = [send_record(send) for send in await self._stills.list_sends(image)]
+        record["sends"] = [
+            send_record(send) for send in await self._stills.images.list_sends(image)
+        ]
         content: list[types.ContentBlock] = [types.ResourceLink(**_resource(image))]
         content += await self._thumbnail(image)
         content.append(
@@ -232,7 +234,7 @@ class Tools:
             raise InvalidRequest(
                 "id is missing", field="id", action="image_list shows the ids of all images."
             )
-        image = await self._stills.find_image(image_id)
+        image = await self._stills.images.find(image_id)
         if image is None:
             raise InvalidRequest(
                 f"no image has the id {image_id[:60]!r}",
@@ -244,12 +246,12 @@ class Tools:
     def _opens(self, context: Context, image: Image) -> str:
         if context.request is not None and self._image_url is not None:
             return self._image_url(context.request, image.rendition.id)
-        return self._stills.image_url(image)
+        return self._stills.images.url(image)
 
     async def _thumbnail(self, image: Image) -> Sequence[types.ImageContent]:
         """Make a picture for the agent's eyes; nothing if it can't be made."""
         try:
-            jpeg = await self._stills.thumbnail(image)
+            jpeg = await self._stills.images.thumbnail(image)
         except StillsError as error:
             _LOG.warning("no thumbnail of %s: %s", image.rendition.id, error.code)
             return []

@@ -36,7 +36,7 @@ def keys(
 def admit(shown: str) -> BudgetOwner:
     async def run() -> BudgetOwner:
         async with Stills.from_catalog() as stills:
-            return await stills.access.admit(shown)
+            return await stills.keys.admit(shown)
 
     return asyncio.run(run())
 

@@ -216,5 +216,5 @@ async def test_a_service_that_stops_keeps_what_a_reader_of_events_left_behind(
             while not sandbox.ledger.generations:
                 await asyncio.sleep(0.01)
             answer.close()
-    assert len(await stills.list_images()) == 1
+    assert len(await stills.images.list()) == 1
     assert sandbox.ledger.billed_images == 1

@@ -47,7 +47,7 @@ async def test_a_record_tells_all_that_is_known_of_an_image(http, url, stills, k
     """Its URL opens, its date is of UTC, and alone it shows what was sent for it."""
     _, body = await ask(http, f"{url}/v1/images", limit=1)
     (record,) = body["data"]
-    image = await stills.find_image(kept[0])
+    image = await stills.images.find(kept[0])
     assert datetime.fromisoformat(record.pop("created_at")) == datetime.fromtimestamp(
         image.generation.created_at, UTC
     )

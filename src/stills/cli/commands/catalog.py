@@ -68,12 +68,12 @@ def describe(shown: ImageDetails) -> str:
 
 async def _list(limit: int) -> Sequence[Image]:
     async with Stills.from_catalog() as stills:
-        return await stills.list_images(limit=limit)
+        return await stills.images.list(limit=limit)
 
 
 async def _show(prefix: str) -> ImageDetails:
     async with Stills.from_catalog() as stills:
-        return await stills.show(prefix)
+        return await stills.images.show(prefix)
 
 
 def _facts(image: Image) -> dict[str, Any]:

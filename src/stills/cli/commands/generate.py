@@ -71,7 +71,7 @@ def make_image(
                 show(stage)
 
             if output is not None:
-                await stills.check_target(output)
+                await stills.images.check_target(output)
             result = await stills.generate(
                 request,
                 model=model,
@@ -81,7 +81,7 @@ def make_image(
                 on_stage=follow,
             )
             if output is not None:
-                await stills.save(result.id, output)
+                await stills.images.save(result.id, output)
             return result
 
     async def run_until_interrupted() -> ImageResult | None:

@@ -113,14 +113,14 @@ def _time(seconds: float | None) -> str | None:
 
 async def _add(name: str, day_usd: float | None, limit: RateLimit | None) -> str:
     async with Stills.from_catalog() as stills:
-        return await stills.access.add(name, day_usd=day_usd, limit=limit)
+        return await stills.keys.add(name, day_usd=day_usd, limit=limit)
 
 
 async def _list() -> Sequence[ApiKey]:
     async with Stills.from_catalog() as stills:
-        return await stills.access.list()
+        return await stills.keys.list()
 
 
 async def _revoke(name: str) -> None:
     async with Stills.from_catalog() as stills:
-        await stills.access.revoke(name)
+        await stills.keys.revoke(name)

@@ -111,8 +111,8 @@ def _needs_keys(options: argparse.Namespace, public_url: str | None) -> bool:
 async def _prepare_keys(*, create: bool) -> tuple[str | None, bool]:
     """Create the first key if asked to; return it, and whether there are keys."""
     async with Stills.from_catalog() as stills:
-        new_key = await stills.access.add_first(_FIRST_KEY) if create else None
-        return new_key, await stills.access.exist()
+        new_key = await stills.keys.add_first(_FIRST_KEY) if create else None
+        return new_key, await stills.keys.exist()
 
 
 async def _find_trouble() -> str | None:

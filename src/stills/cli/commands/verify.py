@@ -43,4 +43,4 @@ def _summary(verified: Verified) -> str:
 
 async def _verify() -> Verified:
     async with Stills.from_catalog() as stills:
-        return await stills.verify()
+        return await stills.images.verify()

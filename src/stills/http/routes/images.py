@@ -80,7 +80,7 @@ def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
     ) -> ImageList:
         """List kept images, the newest first."""
         search = ImageSearch(q, model, provider, style, seed)
-        page = await stills.search_images(search, limit=limit, cursor=cursor)
+        page = await stills.images.search(search, limit=limit, cursor=cursor)
         records = [
             ImageRecord(**_record(image, image_url(request, image.rendition.id)))
             for image in page.images
@@ -92,10 +92,10 @@ def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
     @router.get("/images/{image_id}", response_model=ImageDetail, responses=refusals(404))
     async def show_image(request: Request, image_id: str) -> Response:
         """Show one image, and what it cost to make."""
-        image = await stills.find_image(image_id)
+        image = await stills.images.find(image_id)
         if image is None:
             return not_found("There is no such image; /v1/images lists them.")
-        sends = [SendRecord(**_line(send)) for send in await stills.list_sends(image)]
+        sends = [SendRecord(**_line(send)) for send in await stills.images.list_sends(image)]
         detail = ImageDetail(**_record(image, image_url(request, image_id)), sends=sends)
         return JSONResponse(detail.model_dump(mode="json"))
 

@@ -1,0 +1,126 @@
+"""The stored images of one Stills: find, read, copy and verify them. Nothing here calls the API."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.contract.generation import Image, Send
+from stills.contract.search import ImagePage, ImageSearch
+from stills.loop_guard import LoopGuard
+from stills.maintenance.export import check_target, save
+from stills.maintenance.verify import Verified, verify
+from stills.pipeline.generate import Pipeline
+from stills.pipeline.ports import Ports
+from stills.pipeline.read import find_by_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetails:
+    """A stored image, its URL, and the API calls that paid for it."""
+
+    image: Image
+    image_url: str
+    sends: Sequence[Send]
+
+
+class Library:
+    """The stored images, as `stills.images`; it is closed with its Stills."""
+
+    def __init__(self, ports: Ports, pipeline: Pipeline, guard: LoopGuard) -> None:
+        self._guarded_ports = ports
+        self._pipeline = pipeline
+        self._guard = guard
+
+    async def list(self, *, limit: int = 20) -> Sequence[Image]:
+        """List stored images, newest first."""
+        return await self._ports.catalog.list_images(limit=limit)
+
+    async def search(
+        self, search: ImageSearch, *, limit: int = 20, cursor: str | None = None
+    ) -> ImagePage:
+        """List one page of the images that match, newest first.
+
+        `cursor` is the one returned with the previous page.
+
+        Raises:
+            InvalidRequest: invalid cursor.
+        """
+        return await self._ports.catalog.search_images(search, limit=limit, cursor=cursor)
+
+    async def find(self, image_id: str) -> Image | None:
+        """Find an image by its full id."""
+        return await self._ports.catalog.find_image(image_id)
+
+    async def show(self, prefix: str) -> ImageDetails:
+        """Return everything known about the image whose id starts with `prefix`.
+
+        Raises:
+            InvalidRequest: no image's id starts with it, or several do.
+        """
+        image = await find_by_prefix(self._ports, prefix)
+        return ImageDetails(image, self.url(image), await self.list_sends(image))
+
+    async def list_sends(self, image: Image) -> Sequence[Send]:
+        """List the API calls that paid for an image, oldest first."""
+        return await self._ports.catalog.list_sends(image.generation.id)
+
+    def url(self, image: Image) -> str:
+        """Return the URL of an image in the store."""
+        return self._ports.store.url(image.rendition.object_path)
+
+    async def exists(self, image: Image) -> bool:
+        """Return whether the store has an image, without reading it.
+
+        Raises:
+            StoreRefused: the store can't be used.
+        """
+        rendition = image.rendition
+        path, byte_count = rendition.object_path, rendition.byte_count
+        return await self._ports.store.exists(path, byte_count=byte_count)
+
+    async def read(self, image: Image) -> bytes:
+        """Read an image's PNG; a lost or damaged rendition is rendered again.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be read.
+        """
+        self._guard.check()
+        return await self._pipeline.read(image)
+
+    async def thumbnail(self, image: Image, *, side_max_pixels: int = 512) -> bytes:
+        """Render an image as a JPEG that fits into a square. It is free and not stored.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be read.
+        """
+        png = await self.read(image)
+        return await self._ports.imaging.thumbnail(png, side_max_pixels)
+
+    async def check_target(self, path: Path) -> None:
+        """Check, before anything is paid for, that `save` can write to `path`.
+
+        Raises:
+            OutputRefused: it can't be written, or it is a file of the store, spool or catalog.
+        """
+        await check_target(self._ports, path)
+
+    async def save(self, image_id: str, path: Path) -> None:
+        """Copy an image to a file, atomically.
+
+        Raises:
+            OutputRefused: the file can't be written, or is one of ours; the image stays stored.
+            ImageMissing: the image is missing from the store, or damaged.
+        """
+        image = await find_by_prefix(self._ports, image_id)
+        await save(self._ports, image, await self.read(image), path)
+
+    async def verify(self) -> Verified:
+        """Hash and decode every image in the store and compare it with the catalog."""
+        return await verify(self._ports)
+
+    @property
+    def _ports(self) -> Ports:
+        self._guard.check()
+        return self._guarded_ports
