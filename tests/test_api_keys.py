@@ -99,15 +99,15 @@ async def test_a_key_of_another_id_with_this_secret_is_refused(stills):
 async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, clock: Clock):
     """At once where it was revoked, and in processes that had just let it in."""
     here, elsewhere = await make_stills(), await make_stills()
-    shown = await here.access.add("film")
+    shown = await here.keys.add("film")
     for stills in (here, elsewhere):
         assert (await stills.keys.admit(shown)).name == "film"
-    await here.access.revoke("film")
+    await here.keys.revoke("film")
     with pytest.raises(KeyRefused):
-        await here.access.admit(shown)
+        await here.keys.admit(shown)
     clock.now += api_keys.MEMORY_SECONDS
     with pytest.raises(KeyRefused):
-        await elsewhere.access.admit(shown)
+        await elsewhere.keys.admit(shown)
 
 
 async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.MonkeyPatch):

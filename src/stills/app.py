@@ -18,7 +18,7 @@ from stills.assembly import (
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest
-from stills.contract.generation import OnBilling, OnStage
+from stills.contract.generation import OnSendSettled, OnStage
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import RequestOutcome, RequestStatus
@@ -155,24 +155,31 @@ class Stills:
         payer: BudgetOwner | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStage | None = None,
+        on_send_settled: OnSendSettled | None = None,
     ) -> ImageResult:
         """Answer a request: out of the catalog if it can be, else with a new image.
 
-        `fresh` pays for a new image in any case; `max_cost_usd` caps what this request may cost.
-        What is sent counts towards `payer`, and towards its day's budget. Once `stop` is set, what
-        was sent is finished and nothing more is sent. `on_stage` is called on the event loop as the
-        generation goes on. A caller who stops waiting does not stop a generation that was sent: it
-        is finished and kept, unless Stills is closed. One that still waits for its start is given
-        up.
+        `fresh` always pays for a new image. `max_cost_usd` caps what this request may cost. Calls
+        count towards `payer` and its daily budget. After `stop` is set, calls already sent are
+        finished and nothing more is sent. On the event loop, `on_stage` is called at each stage
+        of the generation, and `on_send_settled` as each API call that this request makes ends.
+        Cancelling the caller does not cancel a generation that was sent: it is finished and stored,
+        unless Stills is closed. A request still waiting to start is cancelled.
 
         Raises:
             CancelledError: `stop` was set before anything was sent.
             StillsError: see stills.contract.errors.
         """
         check_is_request(request)
-        options = Options(self._id(model), fresh, max_cost_usd, payer, stop=stop)
-        if on_stage is not None:
-            options = replace(options, on_stage=on_stage)
+        options = Options(
+            self._id(model),
+            fresh,
+            max_cost_usd,
+            payer,
+            stop=stop,
+            on_stage=on_stage or (lambda _: None),
+            on_send_settled=on_send_settled or (lambda *_: None),
+        )
         return await self._pipeline.generate(request, options)
 
     async def generate_many(
@@ -185,6 +192,7 @@ class Stills:
         max_cost_usd: float | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStageOf | None = None,
+        on_send_settled: OnSendSettled | None = None,
     ) -> AsyncGenerator[RequestOutcome]:
         """Answer any number of requests and give each one's outcome as it finishes.
 
@@ -201,7 +209,11 @@ class Stills:
             InvalidRequest: the model or the concurrency is none, or one of `requests` is no
                 ImageRequest.
         """
-        options = Options(find_model(self._id(model)).id, max_cost_usd=max_cost_usd)
+        options = Options(
+            find_model(self._id(model)).id,
+            max_cost_usd=max_cost_usd,
+            on_send_settled=on_send_settled or (lambda *_: None),
+        )
         at_once = self._concurrency if concurrency is None else concurrency
         if type(at_once) is not int or at_once < 1:
             raise InvalidRequest(
@@ -230,10 +242,6 @@ class Stills:
             UnknownModel: the table has no such id.
         """
         return await self._pipeline.answer_from_catalog(requests, Options(self._id(model)))
-
-    def watch_billing(self, on_billing: OnBilling) -> None:
-        """Have `on_billing`, and no other any more, called as each send of this process ends."""
-        self._pipeline.on_billing = on_billing
 
     @property
     def images(self) -> Library:

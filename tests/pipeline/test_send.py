@@ -60,9 +60,10 @@ async def test_a_call_that_is_cut_off_is_counted_as_possibly_billed(
 ):
     """As the ledger has it: a batch that is stopped says so, and its cap counts it."""
     counted: list[Billing] = []
-    stills.watch_billing(lambda _, billing: counted.append(billing))
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3600))
-    asking = asyncio.create_task(stills.generate(KITE))
+    asking = asyncio.create_task(
+        stills.generate(KITE, on_send_settled=lambda _, billing: counted.append(billing))
+    )
     while not sandbox.ledger.generations:
         await asyncio.sleep(0.01)
     await stills.close()

@@ -100,7 +100,6 @@ class Run:
         Raises:
             OutputRefused: the folder can't be written.
         """
-        self._stills.watch_billing(self._count)
         await self._drive()
         if not self._stop.is_set():
             for shot, because in self._dependencies.stranded():
@@ -142,6 +141,7 @@ class Run:
             max_cost_usd=self._wallet.image_cap_usd,
             stop=self._stop,
             on_stage=self._lane.follow,
+            on_send_settled=self._count,
         )
         try:
             async with aclosing(outcomes):

@@ -32,8 +32,8 @@ Chunks = Sequence[bytes]
 OnStage = Callable[[Stage], None]
 """Called on the event loop each time a generation reaches a stage."""
 
-OnBilling = Callable[["GenerationSpec", Billing], None]
-"""Called on the event loop as each send ends, with what was sent and what that means for money."""
+OnSendSettled = Callable[["GenerationSpec", Billing], None]
+"""Called on the event loop as each API call ends, with its generation and its billing."""
 
 
 @dataclass(frozen=True, slots=True)

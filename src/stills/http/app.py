@@ -39,7 +39,6 @@ def make_service(
 ) -> ASGIApp:
     """Make the service of one worker; it closes `stills` when it stops."""
     metrics = Metrics(settings.metrics_folder)
-    stills.watch_billing(metrics.billed)
     asking = ImageService(stills, settings, metrics)
     readiness = Readiness(stills)
 

@@ -31,7 +31,7 @@ class ImageService:
         self.stills = stills
         self.settings = settings
         self._metrics = metrics
-        self._front = LookupBatcher(stills)
+        self._front = LookupBatcher(stills, on_send_settled=metrics.billed)
         self._line = Queue(metrics)
 
     async def ask(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stills.app import Stills
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import StillsError
-from stills.contract.generation import OnStage
+from stills.contract.generation import OnSendSettled, OnStage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -21,8 +21,9 @@ class _Asked:
 class LookupBatcher:
     """Answers the requests of one process. One look-up in the catalog serves all who wait."""
 
-    def __init__(self, stills: Stills) -> None:
+    def __init__(self, stills: Stills, *, on_send_settled: OnSendSettled) -> None:
         self._stills = stills
+        self._on_send_settled = on_send_settled
         self._asked: list[_Asked] = []
         self._looking: asyncio.Task[None] | None = None
 
@@ -42,7 +43,13 @@ class LookupBatcher:
         kept = await self._look_up(request, model)
         if kept is not None:
             return kept
-        return await self._stills.generate(request, model=model, payer=payer, on_stage=on_stage)
+        return await self._stills.generate(
+            request,
+            model=model,
+            payer=payer,
+            on_stage=on_stage,
+            on_send_settled=self._on_send_settled,
+        )
 
     async def close(self) -> None:
         """End the look-up that is under way."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stills.contract.errors import DeadlineExceeded
-from stills.contract.generation import Held, OnBilling, OnStage, Stage
+from stills.contract.generation import Held, OnSendSettled, OnStage, Stage
 from stills.contract.money import Caps
 from stills.pipeline.plan import Plan
 from stills.pipeline.policy import Policy
@@ -97,4 +97,4 @@ class Job:
     places: asyncio.Semaphore | None
     stop: asyncio.Event | None
     pacer: RateLimiter
-    on_billing: OnBilling
+    on_send_settled: OnSendSettled

@@ -18,7 +18,7 @@ from stills.contract.generation import (
     CatalogHit,
     Generation,
     Image,
-    OnBilling,
+    OnSendSettled,
     OnStage,
     Rendition,
     Stage,
@@ -68,6 +68,7 @@ class Options:
     places: asyncio.Semaphore | None = None
     stop: asyncio.Event | None = None
     on_stage: OnStage = lambda _: None
+    on_send_settled: OnSendSettled = lambda *_: None
 
     def __post_init__(self) -> None:
         check_max_cost(self.max_cost_usd)
@@ -77,7 +78,7 @@ class Pipeline:
     """Turns requests into kept images; one for all requests of a process.
 
     `price_usd` overrides the model table's price of an image, `day_usd` caps a UTC day,
-    `rate_limit` overrides the model table's limit of starts. `on_billing` may be set.
+    `rate_limit` overrides the model table's limit of starts.
     """
 
     def __init__(
@@ -94,7 +95,6 @@ class Pipeline:
         self._price_usd = price_usd
         self._day_usd = day_usd
         self._rate_limit = rate_limit
-        self.on_billing: OnBilling = lambda *_: None
         self._pacers: dict[LimitScope, RateLimiter] = {}
         self._makes: SingleFlight[object, ImageResult] = SingleFlight()
         self._draws: SingleFlight[object, Made] = SingleFlight()
@@ -255,7 +255,7 @@ class Pipeline:
             options.places,
             options.stop,
             self.pacer(plan.spec.model),
-            self.on_billing,
+            options.on_send_settled,
         )
 
         async def work() -> Made:

@@ -204,7 +204,7 @@ async def _start(job: Job) -> float:
 
 
 async def _settle(job: Job, send: int, error: StillsError) -> None:
-    job.on_billing(job.plan.spec, error.billing)
+    job.on_send_settled(job.plan.spec, error.billing)
     settlement = Settlement(error.billing, error.code, error.request_id)
     # Left unsettled it counts as possibly billed, and the send's own error says more.
     with suppress(CatalogError):
@@ -220,7 +220,7 @@ async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
 
 
 async def _try_to_journal(job: Job, claim: Claim, answer: ProviderAnswer, send: int) -> bool:
-    job.on_billing(job.plan.spec, Billing.BILLED)
+    job.on_send_settled(job.plan.spec, Billing.BILLED)
     # From here on the image is paid for. A journal that fails now must not lose it: the image is
     # still fetched and stored, and only then the failing catalog is reported.
     try:
@@ -238,7 +238,9 @@ async def _send(job: Job, order: ProviderRequest) -> ProviderAnswer | StillsErro
     except StillsError as error:
         return error
     except asyncio.CancelledError:
-        job.on_billing(job.plan.spec, Billing.POSSIBLE)  # as the ledger has it until it is settled
+        job.on_send_settled(
+            job.plan.spec, Billing.POSSIBLE
+        )  # as the ledger has it until it is settled
         raise
 
 
