@@ -181,7 +181,7 @@ def test_what_is_no_json_is_refused(text):
 
 def test_a_field_that_is_named_twice_is_refused():
     """One of the two would be dropped in silence, and the other billed."""
-    with pytest.raises(InvalidRequest, match="names 'prompt' twice") as caught:
+    with pytest.raises(InvalidRequest, match="has 'prompt' twice") as caught:
         ImageRequest.from_json('{"prompt": "a", "prompt": "b", "size": "64*64"}')
     check_wording(caught.value, "prompt")
 

@@ -17,10 +17,10 @@ def render() -> str:
 
 def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from ("# The command line", "", "Written by `tests/docs/cli_page.py`; don't edit it.", "")
-    yield from (parser.description or "", "")
+    yield from ((parser.description or "").strip(), "")
     yield from _table(parser)
     for name, command in _all_commands(parser):
-        yield from (f"## `stills {name}`", "", command.description or "", "")
+        yield from (f"## `stills {name}`", "", (command.description or "").strip(), "")
         yield from _table(command)
     epilog = " ".join((parser.epilog or "").split())
     yield from ("## Exit codes", "")

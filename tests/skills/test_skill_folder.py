@@ -1,7 +1,6 @@
 """The skill's folder: valid for agents, and true of the code."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import skills_ref
@@ -10,7 +9,6 @@ from stills.cli.errors import EXIT_CODES, INTERRUPTED, exit_code
 from stills.contract import errors
 from stills.contract.errors import StillsError
 from stills.contract.models import DEFAULT_MODEL, MODELS, find_model
-from stills.contract.request import ImageRequest
 
 SKILL = Path(__file__).parents[2] / "skills/ai/image/alicloud-ai-image-qwen-image"
 REFERENCE = SKILL / "references" / "api_reference.md"
@@ -61,14 +59,6 @@ def test_the_reference_lists_every_error():
         (one.code, one.__name__, str(exit_code(one())), "yes" if one.retryable else "no")
         for one in classes
     }
-
-
-def test_the_reference_lists_every_field_of_a_request():
-    """Names, and which are required."""
-    listed = {name: required == "yes" for name, _, required, _ in rows(REFERENCE, "field")}
-    assert list(listed) == ["prompt", "size", "negative_prompt", "style", "seed", "reference_image"]
-    assert set(listed) == {field.name for field in fields(ImageRequest)}
-    assert {name for name, required in listed.items() if required} == {"prompt", "size"}
 
 
 def test_the_reference_lists_every_model():

@@ -10,13 +10,12 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from stills.contract.errors import Billing, InvalidRequest, StillsError
-from stills.contract.request import ImageRequest
+from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.strict_json import STRICT
 from stills.shotlist.shots import Outcome, Shot
 
 _REFERENCE_SHOWN_CHARACTERS = 300
-_REQUEST_FIELDS = ("prompt", "size", "negative_prompt", "style", "seed", "reference_image")
 
 T = TypeVar("T")
 
@@ -118,7 +117,7 @@ class ManifestEntry:
 
     def _as_object(self) -> dict[str, Any]:
         shot, request = self.shot, self.shot.request
-        given = {name: getattr(request, name) for name in _REQUEST_FIELDS}
+        given = {name: getattr(request, name) for name in REQUEST_FIELDS}
         line: dict[str, Any] = {
             "id": shot.id,
             "status": self.status,

@@ -1,4 +1,4 @@
-"""The `stills` command and its words."""
+"""The `stills` command: its subcommands, options and help."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from stills.cli.program import run_program
 from stills.cli.text import printable
+from stills.contract.request import REQUEST_FIELDS
 
+_METAVARS = {"size": "W*H", "reference_image": "IMAGE"}
+_DESCRIPTION = """\
+Generate still images with Alibaba Cloud's qwen-image models. Each is stored, has exactly the size
+you ask for, and is never paid for twice.
+"""
 _EPILOG = """\
-exit codes: 0 done; 1 some shots of a batch failed; 2 bad request; 3 credentials or access; 4 rate
-or quota; 5 the service failed; 6 refused content; 7 storage; 8 another program, such as ffmpeg;
-130 interrupted
+exit codes: 0 done; 1 some shots of a batch failed; 2 invalid request or option; 3 API key or
+access; 4 rate limit, quota or budget; 5 the service failed; 6 content refused; 7 storage; 8 an
+external program, such as ffmpeg, failed; 130 interrupted
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code."""
+    """Run one command and return its exit code."""
     return run_program(build_parser(), arguments, _run)
 
 
@@ -26,17 +32,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"stills: {printable(message)}. `{self.prog} --help` shows what there is.\n")
+        self.exit(2, f"stills: {printable(message)}. See `{self.prog} --help`.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every command and option."""
     parser = _Parser(
         prog="stills",
-        description="One normalized image request in, one kept image out, never paid for twice.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -67,13 +73,45 @@ class _Version(argparse.Action):
 
 if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[_Parser]  # noqa: SLF001 - the only name it has
+    Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - the only name it has
 
 
 def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
     command.set_defaults(module=module)
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
+    command.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     return command
+
+
+def _add_request_field(command: "Group", name: str, summary: str | None = None) -> None:
+    """Add the option of a request field; `summary` replaces the field's own description."""
+    field = REQUEST_FIELDS[name]
+    number = field.type == "integer"
+    command.add_argument(
+        f"--{name.replace('_', '-')}",
+        type=int if number else str,
+        metavar=_METAVARS.get(name, "N" if number else "TEXT"),
+        help=summary or field.phrase,
+    )
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        metavar="ID",
+        help="exact model id (default: STILLS_MODEL, else qwen-image-max)",
+    )
+
+
+def _add_json(command: argparse.ArgumentParser, what: str = "print JSON Lines") -> None:
+    command.add_argument("--json", action="store_true", help=what)
+
+
+def _add_sandbox_option(
+    command: argparse.ArgumentParser,
+    what: str = "use the built-in sandbox: no API key, no cost, no network",
+) -> None:
+    command.add_argument("--sandbox", action="store_true", help=what)
 
 
 def _add_resend_unknown(command: argparse.ArgumentParser) -> None:
@@ -81,209 +119,229 @@ def _add_resend_unknown(command: argparse.ArgumentParser) -> None:
         "--resend-unknown",
         type=int,
         metavar="N",
-        help="repeat a call whose outcome is unknown up to N times, each of which may be billed; "
-        "0, or set STILLS_RESEND_UNKNOWN",
+        help="repeat an API call whose outcome is unknown up to N times, each of which may be "
+        "billed (default: STILLS_RESEND_UNKNOWN, else 0)",
     )
 
 
 def _add_generate(commands: "Commands") -> None:
-    command = _add(commands, "generate", "generate", "Make one image, or find it in the catalog.")
-    source = command.add_argument_group("the request")
-    source.add_argument("prompt", nargs="?", metavar="PROMPT", help="what to show; - reads stdin")
-    source.add_argument("--request", metavar="JSON", help="the whole request as a JSON object")
-    source.add_argument("--file", metavar="F", help="the whole request as a JSON file; - is stdin")
-    source.add_argument("--size", metavar="W*H", help="pixels, 64 to 4096 a side")
-    source.add_argument("--negative-prompt", metavar="TEXT", help="what to keep out")
-    source.add_argument("--style", metavar="TEXT", help="woven into the prompt")
-    source.add_argument("--seed", type=int, metavar="N", help="0 to 2147483647")
-    source.add_argument(
-        "--reference-image", metavar="IMAGE", help="https URL, path or data URL of an image"
+    command = _add(
+        commands, "generate", "generate", "Generate one image, or return it from the catalog."
     )
-    command.add_argument("--model", metavar="ID", help="an exact model id; or set STILLS_MODEL")
+    request = command.add_argument_group("the request")
+    prompt = REQUEST_FIELDS["prompt"].phrase
+    request.add_argument("prompt", nargs="?", metavar="PROMPT", help=f"{prompt}; - reads stdin")
+    request.add_argument("--request", metavar="JSON", help="the whole request as a JSON object")
+    request.add_argument("--file", metavar="F", help="JSON file with the whole request; - is stdin")
+    for name in REQUEST_FIELDS:
+        if name != "prompt":
+            _add_request_field(request, name)
+    _add_model(command)
     command.add_argument("--output", metavar="PATH", help="also copy the image to this file")
     command.add_argument(
-        "--max-cost", type=float, metavar="USD", help="refuse to send if it could cost more"
+        "--max-cost", type=float, metavar="USD", help="fail if the image could cost more than this"
     )
     _add_resend_unknown(command)
-    command.add_argument("--fresh", action="store_true", help="pay for a new image in any case")
-    command.add_argument(
-        "--sandbox", action="store_true", help="play: no key, no money, no network"
-    )
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.add_argument("--fresh", action="store_true", help="always pay for a new image")
+    _add_sandbox_option(command)
+    _add_json(command, "print the result as JSON")
 
 
 def _add_batch(commands: "Commands") -> None:
-    command = _add(
-        commands, "batch", "batch", "Make every image of a shot list, none of them twice."
+    command = _add(commands, "batch", "batch", "Generate every image in a shot list.")
+    command.add_argument(
+        "shots", metavar="SHOTS", help="CSV, TSV, JSONL, JSON or YAML file; - reads stdin"
     )
     command.add_argument(
-        "shots", metavar="SHOTS", help="CSV, TSV, JSONL, JSON or YAML; - reads stdin"
-    )
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="DIR",
-        help="for images, manifest.jsonl and index.html; NAME-stills",
-    )
-    rows = command.add_argument_group("for rows without their own")
-    rows.add_argument("--size", metavar="W*H", help="pixels, or 1K, 2K, 4K with an aspect ratio")
+        "-o", "--output", metavar="DIR",
+        help="output folder for images, manifest and contact sheet (default: NAME-stills)",
+    )  # fmt: skip
+    rows = command.add_argument_group("defaults for rows that don't set them")
+    _add_request_field(rows, "size", "W*H in pixels, or 1K, 2K, 4K with an aspect ratio")
     rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
-    rows.add_argument("--style", metavar="TEXT", help="woven into the prompts")
-    rows.add_argument("--negative-prompt", metavar="TEXT", help="what to keep out")
-    rows.add_argument("--seed", type=int, metavar="N", help="the project's, to derive theirs from")
-    command.add_argument("--encoding", metavar="NAME", help="of the file, if it is not UTF-8")
-    command.add_argument("--model", metavar="ID", help="an exact model id; or set STILLS_MODEL")
+    _add_request_field(rows, "style")
+    _add_request_field(rows, "negative_prompt")
+    _add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")
+    command.add_argument(
+        "--encoding", metavar="NAME", help="text encoding of the file (default: UTF-8)"
+    )
+    _add_model(command)
     command.add_argument(
         "--on-unsupported-reference",
         choices=["error", "describe"],
-        help="what if references can't be sent; by default a cast is described in the prompt, and "
-        "others are an error",
+        help="what to do with references that the model can't take (default: describe the cast in "
+        "the prompt, fail on others)",
     )
-    command.add_argument("--dry-run", action="store_true", help="show the plan and stop there")
-    command.add_argument("--yes", action="store_true", help="ask nothing on a terminal")
+    command.add_argument("--dry-run", action="store_true", help="show the plan and exit")
+    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
     command.add_argument(
-        "--max-cost", type=float, metavar="USD", help="never let the whole run cost more"
+        "--max-cost", type=float, metavar="USD", help="spending limit for the whole run"
     )
     command.add_argument(
-        "--skip-invalid", action="store_true", help="go on without the rows that can't be used"
+        "--skip-invalid",
+        action="store_true",
+        help="skip invalid rows, and shots that depend on them",
     )
     again = command.add_mutually_exclusive_group()
     again.add_argument(
         "--retry-failed", action="store_true",
-        help="leave what the last manifest has as done, unless it was changed",
+        help="only generate shots that failed, are new or have changed",
     )  # fmt: skip
     again.add_argument(
         "--fresh", nargs="+", action="extend", default=[], metavar="ID",
         help="pay for new images of these shots",
     )  # fmt: skip
     command.add_argument(
-        "--rate", metavar="LIMIT", help="such as 2/min, auto or none; or set STILLS_RATE_LIMIT"
+        "--rate",
+        metavar="LIMIT",
+        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
+        "model's)",
     )
     _add_resend_unknown(command)
-    command.add_argument(
-        "--sandbox", action="store_true", help="play: no key, no money, no network"
-    )
-    command.add_argument("--events", action="store_true", help="print one JSON object an event")
+    _add_sandbox_option(command)
+    command.add_argument("--events", action="store_true", help="print events as JSON Lines")
 
 
 def _add_animatic(commands: "Commands") -> None:
     command = _add(
-        commands, "animatic", "animatic", "Make a video of a batch's frames with ffmpeg."
+        commands, "animatic", "animatic", "Make a video from a batch's images with ffmpeg."
     )
     command.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl, or its folder")
-    command.add_argument("-o", "--output", required=True, metavar="PATH", help="such as film.mp4")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="PATH", help="video file, such as film.mp4"
+    )
     command.add_argument(
         "--seconds-per-shot", type=float, default=3.0, metavar="SECONDS",
-        help="for shots without a duration; 3",
+        help="length of shots without a duration (default: 3)",
     )  # fmt: skip
-    command.add_argument("--fps", type=int, default=24, metavar="N", help="frames a second; 24")
-    command.add_argument("--ken-burns", action="store_true", help="move slowly over each frame")
+    command.add_argument(
+        "--fps", type=int, default=24, metavar="N", help="frames per second (default: 24)"
+    )
+    command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")
 
 
 def _add_list(commands: "Commands") -> None:
-    command = _add(commands, "list", "catalog", "List kept images, the newest first.")
+    command = _add(commands, "list", "catalog", "List stored images, newest first.")
     command.set_defaults(command="list")
-    command.add_argument("--limit", type=int, default=20, metavar="N", help="at most N; 20")
-    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
+    )
+    _add_json(command)
 
 
 def _add_show(commands: "Commands") -> None:
-    command = _add(commands, "show", "catalog", "Tell all that is known of one kept image.")
+    command = _add(commands, "show", "catalog", "Show everything about one stored image.")
     command.set_defaults(command="show")
-    command.add_argument("id", metavar="ID", help="an image's id, or how it starts")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
+    _add_json(command, "print JSON")
 
 
 def _add_spend(commands: "Commands") -> None:
-    command = _add(commands, "spend", "spend", "Add up what was billed, may be, and was saved.")
-    command.add_argument("--since", metavar="DATE", help="YYYY-MM-DD (UTC) or days such as 7d")
-    command.add_argument("--by", choices=["day", "model", "style"], help="one line for each")
-    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command = _add(
+        commands, "spend", "spend", "Report what was billed, possibly billed, and saved."
+    )
+    command.add_argument(
+        "--since",
+        metavar="DATE",
+        help="YYYY-MM-DD (UTC), or a number of days such as 7d (default: everything)",
+    )
+    command.add_argument("--by", choices=["day", "model", "style"], help="group the report")
+    _add_json(command)
 
 
 def _add_verify(commands: "Commands") -> None:
-    command = _add(commands, "verify", "verify", "Re-hash the kept images against the catalog.")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command = _add(commands, "verify", "verify", "Check that every stored image is intact.")
+    _add_json(command, "print JSON")
 
 
 def _add_recover(commands: "Commands") -> None:
     command = _add(
-        commands, "recover", "recover", "Finish what was paid for and interrupted; sends nothing."
+        commands, "recover", "recover", "Finish interrupted images that were paid for; free."
     )
     command.add_argument(
         "--rebuild",
         action="store_true",
-        help="read the images of store and spool back into the catalog",
+        help="rebuild the catalog from the images in store and spool",
     )
-    command.add_argument(
-        "--sandbox", action="store_true", help="what is interrupted is of the sandbox"
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    _add_sandbox_option(command, "recover sandbox images")
+    _add_json(command)
 
 
 def _add_serve(commands: "Commands") -> None:
     command = _add(commands, "serve", "serve", "Serve images over HTTP until Ctrl-C or SIGTERM.")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen on; 127.0.0.1")
-    command.add_argument("--port", type=int, default=8000, metavar="N", help="8000; 0: a free one")
     command.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes on one catalog; 1"
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     command.add_argument(
-        "--insecure", action="store_true", help="ask for no API key, and let anyone spend"
+        "--port", type=int, default=8000, metavar="N", help="0 takes a free port (default: 8000)"
+    )
+    command.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="number of processes (default: 1)"
+    )
+    command.add_argument(
+        "--insecure",
+        action="store_true",
+        help="accept requests without an API key from anyone who can reach the service",
     )
     command.add_argument(
         "--cors-origin", action="append", default=[], type=str.lower, metavar="ORIGIN",
-        help="let web pages of this origin call it; repeatable; * for any, only with keys",
+        help="accept calls from web pages of this origin; repeatable; * allows any, with keys only",
     )  # fmt: skip
     command.add_argument(
-        "--log-format", choices=["text", "json"], default="text", help="of one line a request"
+        "--log-format",
+        choices=["text", "json"],
+        default="text",
+        help="format of the access log (default: text)",
     )
-    command.add_argument(
-        "--sandbox", action="store_true", help="play: no key, no money, no network"
-    )
+    _add_sandbox_option(command)
 
 
 def _add_keys(commands: "Commands") -> None:
-    summary = "Make, list and revoke the keys that `stills serve` lets in."
+    summary = "Create, list and revoke the API keys of `stills serve`."
     keys = commands.add_parser("keys", help=summary, description=summary, allow_abbrev=False)
     actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    add = _add(actions, "add", "keys", "Make a key and print it, this once.")
+    add = _add(actions, "add", "keys", "Create a key and print it; it is shown only once.")
     add.set_defaults(command="add")
-    add.add_argument("name", metavar="NAME", help="whose it is")
-    add.add_argument("--budget", metavar="USD", help="what it may spend on a UTC day, such as 5")
-    add.add_argument("--rate", metavar="LIMIT", help="how fast it may ask, such as 10/min")
-    listing = _add(actions, "list", "keys", "List all keys, the oldest first, revoked ones too.")
+    add.add_argument("name", metavar="NAME", help="name of the key")
+    add.add_argument("--budget", metavar="USD", help="spending limit per UTC day, such as 5")
+    add.add_argument("--rate", metavar="LIMIT", help="rate limit, such as 10/min")
+    listing = _add(actions, "list", "keys", "List all keys, also revoked ones, oldest first.")
     listing.set_defaults(command="list")
-    listing.add_argument("--json", action="store_true", help="print one JSON object a line")
-    revoke = _add(actions, "revoke", "keys", "Refuse a key from now on.")
+    _add_json(listing)
+    revoke = _add(actions, "revoke", "keys", "Revoke a key.")
     revoke.set_defaults(command="revoke")
-    revoke.add_argument("name", metavar="NAME", help="whose it is")
+    revoke.add_argument("name", metavar="NAME", help="name of the key")
 
 
 def _add_mcp(commands: "Commands") -> None:
     command = _add(
-        commands, "mcp", "mcp", "Serve an agent over standard input and output, as an MCP server."
+        commands, "mcp", "mcp", "Run an MCP server for an agent on standard input and output."
     )
-    command.add_argument(
-        "--sandbox", action="store_true", help="play: no key, no money, no network"
-    )
+    _add_sandbox_option(command)
 
 
 def _add_sandbox(commands: "Commands") -> None:
     command = _add(
-        commands, "sandbox", "sandbox", "Serve a DashScope look-alike on this machine until Ctrl-C."
-    )
-    command.add_argument("--host", default="127.0.0.1", help="127.0.0.1")
-    command.add_argument("--port", type=int, default=0, metavar="N", help="0 takes a free one")
-    command.add_argument(
-        "--latency", type=float, default=0.0, metavar="SECONDS", help="before each answer; 0"
+        commands, "sandbox", "sandbox", "Run a simulated DashScope service until Ctrl-C."
     )
     command.add_argument(
-        "--rate", type=float, metavar="N", help="answer 429 above N requests a second"
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     command.add_argument(
-        "--link-life", type=float, default=86400.0, metavar="SECONDS", help="of image links; 86400"
+        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
     )
     command.add_argument(
-        "--retired", action="append", default=[], metavar="MODEL", help="refuse this model"
+        "--latency", type=float, default=0.0, metavar="SECONDS",
+        help="delay before each answer (default: 0)",
+    )  # fmt: skip
+    command.add_argument(
+        "--rate", type=float, metavar="N", help="answer 429 above N requests per second"
     )
+    command.add_argument(
+        "--link-life", type=float, default=86400.0, metavar="SECONDS",
+        help="lifetime of image links (default: 86400)",
+    )  # fmt: skip
+    command.add_argument(
+        "--retired", action="append", default=[], metavar="MODEL",
+        help="refuse this model; repeatable",
+    )  # fmt: skip

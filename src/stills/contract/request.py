@@ -1,4 +1,7 @@
-"""What a caller asks for.
+"""The request of `image.generate`, and the description of its fields.
+
+`ImageRequest` is the only list of the fields: JSON Schema, OpenAPI, the MCP tool, command line
+options, shot-list columns and the tables of the documentation are made from their metadata.
 
 A plain dataclass, not a pydantic model: loading pydantic would take a third of the time of a
 command that is answered from the catalog.
@@ -8,12 +11,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self, get_args
 
 from stills.contract.errors import REFERENCE_FORMS, InvalidRequest
 from stills.contract.models import SEED_MAX
-from stills.contract.size import Size, parse_size
+from stills.contract.size import SIDE_MAX_PIXELS, SIDE_MIN_PIXELS, Size, parse_size
 from stills.contract.strict_json import STRICT, RepeatedKey, explain
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
@@ -21,37 +24,110 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})  # Unicode's genera
 _EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"}.'
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageRequest:
-    """One normalized `image.generate` request.
+@dataclass(frozen=True, slots=True)
+class RequestField:
+    """One field of a request, as documents and front ends describe it.
 
-    `size` is `W*H` in pixels, 64 to 4096 a side (`x` and `×` are read, `*` is written). `seed` is
-    0 to 2147483647; without one, the same request is answered with the same image. `style` is
-    woven into the prompt. `reference_image` is an https URL, a local path, a data URL, or the
-    bytes of a PNG, JPEG or WebP.
-
-    Raises:
-        InvalidRequest: a field is of the wrong type or out of range.
+    `type` is "string" or "integer", and `limits` are further keywords of JSON Schema. `summary` and
+    `details` are phrases without a capital or a full stop.
     """
 
-    prompt: str
-    size: str
-    negative_prompt: str | None = None
-    style: str | None = None
-    seed: int | None = None
-    reference_image: str | bytes | None = None
+    name: str
+    type: str
+    is_required: bool
+    summary: str
+    details: str
+    example: str | int
+    limits: Mapping[str, int]
+
+    @property
+    def phrase(self) -> str:
+        """The description as one phrase, for a line of help."""
+        return "; ".join(filter(None, (self.summary, self.details)))
+
+    @property
+    def description(self) -> str:
+        """The description in sentences."""
+        return _sentences(self.summary, self.details)
+
+    def schema(self, *, details: str | None = None) -> dict[str, Any]:
+        """Describe the field in JSON Schema.
+
+        A front end that takes other forms of the value gives its own `details`; the example is left
+        out then.
+        """
+        if details is None:
+            about: dict[str, Any] = {"description": self.description, "examples": [self.example]}
+        else:
+            about = {"description": _sentences(self.summary, details)}
+        return {"type": self.type, **self.limits, **about}
+
+
+def _sentences(*phrases: str) -> str:
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in phrases if one)
+
+
+def _about(summary: str, details: str = "", *, example: str | int, **limits: int) -> dict[str, Any]:
+    return {"summary": summary, "details": details, "example": example, "limits": limits}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRequest:
+    """One normalized `image.generate` request. `REQUEST_FIELDS` describes the fields.
+
+    Raises:
+        InvalidRequest: a field has the wrong type or is out of range.
+    """
+
+    prompt: str = field(
+        metadata=_about(
+            "what the image shows", example="a red kite over a stubble field", minLength=1
+        )
+    )
+    size: str = field(
+        metadata=_about(
+            f"width and height in pixels, W*H, {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} each",
+            "the image has exactly this size",
+            example="1920*1080",
+        )
+    )
+    negative_prompt: str | None = field(
+        default=None, metadata=_about("what to avoid", example="text, watermark")
+    )
+    style: str | None = field(
+        default=None, metadata=_about("style, added to the prompt", example="35mm film")
+    )
+    seed: int | None = field(
+        default=None,
+        metadata=_about(
+            f"0 to {SEED_MAX}",
+            "each seed gives another variation; without one, the same request returns the same "
+            "image",
+            example=7,
+            minimum=0,
+            maximum=SEED_MAX,
+        ),
+    )
+    reference_image: str | bytes | None = field(
+        default=None,
+        metadata=_about(
+            "an image for the model to follow, if it accepts one",
+            "an https URL, a path or a data URL of a PNG, JPEG or WebP",
+            example="portraits/anna.png",
+        ),
+    )
 
     def __post_init__(self) -> None:
         prompt = _text("prompt", self.prompt)
         if not prompt:
             raise InvalidRequest(
-                "prompt is empty", field="prompt", action="Say what the image shows."
+                "prompt is empty", field="prompt", action="Describe what the image shows."
             )
         if all(unicodedata.category(character) in _INVISIBLE for character in prompt):
             raise InvalidRequest(
                 "prompt has no visible character",
                 field="prompt",
-                action="Say what the image shows.",
+                action="Describe what the image shows.",
             )
         checked = {
             "prompt": prompt,
@@ -66,30 +142,29 @@ class ImageRequest:
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Self:
-        """Read a request out of a mapping, such as a parsed JSON object.
+        """Read a request from a mapping, such as a parsed JSON object.
 
         Raises:
-            InvalidRequest: as the constructor; also for unknown and missing fields.
+            InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
         """
-        known = [field.name for field in fields(cls)]
         for name in given:
-            if name not in known:
+            if name not in REQUEST_FIELDS:
                 raise InvalidRequest(
                     f"unknown field {str(name)[:40]!r}",
                     field=str(name)[:40],
-                    action=f"A request has the fields {', '.join(known)}.",
+                    action=f"A request has the fields {', '.join(REQUEST_FIELDS)}.",
                 )
-        for name in ("prompt", "size"):
-            if name not in given:
+        for name, one in REQUEST_FIELDS.items():
+            if one.is_required and name not in given:
                 raise InvalidRequest(f"{name} is missing", field=name, action=f"Add {name}.")
         return cls(**given)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a request out of JSON text.
+        """Read a request from JSON text.
 
         Raises:
-            InvalidRequest: it is no JSON object, names a field twice, or is no valid request.
+            InvalidRequest: it is not a JSON object, repeats a field, or is not a valid request.
         """
         try:
             if isinstance(text, bytes):
@@ -97,9 +172,9 @@ class ImageRequest:
             given = STRICT.decode(text.removeprefix("\ufeff"))
         except RepeatedKey as error:
             raise InvalidRequest(
-                f"the request names {error.key!r} twice",
+                f"the request has {error.key!r} twice",
                 field=error.key,
-                action=f"Leave one {error.key!r} in it.",
+                action=f"Keep one {error.key!r}.",
             ) from None
         except (ValueError, RecursionError) as error:
             raise InvalidRequest(
@@ -111,20 +186,32 @@ class ImageRequest:
 
     @property
     def output_size(self) -> Size:
-        """The size asked for, in pixels."""
+        """The size of the image in pixels."""
         return parse_size(self.size)
 
 
+REQUEST_FIELDS: Mapping[str, RequestField] = {
+    one.name: RequestField(
+        name=one.name,
+        type="integer" if int in get_args(one.type) else "string",
+        is_required=one.default is MISSING,
+        **one.metadata,
+    )
+    for one in fields(ImageRequest)
+}
+"""The fields of a request by name, in order."""
+
+
 def check_is_request(given: object) -> None:
-    """Tell who gives something else, such as a dict, how to make a request of it.
+    """Check that a caller passed an ImageRequest, not for example a dict.
 
     Raises:
-        InvalidRequest: it is no ImageRequest.
+        InvalidRequest: it is something else.
     """
     if not isinstance(given, ImageRequest):
         raise InvalidRequest(
             f"the request is a {type(given).__name__}, not an ImageRequest",
-            action="Make one, such as ImageRequest(prompt=..., size=...), or of a dict with "
+            action="Create one with ImageRequest(prompt=..., size=...), or from a dict with "
             "ImageRequest.from_mapping.",
         )
 

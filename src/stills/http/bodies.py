@@ -10,13 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from stills.contract.errors import InvalidRequest
+from stills.contract.request import REQUEST_FIELDS
 from stills.contract.strict_json import STRICT, RepeatedKey
 
 _DEPTH_MAX = 8
 _FIELDS_MAX = 64
 _IMAGES = ("image", "image[]")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
-_NUMBERS = ("n", "seed")
+_NUMBERS = {"n", *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer")}
 
 
 @dataclass(frozen=True, slots=True)

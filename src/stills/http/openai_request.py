@@ -9,14 +9,15 @@ from typing import Any
 
 from stills.contract.errors import InvalidReference, InvalidRequest, UnknownModel
 from stills.contract.models import MODELS, SEED_MAX, find_model
-from stills.contract.request import ImageRequest
+from stills.contract.request import REQUEST_FIELDS, ImageRequest
 
 IMAGES_MAX = 10
 AUTO_SIZE = "1024*1024"
 """What OpenAI's own models make when nobody names a size."""
 
 OURS = (
-    "prompt", "model", "size", "n", "response_format", "seed", "negative_prompt", "style", "image",
+    *(name for name in REQUEST_FIELDS if name != "reference_image"),
+    "image", "model", "n", "response_format",
 )  # fmt: skip
 TOLERATED = frozenset(
     {
@@ -77,13 +78,9 @@ def read_generation(
             "image is missing", field="image", action="Send a PNG, JPEG or WebP file as image."
         )
     with naming_image():
-        first = ImageRequest(
-            prompt=fields["prompt"],
-            size=_size(fields.get("size")),
-            negative_prompt=fields.get("negative_prompt"),
-            style=fields.get("style"),
-            seed=fields.get("seed"),
-            reference_image=reference,
+        first = ImageRequest.from_mapping(
+            {name: value for name, value in fields.items() if name in REQUEST_FIELDS}
+            | {"size": _size(fields.get("size")), "reference_image": reference}
         )
     return Wanted(
         first=first,
@@ -152,10 +149,8 @@ def _refuse_unknown(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _size(given: object) -> str:
-    if given is None or given == "auto":
-        return AUTO_SIZE
-    return given  # type: ignore[return-value]  # ImageRequest checks it
+def _size(given: object) -> object:
+    return AUTO_SIZE if given is None or given == "auto" else given
 
 
 def _count(given: object) -> int:

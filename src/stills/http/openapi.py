@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stills.contract.models import SEED_MAX
+from stills.contract.request import REQUEST_FIELDS
 from stills.http.errors import ErrorBody
 from stills.http.openai_request import TOLERATED
 
@@ -13,22 +13,25 @@ def _text(about: str, **more: object) -> dict[str, Any]:
     return {"type": "string", "description": about, **more}
 
 
-_COMMON: dict[str, Any] = {
-    "prompt": _text("What the image shows.", minLength=1),
-    "negative_prompt": _text("What to keep out."),
-    "style": _text("Woven into the prompt."),
-    "seed": {"type": "integer", "minimum": 0, "maximum": SEED_MAX},
-    "model": _text("An exact id of /v1/models; without it, the service's own."),
-}
+_MODEL = _text("An exact id from /v1/models; by default the service's own model.")
 _CONTRACT = {
-    **_COMMON,
-    "size": _text("W*H in pixels, 64 to 4096 a side.", pattern=_SIZE),
-    "reference_image": _text("An https URL or a data URL of a PNG, JPEG or WebP."),
+    **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
+    "size": REQUEST_FIELDS["size"].schema() | {"pattern": _SIZE},
+    "reference_image": REQUEST_FIELDS["reference_image"].schema(
+        details="an https URL or a data URL of a PNG, JPEG or WebP"
+    ),
+    "model": _MODEL,
 }
 _OPENAI = {
-    **_COMMON,
-    "size": _text("WxH in pixels, 64 to 4096 a side; or auto.", pattern=rf"{_SIZE}|^auto$"),
-    "n": {"type": "integer", "minimum": 1, "maximum": 10, "description": "Seeds go up by one."},
+    **{name: schema for name, schema in _CONTRACT.items() if name != "reference_image"},
+    "size": REQUEST_FIELDS["size"].schema(details="the value auto means 1024*1024")
+    | {"pattern": rf"{_SIZE}|^auto$"},
+    "n": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 10,
+        "description": "Number of images; their seeds are consecutive.",
+    },
     "response_format": {"type": "string", "enum": ["url", "b64_json"]},
 }
 _IMAGE = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import mcp_types as types
 
-from stills.contract.models import MODELS, SEED_MAX
-from stills.contract.size import SIDE_MAX_PIXELS, SIDE_MIN_PIXELS
+from stills.contract.models import MODELS
+from stills.contract.request import REQUEST_FIELDS
 
 LIST_MAX = 100
 LIST_DEFAULT = 20
@@ -34,34 +34,21 @@ def _optional(kind: str, description: str) -> dict[str, Any]:
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 
-_REQUEST = _object(
-    {
-        "prompt": {**_text("What the image shows."), "minLength": 1},
-        "size": _text(
-            f"Pixels as WIDTH*HEIGHT, such as 1920*1080; {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} "
-            "a side. The image has exactly this size."
-        ),
+_FIELDS = {
+    **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
+    "reference_image": REQUEST_FIELDS["reference_image"].schema(
+        details="an https URL or a data URL of a PNG, JPEG or WebP, stills://images/{id} for a "
+        "stored image, or, if the server runs on the user's machine, a path"
+    ),
+    "model": {
+        **_text("An exact model id, to use another model than the server's default."),
+        "enum": list(MODELS),
     },
-    {
-        "negative_prompt": _text("What to keep out of the image."),
-        "style": _text("A style such as '35mm film'; it is woven into the prompt."),
-        "seed": _number(
-            "To get variations, or an earlier image again. Without one, the same request is "
-            "answered with the same image.",
-            minimum=0,
-            maximum=SEED_MAX,
-        ),
-        "reference_image": _text(
-            "An https URL or a data URL of a PNG, JPEG or WebP, stills://images/{id} for a kept "
-            "image, or a path on the machine where this server runs for its own user. Not every "
-            "model takes one."
-        ),
-        "model": {
-            **_text("An exact id, where another than the server's own is wanted."),
-            "enum": list(MODELS),
-        },
-    },
-)
+}
+_REQUEST = {
+    **_object(_FIELDS),
+    "required": [field.name for field in REQUEST_FIELDS.values() if field.is_required],
+}
 
 _RESULT = _object(
     {

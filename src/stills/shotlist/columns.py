@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
+from stills.contract.request import REQUEST_FIELDS
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -19,21 +21,21 @@ class Field:
     fallbacks: tuple[str, ...] = ()
 
 
-FIELDS = (
-    Field("id", aliases=("shot_id",), fallbacks=("storyboard_number", "idx")),
-    Field(
+_PIPELINES_NAMES = {
+    "prompt": Field(
         "prompt",
         aliases=("image_prompt", "ff_desc"),
         fallbacks=("visual_desc", "action_description", "description"),
     ),
-    Field("size", aliases=("image_size", "resolution")),
+    "size": Field("size", aliases=("image_size", "resolution")),
+    "reference_image": Field("reference_image", aliases=("reference_images",)),
+}
+FIELDS = (
+    Field("id", aliases=("shot_id",), fallbacks=("storyboard_number", "idx")),
+    *(_PIPELINES_NAMES.get(name, Field(name)) for name in REQUEST_FIELDS),
     Field("width"),
     Field("height"),
     Field("aspect_ratio"),
-    Field("negative_prompt"),
-    Field("style"),
-    Field("seed"),
-    Field("reference_image", aliases=("reference_images",)),
     Field("reference_shot", aliases=("reference_shots",)),
     Field("cast", aliases=("character_ids", "image_names", "ff_vis_char_idxs")),
     Field("duration", aliases=("duration_seconds",)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
-from stills.contract.request import ImageRequest
+from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.shotlist.cast import PORTRAIT_PREFIX, Member, describe, locate_image
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.project import Notes, Project
@@ -133,19 +133,21 @@ def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Pat
     reference = read_one_reference(values.get("reference_image"))
     if isinstance(reference, str):
         reference = locate_image(reference, folder)
-    return ImageRequest(
-        prompt=values["prompt"],
-        size=choose_size(
-            size=values.get("size"),
-            width=values.get("width"),
-            height=values.get("height"),
-            aspect_ratio=values.get("aspect_ratio"),
-            defaults=defaults,
-        ),
-        negative_prompt=values.get("negative_prompt", defaults.negative_prompt),
-        style=values.get("style", defaults.style),
-        seed=derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,  # type: ignore[arg-type] # checked there
-        reference_image=reference,
+    return ImageRequest.from_mapping(
+        {
+            "negative_prompt": defaults.negative_prompt,
+            "style": defaults.style,
+            **{name: value for name, value in values.items() if name in REQUEST_FIELDS},
+            "size": choose_size(
+                size=values.get("size"),
+                width=values.get("width"),
+                height=values.get("height"),
+                aspect_ratio=values.get("aspect_ratio"),
+                defaults=defaults,
+            ),
+            "seed": derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
+            "reference_image": reference,
+        }
     )
 
 

@@ -16,10 +16,10 @@ from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Stage
 from stills.contract.money import format_usd
-from stills.contract.request import ImageRequest
+from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
 
-_FIELDS = ("size", "negative_prompt", "style", "seed", "reference_image")
+_OPTIONS = tuple(name for name in REQUEST_FIELDS if name != "prompt")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -114,7 +114,7 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
             "size is missing", field="size", action="Add --size, such as --size 1024*1024."
         )
     prompt = _read_prompt() if options.prompt == "-" else options.prompt
-    return ImageRequest(prompt=prompt, **{name: getattr(options, name) for name in _FIELDS})
+    return ImageRequest(prompt=prompt, **{name: getattr(options, name) for name in _OPTIONS})
 
 
 def read_request_file(path: Path) -> ImageRequest:
@@ -170,7 +170,7 @@ def _read_output(written: str) -> Path:
 
 
 def _read_json(options: argparse.Namespace) -> ImageRequest:
-    doubled = [name for name in _FIELDS if getattr(options, name) is not None]
+    doubled = [name for name in _OPTIONS if getattr(options, name) is not None]
     if doubled:
         option = doubled[0].replace("_", "-")
         raise InvalidRequest(

@@ -1,0 +1,124 @@
+"""Every front end takes every field of a request, as `ImageRequest` describes it."""
+
+import json
+import re
+
+import pytest
+from tests.support.documents import ROOT, SKILL, code, rows
+
+from stills.cli.commands.generate import read_request
+from stills.cli.main import build_parser
+from stills.contract.request import REQUEST_FIELDS, ImageRequest, RequestField
+from stills.http.openai_request import read_generation
+from stills.http.openapi import CONTRACT, EDIT, GENERATION
+from stills.mcp.schemas import GENERATE
+from stills.shotlist.reader import read_shots
+from stills.shotlist.shots import Defaults, Shot
+
+EXAMPLE = {name: field.example for name, field in REQUEST_FIELDS.items()}
+URL = EXAMPLE | {"reference_image": "https://example.com/anna.png"}
+REFERENCE = SKILL / "references" / "api_reference.md"
+FIELD = "request field"
+SHOT_LISTS = ROOT / "docs" / "shot-lists.md"
+
+every_field = pytest.mark.parametrize("field", REQUEST_FIELDS.values(), ids=REQUEST_FIELDS)
+
+
+def properties(body: dict) -> dict[str, dict]:
+    """List the schemas of a documented HTTP body, without the alternative null."""
+    (content,) = body["requestBody"]["content"].values()
+    listed = content["schema"]["properties"]
+    return {name: one.get("anyOf", [one])[0] for name, one in listed.items()}
+
+
+def meaning(cell: str) -> str:
+    """Read a description from a cell of a Markdown table."""
+    return re.sub(r"[`\\]", "", cell)
+
+
+@every_field
+def test_a_field_has_a_description_and_a_valid_example(field: RequestField):
+    """Front ends have nothing else to describe the field with."""
+    assert field.summary
+    assert not field.phrase.endswith(".")
+    assert field.type == ("integer" if isinstance(field.example, int) else "string")
+    minimal = {"prompt": "a kite", "size": "64*64"} | {field.name: field.example}
+    assert getattr(ImageRequest.from_mapping(minimal), field.name) == field.example
+
+
+def test_the_command_line_passes_on_every_field():
+    """`generate` has an option for each, or an argument for the prompt."""
+    arguments = ["generate", EXAMPLE["prompt"]]
+    for name, value in EXAMPLE.items():
+        if name != "prompt":
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    request = read_request(build_parser().parse_args(arguments))
+    assert request == ImageRequest.from_mapping(EXAMPLE)
+
+
+def test_a_row_of_a_shot_list_passes_on_every_field(tmp_path):
+    """A column is never read and then dropped."""
+    (tmp_path / "shots.jsonl").write_text(json.dumps(URL), encoding="utf-8")
+    (shot,) = read_shots(tmp_path / "shots.jsonl", Defaults())
+    assert isinstance(shot, Shot)
+    assert shot.request == ImageRequest.from_mapping(URL)
+
+
+def test_an_openai_request_passes_on_every_field():
+    """Its reference is called `image`, as OpenAI calls it."""
+    given = {("image" if name == "reference_image" else name): one for name, one in URL.items()}
+    wanted = read_generation(given, default_model="qwen-image-2.0", aliases={})
+    assert wanted.first == ImageRequest.from_mapping(URL)
+
+
+@every_field
+def test_the_openapi_document_describes_a_field(field: RequestField):
+    """Type, limits and description are those of the request, for OpenAI's routes too."""
+    expected = field.schema()
+    documented = properties(CONTRACT)[field.name]
+    assert documented["type"] == expected["type"]
+    assert field.limits.items() <= documented.items()
+    assert documented["description"].startswith(field.schema(details="")["description"])
+    alias = "image" if field.name == "reference_image" else field.name
+    for body in (GENERATION, EDIT):
+        described = properties(body)[alias]
+        assert described.get("type", "string") == expected["type"]
+        assert field.limits.items() <= described.items()
+    (content,) = CONTRACT["requestBody"]["content"].values()
+    assert (field.name in content["schema"]["required"]) is field.is_required
+
+
+@every_field
+def test_the_mcp_tool_describes_a_field(field: RequestField):
+    """Type, limits and description are those of the request."""
+    documented = GENERATE.input_schema["properties"][field.name]
+    assert documented["type"] == field.type
+    assert field.limits.items() <= documented.items()
+    assert documented["description"].startswith(field.schema(details="")["description"])
+    assert (field.name in GENERATE.input_schema["required"]) is field.is_required
+
+
+@pytest.mark.parametrize("described", [CONTRACT, GENERATION, EDIT], ids=["contract", "new", "edit"])
+def test_http_takes_no_field_that_a_request_lacks(described):
+    """A field that is removed disappears from the documents as well."""
+    others = {"model", "n", "response_format", "image", "image[]"}
+    known = {*REQUEST_FIELDS, *others}
+    extra = {name for name in properties(described) if name not in known}
+    assert all(properties(described)[name].keys() == {"description"} for name in extra)
+
+
+def test_the_skill_describes_every_field():
+    """Its table has the field's name, type, whether it is required, and description."""
+    described = [[*code(row[0]), *row[1:3], meaning(row[3])] for row in rows(REFERENCE, FIELD)]
+    assert described == [
+        [field.name, field.type, "yes" if field.is_required else "no", field.description]
+        for field in REQUEST_FIELDS.values()
+    ]
+
+
+@every_field
+def test_the_page_on_shot_lists_describes_a_field(field: RequestField):
+    """A column means what the field means; the page may add what a shot list does with it."""
+    described = {code(row[0])[0]: row[-1] for row in rows(SHOT_LISTS, "field")}
+    summary = field.schema(details="")["description"].rstrip(".")
+    assert meaning(described[field.name]).startswith(summary)
