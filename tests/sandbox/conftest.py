@@ -48,7 +48,7 @@ def call(sandbox: Sandbox, session: aiohttp.ClientSession) -> Callable[..., Awai
 
 @pytest.fixture
 def post(sandbox: Sandbox, session: aiohttp.ClientSession) -> Callable[..., Awaitable[Any]]:
-    """Post a body of any shape, as no SDK would, and return status, headers and parsed answer."""
+    """Post any body, valid or not, and return status, headers and parsed answer."""
 
     async def post_raw(body: Any, *, key: str = "sk-sandbox", **headers: str) -> Any:
         headers = {"Authorization": f"Bearer {key}"} | {
@@ -82,5 +82,5 @@ def image_urls(answer: Any) -> list[str]:
 
 @pytest.fixture
 def urls_of() -> Callable[[Any], list[str]]:
-    """Read the image URLs off an SDK answer."""
+    """Read the image URLs of an SDK answer."""
     return image_urls

@@ -19,8 +19,8 @@ def control(sandbox, session):
     return request
 
 
-async def test_faults_are_set_counted_down_and_shown(control, call):
-    """GET faults shows how often each will still happen."""
+async def test_faults_are_set_counted_down_and_listed(control, call):
+    """GET faults shows how often each fault will still happen."""
     wanted = [{"kind": "throttled", "times": 2, "retry_after_seconds": 1}, {"kind": "dead_url"}]
     status, shown = await control("POST", "faults", json=wanted)
     assert status == 200
@@ -35,7 +35,7 @@ async def test_faults_are_set_counted_down_and_shown(control, call):
 
 
 async def test_an_empty_list_clears_the_faults(control, call):
-    """Posting faults replaces those set before."""
+    """Posting faults replaces the earlier ones."""
     await control("POST", "faults", json=[{"kind": "unavailable", "times": None}])
     await control("POST", "faults", json=[])
 
@@ -43,7 +43,7 @@ async def test_an_empty_list_clears_the_faults(control, call):
 
 
 async def test_the_ledger_is_served_with_totals(control, call, download):
-    """What was sent, what of it was billed."""
+    """The ledger lists requests and billed images."""
     answer = await call(seed=3)
     await download(answer)
     status, ledger = await control("GET", "ledger")
@@ -61,8 +61,8 @@ async def test_the_ledger_is_served_with_totals(control, call, download):
     }
 
 
-async def test_the_control_plane_says_what_it_takes(control):
-    """Its own address, which the command prints, lists the routes and every fault."""
+async def test_the_control_plane_documents_itself(control):
+    """The address that the command prints lists the routes and every fault."""
     status, told = await control("GET", "")
     assert status == 200
     assert {*told["faults"]} == {kind.value for kind in FaultKind}
@@ -70,7 +70,7 @@ async def test_the_control_plane_says_what_it_takes(control):
 
 
 async def test_a_reset_forgets_everything(control, call, download, sandbox):
-    """No sends, no faults, and the pictures made before are gone."""
+    """Requests, faults and earlier images are gone."""
     answer = await call()
     await control("POST", "faults", json=[{"kind": "unavailable"}])
     assert await control("POST", "reset") == (200, {"status": "ok"})
@@ -96,8 +96,8 @@ async def test_a_reset_forgets_everything(control, call, download, sandbox):
     ],
     ids=str,
 )
-async def test_wrong_faults_are_a_400_that_says_what_is_wrong(control, sent, said):
-    """Nothing is set if one fault of the list is wrong."""
+async def test_invalid_faults_are_a_400_with_the_reason(control, sent, said):
+    """No fault is set if one in the list is invalid."""
     status, answer = await control("POST", "faults", data=sent)
 
     assert status == 400
@@ -105,8 +105,8 @@ async def test_wrong_faults_are_a_400_that_says_what_is_wrong(control, sent, sai
     assert (await control("GET", "faults"))[1] == []
 
 
-async def test_every_kind_can_be_set_by_its_name(control):
-    """The control plane knows all kinds."""
+async def test_every_kind_can_be_set_by_name(control):
+    """The control plane accepts every kind."""
     status, shown = await control(
         "POST", "faults", data=json.dumps([{"kind": k} for k in FaultKind])
     )
@@ -119,6 +119,6 @@ async def test_every_kind_can_be_set_by_its_name(control):
     ("peer", "local"),
     [("127.0.0.1", True), ("::1", True), ("10.0.0.7", False), ("", False), (None, False)],
 )
-def test_only_this_machine_counts_as_local(peer, local):
-    """Peers of other machines get no control."""
+def test_only_loopback_addresses_are_local(peer, local):
+    """Remote clients can't control the sandbox."""
     assert is_loopback(peer) is local

@@ -1,4 +1,4 @@
-"""Every fault on demand, as a caller meets it."""
+"""Every fault on demand, as a client sees it."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 30
     ],
 )
 async def test_a_refusal_happens_once_and_is_not_billed(call, sandbox, kind, status, code):
-    """The fault shows as status and code, then the next call works."""
+    """The fault returns its status and code, then the next call works."""
     sandbox.set_faults(Fault(kind))
     refused, served = await call(), await call()
 
@@ -49,8 +49,8 @@ async def test_a_refusal_happens_once_and_is_not_billed(call, sandbox, kind, sta
     assert [send.fault for send in sandbox.ledger.sends] == [kind, None]
 
 
-async def test_throttling_can_say_when_to_come_back(call, sandbox):
-    """Retry-After is sent if set."""
+async def test_throttling_can_say_when_to_retry(call, sandbox):
+    """Retry-After is sent if it is set."""
     sandbox.set_faults(Fault(FaultKind.THROTTLED, retry_after_seconds=3))
 
     assert (await call()).headers["Retry-After"] == "3"
@@ -69,8 +69,8 @@ async def test_throttling_can_say_when_to_come_back(call, sandbox):
         (FaultKind.RETIRED_MODEL, "model_not_found"),
     ],
 )
-async def test_a_refusal_can_come_as_from_the_compatible_endpoint(post, sandbox, kind, code):
-    """The code is in snake_case, inside an `error` object as OpenAI's clients expect it."""
+async def test_a_refusal_can_have_the_compatible_form(post, sandbox, kind, code):
+    """The code is in snake_case, inside an `error` object, as OpenAI's clients expect."""
     sandbox.set_faults(Fault(kind, compatible=True))
     answer = await post(
         {
@@ -94,7 +94,7 @@ async def test_a_refusal_can_come_as_from_the_compatible_endpoint(post, sandbox,
     ],
 )
 async def test_a_gateway_answers_with_html(call, sandbox, kind, status, billed):
-    """The SDK knows no code for it and passes the page on as the message."""
+    """The SDK finds no code and returns the page as the message."""
     sandbox.set_faults(Fault(kind))
     answer = await call()
 
@@ -105,7 +105,7 @@ async def test_a_gateway_answers_with_html(call, sandbox, kind, status, billed):
 
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATED_ANSWER, FaultKind.HTML_ANSWER])
 async def test_a_200_can_be_unreadable_though_the_image_is_billed(post, sandbox, kind):
-    """What comes is not JSON, and nothing in it says that an image was made."""
+    """The answer is not JSON and doesn't say that an image was generated."""
     sandbox.set_faults(Fault(kind))
     with pytest.raises((ValueError, aiohttp.ContentTypeError)):
         await post(
@@ -122,10 +122,8 @@ async def test_a_200_can_be_unreadable_though_the_image_is_billed(post, sandbox,
 @pytest.mark.parametrize(
     ("kind", "billed_sends"), [(FaultKind.DROP_BEFORE, [0, 1]), (FaultKind.DROP_AFTER, [1, 1])]
 )
-async def test_the_sdk_sends_again_after_a_drop_and_may_pay_twice(
-    call, sandbox, kind, billed_sends
-):
-    """The caller sees one good answer; the ledger shows two sends and what they cost."""
+async def test_the_sdk_retries_after_a_drop_and_may_pay_twice(call, sandbox, kind, billed_sends):
+    """The caller sees one good answer; the ledger shows two requests and their cost."""
     sandbox.set_faults(Fault(kind))
     answer = await call()
 
@@ -136,7 +134,7 @@ async def test_the_sdk_sends_again_after_a_drop_and_may_pay_twice(
 
 @pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
 async def test_two_drops_reach_the_caller(call, sandbox, kind):
-    """When the SDK's own second send is dropped too, the caller gets the error."""
+    """If the SDK's own retry is dropped too, the caller gets the error."""
     sandbox.set_faults(Fault(kind, times=2))
     with pytest.raises(aiohttp.ClientConnectionError):
         await call()
@@ -144,8 +142,8 @@ async def test_two_drops_reach_the_caller(call, sandbox, kind):
     assert len(sandbox.ledger.generations) == 2
 
 
-async def test_a_slow_answer_is_billed_though_the_caller_gave_up(call, sandbox):
-    """The image is made and billed before the delay, whether or not anyone still waits."""
+async def test_a_slow_answer_is_billed_although_the_caller_gave_up(call, sandbox):
+    """The image is generated and billed before the delay, whether or not anyone waits."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3600))
     waiting = asyncio.create_task(call())
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -159,15 +157,15 @@ async def test_a_slow_answer_is_billed_though_the_caller_gave_up(call, sandbox):
     assert not sandbox.ledger.sends[0].finished
 
 
-async def test_a_slow_answer_comes_in_the_end(call, sandbox):
-    """After its delay the answer is a normal one."""
+async def test_a_slow_answer_arrives_in_the_end(call, sandbox):
+    """After the delay the answer is normal."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.01))
 
     assert (await call()).status_code == 200
 
 
 async def test_an_answer_without_image_is_not_billed(call, sandbox):
-    """The choices hold text only."""
+    """The choices contain only text."""
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE))
     answer = await call()
 
@@ -178,7 +176,7 @@ async def test_an_answer_without_image_is_not_billed(call, sandbox):
 
 
 async def test_an_error_inside_a_200_breaks_the_sdk(call, sandbox):
-    """The SDK raises TypeError and loses code and message."""
+    """The SDK raises TypeError and loses the code and message."""
     sandbox.set_faults(Fault(FaultKind.ERROR_IN_200))
     with pytest.raises(TypeError):
         await call()
@@ -188,7 +186,7 @@ async def test_an_error_inside_a_200_breaks_the_sdk(call, sandbox):
 
 
 async def test_an_error_inside_a_200_has_code_and_message(post, sandbox):
-    """On the wire it is the error envelope with status 200."""
+    """The wire shows the error envelope with status 200."""
     sandbox.set_faults(Fault(FaultKind.ERROR_IN_200))
     sent = {
         "model": "qwen-image-max",
@@ -205,8 +203,8 @@ def decode(png):
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATED_PNG, FaultKind.CORRUPT_PNG, *BREAKS])
-async def test_a_broken_png_comes_as_a_whole_answer(call, download, sandbox, kind):
-    """HTTP is content, the decoder is not; the next download is sound."""
+async def test_a_broken_png_is_a_complete_answer(call, download, sandbox, kind):
+    """HTTP succeeds, decoding fails, and the next download is intact."""
     sandbox.set_faults(Fault(kind))
     answer = await call()
     broken, sound = await download(answer), await download(answer)
@@ -219,18 +217,18 @@ async def test_a_broken_png_comes_as_a_whole_answer(call, download, sandbox, kin
     decode(sound.body)
 
 
-async def test_a_png_of_the_wrong_size_is_sound_otherwise(call, download, sandbox):
-    """It is half as wide and high as the answer said."""
+async def test_a_png_of_the_wrong_size_is_otherwise_intact(call, download, sandbox):
+    """It has half the width and height that the answer said."""
     sandbox.set_faults(Fault(FaultKind.WRONG_SIZE_PNG))
     got = await download(await call(size="1328*1328"))
 
     decode(got.body)
-    picture = pyvips.Image.new_from_buffer(got.body, "")
-    assert (picture.width, picture.height) == (664, 664)
+    image = pyvips.Image.new_from_buffer(got.body, "")
+    assert (image.width, image.height) == (664, 664)
 
 
-async def test_html_under_the_url(call, download, sandbox):
-    """A page with status 200 comes in place of the picture."""
+async def test_a_url_can_return_html(call, download, sandbox):
+    """A page with status 200 is returned instead of the image."""
     sandbox.set_faults(Fault(FaultKind.NOT_A_PNG))
     got = await download(await call())
 
@@ -239,7 +237,7 @@ async def test_html_under_the_url(call, download, sandbox):
 
 
 async def test_a_dead_url_answers_as_oss_does(call, download, sandbox):
-    """403 with an XML document, for as long as the fault is set."""
+    """The answer is 403 with an XML document while the fault is set."""
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     answer = await call()
     for _ in range(3):
@@ -252,7 +250,7 @@ async def test_a_dead_url_answers_as_oss_does(call, download, sandbox):
 
 
 async def test_a_download_can_break_off_in_the_middle(call, download, sandbox):
-    """The client gets fewer bytes than Content-Length said, and the next time all."""
+    """The client gets fewer bytes than Content-Length says; the next download is complete."""
     sandbox.set_faults(Fault(FaultKind.DROP_DOWNLOAD))
     answer = await call()
     with pytest.raises(aiohttp.ClientPayloadError):
@@ -262,7 +260,7 @@ async def test_a_download_can_break_off_in_the_middle(call, download, sandbox):
 
 
 async def test_a_download_can_stall_in_the_middle(call, session, sandbox, urls_of):
-    """Half of it comes, then nothing for the delay."""
+    """Half of it arrives, then nothing during the delay."""
     sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=3600))
     url = urls_of(await call())[0]
     async with session.get(url) as response:
@@ -271,39 +269,39 @@ async def test_a_download_can_stall_in_the_middle(call, session, sandbox, urls_o
     assert half.startswith(b"\x89PNG")
 
 
-async def test_a_stalled_download_comes_in_the_end(call, download, sandbox):
+async def test_a_stalled_download_finishes_in_the_end(call, download, sandbox):
     """After the delay the other half follows."""
     sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=0.01))
 
     decode((await download(await call())).body)
 
 
-async def test_a_fault_can_be_for_some_prompts_only(call, sandbox):
-    """`match` is a part of the prompt."""
+async def test_a_fault_can_be_limited_to_some_prompts(call, sandbox):
+    """`match` is text that the prompt contains."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None, match="shot 7"))
     statuses = [(await call(text)).status_code for text in ["shot 6", "shot 7: a fox", "shot 8"]]
 
     assert statuses == [200, 400, 200]
 
 
-async def test_faults_happen_in_their_order(call, sandbox):
-    """The first fault that can happen does, until its times are used up."""
+async def test_faults_happen_in_order(call, sandbox):
+    """The first possible fault happens, until its times are used up."""
     sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=2), Fault(FaultKind.THROTTLED))
     statuses = [(await call()).status_code for _ in range(4)]
 
     assert statuses == [503, 503, 429, 200]
 
 
-async def test_an_invalid_request_uses_no_fault_up(call, sandbox):
-    """Faults happen to what would have succeeded."""
+async def test_an_invalid_request_uses_up_no_fault(call, sandbox):
+    """Faults only happen to requests that would have succeeded."""
     sandbox.set_faults(Fault(FaultKind.UNAVAILABLE))
     statuses = [(await call(size=size)).status_code for size in ["1*1", "1664*928"]]
 
     assert statuses == [400, 503]
 
 
-async def test_a_probability_is_the_same_dice_every_time(call, sandbox):
-    """The same seed of the dice hits the same sends, about as many as it should."""
+async def test_a_probability_is_repeatable(call, sandbox):
+    """The same random seed hits the same requests, about as many as expected."""
 
     async def hits(random_seed):
         fault = Fault(FaultKind.UNAVAILABLE, times=None, probability=0.3, random_seed=random_seed)
@@ -315,8 +313,8 @@ async def test_a_probability_is_the_same_dice_every_time(call, sandbox):
     assert 5 < sum(first) < 35
 
 
-def test_every_kind_says_what_it_means():
-    """The documentation is made from these sentences."""
+def test_every_kind_has_a_meaning():
+    """The documentation is generated from these sentences."""
     assert all(kind.meaning.endswith(".") for kind in FaultKind)
     assert set(FaultKind) > DOWNLOAD_FAULTS
 
@@ -338,7 +336,7 @@ def test_every_kind_says_what_it_means():
     ],
     ids=str,
 )
-def test_a_fault_that_makes_no_sense_is_refused(wrong):
-    """The error names the field."""
+def test_an_invalid_fault_is_rejected(wrong):
+    """The error names the invalid field."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Fault(**{"kind": FaultKind.SLOW} | wrong)

@@ -1,10 +1,10 @@
-"""What the sandbox remembers of what was sent."""
+"""What the sandbox records of each request."""
 
-from stills.sandbox import Ledger, SendKind
+from stills.sandbox import RequestLedger, SendKind
 
 
-async def test_sends_are_kept_in_order_with_all_that_was_asked(call, sandbox):
-    """One entry tells what came in, what was used and what became of it."""
+async def test_requests_are_recorded_in_order(call, sandbox):
+    """An entry shows the request as received, as used, and its outcome."""
     await call("a red fox", size="1328*1328", seed=9, negative_prompt="blurry", watermark=True)
     await call("a blue fox", seed=-1)
 
@@ -20,15 +20,15 @@ async def test_sends_are_kept_in_order_with_all_that_was_asked(call, sandbox):
     assert (second.parameters["seed"], second.seed, second.billed) == (-1, None, 0)
 
 
-async def test_the_request_id_is_the_one_the_caller_got(call, sandbox):
-    """A caller's log and the ledger can be matched."""
+async def test_the_request_id_is_the_callers(call, sandbox):
+    """A client's log can be matched with the ledger."""
     answer = await call()
 
     assert answer.request_id == sandbox.ledger.sends[0].request_id
 
 
-async def test_no_key_is_kept(call, sandbox):
-    """Not even a key that was wrong can be read off the ledger."""
+async def test_no_key_is_recorded(call, sandbox):
+    """Not even an invalid key can be read from the ledger."""
     await call(api_key="sk-sandbox-4711")
     await call(api_key="sk-real-0815")
 
@@ -38,14 +38,14 @@ async def test_no_key_is_kept(call, sandbox):
 
 
 async def test_several_images_are_billed_each(call, sandbox):
-    """n images cost n."""
+    """A request for n images bills n."""
     await call(model="qwen-image-2.0", n=4, size="512*512")
 
     assert sandbox.ledger.billed_images == 4
 
 
-async def test_hostile_text_is_kept_as_it_came(post, sandbox):
-    """A lone surrogate and a NUL survive, and the ledger can still be shown."""
+async def test_hostile_text_is_recorded_unchanged(post, sandbox):
+    """A lone surrogate and a NUL survive, and the ledger can still be read."""
     text = "\x00 \ud800 <b>&"
     sent = {
         "model": "qwen-image-max",
@@ -58,9 +58,9 @@ async def test_hostile_text_is_kept_as_it_came(post, sandbox):
     assert sandbox.ledger.sends[0].parameters == {}
 
 
-def test_a_send_forgotten_by_a_reset_stays_forgotten():
-    """What was in flight at the reset can't spoil the entries made after it."""
-    ledger = Ledger()
+def test_a_request_forgotten_by_a_reset_stays_forgotten():
+    """A request in flight at the reset can't change later entries."""
+    ledger = RequestLedger()
     before = ledger.open(SendKind.GENERATION, "a")
     ledger.clear()
     after = ledger.open(SendKind.DOWNLOAD, "b")

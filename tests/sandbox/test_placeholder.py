@@ -1,4 +1,4 @@
-"""The pictures: readable, distinct, the same everywhere, and drawn from any text."""
+"""Placeholder images: readable, distinct, equal everywhere, and drawn from any text."""
 
 import hashlib
 import os
@@ -9,53 +9,53 @@ import sys
 import pytest
 import pyvips
 
-from stills.sandbox.placeholder import draw_slate
+from stills.sandbox.placeholder import draw_placeholder
 from stills.sandbox.text import printable
 
 ENGLISH = "a cinematic portrait of a cyclist at dusk"
 SCRIPT = """
 import hashlib
-from stills.sandbox.placeholder import draw_slate
-png = draw_slate("狐 Ж fox", 1328, 1328, seed=1, model="qwen-image-max")
+from stills.sandbox.placeholder import draw_placeholder
+png = draw_placeholder("狐 Ж fox", 1328, 1328, seed=1, model="qwen-image-max")
 print(hashlib.sha256(png).hexdigest())
 """
 
 
 def draw(prompt=ENGLISH, width=640, height=480, seed=1, **options):
-    return draw_slate(prompt, width, height, seed=seed, model="qwen-image-max", **options)
+    return draw_placeholder(prompt, width, height, seed=seed, model="qwen-image-max", **options)
 
 
 @pytest.mark.parametrize(
     ("width", "height"),
     [(1664, 928), (928, 1664), (1328, 1328), (512, 512), (2048, 2048), (4096, 64), (1, 262144)],
 )
-def test_a_slate_is_an_rgb_png_of_exactly_the_size(width, height):
-    """Any size the models can be asked for gives 8 bits in three bands."""
-    picture = pyvips.Image.new_from_buffer(draw(width=width, height=height), "")
+def test_a_placeholder_is_an_rgb_png_of_exactly_the_size(width, height):
+    """Every size that the models accept has 8 bits in three bands."""
+    image = pyvips.Image.new_from_buffer(draw(width=width, height=height), "")
 
-    assert (picture.width, picture.height, picture.bands) == (width, height, 3)
-    assert (picture.format, picture.interpretation) == ("uchar", "srgb")
+    assert (image.width, image.height, image.bands) == (width, height, 3)
+    assert (image.format, image.interpretation) == ("uchar", "srgb")
 
 
 def test_the_same_input_gives_the_same_bytes():
-    """A slate depends on its input alone."""
+    """A placeholder depends only on its input."""
     assert draw() == draw()
 
 
 @pytest.mark.parametrize(
     "changed", [{"prompt": "a fox"}, {"seed": 2}, {"reference_count": 1}, {"reference_count": 2}]
 )
-def test_what_differs_in_the_request_differs_in_the_picture(changed):
-    """Prompt, seed and references show."""
+def test_a_different_request_has_a_different_placeholder(changed):
+    """Prompt, seed and references are visible."""
     assert draw(**changed) != draw()
 
 
 def test_prompt_and_seed_change_the_colours():
-    """The board takes its hue from the prompt, the stripes from the seed."""
+    """The board's hue comes from the prompt, that of the stripes from the seed."""
 
     def colours(png):
-        picture = pyvips.Image.new_from_buffer(png, "")
-        return picture(2, 470), picture(2, 2)
+        image = pyvips.Image.new_from_buffer(png, "")
+        return image(2, 470), image(2, 2)
 
     board, stripes = colours(draw())
     assert colours(draw(prompt="another"))[0] != board
@@ -64,16 +64,16 @@ def test_prompt_and_seed_change_the_colours():
 
 
 def test_markup_in_a_prompt_is_text():
-    """What looks like Pango markup is shown, not obeyed."""
+    """Pango markup is shown, not interpreted."""
     assert draw("<b>fox</b>") != draw("fox")
 
 
 def test_different_prompts_have_different_ink():
-    """The prompt itself is on the slate, not only its colours."""
+    """The prompt's text is visible, not only its colours."""
 
     def ink(text):
-        picture = pyvips.Image.new_from_buffer(draw(text, width=1664, height=928), "")
-        panel = picture.crop(200, 300, 1200, 350)
+        image = pyvips.Image.new_from_buffer(draw(text, width=1664, height=928), "")
+        panel = image.crop(200, 300, 1200, 350)
         return (panel.colourspace("b-w") > 200).avg()
 
     assert ink("I") < ink("a cat") < ink("狐狸在雪地里奔跑")
@@ -101,13 +101,13 @@ def test_different_prompts_have_different_ink():
     ids=lambda prompt: ascii(prompt)[:40],
 )
 def test_hostile_text_is_drawn(prompt):
-    """No text makes drawing fail, at the largest size or the smallest."""
+    """Drawing fails on no text, at the largest or the smallest size."""
     for width, height in [(1664, 928), (100, 100)]:
         assert draw(prompt, width=width, height=height).startswith(b"\x89PNG")
 
 
 def test_random_text_is_drawn():
-    """Sixty texts of random code points, each as long as it may be."""
+    """Sixty texts of random code points, each as long as allowed."""
     dice = random.Random(4711)
     for _ in range(60):
         highest = dice.choice([0x7F, 0x2FF, 0xFFFF, 0x10FFFF])
@@ -116,13 +116,13 @@ def test_random_text_is_drawn():
 
 
 def test_printable_text_is_one_paragraph():
-    """Control characters become spaces, runs of spaces one, and overrides nothing."""
+    """Control characters become spaces, spaces are merged, and overrides removed."""
     assert printable(" a\n\nb\x00c\ud800d\u202ee ") == "a b c de"
 
 
 @pytest.mark.parametrize("fonts_installed", [True, False])
-def test_the_picture_is_the_same_with_and_without_fonts_installed(fonts_installed):
-    """A process without any font configuration draws the same bytes, silently."""
+def test_a_placeholder_is_the_same_with_and_without_fonts_installed(fonts_installed):
+    """A process without a font configuration draws the same bytes, silently."""
     without = {"FONTCONFIG_FILE": "/nonexistent", "FONTCONFIG_PATH": "/nonexistent"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
@@ -131,14 +131,14 @@ def test_the_picture_is_the_same_with_and_without_fonts_installed(fonts_installe
         text=True,
         check=True,
     )
-    here = draw_slate("狐 Ж fox", 1328, 1328, seed=1, model="qwen-image-max")
+    here = draw_placeholder("狐 Ж fox", 1328, 1328, seed=1, model="qwen-image-max")
 
     assert done.stderr == ""
     assert done.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
 def test_drawing_leaves_the_environment_as_it_was():
-    """The font configuration of other code in the process is not touched."""
+    """The font configuration of other code in the process is unchanged."""
     script = f"import os; before = dict(os.environ)\n{SCRIPT}\nassert dict(os.environ) == before"
     for environment in [os.environ, os.environ | {"FONTCONFIG_FILE": "/nonexistent"}]:
         subprocess.run([sys.executable, "-c", script], env=environment, check=True)

@@ -1,4 +1,4 @@
-"""What is accepted and what is refused, by key and by model."""
+"""Which requests are accepted or refused, by key and by model."""
 
 import io
 import json
@@ -25,10 +25,10 @@ def body(*content, model="qwen-image-max", **parameters):
         ("sk-sandbox-overdue", 400, "Arrearage"),
     ],
 )
-async def test_keys_that_are_not_for_the_sandbox_or_in_trouble_are_refused(
+async def test_keys_of_others_and_of_accounts_with_problems_are_refused(
     sandbox, post, key, status, code
 ):
-    """Only keys that start with sk-sandbox work, and two of them stand for trouble."""
+    """Only keys that start with sk-sandbox work; two of them simulate account problems."""
     answer = await post(body(), key=key)
 
     assert (answer.status, answer.body["code"]) == (status, code)
@@ -36,8 +36,8 @@ async def test_keys_that_are_not_for_the_sandbox_or_in_trouble_are_refused(
     assert sandbox.ledger.billed_images == 0
 
 
-async def test_a_refused_key_is_told_where_the_right_one_is_and_is_not_repeated(call):
-    """The SDK's caller reads that this is a sandbox, and nothing that looks like a key."""
+async def test_a_refused_key_is_not_quoted(call):
+    """The message says that this is a sandbox, and contains nothing that looks like a key."""
     answer = await call(api_key="sk-real-and-secret")
 
     assert "This is a sandbox: use the key that it printed" in answer.message
@@ -47,14 +47,14 @@ async def test_a_refused_key_is_told_where_the_right_one_is_and_is_not_repeated(
 
 @pytest.mark.parametrize("size", ["1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"])
 async def test_the_default_model_takes_its_five_sizes(call, size):
-    """All five documented sizes of qwen-image-max work."""
+    """All five documented sizes of qwen-image-max are accepted."""
     answer = await call(size=size)
 
     assert f"{answer.usage['width']}*{answer.usage['height']}" == size
 
 
 async def test_the_default_size_is_wide(call):
-    """Without a size the image is 1664*928."""
+    """Without a size, the image is 1664*928."""
     answer = await call()
 
     assert (answer.usage["width"], answer.usage["height"]) == (1664, 928)
@@ -62,7 +62,7 @@ async def test_the_default_size_is_wide(call):
 
 @pytest.mark.parametrize("model", SUCCESSORS)
 async def test_the_successors_take_any_size_between_the_pixel_limits(call, model):
-    """512*512 and 2048*2048 are in; one row of pixels less or more is out."""
+    """512*512 and 2048*2048 are accepted; one row of pixels less or more is refused."""
     statuses = [
         (await call(model=model, size=size)).status_code
         for size in ["512*512", "2048*2048", "1024*1024", "512*511", "2048*2049"]
@@ -73,7 +73,7 @@ async def test_the_successors_take_any_size_between_the_pixel_limits(call, model
 
 @pytest.mark.parametrize("model", SUCCESSORS)
 async def test_the_successors_take_up_to_three_references(call, sandbox, model):
-    """One to three input images of the usual kinds are accepted, a fourth is not."""
+    """One to three references are accepted, a fourth is refused."""
     images = [PNG_DATA_URL, "https://example.com/a.png", "http://example.com/b.png"]
 
     assert (await call(model=model, images=images)).status_code == 200
@@ -83,7 +83,7 @@ async def test_the_successors_take_up_to_three_references(call, sandbox, model):
 
 
 async def test_an_uploaded_reference_needs_its_header(post):
-    """oss:// works only with X-DashScope-OssResourceResolve: enable."""
+    """oss:// only works with X-DashScope-OssResourceResolve: enable."""
     sent = body({"text": "x"}, {"image": "oss://bucket/a.png"}, model="qwen-image-2.0")
 
     assert (await post(sent)).body["code"] == "InvalidParameter"
@@ -92,21 +92,21 @@ async def test_an_uploaded_reference_needs_its_header(post):
 
 @pytest.mark.parametrize("seed", [0, 2147483647])
 async def test_the_ends_of_the_seed_range_work(call, sandbox, seed):
-    """A seed given is the seed used."""
+    """A given seed is used."""
     assert (await call(seed=seed)).status_code == 200
     assert sandbox.ledger.sends[0].seed == seed
 
 
-async def test_without_a_seed_one_is_picked_and_not_told(post, sandbox):
-    """The answer names no seed; the ledger knows it."""
+async def test_without_a_seed_one_is_picked_and_not_returned(post, sandbox):
+    """The seed is in the ledger, not in the answer."""
     answer = await post(body())
 
     assert "seed" not in json.dumps(answer.body)
     assert 0 <= sandbox.ledger.sends[0].seed <= 2147483647
 
 
-async def test_long_texts_are_cut_without_a_word(call, sandbox):
-    """The service uses 800 and 500 characters, whatever the script; the ledger shows the cut."""
+async def test_long_texts_are_truncated_silently(call, sandbox):
+    """The service uses 800 and 500 characters of any script; the ledger shows the truncation."""
     answer = await call("狐" * 801, negative_prompt="b" * 501)
 
     send = sandbox.ledger.sends[0]
@@ -115,8 +115,8 @@ async def test_long_texts_are_cut_without_a_word(call, sandbox):
     assert (send.negative_prompt, send.negative_prompt_cut) == ("b" * 500, True)
 
 
-async def test_texts_at_the_limit_are_not_cut(call, sandbox):
-    """800 and 500 characters pass whole."""
+async def test_texts_at_the_limit_are_not_truncated(call, sandbox):
+    """800 and 500 characters pass unchanged."""
     await call("a" * 800, negative_prompt="b" * 500)
 
     send = sandbox.ledger.sends[0]
@@ -180,8 +180,8 @@ async def test_texts_at_the_limit_are_not_cut(call, sandbox):
     ],
     ids=lambda sent: repr(sent)[-70:],
 )
-async def test_what_breaks_a_rule_is_an_invalid_parameter(post, sandbox, sent):
-    """No request, however malformed, draws a 500 or is billed."""
+async def test_a_broken_rule_is_an_invalid_parameter(post, sandbox, sent):
+    """No request, however malformed, causes a 500 or is billed."""
     answer = await post(sent)
 
     assert (answer.status, answer.body["code"]) == (400, "InvalidParameter")
@@ -192,14 +192,14 @@ async def test_what_breaks_a_rule_is_an_invalid_parameter(post, sandbox, sent):
 
 
 async def test_a_body_over_the_limit_is_an_invalid_parameter(post):
-    """65 MB are refused in the service's own words."""
+    """65 MB are refused in the service's words."""
     answer = await post(io.BytesIO(bytes(65 * 1024 * 1024)))
 
     assert (answer.status, answer.body["code"]) == (400, "InvalidParameter")
 
 
-async def test_nulls_stand_for_parameters_left_out(post):
-    """The dashscope command line sends such nulls."""
+async def test_null_means_that_a_parameter_is_left_out(post):
+    """The dashscope command line sends nulls."""
     nulls = dict.fromkeys(
         ["n", "max_images", "size", "seed", "negative_prompt", "prompt_extend", "watermark"]
     )
@@ -210,14 +210,14 @@ async def test_nulls_stand_for_parameters_left_out(post):
 
 @pytest.mark.parametrize("model", ["qwen-image-max-2025-12-30", "qwen_image_max", "qwen-image"])
 async def test_an_unknown_model_is_not_found(call, model):
-    """Only the exact ids are served."""
+    """Only exact ids are served."""
     answer = await call(model=model)
 
     assert (answer.status_code, answer.code) == (404, "ModelNotFound")
 
 
 async def test_a_retired_model_says_so(call):
-    """A model set as retired is refused, its successor is not."""
+    """A model set as retired is refused; its successor is not."""
     settings = SandboxSettings(retired_models=frozenset({"qwen-image-max"}))
     async with Sandbox(settings) as later:
         refused = await call(target=later)

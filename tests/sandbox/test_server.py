@@ -1,4 +1,4 @@
-"""The server as a client of DashScope sees it."""
+"""The server as a DashScope client sees it."""
 
 import asyncio
 import os
@@ -18,8 +18,8 @@ from stills.sandbox import Sandbox, SandboxSettings, SendKind, serve
 PATIENCE_SECONDS = 30
 
 
-async def test_sdk_gets_an_image_of_the_size_it_asked_for(call, download):
-    """A call of the real SDK ends in a PNG of the native size."""
+async def test_the_sdk_gets_an_image_of_the_requested_size(call, download):
+    """A call of the real SDK returns a PNG of the native size."""
     answer = await call(size="928*1664", seed=7)
 
     assert answer.status_code == 200
@@ -28,38 +28,38 @@ async def test_sdk_gets_an_image_of_the_size_it_asked_for(call, download):
     assert answer.output["task_metric"] == {"TOTAL": 1, "SUCCEEDED": 1, "FAILED": 0}
     assert answer.output["choices"][0]["finish_reason"] == "stop"
     got = await download(answer)
-    picture = pyvips.Image.new_from_buffer(got.body, "")
-    assert (picture.width, picture.height, picture.bands) == (928, 1664, 3)
+    image = pyvips.Image.new_from_buffer(got.body, "")
+    assert (image.width, image.height, image.bands) == (928, 1664, 3)
     assert got.headers["Content-Type"] == "image/png"
     assert int(got.headers["Content-Length"]) == len(got.body)
 
 
-async def test_several_images_come_as_several_parts_with_seeds_counting_up(call, download, urls_of):
-    """A successor model asked for n images answers n different ones."""
+async def test_several_images_are_parts_with_consecutive_seeds(call, download, urls_of):
+    """A successor model returns n different images for a request of n."""
     answer = await call(model="qwen-image-2.0", size="512*512", n=3, seed=1)
 
     urls = urls_of(answer)
-    pictures = {(await download(url)).body for url in urls}
-    assert len(pictures) == len(urls) == answer.usage["image_count"] == 3
+    images = {(await download(url)).body for url in urls}
+    assert len(images) == len(urls) == answer.usage["image_count"] == 3
 
 
 async def test_the_same_url_gives_the_same_bytes_again(call, download):
-    """Drawing at download time is deterministic."""
+    """Rendering at download time is deterministic."""
     answer = await call(seed=5)
 
     assert (await download(answer)).body == (await download(answer)).body
 
 
-async def test_every_answer_is_marked_as_the_sandbox_s(sandbox, session):
-    """Whatever the path and status, a header tells that this is not DashScope."""
+async def test_every_answer_is_marked_as_the_sandboxs(sandbox, session):
+    """A header shows that this is not DashScope, for every path and status."""
     origin = sandbox.base_url.removesuffix("/api/v1")
     for path in ["/_sandbox/health", "/api/v1/nothing", "/images/x.png", "/", "/upload"]:
         async with session.get(origin + path) as answer:
             assert answer.headers["X-Stills-Sandbox"] == "1", path
 
 
-async def test_a_url_ends_in_png_and_dies_with_its_expiry(call, download, urls_of):
-    """After Expires the URL answers 403 with an XML document, as OSS does."""
+async def test_a_url_ends_in_png_and_expires(call, download, urls_of):
+    """After Expires, the URL returns 403 with an XML document, as OSS does."""
     async with Sandbox(SandboxSettings(url_ttl_seconds=0)) as short_lived:
         answer = await call(target=short_lived)
         got = await download(answer)
@@ -72,7 +72,7 @@ async def test_a_url_ends_in_png_and_dies_with_its_expiry(call, download, urls_o
 
 
 async def test_a_changed_url_is_refused(call, download, urls_of):
-    """Neither a longer life nor another picture can be had by editing a URL."""
+    """Editing a URL neither extends it nor reaches another image."""
     url = urls_of(await call())[0]
     for changed in [url.replace("Expires=", "Expires=9"), url.replace("-0.png", "-1.png")]:
         got = await download(changed)
@@ -82,14 +82,14 @@ async def test_a_changed_url_is_refused(call, download, urls_of):
 
 @pytest.mark.parametrize("path", ["x.png", "x.png?Expires=abc&Signature=%FF", "%ED%A0%80.png"])
 async def test_a_made_up_url_is_refused(sandbox, download, path):
-    """A URL without a right signature is answered with 403, whatever it holds."""
+    """A URL without a valid signature returns 403."""
     got = await download(sandbox.base_url.replace("/api/v1", "/images/") + path)
 
     assert got.status == 403
 
 
-async def test_above_the_rate_limit_comes_429_with_retry_after(call):
-    """A burst over the limit is throttled until the bucket has a token again."""
+async def test_above_the_rate_limit_requests_get_429_with_retry_after(call):
+    """A burst over the limit is throttled until the bucket has a token."""
     async with Sandbox(SandboxSettings(rate_limit_per_second=0.01)) as limited:
         first = await call(target=limited)
         second = await call(target=limited)
@@ -101,8 +101,8 @@ async def test_above_the_rate_limit_comes_429_with_retry_after(call):
     assert 1 <= int(second.headers["Retry-After"]) <= 100
 
 
-async def test_closing_cuts_calls_in_flight(call):
-    """A sandbox that is closed does not wait for its slowest answer."""
+async def test_closing_drops_calls_in_flight(call):
+    """Closing does not wait for the slowest answer."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with Sandbox(SandboxSettings(latency_seconds=3600)) as slow:
             waiting = asyncio.create_task(call(target=slow))
@@ -113,7 +113,7 @@ async def test_closing_cuts_calls_in_flight(call):
 
 
 async def test_closing_stops_work_whose_caller_has_left(call):
-    """A request given up by its client does not outlive the sandbox either."""
+    """A request that its client abandoned ends with the sandbox."""
     before = asyncio.all_tasks()
     async with Sandbox(SandboxSettings(latency_seconds=3600)) as slow:
         waiting = asyncio.create_task(call(target=slow))
@@ -128,7 +128,7 @@ async def test_closing_stops_work_whose_caller_has_left(call):
 
 
 async def test_serve_announces_itself_and_stops_when_cancelled(session):
-    """`serve` runs until cancelled, and then nothing listens any more."""
+    """`serve` runs until cancelled, and then stops listening."""
     announced = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(SandboxSettings(), announced.set_result))
     running = await asyncio.wait_for(announced, PATIENCE_SECONDS)
@@ -142,16 +142,16 @@ async def test_serve_announces_itself_and_stops_when_cancelled(session):
         await session.get(f"{running.control_url}/health")
 
 
-async def test_a_taken_port_is_an_error_at_once(sandbox):
-    """Two sandboxes can't have one port."""
+async def test_a_taken_port_is_an_error(sandbox):
+    """Two sandboxes can't share a port."""
     port = int(sandbox.base_url.split(":")[2].partition("/")[0])
     with pytest.raises(OSError, match=str(port)):
         async with Sandbox(SandboxSettings(port=port)):
             pass
 
 
-async def test_all_interfaces_are_announced_under_an_address_that_can_be_reached(call, download):
-    """Bound to 0.0.0.0, base_url still is one a client can call."""
+async def test_all_interfaces_are_announced_as_a_reachable_address(call, download):
+    """Bound to 0.0.0.0, base_url is still reachable."""
     async with Sandbox(SandboxSettings(host="0.0.0.0")) as everywhere:
         answer = await call(target=everywhere)
         assert everywhere.base_url.startswith("http://127.0.0.1:")
@@ -159,7 +159,7 @@ async def test_all_interfaces_are_announced_under_an_address_that_can_be_reached
 
 
 async def test_asynchronous_calls_are_refused(post, sandbox, session):
-    """The asynchronous header draws 403, on the image path and on the tasks' own path."""
+    """The asynchronous header gets 403, on the image path and on the tasks' path."""
     body = {"model": "qwen-image-max"}
     assert (await post(body, X_DashScope_Async="enable")).status == 403
     url = f"{sandbox.base_url}/services/aigc/image-generation/generation"
@@ -171,7 +171,7 @@ async def test_asynchronous_calls_are_refused(post, sandbox, session):
 async def test_the_sdk_uploads_a_file_that_a_text_names_and_the_ledger_shows_it(
     sandbox, tmp_path, monkeypatch
 ):
-    """The SDK takes a text that is a path for a file: exactly what a caller must prevent."""
+    """The SDK takes a text that is a path for a file, which clients must prevent."""
     secret = tmp_path / "secret.txt"
     secret.write_text("not for the service")
     monkeypatch.setattr(dashscope, "base_http_api_url", sandbox.base_url)
@@ -190,7 +190,7 @@ async def test_the_sdk_uploads_a_file_that_a_text_names_and_the_ledger_shows_it(
 
 
 async def test_a_policy_needs_a_key_and_the_right_action(sandbox, session):
-    """The uploads endpoint answers 401 without a key and 400 without an action."""
+    """The uploads endpoint returns 401 without a key and 400 without an action."""
     url = f"{sandbox.base_url}/uploads"
     async with session.get(url, params={"action": "getPolicy"}) as answer:
         assert answer.status == 401
@@ -209,10 +209,8 @@ async def test_a_policy_needs_a_key_and_the_right_action(sandbox, session):
         (b"", "text/plain"),
     ],
 )
-async def test_an_upload_that_is_no_form_with_a_file_is_refused(
-    sandbox, session, sent, content_type
-):
-    """A malformed upload draws 400 and is recorded as such."""
+async def test_an_upload_must_be_a_form_with_a_file(sandbox, session, sent, content_type):
+    """A malformed upload gets 400 and is recorded."""
     url = sandbox.base_url.replace("/api/v1", "/upload")
     headers = {"Content-Type": content_type}
     async with session.post(url, data=sent, headers=headers) as answer:
@@ -244,8 +242,8 @@ async def test_the_dashscope_command_line_works_unchanged(sandbox, tmp_path):
     assert sandbox.ledger.sends[0].parameters["n"] is None
 
 
-def test_importing_the_sandbox_loads_nothing_heavy_and_nothing_of_ours():
-    """It costs a start little more than aiohttp, and stands apart from what it is a test of."""
+def test_importing_the_sandbox_is_light_and_independent():
+    """The import loads little more than aiohttp, and nothing else of this project."""
     script = """
 import sys, stills
 before = set(sys.modules)

@@ -1,10 +1,10 @@
 """A DashScope look-alike over real HTTP, for tests, demos and rehearsals.
 
-The real SDK talks to it unchanged. It knows nothing of the rest of this project.
+The real SDK works with it unchanged. It imports nothing else of this project.
 """
 
 from stills.sandbox.faults import DOWNLOAD_FAULTS, Fault, FaultKind
-from stills.sandbox.ledger import Ledger, Send, SendKind
+from stills.sandbox.ledger import LedgerEntry, RequestLedger, SendKind
 from stills.sandbox.server import Sandbox, serve
 from stills.sandbox.settings import SandboxSettings
 
@@ -12,10 +12,10 @@ __all__ = [
     "DOWNLOAD_FAULTS",
     "Fault",
     "FaultKind",
-    "Ledger",
+    "LedgerEntry",
+    "RequestLedger",
     "Sandbox",
     "SandboxSettings",
-    "Send",
     "SendKind",
     "serve",
 ]

@@ -1,4 +1,4 @@
-"""PNGs whose chunks are sound, and whose pixels no reader can decode."""
+"""PNGs with intact chunks whose pixels no reader can decode."""
 
 import struct
 import zlib
@@ -15,7 +15,7 @@ _RGB_BYTES = 3
 
 
 def break_pixels(png: bytes, kind: FaultKind) -> bytes:
-    """Spoil an RGB slate in one of the ways of `BREAKS`; every checksum is right."""
+    """Break an RGB placeholder in one of the ways in `BREAKS`; every checksum stays correct."""
     width, height = struct.unpack_from(">II", png, 16)
     header, data = BREAKS[kind](width, height, zlib.decompress(_body(png, b"IDAT")))
     chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
@@ -31,9 +31,9 @@ def _garbage_idat(width: int, height: int, rows: bytes) -> tuple[bytes, bytes]:
 
 
 def _bad_filter(width: int, height: int, rows: bytes) -> tuple[bytes, bytes]:
-    spoilt = bytearray(rows)
-    spoilt[height // 2 * (width * _RGB_BYTES + 1)] = _NO_SUCH_FILTER
-    return _header(width, height), zlib.compress(spoilt)
+    broken = bytearray(rows)
+    broken[height // 2 * (width * _RGB_BYTES + 1)] = _NO_SUCH_FILTER
+    return _header(width, height), zlib.compress(broken)
 
 
 def _impossible_header(width: int, height: int, rows: bytes) -> tuple[bytes, bytes]:
@@ -58,7 +58,7 @@ def _header(width: int, height: int, *, bit_depth: int = 8, colour_type: int = 2
 
 
 def _body(png: bytes, wanted: bytes) -> bytes:
-    """Join the bodies of all chunks of a kind."""
+    """Join the bodies of all chunks of one kind."""
     body, at = b"", _SIGNATURE_BYTES
     while at < len(png):
         length, kind = struct.unpack_from(">I4s", png, at)

@@ -1,4 +1,4 @@
-"""The control plane under /_sandbox: reset, faults, ledger, health; for this machine only."""
+"""The control plane under /_sandbox: reset, faults, ledger, health. It is local only."""
 
 import ipaddress
 import json
@@ -11,17 +11,17 @@ from stills.sandbox.state import SandboxState
 
 CONTROL_PATH = "/_sandbox"
 _ROUTES = {
-    f"GET {CONTROL_PATH}/ledger": "every send, and what was billed",
-    f"GET {CONTROL_PATH}/faults": "what will go wrong",
-    f"POST {CONTROL_PATH}/faults": 'replace that, such as [{"kind": "throttled", "times": 3}]',
-    f"POST {CONTROL_PATH}/reset": "forget faults, sends and pictures",
-    f"GET {CONTROL_PATH}/health": "it runs",
+    f"GET {CONTROL_PATH}/ledger": "every request, and what was billed",
+    f"GET {CONTROL_PATH}/faults": "the faults that are set",
+    f"POST {CONTROL_PATH}/faults": 'replace them, such as [{"kind": "throttled", "times": 3}]',
+    f"POST {CONTROL_PATH}/reset": "forget faults, requests and images",
+    f"GET {CONTROL_PATH}/health": "liveness",
 }
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class ControlPlane:
-    """What a test or a person uses to steer the sandbox and to see what it saw."""
+    """Lets tests and people control the sandbox and see what it received."""
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -86,7 +86,7 @@ def _parse_faults(raw: bytes) -> list[Fault]:
 def _local_only(handler: _Handler) -> _Handler:
     async def guarded(request: web.Request) -> web.Response:
         if not is_loopback(request.remote):
-            error = "the control plane answers this machine only"
+            error = "the control plane only accepts local requests"
             return web.json_response({"error": error}, status=403)
         return await handler(request)
 
@@ -94,7 +94,7 @@ def _local_only(handler: _Handler) -> _Handler:
 
 
 def is_loopback(peer: str | None) -> bool:
-    """Tell whether a peer's address is this machine's."""
+    """Return whether a peer's address is a loopback address."""
     try:
         return peer is not None and ipaddress.ip_address(peer).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The object store's side: result URLs, and everything that can go wrong behind one."""
+"""Result URLs, as the object store serves them, and what can go wrong with a download."""
 
 import asyncio
 from contextlib import suppress
@@ -7,15 +7,15 @@ from aiohttp import web
 
 from stills.sandbox.broken_png import BREAKS, break_pixels
 from stills.sandbox.faults import Fault, FaultKind
-from stills.sandbox.images import Picture, UrlRefusedError
+from stills.sandbox.images import ImageRecipe, RejectedUrl
 from stills.sandbox.ledger import SendKind
 from stills.sandbox.state import SandboxState, drop_connection, new_request_id
 
-_HTML_PAGE = b"<!doctype html><title>Please sign in</title><p>This is no picture.</p>\n"
+_HTML_PAGE = b"<!doctype html><title>Please sign in</title><p>This is not an image.</p>\n"
 
 
 class DownloadEndpoint:
-    """Serves pictures by their signed URLs."""
+    """Serves images by their signed URLs."""
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -27,33 +27,35 @@ class DownloadEndpoint:
         file_name = request.match_info["file_name"]
         ledger.note(seq, file_name=file_name)
         try:
-            picture = self._state.shelf.find(file_name, request.query)
-            response = await self._serve(request, picture, seq)
-        except UrlRefusedError as error:
+            image = self._state.images.find(file_name, request.query)
+            response = await self._serve(request, image, seq)
+        except RejectedUrl as error:
             ledger.note(seq, status=error.status, code=error.code, finished=True)
             document = error.to_xml(request_id)
             return web.Response(status=error.status, text=document, content_type="application/xml")
         ledger.note(seq, finished=True)
         return response
 
-    async def _serve(self, request: web.Request, picture: Picture, seq: int) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, image: ImageRecipe, seq: int
+    ) -> web.StreamResponse:
         ledger = self._state.ledger
-        fault = self._state.faults.for_download(picture.order.text)
+        fault = self._state.faults.for_download(image.accepted.text)
         kind = fault.kind if fault else None
         ledger.note(
-            seq, fault=kind, model=picture.order.model, prompt=picture.order.text, seed=picture.seed
+            seq, fault=kind, model=image.accepted.model, prompt=image.accepted.text, seed=image.seed
         )
         if kind is FaultKind.DEAD_URL:
-            raise UrlRefusedError(403, "AccessDenied", "You have no right to access this object.")
+            raise RejectedUrl(403, "AccessDenied", "You have no right to access this object.")
         ledger.note(seq, status=200)
         if kind is FaultKind.NOT_A_PNG:
             return web.Response(body=_HTML_PAGE, content_type="text/html")
         scale_divisor = 2 if kind is FaultKind.WRONG_SIZE_PNG else 1
-        png = await self._state.off_the_loop(lambda: picture.draw(scale_divisor))
+        png = await self._state.run_in_thread(lambda: image.render(scale_divisor))
         if kind is FaultKind.TRUNCATED_PNG:
             png = png[: len(png) // 2]
         if kind is FaultKind.CORRUPT_PNG:
-            png = _corrupted(png)
+            png = _corrupt(png)
         if fault and fault.kind in BREAKS:
             png = break_pixels(png, fault.kind)
         if fault and kind in {FaultKind.SLOW_DOWNLOAD, FaultKind.DROP_DOWNLOAD}:
@@ -61,8 +63,8 @@ class DownloadEndpoint:
         return web.Response(body=png, content_type="image/png")
 
 
-def _corrupted(png: bytes) -> bytes:
-    """Flip a few bytes in the middle, which in a slate always is image data (IDAT)."""
+def _corrupt(png: bytes) -> bytes:
+    """Flip a few bytes in the middle, which in a placeholder always is image data (IDAT)."""
     middle = len(png) // 2
     flipped = bytes(byte ^ 0xFF for byte in png[middle : middle + 4])
     return png[:middle] + flipped + png[middle + 4 :]
@@ -78,7 +80,7 @@ async def _send_in_halves(request: web.Request, png: bytes, fault: Fault) -> web
     if fault.kind is FaultKind.DROP_DOWNLOAD:
         return drop_connection(request)
     await asyncio.sleep(fault.delay_seconds)
-    with suppress(ConnectionResetError):  # whoever waited may have given up
+    with suppress(ConnectionResetError):  # the client may have given up
         await response.write(png[len(png) // 2 :])
         await response.write_eof()
     return response

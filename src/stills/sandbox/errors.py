@@ -6,10 +6,10 @@ Codes and statuses as in Alibaba's error-code reference and the qwen-image API r
 from aiohttp import web
 
 
-class ServiceError(Exception):
-    """A refusal as DashScope words it: an HTTP status, a code and a message.
+class Refusal(Exception):
+    """A refusal in DashScope's words: an HTTP status, a code and a message.
 
-    A `compatible` one comes in the envelope of the OpenAI-compatible endpoint.
+    If `compatible`, it has the envelope of the OpenAI-compatible endpoint.
     """
 
     def __init__(
@@ -29,39 +29,37 @@ class ServiceError(Exception):
         self.compatible = compatible
 
 
-def invalid_parameter(message: str) -> ServiceError:
-    """Make the refusal of a request that no retry can help."""
-    return ServiceError(400, "InvalidParameter", message)
+def invalid_parameter(message: str) -> Refusal:
+    """Make the refusal of an invalid request."""
+    return Refusal(400, "InvalidParameter", message)
 
 
-def model_not_found(model: str) -> ServiceError:
-    """Make the refusal of a model id the service has never heard of."""
-    return ServiceError(404, "ModelNotFound", f"Model {model} can not be found.")
+def model_not_found(model: str) -> Refusal:
+    """Make the refusal of an unknown model id."""
+    return Refusal(404, "ModelNotFound", f"Model {model} can not be found.")
 
 
-def model_retired(model: str) -> ServiceError:
-    """Make the refusal of a model that was served once."""
+def model_retired(model: str) -> Refusal:
+    """Make the refusal of a retired model."""
     message = f"Model {model} has been retired and is no longer served; choose another model."
-    return ServiceError(404, "ModelNotFound", message)
+    return Refusal(404, "ModelNotFound", message)
 
 
-def throttled(retry_after_seconds: float | None) -> ServiceError:
-    """Make the refusal of a request that came too fast."""
+def throttled(retry_after_seconds: float | None) -> Refusal:
+    """Make the refusal of a request over the rate limit."""
     message = "Requests rate limit exceeded, please try again later."
-    return ServiceError(
-        429, "Throttling.RateQuota", message, retry_after_seconds=retry_after_seconds
-    )
+    return Refusal(429, "Throttling.RateQuota", message, retry_after_seconds=retry_after_seconds)
 
 
-def error_response(error: ServiceError, request_id: str) -> web.Response:
-    """Put the error into its envelope."""
+def error_response(error: Refusal, request_id: str) -> web.Response:
+    """Make the HTTP response for a refusal."""
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = f"{error.retry_after_seconds:g}"
     body: dict[str, object]
     if error.compatible:
-        facts = {"code": error.code, "message": error.message, "type": error.code, "param": None}
-        body = {"error": facts, "request_id": request_id}
+        details = {"code": error.code, "message": error.message, "type": error.code, "param": None}
+        body = {"error": details, "request_id": request_id}
     else:
         body = {"code": error.code, "message": error.message, "request_id": request_id}
     return web.json_response(body, status=error.status, headers=headers)

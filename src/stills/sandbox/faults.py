@@ -1,4 +1,4 @@
-"""Faults on demand: what can go wrong between a caller, the service and its object store."""
+"""Faults on demand: failures between a client, the service and its object store."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -8,13 +8,13 @@ from typing import Any, Self
 
 
 class FaultKind(StrEnum):
-    """Every fault the sandbox can show; those of `DOWNLOAD_FAULTS` happen to a download."""
+    """Every fault the sandbox can inject; those in `DOWNLOAD_FAULTS` apply to downloads."""
 
     meaning: str
     """What a client sees, in one sentence."""
 
     def __new__(cls, value: str, meaning: str) -> Self:
-        """Make a member that knows its meaning."""
+        """Make a member with its meaning."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning
@@ -39,10 +39,16 @@ class FaultKind(StrEnum):
     PREPAID_OVERDUE = "prepaid_overdue", "429 PrepaidBillOverdue: waiting does not help."
     POSTPAID_OVERDUE = "postpaid_overdue", "429 PostpaidBillOverdue: waiting does not help."
     NOT_PURCHASED = "not_purchased", "429 CommodityNotPurchased: waiting does not help."
-    WORKSPACE_DENIED = "workspace_denied", "403 Workspace.AccessDenied: the key is of another."
+    WORKSPACE_DENIED = (
+        "workspace_denied",
+        "403 Workspace.AccessDenied: the key belongs to another workspace.",
+    )
     INTERNAL_ERROR = "internal_error", "500 InternalError."
     UNAVAILABLE = "unavailable", "503 ServiceUnavailable."
-    GATEWAY_HTML = "gateway_html", "502 with an HTML page, as a gateway before the service answers."
+    GATEWAY_HTML = (
+        "gateway_html",
+        "502 with an HTML page, as from a gateway in front of the service.",
+    )
     GATEWAY_UNAVAILABLE = (
         "gateway_unavailable",
         "503 with an HTML page: the gateway passed nothing on to the service.",
@@ -62,8 +68,8 @@ class FaultKind(StrEnum):
         "200 with only the first half of the JSON; the image is billed.",
     )
     HTML_ANSWER = "html_answer", "200 with an HTML page, as from a proxy; the image is billed."
-    SLOW = "slow", "The answer comes `delay_seconds` late, and is billed."
-    NO_IMAGE = "no_image", "200 with text in place of the image; nothing is billed."
+    SLOW = "slow", "The answer arrives `delay_seconds` late, and is billed."
+    NO_IMAGE = "no_image", "200 with text instead of an image; nothing is billed."
     ERROR_IN_200 = "error_in_200", "200 with a code and a message and no output; nothing is billed."
     CONTENT_REFUSED = (
         "content_refused",
@@ -91,7 +97,7 @@ class FaultKind(StrEnum):
     RETIRED_MODEL = "retired_model", "404 ModelNotFound, with the message for a retired model."
     TRUNCATED_PNG = (
         "truncated_png",
-        "The download is a whole HTTP answer holding only the first half of the PNG.",
+        "The download is a complete HTTP answer with only the first half of the PNG.",
     )
     CORRUPT_PNG = (
         "corrupt_png",
@@ -99,21 +105,21 @@ class FaultKind(StrEnum):
     )
     SHORT_IDAT = (
         "short_idat",
-        "The download is a PNG with sound chunks that hold half of its rows.",
+        "The download is a PNG with intact chunks that hold half of its rows.",
     )
     GARBAGE_IDAT = (
         "garbage_idat",
-        "The download is a PNG with sound chunks, and image data that is not compressed.",
+        "The download is a PNG with intact chunks, and image data that is not compressed.",
     )
     BAD_FILTER = (
         "bad_filter",
-        "The download is a PNG with sound chunks, one row of which has a filter that PNG lacks.",
+        "The download is a PNG with intact chunks, one row of which has a filter that PNG lacks.",
     )
     IMPOSSIBLE_HEADER = (
         "impossible_header",
-        "The download is a PNG with sound chunks whose header says 3 bits a channel.",
+        "The download is a PNG with intact chunks whose header says 3 bits a channel.",
     )
-    NO_PALETTE = "no_palette", "The download is a PNG with sound chunks that lacks its palette."
+    NO_PALETTE = "no_palette", "The download is a PNG with intact chunks that lacks its palette."
     WRONG_SIZE_PNG = (
         "wrong_size_png",
         "The download is a sound PNG of half the width and height promised.",
@@ -144,25 +150,24 @@ DOWNLOAD_FAULTS = frozenset(
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault to show: to valid generation requests, or to downloads, as its kind says."""
+    """A fault to inject into valid generation requests or into downloads, depending on its kind."""
 
     kind: FaultKind
     times: int | None = 1
-    """How often it happens; none is for ever."""
+    """How often it happens; None means always."""
     match: str | None = None
-    """Only to prompts that contain this."""
+    """Only requests whose prompt contains this text."""
     retry_after_seconds: int | None = None
     delay_seconds: float = 1.0
     probability: float = 1.0
-    """How likely it happens to each request that it could happen to."""
+    """Probability for each request that it could happen to."""
     random_seed: int = 0
-    """The seed of the dice thrown for `probability`."""
+    """Seed of the random numbers for `probability`."""
     compatible: bool = False
-    """Whether a refusal comes as on the OpenAI-compatible endpoint: in an `error` object, with a
-    snake_case code."""
+    """Whether a refusal has the OpenAI-compatible form: an `error` object, a snake_case code."""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense with a `ValueError` that names the field."""
+        """Raise `ValueError` with the name of the field for an invalid value."""
         object.__setattr__(self, "kind", _kind(self.kind))
         _require("times", self.times, _is_none(self.times) or _is_int(self.times, at_least=1))
         _require("match", self.match, _is_none(self.match) or isinstance(self.match, str))
@@ -180,7 +185,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Read a fault; a `ValueError` says what is wrong with it."""
+        """Read a fault; raises `ValueError` if it is invalid."""
         if not isinstance(value, dict) or "kind" not in value:
             raise ValueError("a fault must be an object with a kind")
         names = [item.name for item in fields(cls)]
@@ -190,13 +195,13 @@ class Fault:
         return cls(**value)
 
 
-class _Armed:
-    """A fault with what is left of its times."""
+class _ArmedFault:
+    """A fault, and how often it will still happen."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.left = fault.times
-        self._dice = random.Random(fault.random_seed)  # noqa: S311 - a test's dice
+        self._random = random.Random(fault.random_seed)  # noqa: S311 - not for security
 
     def happens_to(self, prompt: str, *, download: bool) -> bool:
         fault = self.fault
@@ -204,7 +209,7 @@ class _Armed:
             return False
         if fault.match is not None and fault.match not in prompt:
             return False
-        if self._dice.random() >= fault.probability:
+        if self._random.random() >= fault.probability:
             return False
         if self.left is not None:
             self.left -= 1
@@ -212,25 +217,25 @@ class _Armed:
 
 
 class FaultBoard:
-    """The faults set at the moment; of several that could happen, the first does."""
+    """The faults that are set; if several could happen, the first one does."""
 
     def __init__(self) -> None:
-        self._armed: list[_Armed] = []
+        self._armed: list[_ArmedFault] = []
 
     def set(self, faults: Iterable[Fault]) -> None:
         """Replace all faults."""
-        self._armed = [_Armed(fault) for fault in faults]
+        self._armed = [_ArmedFault(fault) for fault in faults]
 
     def for_generation(self, prompt: str) -> Fault | None:
-        """Return the fault that happens to this valid generation request, and count it."""
+        """Return the fault for this valid generation request, if any, and count it."""
         return self._next(prompt, download=False)
 
     def for_download(self, prompt: str) -> Fault | None:
-        """Return the fault that happens to this download of an image, and count it."""
+        """Return the fault for this download, if any, and count it."""
         return self._next(prompt, download=True)
 
     def to_json(self) -> list[Mapping[str, Any]]:
-        """Return the faults with how many `times` are left of each."""
+        """Return the faults, each with the `times` it has left."""
         return [asdict(armed.fault) | {"times": armed.left} for armed in self._armed]
 
     def _next(self, prompt: str, *, download: bool) -> Fault | None:
@@ -245,8 +250,8 @@ def _kind(value: object) -> FaultKind:
         raise ValueError(f"kind must be one of {', '.join(FaultKind)}") from None
 
 
-def _require(name: str, value: object, sound: bool) -> None:
-    if not sound:
+def _require(name: str, value: object, valid: bool) -> None:
+    if not valid:
         raise ValueError(f"{name} can't be {value!r}")
 
 

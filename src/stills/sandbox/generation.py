@@ -1,4 +1,4 @@
-"""The endpoint that makes images: POST /services/aigc/multimodal-generation/generation."""
+"""The endpoint that generates images: POST /services/aigc/multimodal-generation/generation."""
 
 import asyncio
 import json
@@ -7,15 +7,15 @@ from typing import Any
 from aiohttp import web
 
 from stills.sandbox import rules
-from stills.sandbox.errors import ServiceError, error_response, invalid_parameter
+from stills.sandbox.errors import Refusal, error_response, invalid_parameter
 from stills.sandbox.faults import FaultKind
 from stills.sandbox.keys import check_key
 from stills.sandbox.ledger import SendKind
 from stills.sandbox.refusals import find_refusal
-from stills.sandbox.rules import Order
+from stills.sandbox.rules import AcceptedRequest
 from stills.sandbox.state import SandboxState, drop_connection, new_request_id, origin
 
-# What stands between a client and the service answers with pages of its own.
+# Gateways and proxies in front of the service answer with HTML pages.
 _PAGES = {
     FaultKind.GATEWAY_HTML: (502, "Bad Gateway"),
     FaultKind.GATEWAY_UNAVAILABLE: (503, "Service Temporarily Unavailable"),
@@ -28,7 +28,7 @@ _PAGES_AFTER = {
 
 
 class GenerationEndpoint:
-    """Checks a request in the service's order, and answers with image URLs or a refusal."""
+    """Checks a request in the same order as the service, and returns image URLs or a refusal."""
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -38,15 +38,15 @@ class GenerationEndpoint:
         ledger, request_id = self._state.ledger, new_request_id()
         seq = ledger.open(SendKind.GENERATION, request_id)
         try:
-            order = await self._accept(request, seq)
-            response = await self._fulfil(request, order, seq, request_id)
-        except ServiceError as error:
+            accepted = await self._accept(request, seq)
+            response = await self._fulfil(request, accepted, seq, request_id)
+        except Refusal as error:
             ledger.note(seq, status=error.status, code=error.code, finished=True)
             return error_response(error, request_id)
         ledger.note(seq, finished=True)
         return response
 
-    async def _accept(self, request: web.Request, seq: int) -> Order:
+    async def _accept(self, request: web.Request, seq: int) -> AcceptedRequest:
         try:
             raw = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -54,35 +54,35 @@ class GenerationEndpoint:
         check_key(request.headers)
         self._state.rate_limit.take()
         body = rules.parse_body(raw)
-        draft = rules.draft(body)
+        summary = rules.summarize(body)
         self._state.ledger.note(
             seq,
-            model=draft.model,
-            prompt=draft.prompt,
-            content=draft.content,
-            parameters=draft.parameters,
+            model=summary.model,
+            prompt=summary.prompt,
+            content=summary.content,
+            parameters=summary.parameters,
         )
-        order = rules.check(body, request.headers, self._state.settings.retired_models)
+        accepted = rules.check(body, request.headers, self._state.settings.retired_models)
         self._state.ledger.note(
             seq,
-            text=order.text,
-            text_cut=order.text_cut,
-            negative_prompt=order.negative_prompt,
-            negative_prompt_cut=order.negative_prompt_cut,
-            size=f"{order.width}*{order.height}",
-            seed=order.seed,
+            text=accepted.text,
+            text_cut=accepted.text_cut,
+            negative_prompt=accepted.negative_prompt,
+            negative_prompt_cut=accepted.negative_prompt_cut,
+            size=f"{accepted.width}*{accepted.height}",
+            seed=accepted.seed,
         )
-        return order
+        return accepted
 
     async def _fulfil(
-        self, request: web.Request, order: Order, seq: int, request_id: str
+        self, request: web.Request, accepted: AcceptedRequest, seq: int, request_id: str
     ) -> web.StreamResponse:
-        """Let the fault due now happen, if any, around the making of the images."""
+        """Generate the images, with the fault that applies, if any."""
         ledger = self._state.ledger
-        fault = self._state.faults.for_generation(order.text)
+        fault = self._state.faults.for_generation(accepted.text)
         kind = fault.kind if fault else None
         ledger.note(seq, fault=kind)
-        refusal = find_refusal(fault, order) if fault else None
+        refusal = find_refusal(fault, accepted) if fault else None
         if refusal is not None:
             raise refusal
         if kind in _PAGES:
@@ -92,8 +92,10 @@ class GenerationEndpoint:
         await asyncio.sleep(self._state.settings.latency_seconds)
         if kind is FaultKind.NO_IMAGE:
             ledger.note(seq, status=200)
-            return web.json_response(_answer([{"text": "I can't draw that."}], order, request_id))
-        ledger.note(seq, billed=order.image_count)
+            return web.json_response(
+                _answer([{"text": "I can't generate that."}], accepted, request_id)
+            )
+        ledger.note(seq, billed=accepted.image_count)
         if kind is FaultKind.DROP_AFTER:
             return drop_connection(request)
         if kind in _PAGES_AFTER:
@@ -101,7 +103,7 @@ class GenerationEndpoint:
         if fault and kind is FaultKind.SLOW:
             await asyncio.sleep(fault.delay_seconds)
         ledger.note(seq, status=200)
-        answer = json.dumps(self._images_answer(request, order, request_id))
+        answer = json.dumps(self._images_answer(request, accepted, request_id))
         if kind is FaultKind.TRUNCATED_ANSWER:
             answer = answer[: len(answer) // 2]
         return web.Response(text=answer, content_type="application/json")
@@ -111,26 +113,30 @@ class GenerationEndpoint:
         page = f"<html><head><title>{title}</title></head><body>{title}</body></html>"
         return web.Response(status=status, text=page, content_type="text/html")
 
-    def _images_answer(self, request: web.Request, order: Order, request_id: str) -> dict[str, Any]:
-        shelf = self._state.shelf
-        pictures = shelf.put(order, request_id)
-        urls = [origin(request) + shelf.signed_path(picture) for picture in pictures]
-        return _answer([{"image": url} for url in urls], order, request_id)
+    def _images_answer(
+        self, request: web.Request, accepted: AcceptedRequest, request_id: str
+    ) -> dict[str, Any]:
+        store = self._state.images
+        images = store.put(accepted, request_id)
+        urls = [origin(request) + store.signed_path(image) for image in images]
+        return _answer([{"image": url} for url in urls], accepted, request_id)
 
 
-def _answer(content: list[dict[str, str]], order: Order, request_id: str) -> dict[str, Any]:
-    """Shape the answer as in the qwen-image API reference."""
+def _answer(
+    content: list[dict[str, str]], accepted: AcceptedRequest, request_id: str
+) -> dict[str, Any]:
+    """Build the answer as in the qwen-image API reference."""
     made = sum("image" in part for part in content)
     message = {"role": "assistant", "content": content}
     return {
         "output": {
             "choices": [{"finish_reason": "stop", "message": message}],
             "task_metric": {
-                "TOTAL": order.image_count,
+                "TOTAL": accepted.image_count,
                 "SUCCEEDED": made,
-                "FAILED": order.image_count - made,
+                "FAILED": accepted.image_count - made,
             },
         },
-        "usage": {"width": order.width, "height": order.height, "image_count": made},
+        "usage": {"width": accepted.width, "height": accepted.height, "image_count": made},
         "request_id": request_id,
     }

@@ -1,8 +1,8 @@
-"""Which keys the sandbox takes: only those made for it, as payment providers do with test keys."""
+"""Keys that the sandbox accepts: only its own, like the test keys of payment providers."""
 
 from collections.abc import Mapping
 
-from stills.sandbox.errors import ServiceError
+from stills.sandbox.errors import Refusal
 
 _ACCEPTED = "sk-sandbox"
 _DENIED = "sk-sandbox-denied"
@@ -10,15 +10,15 @@ _OVERDUE = "sk-sandbox-overdue"
 
 
 def check_key(headers: Mapping[str, str]) -> None:
-    """Refuse a missing key, a real key, and the two keys that stand for an account in trouble."""
+    """Refuse a missing key, a real key, and the two keys that simulate account problems."""
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.startswith(_ACCEPTED):
-        # Not by its name: whoever redacts keys would make nonsense of it.
+        # The key isn't quoted, because clients that redact keys would garble the message.
         message = "Invalid API-key provided. This is a sandbox: use the key that it printed."
-        raise ServiceError(401, "InvalidApiKey", message)
+        raise Refusal(401, "InvalidApiKey", message)
     if key.startswith(_DENIED):
         message = "Access to model denied: the model has not been purchased."
-        raise ServiceError(403, "AccessDenied.Unpurchased", message)
+        raise Refusal(403, "AccessDenied.Unpurchased", message)
     if key.startswith(_OVERDUE):
         message = "Access denied, please make sure your account is in good standing."
-        raise ServiceError(400, "Arrearage", message)
+        raise Refusal(400, "Arrearage", message)

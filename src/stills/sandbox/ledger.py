@@ -1,4 +1,4 @@
-"""The record of everything that was sent to the sandbox, and what of it was billed."""
+"""The ledger: every request that the sandbox received, and what was billed."""
 
 import time
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class SendKind(StrEnum):
-    """What a send asked for."""
+    """Kind of request."""
 
     GENERATION = "generation"
     UPLOAD_POLICY = "upload_policy"
@@ -18,87 +18,87 @@ class SendKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Send:
-    """One HTTP request that came in, and what became of it. Keys are never kept."""
+class LedgerEntry:
+    """One HTTP request and its outcome. API keys are never recorded."""
 
     seq: int
     time: float
-    """When it came in, in seconds since 1970."""
+    """When it arrived, in Unix seconds."""
     kind: SendKind
     request_id: str
     model: str | None = None
     prompt: str | None = None
     """The text as received."""
     text: str | None = None
-    """The text as used, cut to the service's limit."""
+    """The text as used, truncated to the service's limit."""
     text_cut: bool = False
     negative_prompt: str | None = None
     """The negative prompt as used."""
     negative_prompt_cut: bool = False
     size: str | None = None
     seed: int | None = None
-    """The seed as used: the one given, or the one the service picked."""
+    """The seed as used: the given one, or one that the service picked."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The scalar parameters as received."""
     content: tuple[str, ...] = ()
     file_name: str | None = None
     finished: bool = False
     status: int | None = None
-    """The HTTP status; none while it is in flight, or when the connection was dropped."""
+    """The HTTP status; None while in flight, or if the connection was dropped."""
     code: str | None = None
     fault: str | None = None
     billed: int = 0
-    """How many images of it are billed."""
+    """Number of billed images."""
 
 
-class Ledger:
-    """All sends since the start or the last reset, in the order they came in.
+class RequestLedger:
+    """Every request since the start or the last reset, in order of arrival.
 
-    It grows without bound: a sandbox run is short.
+    It grows without limit, because a sandbox is short-lived.
     """
 
     def __init__(self) -> None:
-        self._sends: dict[int, Send] = {}
+        self._sends: dict[int, LedgerEntry] = {}
         self._last_seq = 0
 
     @property
-    def sends(self) -> tuple[Send, ...]:
-        """Every send, in flight or finished."""
+    def sends(self) -> tuple[LedgerEntry, ...]:
+        """Every request, in flight or finished."""
         return tuple(self._sends.values())
 
     @property
-    def generations(self) -> tuple[Send, ...]:
-        """The sends that asked for an image."""
+    def generations(self) -> tuple[LedgerEntry, ...]:
+        """The generation requests."""
         return self.of_kind(SendKind.GENERATION)
 
     @property
     def billed_images(self) -> int:
-        """How many images the account would be billed for."""
+        """Number of images that the account would be billed for."""
         return sum(send.billed for send in self._sends.values())
 
-    def of_kind(self, kind: SendKind) -> tuple[Send, ...]:
-        """Return the sends of one kind."""
+    def of_kind(self, kind: SendKind) -> tuple[LedgerEntry, ...]:
+        """Return the requests of one kind."""
         return tuple(send for send in self._sends.values() if send.kind is kind)
 
     def open(self, kind: SendKind, request_id: str) -> int:
-        """Record that a send came in; returns its `seq`."""
+        """Add a request; returns its `seq`."""
         self._last_seq += 1
-        send = Send(seq=self._last_seq, time=time.time(), kind=kind, request_id=request_id)
+        send = LedgerEntry(seq=self._last_seq, time=time.time(), kind=kind, request_id=request_id)
         self._sends[send.seq] = send
         return send.seq
 
-    def note(self, seq: int, **facts: Any) -> None:  # noqa: ANN401 - any field of Send
-        """Add what became known of a send; one forgotten by a reset stays forgotten."""
+    def note(self, seq: int, **values: Any) -> None:  # noqa: ANN401 - any field of LedgerEntry
+        """Set fields of an entry; entries forgotten by a reset stay forgotten."""
         send = self._sends.get(seq)
         if send is not None:
-            self._sends[seq] = replace(send, **facts)
+            self._sends[seq] = replace(send, **values)
 
     def clear(self) -> None:
-        """Forget all sends; `seq` counts on, so one still in flight can't be mistaken."""
+        """Forget all entries. `seq` keeps counting, so one still in flight can't be mistaken."""
         self._sends.clear()
 
     def totals(self) -> dict[str, int]:
-        """Count the sends by kind, and the billed images."""
+        """Count requests by kind, and billed images."""
         counts = Counter(send.kind for send in self._sends.values())
         return {
             "sends": len(self._sends),
@@ -110,5 +110,5 @@ class Ledger:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return the whole ledger as JSON values."""
+        """Return the ledger as JSON values."""
         return {"sends": [asdict(send) for send in self._sends.values()], "totals": self.totals()}

@@ -1,4 +1,4 @@
-"""The sandbox's pictures: a film slate that says what was asked for, readable at a glance."""
+"""The sandbox's images: a film slate that shows the request, readable at a glance."""
 
 import colorsys
 import hashlib
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import pyvips
 
-from stills.sandbox.text import Mask, fitted_line, fitted_paragraph
+from stills.sandbox.text import InkMask, fitted_line, fitted_paragraph
 
 Color = tuple[int, int, int]
 
 _WHITE: Color = (250, 250, 246)
-_SMALLEST_LETTERED_SIDE_PIXELS = 96  # a smaller side has no room for words
+_TEXT_SIDE_MIN_PIXELS = 96  # a smaller side has no room for text
 _CELL_HEIGHT_UNITS = 13
 
 
 class Box(NamedTuple):
-    """A rectangle on the slate, in pixels."""
+    """A rectangle on the canvas, in pixels."""
 
     left: int
     top: int
@@ -34,11 +34,11 @@ class _Palette:
     label: Color
 
 
-class _Easel:
-    """A canvas measured in units of 1 %; text is printed on one known colour, without alpha.
+class _Canvas:
+    """A canvas measured in units of 1 %; text is printed on a single colour, without alpha.
 
-    Pixels are laid down as bytes: libvips, which joins pictures as it saves them, takes more than
-    twice as long for a dozen.
+    Pixels are written as bytes, because joining a dozen libvips images takes more than twice as
+    long.
     """
 
     def __init__(self, width: int, height: int, palette: _Palette) -> None:
@@ -51,7 +51,7 @@ class _Easel:
         self.paste(bytes(color) * (box.width * box.height), box)
 
     def paste(self, pixels: bytes | bytearray, box: Box) -> None:
-        """Lay RGB pixels down, as far as they are on the canvas."""
+        """Write RGB pixels, clipped to the canvas."""
         left, right = max(0, box.left), min(self.width, box.left + box.width)
         if left >= right:
             return
@@ -61,7 +61,7 @@ class _Easel:
                 3 * (of_row + left) : 3 * (of_row + right)
             ]
 
-    def print_ink(self, mask: Mask, left: int, top: int, ink: Color, paper: Color) -> None:
+    def print_ink(self, mask: InkMask, left: int, top: int, ink: Color, paper: Color) -> None:
         printed = bytearray(3 * len(mask.ink))
         for band, (of_ink, of_paper) in enumerate(zip(ink, paper, strict=True)):
             printed[band::3] = mask.ink.translate(_shades(of_ink, of_paper))
@@ -75,23 +75,23 @@ class _Easel:
         return encoded
 
 
-def draw_slate(
+def draw_placeholder(
     prompt: str, width: int, height: int, *, seed: int, model: str, reference_count: int = 0
 ) -> bytes:
-    """Draw a PNG (RGB, 8 bit) of exactly width*height; the same input gives the same bytes."""
-    easel = _Easel(width, height, _palette(prompt, seed))
-    stripes_height = max(1, round(11 * easel.unit))
-    easel.paste(_stripes(width, stripes_height, easel.palette), Box(0, 0, width, stripes_height))
-    if min(width, height) >= _SMALLEST_LETTERED_SIDE_PIXELS:
-        margin = round(5 * easel.unit)
+    """Draw a PNG (RGB, 8 bit) of exactly width*height; equal input gives equal bytes."""
+    canvas = _Canvas(width, height, _palette(prompt, seed))
+    stripes_height = max(1, round(11 * canvas.unit))
+    canvas.paste(_stripes(width, stripes_height, canvas.palette), Box(0, 0, width, stripes_height))
+    if min(width, height) >= _TEXT_SIDE_MIN_PIXELS:
+        margin = round(5 * canvas.unit)
         page = Box(margin, stripes_height, width - 2 * margin, height - stripes_height)
-        _letter(easel, page, prompt, _cells(width, height, seed, model, reference_count))
-    return easel.png()
+        _print_all(canvas, page, prompt, _cells(width, height, seed, model, reference_count))
+    return canvas.png()
 
 
-def _letter(easel: _Easel, page: Box, prompt: str, cells: list[tuple[str, str]]) -> None:
-    """Lay out heading, prompt and cells from top to bottom."""
-    unit = easel.unit
+def _print_all(canvas: _Canvas, page: Box, prompt: str, cells: list[tuple[str, str]]) -> None:
+    """Print heading, prompt and cells from top to bottom."""
+    unit = canvas.unit
     gap = round(4 * unit)
     heading = Box(page.left, page.top + gap, page.width, round(7.5 * unit))
     columns = len(cells) if page.width > 1.2 * page.height else 2
@@ -99,51 +99,51 @@ def _letter(easel: _Easel, page: Box, prompt: str, cells: list[tuple[str, str]])
     grid_top = page.top + page.height - grid_height - round(2.5 * unit)
     panel_top = heading.top + heading.height + gap
 
-    _print_heading(easel, heading)
-    _print_prompt(easel, Box(page.left, panel_top, page.width, grid_top - gap - panel_top), prompt)
-    _print_cells(easel, Box(page.left, grid_top, page.width, grid_height), cells, columns)
+    _print_heading(canvas, heading)
+    _print_prompt(canvas, Box(page.left, panel_top, page.width, grid_top - gap - panel_top), prompt)
+    _print_cells(canvas, Box(page.left, grid_top, page.width, grid_height), cells, columns)
 
 
-def _print_heading(easel: _Easel, box: Box) -> None:
-    palette, baseline = easel.palette, box.top + box.height
+def _print_heading(canvas: _Canvas, box: Box) -> None:
+    palette, baseline = canvas.palette, box.top + box.height
     widest = round(0.45 * box.width)
-    word = fitted_line("SANDBOX", widest, 10 * easel.unit)
-    easel.print_ink(word.mask, box.left, baseline - word.rise, palette.accent, palette.board)
-    note = fitted_line("no model was called", widest, 3.4 * easel.unit)
+    word = fitted_line("SANDBOX", widest, 10 * canvas.unit)
+    canvas.print_ink(word.mask, box.left, baseline - word.rise, palette.accent, palette.board)
+    note = fitted_line("no model was called", widest, 3.4 * canvas.unit)
     note_left = box.left + box.width - note.mask.width
-    easel.print_ink(note.mask, note_left, baseline - note.rise, palette.label, palette.board)
+    canvas.print_ink(note.mask, note_left, baseline - note.rise, palette.label, palette.board)
 
 
-def _print_prompt(easel: _Easel, box: Box, prompt: str) -> None:
-    palette, unit = easel.palette, easel.unit
+def _print_prompt(canvas: _Canvas, box: Box, prompt: str) -> None:
+    palette, unit = canvas.palette, canvas.unit
     bar_width, padding = max(1, round(unit)), round(4 * unit)
-    easel.fill(box, palette.panel)
-    easel.fill(box._replace(width=bar_width), palette.accent)
+    canvas.fill(box, palette.panel)
+    canvas.fill(box._replace(width=bar_width), palette.accent)
     text_width = box.width - bar_width - 2 * padding
     mask = fitted_paragraph(prompt, text_width, box.height - padding, 12 * unit)
     top = box.top + (box.height - mask.height) // 2
-    easel.print_ink(mask, box.left + bar_width + padding, top, _WHITE, palette.panel)
+    canvas.print_ink(mask, box.left + bar_width + padding, top, _WHITE, palette.panel)
 
 
-def _print_cells(easel: _Easel, box: Box, cells: list[tuple[str, str]], columns: int) -> None:
-    gap = round(3 * easel.unit)
+def _print_cells(canvas: _Canvas, box: Box, cells: list[tuple[str, str]], columns: int) -> None:
+    gap = round(3 * canvas.unit)
     width = (box.width - gap * (columns - 1)) // columns
-    height = round(_CELL_HEIGHT_UNITS * easel.unit)
+    height = round(_CELL_HEIGHT_UNITS * canvas.unit)
     for index, (name, value) in enumerate(cells):
         row, column = divmod(index, columns)
         cell = Box(box.left + column * (width + gap), box.top + row * height, width, height)
-        _print_cell(easel, cell, name, value)
+        _print_cell(canvas, cell, name, value)
 
 
-def _print_cell(easel: _Easel, box: Box, name: str, value: str) -> None:
-    palette, unit = easel.palette, easel.unit
-    easel.fill(box._replace(height=max(1, round(0.25 * unit))), palette.label)
+def _print_cell(canvas: _Canvas, box: Box, name: str, value: str) -> None:
+    palette, unit = canvas.palette, canvas.unit
+    canvas.fill(box._replace(height=max(1, round(0.25 * unit))), palette.label)
     label = fitted_line(name, box.width, 2.6 * unit)
     label_top = box.top + round(4 * unit) - label.rise
-    easel.print_ink(label.mask, box.left, label_top, palette.label, palette.board)
+    canvas.print_ink(label.mask, box.left, label_top, palette.label, palette.board)
     text = fitted_line(value, box.width, 4.4 * unit)
     text_top = box.top + round(9 * unit) - text.rise
-    easel.print_ink(text.mask, box.left, text_top, _WHITE, palette.board)
+    canvas.print_ink(text.mask, box.left, text_top, _WHITE, palette.board)
 
 
 def _cells(
@@ -151,13 +151,12 @@ def _cells(
 ) -> list[tuple[str, str]]:
     cells = [("SIZE", f"{width}*{height}"), ("SEED", str(seed)), ("MODEL", model)]
     if reference_count:
-        plural = "s" if reference_count > 1 else ""
-        cells.append(("DRAWN", f"with {reference_count} reference{plural}"))
+        cells.append(("REFERENCES", str(reference_count)))
     return cells
 
 
 def _palette(prompt: str, seed: int) -> _Palette:
-    """The prompt decides the board's hue, the seed that of stripes and heading."""
+    """Derive the board's hue from the prompt, and that of stripes and heading from the seed."""
     board_hue = _fraction(prompt)
     return _Palette(
         board=_color(board_hue, lightness=0.11, saturation=0.55),
@@ -177,7 +176,7 @@ def _color(hue: float, *, lightness: float, saturation: float) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-@lru_cache(maxsize=64)  # a slate prints ten times, in four pairs of colours
+@lru_cache(maxsize=64)  # a placeholder prints ten texts in four pairs of colours
 def _shades(of_ink: int, of_paper: int) -> bytes:
     """Blend one band of ink and paper, for each of the 256 amounts of ink."""
     return bytes([(of_paper * (255 - amount) + of_ink * amount) // 255 for amount in range(256)])

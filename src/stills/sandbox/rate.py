@@ -1,4 +1,4 @@
-"""The rate limit: a token bucket, as the real service also enforces a minute's limit per second."""
+"""The rate limit: a token bucket, because the service enforces its limit per second too."""
 
 import math
 import time
@@ -6,8 +6,8 @@ import time
 from stills.sandbox.errors import throttled
 
 
-class RateLimit:
-    """At most `per_second` requests a second, after a burst of that many; none is no limit."""
+class TokenBucket:
+    """At most `per_second` requests per second, after a burst of that many; None means no limit."""
 
     def __init__(self, per_second: float | None) -> None:
         self._per_second = per_second
@@ -20,7 +20,7 @@ class RateLimit:
         self._counted_at = time.monotonic()
 
     def take(self) -> None:
-        """Let one request pass or raise 429 with the seconds until the next may."""
+        """Let a request pass, or raise 429 with the seconds until the next one may."""
         if self._per_second is None:
             return
         now = time.monotonic()

@@ -1,15 +1,15 @@
-"""What the service answers instead of an image: each refusal on demand, in the service's words.
+"""Refusals on demand, in the service's words.
 
-Statuses, codes and messages are those of Alibaba's error-code page (December 2025), in both forms:
-its own envelope, and the OpenAI-compatible one with snake_case codes.
+Statuses, codes and messages are from Alibaba's error-code page (December 2025), in both forms: the
+service's own envelope, and the OpenAI-compatible one with snake_case codes.
 """
 
 import re
 from dataclasses import dataclass
 
-from stills.sandbox.errors import ServiceError, model_retired, throttled
+from stills.sandbox.errors import Refusal, model_retired, throttled
 from stills.sandbox.faults import Fault, FaultKind
-from stills.sandbox.rules import Order
+from stills.sandbox.rules import AcceptedRequest
 
 
 @dataclass(frozen=True)
@@ -79,23 +79,23 @@ _WORDS = {
     FaultKind.MODEL_NOT_EXIST: _Words(400, "InvalidParameter", "Model not exist."),
 }
 
-# Where the compatible code is more than the first one in snake_case.
-_TWINS = {
+# Compatible codes that are not just the snake_case form.
+_COMPATIBLE_CODES = {
     "InvalidParameter": "invalid_parameter_error",
     "Throttling.RateQuota": "limit_requests",
     "Throttling.AllocationQuota": "insufficient_quota",
 }
 
 
-def find_refusal(fault: Fault, order: Order) -> ServiceError | None:
-    """Return the refusal that a fault shows; None if it shows another kind of failure."""
+def find_refusal(fault: Fault, accepted: AcceptedRequest) -> Refusal | None:
+    """Return a fault's refusal, or None if the fault is another kind of failure."""
     if fault.kind is FaultKind.THROTTLED:
         error = throttled(fault.retry_after_seconds)
     elif fault.kind is FaultKind.RETIRED_MODEL:
-        error = model_retired(order.model)
+        error = model_retired(accepted.model)
     elif fault.kind in _WORDS:
         words = _WORDS[fault.kind]
-        error = ServiceError(
+        error = Refusal(
             words.status,
             words.code,
             words.message,
@@ -105,16 +105,16 @@ def find_refusal(fault: Fault, order: Order) -> ServiceError | None:
         return None
     if not fault.compatible:
         return error
-    return ServiceError(
+    return Refusal(
         error.status,
-        _twin(error.code),
+        _compatible_code(error.code),
         error.message,
         retry_after_seconds=error.retry_after_seconds,
         compatible=True,
     )
 
 
-def _twin(code: str) -> str:
-    """Write a code as the OpenAI-compatible endpoint does."""
+def _compatible_code(code: str) -> str:
+    """Return a code as the OpenAI-compatible endpoint writes it."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", code)
-    return _TWINS.get(code) or words.replace(".", "_").lower()
+    return _COMPATIBLE_CODES.get(code) or words.replace(".", "_").lower()

@@ -1,4 +1,4 @@
-"""What the service accepts, model by model: the qwen-image API reference as data and checks."""
+"""What the service accepts for each model: the qwen-image API reference as data and checks."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stills.sandbox.errors import (
-    ServiceError,
+    Refusal,
     invalid_parameter,
     model_not_found,
     model_retired,
@@ -52,8 +52,8 @@ MODELS: Mapping[str, ModelRules] = {
 
 
 @dataclass(frozen=True)
-class Order:
-    """A valid request as the service understands it: cut to its limits, defaults filled in."""
+class AcceptedRequest:
+    """A valid request as the service uses it: truncated to its limits, with defaults filled in."""
 
     model: str
     text: str
@@ -68,8 +68,8 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Draft:
-    """What can be read off a request before it is known to be valid, for the ledger."""
+class RequestSummary:
+    """What the ledger records of a request before it is known to be valid."""
 
     model: str | None = None
     prompt: str | None = None
@@ -78,7 +78,7 @@ class Draft:
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
-    """Read the JSON object of a request; `InvalidParameter` if it is none."""
+    """Parse a request's JSON object; refuses anything else as `InvalidParameter`."""
     try:
         body = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
@@ -86,13 +86,13 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     return _mapping(body, "The request body")
 
 
-def draft(body: Mapping[str, Any]) -> Draft:
-    """Describe a request, valid or not."""
+def summarize(body: Mapping[str, Any]) -> RequestSummary:
+    """Summarize a request, valid or not."""
     model = body.get("model")
     parameters = body.get("parameters")
     content = _readable_content(body)
     prompts = [part["text"] for part in content if isinstance(part.get("text"), str)]
-    return Draft(
+    return RequestSummary(
         model=model if isinstance(model, str) else None,
         prompt=prompts[0] if prompts else None,
         content=tuple(_kind(part) for part in content),
@@ -102,8 +102,8 @@ def draft(body: Mapping[str, Any]) -> Draft:
 
 def check(
     body: Mapping[str, Any], headers: Mapping[str, str], retired_models: frozenset[str]
-) -> Order:
-    """Check a request by the rules of its model; a `ServiceError` says what is wrong."""
+) -> AcceptedRequest:
+    """Check a request by its model's rules; raises a `Refusal` that says what is wrong."""
     model, rules = _model(body, retired_models)
     if headers.get("X-DashScope-Async", "").lower() == "enable":
         raise no_asynchronous_calls()
@@ -113,7 +113,7 @@ def check(
     for switch in ("prompt_extend", "watermark"):
         _boolean(parameters, switch)
     width, height = _size(parameters, rules)
-    return Order(
+    return AcceptedRequest(
         model=model,
         text=text[:TEXT_LIMIT_CHARACTERS],
         text_cut=len(text) > TEXT_LIMIT_CHARACTERS,
@@ -127,10 +127,10 @@ def check(
     )
 
 
-def no_asynchronous_calls() -> ServiceError:
-    """Make the refusal of a request that asks for a task instead of an image."""
+def no_asynchronous_calls() -> Refusal:
+    """Make the refusal of an asynchronous request."""
     message = "current user api does not support asynchronous calls."
-    return ServiceError(403, "AccessDenied", message)
+    return Refusal(403, "AccessDenied", message)
 
 
 def _model(body: Mapping[str, Any], retired_models: frozenset[str]) -> tuple[str, ModelRules]:
@@ -186,7 +186,7 @@ def _reference_count(
 
 
 def _check_image(image: object, headers: Mapping[str, str]) -> None:
-    """Check the form of a reference; the sandbox fetches no URL."""
+    """Check the format of a reference; the sandbox never fetches a URL."""
     if not isinstance(image, str):
         raise invalid_parameter("image must be a string.")
     if image.startswith(("https://", "http://")):
@@ -256,7 +256,7 @@ def _boolean(parameters: Mapping[str, Any], name: str) -> None:
 
 
 def _readable_content(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Find the parts of the content, whatever else is wrong with the request."""
+    """Find the parts of the content, even if the request is invalid otherwise."""
     given = body.get("input")
     messages = given.get("messages") if isinstance(given, dict) else None
     message = messages[0] if isinstance(messages, list) and messages else None
@@ -273,7 +273,7 @@ def _kind(part: Mapping[str, Any]) -> str:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _finite(digits: str) -> float:
@@ -284,5 +284,5 @@ def _finite(digits: str) -> float:
 
 
 def _scalars(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the parameters that are scalars, as all those of the service are."""
+    """Select the scalar parameters; the service has no others."""
     return {k: v for k, v in parameters.items() if isinstance(v, str | int | float | None)}

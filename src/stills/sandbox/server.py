@@ -1,4 +1,4 @@
-"""The sandbox's server: from settings to a listening socket and back."""
+"""The sandbox's HTTP server."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from stills.sandbox.downloads import DownloadEndpoint
 from stills.sandbox.errors import error_response, invalid_parameter
 from stills.sandbox.faults import Fault
 from stills.sandbox.generation import GenerationEndpoint
-from stills.sandbox.ledger import Ledger
+from stills.sandbox.ledger import RequestLedger
 from stills.sandbox.rules import no_asynchronous_calls
 from stills.sandbox.settings import SandboxSettings
 from stills.sandbox.state import SandboxState, new_request_id
@@ -23,8 +23,8 @@ from stills.sandbox.uploads import UPLOAD_PATH, UploadEndpoints
 API_PATH = "/api/v1"
 _GENERATION_PATH = f"{API_PATH}/services/aigc/multimodal-generation/generation"
 _LARGEST_BODY_BYTES = 64 * 1024 * 1024
-_CLOSE_GRACE_SECONDS = 0.05  # 0 would mean to aiohttp: wait for ever
-_PAINTER_COUNT = 4
+_CLOSE_GRACE_SECONDS = 0.05  # for aiohttp, 0 means to wait forever
+_THREAD_COUNT = 4
 
 
 class Sandbox:
@@ -32,14 +32,14 @@ class Sandbox:
 
     def __init__(self, settings: SandboxSettings | None = None) -> None:
         self._settings = settings or SandboxSettings()
-        self._painters = ThreadPoolExecutor(_PAINTER_COUNT, thread_name_prefix="sandbox-painter")
-        self._state = SandboxState(self._settings, self._painters)
+        self._threads = ThreadPoolExecutor(_THREAD_COUNT, thread_name_prefix="sandbox")
+        self._state = SandboxState(self._settings, self._threads)
         self._in_flight: set[asyncio.Task[object]] = set()
         self._runner: web.AppRunner | None = None
         self._origin = ""
 
     async def __aenter__(self) -> Self:
-        """Listen; `OSError` if the port is taken."""
+        """Start listening; raises `OSError` if the port is taken."""
         application = _application(self._state, self._count_in_flight)
         self._runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=_CLOSE_GRACE_SECONDS
@@ -60,19 +60,19 @@ class Sandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening and cut what is still open."""
+        """Stop listening and drop open connections."""
         await self.close()
 
     async def close(self) -> None:
-        """Stop listening and cut what is still open; a second call does nothing."""
+        """Stop listening and drop open connections; a second call does nothing."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        # aiohttp stops the handlers of open connections, but not those whose client has left.
+        # aiohttp stops handlers of open connections, but not those of clients that have left.
         for task in self._in_flight:
             task.cancel()
         await asyncio.gather(*self._in_flight, return_exceptions=True)
-        self._painters.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
 
     @web.middleware
     async def _count_in_flight(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -84,30 +84,30 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """What DASHSCOPE_HTTP_BASE_URL or `base_address` must be to reach it."""
+        """Value of DASHSCOPE_HTTP_BASE_URL or `base_address` that reaches the sandbox."""
         return f"{self._origin}{API_PATH}"
 
     @property
     def control_url(self) -> str:
-        """Where the control plane is."""
+        """URL of the control plane."""
         return f"{self._origin}{CONTROL_PATH}"
 
     @property
-    def ledger(self) -> Ledger:
-        """Everything that was sent."""
+    def ledger(self) -> RequestLedger:
+        """Every request that arrived."""
         return self._state.ledger
 
     def set_faults(self, *faults: Fault) -> None:
-        """Replace all faults; none given means none happen."""
+        """Replace all faults; without arguments, no faults happen."""
         self._state.faults.set(faults)
 
     def reset(self) -> None:
-        """Forget faults, sends and pictures, and fill the rate limit's bucket."""
+        """Forget faults, requests and images, and refill the rate limit."""
         self._state.reset()
 
 
 async def serve(settings: SandboxSettings, announce: Callable[[Sandbox], None]) -> None:
-    """Run a sandbox until cancelled; `announce` is called once it listens."""
+    """Run a sandbox until cancelled; `announce` is called once when it listens."""
     async with Sandbox(settings) as sandbox:
         announce(sandbox)
         await asyncio.Event().wait()
@@ -135,14 +135,14 @@ async def _mark(_: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _refuse_path(request: web.Request) -> web.Response:
-    """Answer calls that are not for images; asynchronous ones have a path of their own."""
+    """Refuse requests to other paths, such as those of asynchronous tasks."""
     if request.headers.get("X-DashScope-Async", "").lower() == "enable":
         return error_response(no_asynchronous_calls(), new_request_id())
     return error_response(invalid_parameter("url error, please check url!"), new_request_id())
 
 
 def _reachable(host: str) -> str:
-    """Return the host to use in a URL for the address bound."""
+    """Return the host to use in a URL for a bound address."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
     return f"[{host}]" if ":" in host else host

@@ -1,17 +1,17 @@
-"""How a sandbox behaves from start to stop."""
+"""Settings of a sandbox."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """What a sandbox is started with; `port=0` takes any free one."""
+    """Settings of a sandbox; `port=0` picks a free port."""
 
     host: str = "127.0.0.1"
     port: int = 0
     latency_seconds: float = 0.0
-    """How long making an image takes; refusals come at once."""
+    """How long generating takes; refusals are immediate."""
     rate_limit_per_second: float | None = None
     url_ttl_seconds: float = 86400.0
-    """How long a result URL lives; the real service says 24 hours."""
+    """Lifetime of a result URL; 24 hours on the real service."""
     retired_models: frozenset[str] = frozenset()

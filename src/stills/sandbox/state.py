@@ -1,4 +1,4 @@
-"""What the endpoints of one sandbox share."""
+"""State that the endpoints of a sandbox share."""
 
 import asyncio
 import uuid
@@ -9,49 +9,49 @@ from typing import TypeVar
 from aiohttp import web
 
 from stills.sandbox.faults import FaultBoard
-from stills.sandbox.images import Shelf
-from stills.sandbox.ledger import Ledger
-from stills.sandbox.rate import RateLimit
+from stills.sandbox.images import ImageStore
+from stills.sandbox.ledger import RequestLedger
+from stills.sandbox.rate import TokenBucket
 from stills.sandbox.settings import SandboxSettings
 
 T = TypeVar("T")
 
 
 class SandboxState:
-    """Settings, faults, ledger, rate limit and pictures, and the threads that draw."""
+    """Settings, faults, ledger, rate limit, images, and the threads that render them."""
 
-    def __init__(self, settings: SandboxSettings, painters: Executor) -> None:
+    def __init__(self, settings: SandboxSettings, threads: Executor) -> None:
         self.settings = settings
         self.faults = FaultBoard()
-        self.ledger = Ledger()
-        self.rate_limit = RateLimit(settings.rate_limit_per_second)
-        self.shelf = Shelf(settings.url_ttl_seconds)
-        self._painters = painters
+        self.ledger = RequestLedger()
+        self.rate_limit = TokenBucket(settings.rate_limit_per_second)
+        self.images = ImageStore(settings.url_ttl_seconds)
+        self._threads = threads
 
     def reset(self) -> None:
-        """Go back to how it was at the start: no faults, no sends, no pictures."""
+        """Return to the initial state: no faults, no requests, no images."""
         self.faults.set([])
         self.ledger.clear()
         self.rate_limit.refill()
-        self.shelf.clear()
+        self.images.clear()
 
-    async def off_the_loop(self, work: Callable[[], T]) -> T:
-        """Do CPU work in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._painters, work)
+    async def run_in_thread(self, work: Callable[[], T]) -> T:
+        """Run CPU work in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def new_request_id() -> str:
-    """Make a request id of the form the service uses."""
+    """Make a request id in the service's format."""
     return str(uuid.uuid4())
 
 
 def origin(request: web.Request) -> str:
-    """Return scheme, host and port as the client reached us, to build URLs it can reach."""
+    """Return scheme, host and port as the client used them, for URLs that it can reach."""
     return f"{request.scheme}://{request.host}"
 
 
 def drop_connection(request: web.Request) -> web.Response:
-    """Cut the connection without a word; the answer returned goes nowhere."""
+    """Drop the connection without an answer; the returned response is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -1,4 +1,4 @@
-"""Text as an ink mask: the same pixels on every machine, with or without fonts installed."""
+"""Text as an ink mask: equal pixels on every machine, with or without fonts installed."""
 
 import math
 import os
@@ -22,8 +22,8 @@ _font_loaded = False
 
 
 @dataclass(frozen=True)
-class Mask:
-    """Ink by pixel, row by row: 0 for none, 255 for full."""
+class InkMask:
+    """Ink per pixel, row by row: 0 is none, 255 is full."""
 
     width: int
     height: int
@@ -31,36 +31,36 @@ class Mask:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of text as ink; `rise` is how far the ink's top lies above the baseline."""
+class TextLine:
+    """One line of text as ink; `rise` is the distance from the baseline up to the ink's top."""
 
-    mask: Mask
+    mask: InkMask
     rise: int
 
 
 def printable(text: str) -> str:
-    """Return the text as Pango can take it: one paragraph, no control characters or surrogates.
+    """Return text that Pango accepts: one paragraph, no control characters or surrogates.
 
-    Format characters go too: joiners have no ink, and overrides would turn the words around.
+    Format characters are removed too: joiners have no ink, and overrides would reverse the words.
     """
     kept = (" " if unicodedata.category(c) in {"Cc", "Cs", "Cn"} else c for c in text)
     seen = "".join(c for c in kept if unicodedata.category(c) != "Cf")
     return " ".join(seen.split())
 
 
-@lru_cache(maxsize=64)  # most lines are on every slate
-def fitted_line(text: str, width: int, font_pixels: float) -> Line:
-    """Render one line, in smaller letters if it would be wider than `width`."""
+@lru_cache(maxsize=64)  # most lines are on every placeholder
+def fitted_line(text: str, width: int, font_pixels: float) -> TextLine:
+    """Render one line, smaller if it would be wider than `width`."""
     mask = _ink_mask(text, font_pixels)
     if mask.width > width:
         font_pixels *= width / mask.width
         mask = _ink_mask(text, font_pixels)
     rise = round(_ASCENT_EMS * font_pixels) - mask.yoffset
-    return Line(_cut(mask, width, mask.height), rise)
+    return TextLine(_cut(mask, width, mask.height), rise)
 
 
-def fitted_paragraph(text: str, width: int, height: int, largest_font_pixels: float) -> Mask:
-    """Render the text wrapped, as large as it fits into the box; what never fits is cut off."""
+def fitted_paragraph(text: str, width: int, height: int, largest_font_pixels: float) -> InkMask:
+    """Render wrapped text as large as fits the box; text that never fits is cut off."""
     font_pixels = min(largest_font_pixels, _estimated_font_pixels(text, width, height))
     while True:
         mask = _ink_mask(text, font_pixels, width)
@@ -70,13 +70,13 @@ def fitted_paragraph(text: str, width: int, height: int, largest_font_pixels: fl
         font_pixels = max(_SMALLEST_FONT_PIXELS, 0.97 * font_pixels / math.sqrt(overflow))
 
 
-def _cut(image: pyvips.Image, width: int, height: int) -> Mask:
+def _cut(image: pyvips.Image, width: int, height: int) -> InkMask:
     width, height = min(image.width, width), min(image.height, height)
-    return Mask(width, height, bytes(image.crop(0, 0, width, height).write_to_memory()))
+    return InkMask(width, height, bytes(image.crop(0, 0, width, height).write_to_memory()))
 
 
 def _ink_mask(text: str, font_pixels: float, wrap_width: int | None = None) -> pyvips.Image:
-    """Render a one-band mask cropped to its ink; text without ink gives one empty pixel."""
+    """Render a one-band mask cropped to its ink; text without ink is one empty pixel."""
     _load_font()
     wrapping: dict[str, object] = {}
     if wrap_width is not None:
@@ -99,10 +99,10 @@ def _estimated_font_pixels(text: str, width: int, height: int) -> float:
 
 
 def _load_font() -> None:
-    """Make fontconfig start with our configuration, then give the environment back.
+    """Make fontconfig load our configuration, then restore the environment.
 
-    It reads its configuration at the first text drawn in the process. Without one installed it
-    complains on standard error; with one, the system's fonts would make pictures differ.
+    It reads its configuration once, at the first text. Without an installed one it prints a
+    warning; with one, the system's fonts would change the images.
     """
     global _font_loaded  # noqa: PLW0603 - fontconfig itself is loaded once per process
     with _font_lock:

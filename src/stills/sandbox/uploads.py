@@ -1,9 +1,9 @@
-"""File uploads as the SDK does them by itself for local paths: a policy, then a form post."""
+"""File uploads, as the SDK makes them for local paths: a policy, then a form post."""
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from stills.sandbox.errors import ServiceError, error_response, invalid_parameter
+from stills.sandbox.errors import Refusal, error_response, invalid_parameter
 from stills.sandbox.keys import check_key
 from stills.sandbox.ledger import SendKind
 from stills.sandbox.state import SandboxState, new_request_id, origin
@@ -13,7 +13,7 @@ _ACCESS_KEY_ID = "STILLSSANDBOX"
 
 
 class UploadEndpoints:
-    """Takes uploads and records them; the bytes are counted and forgotten."""
+    """Accepts uploads and records them; the bytes are discarded."""
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -27,7 +27,7 @@ class UploadEndpoints:
             check_key(request.headers)
             if request.query.get("action") != "getPolicy":
                 raise invalid_parameter("action must be getPolicy.")
-        except ServiceError as error:
+        except Refusal as error:
             ledger.note(seq, status=error.status, code=error.code, finished=True)
             return error_response(error, request_id)
         ledger.note(seq, status=200, finished=True)
@@ -45,11 +45,11 @@ class UploadEndpoints:
 
 
 async def _key_of_form(request: web.Request) -> str | None:
-    """Return the object key the form names, if it is a form with a file."""
+    """Return the form's object key, if it is a form with a file."""
     try:
         form = await request.post()
     except (ValueError, LookupError, HttpProcessingError, web.HTTPException):
-        return None  # aiohttp's form parser has no one error of its own
+        return None  # aiohttp's form parser raises all of these
     key = form.get("key")
     return key if isinstance(key, str) and "file" in form else None
 
