@@ -1,4 +1,4 @@
-"""The installed `stills` command, run as a user runs it."""
+"""Fixtures that run the installed `stills` command as a user does."""
 
 import json
 import os
@@ -28,7 +28,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A fresh user: no key, an empty home, nothing kept."""
+    """A new user: no key, an empty home, nothing stored."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     return kept | {"HOME": str(tmp_path / "home"), "OUTPUT_DIR": str(tmp_path / "output")}
 
@@ -62,7 +62,7 @@ def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Run:
 
 @dataclass(frozen=True)
 class Service:
-    """A `stills sandbox` in a process of its own, and its control plane."""
+    """A `stills sandbox` in another process, and its control routes."""
 
     variables: dict[str, str]
     control_url: str
@@ -87,7 +87,7 @@ class Service:
 def start_service(
     command: list[str], environment: dict[str, str]
 ) -> Iterator[Callable[..., Service]]:
-    """Start sandboxes as other programs would, by what `stills sandbox` prints."""
+    """Start sandboxes as other programs would, using the output of `stills sandbox`."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> Service:
@@ -107,13 +107,13 @@ def start_service(
 
 @pytest.fixture
 def service(start_service: Callable[..., Service]) -> Service:
-    """One sandbox with no faults."""
+    """A sandbox without faults."""
     return start_service()
 
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with programs for Node and the clients that they use, at the locked versions."""
+    """A folder with programs for Node and their locked dependencies."""
     folder = tmp_path_factory.mktemp("node") / "clients"
     shutil.copytree(Path(__file__).with_name("node"), folder)
     subprocess.run(
@@ -124,7 +124,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def rng() -> random.Random:
-    """Dice that a failed run can be repeated with: its seed is printed, and can be set."""
+    """A random generator whose seed is printed and can be set, to repeat a failed run."""
     seed = os.environ.get("STILLS_TEST_SEED") or secrets.token_hex(4)
     print(f"STILLS_TEST_SEED={seed}")
     return random.Random(seed)
@@ -132,7 +132,7 @@ def rng() -> random.Random:
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], Any]], Any]:
-    """Poll until something is true, and give it; a minute is a guard, not a promise."""
+    """Poll until a value is true and return it; fail after a minute."""
 
     def wait(happened: Callable[[], Any]) -> Any:
         give_up = time.monotonic() + 60
@@ -146,7 +146,7 @@ def wait_until() -> Callable[[Callable[[], Any]], Any]:
 
 @pytest.fixture
 def rows(environment: dict[str, str]) -> Callable[..., list[tuple[Any, ...]]]:
-    """Ask the catalog in SQL."""
+    """Query the catalog in SQL."""
     path = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image" / "stills.db"
 
     def read(query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -157,7 +157,7 @@ def rows(environment: dict[str, str]) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 class Driver:
-    """Runs tests/support/killable_process.py, one process at a time; jobs and events are there."""
+    """Runs tests/support/killable_process.py, one process at a time; see there for its protocol."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -174,13 +174,13 @@ class Driver:
         self.wait_for("ready")
 
     def begin(self, *requests: dict[str, Any], **job: Any) -> None:
-        """Start a process on requests."""
+        """Start a process with requests."""
         self._process.stdin.write(json.dumps({"requests": requests, **job}) + "\n")
         self._process.stdin.flush()
         self.pid = self.wait_for("begun")["pid"]
 
     def wait_for(self, *kinds: str) -> dict[str, Any]:
-        """Wait for the next event of some kinds, past all others."""
+        """Wait for the next event of these kinds; skip all others."""
         return self.collect(*kinds)[-1]
 
     def signal(self, number: signal.Signals) -> None:
@@ -188,30 +188,30 @@ class Driver:
         os.kill(self.pid, number)
 
     def pause(self) -> None:
-        """Stop the process where it is."""
+        """Pause the process."""
         self.signal(signal.SIGSTOP)
         self.wait_for("paused")
 
     def wake(self) -> None:
-        """Let a paused process go on."""
+        """Resume a paused process."""
         self.signal(signal.SIGCONT)
 
     def kill(self) -> list[dict[str, Any]]:
-        """Kill the process; gives what it still told."""
+        """Kill the process; returns its last events."""
         self.signal(signal.SIGKILL)
         events = self.collect("ended")
         assert events[-1]["code"] == -signal.SIGKILL
         return events
 
     def finish(self) -> list[dict[str, Any]]:
-        """Let the process run to its end; gives its results, in the order they came."""
+        """Wait for the process to end; returns its results in order of arrival."""
         events = self.collect("ended")
         failed = [event for event in events if event["event"] == "failed"]
         assert (events[-1]["code"], failed) == (0, [])
         return [event for event in events if event["event"] == "done"]
 
     def close(self) -> None:
-        """End it all."""
+        """End all processes."""
         if self.pid is not None:
             with suppress(ProcessLookupError):
                 self.signal(signal.SIGKILL)
@@ -221,7 +221,7 @@ class Driver:
         self._process.stdout.close()
 
     def collect(self, *kinds: str) -> list[dict[str, Any]]:
-        """Wait for the next event of some kinds; gives it and those before it."""
+        """Wait for the next event of these kinds; returns it and those before it."""
         events = [self._events.get(timeout=120)]
         while events[-1]["event"] not in kinds:
             assert events[-1]["event"] != "ended", events
@@ -238,7 +238,7 @@ class Driver:
 
 @pytest.fixture
 def start_driver(environment: dict[str, str]) -> Iterator[Callable[[Service], Driver]]:
-    """Start processes that work on a service, with the one catalog and store of the test."""
+    """Start processes that use a service, and the catalog and store of the test."""
     drivers: list[Driver] = []
 
     def start(service: Service) -> Driver:
@@ -264,7 +264,7 @@ def as_root() -> Callable[..., None]:
 
 @pytest.fixture
 def make_disk(as_root: Callable[..., None], tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mount a disk of so many KiB, which is soon full; skip the test where that is not allowed."""
+    """Mount a small disk of this many KiB; skip the test if that is not allowed."""
     disk = tmp_path / "disk"
     mounted = False
 
@@ -285,7 +285,7 @@ def make_disk(as_root: Callable[..., None], tmp_path: Path) -> Iterator[Callable
 
 @pytest.fixture
 def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iterator[Any]:
-    """Start services; none outlives its test."""
+    """Start services, and end them with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*options: str, says: str = "answers", **variables: str) -> Server:
@@ -308,11 +308,11 @@ def serve(command: list[str], environment: dict[str, str], tmp_path: Path) -> It
 
 @pytest.fixture
 def shots(tmp_path: Path) -> Path:
-    """A table of rows that differ, for `stills batch`."""
+    """A CSV file with distinct rows, for `stills batch`."""
     return write_rows(tmp_path / "shots.csv")
 
 
 @pytest.fixture
 def batch(run, service) -> Batch:
-    """Run `stills batch` into `out` on the service."""
+    """Run `stills batch` with the output folder `out` on the service."""
     return into_out(run, service)

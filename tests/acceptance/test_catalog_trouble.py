@@ -1,4 +1,4 @@
-"""A catalog in trouble as a user meets it: one line, exit code 7, no image lost or paid again."""
+"""Catalog failures as a user sees them: one line, exit code 7, no image lost or paid for twice."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ import pytest
 KITE = ["generate", "a red kite", "--style", "ink", "--seed", "1", "--size", "512*512"]
 COMMANDS = [KITE, ["list"], ["spend"], ["verify"], ["recover"]]
 
-# `stills`, but for the seconds that it waits for another program's lock.
+# `stills` with a short wait for another program's lock.
 HASTY = (
     "import sys; from stills.catalog import schema; schema.LOCK_WAIT_SECONDS = 1.0; "
     "from stills.cli.main import main; sys.exit(main())"
@@ -49,7 +49,7 @@ def begin(service, environment, tmp_path: Path) -> Callable[..., subprocess.Pope
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """Where the catalog lies."""
+    """The path of the catalog."""
     return tmp_path / "output" / "ai-image-qwen-image" / "stills.db"
 
 
@@ -88,10 +88,10 @@ def files(folder: Path) -> dict[str, bytes]:
     ],
     ids=["newer", "foreign"],
 )
-def test_a_catalog_that_is_not_for_us_is_refused_and_left_as_it_is(
+def test_a_foreign_catalog_is_refused_and_left_unchanged(
     stills, service, catalog: Path, statements: list[str], words: list[str]
 ):
-    """By every command, rebuilding too; not a byte of it changes."""
+    """Every command refuses it, even a rebuild, and not a byte changes."""
     stills(*KITE)
     execute(catalog, *statements)
     before = files(catalog.parent)
@@ -102,8 +102,10 @@ def test_a_catalog_that_is_not_for_us_is_refused_and_left_as_it_is(
     assert service.billed() == 1
 
 
-def test_a_locked_catalog_is_said_before_anything_is_sent(stills, begin, service, catalog: Path):
-    """With what to do; once it is let go, all goes on."""
+def test_a_locked_catalog_is_reported_before_anything_is_sent(
+    stills, begin, service, catalog: Path
+):
+    """The error says what to do; once the lock is released, everything works."""
     stills("list")
     with closing(sqlite3.connect(catalog, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -121,7 +123,7 @@ def test_a_locked_catalog_is_said_before_anything_is_sent(stills, begin, service
 def test_a_catalog_that_locks_up_after_the_answer_loses_no_image(
     stills, begin, service, wait_until, catalog: Path, way: list[str] | None
 ):
-    """The line says where the paid image lies and what to run; then it is found for nothing."""
+    """The error says where the paid image is and what to run; a retry then finds it for free."""
     stills("list")
     service.set_faults({"kind": "slow", "delay_seconds": 2})
     process = begin(*KITE)
@@ -138,10 +140,10 @@ def test_a_catalog_that_locks_up_after_the_answer_loses_no_image(
     assert service.ledger()["totals"]["generations"] == 1
 
 
-def test_a_catalog_whose_disk_fills_up_after_the_answer_loses_no_image(
+def test_a_catalog_on_a_disk_that_fills_up_after_the_answer_loses_no_image(
     stills, begin, service, wait_until, make_disk
 ):
-    """The image is in the store; with room again, `stills recover` takes it in."""
+    """The image is in the store; once there is space, `stills recover` adds it to the catalog."""
     small_disk = make_disk(1024)
     place = {"STILLS_CATALOG": str(small_disk / "stills.db")}
     stills("list", **place)
@@ -162,10 +164,10 @@ def test_a_catalog_whose_disk_fills_up_after_the_answer_loses_no_image(
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_what_is_kept_is_given_and_shown_on_a_disk_that_takes_nothing(
+def test_stored_images_are_returned_and_shown_when_the_catalog_can_t_be_written(
     stills, service, make_disk, as_root, trouble: str
 ):
-    """An answer says that it was not counted; what has to be written says why it can't be."""
+    """The result notes that it was not counted; a command that must write says why it can't."""
     disk = make_disk(4096)
     place = {"STILLS_CATALOG": str(disk / "stills.db")}
     kept = json.loads(stills(*KITE, "--json", **place).stdout)
@@ -224,7 +226,7 @@ def cut_off(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [overwrite_pages, overwrite_header, cut_off])
 def test_a_damaged_catalog_is_rebuilt_from_the_store(stills, service, catalog: Path, damage):
-    """Said clearly, set aside, and then every image is known again and free."""
+    """The damage is reported, the file is set aside, and every image is free again."""
     first = json.loads(stills(*KITE, "--json").stdout)
     small = json.loads(stills(*KITE[:-1], "200*200", "--json").stdout)
     shown = json.loads(stills("show", first["id"], "--json").stdout)
@@ -261,7 +263,7 @@ def test_a_damaged_catalog_is_rebuilt_from_the_store(stills, service, catalog: P
 
 
 @pytest.mark.parametrize("trouble", ["missing", "empty", "unreachable"])
-def test_a_rebuild_without_its_store_is_refused_and_nothing_is_bought_again(
+def test_a_rebuild_without_its_store_is_refused_and_nothing_is_paid_for_again(
     stills, service, catalog: Path, trouble: str
 ):
     """Exit code 7, the catalog as it was; with the store back, every image is free again."""
@@ -291,8 +293,8 @@ def test_a_rebuild_without_its_store_is_refused_and_nothing_is_bought_again(
     assert service.billed() == 1
 
 
-def test_hostile_facts_are_skipped_by_a_rebuild(stills, catalog: Path, tmp_path: Path):
-    """The rest is taken in, and nothing outside the store is read or written."""
+def test_a_rebuild_skips_hostile_sidecars(stills, catalog: Path, tmp_path: Path):
+    """It reads the others, and nothing outside the store is read or written."""
     stills(*KITE)
     folder = catalog.parent / "images" / "facts"
     sound = next(folder.glob("*.json"))

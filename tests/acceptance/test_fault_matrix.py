@@ -1,4 +1,4 @@
-"""Every fault that the sandbox can make, run to its end; docs/fault-matrix.md is what came out.
+"""Every sandbox fault and its outcome, written to docs/fault-matrix.md.
 
 `STILLS_WRITE_DOCS=1` rewrites the page.
 """
@@ -28,13 +28,13 @@ UNTIL_THE_DEADLINE = -1
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request ended: `image` or an error, what was sent, and who counts what as billed."""
+    """How a request ended: `image` or an error's name, the calls made, and what was billed."""
 
     ends: str
     sends: int
     billed: int
     possible: int = 0
-    """What our ledger calls possibly billed; `billed` is what the sandbox counts."""
+    """Possibly billed by our ledger; `billed` is the sandbox's own count."""
 
     def __str__(self) -> str:
         sends = {UNTIL_THE_DEADLINE: "calls until the deadline", 1: "1 call"}
@@ -49,8 +49,8 @@ class Outcome:
 class Row:
     """One fault, and how a request must end if it happens once, and if it stays.
 
-    `again` is what a retry costs after the fault is gone. With `reference` the request has one,
-    and goes to a model that takes references.
+    `again` is what a retry costs after the fault is gone. With `reference`, the request has one and
+    uses a model that accepts references.
     """
 
     fault: Fault
@@ -77,24 +77,24 @@ RESENT = Outcome("image", sends=2, billed=1)
 
 
 def refused(kind: FaultKind, error: str, *, reference: bool = False) -> Row:
-    """A refusal that a retry would not change."""
+    """Return the row of a refusal that a retry would not change."""
     only = Outcome(error, sends=1, billed=0)
     return Row(Fault(kind), only, only, reference=reference)
 
 
 def down(kind: FaultKind) -> Row:
-    """A failure that certainly made no image: retried twice."""
+    """Return the row of a failure that certainly made no image: retried twice."""
     return Row(Fault(kind), RESENT, Outcome("ServiceUnavailable", sends=3, billed=0))
 
 
 def unknown(kind: FaultKind, error: str, *, billed: int) -> Row:
-    """A call that may have made an image: never repeated by itself."""
+    """Return the row of a call that may have made an image: never repeated automatically."""
     only = Outcome(error, sends=1, billed=billed, possible=1)
     return Row(Fault(kind), only, only)
 
 
 def throttled(kind: FaultKind) -> Row:
-    """A limit that waiting helps against: retried until the deadline."""
+    """Return the row of a rate limit: retried until the deadline."""
     return Row(
         Fault(kind, retry_after_seconds=6),
         RESENT,
@@ -104,23 +104,23 @@ def throttled(kind: FaultKind) -> Row:
 
 
 def compatible(row: Row) -> Row:
-    """The same refusal in the OpenAI-compatible envelope."""
+    """Return the row of the same refusal in the OpenAI-compatible envelope."""
     fault = replace(row.fault, compatible=True)
     return replace(row, fault=fault, but="in OpenAI's form")
 
 
 def damaged(kind: FaultKind) -> Row:
-    """A bad copy of a paid image: downloaded again, never paid for again."""
+    """Return the row of a damaged copy of a paid image: downloaded again, never paid twice."""
     return Row(Fault(kind), IMAGE, Outcome("DamagedImage", sends=1, billed=1), again=0)
 
 
 def dead(kind: FaultKind, **more: float) -> Row:
-    """A link that does not give the paid image."""
+    """Return the row of a link that does not return the paid image."""
     return Row(Fault(kind), IMAGE, Outcome("LinkDead", sends=1, billed=1), again=0, **more)
 
 
 def slow(kind: FaultKind, ends: Outcome, *, again: int = 1, **more: object) -> Row:
-    """An answer or a download that does not come in time."""
+    """Return the row of an answer or a download that takes too long."""
     fault = Fault(kind, delay_seconds=BEYOND_ANY_TIMEOUT_SECONDS)
     return Row(fault, ends, ends, again, **more)
 
@@ -205,15 +205,15 @@ MATRIX = [
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a user is told at the end: the exit code, and the action if there is one to take."""
+class Advice:
+    """What the user sees if a request fails: the exit code and the action."""
 
     exit_code: int = 0
     action: str = ""
 
 
 class Run:
-    """All rows on one sandbox at once; the prompts keep their faults apart."""
+    """Runs all rows on one sandbox at once; each fault applies only to its row's prompt."""
 
     def __init__(self, sandbox: Sandbox, make_stills: Callable[..., object], fast: Policy) -> None:
         self._sandbox = sandbox
@@ -223,7 +223,7 @@ class Run:
         self.errors: dict[str, StillsError | None] = {}
 
     async def stills_for(self, row: Row, how: str) -> Stills:
-        """Give a Stills with the patience that a row wants."""
+        """Return a Stills with the timeouts of a row."""
         policy = replace(
             self._fast,
             deadline_seconds=row.deadline_seconds if how == "for ever" else 60.0,
@@ -237,9 +237,10 @@ class Run:
         return self._made[policy]
 
     async def ask(self, stills: Stills, row: Row, tag: str) -> None:
-        """Make a request, and remember how it ended."""
+        """Make a request, and record how it ended."""
         request = ImageRequest(
-            # In the first sentence, for a simplified prompt has no more; as style, for the ledger.
+            # In the first sentence, because a simplified prompt has only that; as style, so that
+            # the ledger can be grouped by it.
             prompt=f"a kite {tag}. It flies.",
             style=tag,
             size="512*512",
@@ -253,11 +254,11 @@ class Run:
             self.errors[tag] = error
 
     def sends(self, tag: str) -> list[int]:
-        """What each send with a tag was billed."""
+        """Return what each call with this tag was billed."""
         return [send.billed for send in self._sandbox.ledger.generations if tag in send.prompt]
 
     async def outcome(self, row: Row, how: str) -> Outcome:
-        """What came of a request, by the sandbox's ledger and by ours, which must agree."""
+        """Return the outcome of a request by the sandbox's ledger and ours, which must agree."""
         tag = row.tag(how)
         sends, error = self.sends(tag), self.errors[tag]
         stills = await self.stills_for(row, how)
@@ -274,8 +275,8 @@ class Run:
         )
 
 
-async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[str, Told]]:
-    """Run every row once, for ever, and once with a broken download after it; then ask again."""
+async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[str, Advice]]:
+    """Run every row once, for ever, and once before a broken download; then retry."""
     both = [row for row in MATRIX if row.fault.kind not in DOWNLOAD_FAULTS]
     sandbox.set_faults(
         *(replace(row.fault, match=row.tag("once")) for row in MATRIX),
@@ -288,8 +289,8 @@ async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[s
     ready = [(await run.stills_for(*each), each[0], each[0].tag(each[1])) for each in asked]
     await asyncio.gather(*(run.ask(*each) for each in ready))
     seen: dict[str, object] = {row.tag(how): await run.outcome(row, how) for row, how in asked}
-    told = {
-        row.name: Told(exit_code(error), without_folder(error.action)) if error else Told()
+    advice = {
+        row.name: Advice(exit_code(error), without_folder(error.action)) if error else Advice()
         for row in MATRIX
         for error in [run.errors[row.tag("for ever")]]
     }
@@ -301,16 +302,16 @@ async def observe(run: Run, sandbox: Sandbox) -> tuple[dict[str, object], dict[s
     for row in MATRIX:
         assert run.errors[row.tag("for ever")] is None, row.name
         seen[row.tag("again")] = sum(run.sends(row.tag("for ever"))) - billed[row.name]
-    return seen, told
+    return seen, advice
 
 
 def without_folder(action: str) -> str:
-    """Leave out where this run lay, and the names that it made up."""
+    """Replace the parts of an action that differ from run to run."""
     return re.sub(r"file://\S+/spool/rejected-\w+", "$STILLS_HOME/spool/rejected-…", action)
 
 
 def expected() -> dict[str, object]:
-    """The table above, by tag."""
+    """Return the expected outcomes of MATRIX by tag."""
     wanted: dict[str, object] = {}
     for row in MATRIX:
         wanted |= {
@@ -319,12 +320,12 @@ def expected() -> dict[str, object]:
             row.tag("again"): row.again,
         }
         if row.fault.kind not in DOWNLOAD_FAULTS:
-            wanted[row.tag("both")] = row.once  # a broken download changes neither end nor bill
+            wanted[row.tag("both")] = row.once  # a broken download changes nothing
     return wanted
 
 
 async def check_store(stills: Stills, folder: Path) -> None:
-    """See that every image in the store is whole and catalogued, and every row has its image."""
+    """Check that every stored image is intact and in the catalog, and that none is missing."""
     verified = await stills.images.verify()
     images = list(folder.glob("*.png"))
     assert verified.findings == ()
@@ -334,24 +335,24 @@ async def check_store(stills: Stills, folder: Path) -> None:
     assert [path for path in folder.rglob("*") if "#" in path.name] == []
 
 
-def render(seen: dict[str, object], told: dict[str, Told]) -> str:
-    """Write the page."""
+def render(seen: dict[str, object], advice: dict[str, Advice]) -> str:
+    """Return the page."""
     again = {0: "free", 1: "1 new image"}
     lines = [
         "# What happens when the service fails",
         "",
         "Generated by `tests/acceptance/test_fault_matrix.py` from what it observes; don't edit.",
         "",
-        "Every fault that the sandbox can make, when it happens once and when it stays. *Billed*",
-        "is what the sandbox counts; where Stills can't know, its ledger says *possibly billed*.",
+        "Every sandbox fault, if it happens once and if it persists. *Billed* is the sandbox's own",
+        "count; if Stills can't know, its ledger says *possibly billed*.",
         "",
         "**No fault bills an image twice.** A call that may have made an image is not repeated:",
-        "the error says so, and a retry is up to you (`STILLS_RESEND_UNKNOWN` allows repeats). A",
-        "failure that certainly made none is retried. A broken download after any of these changes",
-        "neither how it ends nor what is billed. No row leaves half an image in the store, or an",
-        "entry in the catalog without its image.",
+        "the error says so, and you decide whether to retry (`STILLS_RESEND_UNKNOWN` allows",
+        "automatic repeats). A failure that certainly made none is retried. A broken download",
+        "after any of these changes neither the outcome nor the bill. No row leaves half an image",
+        "in the store, or a catalog entry without its image.",
         "",
-        "| fault | what a client sees | if it happens once | if it stays | a later retry |",
+        "| fault | what a client sees | if it happens once | if it persists | a later retry |",
         "|---|---|---|---|---|",
     ]
     lines += [
@@ -361,42 +362,42 @@ def render(seen: dict[str, object], told: dict[str, Told]) -> str:
     ]
     lines += [
         "",
-        "## What the error says",
+        "## Errors",
         "",
-        "If the fault stays. The exit code is that of `stills generate`.",
+        "If the fault persists. The exit code is that of `stills generate`.",
         "",
         "| fault | error | exit code | what to do |",
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {row.name} | {seen[row.tag('for ever')].ends} | {told[row.name].exit_code} "
-        f"| {told[row.name].action} |"
+        f"| {row.name} | {seen[row.tag('for ever')].ends} | {advice[row.name].exit_code} "
+        f"| {advice[row.name].action} |"
         for row in MATRIX
-        if told[row.name].exit_code
+        if advice[row.name].exit_code
     ]
     return "\n".join(lines) + "\n"
 
 
 def test_every_fault_has_a_row():
-    """A fault that the sandbox learns needs an expectation here."""
+    """A new fault of the sandbox needs an expectation here."""
     assert {row.fault.kind for row in MATRIX} == set(FaultKind)
 
 
 def test_no_fault_is_expected_to_bill_twice():
-    """Whatever happens, and however long it lasts, one request costs at most one image."""
+    """A request costs at most one image, however long the fault lasts."""
     assert all(row.once.billed <= 1 and row.for_ever.billed <= 1 for row in MATRIX)
 
 
 async def test_every_fault_ends_in_an_image_or_the_right_error(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path
 ):
-    """Within the deadline, billed as designed, nothing half kept; and the page says the same."""
+    """Within the deadline, billed as expected, nothing half stored; and the page is up to date."""
     async with asyncio.timeout(HANG_SECONDS):
-        seen, told = await observe(Run(sandbox, make_stills, fast), sandbox)
+        seen, advice = await observe(Run(sandbox, make_stills, fast), sandbox)
         await check_store(await make_stills(), tmp_path / "images")
     assert seen == expected()
 
-    page = render(seen, told)
+    page = render(seen, advice)
     if os.environ.get("STILLS_WRITE_DOCS") == "1":
         PAGE.write_text(page, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page, "run again with STILLS_WRITE_DOCS=1"

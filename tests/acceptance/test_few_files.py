@@ -1,4 +1,4 @@
-"""Few open files: a call is paid for at most once, and what stops it says so and ends."""
+"""With few open files, a call is paid for at most once, and a process that can't go on says why."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ KITE = ("a red kite", "--size", "512*512")
 
 @pytest.fixture
 def start(command, environment, tmp_path):
-    """Start `stills` with at most so many open files."""
+    """Start `stills` with a limit on open files."""
 
     def start_limited(files: int | None, variables: dict[str, str], *arguments: str):
         limit = [] if files is None else ["sh", "-c", 'ulimit -n "$0"; exec "$@"', str(files)]
@@ -25,7 +25,7 @@ def start(command, environment, tmp_path):
 
 @pytest.fixture
 def run_limited(start):
-    """Run it to its end, which comes by itself."""
+    """Run it until it ends by itself."""
 
     def run(*arguments) -> tuple[int, str]:
         with start(*arguments) as process:
@@ -52,7 +52,7 @@ def store(request):
 def test_an_image_is_paid_for_at_most_once_whatever_the_limit_of_open_files(
     run_limited, service, store, files
 ):
-    """It is stored, or the call is not made; then, with more files, it is paid for once."""
+    """It is stored, or the call is not made; a retry with more files pays at most once."""
     variables = service.variables | store
     code, line = run_limited(files, variables, "generate", *KITE)
     billed = service.billed()
@@ -66,7 +66,7 @@ def test_an_image_is_paid_for_at_most_once_whatever_the_limit_of_open_files(
 def test_a_batch_pays_for_each_image_once_whatever_the_limit_of_open_files(
     run_limited, start_service, tmp_path, files
 ):
-    """Shots share the files that are left, and what fails late is finished free."""
+    """Shots share the remaining files, and a shot that failed late is finished for free."""
     service = start_service("--latency", "0.3")
     rows = "".join(f"s{number},kite {number},512*512\n" for number in range(6))
     (tmp_path / "shots.csv").write_text("id,prompt,size\n" + rows)
@@ -78,7 +78,7 @@ def test_a_batch_pays_for_each_image_once_whatever_the_limit_of_open_files(
 
 
 def test_a_signal_ends_a_process_with_few_files(start, start_service, store, wait_until):
-    """The second SIGTERM, if the first one waits for what was sent."""
+    """The first SIGTERM ends it, or the second one if a call is in flight."""
     service = start_service("--latency", "20")
     process = start(24, service.variables | store, "generate", *KITE)
     wait_until(lambda: process.poll() is not None or service.ledger()["sends"])

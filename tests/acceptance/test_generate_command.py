@@ -26,7 +26,7 @@ def one_line(text: str) -> str:
 
 
 def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
-    """Standard output is the path alone; standard error says what it cost."""
+    """Standard output is only the path; standard error says what it cost."""
     first = run("generate", *EXAMPLE, "--sandbox")
     assert first.returncode == 0, first.stderr
     path = Path(first.stdout.rstrip("\n"))
@@ -41,7 +41,7 @@ def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
 
 
 def test_json_has_the_four_fields_first_and_then_the_rest(run):
-    """Exactly the contract's types."""
+    """They have exactly the contract's types."""
     answer = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json").stdout)
     assert list(answer)[:4] == ["image_url", "width", "height", "seed"]
     assert [type(answer[name]) for name in list(answer)[:4]] == [str, int, int, int]
@@ -50,10 +50,10 @@ def test_json_has_the_four_fields_first_and_then_the_rest(run):
 
 
 @pytest.mark.parametrize("words", [["generate", *EXAMPLE, "--sandbox"], ["list"]])
-def test_an_output_that_takes_nothing_is_said_and_a_reader_who_left_is_not(
+def test_a_full_standard_output_is_an_error_and_a_closed_pipe_is_not(
     run, command, environment, tmp_path: Path, words: list[str]
 ):
-    """A full disk is exit code 7 in one line; a pipe that closes ends quietly."""
+    """A full disk is exit code 7 in one line; a closed pipe ends the process quietly."""
     run("generate", *EXAMPLE, "--sandbox")
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
@@ -75,7 +75,7 @@ def test_an_output_that_takes_nothing_is_said_and_a_reader_who_left_is_not(
 
 
 def test_a_prompt_comes_from_standard_input(run):
-    """`-` in place of the prompt; and the whole request with `--file -`."""
+    """`-` reads the prompt, and `--file -` the whole request."""
     piped = run("generate", "-", "--size", "64*64", "--sandbox", stdin="a red kite\n")
     whole = json.dumps({"prompt": "a red kite", "size": "64*64"})
     again = run("generate", "--file", "-", "--sandbox", stdin=whole)
@@ -83,8 +83,8 @@ def test_a_prompt_comes_from_standard_input(run):
     assert "from the catalog" in again.stderr
 
 
-def test_a_style_and_fresh_are_honoured(run):
-    """Another style is another image, and so is a fresh one."""
+def test_style_and_fresh_make_new_images(run):
+    """Another style makes another image, and so does `--fresh`."""
     paths = [
         run("generate", "a kite", "--size", "64*64", "--sandbox", *more).stdout
         for more in ([], ["--style", "ink"], ["--fresh"])
@@ -92,8 +92,8 @@ def test_a_style_and_fresh_are_honoured(run):
     assert len(set(paths)) == 3
 
 
-def test_list_and_show_tell_sandbox_pictures_apart(run):
-    """By the provider, in words."""
+def test_list_and_show_mark_sandbox_images(run):
+    """They name the provider."""
     made = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json").stdout)
     listed = run("list").stdout
     assert made["id"] in listed
@@ -105,7 +105,7 @@ def test_list_and_show_tell_sandbox_pictures_apart(run):
 
 
 def test_the_image_is_copied_to_the_output_path(run, tmp_path):
-    """Also into folders that are not there yet, and over an older file."""
+    """Missing folders are created, and an older file is replaced."""
     target = tmp_path / "shots" / "one.png"
     for _ in range(2):
         assert run("generate", *EXAMPLE, "--sandbox", "--output", str(target)).returncode == 0
@@ -114,8 +114,8 @@ def test_the_image_is_copied_to_the_output_path(run, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["one.png"]
 
 
-def test_an_output_path_that_is_another_kept_image_is_refused_before_anything_is_sent(run):
-    """What was paid for stays what it is, and the ledger has no second send."""
+def test_an_output_path_that_is_another_stored_image_is_refused_before_anything_is_sent(run):
+    """The stored image is unchanged, and the ledger has no second call."""
     kept = Path(run("generate", *EXAMPLE, "--sandbox").stdout.rstrip("\n"))
     before = kept.read_bytes()
     other = ["generate", "a cat", "--size", "512*512", "--sandbox"]
@@ -128,7 +128,7 @@ def test_an_output_path_that_is_another_kept_image_is_refused_before_anything_is
 
 
 def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(run, tmp_path):
-    """A slash at the end means a folder, there or not; no file of that name is made."""
+    """A trailing slash means a folder, whether it exists or not, and no file is created."""
     for folder in ("not-there/", "there/", ""):
         (tmp_path / "there").mkdir(exist_ok=True)
         refused = run("generate", *EXAMPLE, "--sandbox", "--output", folder)
@@ -166,7 +166,7 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
     ],
 )
 def test_a_bad_request_is_one_line_and_exit_code_2(run, arguments: list[str], words: str):
-    """The field, what is wrong with it, and the fix; nothing is sent."""
+    """It names the field, the problem and the fix; nothing is sent."""
     refused = run("generate", *arguments, "--sandbox")
     assert refused.returncode == 2
     assert words in one_line(refused.stderr)
@@ -174,7 +174,7 @@ def test_a_bad_request_is_one_line_and_exit_code_2(run, arguments: list[str], wo
 
 
 def test_a_text_file_as_reference_is_refused(run, tmp_path):
-    """It is checked to be an image before anything else happens."""
+    """References are checked before anything else happens."""
     (tmp_path / "notes.txt").write_text("not an image")
     refused = run(
         "generate", "a kite", "--size", "64*64", "--sandbox", "--reference-image", "notes.txt"
@@ -183,8 +183,8 @@ def test_a_text_file_as_reference_is_refused(run, tmp_path):
     assert "text" in one_line(refused.stderr)
 
 
-def test_a_reference_goes_to_a_model_that_takes_one(run, tmp_path):
-    """Named by its exact id."""
+def test_a_reference_is_sent_to_a_model_that_accepts_one(run, tmp_path):
+    """The model is chosen by its exact id."""
     pyvips.Image.black(32, 32, bands=3).copy(interpretation="srgb").pngsave(
         str(tmp_path / "portrait.png")
     )
@@ -195,8 +195,8 @@ def test_a_reference_goes_to_a_model_that_takes_one(run, tmp_path):
     assert json.loads(made.stdout)["model"] == "qwen-image-2.0"
 
 
-def test_no_key_is_an_error_that_names_every_way_out(run):
-    """And never a silent fall back to the sandbox."""
+def test_a_missing_key_is_an_error_that_names_every_solution(run):
+    """Stills never falls back to the sandbox silently."""
     refused = run("generate", *EXAMPLE)
     assert refused.returncode == 3
     line = one_line(refused.stderr)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal in the middle of one image: once, twice, before it."""
+"""Ctrl-C, SIGTERM and a closed terminal: before the call, during it, and a second time."""
 
 import json
 import signal
@@ -43,7 +43,7 @@ def begin(command, environment, service, tmp_path: Path):
 
     yield start
     for process in processes:
-        process.kill()  # only a failed test has left one
+        process.kill()  # only a failed test leaves one running
         process.communicate()
 
 
@@ -61,7 +61,7 @@ PROGRAMS = {
 
 
 def interrupt_twice(process: "subprocess.Popen[str]") -> str:
-    """Send a second signal once the first one was taken; return what was printed until then."""
+    """Send a second signal once the first was handled; return what was printed until then."""
     process.send_signal(signal.SIGINT)
     said = process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -71,7 +71,7 @@ def interrupt_twice(process: "subprocess.Popen[str]") -> str:
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("program", ["generate", "skill"])
 def test_the_first_interruption_finishes_what_was_sent(begin, service, rows, program, number):
-    """It says that it finishes, prints the result, and exits as if nothing had happened."""
+    """It says that it is finishing, prints the result, and exits with 0."""
     service.set_faults({"kind": "slow", "delay_seconds": 3})
     process = begin(*PROGRAMS[program])
     wait_for_send(service, "generation")
@@ -102,7 +102,7 @@ def test_an_interruption_while_downloading_finishes_the_download(begin, service,
 def test_the_second_interruption_stops_immediately(
     run, begin, service, rows, tmp_path: Path, program
 ):
-    """Nothing is left half done, and what may be billed is said: then, by the ledger, and later."""
+    """Nothing is left half done; the error, the ledger and a retry all report the possible bill."""
     service.set_faults({"kind": "slow", "delay_seconds": 30})
     process = begin(*PROGRAMS[program])
     wait_for_send(service, "generation")
@@ -127,7 +127,7 @@ def test_the_second_interruption_stops_immediately(
 def test_an_interruption_before_anything_was_sent_ends_at_once(
     run, begin, service, rows, wait_until, number
 ):
-    """It waits for the rate limit: nothing is sent or billed, and it says so."""
+    """While waiting for the rate limit, nothing was sent or billed, and the error says so."""
     variables = service.variables | {"STILLS_RATE_LIMIT": "1/h"}
     assert run(*KITE[:2], "--size", "64*64", variables=variables).returncode == 0
     process = begin(*PROGRAMS["generate"], STILLS_RATE_LIMIT="1/h", STILLS_DEADLINE_SECONDS="9000")
@@ -140,8 +140,8 @@ def test_an_interruption_before_anything_was_sent_ends_at_once(
     assert service.ledger()["totals"]["generations"] == 1
 
 
-def test_an_interruption_repeats_no_refused_call(begin, service, wait_until):
-    """The service's own refusal is what ends it, and not the wait that it asks for."""
+def test_a_refused_call_is_not_retried_after_an_interruption(begin, service, wait_until):
+    """It ends with the service's refusal instead of waiting as the service requested."""
     service.set_faults({"kind": "throttled", "retry_after_seconds": 500, "times": None})
     process = begin()
     wait_until(lambda: any(send["finished"] for send in service.ledger()["sends"]))
@@ -152,8 +152,8 @@ def test_an_interruption_repeats_no_refused_call(begin, service, wait_until):
     assert len(service.ledger()["sends"]) == 1
 
 
-def test_a_script_that_calls_the_library_keeps_the_image_on_ctrl_c(begin, service, rows):
-    """KeyboardInterrupt comes once the image is stored; the log says why that takes a moment."""
+def test_a_script_that_calls_the_library_stores_the_image_on_ctrl_c(begin, service, rows):
+    """KeyboardInterrupt follows once the image is stored; the log explains the delay."""
     service.set_faults({"kind": "slow", "delay_seconds": 3})
     process = begin(*PROGRAMS["library"])
     wait_for_send(service, "generation")
@@ -178,8 +178,8 @@ def test_a_script_that_calls_the_library_stops_on_the_second_ctrl_c(begin, servi
     assert rows("SELECT count(*) FROM claims") == [(0,)]
 
 
-def test_a_job_in_the_background_of_a_script_is_stopped_by_sigterm_alone(begin, service):
-    """A shell starts it so that Ctrl-C is ignored; SIGTERM lets it finish what was sent."""
+def test_only_sigterm_stops_a_background_job_of_a_shell_script(begin, service):
+    """The shell makes such jobs ignore Ctrl-C; SIGTERM lets the call in flight finish."""
     service.set_faults({"kind": "slow", "delay_seconds": 3})
     shell = "trap '' INT; exec \"$@\""
     process = begin("sh", "-c", shell, "sh", *PROGRAMS["generate"])
@@ -191,8 +191,8 @@ def test_a_job_in_the_background_of_a_script_is_stopped_by_sigterm_alone(begin, 
     assert Path(stdout.strip()).is_file()
 
 
-def test_a_terminal_that_closes_ends_nothing_that_nohup_started(begin, command, service):
-    """It was asked to go on, and does."""
+def test_a_closed_terminal_does_not_end_a_process_started_with_nohup(begin, command, service):
+    """It runs to its end."""
     service.set_faults({"kind": "slow", "delay_seconds": 1})
     process = begin("nohup", *command, *KITE)
     wait_for_send(service, "generation")

@@ -1,8 +1,8 @@
-"""SIGKILL at random moments, again and again: nothing paid for is lost or paid for again.
+"""SIGKILL at random moments: no paid image is lost or paid for twice.
 
-At some of them the process is paused first, for longer than its lease, while another one wants the
-same images and is killed too. After some, the store's disk is away, and somebody tries to rebuild
-the catalog from it.
+Before some kills the process is paused for longer than its lease, while another process requests
+the same images and is killed too. After some kills the store is missing, and the catalog is rebuilt
+without it.
 """
 
 import json
@@ -20,8 +20,8 @@ import pytest
 import pyvips
 
 KILLS, DISTINCT, AT_ONCE = 50, 100, 8
-PAUSES = range(5, KILLS, 15)  # so many kills before each
-UNMOUNTS = range(20, KILLS, 10)  # so many kills before each
+PAUSES = range(5, KILLS, 15)  # the number of kills before each
+UNMOUNTS = range(20, KILLS, 10)  # the number of kills before each
 POLICY = {"lease_seconds": 0.6, "poll_interval_seconds": 0.02}
 SIZES = ["64*64", "256*144", "1328*1328"]
 STEPS = ["sent", "answered", "kept", "done"]
@@ -37,38 +37,38 @@ CLAIMS = "SELECT token, stage FROM claims JOIN generations ON id = generation_id
 
 @dataclass
 class Lives:
-    """What was seen over all lives of the process."""
+    """What was observed over all lives of the process."""
 
     results: dict[str, dict] = field(default_factory=dict)
     kills: int = 0
     pauses: int = 0
     unmounts: int = 0
-    in_flight: int = 0  # sends that a kill left open on the ledger
+    in_flight: int = 0  # sends without an outcome on the ledger, because of a kill
     stages: dict[str, str] = field(default_factory=dict)  # of the claims held at a kill
     sends_when_journalled: dict[str, int] = field(default_factory=dict)
 
 
 @pytest.fixture
 def count(rows):
-    """Count rows by the text that was sent."""
+    """Count rows by the text sent."""
     return lambda query: Counter(text for (text,) in rows(query))
 
 
 def kill_at_a_random_moment(driver, rng, *, early: bool) -> list[dict]:
-    """Kill after a few steps from some kind on, and a little later; gives all events."""
+    """Kill shortly after a few random steps; returns all events."""
     later = 0 if early else rng.randrange(len(STEPS))
     events = []
     for _ in range(rng.randint(0, 1 if early else 3)):
         events += driver.collect(*STEPS[later:], "ended")
         if events[-1]["event"] == "ended":
             return events
-    time.sleep(rng.uniform(0, 0.08))  # waits for nothing: this is the random moment
+    time.sleep(rng.uniform(0, 0.08))  # not a wait: this picks the random moment
     return events + driver.kill()
 
 
 @pytest.fixture
 def is_unlocked(environment) -> Callable[[], bool]:
-    """Tell whether nobody holds the catalog's write lock."""
+    """Return whether the catalog's write lock is free."""
     path = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image" / "stills.db"
 
     def try_to_lock() -> bool:
@@ -85,21 +85,21 @@ def is_unlocked(environment) -> Callable[[], bool]:
 
 @pytest.fixture
 def pause_while_another_works(rows, wait_until, is_unlocked):
-    """Pause a process past its lease while another wants the same; returns the events of both."""
+    """Pause a process past its lease while another runs; returns the events of both."""
     leased = "SELECT 1 FROM claims WHERE pid = ? AND lease_until > ?"
 
     def pause(driver, other, asked: list[dict]) -> list[dict]:
         events = driver.collect("sent")
         driver.signal(signal.SIGSTOP)
         events += driver.collect("paused")
-        while not is_unlocked():  # paused in a write, it would keep everybody from the catalog
+        while not is_unlocked():  # paused during a write, it would lock the catalog
             driver.wake()
             driver.signal(signal.SIGSTOP)
             events += driver.collect("paused")
         other.begin(*asked, at_once=2 * AT_ONCE, policy=POLICY)
         wait_until(lambda: not rows(leased, driver.pid, time.monotonic()))
         events += other.collect("sent")
-        time.sleep(0.2)  # a random moment again
+        time.sleep(0.2)  # another random moment
         events += other.kill()
         driver.wake()
         return events
@@ -121,7 +121,7 @@ def look_at_the_catalog(lives: Lives, rows, count, *, processes: int) -> None:
 
 @pytest.fixture
 def rebuild_without_the_store(environment, run, rows, rng, service):
-    """Take the store away, try to rebuild the catalog and to buy an image, and put it back."""
+    """Remove the store, try to rebuild the catalog and to generate an image, and restore it."""
     images = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image" / "images"
     prompt = "shot while the disk is away"
     tables = ["generations", "sends", "renditions", "claims"]
@@ -150,9 +150,9 @@ def lives(
     start_driver, service, rng, run, rows, count, pause_while_another_works,
     rebuild_without_the_store,
 ) -> Lives:  # fmt: skip
-    """Restart and kill a process until all it was asked for is done."""
+    """Restart and kill a process until all its requests are done."""
     service.set_faults(*FAULTS)
-    run("list")  # makes the catalog, so that there is one to look at after the first kill
+    run("list")  # creates the catalog, so that it can be read after the first kill
     driver, other = start_driver(service), start_driver(service)
     requests = [{"prompt": f"shot {n}", "size": rng.choice(SIZES)} for n in range(DISTINCT)]
     lives = Lives()
@@ -163,9 +163,9 @@ def lives(
         if lives.kills in PAUSES and lives.pauses < len(PAUSES):
             events = pause_while_another_works(driver, other, asked)
             lives.pauses += 1
-            processes = 3  # the other one has twice as many calls at once
+            processes = 3  # the other process makes twice as many calls at once
         if lives.kills < KILLS:
-            # A life that is ahead is killed early, so that there is work left for every kill.
+            # A process that is ahead is killed early, so that work is left for every kill.
             early = len(lives.results) / DISTINCT > 0.7 * lives.kills / KILLS
             events += kill_at_a_random_moment(driver, rng, early=early)
         else:
@@ -191,7 +191,7 @@ def generation_sends(service) -> list[dict] | None:
 def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
     lives, start_driver, service, run, rows, count, wait_until
 ):
-    """What was answered is never sent again; each send in flight at a kill is on the ledger."""
+    """An answered call is never repeated, and each call in flight at a kill is on the ledger."""
     assert (lives.kills, lives.pauses, lives.unmounts) == (KILLS, len(PAUSES), len(UNMOUNTS))
     arrived, billed = Counter(), Counter()
     for send in wait_until(lambda: generation_sends(service)):

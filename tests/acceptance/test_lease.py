@@ -1,4 +1,4 @@
-"""A process paused past its lease: what may still be billed is not sent a second time."""
+"""A process paused past its lease: a call that may still be billed is not repeated."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ POLICY = {"lease_seconds": 1.0, "backoff_base_seconds": 0.1}
 
 @pytest.fixture
 def paused(start_driver, wait_until):
-    """Pause a process where it waits for the service, and see that it still waits."""
+    """Pause a process while it waits for the service, and check that it still waits."""
 
     def pause(service, kind: str):
         driver = start_driver(service)
@@ -28,7 +28,7 @@ def paused(start_driver, wait_until):
 
 @pytest.fixture
 def wait_until_lapsed(rows, wait_until):
-    """Wait until the lease of the only claim is over."""
+    """Wait until the lease of the only claim has ended."""
 
     def wait() -> None:
         ((lease_until,),) = rows("SELECT lease_until FROM claims")
@@ -48,7 +48,7 @@ def result_of(driver) -> dict:
 
 @pytest.fixture
 def ask(start_driver):
-    """Ask in another process, to its end."""
+    """Send the request in another process; returns the result."""
 
     def ask_driver(service) -> dict:
         driver = start_driver(service)
@@ -60,7 +60,7 @@ def ask(start_driver):
 
 @pytest.fixture
 def give_up(start_driver):
-    """Ask in another process that has little time; returns the error that it ends with."""
+    """Send the request in another process with a short deadline; returns the error."""
 
     def ask_driver(service) -> dict:
         driver = start_driver(service)
@@ -73,7 +73,7 @@ def give_up(start_driver):
 
 @pytest.fixture
 def settled(ask, rows, run):
-    """See that an image answers from now on, with nothing sent, lost or left over."""
+    """Check that an image is answered from the catalog, with nothing sent, lost or left over."""
 
     def check(service, answering: dict, *, billing: list[str], billed: int) -> None:
         again = ask(service)
@@ -96,7 +96,7 @@ def settled(ask, rows, run):
 def test_a_paused_call_is_billed_once(
     paused, wait_until_lapsed, service, start_driver, give_up, settled
 ):
-    """Others wait for it; one whose deadline comes first is told which process it waited for."""
+    """Other processes wait; at its deadline, a waiting process names the one it waited for."""
     service.set_faults({"kind": "slow", "delay_seconds": 5})
     sleeper = paused(service, "generation")
     wait_until_lapsed()
@@ -117,7 +117,7 @@ def test_a_paused_call_is_billed_once(
 
 
 def test_a_killed_call_is_not_waited_for(service, start_driver, wait_until):
-    """The next process starts at once, though the lease is long, and says what may be billed."""
+    """The next process starts at once despite the long lease, and reports the possible bill."""
     service.set_faults({"kind": "slow", "delay_seconds": 60})
     dead = start_driver(service)
     dead.begin(KITE, policy={"lease_seconds": 3600.0})
@@ -143,7 +143,7 @@ def test_a_pause_right_after_the_claim_ends_without_a_send(start_driver, service
 
 
 def test_a_paused_download_is_finished_by_another(paused, service, ask, settled):
-    """The other takes the same image from the journal's link; both keep it under one name."""
+    """The other process uses the link in the journal; both store the image under one name."""
     service.set_faults({"kind": "slow_download", "delay_seconds": 5})
     sleeper = paused(service, "download")
     other = ask(service)

@@ -1,4 +1,4 @@
-"""Names on disk are UTF-8 in every locale: what one process wrote, every other finds."""
+"""File names are UTF-8 in every locale, so every process finds what another wrote."""
 
 import json
 import os
@@ -17,7 +17,7 @@ ENCODINGS = {
 
 @pytest.fixture(scope="session")
 def locales(tmp_path_factory) -> Path:
-    """A folder of locales that the machine need not have installed."""
+    """A folder of locales, built for the test."""
     folder = tmp_path_factory.mktemp("locales")
     for name, (language, charmap) in ENCODINGS.items():
         made = subprocess.run(
@@ -41,7 +41,7 @@ def locale(request, locales: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run_in(command, environment, tmp_path):
-    """Run `stills` with the variables given; what it prints is bytes."""
+    """Run `stills` with these variables; its output is bytes."""
 
     def run(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -52,10 +52,8 @@ def run_in(command, environment, tmp_path):
     return run
 
 
-def test_an_image_is_delivered_in_every_locale_and_found_in_every_other(
-    run_in, service, locale, tmp_path
-):
-    """One bill; the printed path names the file, and its name is the prompt in UTF-8."""
+def test_an_image_stored_in_one_locale_is_found_in_every_other(run_in, service, locale, tmp_path):
+    """It is billed once; the printed path is the file, named after the prompt in UTF-8."""
     request = tmp_path / "request.json"
     request.write_text(json.dumps({"prompt": PROMPT, "size": "512*512"}), encoding="utf-8")
     variables = locale | service.variables
@@ -71,8 +69,8 @@ def test_an_image_is_delivered_in_every_locale_and_found_in_every_other(
     assert service.billed() == 1
 
 
-def test_a_batch_is_whole_in_every_locale_and_in_every_other(run_in, service, locale, tmp_path):
-    """Images have their shots' ids as names, in UTF-8; a second run finds all of them."""
+def test_a_batch_made_in_one_locale_is_complete_in_every_other(run_in, service, locale, tmp_path):
+    """Images are named by shot id in UTF-8, and a second run finds them all."""
     ids = ["kühl", "змей", "红风筝"]
     rows = [{"id": one, "prompt": one, "size": "512*512"} for one in ids]
     rows.append({"id": "last", "prompt": "last", "size": "512*512", "reference_shot": "kühl"})

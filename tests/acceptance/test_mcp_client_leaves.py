@@ -1,4 +1,4 @@
-"""An MCP engine that outlives its client: what was sent is stored, once, and no process is left."""
+"""An MCP engine outlives its client: each image is stored and billed once, then the engine ends."""
 
 import asyncio
 import json
@@ -22,13 +22,13 @@ MOMENTS = {"at once": 1, "after the handshake": 1, "after the send": 3}
 
 @pytest.fixture
 def mark(tmp_path: Path) -> dict[str, str]:
-    """A variable that shows which processes belong to the test."""
+    """A variable that marks the processes of the test."""
     return {"STARTED_BY": str(tmp_path)}
 
 
 @pytest.fixture
 def is_alone(mark, wait_until) -> Iterator[Callable[[], None]]:
-    """Wait until no process that the test marked is left."""
+    """Wait until all marked processes have ended."""
     ((name, value),) = mark.items()
 
     def left() -> list[Path]:
@@ -46,12 +46,12 @@ def is_alone(mark, wait_until) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def stages(rows) -> Callable[[], list[str]]:
-    """How far each generation has come."""
+    """The stage of each generation."""
 
     def read() -> list[str]:
         try:
             return [stage for (stage,) in rows("SELECT stage FROM generations")]
-        except sqlite3.OperationalError:  # the catalog is not made yet
+        except sqlite3.OperationalError:  # the catalog does not exist yet
             return []
 
     return read
@@ -59,7 +59,7 @@ def stages(rows) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def begin(command, environment, mark, tmp_path: Path):
-    """Start `stills mcp`, shake hands by hand, and call image_generate without waiting for it."""
+    """Start `stills mcp`, do the handshake, and call image_generate without waiting for it."""
     started: list[subprocess.Popen[str]] = []
 
     def start(service, *calls: dict[str, Any]) -> "subprocess.Popen[str]":
@@ -100,10 +100,10 @@ def begin(command, environment, mark, tmp_path: Path):
             pipe.close()
 
 
-async def test_python_s_client_leaves_a_stored_image(
+async def test_an_image_is_stored_after_the_python_client_closes(
     command, environment, start_service, mark, is_alone, stages, wait_until, tmp_path: Path
 ):
-    """It closes standard input and kills the group some seconds later; the answer takes 10."""
+    """The client closes stdin and kills the group some seconds later; the answer takes 10 s."""
     slow = start_service("--latency", "10")
     parameters = StdioServerParameters(
         command=command[0],
@@ -128,10 +128,10 @@ async def test_python_s_client_leaves_a_stored_image(
     assert slow.billed() == 1
 
 
-def test_node_s_client_leaves_a_stored_image(
+def test_an_image_is_stored_after_the_node_client_closes(
     command, environment, start_service, mark, node, is_alone, stages, wait_until
 ):
-    """It closes standard input, sends SIGTERM and then SIGKILL; and no pipe keeps it waiting."""
+    """The client closes stdin, sends SIGTERM and then SIGKILL, and no open pipe blocks it."""
     slow = start_service("--latency", "10")
     left = subprocess.run(
         ["node", "leave.mjs", json.dumps(KITE), *command, "mcp"],
@@ -148,8 +148,10 @@ def test_node_s_client_leaves_a_stored_image(
     assert slow.billed() == 1
 
 
-def test_a_killed_relay_leaves_a_stored_image(begin, start_service, is_alone, stages, wait_until):
-    """Nothing could be passed on any more: the engine notices by itself."""
+def test_an_image_is_stored_after_the_relay_is_killed(
+    begin, start_service, is_alone, stages, wait_until
+):
+    """The relay can pass nothing on, so the engine must notice by itself."""
     slow = start_service("--latency", "10")
     process = begin(slow, KITE)
     wait_until(lambda: stages() == ["sent"])
@@ -163,7 +165,7 @@ def test_a_killed_relay_leaves_a_stored_image(begin, start_service, is_alone, st
 
 @pytest.mark.parametrize("leave", ["kill", "terminate", "close"])
 def test_an_idle_engine_is_never_left_behind(begin, service, is_alone, leave):
-    """It has nothing to finish."""
+    """It ends because it has nothing to finish."""
     process = begin(service)
     assert json.loads(process.stdout.readline())["id"] == 0
     leave_by(process, leave)
@@ -171,10 +173,10 @@ def test_an_idle_engine_is_never_left_behind(begin, service, is_alone, leave):
     is_alone()
 
 
-def test_a_refused_call_is_not_repeated_for_a_client_that_left(
+def test_a_refused_call_is_not_repeated_after_the_client_closed(
     begin, start_service, is_alone, wait_until
 ):
-    """Nobody waits for the image, and nothing is in flight: so the engine ends."""
+    """No client waits and no call is in flight, so the engine ends."""
     service = start_service()
     service.set_faults({"kind": "throttled", "retry_after_seconds": 500, "times": None})
     process = begin(service, KITE)
@@ -188,7 +190,7 @@ def test_a_refused_call_is_not_repeated_for_a_client_that_left(
 def test_an_engine_does_not_wait_beyond_the_deadline(
     begin, environment, start_service, is_alone, stages, wait_until
 ):
-    """A service that never answers keeps no process alive."""
+    """A service that never answers does not keep the engine alive."""
     environment["STILLS_DEADLINE_SECONDS"] = "5"
     service = start_service("--latency", "3600")
     process = begin(service, KITE)
@@ -199,7 +201,7 @@ def test_an_engine_does_not_wait_beyond_the_deadline(
 
 
 def leave_by(process: "subprocess.Popen[str]", leave: str) -> None:
-    """Leave a server as clients do; a crash closes all pipes."""
+    """Disconnect as clients do; a crash closes all pipes."""
     if leave in {"close", "crash"}:
         process.stdin.close()
     if leave == "crash":
@@ -214,10 +216,10 @@ def leave_by(process: "subprocess.Popen[str]", leave: str) -> None:
         process.send_signal(signal.SIGTERM)
 
 
-def test_clients_that_leave_at_random_moments_lose_nothing_and_pay_nothing_twice(
+def test_clients_that_close_at_random_moments_lose_nothing_and_pay_nothing_twice(
     begin, service, rng, rows, is_alone, stages, wait_until
 ):
-    """Whatever was sent is stored by the engine; asked for again, each image was paid for once."""
+    """The engine stores every image that was sent; a retry shows that each was paid for once."""
     service.set_faults({"kind": "slow", "times": None, "delay_seconds": 0.7})
     calls = [{**KITE, "prompt": f"shot {number}"} for number in range(CLIENTS)]
     for call in calls:
@@ -228,7 +230,7 @@ def test_clients_that_leave_at_random_moments_lose_nothing_and_pay_nothing_twice
             process.stdout.readline()
         if moment == "after the send":
             wait_until(lambda sent=sent: len(service.ledger()["sends"]) > sent)
-            time.sleep(rng.uniform(0, 1.0))  # waits for nothing: this is the random moment
+            time.sleep(rng.uniform(0, 1.0))  # not a wait: this picks the random moment
         leave = rng.choice(LEAVE)
         leave_by(process, leave)
         print(f"{leave} {moment}")
@@ -237,7 +239,7 @@ def test_clients_that_leave_at_random_moments_lose_nothing_and_pay_nothing_twice
     sent = [send["prompt"] for send in service.ledger()["sends"] if send["kind"] == "generation"]
     assert len(set(sent)) == len(sent) == service.billed()
     assert stages().count("kept") == len(sent)
-    assert set(stages()) <= {"kept", "failed"}  # failed: given up before it was sent
+    assert set(stages()) <= {"kept", "failed"}  # failed: cancelled before it was sent
     assert rows("SELECT count(*) FROM claims") == [(0,)]
     assert rows("SELECT count(*) FROM sends WHERE billing != 'billed'") == [(0,)]
 

@@ -1,4 +1,4 @@
-"""`stills mcp` as an agent's client sees it: the real client, a real process."""
+"""`stills mcp` with the real client and a real process."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ KITE = {"prompt": "a red kite over a beach", "size": "1280x720", "seed": 7}
 
 @pytest.fixture
 def connect(command: list[str], environment: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """Start `stills mcp` as a client does, with options of its own or on the sandbox."""
+    """Start `stills mcp` as a client does, in the sandbox unless told otherwise."""
 
     @asynccontextmanager
     async def start(
@@ -45,7 +45,7 @@ def connect(command: list[str], environment: dict[str, str], tmp_path: Path) -> 
 
 
 async def test_the_tools_are_the_contract(connect):
-    """image_generate takes the contract's fields and a model, gives its four, and says its use."""
+    """image_generate takes the contract's fields and a model, and returns its four fields."""
     async with connect() as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {"image_generate", "image_list", "image_show"}
@@ -65,8 +65,8 @@ async def test_the_tools_are_the_contract(connect):
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_an_image_is_made_told_of_shown_and_read(connect, mode):
-    """Progress on the way; then values that fit the schema, a link that reads, and a thumbnail."""
+async def test_an_image_is_generated_reported_shown_and_read(connect, mode):
+    """Progress first; then values that match the schema, a readable link, and a thumbnail."""
     told: list[tuple[float, str]] = []
 
     async def on_progress(progress: float, _: float | None, words: str | None) -> None:
@@ -106,8 +106,8 @@ async def test_an_image_is_made_told_of_shown_and_read(connect, mode):
     assert numbers == sorted(set(numbers))
 
 
-async def test_asked_again_it_is_kept_and_found(connect):
-    """The second call, of a second process, bills nothing; list and show tell of it."""
+async def test_a_repeated_call_returns_the_stored_image(connect):
+    """A call from another process bills nothing; list and show include the image."""
     async with connect() as client:
         first = (await client.call_tool("image_generate", KITE)).structured_content
     async with connect() as client:
@@ -145,8 +145,8 @@ async def test_asked_again_it_is_kept_and_found(connect):
         ("image_show", {}, "image_list shows the ids"),
     ],
 )
-async def test_what_is_wrong_is_told_with_what_to_do(connect, tool, arguments, words):
-    """A bad argument is a tool error: what happened, what it means for money, what to do."""
+async def test_a_bad_argument_is_a_tool_error_with_what_to_do(connect, tool, arguments, words):
+    """It says what happened, what it means for money, and what to do."""
     async with connect() as client:
         refused = await client.call_tool(tool, arguments)
     assert refused.is_error
@@ -158,7 +158,7 @@ async def test_what_is_wrong_is_told_with_what_to_do(connect, tool, arguments, w
 
 
 async def test_a_refusal_of_the_service_is_a_tool_error(connect, service):
-    """What DashScope refuses is told with its code and what to do."""
+    """It has our error code and says what to do."""
     service.set_faults({"kind": "content_refused"})
     async with connect("--debug", sandbox=False, **service.variables) as client:
         refused = await client.call_tool("image_generate", KITE)
@@ -167,7 +167,7 @@ async def test_a_refusal_of_the_service_is_a_tool_error(connect, service):
     assert "Rephrase the prompt" in refused.content[0].text
 
 
-async def test_a_call_that_is_given_up_is_paid_once(connect, start_service):
+async def test_a_cancelled_call_is_paid_for_once(connect, start_service):
     """A client that cancels after the send and calls again gets the one image."""
     slow = start_service("--latency", "1.5")
     sent = asyncio.Event()
@@ -189,10 +189,10 @@ async def test_a_call_that_is_given_up_is_paid_once(connect, start_service):
     assert slow.billed() == 1
 
 
-async def test_a_client_that_goes_away_leaves_a_kept_image(
+async def test_an_image_is_stored_after_the_client_closes(
     command, environment, start_service, rows, wait_until
 ):
-    """Standard input closes and a signal comes after the send: the image is finished and kept."""
+    """Stdin closes and SIGTERM arrives while the call is in flight: the image is stored."""
     slow = start_service("--latency", "1.5")
     with subprocess.Popen(
         [*command, "mcp"],
@@ -210,8 +210,10 @@ async def test_a_client_that_goes_away_leaves_a_kept_image(
     assert slow.billed() == 1
 
 
-async def test_a_signal_alone_ends_it(command, environment, start_service, rows, wait_until):
-    """SIGTERM while standard input is open: what was sent is kept, and the process ends."""
+async def test_sigterm_ends_it_while_standard_input_is_open(
+    command, environment, start_service, rows, wait_until
+):
+    """The call in flight is finished and stored first."""
     slow = start_service("--latency", "1.5")
     with subprocess.Popen(
         [*command, "mcp"],
@@ -227,8 +229,8 @@ async def test_a_signal_alone_ends_it(command, environment, start_service, rows,
     assert _stages(rows) == ["kept"]
 
 
-async def test_without_a_key_an_agent_is_told_what_to_do(connect):
-    """As the answer of its tool, for it never sees what a server writes to standard error."""
+async def test_a_missing_key_is_a_tool_error(connect):
+    """The agent never sees the server's standard error, so the tool must report it."""
     async with connect(sandbox=False) as client:
         assert not (await client.call_tool("image_list", {})).is_error
         refused = await client.call_tool("image_generate", KITE)
@@ -238,7 +240,7 @@ async def test_without_a_key_an_agent_is_told_what_to_do(connect):
 
 
 def _begin(process: "subprocess.Popen[str]", arguments: dict[str, Any]) -> None:
-    """Shake hands by hand and call image_generate, without waiting for the answer."""
+    """Do the handshake and call image_generate, without waiting for the answer."""
     hello = {
         "protocolVersion": "2025-06-18",
         "capabilities": {},
@@ -263,5 +265,5 @@ def _begin(process: "subprocess.Popen[str]", arguments: dict[str, Any]) -> None:
 def _stages(rows: Callable[..., list[tuple[Any, ...]]]) -> list[str]:
     try:
         return [stage for (stage,) in rows("SELECT stage FROM generations")]
-    except sqlite3.OperationalError:  # the catalog is not made yet
+    except sqlite3.OperationalError:  # the catalog does not exist yet
         return []

@@ -1,4 +1,4 @@
-"""OpenAI's client for Node."""
+"""OpenAI's package for Node works with `stills serve`."""
 
 import json
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 
-def test_node_s_openai_package_gets_images_edits_and_refusals(
+def test_the_openai_package_for_node_generates_edits_and_reports_errors(
     serve: Callable[..., Any], node: Path
 ):
-    """Half of all pipelines are written in JavaScript."""
+    """The package is used unchanged, with only another base URL."""
     service = serve("--sandbox")
     asked = subprocess.run(
         ["node", "ask.mjs", f"{service.url}/v1"],

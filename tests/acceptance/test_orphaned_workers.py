@@ -16,7 +16,7 @@ KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
 
 
 def have_all_ended(server: Server) -> bool:
-    """Return whether no process of a service is left: each has its standard output open."""
+    """Return whether all processes of a service have ended: each holds its standard output open."""
     output = server.process.stdout
     return bool(select.select([output], [], [], 0)[0]) and os.read(output.fileno(), 4096) == b""
 
@@ -24,7 +24,7 @@ def have_all_ended(server: Server) -> bool:
 def test_workers_finish_and_stop_when_their_parent_is_killed(
     serve: Callable[..., Server], start_service, run, wait_until
 ):
-    """What was sent is answered and kept; nobody is left who could spend."""
+    """The call in flight is answered and stored, and no worker is left that could spend."""
     sandbox = start_service("--latency", "2")
     service = serve("--workers", "2", **sandbox.variables)
     with ThreadPoolExecutor(1) as pool:
@@ -42,7 +42,7 @@ def test_workers_finish_and_stop_when_their_parent_is_killed(
 def test_the_next_start_removes_what_a_killed_service_left(
     serve: Callable[..., Server], tmp_path: Path, wait_until
 ):
-    """Its metrics are removed once no worker writes them; those of a living service stay."""
+    """Its metrics are removed once no worker writes them; those of a running service stay."""
     folder = tmp_path / "tmp"
     folder.mkdir()
 

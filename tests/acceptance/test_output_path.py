@@ -23,13 +23,13 @@ PROGRAMS = {
 
 
 def files(folder: Path) -> set[Path]:
-    """Everything in a folder but what Stills keeps there."""
+    """Everything in a folder except Stills' own output."""
     return {path for path in folder.rglob("*") if not path.is_relative_to(folder / "output")}
 
 
 @pytest.fixture
 def ask(environment, service, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Ask for images on a service, with an output."""
+    """Request images from a service, with an output path."""
     write_rows(tmp_path / "shots.csv", 2)
 
     def run(program: str, output: Path | str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,7 @@ def ask(environment, service, tmp_path) -> Callable[..., subprocess.CompletedPro
 
 
 def refused_unsent(ended: subprocess.CompletedProcess[str], service) -> bool:
-    """Tell whether it ended with one line about the output, and nothing reached the service."""
+    """Return whether it ended with one line about the output, and nothing reached the service."""
     return (
         ended.returncode == 7
         and ended.stdout == ""
@@ -61,10 +61,10 @@ def refused_unsent(ended: subprocess.CompletedProcess[str], service) -> bool:
 @pytest.mark.parametrize(
     "output", ["folder", "file/kite.png", "new/file/" + "n" * 300 + ".png", "pipe", "/proc/a.png"]
 )
-def test_one_image_is_not_paid_for_if_it_can_not_be_written(
+def test_an_image_is_not_paid_for_if_it_can_t_be_written(
     ask, service, tmp_path: Path, program, output
 ):
-    """A folder, below a file, too long a name, a pipe, a place that takes no files."""
+    """A folder, a path below a file, a name that is too long, a pipe, a read-only file system."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("in the way")
     os.mkfifo(tmp_path / "pipe")
@@ -78,7 +78,7 @@ def test_one_image_is_not_paid_for_if_it_can_not_be_written(
 def test_nothing_is_paid_for_on_a_read_only_disk(
     ask, service, make_disk, as_root, tmp_path: Path, program
 ):
-    """Root may write everywhere else."""
+    """Even root can't write there."""
     disk = make_disk(64)
     as_root("mount", "-o", "remount,ro", str(disk))
     before = files(tmp_path)
@@ -90,10 +90,10 @@ def test_nothing_is_paid_for_on_a_read_only_disk(
 @pytest.mark.parametrize(
     "in_the_way", ["out", "out/images", "out/manifest.jsonl/x", "out/index.html/x"]
 )
-def test_a_batch_is_not_paid_for_if_its_folder_can_not_be_written(
+def test_a_batch_is_not_paid_for_if_its_folder_can_t_be_written(
     ask, service, tmp_path: Path, in_the_way
 ):
-    """A file where a folder belongs, or a folder where a file does."""
+    """A file is where a folder belongs, or the reverse."""
     (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / in_the_way).write_text("in the way")
     before = files(tmp_path)
@@ -106,7 +106,7 @@ def test_a_batch_is_not_paid_for_if_its_folder_can_not_be_written(
 def test_a_batch_is_not_paid_for_if_its_folder_s_name_is_too_long(
     ask, service, tmp_path: Path, output
 ):
-    """The folder above it is not made either."""
+    """Its parent folder is not created either."""
     before = files(tmp_path)
     ended = ask("batch", output)
     assert refused_unsent(ended, service), ended.stderr
@@ -114,8 +114,8 @@ def test_a_batch_is_not_paid_for_if_its_folder_s_name_is_too_long(
 
 
 @pytest.mark.parametrize("name", ["new/" + "n" * 300 + ".mp4", "file/film.mp4", "/proc/film.mp4"])
-def test_an_animatic_that_can_not_be_written_is_not_filmed(run, tmp_path: Path, name):
-    """Encoding takes minutes; the refusal comes before it, and no part of it is left."""
+def test_an_animatic_is_not_encoded_if_it_can_t_be_written(run, tmp_path: Path, name):
+    """The error comes before the encoding, and no partial file is left."""
     write_rows(tmp_path / "shots.csv", 1)
     assert run("batch", "shots.csv", "-o", "out", "--sandbox").returncode == 0
     shot = read_lines(tmp_path / "out" / "manifest.jsonl")[0]
@@ -124,6 +124,6 @@ def test_an_animatic_that_can_not_be_written_is_not_filmed(run, tmp_path: Path, 
     (tmp_path / "file").write_text("in the way")
     before = files(tmp_path)
     ended = run("animatic", "out", "-o", name)
-    assert ended.returncode == 7, ended.stderr  # and not 8, as ffmpeg would say of the picture
+    assert ended.returncode == 7, ended.stderr  # not 8: ffmpeg, which would fail, has not run
     assert "can't be written" in ended.stderr
     assert files(tmp_path) == before

@@ -1,4 +1,4 @@
-"""Calls of unknown outcome: made once, repeated only if the user allows it, all on the ledger."""
+"""Calls of unknown outcome: repeated only if the user allows it, and all on the ledger."""
 
 import json
 
@@ -17,7 +17,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("fault", "billed"), UNKNOWN)
 def test_a_call_of_unknown_outcome_is_not_repeated(run, service, rows, fault: str, billed: int):
-    """One call; the line says that it may be billed, and what a retry would do."""
+    """The error says that the call may be billed, and what a retry would do."""
     service.set_faults({"kind": fault, "times": None})
     refused = run(*KITE, variables=service.variables)
     assert refused.returncode == 5
@@ -39,7 +39,7 @@ def test_a_call_of_unknown_outcome_is_not_repeated(run, service, rows, fault: st
 def test_calls_of_unknown_outcome_are_repeated_if_the_user_allows_it(
     run, service, how: str, fault: str, drops: int, billed: int
 ):
-    """As many more as were allowed; the ledger has each call, and the result says so."""
+    """At most the allowed number of times; each call is on the ledger, and the result says so."""
     service.set_faults({"kind": fault, "times": drops})
     options = ["--resend-unknown", "2"] if how == "option" else []
     variables = {} if how == "option" else {"STILLS_RESEND_UNKNOWN": "2"}
@@ -61,7 +61,7 @@ def test_calls_of_unknown_outcome_are_repeated_if_the_user_allows_it(
     )
 
 
-def test_the_option_goes_before_the_variable(run, service):
+def test_the_option_overrides_the_variable(run, service):
     """0 on the command line forbids what the environment allows."""
     service.set_faults({"kind": "drop_after", "times": None})
     variables = service.variables | {"STILLS_RESEND_UNKNOWN": "3"}
@@ -69,8 +69,8 @@ def test_the_option_goes_before_the_variable(run, service):
     assert service.ledger()["totals"]["generations"] == 1
 
 
-def test_an_allowance_below_zero_is_a_bad_request(run, service):
-    """The line names it; nothing is sent."""
+def test_a_negative_number_of_repeats_is_a_bad_request(run, service):
+    """The error names it; nothing is sent."""
     refused = run(*KITE, "--resend-unknown=-1", variables=service.variables)
     assert refused.returncode == 2
     assert "resend_unknown is -1" in refused.stderr

@@ -1,4 +1,4 @@
-"""Killed between answer and download: the paid image is fetched, not made again."""
+"""Killed between answer and download: the paid image is downloaded, not generated again."""
 
 import json
 import sqlite3
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 KITE = {"prompt": "a red kite", "size": "256*144"}
-POLICY = {"lease_seconds": 3600.0}  # a killed process's claim is free at once all the same
+POLICY = {"lease_seconds": 3600.0}  # the claim of a killed process is free despite its lease
 
 
 @pytest.fixture
 def ask(start_driver):
-    """Ask for the kite in a process that comes to its end."""
+    """Send the request in a process that runs to its end."""
 
     def ask_driver(service, **job) -> dict:
         driver = start_driver(service)
@@ -52,10 +52,10 @@ def test_a_killed_download_is_resumed_and_nothing_is_sent(
     )
 
 
-def test_an_expired_link_is_said_and_costs_one_new_image(
+def test_an_expired_link_is_reported_and_costs_one_new_image(
     start_driver, start_service, ask, rows, run, wait_until
 ):
-    """A note tells of the lost image; one generation replaces it, and never a third."""
+    """A note reports the lost image; exactly one new generation replaces it."""
     service = start_service("--link-life", "4")
     driver = start_driver(service)
     driver.begin(KITE, policy=POLICY, pause_at="answered")
@@ -75,17 +75,17 @@ def test_an_expired_link_is_said_and_costs_one_new_image(
     print(f"link expired: {service.billed()} billed, notes {results[0]['notes']}")
 
 
-def test_an_image_that_reached_the_store_needs_no_link(
+def test_an_image_that_is_already_stored_needs_no_link(
     start_driver, start_service, ask, rows, run, environment, wait_until
 ):
-    """Killed between the store and the journal, and the link expired: the image is adopted."""
+    """Killed after storing but before the journal entry, with an expired link: it is adopted."""
     service = start_service("--link-life", "4")
     output = Path(environment["OUTPUT_DIR"]) / "ai-image-qwen-image"
     driver = start_driver(service)
     driver.begin(KITE, policy=POLICY, pause_at="answered")
     driver.wait_for("paused")
     with closing(sqlite3.connect(output / "stills.db", isolation_level=None)) as catalog:
-        catalog.execute("BEGIN IMMEDIATE")  # nothing can be journalled
+        catalog.execute("BEGIN IMMEDIATE")  # blocks the journal
         driver.wake()
         wait_until(lambda: list(output.glob("images/*.png")))
         driver.kill()
@@ -100,8 +100,8 @@ def test_an_image_that_reached_the_store_needs_no_link(
     print(f"killed before the journal, link expired: {service.billed()} billed")
 
 
-def test_an_image_that_a_fresh_one_overtook_is_recovered(start_driver, service, ask, rows, run):
-    """Killed before the download, then asked for anew: `recover` brings the first one home."""
+def test_an_interrupted_image_is_recovered_after_a_fresh_one(start_driver, service, ask, rows, run):
+    """Killed before the download, then requested as fresh: `recover` stores the first one."""
     driver = start_driver(service)
     driver.begin(KITE, policy=POLICY, pause_at="answered")
     driver.wait_for("paused")

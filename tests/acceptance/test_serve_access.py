@@ -1,4 +1,4 @@
-"""Who may call `stills serve`: with a key, without one, and from a web page."""
+"""Access to `stills serve`: with a key, without one, and from a web page."""
 
 import json
 import signal
@@ -37,10 +37,10 @@ def first_key(printed: str) -> str:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_service_that_can_spend_creates_a_key_and_asks_for_it(
+def test_a_service_that_can_spend_creates_a_key_and_requires_it(
     serve: Callable[..., Server], run, tmp_path: Path, workers: str
 ):
-    """It is printed once, by whichever number of workers, and is not in the log."""
+    """It is printed once for any number of workers, and is not in the log."""
     service = serve("--workers", workers, "--log-format", "json", **PAID)
     lines = [service.process.stdout.readline() for _ in range(3)]
     key = first_key(lines[2])
@@ -57,8 +57,8 @@ def test_a_service_that_can_spend_creates_a_key_and_asks_for_it(
     assert key.rpartition("_")[2] not in log
 
 
-def test_a_service_that_can_spend_keeps_to_the_keys_there_are(serve: Callable[..., Server], run):
-    """It prints none of them, for it has only their hashes, and says how to get another."""
+def test_a_service_that_can_spend_uses_existing_keys(serve: Callable[..., Server], run):
+    """It can't print them, because only hashes are stored, and says how to create another."""
     run("keys", "add", "film")
     again = serve(**PAID)
     assert status(f"{again.url}/v1/models") == 401
@@ -68,8 +68,8 @@ def test_a_service_that_can_spend_keeps_to_the_keys_there_are(serve: Callable[..
     assert len(run("keys", "list", "--json").stdout.splitlines()) == 1
 
 
-def test_insecure_asks_for_no_key(serve: Callable[..., Server], run):
-    """Whoever says so lets anyone in, and no key is made."""
+def test_insecure_requires_no_key(serve: Callable[..., Server], run):
+    """Anyone may call, and no key is created."""
     service = serve("--insecure", **PAID)
     assert status(f"{service.url}/v1/models") == 200
     assert status(f"{service.url}/v1/models", Host="stills.example.com") == 200
@@ -87,7 +87,7 @@ def test_insecure_asks_for_no_key(serve: Callable[..., Server], run):
 def test_it_serves_other_machines_only_with_keys(
     serve: Callable[..., Server], options: tuple[str, ...], variables: dict[str, str], base_url: str
 ):
-    """The sandbox too: a network is not let in by mistake, nor those behind a proxy."""
+    """Even in the sandbox: a network or a proxy's clients are not admitted by mistake."""
     service = serve(*options, "--sandbox", **variables)
     lines = [service.process.stdout.readline() for _ in range(3)]
     assert lines[1].startswith(f"export OPENAI_BASE_URL={base_url}")
@@ -97,14 +97,14 @@ def test_it_serves_other_machines_only_with_keys(
 
 
 def test_the_sandbox_needs_no_key_on_this_machine(serve: Callable[..., Server]):
-    """Trying it costs nothing, not even a key."""
+    """Trying it needs no set-up."""
     service = serve("--sandbox")
     assert service.ask(KITE)["width"] == 512
     assert stop_and_read(service) == ""
 
 
 def test_a_browser_app_of_a_named_origin_may_call(serve: Callable[..., Server]):
-    """An app of another origin may not."""
+    """An app from another origin may not."""
     service = serve("--sandbox", "--cors-origin", "https://app.example.com")
     app, other = {"Origin": "https://app.example.com"}, {"Origin": "https://other.example.com"}
     assert service.ask(KITE, **app)["width"] == 512
@@ -123,14 +123,14 @@ def test_a_browser_app_of_a_named_origin_may_call(serve: Callable[..., Server]):
 def test_an_origin_that_can_t_be_admitted_is_refused(
     run: Callable[..., Any], origin: str, words: str
 ):
-    """Before it serves: a page that calls in vain, or a key that nobody asks for, is found late."""
+    """At start-up, because a web page that fails later is harder to diagnose."""
     refused = run("serve", "--port", "0", "--sandbox", "--cors-origin", origin)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert words in refused.stderr
 
 
 def test_any_origin_may_call_with_a_key(serve: Callable[..., Server], run):
-    """The key says who pays, wherever the page comes from."""
+    """The key decides who pays, whatever the page's origin."""
     key = run("keys", "add", "app").stdout.strip()
     service = serve("--sandbox", "--cors-origin", "*")
     page = {"Origin": "https://any.example.com"}

@@ -1,4 +1,4 @@
-"""`stills serve`, run as a user runs it: started, killed, stopped, with several workers."""
+"""`stills serve`, run as a user runs it: started, killed and stopped, with several workers."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
 
 @pytest.fixture
 def sandbox(command: list[str], environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A sandbox that outlives the service; gives the variables that lead to it."""
+    """A sandbox that outlives the service; yields the variables that select it."""
     running = subprocess.Popen(
         [*command, "sandbox", "--latency", "1.5"], env=environment, text=True,
         stdout=subprocess.PIPE,
@@ -49,7 +49,7 @@ def wait_for_send(control: str) -> None:
 
 
 def test_an_image_that_was_answered_still_opens_after_a_restart(serve):
-    """The catalog outlives the process, and so does what its links lead to."""
+    """The catalog and the image outlive the process."""
     first = serve("--sandbox")
     made = first.ask(KITE)
     assert first.stop() == 0
@@ -61,10 +61,10 @@ def test_an_image_that_was_answered_still_opens_after_a_restart(serve):
         assert image.read(4) == b"\x89PNG"
 
 
-def test_killed_in_the_middle_and_started_again_nothing_is_lost(
+def test_nothing_is_lost_if_the_service_is_killed_and_restarted(
     serve: Callable[..., Server], sandbox: dict[str, str]
 ):
-    """The same Idempotency-Key goes on where the dead process stopped."""
+    """A retry with the same Idempotency-Key continues where the dead process stopped."""
     control = sandbox.pop("control")
     first = serve(**sandbox)
     with ThreadPoolExecutor(1) as pool:
@@ -83,7 +83,7 @@ def test_killed_in_the_middle_and_started_again_nothing_is_lost(
 
 
 def test_sigterm_finishes_what_is_in_flight(serve: Callable[..., Server], sandbox: dict[str, str]):
-    """A deployment costs no image and no caller its answer."""
+    """A deployment loses no image and no answer."""
     control = sandbox.pop("control")
     service = serve(**sandbox)
     with ThreadPoolExecutor(1) as pool:
@@ -93,10 +93,10 @@ def test_sigterm_finishes_what_is_in_flight(serve: Callable[..., Server], sandbo
         assert asking.result(60)["seed"] == 7
 
 
-def test_sigterm_keeps_what_nobody_waits_for(
+def test_sigterm_stores_the_image_of_a_client_that_disconnected(
     serve: Callable[..., Server], sandbox: dict[str, str], run: Callable[..., Any]
 ):
-    """A caller who hung up has paid; the image is kept before the service ends."""
+    """The image is paid for, so it is stored before the service ends."""
     control = sandbox.pop("control")
     service = serve(**sandbox)
     caller = subprocess.Popen(
@@ -113,7 +113,7 @@ def test_sigterm_keeps_what_nobody_waits_for(
 
 
 def test_four_workers_pay_once(serve: Callable[..., Server], sandbox: dict[str, str]):
-    """Workers share the catalog, so a burst over all of them is one generation."""
+    """Workers share the catalog, so the same request to all of them is one generation."""
     control = sandbox.pop("control")
     service = serve("--workers", "4", **sandbox)
     with ThreadPoolExecutor(16) as pool:
@@ -123,8 +123,8 @@ def test_four_workers_pay_once(serve: Callable[..., Server], sandbox: dict[str, 
     assert service.stop() == 0
 
 
-def test_any_worker_tells_the_numbers_of_all(serve: Callable[..., Server]):
-    """Prometheus reaches now one, now another, and must not see counters go back."""
+def test_every_worker_returns_the_metrics_of_all(serve: Callable[..., Server]):
+    """Prometheus may reach any worker, and counters must not go down."""
     service = serve("--workers", "3", "--sandbox")
     for _ in range(12):
         service.ask(KITE)
@@ -140,23 +140,23 @@ def test_any_worker_tells_the_numbers_of_all(serve: Callable[..., Server]):
     assert service.stop() == 0
 
 
-def test_without_a_key_it_says_so_before_it_serves(run: Callable[..., Any]):
-    """The first request is too late to learn that the key is missing."""
+def test_a_missing_dashscope_key_is_reported_at_start_up(run: Callable[..., Any]):
+    """The first request would be too late."""
     refused = run("serve", "--port", "0")
     assert refused.returncode == 3
     assert "--sandbox" in refused.stderr
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(serve: Callable[..., Server], run):
-    """No traceback, and what to do."""
+def test_a_port_in_use_is_reported_in_one_line(serve: Callable[..., Server], run):
+    """It says what to do, without a traceback."""
     port = serve("--sandbox").url.rsplit(":", 1)[1]
     refused = run("serve", "--sandbox", "--port", port)
     assert refused.returncode == 2
     assert "--port" in refused.stderr
 
 
-async def test_agents_come_in_at_mcp_under_the_same_keys(serve, run, tmp_path: Path):
-    """One service for pipelines and agents: who asks is counted and logged alike."""
+async def test_agents_use_mcp_with_the_same_keys(serve, run, tmp_path: Path):
+    """Their calls are counted and logged like all others."""
     key = run("keys", "add", "agent").stdout.strip()
     service = serve("--sandbox")
     with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -182,8 +182,8 @@ def ready(url: str) -> int:
         return error.code
 
 
-def test_a_store_that_can_not_be_written_is_said_and_not_claimed_to_answer(serve, tmp_path: Path):
-    """At the start, by /readyz and once in the log; when it can be written, all is well."""
+def test_a_store_that_can_t_be_written_makes_the_service_not_ready(serve, tmp_path: Path):
+    """At start-up, in /readyz and once in the log; once it can be written, the service is ready."""
     obstacle = tmp_path / "a-file"
     obstacle.write_text("in the way")
     server = serve("--sandbox", says="listens", STILLS_STORE=str(obstacle / "images"))
@@ -193,12 +193,12 @@ def test_a_store_that_can_not_be_written_is_said_and_not_claimed_to_answer(serve
     obstacle.unlink()
     assert ready(server.url) == 200
     logged = [line for line in (tmp_path / "log").read_text().splitlines() if "not ready" in line]
-    assert len(logged) == 2  # at the start, and by the service for any number of probes
+    assert len(logged) == 2  # at start-up, and once for any number of probes
     assert all("OUTPUT_DIR" in line and str(obstacle) in line for line in logged)
 
 
-def test_a_catalog_that_can_not_be_made_keeps_the_service_from_starting(run, tmp_path: Path):
-    """Exit code 7, and the variable that says where it would be."""
+def test_the_service_does_not_start_if_the_catalog_can_t_be_created(run, tmp_path: Path):
+    """Exit code 7, and the error names the variable that sets its location."""
     (tmp_path / "a-file").write_text("in the way")
     place = {"OUTPUT_DIR": str(tmp_path / "a-file" / "below")}
     done = run("serve", "--sandbox", "--port", "0", variables=place)

@@ -1,4 +1,4 @@
-"""What a user sees when the service says no: one line, an exit code, no bill."""
+"""What a user sees when the service refuses: one line, an exit code, no bill."""
 
 import pytest
 
@@ -12,22 +12,22 @@ def refused(run, service, variables=None, *more: str):
     return done
 
 
-def test_a_sandbox_in_another_process_is_used_by_its_key_and_address(run, service):
-    """What `stills sandbox` prints is all that is needed; its images are marked."""
+def test_a_sandbox_in_another_process_is_selected_by_its_key_and_url(run, service):
+    """The variables that `stills sandbox` prints are enough; its images are marked."""
     made = run(*KITE, variables=service.variables)
     assert made.returncode == 0, made.stderr
     assert "/sandbox-a-red-kite-1024x1024" in made.stdout
     assert service.billed() == 1
 
 
-def test_a_size_the_model_does_not_make_is_planned_and_never_sent(run, service):
-    """1024*1024 would be a 400 of the service's."""
+def test_a_size_the_model_does_not_make_is_replaced_by_a_native_one(run, service):
+    """The service would reject 1024*1024."""
     run(*KITE, variables=service.variables)
     assert [send["size"] for send in service.ledger()["sends"] if send["size"]] == ["1328*1328"]
 
 
-def test_a_wrong_key_is_told_apart_from_a_missing_one(run, service):
-    """401: check the key and its region; the key itself is not shown."""
+def test_a_wrong_key_has_its_own_error(run, service):
+    """It says to check the key and its region, and does not show the key."""
     done = refused(run, service, {"DASHSCOPE_API_KEY": "sk-swordfish"})
     assert done.returncode == 3
     assert "region" in done.stderr
@@ -38,13 +38,13 @@ def test_a_wrong_key_is_told_apart_from_a_missing_one(run, service):
     ("key", "words"), [("sk-sandbox-denied", "Activate"), ("sk-sandbox-overdue", "Settle")]
 )
 def test_a_key_without_rights_is_exit_code_3(run, service, key: str, words: str):
-    """403 and an account that owes money."""
+    """Access denied, and an overdue account."""
     done = refused(run, service, {"DASHSCOPE_API_KEY": key})
     assert done.returncode == 3
     assert words in done.stderr
 
 
-def test_a_retired_model_is_not_swapped_but_its_successor_is_named(run, start_service):
+def test_a_retired_model_is_not_replaced_but_its_successor_is_named(run, start_service):
     """The caller chooses, by exact id."""
     service = start_service("--retired", "qwen-image-max")
     done = refused(run, service)
@@ -82,16 +82,16 @@ def test_each_refusal_has_its_exit_code_and_no_bill(
 
 
 def test_an_unreachable_service_is_exit_code_5(run, service):
-    """Nothing was sent, and the line says where to look."""
+    """Nothing was sent, and the error names the variable to check."""
     done = refused(run, service, {"DASHSCOPE_HTTP_BASE_URL": "http://127.0.0.1:9/api/v1"})
     assert done.returncode == 5
     assert "DASHSCOPE_HTTP_BASE_URL" in done.stderr
 
 
 def test_a_deadline_ends_a_slow_answer(run, service):
-    """The line says that the call may have been billed."""
+    """The error says that the call may have been billed."""
     service.set_faults({"kind": "slow", "delay_seconds": 3600, "times": None})
-    for seconds in (2, 4, 8, 16, 32):  # on a slow machine the first ones end before the call
+    for seconds in (2, 4, 8, 16, 32):  # on a slow machine the shorter ones end before the call
         done = refused(run, service, {"STILLS_DEADLINE_SECONDS": str(seconds)}, "--fresh")
         assert done.returncode == 5
         if service.ledger()["totals"]["generations"]:

@@ -1,4 +1,4 @@
-"""`stills serve` under connections that say nothing, as real sockets against a real process."""
+"""`stills serve` with silent connections: real sockets, a real process."""
 
 import contextlib
 import socket
@@ -16,12 +16,12 @@ FILES = 256
 
 @pytest.fixture(params=["-S", ""], ids=["may open more", "may not"])
 def command(command: list[str], request: pytest.FixtureRequest) -> list[str]:
-    """Start `stills` with few open files."""
+    """Start `stills` with a low limit on open files."""
     return ["sh", "-c", f'ulimit {request.param} -n {FILES}; exec "$@"', "sh", *command]
 
 
 def test_silent_connections_do_not_keep_others_out(serve: Callable[..., Server]):
-    """More of them than the service may open files at first, and a request is answered."""
+    """With more connections than open files are allowed at first, a request is still answered."""
     service = serve("--sandbox")
     address = urlsplit(service.url)
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A thousand callers at once, in four processes: each image is paid for once."""
+"""A thousand concurrent callers in four processes: each image is paid for once."""
 
 import hashlib
 from pathlib import Path
@@ -11,10 +11,10 @@ PROCESSES, CALLERS = 4, 250
 
 
 @pytest.mark.parametrize("distinct", [1, 50])
-def test_concurrent_callers_share_what_is_paid_once(
+def test_concurrent_callers_share_one_paid_image(
     start_driver, start_service, rng, run, rows, distinct: int
 ):
-    """However many ask for the same, it is billed once, and all get the same image."""
+    """Each distinct request is billed once, and all its callers get the same image."""
     service = start_service("--latency", "0.5")
     requests = [
         {"prompt": f"a red kite over hill {n % distinct}", "size": "1328*1328"}

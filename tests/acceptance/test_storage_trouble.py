@@ -1,4 +1,4 @@
-"""A disk that is full or read-only: the paid image is safe, and finishing costs nothing."""
+"""A full or read-only disk: the paid image is safe, and finishing is free."""
 
 from pathlib import Path
 
@@ -8,18 +8,18 @@ KITE = ["generate", "a red kite", "--size", "1328*1328", "--seed", "1", "--sandb
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_disk_that_refuses_spools_the_image(
+def test_an_image_is_spooled_if_the_disk_is_full_or_read_only(
     run, make_disk, as_root, tmp_path: Path, trouble: str
 ):
-    """Exit code 7, where the image is, and what to do; then the job is finished free."""
+    """The error says where the image is and what to do; a retry then finishes for free."""
     disk = make_disk(64)  # less than one image
     if trouble == "read-only":
         as_root("mount", "-o", "remount,ro", str(disk))
     check_that_the_image_is_spooled(run, disk / "images", tmp_path)
 
 
-def test_a_store_that_is_not_a_folder_spools_the_image(run, tmp_path: Path):
-    """The same for a file where the folder should be."""
+def test_an_image_is_spooled_if_the_store_is_not_a_folder(run, tmp_path: Path):
+    """A file is where the folder should be."""
     (tmp_path / "images").write_text("a file in the way")
     check_that_the_image_is_spooled(run, tmp_path / "images", tmp_path)
 
@@ -37,8 +37,8 @@ def check_that_the_image_is_spooled(run, store: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "elsewhere").glob("*.png"))) == 1
 
 
-def test_a_catalog_that_can_not_be_made_stops_before_anything_is_sent(run, tmp_path: Path):
-    """Without a ledger nothing is paid for."""
+def test_nothing_is_sent_if_the_catalog_can_t_be_created(run, tmp_path: Path):
+    """Without a ledger, nothing is paid for."""
     (tmp_path / "a-file").write_text("")
     refused = run(*KITE, variables={"STILLS_CATALOG": str(tmp_path / "a-file" / "stills.db")})
     assert refused.returncode == 7

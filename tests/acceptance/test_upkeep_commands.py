@@ -1,4 +1,4 @@
-"""spend, verify, recover and caps as a user runs them, on a sandbox in a process of its own."""
+"""spend, verify, recover and spending limits, on a sandbox in another process."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ KITE = ["generate", "a red kite", "--size", "512*512", "--seed", "1"]
 NATIVE = ["generate", "a red kite", "--size", "1328*1328", "--seed", "1"]
 PRICE_USD = 0.075
 
-# Asks for ten images at once, as a program that embeds Stills does; prints how each ended.
+# Requests ten images at once, like a program that embeds Stills; prints how each ended.
 TEN_AT_ONCE = """
 import asyncio, sys
 from stills.app import Stills
@@ -62,8 +62,8 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
 # Spending
 
 
-def test_spend_tells_what_was_billed_possibly_billed_and_saved(stills, service):
-    """As a table, and by style as JSON."""
+def test_spend_reports_what_was_billed_possibly_billed_and_saved(stills, service):
+    """In a table, and as JSON by style."""
     assert stills("spend").stdout == "nothing was spent, and nothing saved\n"
     service.set_faults({"kind": "drop_after"})
     assert stills(*KITE, "--style", "ink").returncode == 5
@@ -78,8 +78,8 @@ def test_spend_tells_what_was_billed_possibly_billed_and_saved(stills, service):
     assert "is no date" in one_line(stills("spend", "--since", "soon"), 2)
 
 
-def test_a_price_of_ones_own_is_used(stills):
-    """Where the account has another price than the list."""
+def test_a_custom_price_is_used(stills):
+    """STILLS_PRICE_USD replaces the list price."""
     made = json.loads(stills(*KITE, "--json", STILLS_PRICE_USD="0.02").stdout)
     assert made["cost_usd"] == 0.02
     assert "1 = 0.02 USD" in stills("spend").stdout
@@ -89,7 +89,7 @@ def test_a_price_of_ones_own_is_used(stills):
 
 
 def test_a_maximum_cost_refuses_before_anything_is_sent(stills, service):
-    """Exit code 4; an image in the catalog is given for any maximum."""
+    """Exit code 4; an image in the catalog is returned under any limit."""
     line = one_line(stills(*KITE, "--max-cost", "0.07"), 4)
     assert "an image at 0.075 USD would pass the cap of 0.07 USD" in line
     assert "so it was not sent" in line
@@ -99,8 +99,8 @@ def test_a_maximum_cost_refuses_before_anything_is_sent(stills, service):
     assert service.billed() == 1
 
 
-def test_a_maximum_cost_refuses_a_second_send_where_the_first_may_be_billed(stills, service):
-    """It says so, and does not claim that nothing was sent."""
+def test_a_maximum_cost_refuses_a_repeat_if_the_first_call_may_be_billed(stills, service):
+    """The error says so, and does not claim that nothing was sent."""
     service.set_faults({"kind": "drop_after"})
     line = one_line(stills(*KITE, "--max-cost", "0.1", "--resend-unknown", "1"), 4)
     assert "[possibly billed]" in line
@@ -112,7 +112,7 @@ def test_a_maximum_cost_refuses_a_second_send_where_the_first_may_be_billed(stil
 
 
 def test_an_unknown_price_is_refused_under_a_cap(stills, service):
-    """With what to set; and with it set, the image is made."""
+    """The error says what to set; once set, the image is generated."""
     unknown = [*KITE, "--model", "qwen-image-3.0", "--max-cost", "1"]
     line = one_line(stills(*unknown), 4)
     assert "the price of qwen-image-3.0 is unknown" in line
@@ -122,14 +122,14 @@ def test_an_unknown_price_is_refused_under_a_cap(stills, service):
 
 
 @pytest.mark.parametrize("amount", ["nan", "inf", "-1"])
-def test_a_maximum_cost_that_is_no_amount_is_a_bad_request(stills, service, amount: str):
-    """And never no cap at all."""
+def test_an_invalid_maximum_cost_is_a_bad_request(stills, service, amount: str):
+    """It is never treated as no limit."""
     assert "--max-cost" in one_line(stills(*KITE, f"--max-cost={amount}"), 2)
     assert service.ledger()["sends"] == []
 
 
 def test_four_processes_stay_within_one_budget_of_a_day(service, environment, tmp_path):
-    """40 different images wanted, 7 paid for: 7 are billed, 33 are clearly refused."""
+    """Of 40 different requests, 7 fit the budget and 33 are refused."""
     variables = environment | service.variables | {"STILLS_BUDGET_USD": str(7 * PRICE_USD)}
     workers = [
         subprocess.Popen(
@@ -150,8 +150,8 @@ def test_four_processes_stay_within_one_budget_of_a_day(service, environment, tm
     assert service.ledger()["totals"]["generations"] == 7
 
 
-def test_failed_sends_use_up_no_budget(stills, service):
-    """What the service refused costs nothing, so the next one may be sent."""
+def test_failed_calls_use_no_budget(stills, service):
+    """A refused call costs nothing, so the next one may be sent."""
     service.set_faults({"kind": "error_in_200", "times": 1}, {"kind": "quota_exhausted"})
     assert one_line(stills(*KITE, STILLS_BUDGET_USD="0.075"), 4)
     assert stills(*KITE, STILLS_BUDGET_USD="0.075").returncode == 0
@@ -163,8 +163,8 @@ def test_failed_sends_use_up_no_budget(stills, service):
 # Verify
 
 
-def test_verify_names_what_is_missing_and_damaged(stills, images: Path):
-    """Exit code 7, one line for each with what to do; the same as JSON."""
+def test_verify_names_missing_and_damaged_images(stills, images: Path):
+    """Exit code 7 and one line per image; the same as JSON."""
     for size in ("512*512", "1328*1328", "640*640"):
         stills("generate", "a red kite", "--seed", "1", "--size", size)
     assert stills("verify").stdout == "3 images checked, nothing wrong\n"
@@ -188,8 +188,8 @@ def test_verify_names_what_is_missing_and_damaged(stills, images: Path):
     assert [each["verdict"] for each in found["findings"]] == ["damaged", "missing"]
 
 
-def test_an_unknown_image_is_no_loss(stills, images: Path):
-    """Exit code 0, and what to run."""
+def test_an_unknown_image_is_not_an_error(stills, images: Path):
+    """It is listed, with exit code 0."""
     stills(*NATIVE)
     (images / "a-cat-64x64-seed1-ffffffffffff.png").write_bytes(b"")
     done = stills("verify")
@@ -206,8 +206,10 @@ def refusing_store(tmp_path: Path) -> str:
     return str(tmp_path / "a-file" / "images")
 
 
-def test_recover_finishes_for_nothing_and_without_a_key(stills, run, service, tmp_path: Path):
-    """What the store refused lies in the spool; once the store works, it is put there."""
+def test_recover_stores_a_spooled_image_free_and_without_a_key(
+    stills, run, service, tmp_path: Path
+):
+    """The image is in the spool until the store works."""
     line = one_line(stills(*NATIVE, STILLS_STORE=refusing_store(tmp_path)), 7)
     assert "[billed]" in line
     assert "safe at file://" in line
@@ -225,8 +227,8 @@ def test_recover_finishes_for_nothing_and_without_a_key(stills, run, service, tm
     assert service.billed() == 1
 
 
-def test_recover_says_what_it_can_not_finish(stills, run, service):
-    """A link that is dead for now: exit code 5, why, and nothing sent; as JSON too."""
+def test_recover_reports_what_it_can_t_finish(stills, run, service):
+    """If a link is dead, it exits with 5, says why, and sends nothing."""
     service.set_faults({"kind": "dead_url", "times": None})
     one_line(stills(*NATIVE), 5)
     left = stills("recover")
@@ -243,8 +245,8 @@ def test_recover_says_what_it_can_not_finish(stills, run, service):
     assert service.ledger()["totals"]["generations"] == 1
 
 
-def test_store_and_spool_refusing_both_is_said(stills, service, tmp_path: Path):
-    """The image can still be downloaded, and is once there is room."""
+def test_a_store_and_a_spool_that_both_refuse_are_reported(stills, service, tmp_path: Path):
+    """The image can still be downloaded later."""
     refusing = refusing_store(tmp_path)
     line = one_line(stills(*NATIVE, STILLS_STORE=refusing, STILLS_SPOOL=f"{refusing}-spool"), 7)
     assert "the spool refused as well" in line
@@ -254,10 +256,10 @@ def test_store_and_spool_refusing_both_is_said(stills, service, tmp_path: Path):
     assert service.billed() == 1
 
 
-def test_a_deleted_store_is_said_and_paid_images_are_not_bought_again(
+def test_a_deleted_store_is_reported_and_paid_images_are_not_paid_for_again(
     stills, service, images: Path
 ):
-    """An unplugged disk looks like that; plugged in again, all is well."""
+    """An unplugged disk looks like this; plugged in again, everything works."""
     stills(*KITE)
     away = images.rename(images.with_name("away"))
     for command in (KITE, ["verify"]):
@@ -269,7 +271,7 @@ def test_a_deleted_store_is_said_and_paid_images_are_not_bought_again(
 
 
 def test_rebuild_on_a_healthy_catalog_changes_nothing(stills, service):
-    """Neither the list, nor the money."""
+    """Neither the list nor the spending changes."""
     stills(*KITE)
     before = [stills("list").stdout, stills("spend").stdout]
     done = stills("recover", "--rebuild")

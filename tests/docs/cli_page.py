@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the parser itself, in words that no Python version formats differently."""
+"""Writes docs/cli.md from the parser, with the same result on every Python version."""
 
 import argparse
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
 def render() -> str:
-    """Describe every command and option in Markdown."""
+    """Return every command and option as Markdown."""
     parser = build_parser()
     return "\n".join(_lines(parser)) + "\n"
 

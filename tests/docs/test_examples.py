@@ -1,4 +1,4 @@
-"""The examples in the documents, run as a reader would run them."""
+"""The examples in the documents run as a reader would run them."""
 
 import os
 import re
@@ -18,7 +18,7 @@ import stills
 
 
 def examples(language):
-    """One test for each code block of a language."""
+    """Return one test parameter for each code block of a language."""
     return [
         pytest.param(block, id=f"{name(document)}-{number}")
         for document in DOCUMENTS
@@ -28,7 +28,7 @@ def examples(language):
 
 
 def on_free_ports(example):
-    """Put free ports in place of an example's own, which another program may have."""
+    """Replace an example's ports with free ones, because another program may use them."""
     ports = {}
     for port in set(re.findall(r"(?<=--port )\d+", example)):
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
@@ -40,7 +40,7 @@ def on_free_ports(example):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run a program in an empty folder, as a user with no key, `stills` on the path."""
+    """Run a program in an empty folder without an API key, with `stills` on the path."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for program, start in {"python": "", "stills": "-m stills"}.items():
@@ -60,7 +60,7 @@ def run(tmp_path):
     def run_program(*arguments):
         printed, complained = folder.with_suffix(".out"), folder.with_suffix(".err")
         with printed.open("w") as out, complained.open("w") as err:
-            # In a session of its own, so that whatever an example leaves behind ends with it.
+            # In its own session, so that processes an example leaves behind can be ended.
             process = subprocess.Popen(
                 arguments, cwd=folder, env=environment, stdout=out, stderr=err,
                 stdin=subprocess.DEVNULL, start_new_session=True,
@@ -81,7 +81,7 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("example", examples("python"))
 def test_a_python_example_runs(example, run):
-    """Pasted into a file and run without a key, it ends well and tells where an image lies."""
+    """In a file of its own, without an API key, it succeeds and prints the URL of an image."""
     printed = run(sys.executable, "-W", "error", "-c", example)
     assert "file://" in printed
     assert list(run.folder.glob("output/ai-image-qwen-image/images/sandbox-*.png"))
@@ -89,21 +89,21 @@ def test_a_python_example_runs(example, run):
 
 @pytest.mark.parametrize("example", examples("sh"))
 def test_a_shell_example_runs(example, run):
-    """Pasted into a shell without a key, every line ends well."""
+    """In a shell without an API key, every line succeeds."""
     (run.folder / "scripts").symlink_to(SKILL / "scripts")
     assert run("bash", "-euc", on_free_ports(example))
     assert list(run.folder.glob("output/ai-image-qwen-image/images/sandbox-*.png"))
 
 
 def test_a_shell_example_that_fails_leaves_no_process(run):
-    """A refused call fails its example, and the service that the example started ends with it."""
+    """A failed call fails the example, and the service that it started is ended."""
     example = on_free_ports(
         """
         stills serve --sandbox --port 8765 &
         curl -sf --retry 9 --retry-connrefused http://127.0.0.1:8765/no-such-page
         """
     )
-    with pytest.raises(AssertionError, match="22 == 0"):  # what curl ends with
+    with pytest.raises(AssertionError, match="22 == 0"):  # the exit code of curl
         run("bash", "-euc", example)
     give_up = time.monotonic() + 60
     while answers(int(re.search(r"--port (\d+)", example)[1])):
@@ -112,7 +112,7 @@ def test_a_shell_example_that_fails_leaves_no_process(run):
 
 
 def answers(port):
-    """Tell whether something listens on a port of this machine."""
+    """Return whether a program listens on a local port."""
     try:
         socket.create_connection(("127.0.0.1", port)).close()
     except ConnectionRefusedError:
@@ -120,8 +120,8 @@ def answers(port):
     return True
 
 
-def test_every_call_with_curl_fails_where_the_service_refuses_it():
-    """An example that prints an error must not pass for one that works."""
+def test_every_curl_example_fails_on_an_http_error():
+    """An example that prints an error must not pass."""
     calls = [
         line
         for document in DOCUMENTS
@@ -133,8 +133,8 @@ def test_every_call_with_curl_fails_where_the_service_refuses_it():
     assert all(line.startswith("curl -sf ") for line in calls)
 
 
-def test_make_knows_the_targets_that_are_named():
-    """`make demo` and `make test` are the first things a reader types."""
+def test_the_makefile_has_the_targets_that_documents_name():
+    """`make demo` and `make test` are the first commands a reader runs."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = {
         line.split()[1]

@@ -1,4 +1,4 @@
-"""What docs/mcp.md shows is what the parser and the server have."""
+"""docs/mcp.md agrees with the parser and the server."""
 
 import json
 import tomllib
@@ -18,7 +18,7 @@ CONFIGURATIONS = [json.loads(block) for block in fences(PAGE, "json")] + [
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_a_client_configuration_starts_the_real_command(configuration):
-    """Each names a server `stills` whose command line our parser takes."""
+    """Each names a server `stills` whose command line our parser accepts."""
     (servers,) = configuration.values()
     server = servers["stills"]
     assert server["command"] == "stills"
@@ -28,12 +28,12 @@ def test_a_client_configuration_starts_the_real_command(configuration):
 
 
 def test_the_page_shows_a_configuration_of_both_kinds():
-    """JSON and TOML blocks are found, so that the test before has something to check."""
+    """JSON and TOML blocks are found, so the test above has something to check."""
     assert len(CONFIGURATIONS) == 3
 
 
 def test_the_page_names_every_tool():
-    """The table of tools is that of the server."""
+    """The table lists the server's tools in order."""
     assert [code(row[0])[0] for row in rows(PAGE, "tool")] == [
         tool.name for tool in (GENERATE, LIST, SHOW)
     ]

@@ -1,4 +1,4 @@
-"""`make mutants`: what it names is there, and what it changes is the code alone."""
+"""`make mutants` names files that exist, and changes only code."""
 
 import sys
 from pathlib import PurePosixPath
@@ -14,8 +14,8 @@ from mutations import find_mutants
 PATH = PurePosixPath("a.py")
 
 
-def test_every_module_and_every_test_that_it_names_is_there():
-    """A file that moves takes its place in the table with it."""
+def test_every_module_and_test_that_it_names_exists():
+    """A moved file must be moved in the table too."""
     for tests, modules in TESTS.items():
         assert all((ROOT / path).exists() for path in tests)
         assert all(list(ROOT.glob(pattern)) for pattern in modules)
@@ -32,13 +32,13 @@ def test_every_module_and_every_test_that_it_names_is_there():
     ],
 )
 def test_it_changes_what_decides(source: str, changed: set[str]):
-    """Conditions, calls, numbers, errors that are caught, and SQL."""
+    """Conditions, calls, numbers, caught errors, and SQL."""
     assert changed <= {mutant.after for mutant in find_mutants(PATH, source.encode())}
 
 
 @pytest.mark.parametrize(
     "source", ['"""A < b."""', "import a", "def f(a: int = b) -> None: ...", 'a = "no < SQL"']
 )
-def test_it_leaves_the_rest_alone(source: str):
-    """A change to words or types would say nothing about a test."""
+def test_it_does_not_change_text_or_types(source: str):
+    """Such a change can't show a missing test."""
     assert find_mutants(PATH, source.encode()) == []

@@ -1,4 +1,4 @@
-"""What the README says of the code."""
+"""The README agrees with the code."""
 
 from tests.support.documents import ROOT, code, prose, rows
 
@@ -15,12 +15,12 @@ CLASSES = [
 
 
 def test_it_has_less_than_110_lines():
-    """One screen or two, no more."""
+    """It stays readable in one sitting."""
     assert len(README.read_text(encoding="utf-8").splitlines()) < 110
 
 
-def test_every_error_stands_in_the_table_beside_its_exit_code():
-    """All that can be raised, and nothing that can't."""
+def test_the_table_lists_every_error_with_its_exit_code():
+    """It lists every error that can be raised, and no other."""
     exits = {one.code: exit_code(one()) for one in CLASSES}
     listed = {
         listed_code: int(exit_cell)
@@ -32,18 +32,18 @@ def test_every_error_stands_in_the_table_beside_its_exit_code():
     assert listed.items() <= exits.items()
 
 
-def test_every_exit_code_stands_in_the_table():
-    """A branch of the tree without a row would leave a shell without advice."""
+def test_the_table_lists_every_exit_code():
+    """Each branch of the error tree has a row."""
     assert {int(row[0]) for row in rows(README, "exit")} == set(EXIT_CODES.values())
 
 
 def test_every_row_of_errors_says_what_to_do():
-    """An error without an action helps nobody."""
+    """Each row has an action."""
     assert all(action for *_, action in rows(README, "exit"))
 
 
-def test_a_key_is_found_where_it_says(tmp_path):
-    """Both ways to give a key work as written."""
+def test_a_key_is_found_in_both_documented_places(tmp_path):
+    """The variable and the credentials file work as written."""
     text = " ".join(prose(README).split())
     assert "`DASHSCOPE_API_KEY`, or add `dashscope_api_key = sk-…` under `[default]` in" in text
     credentials = tmp_path / ".alibabacloud" / "credentials"
@@ -53,8 +53,8 @@ def test_a_key_is_found_where_it_says(tmp_path):
     Stills.from_env(environment={"HOME": str(tmp_path / "none"), "DASHSCOPE_API_KEY": "sk-1234"})
 
 
-def test_the_newest_change_is_of_this_version():
-    """The changelog begins with the version that the package has."""
+def test_the_changelog_starts_with_this_version():
+    """The changelog starts with the version of the package."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first = next(line for line in changelog.splitlines() if line.startswith("## "))
     assert first.startswith(f"## [{stills.__version__}]")

@@ -1,4 +1,4 @@
-"""The pages that list what the code has: options, variables, files."""
+"""Pages that list parts of the code: options, variables, files."""
 
 import re
 
@@ -16,7 +16,7 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 
 class Asked(dict):
-    """An empty environment that remembers what was looked for."""
+    """An empty environment that records which variables were read."""
 
     def __init__(self):
         super().__init__()
@@ -35,26 +35,26 @@ class Asked(dict):
         return False
 
 
-def test_the_command_line_page_is_what_the_parser_says():
-    """After a change of options, `python tests/docs/cli_page.py` writes it anew."""
+def test_the_command_line_page_matches_the_parser():
+    """After a change of options, run `python tests/docs/cli_page.py` to update it."""
     assert PAGE.read_text(encoding="utf-8") == render()
 
 
 def test_the_help_names_every_exit_code():
-    """The page takes its exit codes from the help, so that must be whole."""
+    """The page takes its exit codes from the help, so the help must list them all."""
     listed = {int(number) for number, _ in rows(PAGE, "code")}
     assert listed == {0, SOME_FAILED, *EXIT_CODES.values(), INTERRUPTED}
 
 
-def test_every_variable_that_is_read_is_described_and_no_other():
-    """The table of variables is that of the one reader of the environment."""
+def test_exactly_the_variables_that_are_read_are_described():
+    """The tables list exactly the variables that `read_config` reads."""
     environment = Asked()
     read_config(environment)
     assert {code(row[0])[0] for row in rows(CONFIGURATION, "variable")} == environment.names
 
 
 def test_the_defaults_of_the_variables_are_true(tmp_path):
-    """What the table shows as default is what an empty environment gives."""
+    """An empty environment has the defaults that the tables show."""
     defaults = {
         code(variable)[0]: next(iter(code(default)), None)
         for variable, default, _ in rows(CONFIGURATION, "variable")
@@ -77,7 +77,7 @@ def test_the_defaults_of_the_variables_are_true(tmp_path):
 
 
 def test_every_file_has_a_responsibility():
-    """The table of files names what exists, and leaves no part of the package out."""
+    """The table of files names only existing files, and covers every module."""
     named = set()
     for cell, _ in rows(CONTRIBUTING, "file"):
         first, *others = (ROOT / path for path in code(cell))
@@ -89,19 +89,19 @@ def test_every_file_has_a_responsibility():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_relative_link_leads_somewhere(document):
-    """A reader who clicks arrives."""
+def test_every_relative_link_has_a_target(document):
+    """A link never leads to a missing file."""
     links = re.findall(r"\]\(([^)#\s]+)", prose(document))
     for link in links:
         assert link.startswith("https://") or (document.parent / link).exists(), link
 
 
-def test_no_document_names_an_option_that_is_not_there():
+def test_no_document_names_an_option_that_does_not_exist():
     """Every `--option` is one of `stills` or of the skill's script."""
     script = SKILL / "scripts" / "generate_image.py"
     known = set(re.findall(r"--[a-z-]+", render() + script.read_text(encoding="utf-8")))
     for document in DOCUMENTS:
-        others = r"^curl (.*\\\n)*.*$|`docker [^`]*`"  # options of other programs
+        others = r"^curl (.*\\\n)*.*$|`docker [^`]*`"  # the options of other programs
         ours = re.sub(others, "", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
         named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", ours)
         assert set(named) <= known, name(document)

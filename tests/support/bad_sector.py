@@ -1,4 +1,4 @@
-"""A store on a disk that can no longer read one of its files."""
+"""A store with one file that can't be read."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from stills.store import open_store
 
 
 class BadSector:
-    """A folder's store that reads every object but one."""
+    """A folder store that can read every object except one."""
 
     def __init__(self, folder: Path, bad: str) -> None:
         self._store = open_store(str(folder))

@@ -1,4 +1,4 @@
-"""What the tests of `stills batch` share: lists to draw, a run of it, what its folder says."""
+"""Helpers for the tests of `stills batch`: shot lists, runs, and the output folder."""
 
 import csv
 import json
@@ -44,7 +44,7 @@ def refuse(prompt: str) -> dict[str, Any]:
 
 
 def into_out(run, service) -> Batch:
-    """Run `stills batch` into the folder `out`, on a service."""
+    """Return a function that runs `stills batch` with the output folder `out` on a service."""
 
     def run_batch(
         *arguments: object, variables: dict[str, str] | None = None, **more
@@ -57,7 +57,7 @@ def into_out(run, service) -> Batch:
 
 
 def reference_prompts(service) -> set[str]:
-    """The prompts that were sent with an image."""
+    """Return the prompts that were sent with an image."""
     return {
         send["prompt"]
         for send in service.ledger()["sends"]
@@ -68,7 +68,7 @@ def reference_prompts(service) -> set[str]:
 def at_a_terminal(
     command: list[str], typed: bytes, variables: dict[str, str], folder: Path
 ) -> tuple[int, str]:
-    """Run a command on a pseudo-terminal, and type as it asks."""
+    """Run a command on a pseudo-terminal, and type the answer when it asks."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", _OWN_TERMINAL, *command],

@@ -1,4 +1,4 @@
-"""Shot lists drawn in this process, on a sandbox."""
+"""Batches run in the test's process, on a sandbox."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def survey(stills, path: Path, **choices) -> Batch:
 
 
 async def draw(stills, batch: Batch, folder: Path, stop: asyncio.Event | None = None) -> dict:
-    """Draw a batch, and give what its manifest says by id."""
+    """Run a batch, and return its manifest entries by id."""
     record = RunOutput(folder, batch.names, lambda *_: None)
     run = Run(stills, batch, record, stop or asyncio.Event())
     try:

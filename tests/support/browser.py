@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its DevTools protocol."""
+"""A headless Chromium, controlled through the DevTools protocol."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 30.0
 
 @contextmanager
 def running_chromium(profile: Path):
-    """Start a browser, and end it with the body."""
+    """Start a browser, and end it when the block ends."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "the contact sheet is tested in Chromium: apt-get install chromium"
     process = subprocess.Popen(
@@ -56,7 +56,7 @@ def _devtools_port(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, s
 
 
 class Tab:
-    """One tab: it opens pages, and remembers all they ask for and complain of."""
+    """One tab, which records the requests and errors of its pages."""
 
     def __init__(self, port: str, path: str) -> None:
         self._socket = websocket.create_connection(
@@ -77,7 +77,7 @@ class Tab:
         self._socket.close()
 
     def call(self, method: str, **params: Any) -> Any:
-        """Call a method; take note of the events that come before its answer."""
+        """Call a method; record the events that arrive before its answer."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
@@ -102,7 +102,7 @@ class Tab:
             self.complaints.append(json.dumps(params["args"]))
 
     def open(self, page: Path, *, width: int = 1400, height: int = 1000, scheme: str = "light"):
-        """Open a page from the file system, in a window of a size; wait until it has loaded."""
+        """Open a local page in a window of this size, and wait until it has loaded."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -118,7 +118,7 @@ class Tab:
         self.wait_for("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
-        """Evaluate an expression as the page's owner would, past its security policy."""
+        """Evaluate an expression in the page, without its content security policy."""
         answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
@@ -139,7 +139,7 @@ class Tab:
         self.call("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
-        """Click with the mouse on the middle of an element."""
+        """Click in the middle of an element."""
         place = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"

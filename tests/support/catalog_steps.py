@@ -1,4 +1,4 @@
-"""A till: buys images out of a catalog by hand, step by step."""
+"""A till: pays for images in a catalog, step by step."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ NO_CAPS = Caps()
 
 
 class Clock:
-    """The time as the catalog sees it."""
+    """The catalog's clock, set by the test."""
 
     def __init__(self) -> None:
         self.now = FRIDAY
@@ -34,7 +34,7 @@ class Clock:
 
 
 class Till:
-    """Buys images, and does with each send what a test wants."""
+    """Pays for images, with any outcome for each call."""
 
     def __init__(self, catalog: SqliteCatalog) -> None:
         self.catalog = catalog
@@ -47,7 +47,7 @@ class Till:
         return taken
 
     async def send(self, claim: Claim, billing: Billing | None, caps: Caps = NO_CAPS) -> int:
-        """Send once; None leaves the outcome open."""
+        """Record one call; a billing of None leaves its outcome open."""
         send = await self.catalog.record_send(claim, lease_seconds=60.0, caps=caps)
         assert send is not None
         if billing is not None:
@@ -55,7 +55,7 @@ class Till:
         return send
 
     async def buy(self, key: str, caps: Caps = NO_CAPS, **facts: Any) -> Rendition:
-        """Pay for an image and keep it."""
+        """Pay for an image and store it."""
         claim = await self.claim(key, caps, **facts)
         send = await self.send(claim, None, caps)
         answer = ProviderAnswer("https://oss.example/a.png", 4e9, "r")

@@ -1,4 +1,4 @@
-"""The Markdown files of the project, and how to read their parts."""
+"""Reads the parts of the project's Markdown files."""
 
 import re
 from itertools import takewhile

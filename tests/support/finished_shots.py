@@ -1,4 +1,4 @@
-"""Shots that came to an end, made up, with pictures of one colour."""
+"""Made-up finished shots, with images of one colour."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stills.shotlist.shots import Outcome, Shot
 
 
 def shot(shot_id: str = "s01", prompt: str = "a red kite", size: str = "96*64", **more) -> Shot:
-    """A shot; what is not of the shot goes into its request."""
+    """Make a shot; arguments that are not fields of the shot go into its request."""
     of_shot = {name: more.pop(name) for name in list(more) if name in Shot.__slots__}
     request = ImageRequest(prompt=prompt, size=size, **more)
     return Shot(id=shot_id, request=request, source="film.csv:2", **of_shot)

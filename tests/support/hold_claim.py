@@ -1,7 +1,7 @@
-"""Holds a claim in a process of its own, until it is stopped or killed.
+"""Holds a claim in another process, until it is stopped or killed.
 
-Arguments: the catalog's path, the key, how far to go (a Stage), and how many seconds the lease is
-to last from then on. Prints its generation's id when it is there.
+Arguments: the catalog's path, the key, the Stage to reach, and how many seconds the lease lasts
+from then on. Prints the generation's id once it has reached that stage.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Runs Stills in processes that tests kill and pause.
 
-Reads one job a line from standard input and forks a process for each, so that a life costs no
-imports. Everything that happens is an event: one JSON object a line on standard output.
+Reads jobs from standard input, one per line, and forks a process for each, so that modules are
+imported only once. Writes events to standard output, one JSON object per line.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pyvips  # noqa: F401 - loaded here, before any life begins
+import pyvips  # noqa: F401 - loaded before the first fork
 
 import stills.provider.dashscope  # noqa: F401
 from stills.app import Stills
@@ -27,7 +27,7 @@ from stills.pipeline.policy import Policy
 
 
 def emit(**event: Any) -> None:
-    os.write(1, json.dumps(event).encode() + b"\n")  # one write: a kill can't tear it
+    os.write(1, json.dumps(event).encode() + b"\n")  # one write, so a kill can't split it
 
 
 def open_stills(job: dict[str, Any]) -> Stills:
@@ -69,7 +69,7 @@ def live(job: dict[str, Any]) -> int:
     emit(event="begun", pid=os.getpid())
     try:
         asyncio.run(work(job))
-    except BaseException:  # noqa: BLE001 - the end of this process, whatever it is
+    except BaseException:  # noqa: BLE001 - reported as this process's exit code
         traceback.print_exc()
         return 1
     return 0

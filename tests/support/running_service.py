@@ -1,4 +1,4 @@
-"""A running service, in the process of the test."""
+"""A running HTTP service in the test's process."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from stills.http.settings import Settings
 
 @contextlib.contextmanager
 def json_logs() -> Iterator[None]:
-    """Log as `stills serve --log-format json` does, for as long as the body runs."""
+    """Log as `stills serve --log-format json` does, until the block ends."""
     set_up_logs("json")
     try:
         yield
@@ -29,7 +29,7 @@ def json_logs() -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def serving(stills: Stills, settings: Settings, **options: Any) -> AsyncIterator[str]:
-    """Serve on a free port, with more of uvicorn's options; gives the URL of the host."""
+    """Serve on a free port, with these uvicorn options; yields the host's URL."""
     config = uvicorn.Config(
         make_service(stills, settings),
         http=Connection,

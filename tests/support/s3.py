@@ -50,7 +50,7 @@ class _S3LookAlike(BaseHTTPRequestHandler):
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
     def do_POST(self) -> None:
-        """Delete several objects: obstore's way to delete one as well."""
+        """Delete several objects; obstore also deletes a single one this way."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self._refuse_bucket():
             return
@@ -64,12 +64,12 @@ class _S3LookAlike(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *_args) -> None:
-        """Say nothing."""
+        """Don't log."""
 
 
 @contextmanager
 def serve_s3() -> Iterator[dict[str, str]]:
-    """Serve on a free port; yields the variables that lead obstore there."""
+    """Serve on a free port; yields the variables that configure obstore for it."""
     handler = type("Handler", (_S3LookAlike,), {"objects": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -80,7 +80,7 @@ def serve_s3() -> Iterator[dict[str, str]]:
 
 
 def s3_variables(port: int) -> dict[str, str]:
-    """Name the variables that lead obstore to a port of this machine."""
+    """Return the variables that configure obstore for a local port."""
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ALLOW_HTTP": "true",

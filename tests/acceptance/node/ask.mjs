@@ -1,7 +1,7 @@
 import { File } from "node:buffer";
 import OpenAI, { toFile } from "openai";
 
-globalThis.File ??= File; // Node 18, which Debian 12 has, keeps it in a module
+globalThis.File ??= File; // not a global in Node 18, the version in Debian 12
 
 const client = new OpenAI({ apiKey: "any", baseURL: process.argv[2], maxRetries: 0 });
 const made = await client.images.generate({ prompt: "a red kite", size: "512x512" });

@@ -1,4 +1,4 @@
-// Starts an MCP server, asks for an image, and closes once that was sent to the service.
+// Starts an MCP server, requests an image, and closes once the request was sent to the service.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 
