@@ -3,7 +3,7 @@ UV_VERSION := 0.13.9
 
 PIP_QUIET := -m pip --disable-pip-version-check --quiet --quiet
 PIP := .venv/bin/python $(PIP_QUIET)
-# Wheels only, save pyvips, which is published as source alone; what builds it is locked too.
+# Wheels only, except pyvips, which is published only as source; its build tools are locked too.
 INSTALL := $(PIP) install --require-hashes --only-binary :all: --no-binary pyvips --no-build-isolation
 COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotation-style line \
 	--python-version 3.11 --generate-hashes --custom-compile-command "make lock"
@@ -13,12 +13,12 @@ COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotatio
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/installed ## generate one image on the embedded sandbox and say where it lies
+demo: .venv/installed ## generate one image in the sandbox and print its path
 	@.venv/bin/stills generate \
 		"a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field" \
 		--negative-prompt "blurry, low quality, watermark" --size "1024*1024" --seed 1234 --sandbox
 
-test: check ## run all checks and tests; installs the programs they need where it can
+test: check ## run all checks and tests; install the programs they need if possible
 	@.ci/packages
 	.venv/bin/python -m pytest -n 2
 
@@ -28,21 +28,21 @@ check: .venv/installed-dev ## lint, types and imports, no tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 
-mutants: .venv/installed-dev ## change the code that decides about money, one place at a time: do tests fail?
+mutants: .venv/installed-dev ## check that the tests notice small changes to the code that handles money
 	.venv/bin/python benchmarks/mutants.py
 
-format: .venv/installed-dev ## fix what the linter can and format the code
+format: .venv/installed-dev ## format the code and apply automatic fixes
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-lock: ## renew the lock files to the newest versions that pyproject.toml allows
+lock: ## update the lock files to the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python $(PIP_QUIET) install uv==$(UV_VERSION)
 	$(COMPILE) --group build --output-file requirements-build.lock
 	$(COMPILE) pyproject.toml --group dev --constraint requirements-build.lock --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 
-clean: ## remove what make made; images in output/ stay
+clean: ## remove build files; images in output/ stay
 	rm -rf .venv build dist .hypothesis .*_cache
 
 .venv/installed: requirements.lock
@@ -57,6 +57,6 @@ clean: ## remove what make made; images in output/ stay
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Stills needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)." \
-		"Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+		echo "Stills needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1)." \
+		"Choose another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
