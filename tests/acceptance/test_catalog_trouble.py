@@ -113,7 +113,7 @@ def test_a_locked_catalog_is_reported_before_anything_is_sent(
         stdout, stderr = process.communicate(timeout=60)
         other.execute("ROLLBACK")
     line = one_line(process.returncode, stdout, stderr)
-    assert "stayed locked" in line
+    assert "is locked by another process" in line
     assert "Close the program that holds it" in line
     assert service.ledger()["sends"] == []
     assert stills(*KITE).returncode == 0

@@ -191,7 +191,7 @@ async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
     execute(made, "PRAGMA user_version = 999")
     before = tree(tmp_path)
     error = await refusal(made)
-    assert "newer Stills (schema 999, this one knows" in error.message
+    assert "newer Stills (schema 999; this one supports" in error.message
     assert "Upgrade" in error.action
     assert tree(tmp_path) == before
 
@@ -252,7 +252,7 @@ async def test_a_lock_that_is_not_let_go_is_said(made, monkeypatch):
     catalog = SqliteCatalog(made)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(CatalogError, match="stayed locked") as caught:
+        with pytest.raises(CatalogError, match="is locked by another process") as caught:
             await catalog.record_note("none", "note")
         assert "Close the program" in caught.value.action
         other.execute("ROLLBACK")

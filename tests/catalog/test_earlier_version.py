@@ -54,9 +54,9 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 async def test_its_images_are_listed_and_shown(stills: Stills):
     """Every image is listed, and shown with its price and its API calls."""
-    images = await stills.list_images()
+    images = await stills.images.list()
     assert {image.rendition.object_path for image in images} == {KITE, SMALL_KITE, DOOR}
-    details = await stills.show("ffd6949e4579-64")
+    details = await stills.images.show("ffd6949e4579-64")
     spec = details.image.generation.spec
     assert (spec.prompt, spec.seed, spec.price_usd) == ("a red kite", 1, 0.075)
     assert details.image_url.endswith(f"/images/{SMALL_KITE}")
@@ -65,7 +65,7 @@ async def test_its_images_are_listed_and_shown(stills: Stills):
 
 async def test_its_store_is_intact(stills: Stills):
     """Verifying finds every image undamaged."""
-    verified = await stills.verify()
+    verified = await stills.images.verify()
     assert (verified.checked, list(verified.findings)) == (3, [])
 
 
@@ -106,7 +106,7 @@ async def test_a_request_that_failed_can_be_retried(stills: Stills, sandbox: San
 async def test_its_files_stay_as_they_are(output: Path, stills: Stills):
     """Using the store renames and changes no file, and names still follow the same rule."""
     before = read_files(EARLIER / "images")
-    for image in await stills.list_images():
+    for image in await stills.images.list():
         generation, rendition = image.generation, image.rendition
         named = object_path(generation.spec, generation.id, rendition.size)
         assert named == rendition.object_path
@@ -115,7 +115,7 @@ async def test_its_files_stay_as_they_are(output: Path, stills: Stills):
                 prompt=generation.spec.prompt, size=str(rendition.size), seed=generation.spec.seed
             )
         )
-    await stills.verify()
+    await stills.images.verify()
     await stills.recover()
     after = read_files(output / "images")
     assert {name: after.get(name) for name in before} == before

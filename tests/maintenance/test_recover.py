@@ -440,7 +440,7 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     asking = asyncio.create_task(stills.generate(KITE))
     error = await lock_while(sandbox, tmp_path / "stills.db", asking)
     assert error.billing is Billing.BILLED
-    assert "stayed locked" in error.message
+    assert "is locked by another process" in error.message
     assert "safe at file://" in error.message
     assert "stills recover" in error.action
     assert [name for name in files(tmp_path / "images") if "/" not in name] != []

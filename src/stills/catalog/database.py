@@ -1,7 +1,7 @@
-"""One SQLite connection on one thread of its own, so that no query blocks the event loop.
+"""One SQLite connection on a thread of its own, so that no query blocks the event loop.
 
-What came while the thread was busy is done together: writes in one transaction, with one commit and
-one sync to the disk for all. Callers hear of it only after that.
+Writes that arrive while the thread is busy share one transaction: one commit and one sync to disk.
+Callers get their results only after that.
 """
 
 import asyncio
@@ -17,39 +17,40 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from stills.catalog import schema
-from stills.catalog.damage import check_undamaged, is_damage
-from stills.catalog.diagnosis import is_frozen, trouble_with
+from stills.catalog.damage import check_undamaged
+from stills.catalog.diagnosis import find_write_problem, is_frozen
+from stills.catalog.sqlite_errors import is_damage, is_locked, is_undecodable
 from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
 
-_ENDINGS = ("", "-wal", "-shm")
+_SUFFIXES = ("", "-wal", "-shm")
 
 
 @dataclass(slots=True, eq=False)
-class _Call:
-    """What one caller wants done, and what came of it."""
+class _Operation:
+    """A caller's read or write, and its outcome."""
 
     work: Callable[[sqlite3.Connection], Any]
-    synced: bool | None  # None: it only reads
+    synced: bool | None  # None for a read
     loop: asyncio.AbstractEventLoop
-    waiting: asyncio.Future[Any]
+    future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
 
-    def tell(self) -> None:
-        """Answer the caller, on its loop, unless it has left."""
-        if self.waiting.done():
+    def resolve(self) -> None:
+        """Resolve the caller's future, on its loop; a cancelled caller gets nothing."""
+        if self.future.done():
             return
         if self.error is None:
-            self.waiting.set_result(self.result)
+            self.future.set_result(self.result)
         else:
-            self.waiting.set_exception(self.error)
+            self.future.set_exception(self.error)
 
 
 class Database:
-    """A catalog database. It is opened, and made or migrated, at its first use."""
+    """A catalog database. The first use opens it, and creates or migrates it as needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,59 +58,59 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None  # the open file's device and inode
         self._closed = False
-        self._visits: list[_Call] = []
+        self._pending: list[_Operation] = []
         self._busy = False
-        self._lock = Lock()  # over the two above
+        self._lock = Lock()  # guards the two above
 
     @property
     def files(self) -> AbstractSet[Path]:
-        """The resolved paths of all that SQLite writes here, there or not."""
+        """The resolved paths of every file that SQLite may write, existing or not."""
         path = self.path.resolve()
-        return {path.with_name(path.name + ending) for ending in (*_ENDINGS, "-journal")}
+        return {path.with_name(path.name + suffix) for suffix in (*_SUFFIXES, "-journal")}
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do `work`, which changes nothing, on the database's thread.
+        """Run `work`, which changes nothing, on the database's thread.
 
         Raises:
             CatalogError: the database can't be used, or was closed.
         """
-        return await self._visit(work, synced=None)
+        return await self._run(work, synced=None)
 
     async def write(
         self, work: Callable[[sqlite3.Connection], Result], *, synced: bool = True
     ) -> Result:
-        """Do `work` within a transaction, whole or not at all, even if the caller is cancelled.
+        """Run `work` in a transaction, even if the caller is cancelled.
 
-        `work` may be done again when others in its transaction failed, so it changes nothing but
-        the database. `synced`, what it wrote survives a power cut once this returns.
+        `work` may run again if others in its transaction failed, so it changes nothing but the
+        database. If `synced`, what it wrote survives a power cut once this returns.
 
         Raises:
             CatalogError: the database can't be used, or was closed.
         """
-        return await self._visit(work, synced=synced)
+        return await self._run(work, synced=synced)
 
     async def check_writable(self) -> None:
-        """Take the write lock for a moment, and look at the volume.
+        """Take the write lock briefly, and check the volume.
 
         Raises:
             CatalogError: the database can't be written.
         """
         await self.write(lambda _: None, synced=False)
-        trouble = await asyncio.to_thread(trouble_with, self.path)
-        if trouble:
-            raise CatalogError(f"the catalog {self.path} can't be written: {trouble}")
+        problem = await asyncio.to_thread(find_write_problem, self.path)
+        if problem:
+            raise CatalogError(f"the catalog {self.path} can't be written: {problem}")
 
     async def set_aside_if_damaged(self) -> str | None:
-        """Rename a damaged database; gives its new path, None if there is nothing to set aside.
+        """Rename a damaged database; return its new path, or None if it is intact.
 
         Raises:
-            CatalogError: it is sound, but can't be used for another reason.
+            CatalogError: it is intact, but can't be used for another reason.
         """
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, self._set_aside))
 
     async def close(self) -> None:
-        """Finish what was begun, close the connection and end the thread; again does nothing."""
+        """Finish pending work, close the connection and end the thread; again does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -117,66 +118,66 @@ class Database:
         await loop.run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown()
 
-    async def _visit(
+    async def _run(
         self, work: Callable[[sqlite3.Connection], Result], *, synced: bool | None
     ) -> Result:
         if self._closed:
-            raise CatalogError(f"the catalog {self.path} was closed")
+            raise CatalogError(f"the catalog {self.path} is closed")
         loop = asyncio.get_running_loop()
-        visit = _Call(work, synced, loop, loop.create_future())
+        operation = _Operation(work, synced, loop, loop.create_future())
         with self._lock:
-            self._visits.append(visit)
-            wake, self._busy = not self._busy, True
-        if wake:
-            self._thread.submit(self._receive)
-        result: Result = await visit.waiting
+            self._pending.append(operation)
+            must_wake, self._busy = not self._busy, True
+        if must_wake:
+            self._thread.submit(self._drain)
+        result: Result = await operation.future
         return result
 
-    def _receive(self) -> None:
-        """Do what came, until nothing more does."""
+    def _drain(self) -> None:
+        """Run pending operations until there are no more."""
         while True:
             with self._lock:
-                visits, self._visits = self._visits, []
-                self._busy = bool(visits)
-            if not visits:
+                operations, self._pending = self._pending, []
+                self._busy = bool(operations)
+            if not operations:
                 return
-            for visit in visits:
-                if visit.synced is None:
-                    self._do([visit])
-            # Those that need not wait for the disk hear first.
-            for synced in (None, False, True):
-                alike = [visit for visit in visits if visit.synced is synced]
-                if synced is not None and alike:
-                    self._do(alike)
-                _tell(alike)
+            reads = [operation for operation in operations if operation.synced is None]
+            for operation in reads:
+                self._execute([operation])
+            _resolve(reads)
+            for synced in (False, True):  # first those that need not wait for the disk
+                writes = [operation for operation in operations if operation.synced is synced]
+                if writes:
+                    self._execute(writes)
+                    _resolve(writes)
 
-    def _do(self, visits: Sequence[_Call]) -> None:
-        """Do one read, or any number of writes in one transaction."""
+    def _execute(self, operations: Sequence[_Operation]) -> None:
+        """Run one read, or any number of writes in one transaction."""
         try:
-            if visits[0].synced is None:
-                visits[0].result = self._read(visits[0].work)
+            if operations[0].synced is None:
+                operations[0].result = self._read(operations[0].work)
                 return
             connection = self._connect()
-            with transaction(connection, synced=any(visit.synced for visit in visits)):
+            with transaction(connection, synced=any(each.synced for each in operations)):
                 self._check_in_place()
-                for visit in visits:
-                    visit.result = visit.work(connection)
-        except Exception as error:  # noqa: BLE001 - those who wait get it
-            if len(visits) == 1 or _is_locked(error):
-                for visit in visits:
-                    visit.error = self._translated(error)
+                for operation in operations:
+                    operation.result = operation.work(connection)
+        except Exception as error:  # noqa: BLE001 - the callers get it
+            if len(operations) == 1 or is_locked(error):
+                for operation in operations:
+                    operation.error = self._translated(error)
                 return
-            # One of them failed, or all for what one did, such as filling the disk: each alone
-            # gets a verdict of its own.
-            for visit in visits:
-                self._do([visit])
+            # One may have failed the others, by filling the disk for instance, so each runs again
+            # in a transaction of its own.
+            for operation in operations:
+                self._execute([operation])
 
     def _read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
             connection = self._connect()
         except sqlite3.OperationalError as error:
-            # To read a database in use, SQLite has to write beside it.
-            if _is_locked(error) or not (self.path.is_file() and is_frozen(self.path)):
+            # To read an open database, SQLite has to write files next to it.
+            if is_locked(error) or not (self.path.is_file() and is_frozen(self.path)):
                 raise
             with closing(schema.open_read_only(self.path)) as read_only:
                 return work(read_only)
@@ -189,7 +190,7 @@ class Database:
         return self._connection
 
     def _check_in_place(self) -> None:
-        """Refuse to write where nobody would read it again.
+        """Refuse to write to a file that is no longer at its path.
 
         Raises:
             CatalogError: the open file was deleted, moved or replaced.
@@ -215,10 +216,10 @@ class Database:
             self._disconnect()
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
-            for ending in _ENDINGS:
-                part = self.path.with_name(self.path.name + ending)
-                if part.exists():
-                    part.rename(f"{aside}{ending}")
+            for suffix in _SUFFIXES:
+                file = self.path.with_name(self.path.name + suffix)
+                if file.exists():
+                    file.rename(f"{aside}{suffix}")
             return str(aside)
         return None
 
@@ -228,7 +229,7 @@ class Database:
             self._connection = None
 
     def _translated(self, error: Exception) -> Exception:
-        """Say what went wrong with the file in the contract's words; leave all else as it is."""
+        """Translate errors of SQLite and the file system; return any other as it is."""
         if not isinstance(error, (sqlite3.Error, OSError, UnicodeDecodeError)):
             return error
         translated = _translate(error, self.path)
@@ -236,18 +237,17 @@ class Database:
         return translated
 
 
-def _tell(visits: Sequence[_Call]) -> None:
-    """Answer callers, those of one loop with one call to it."""
-    loops = {visit.loop for visit in visits}
-    for loop in loops:
-        of_loop = [visit for visit in visits if visit.loop is loop]
-        with suppress(RuntimeError):  # it was closed: nobody waits any more
-            loop.call_soon_threadsafe(_tell_each, of_loop)
+def _resolve(operations: Sequence[_Operation]) -> None:
+    """Resolve the callers' futures, with one call to each event loop."""
+    for loop in {operation.loop for operation in operations}:
+        of_loop = [operation for operation in operations if operation.loop is loop]
+        with suppress(RuntimeError):  # the loop is closed, so there is no caller left
+            loop.call_soon_threadsafe(_resolve_each, of_loop)
 
 
-def _tell_each(visits: Sequence[_Call]) -> None:
-    for visit in visits:
-        visit.tell()
+def _resolve_each(operations: Sequence[_Operation]) -> None:
+    for operation in operations:
+        operation.resolve()
 
 
 def _identify(path: Path) -> tuple[int, int] | None:
@@ -259,22 +259,16 @@ def _identify(path: Path) -> tuple[int, int] | None:
     return there.st_dev, there.st_ino
 
 
-def _is_locked(error: Exception) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and (
-        "locked" in str(error) or "busy" in str(error)
-    )
-
-
 def _translate(error: Exception, path: Path) -> CatalogError:
-    text = str(error)
-    if _is_locked(error):
+    if is_locked(error):
         return CatalogError(
-            f"the catalog {path} stayed locked for {schema.LOCK_WAIT_SECONDS:.0f} s",
-            action="Close the program that holds it, then ask again.",
+            f"the catalog {path} is locked by another process "
+            f"(waited {schema.LOCK_WAIT_SECONDS:.0f} s)",
+            action="Close the program that holds it, then retry.",
         )
     if is_damage(error):
-        # SQLite quotes a text that is not UTF-8, all of a prompt for instance.
-        told = text.partition(" with text ")[0]
-        return CatalogDamaged(f"the catalog {path} is damaged: {told}")
-    trouble = trouble_with(path) if isinstance(error, sqlite3.Error) else ""
-    return CatalogError(f"the catalog {path} can't be used: {text}{trouble and f': {trouble}'}")
+        # Python's own message quotes the text, which may be a complete prompt.
+        reason = "a text is not UTF-8" if is_undecodable(error) else str(error)
+        return CatalogDamaged(f"the catalog {path} is damaged: {reason}")
+    problem = find_write_problem(path) if isinstance(error, sqlite3.Error) else ""
+    return CatalogError(f"the catalog {path} can't be used: {error}{problem and f': {problem}'}")

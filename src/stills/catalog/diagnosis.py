@@ -1,14 +1,14 @@
-"""The volume that a catalog lies on: SQLite says `disk I/O error`, and not what the matter is."""
+"""Why a catalog can't be written: SQLite only says `disk I/O error`."""
 
 import os
 from pathlib import Path
 
 _READ_ONLY, _FULL = "the volume is read-only", "no space is left on the volume"
-_ROOM_BYTES = 65536  # for the two files that SQLite makes beside a catalog in use
+_SPACE_BYTES = 65536  # for the two files that SQLite creates next to an open database
 
 
-def trouble_with(path: Path) -> str:
-    """Say what keeps a file, or one beside it, from being written; nothing if it is unknown."""
+def find_write_problem(path: Path) -> str:
+    """Return what prevents writing to a file and its folder; an empty string if that is unknown."""
     if os.name != "posix":
         return ""
     folder = path.parent
@@ -18,14 +18,14 @@ def trouble_with(path: Path) -> str:
         return ""
     if volume.f_flag & os.ST_RDONLY:
         return _READ_ONLY
-    if volume.f_bavail * volume.f_frsize < _ROOM_BYTES:
+    if volume.f_bavail * volume.f_frsize < _SPACE_BYTES:
         return _FULL
     for needed in (folder, path):
         if needed.exists() and not os.access(needed, os.W_OK):
-            return f"{needed} may not be written"
+            return f"{needed} is not writable"
     return ""
 
 
 def is_frozen(path: Path) -> bool:
-    """Tell whether nobody at all can write a file: its volume is read-only, or full."""
-    return trouble_with(path) in (_READ_ONLY, _FULL)
+    """Return whether no process at all can write a file: its volume is read-only or full."""
+    return find_write_problem(path) in (_READ_ONLY, _FULL)

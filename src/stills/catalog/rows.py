@@ -1,4 +1,4 @@
-"""Between the catalog's rows and the contract's records."""
+"""Conversion between the catalog's rows and the contract's records."""
 
 import json
 import sqlite3
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from stills.catalog.sqlite_errors import DamagedContent
 from stills.contract.errors import Billing
 from stills.contract.generation import (
     CatalogHit,
@@ -25,20 +26,20 @@ Record = TypeVar("Record")
 
 
 def _checked(read: Callable[Arguments, Record]) -> Callable[Arguments, Record]:
-    """Have a row that makes no sense raise sqlite3.DatabaseError, as other damage does."""
+    """Raise DamagedContent for a row that makes no sense."""
 
     @wraps(read)
     def read_row(*arguments: Arguments.args, **options: Arguments.kwargs) -> Record:
         try:
             return read(*arguments, **options)
         except (ValueError, TypeError, LookupError) as error:
-            raise sqlite3.DatabaseError(f"malformed row: {error}") from error
+            raise DamagedContent(f"malformed row: {error}") from error
 
     return read_row
 
 
 def _spec_columns(spec: GenerationSpec) -> dict[str, Any]:
-    """Spread a spec over the columns of `generations`."""
+    """Return a spec as columns of `generations`."""
     return {
         "key": spec.key,
         "seeded_key": spec.seeded_key,
@@ -57,7 +58,7 @@ def _spec_columns(spec: GenerationSpec) -> dict[str, Any]:
 
 
 def generation_columns(generation: Generation) -> dict[str, Any]:
-    """Spread a generation that is new to the catalog over the columns of `generations`."""
+    """Return a new generation as columns of `generations`."""
     return {
         **_spec_columns(generation.spec),
         "id": generation.id,
@@ -100,7 +101,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
 
 
 def rendition_columns(rendition: Rendition) -> dict[str, Any]:
-    """Spread a rendition over the columns of `renditions`."""
+    """Return a rendition as columns of `renditions`."""
     return {
         "generation_id": rendition.generation_id,
         "width": rendition.size.width,
@@ -112,7 +113,7 @@ def rendition_columns(rendition: Rendition) -> dict[str, Any]:
 
 
 @_checked
-def read_found(row: sqlite3.Row, size: Size) -> CatalogHit:
+def read_hit(row: sqlite3.Row, size: Size) -> CatalogHit:
     """Read a row of FIND."""
     rendition = None
     if row["rendition_object_path"] is not None:

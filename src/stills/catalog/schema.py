@@ -1,4 +1,4 @@
-"""A catalog file, opened and brought to the schema that this version knows."""
+"""Opening a catalog file, and migrating it to the schema of this version."""
 
 import sqlite3
 import time
@@ -7,19 +7,20 @@ from functools import cache
 from pathlib import Path
 
 from stills.catalog.processes import judge
+from stills.catalog.sqlite_errors import UnreadableLog, is_locked
 from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogError
 
 LOCK_WAIT_SECONDS = 20.0
-_APPLICATION_ID = 0x5374696C  # "Stil": tells our database from anybody else's
+_APPLICATION_ID = 0x5374696C  # "Stil": marks a database as ours
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def open_catalog(path: Path) -> sqlite3.Connection:
-    """Open a catalog, made or migrated where it has to be.
+    """Open a catalog; create or migrate it if necessary.
 
     Raises:
-        CatalogError: it is another program's, or a newer Stills'.
+        CatalogError: it belongs to another program or a newer Stills.
         sqlite3.Error: it can't be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +29,7 @@ def open_catalog(path: Path) -> sqlite3.Connection:
     )
     try:
         _prepare(connection)
-        # What a send cost must survive a power cut, so every commit is synced to the disk.
+        # The cost of a call must survive a power cut, so every commit is synced to disk.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
@@ -39,15 +40,15 @@ def open_catalog(path: Path) -> sqlite3.Connection:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a catalog that nobody can write, to read it once.
+    """Open a catalog that no process can write, for one read.
 
     Raises:
-        sqlite3.Error: it can't be opened, or what it holds is in its log as well.
-        CatalogError: it is another program's, or a newer Stills'.
+        sqlite3.Error: it can't be opened, or its log is not empty.
+        CatalogError: it belongs to another program or a newer Stills.
     """
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
-        raise sqlite3.OperationalError("unable to read its log")
+        raise UnreadableLog("unable to read its log")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         _prepare(connection)
@@ -60,7 +61,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _migrate_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
-    """Replace a catalog of an older Stills that can't be written by a migrated copy in memory."""
+    """Return a migrated copy, in memory, of an older Stills' catalog that can't be written."""
     copy = sqlite3.connect(":memory:", isolation_level=None)
     connection.backup(copy)
     connection.close()
@@ -71,7 +72,7 @@ def _migrate_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Conne
 
 
 def open_in_memory() -> sqlite3.Connection:
-    """Make an empty catalog in memory, with the schema that this version knows."""
+    """Make an empty catalog in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _prepare(connection)
     for script in _scripts():
@@ -80,7 +81,7 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Let queries name columns, fold the letter case of every script and judge processes."""
+    """Let queries use column names, fold case in every script and judge processes."""
     connection.row_factory = sqlite3.Row
     connection.create_function("life_of", 3, judge)
     connection.create_function("folded", 1, str.casefold, deterministic=True)
@@ -106,18 +107,18 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version.
 
-    A newer Stills may migrate the catalog while this process has it open. Whoever is about to spend
-    money checks again, in the transaction that claims or records the call.
+    A newer Stills may migrate the catalog while this process has it open, so this is checked again
+    in every transaction that claims or records a paid call.
 
     Raises:
-        CatalogError: it is newer than what this Stills knows.
+        CatalogError: the schema is newer than this Stills.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     known = len(_scripts())
     if version > known:
         raise CatalogError(
             f"the catalog {path} was written by a newer Stills "
-            f"(schema {version}, this one knows {known})",
+            f"(schema {version}; this one supports {known})",
             action="Upgrade Stills, or point STILLS_CATALOG at another file. Nothing was changed.",
         )
     return version
@@ -129,13 +130,13 @@ def _scripts() -> Sequence[Path]:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # For this statement alone SQLite does not wait while other processes open the new file too.
+    # Only for this statement, SQLite does not wait while other processes open the new file too.
     give_up_at = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() >= give_up_at:
+            if not is_locked(error) or time.monotonic() >= give_up_at:
                 raise
             time.sleep(0.01)
         else:
@@ -143,7 +144,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    # Tables first: of a catalog made meanwhile by another process, the id is there as well.
+    # Tables first: if another process creates the catalog meanwhile, it has both tables and id.
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     if tables and owner != _APPLICATION_ID:

@@ -19,8 +19,8 @@ from stills.catalog.limiter_state import read_limiter_state, update_limiter_stat
 from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
     generation_columns,
-    read_found,
     read_generation,
+    read_hit,
     read_image,
     read_send,
     rendition_columns,
@@ -309,7 +309,7 @@ def _find(connection: sqlite3.Connection, key: str, size: Size) -> CatalogHit | 
     row = connection.execute(
         queries.FIND, {"key": key, "width": size.width, "height": size.height}
     ).fetchone()
-    return None if row is None else read_found(row, size)
+    return None if row is None else read_hit(row, size)
 
 
 def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:

@@ -1,4 +1,4 @@
-"""One transaction: all or nothing, synced to the disk or not."""
+"""A transaction that is synced to disk, or not."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def transaction(connection: sqlite3.Connection, *, synced: bool = True) -> Iterator[None]:
     """Hold the write lock; commit at the end, roll back on any exception.
 
-    `synced`, the commit survives a power cut; without, it does so with the next one that is.
+    If `synced`, the commit survives a power cut. Otherwise it does so once a later one is synced.
     """
     connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
     try:
@@ -17,6 +17,6 @@ def transaction(connection: sqlite3.Connection, *, synced: bool = True) -> Itera
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # on a full or broken disk SQLite rolls back by itself
+        if connection.in_transaction:  # SQLite itself rolls back on a full or broken disk
             connection.execute("ROLLBACK")
         raise
