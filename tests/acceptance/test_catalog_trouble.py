@@ -54,7 +54,7 @@ def catalog(tmp_path: Path) -> Path:
 
 
 def one_line(code: int, stdout: str, stderr: str) -> str:
-    """An error of storage is one line and exit code 7."""
+    """Check that a storage error is one line with exit code 7, and return it."""
     assert code == 7, stderr
     assert stderr.count("\n") == 1, stderr
     assert stderr.startswith("stills: ")
@@ -135,7 +135,7 @@ def test_a_catalog_that_locks_up_after_the_answer_loses_no_image(
     line = one_line(process.returncode, stdout, stderr)
     check_that_nothing_is_lost(line, stills, service, way)
     if way is None:
-        execute(catalog, "UPDATE claims SET lease_until = 0")  # or wait for half a minute
+        execute(catalog, "UPDATE claims SET lease_until = 0")  # instead of waiting half a minute
     assert "nothing billed" in stills(*KITE).stderr
     assert service.ledger()["totals"]["generations"] == 1
 
@@ -266,13 +266,13 @@ def test_a_damaged_catalog_is_rebuilt_from_the_store(stills, service, catalog: P
 def test_a_rebuild_without_its_store_is_refused_and_nothing_is_paid_for_again(
     stills, service, catalog: Path, trouble: str
 ):
-    """Exit code 7, the catalog as it was; with the store back, every image is free again."""
+    """The catalog is unchanged, and once the store is back, every image is free again."""
     stills(*KITE)
     images, away = catalog.with_name("images"), catalog.with_name("away")
     images.rename(away)
     if trouble == "empty":
         images.mkdir()
-    # Nothing listens on port 9 of this machine, so this bucket can't be reached.
+    # No program listens on port 9, so this bucket can't be reached.
     place = {"STILLS_STORE": "s3://a-bucket/images"} if trouble == "unreachable" else {}
     access = {
         "AWS_ENDPOINT": "http://127.0.0.1:9",

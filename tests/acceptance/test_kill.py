@@ -108,7 +108,7 @@ def pause_while_another_works(rows, wait_until, is_unlocked):
 
 
 def look_at_the_catalog(lives: Lives, rows, count, *, processes: int) -> None:
-    """See what a kill left."""
+    """Record what a kill left in the catalog."""
     for token, stage in rows(CLAIMS):
         lives.stages.setdefault(token, stage)
     cut_off = count(f"{SENDS} WHERE s.code = 'unsettled'").total() - lives.in_flight

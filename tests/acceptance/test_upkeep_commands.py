@@ -52,7 +52,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
-    """An error is one line and an exit code."""
+    """Check that an error is one line with this exit code, and return it."""
     assert done.returncode == code, done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stdout == ""
@@ -85,7 +85,7 @@ def test_a_custom_price_is_used(stills):
     assert "1 = 0.02 USD" in stills("spend").stdout
 
 
-# Caps
+# Spending limits
 
 
 def test_a_maximum_cost_refuses_before_anything_is_sent(stills, service):
@@ -223,7 +223,9 @@ def test_recover_stores_a_spooled_image_free_and_without_a_key(
     (listed,) = run("list", "--json").stdout.splitlines()
     assert run("show", json.loads(listed)["id"]).returncode == 0
     assert "nothing billed" in stills(*NATIVE).stderr
-    assert json.loads(run("spend", "--json").stdout)["saved"] == 0  # it was the first delivery
+    assert (
+        json.loads(run("spend", "--json").stdout)["saved"] == 0
+    )  # the image had never been returned before
     assert service.billed() == 1
 
 
