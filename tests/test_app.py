@@ -26,7 +26,10 @@ from stills.contract.generation import Stage
 SOURCES = Path(package.__file__).resolve().parents[1]
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 NATIVE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
-HEAVY = ("dashscope", "fastapi", "sqlalchemy", "aiohttp", "pyvips", "obstore", "pydantic", "rich")
+HEAVY = (
+    "dashscope", "fastapi", "sqlalchemy", "aiohttp", "pyvips", "obstore", "pydantic", "rich",
+    "urllib.request", "http.client", "email.parser", "difflib",
+)  # fmt: skip
 
 
 @pytest.fixture

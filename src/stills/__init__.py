@@ -1,11 +1,15 @@
-"""Stills: one normalized image request in, one kept image out."""
+"""Stills generates still images for video pipelines, stores them, and never pays twice."""
 
-from stills.app import Stills
-from stills.blocking import generate
-from stills.contract.errors import StillsError
-from stills.contract.outcome import RequestOutcome
-from stills.contract.request import ImageRequest
-from stills.contract.result import ImageResult
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stills.app import Stills
+    from stills.blocking import generate
+    from stills.contract.errors import StillsError
+    from stills.contract.outcome import RequestOutcome
+    from stills.contract.request import ImageRequest
+    from stills.contract.result import ImageResult
 
 __version__ = "0.1.0"
 
@@ -18,3 +22,24 @@ __all__ = [
     "__version__",
     "generate",
 ]
+
+_MODULES = {
+    "ImageRequest": "stills.contract.request",
+    "ImageResult": "stills.contract.result",
+    "RequestOutcome": "stills.contract.outcome",
+    "Stills": "stills.app",
+    "StillsError": "stills.contract.errors",
+    "generate": "stills.blocking",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is used, because a command needs only part of it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

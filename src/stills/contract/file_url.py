@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import url2pathname
 
 
 def file_path(url: str) -> Path:
     """Return the path that a `file://` URL stands for."""
     path = urlsplit(url).path
     if os.name != "posix":
+        from urllib.request import url2pathname  # noqa: PLC0415 - loads http and email
+
         return Path(url2pathname(path))
     return Path(os.fsdecode(unquote_to_bytes(path)))  # url2pathname would take it for UTF-8

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 
 from stills.contract.errors import UnknownModel
 from stills.contract.size import Size
@@ -111,6 +110,8 @@ def find_model(model_id: str) -> Model:
     written = str(model_id)  # from Python it may be anything
     if written == model_id and written in MODELS:
         return MODELS[written]
+    from difflib import get_close_matches  # noqa: PLC0415 - only to explain an error
+
     near = get_close_matches(written[:60], MODELS, n=1, cutoff=0.5)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     raise UnknownModel(
