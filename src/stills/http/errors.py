@@ -1,4 +1,4 @@
-"""Errors as answers: the one table of HTTP statuses, in the shape that OpenAI's clients read."""
+"""Errors as answers: one table of HTTP statuses, one of advice, in the shape of OpenAI's errors."""
 
 import json
 import math
@@ -8,33 +8,36 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from stills.contract.errors import (
-    REFERENCE_FORMS,
     AccessError,
     AnswerTimeout,
     Billing,
     BudgetExceeded,
+    ConfigError,
+    Conflict,
     ContentRefused,
-    DamagedImage,
     DeadlineExceeded,
     ImageMissing,
-    InvalidRequest,
     KeyRefused,
     LimitError,
-    LinkDead,
-    LinkLost,
     ModelNotServed,
+    NotFound,
     RateLimited,
+    Remedy,
     ServiceError,
     ServiceUnavailable,
     ServiceUnreachable,
     StillsError,
     StorageError,
     ToolError,
+    UsageError,
 )
 
 STATUSES: dict[type[StillsError], int] = {
-    # A branch comes after its leaves: the first that fits counts.
-    InvalidRequest: 400,
+    # Leaves come before their branch: the first match counts.
+    ConfigError: 500,
+    NotFound: 404,
+    Conflict: 409,
+    UsageError: 400,
     ContentRefused: 400,
     KeyRefused: 401,
     ModelNotServed: 404,
@@ -69,35 +72,56 @@ _MONEY = {
     Billing.POSSIBLE: " It may have been billed.",
     Billing.BILLED: " It was billed.",
 }
-_PROVIDER_ACTION = "Tell whoever runs this service: its account with the provider needs care."
-_STORAGE_ACTION = "Tell whoever runs this service; what was paid for is not lost."
-_MISSING_ACTION = (
-    "Tell whoever runs this service: its file has to be put back, or a new image paid for."
-)
-_AGAIN = "Ask again: what was paid for is downloaded free of charge."
-
-# Where the error's own action names an option that a caller over HTTP does not have.
-_ACTIONS: dict[type[StillsError], str] = {
-    BudgetExceeded: (
-        "A day's budget is new at midnight UTC; whoever runs this service can raise it, and has to "
-        "say the price if it is unknown."
+_OPERATOR = "Contact the operator of this service"
+ACTIONS: dict[Remedy, str] = {
+    Remedy.FIX_REQUEST: "Fix the request; nothing was sent.",
+    Remedy.GIVE_REFERENCE: "Give an https URL or a data URL of a PNG, JPEG or WebP.",
+    Remedy.FIX_CONFIG: f"{_OPERATOR}: a setting must be fixed.",
+    Remedy.USE_KNOWN_ID: "Use an id that /v1/images lists.",
+    Remedy.USE_NEW_NAME: "Choose another name; nothing was changed.",
+    Remedy.SEND_KEY: (
+        "Send `Authorization: Bearer KEY` with a key from the operator of this service, who "
+        "creates keys with `stills keys add`."
     ),
-    DamagedImage: _AGAIN,
-    DeadlineExceeded: "Ask again later, which may send and bill anew.",
-    LinkDead: _AGAIN,
-    LinkLost: "Tell whoever runs this service; to ask again is paid for again.",
-    ModelNotServed: (
-        "Choose another exact id of /v1/models; nothing was swapped, sent on or billed."
+    Remedy.SET_KEY: f"{_OPERATOR}: it has no key for the provider.",
+    Remedy.FIX_ACCOUNT: f"{_OPERATOR}: its account with the provider needs attention.",
+    Remedy.CHOOSE_MODEL: (
+        "Choose another exact id from /v1/models; Stills did not fall back to another model, and "
+        "nothing was billed."
     ),
-    ServiceUnreachable: "Ask again in a few minutes; nothing was sent.",
+    Remedy.SLOW_DOWN: "Retry later or slower; a refused call is not billed.",
+    Remedy.RAISE_QUOTA: f"{_OPERATOR}, who can raise the quota; a refused call is not billed.",
+    Remedy.RAISE_CAP: (
+        "A daily budget starts again at midnight UTC; the operator of this service can raise it, "
+        "and must set the price if it is unknown."
+    ),
+    Remedy.REPHRASE: (
+        "Rephrase the prompt: the same words will fail again. A call without an image is not "
+        "billed."
+    ),
+    Remedy.RETRY_LATER: "Retry in a few minutes; a failed call is not billed.",
+    Remedy.ALLOW_TIME: (
+        "Retry later; if no image is stored yet, this may send a call, which is billed."
+    ),
+    Remedy.RETRY_FREE: "Retry: the image that was billed is finished free of charge.",
+    Remedy.RETRY_MAY_BILL_TWICE: "A retry sends it again, and both calls may be billed.",
+    Remedy.PAY_AGAIN: f"{_OPERATOR}; a retry is billed again.",
+    Remedy.RESTORE_IMAGE: f"{_OPERATOR}: restore the file, or pay for a new image.",
+    Remedy.FIX_STORAGE: f"{_OPERATOR}; what was paid for is not lost.",
+    Remedy.FIX_TOOL: f"{_OPERATOR}; what was paid for is not lost.",
+    Remedy.CHECK_SERVICE: (
+        f"{_OPERATOR}: the provider's rules may have changed. A refused call is not billed."
+    ),
+    Remedy.REPORT: f"{_OPERATOR}.",
 }
-_GENERAL_ACTION = "Tell whoever runs this service."
+"""What a caller over HTTP can do, who sets no option and no variable of this machine."""
+
 _QUOTA_WAIT_SECONDS = 3600.0
 _RATE_WAIT_SECONDS = 30.0
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong. `code` is stable, for programs; `param` is the field to mend."""
+    """What went wrong. `code` is stable, for programs; `param` is the field to fix."""
 
     message: str
     type: str
@@ -106,7 +130,7 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """Every answer that is no success."""
+    """The body of every answer that is not a success."""
 
     error: ErrorDetail
 
@@ -114,26 +138,18 @@ class ErrorBody(BaseModel):
 def error_answer(error: StillsError) -> Response:
     """Turn an error into an answer that shows no key, no path and no traceback."""
     status = status_of(error)
-    message, action = error.message.rstrip("."), error.action
-    if isinstance(error, AccessError) and status == STATUSES[AccessError]:
-        message, action = "the provider refuses this service's account", _PROVIDER_ACTION
-    elif isinstance(error, (StorageError, ToolError)):  # their words name files of this machine
-        message = error.default_message().rstrip(".")
-        action = _MISSING_ACTION if isinstance(error, ImageMissing) else _STORAGE_ACTION
-    elif isinstance(error, (DamagedImage, LinkLost)) or error.names_options:
-        action = _ACTIONS.get(type(error), _GENERAL_ACTION)  # theirs may say where bytes lie
-    elif isinstance(error, InvalidRequest):
-        action = action.replace(REFERENCE_FORMS, "an https URL or a data URL")
     headers = {"x-should-retry": "true" if error.can_repeat else "false"}
     if status == STATUSES[KeyRefused]:
         headers["WWW-Authenticate"] = "Bearer"
     if status == STATUSES[LimitError]:
         headers["Retry-After"] = str(math.ceil(_wait_seconds(error)))
+    message = error.public_message.rstrip(".")
+    action = error.public_action or ACTIONS[error.remedy]
     return problem(
         status,
         f"{message}.{_MONEY[error.billing]} {action}",
         code=error.code,
-        param=error.field if isinstance(error, InvalidRequest) else None,
+        param=error.field if isinstance(error, UsageError) else None,
         headers=headers,
     )
 
@@ -146,12 +162,12 @@ def problem(
     param: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Write an answer in the shape of OpenAI's errors."""
-    told = ErrorDetail(message=message, type=_TYPES.get(status, _SERVER), param=param, code=code)
-    # What a stranger sent may have half a surrogate pair in it, which no answer can carry.
-    written = json.dumps(ErrorBody(error=told).model_dump(), ensure_ascii=True)
+    """Make an answer in the shape of OpenAI's errors."""
+    detail = ErrorDetail(message=message, type=_TYPES.get(status, _SERVER), param=param, code=code)
+    # A request may contain half a surrogate pair, which UTF-8 can't encode.
+    body = json.dumps(ErrorBody(error=detail).model_dump(), ensure_ascii=True)
     return Response(
-        written,
+        body,
         status_code=status,
         headers={"x-should-retry": "false", **(headers or {})},
         media_type="application/json",
@@ -159,15 +175,15 @@ def problem(
 
 
 def not_found(message: str) -> Response:
-    """Say that there is no such thing here."""
+    """Answer that nothing is at this address."""
     return problem(404, message, code="not_found")
 
 
 def unexpected() -> Response:
-    """Say that this is our fault, and no more: the log has the rest."""
+    """Answer that the service failed, without details: they are in the log."""
     return problem(
         500,
-        "Something failed in this service; its log says what. Ask again.",
+        "Something failed in this service; its log has the details. Retry later.",
         code="error",
         headers={"x-should-retry": "true"},
     )

@@ -1,24 +1,6 @@
 """Errors in words that an agent can follow."""
 
-from stills.contract.errors import (
-    REFERENCE_FORMS,
-    AccessError,
-    Billing,
-    BudgetExceeded,
-    DamagedImage,
-    DeadlineExceeded,
-    ImageMissing,
-    InvalidRequest,
-    KeyRefused,
-    LinkDead,
-    LinkLost,
-    MissingKey,
-    ModelNotServed,
-    ServiceUnreachable,
-    StillsError,
-    StorageError,
-    ToolError,
-)
+from stills.contract.errors import Billing, Remedy, StillsError
 
 _MONEY = {
     Billing.NONE: "This call billed nothing.",
@@ -26,84 +8,100 @@ _MONEY = {
     Billing.BILLED: "It was billed.",
 }
 
-_AGAIN = "Call again with the same arguments: what was paid for is downloaded free of charge."
+_DOWNLOAD = "Call again with the same arguments: the image that was billed is finished free."
 
-# Where the error's own action names an option that a tool's caller does not have.
-_ACTIONS: dict[type[StillsError], str] = {
-    BudgetExceeded: (
-        "Tell the user: a day's budget is new at midnight UTC, and they can raise it, such as with "
-        "STILLS_BUDGET_USD in this server's environment."
-    ),
-    MissingKey: (
+LOCAL_ACTIONS: dict[Remedy, str] = {
+    Remedy.GIVE_REFERENCE: ("Give an https URL, a path or a data URL of a PNG, JPEG or WebP."),
+    Remedy.USE_KNOWN_ID: "image_list shows the ids.",
+    Remedy.SET_KEY: (
         "Ask the user to set DASHSCOPE_API_KEY in this server's environment, or to start the "
         "server with --sandbox to try without a key."
     ),
-    ModelNotServed: (
-        "Nothing was swapped, sent on or billed. Ask the user to choose another exact model id "
-        "with STILLS_MODEL in this server's environment, or give one as `model`."
+    Remedy.CHOOSE_MODEL: (
+        "Stills did not fall back to another model, and nothing was billed. Ask the user to choose "
+        "another exact model id with STILLS_MODEL in this server's environment, or give one as "
+        "`model`."
     ),
-    DamagedImage: _AGAIN,
-    LinkDead: _AGAIN,
-    ImageMissing: (
-        "Ask the user to put the file back, or to pay for a new one with "
+    Remedy.RAISE_CAP: (
+        "Tell the user: a daily budget starts again at midnight UTC, and they can raise it, for "
+        "example with STILLS_BUDGET_USD in this server's environment."
+    ),
+    Remedy.RETRY_FREE: _DOWNLOAD,
+    Remedy.RESTORE_IMAGE: (
+        "Ask the user to restore the file, or to pay for a new image with "
         "`stills generate --fresh` in a shell."
     ),
+    Remedy.REPORT: "Report this to the user.",
 }
-_REMOTE_ACTIONS: dict[type[StillsError], str] = {
-    BudgetExceeded: (
-        "Tell the user: a day's budget is new at midnight UTC, and whoever runs this service can "
-        "raise it."
+"""Where the operator's words don't fit an agent on the same machine: its tools have no options."""
+
+_OPERATOR = "Tell the user: the operator of this service must"
+REMOTE_ACTIONS: dict[Remedy, str] = {
+    Remedy.FIX_REQUEST: "Fix the arguments; nothing was sent.",
+    Remedy.GIVE_REFERENCE: "Give an https URL or a data URL of a PNG, JPEG or WebP.",
+    Remedy.FIX_CONFIG: f"{_OPERATOR} fix its settings.",
+    Remedy.USE_KNOWN_ID: "image_list shows the ids.",
+    Remedy.USE_NEW_NAME: "Choose another name; nothing was changed.",
+    Remedy.SEND_KEY: (
+        "Tell the user: send `Authorization: Bearer KEY` with a key from the operator of this "
+        "service, who creates keys with `stills keys add`."
     ),
-    ModelNotServed: (
-        "Nothing was swapped, sent on or billed. Give another exact model id as `model`."
+    Remedy.SET_KEY: f"{_OPERATOR} set a key for the provider.",
+    Remedy.FIX_ACCOUNT: f"{_OPERATOR} fix its account with the provider.",
+    Remedy.CHOOSE_MODEL: (
+        "Stills did not fall back to another model, and nothing was billed. Give another exact "
+        "model id as `model`."
     ),
-    DeadlineExceeded: "Ask the user before you call again, which may send and bill anew.",
-    LinkLost: "Tell the user, and ask before you call again: that is paid for again.",
-    ServiceUnreachable: "Call again in a few minutes; nothing was sent.",
+    Remedy.SLOW_DOWN: "Call again later or slower; a refused call is not billed.",
+    Remedy.RAISE_QUOTA: f"{_OPERATOR} raise the quota; a refused call is not billed.",
+    Remedy.RAISE_CAP: (
+        "Tell the user: a daily budget starts again at midnight UTC, and the operator of this "
+        "service can raise it."
+    ),
+    Remedy.REPHRASE: (
+        "Rephrase the prompt: the same words will fail again. A call without an image is not "
+        "billed."
+    ),
+    Remedy.RETRY_LATER: "Call again in a few minutes; a failed call is not billed.",
+    Remedy.ALLOW_TIME: (
+        "Ask the user before you call again: if no image is stored yet, that may be billed."
+    ),
+    Remedy.RETRY_FREE: _DOWNLOAD,
+    Remedy.RETRY_MAY_BILL_TWICE: (
+        "Ask the user before you call again: that sends it again, and both calls may be billed."
+    ),
+    Remedy.PAY_AGAIN: "Tell the user, and ask before you call again: that is billed again.",
+    Remedy.RESTORE_IMAGE: f"{_OPERATOR} restore the file. Or change the seed to pay for a new one.",
+    Remedy.FIX_STORAGE: f"{_OPERATOR} fix it; what was paid for is not lost.",
+    Remedy.FIX_TOOL: f"{_OPERATOR} fix it; what was paid for is not lost.",
+    Remedy.CHECK_SERVICE: (
+        "Report this to the user: the provider's rules may have changed. A refused call is not "
+        "billed."
+    ),
+    Remedy.REPORT: "Report this to the user.",
 }
-_GENERAL_ACTION = "Report this to the user."
-_PROVIDER = "the provider refuses this service's account"
-_PROVIDER_ACTION = "Tell the user: whoever runs this service has to look after its account."
-_STORAGE_ACTION = (
-    "Tell the user: whoever runs this service has to mend it; nothing paid for is lost."
-)
-_MISSING_ACTION = (
-    "Tell the user: whoever runs this service has to put its file back; or change the seed."
-)
+"""What an agent on another machine can do."""
 
 
-def tell(error: StillsError, *, is_remote: bool) -> str:
+def describe_error(error: StillsError, *, is_remote: bool) -> str:
     """Say what happened, what it means for money, and what to do.
 
-    A remote caller is shown no path of this machine, and nothing of its account.
+    A remote caller sees no path of this machine, and nothing about its account.
     """
-    message, action = error.message.rstrip("."), error.action
-    if is_remote and (error.names_options or isinstance(error, (DamagedImage, LinkLost))):
-        actions = _ACTIONS | _REMOTE_ACTIONS  # theirs may say where bytes lie
-        action = actions.get(type(error), _GENERAL_ACTION)
-    elif action == type(error).default_action:
-        action = _ACTIONS.get(type(error), action)
-    if action == StillsError.default_action:
-        action = _GENERAL_ACTION
-    if isinstance(error, InvalidRequest):
-        forms = "an https URL or a data URL" if is_remote else "an https URL, a path or a data URL"
-        action = action.replace(REFERENCE_FORMS, forms)
-    if is_remote and isinstance(error, (StorageError, ToolError)):
-        message = error.default_message().rstrip(".")
-        action = _MISSING_ACTION if isinstance(error, ImageMissing) else _STORAGE_ACTION
-    elif (
-        is_remote
-        and isinstance(error, AccessError)
-        and not isinstance(error, (KeyRefused, ModelNotServed))
-    ):
-        message, action = _PROVIDER, _PROVIDER_ACTION
+    if is_remote:
+        message = error.public_message
+        action = error.public_action or REMOTE_ACTIONS[error.remedy]
+    else:
+        message, action = error.message, error.action
+        if action == error.default_action:
+            action = LOCAL_ACTIONS.get(error.remedy, action)
     request_id = f" (request id {error.request_id})" if error.request_id else ""
-    return f"{error.code}: {message}{request_id}. {_MONEY[error.billing]} {action}"
+    return f"{error.code}: {message.rstrip('.')}{request_id}. {_MONEY[error.billing]} {action}"
 
 
-def tell_unexpected() -> str:
-    """Say that this is our fault, and no more: the log has the rest."""
+def describe_unexpected() -> str:
+    """Say that the server failed, without details: they are in the log."""
     return (
-        "error: something failed in this server; its log says what. Call again with the same "
+        "error: something failed in this server; its log has the details. Call again with the same "
         "arguments: what was paid for is not paid for twice."
     )

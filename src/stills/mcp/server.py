@@ -19,7 +19,7 @@ from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.generation import Image
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.mcp.errors import tell, tell_unexpected
+from stills.mcp.errors import describe_error, describe_unexpected
 from stills.mcp.progress import OnPlace, progress
 from stills.mcp.records import image_record, result_record, send_record, summary
 from stills.mcp.schemas import GENERATE, LIST, LIST_DEFAULT, LIST_MAX, SHOW, TEMPLATE
@@ -101,12 +101,12 @@ class Tools:
         try:
             return await tool(context, params.arguments or {})
         except StillsError as error:
-            text = tell(error, is_remote=context.request is not None)
+            text = describe_error(error, is_remote=context.request is not None)
         except Exception as error:  # noqa: BLE001 - a client is told no more than that it happened
             # Its words and its traceback may hold paths of this machine: only at the level DEBUG.
             _LOG.error("%s failed: %s", params.name, type(error).__name__)
             _LOG.debug("%s", params.name, exc_info=error)
-            text = tell_unexpected()
+            text = describe_unexpected()
         return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)
 
     async def list_resources(
@@ -260,7 +260,7 @@ class Tools:
 
 def _failed(error: StillsError, context: Context) -> MCPError:
     code = types.INVALID_PARAMS if isinstance(error, InvalidRequest) else types.INTERNAL_ERROR
-    return MCPError(code, tell(error, is_remote=context.request is not None))
+    return MCPError(code, describe_error(error, is_remote=context.request is not None))
 
 
 def _resource(image: Image) -> dict[str, Any]:
