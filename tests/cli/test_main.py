@@ -9,10 +9,8 @@ import sys
 import pytest
 
 from stills.cli.commands.generate import read_request, readable_url, summary
-from stills.cli.errors import exit_code, report
 from stills.cli.main import build_parser, main
-from stills.contract import errors
-from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.errors import InvalidRequest
 from stills.contract.result import ImageResult
 
 RESULT = ImageResult(
@@ -32,48 +30,6 @@ RESULT = ImageResult(
 def pipe(monkeypatch, written: bytes) -> None:
     """Have it come by standard input, where the locale knows ASCII alone."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(written), encoding="ascii"))
-
-
-def branches() -> list[type[StillsError]]:
-    found = [StillsError]
-    for kind in found:
-        found.extend(kind.__subclasses__())
-    return found[1:]
-
-
-@pytest.mark.parametrize("kind", branches())
-def test_every_error_has_the_exit_code_of_its_branch(kind: type[StillsError]):
-    """2 request, 3 access, 4 limits, 5 service, 6 content, 7 storage, 8 tools; else 1."""
-    expected = {
-        errors.InvalidRequest: 2,
-        errors.AccessError: 3,
-        errors.LimitError: 4,
-        errors.ServiceError: 5,
-        errors.ContentRefused: 6,
-        errors.StorageError: 7,
-        errors.ToolError: 8,
-    }
-    branch = next(base for base in expected if issubclass(kind, base))
-    assert exit_code(kind()) == expected[branch]
-
-
-def test_an_error_is_one_line_with_what_to_do():
-    """What happened, what it means for the money, the request id, the action."""
-    printed = io.StringIO()
-    error = errors.LinkDead("the link answers 403", billing=Billing.BILLED, request_id="abc")
-    assert report(error, printed) == 5
-    assert printed.getvalue().count("\n") == 1
-    assert printed.getvalue().startswith(
-        "stills: the link answers 403 [billed] (request id abc). Ask again"
-    )
-
-
-def test_an_unexpected_error_is_one_line_that_names_debug():
-    """No traceback, and a way to one."""
-    printed = io.StringIO()
-    assert report(KeyError("x"), printed) == 1
-    assert printed.getvalue().count("\n") == 1
-    assert "--debug" in printed.getvalue()
 
 
 def test_debug_shows_the_traceback_beside_the_error(monkeypatch, tmp_path, capfd):

@@ -85,9 +85,7 @@ async def test_a_spooled_image_is_put_into_the_store(
     with pytest.raises(StoreRefused, match="safe at") as caught:
         await broken.generate(KITE)
     assert caught.value.billing is Billing.BILLED
-    assert caught.value.action.endswith(
-        "or mend its permissions, then ask again or run `stills recover`: neither costs anything."
-    )
+    assert caught.value.action.endswith("A retry or `stills recover` stores it free of charge.")
     assert ends(await broken.recover())[0][0] is False
 
     mended = without_a_key(await make_stills())

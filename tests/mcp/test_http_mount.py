@@ -106,7 +106,7 @@ async def test_any_worker_answers_any_request(serve, stills, make_stills):
 
 
 async def test_a_remote_caller_is_shown_no_path_of_this_machine(serve, stills, tmp_path):
-    """A store that has lost an image is told without saying where it lay."""
+    """An error about a lost image does not say where it was stored."""
     async with serve(stills) as url, Client(url) as client:
         made = (await client.call_tool("image_generate", KITE)).structured_content
         for path in (tmp_path / "images").rglob("*.png"):
@@ -114,7 +114,7 @@ async def test_a_remote_caller_is_shown_no_path_of_this_machine(serve, stills, t
         refused = await client.call_tool("image_generate", {**KITE, "size": "256*256"})
         assert refused.is_error
         assert str(tmp_path) not in refused.content[0].text
-        assert "whoever runs this service" in refused.content[0].text
+        assert "operator of this service" in refused.content[0].text
         shown = await client.call_tool("image_show", {"id": made["id"]})
         assert [part.type for part in shown.content] == ["resource_link", "text"]
 

@@ -80,7 +80,7 @@ async def test_a_link_that_could_not_be_journalled_is_journalled_once_the_downlo
     with pytest.raises((LinkDead, DeadlineExceeded)) as caught:
         await asking
     if isinstance(caught.value, LinkDead):
-        assert "without paying" in caught.value.action
+        assert "free of charge" in caught.value.action
     sandbox.set_faults()
     assert (await (await make_stills()).generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
@@ -131,8 +131,8 @@ async def test_a_link_that_is_lost_is_said_and_no_free_download_is_promised(
         await stills.generate(KITE)
     told = caught.value.message + caught.value.action
     assert "the link to the paid image is lost" in told
-    assert "to ask again is paid for again" in told
-    assert "without paying" not in told
+    assert "a retry is billed again" in told
+    assert "free of charge" not in told
     assert "http:" not in told
     assert ("set aside at file://" in told) is (kind is FaultKind.TRUNCATED_PNG)
     assert caught.value.billing is Billing.BILLED
@@ -151,7 +151,7 @@ async def test_a_lost_link_is_said_where_store_and_spool_refuse(
     await fail_to_journal(stills, tmp_path)
     with pytest.raises(StoreRefused, match="the spool refused as well") as caught:
         await stills.generate(KITE)
-    assert caught.value.action == "Mend the catalog first; to ask again is paid for again."
+    assert caught.value.action == "Fix the catalog first; a retry is billed again."
 
 
 async def test_a_resumed_download_says_at_once_that_it_is_billed(stills: Stills, sandbox: Sandbox):

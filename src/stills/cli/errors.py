@@ -8,20 +8,20 @@ from stills.contract.errors import (
     AccessError,
     Billing,
     ContentRefused,
-    InvalidRequest,
     LimitError,
     OutputRefused,
     ServiceError,
     StillsError,
     StorageError,
     ToolError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
     from stills.batch.manifest_entry import Failure
 
 EXIT_CODES: dict[type[StillsError], int] = {
-    InvalidRequest: 2,
+    UsageError: 2,
     AccessError: 3,
     LimitError: 4,
     ServiceError: 5,
@@ -32,12 +32,12 @@ EXIT_CODES: dict[type[StillsError], int] = {
 SOME_FAILED = 1
 INTERRUPTED = 130
 NOTHING_SENT = "interrupted before anything was sent; nothing was billed."
-"""What a KeyboardInterrupt says if that is so."""
+"""The message of a KeyboardInterrupt in that case."""
 _MAYBE_SENT = (
     "interrupted. Run it again to finish answered calls free of charge; calls still in flight may "
     "be billed (see `stills spend`)."
 )
-_READER_GONE = 141  # as a shell says that a pipe's reader left
+_READER_GONE = 141  # what a shell reports when the reader of a pipe has left
 _UNEXPECTED = 1
 
 MONEY = {
@@ -52,14 +52,14 @@ def exit_code(error: StillsError) -> int:
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
-def describe(told: "StillsError | Failure") -> str:
+def describe(error: "StillsError | Failure") -> str:
     """Say what happened, what it means for money, and what to do."""
-    request_id = f" (request id {told.request_id})" if told.request_id else ""
-    return f"{told.message.rstrip('.')}{MONEY[told.billing]}{request_id}. {told.action}"
+    request_id = f" (request id {error.request_id})" if error.request_id else ""
+    return f"{error.message.rstrip('.')}{MONEY[error.billing]}{request_id}. {error.action}"
 
 
 def report(error: BaseException, stream: TextIO) -> int:
-    """Print an error with what to do about it, in one line; give the exit code."""
+    """Print an error with what to do about it, in one line; return the exit code."""
     if isinstance(error, StillsError):
         code = exit_code(error)
         line = describe(error)
@@ -75,17 +75,17 @@ def report(error: BaseException, stream: TextIO) -> int:
 
 
 def report_closed_output(error: OSError, stream: TextIO) -> int:
-    """Say that standard output took no more; give the exit code."""
+    """Report that standard output can't be written; return the exit code."""
     if isinstance(error, BrokenPipeError):
         return _READER_GONE
     refused = OutputRefused(
         f"standard output can't be written: {error.strerror}",
-        action="What is kept stays kept; `stills list` shows it.",
+        action="Stored images are safe; `stills list` shows them.",
     )
     return report(refused, stream)
 
 
 def report_interrupt(interrupt: KeyboardInterrupt) -> int:
-    """Say what an interruption left behind; return the exit code."""
+    """Report what an interruption left behind; return the exit code."""
     print(f"stills: {interrupt.args[0] if interrupt.args else _MAYBE_SENT}", file=sys.stderr)
     return INTERRUPTED

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self, get_args
 
-from stills.contract.errors import REFERENCE_FORMS, InvalidRequest
+from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.size import SIDE_MAX_PIXELS, SIDE_MIN_PIXELS, Size, parse_size
 from stills.contract.strict_json import STRICT, RepeatedKey, explain
@@ -253,7 +253,7 @@ def _check_reference(given: object) -> None:
         raise InvalidRequest(
             "reference_image is empty",
             field="reference_image",
-            action=f"Give {REFERENCE_FORMS}, or leave it out.",
+            action="Give an image, or leave it out.",
         )
 
 

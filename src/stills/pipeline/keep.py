@@ -10,7 +10,6 @@ from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import sidecar_path, write_sidecar
 from stills.pipeline.spool import spool_path, spool_url
 
-_ASK_AGAIN = ", then ask again."  # how what a store refuses is mended, ends
 _DOWNLOADABLE = (
     "Make room and ask again within a day: the paid image can still be downloaded until its link "
     "expires."
@@ -68,10 +67,9 @@ async def _spool(
 ) -> StoreRefused | CatalogError:
     """Lay an image and its facts into the spool; gives the error that says so."""
     path = spool_path(generation.id)
-    mended = refusal.action.removesuffix(_ASK_AGAIN)
     safe = StoreRefused(
         f"{refusal.message}; the paid image is safe at {spool_url(ports, generation)}",
-        action=f"{mended}, then ask again or run `stills recover`: neither costs anything.",
+        action=f"{refusal.action} A retry or `stills recover` stores it free of charge.",
         billing=Billing.BILLED,
     )
     if generation.stage is Stage.SPOOLED:

@@ -60,7 +60,7 @@ class NotFound(UsageError):
 
     code = "not_found"
     default_remedy = Remedy.USE_KNOWN_ID
-    default_action = "`stills list` shows the ids."
+    default_action = "Choose an id that `stills list` shows."
 
 
 class Conflict(UsageError):

@@ -1,4 +1,4 @@
-"""Errors as statuses: the table is complete, and what nobody foresaw is told without details."""
+"""Errors as answers: both tables are complete, and no answer shows what is private."""
 
 import asyncio
 import json
@@ -12,11 +12,14 @@ from tests.support.running_service import serving
 
 from stills.app import Library, Stills
 from stills.contract import errors
+from stills.contract.errors import Billing, Remedy
 from stills.contract.generation import Held
-from stills.http.errors import error_answer, status_of
+from stills.http.errors import ACTIONS, error_answer, status_of
 from stills.http.settings import Settings
 from stills.pipeline.context import Deadline
 from stills.sandbox import Fault, FaultKind, Sandbox
+
+OPTION = re.compile(r"--[a-z]|STILLS_|DASHSCOPE_")
 
 
 def branches(kind: type[errors.StillsError]) -> Iterator[type[errors.StillsError]]:
@@ -25,84 +28,104 @@ def branches(kind: type[errors.StillsError]) -> Iterator[type[errors.StillsError
         yield from branches(leaf)
 
 
-def test_a_caller_is_not_told_which_process_works_on_the_image():
-    """Host and pid are for whoever runs the service."""
+def test_a_caller_does_not_learn_which_process_works_on_the_image():
+    """Host and pid are for the operator of the service."""
     deadline = Deadline(at=0.0)
     deadline.held = Held(host="internal-host", pid=4711, since=0.0)
     error = deadline.exceeded(600.0)
     assert "Process 4711 on internal-host" in error.action
-    told = error_answer(error).body.decode()
-    assert "another process is still working on it" in told
-    assert "4711" not in told
-    assert "internal-host" not in told
+    text = error_answer(error).body.decode()
+    assert "another process is still working on it" in text
+    assert "4711" not in text
+    assert "internal-host" not in text
 
 
 @pytest.mark.parametrize(
     "kind",
-    [kind for kind in branches(errors.StillsError) if kind.__module__ == errors.__name__],
+    [kind for kind in branches(errors.StillsError) if kind.__module__.startswith(errors.__name__)],
     ids=lambda kind: kind.code,
 )
-def test_every_error_has_a_status_and_waits_when_it_is_429(kind: type[errors.StillsError]):
-    """No error of the tree is left to chance."""
+def test_every_error_has_a_status_and_a_wait_if_it_is_429(kind: type[errors.StillsError]):
+    """Each error of the tree has an answer of its own."""
     error = kind()
     answer = error_answer(error)
     assert answer.status_code == status_of(error) >= 400
     assert ("retry-after" in answer.headers) == (answer.status_code == 429)
     assert kind.code.encode() in answer.body
-    told = answer.body.decode()
-    assert not re.search("--[a-z]|STILLS_|DASHSCOPE_", told), "no caller's to set"
+    assert not OPTION.search(answer.body.decode()), "a caller can't set it"
+    private = error_answer(kind("/srv/secret of account 4711")).body.decode()
+    assert ("secret" in private) is kind.is_public
+
+
+def test_every_remedy_has_a_sentence():
+    """The table of advice is complete."""
+    assert set(ACTIONS) == set(Remedy)
+    assert all(re.fullmatch(r"[A-Z].+\.", sentence) for sentence in ACTIONS.values())
+
+
+def test_a_reference_is_described_in_the_forms_of_http():
+    """Neither a path nor bytes can be given over HTTP."""
+    text = error_answer(errors.InvalidReference("it is empty")).body.decode()
+    assert "Give an https URL or a data URL of a PNG, JPEG or WebP." in text
+
+
+def test_a_retry_after_a_billed_call_is_called_free():
+    """The deadline came after the image was billed, so a retry only finishes it."""
+    late = errors.DeadlineExceeded("no image within 60 s", billing=Billing.BILLED)
+    text = error_answer(late).body.decode()
+    assert "It was billed. Retry: the image that was billed is finished free of charge." in text
 
 
 @pytest.mark.parametrize("kind", FaultKind)
-async def test_no_fault_is_told_with_options_that_a_caller_does_not_have(
+async def test_no_fault_names_options_that_a_caller_does_not_have(
     make_stills, fast, http: aiohttp.ClientSession, sandbox: Sandbox, kind: FaultKind
 ):
-    """Nor with variables of the environment: whoever runs the service sets those."""
+    """Options and variables are set by the operator of the service."""
     sandbox.set_faults(Fault(kind, times=None, delay_seconds=60))
     hasty = replace(fast, deadline_seconds=1.0, download_timeout_seconds=0.3)
     async with serving(await make_stills(policy=hasty), Settings(model="qwen-image-max")) as url:
         body = {"prompt": "a red kite", "size": "512*512"}
         async with http.post(f"{url}/v1/image.generate", json=body) as answer:
-            told = await answer.text()
+            text = await answer.text()
     assert answer.status >= 400
-    assert not re.search("--[a-z]|STILLS_|DASHSCOPE_", told)
+    assert not OPTION.search(text)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_damaged_image_is_told_without_saying_where_it_lies(
+async def test_the_path_of_a_damaged_image_is_not_shown(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, tmp_path, accept: str
 ):
-    """Its bytes are set aside on this machine, which is nobody's business."""
+    """Its bytes are set aside on this machine; only the operator learns where."""
     sandbox.set_faults(Fault(FaultKind.CORRUPT_PNG, times=None))
     body = {"prompt": "a red kite", "size": "512*512"}
     headers = {"Accept": accept}
     async with http.post(f"{url}/v1/image.generate", json=body, headers=headers) as answer:
-        told = await answer.text()
-    assert "damaged_image" in told
-    assert "It was billed. Ask again: what was paid for is downloaded free of charge." in told
-    assert str(tmp_path) not in told
+        text = await answer.text()
+    assert "damaged_image" in text
+    assert "It was billed. Retry: the image that was billed is finished free of charge." in text
+    assert str(tmp_path) not in text
 
 
 async def test_variations_that_pass_a_budget_say_what_was_made(
     serve, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """The caller learns the seeds that are paid for, and is not told that nothing was sent."""
+    """The caller learns which seeds are paid for, and does not read that nothing was sent."""
     key = await stills.keys.add("small", day_usd=0.16)
     body = {"prompt": "a red kite", "n": 4, "seed": 7}
     headers = {"Authorization": f"Bearer {key}"}
     url = await serve()
     async with http.post(f"{url}/v1/images/generations", json=body, headers=headers) as answer:
         assert answer.status == 429
-        told = (await answer.json())["error"]["message"]
+        text = (await answer.json())["error"]["message"]
     assert sandbox.ledger.billed_images == 2
-    assert "2 of 4 are made, with seeds 7, " in told
-    assert "Nothing was sent" not in told
+    assert "2 of 4 are made, with seeds 7, " in text
+    assert "Nothing was sent" not in text
 
 
-async def test_callers_who_share_a_failure_are_told_only_of_their_own_images(
+async def test_callers_who_share_a_failure_learn_only_of_their_own_images(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """Two ask for variations and wait for the same one, which fails."""
+    """Two requests for variations wait for the same image, which fails."""
     body = {"prompt": "a red kite", "model": "qwen-image-2.0", "size": "512*512"}
 
     async def ask(seed: int, count: int) -> str:
@@ -122,10 +145,10 @@ async def test_callers_who_share_a_failure_are_told_only_of_their_own_images(
     assert sum("It was billed." in one for one in told) == 1
 
 
-async def test_who_is_cut_off_when_the_service_stops_is_told_so(
+async def test_a_request_that_is_cut_off_by_a_stop_gets_an_answer(
     make_stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """In the usual shape, also at the end of a stream, and without a traceback in the log."""
+    """It has the usual shape, also at the end of a stream, and the log has no traceback."""
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=8.0))
     body = {"prompt": "a red kite", "size": "512*512"}
 
@@ -149,10 +172,10 @@ async def test_who_is_cut_off_when_the_service_stops_is_told_so(
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_what_nobody_foresaw_is_told_without_details(
+async def test_an_unexpected_error_shows_no_details(
     serve, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog
 ):
-    """A defect of ours gives a 500 in the usual shape, and no path in the log."""
+    """A defect of ours is a 500 in the usual shape, without a path in the log."""
 
     async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("/srv/secret/path")

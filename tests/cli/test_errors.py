@@ -1,0 +1,51 @@
+"""Error lines and exit codes of the command line."""
+
+import io
+
+import pytest
+
+from stills.cli.errors import exit_code, report
+from stills.contract import errors
+from stills.contract.errors import Billing, StillsError
+
+
+def branches() -> list[type[StillsError]]:
+    found = [StillsError]
+    for kind in found:
+        found.extend(kind.__subclasses__())
+    return found[1:]
+
+
+@pytest.mark.parametrize("kind", branches())
+def test_every_error_has_the_exit_code_of_its_branch(kind: type[StillsError]):
+    """2 usage, 3 access, 4 limits, 5 service, 6 content, 7 storage, 8 tools; otherwise 1."""
+    expected = {
+        errors.UsageError: 2,
+        errors.AccessError: 3,
+        errors.LimitError: 4,
+        errors.ServiceError: 5,
+        errors.ContentRefused: 6,
+        errors.StorageError: 7,
+        errors.ToolError: 8,
+    }
+    branch = next(base for base in expected if issubclass(kind, base))
+    assert exit_code(kind()) == expected[branch]
+
+
+def test_an_error_is_one_line_with_what_to_do():
+    """The line has what happened, the money, the request id and the action."""
+    printed = io.StringIO()
+    error = errors.LinkDead("the link answers 403", billing=Billing.BILLED, request_id="abc")
+    assert report(error, printed) == 5
+    assert printed.getvalue().count("\n") == 1
+    assert printed.getvalue().startswith(
+        "stills: the link answers 403 [billed] (request id abc). Retry to download it free"
+    )
+
+
+def test_an_unexpected_error_is_one_line_that_names_debug():
+    """There is no traceback, but the line says how to get one."""
+    printed = io.StringIO()
+    assert report(KeyError("x"), printed) == 1
+    assert printed.getvalue().count("\n") == 1
+    assert "--debug" in printed.getvalue()
