@@ -1,4 +1,4 @@
-"""`stills batch`, as a user runs it, against a sandbox in a process of its own."""
+"""`stills batch` as a user runs it, against a sandbox in another process."""
 
 import json
 import os
@@ -30,14 +30,14 @@ shots:
 
 @pytest.fixture
 def cast(tmp_path: Path) -> Path:
-    """A project with two members, and a shot for each."""
+    """A project with two cast members, and a shot for each."""
     path = tmp_path / "film.yaml"
     path.write_text(CAST)
     return path
 
 
 def test_a_table_becomes_images_a_manifest_and_a_contact_sheet(batch, shots, service, tmp_path):
-    """One failure stays its shot's; the same command again draws only what is missing."""
+    """One failure does not affect other shots; the same command again generates the rest."""
     service.set_faults(refuse("number 07"))
     first = batch(shots)
     assert first.returncode == 1, first.stderr
@@ -65,8 +65,8 @@ def test_a_table_becomes_images_a_manifest_and_a_contact_sheet(batch, shots, ser
     assert service.billed() == ROWS
 
 
-def test_under_umask_077_nobody_else_can_read_what_was_made(batch, run, shots, tmp_path):
-    """Not the images, manifest or contact sheet of a batch, nor its store, catalog and copies."""
+def test_under_umask_077_all_files_are_private(batch, run, shots, tmp_path):
+    """This includes images, manifest, contact sheet, store, catalog and copies."""
     before = os.umask(0o077)
     try:
         assert batch(shots).returncode == 0
@@ -84,18 +84,18 @@ def test_under_umask_077_nobody_else_can_read_what_was_made(batch, run, shots, t
         os.umask(before)
     images = list((tmp_path / "out" / "images").iterdir())
     assert {stat.S_IMODE(image.stat().st_mode) for image in images} == {0o400}
-    made = [tmp_path / "copy", tmp_path / "out", tmp_path / "output"]
-    opened = [
+    written = [tmp_path / "copy", tmp_path / "out", tmp_path / "output"]
+    readable = [
         path
-        for top in made
+        for top in written
         for path in (top, *top.rglob("*"))
         if stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
-    assert opened == []
+    assert readable == []
 
 
-def test_all_problems_are_told_at_once_and_nothing_is_sent(batch, service, tmp_path):
-    """File, line, field and what to do; `--skip-invalid` goes on without those rows."""
+def test_all_problems_are_reported_and_nothing_is_sent(batch, service, tmp_path):
+    """They have the file, line and field; `--skip-invalid` generates the other rows."""
     shots = tmp_path / "shots.jsonl"
     rows = [
         {"id": "a", "prompt": "a kite", "size": "512*512"},
@@ -118,8 +118,8 @@ def test_all_problems_are_told_at_once_and_nothing_is_sent(batch, service, tmp_p
     assert list(by_id(tmp_path / "out")) == ["a"]
 
 
-def test_a_dry_run_tells_the_plan_and_sends_nothing(batch, shots, service, tmp_path):
-    """Rows, new, kept, money, and time at the limit."""
+def test_a_dry_run_prints_the_plan_and_sends_nothing(batch, shots, service, tmp_path):
+    """The plan has the numbers of shots, the cost, and the time at the rate limit."""
     planned = batch(shots, "--dry-run", "--rate", "2/min")
     assert planned.returncode == 0
     assert planned.stdout == (
@@ -133,8 +133,8 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing(batch, shots, service, tmp_p
     assert "20 shots: 3 kept already, 17 new" in batch(shots, "--dry-run").stdout
 
 
-def test_a_portrait_is_drawn_first_and_is_the_reference(batch, cast, service, tmp_path):
-    """A second run finds portraits and shots again."""
+def test_portraits_are_generated_first_and_are_references(batch, cast, service, tmp_path):
+    """A second run finds portraits and shots in the catalog."""
     done = batch(cast, "--model", "qwen-image-2.0")
     assert done.returncode == 0, done.stderr
     entries = by_id(tmp_path / "out")
@@ -147,25 +147,25 @@ def test_a_portrait_is_drawn_first_and_is_the_reference(batch, cast, service, tm
     assert service.billed() == 5
 
 
-def test_a_cast_is_described_where_the_model_takes_no_references(batch, cast, service, tmp_path):
-    """The run says so once, and draws no portraits."""
+def test_a_cast_is_described_if_the_model_accepts_no_references(batch, cast, service, tmp_path):
+    """One note says so, and no portraits are generated."""
     done = batch(cast)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("qwen-image-max takes no references") == 1
+    assert done.stderr.count("qwen-image-max accepts no references") == 1
     entries = by_id(tmp_path / "out")
     assert list(entries) == ["harbour", "beach", "sea"]
-    told = "a walk along the harbour. anna: a tall woman in a yellow coat"
-    assert entries["harbour"]["request"]["prompt"] == told
+    described = "a walk along the harbour. anna: a tall woman in a yellow coat"
+    assert entries["harbour"]["request"]["prompt"] == described
     assert reference_prompts(service) == set()
 
     refused = batch(cast, "--on-unsupported-reference", "error")
     assert refused.returncode == 2
     assert "film.yaml:" in refused.stderr
-    assert "takes no references" in refused.stderr
+    assert "accepts no references" in refused.stderr
 
 
-def test_two_of_the_cast_in_one_shot_are_described(batch, tmp_path):
-    """By default, which is told once; the portraits are not needed then."""
+def test_two_cast_members_in_one_shot_are_described(batch, tmp_path):
+    """One note says so, and no portraits are generated."""
     both = "  - {id: both, prompt: a walk, cast: [anna, ben]}\n"
     path = tmp_path / "film.yaml"
     path.write_text(CAST.partition("  - {id: harbour")[0] + both)
@@ -179,11 +179,11 @@ def test_two_of_the_cast_in_one_shot_are_described(batch, tmp_path):
     )
     refused = batch(path, "--model", "qwen-image-2.0", "--on-unsupported-reference", "error")
     assert refused.returncode == 2
-    assert "has 2 of the cast" in refused.stderr
+    assert "has 2 cast members" in refused.stderr
 
 
-def test_a_failed_portrait_takes_only_its_own_shots_down(batch, cast, service, tmp_path):
-    """And `--retry-failed` draws those, and what is new, and says what it left."""
+def test_a_failed_portrait_skips_only_its_own_shots(batch, cast, service, tmp_path):
+    """`--retry-failed` generates those and new shots, and reports the others as unchanged."""
     service.set_faults(refuse("tall woman"))
     done = batch(cast, "--model", "qwen-image-2.0")
     assert done.returncode == 1
@@ -204,8 +204,8 @@ def test_a_failed_portrait_takes_only_its_own_shots_down(batch, cast, service, t
     assert service.billed() == 6
 
 
-def test_fresh_pays_for_the_shots_named(batch, cast, service):
-    """What hangs on their images is found if those are the same; an unknown id is refused."""
+def test_fresh_pays_for_the_named_shots(batch, cast, service):
+    """Shots that need an unchanged image are found in the catalog; an unknown id is refused."""
     model = ("--model", "qwen-image-2.0")
     assert batch(cast, *model).returncode == 0
     done = batch(cast, *model, "--fresh", "cast-anna", "sea")
@@ -217,8 +217,8 @@ def test_fresh_pays_for_the_shots_named(batch, cast, service):
     assert "Did you mean cast-anna?" in wrong.stderr
 
 
-def test_the_cap_holds_before_and_while_it_runs(batch, shots, service, tmp_path):
-    """What may be billed counts, so a send that was cut off is not repeated past the cap."""
+def test_the_cost_cap_holds_before_and_during_a_run(batch, shots, service, tmp_path):
+    """Possibly billed requests count, so they are not repeated over the cap."""
     refused = batch(shots, "--max-cost", "1.4")
     assert refused.returncode == 4
     assert service.ledger()["sends"] == []
@@ -233,15 +233,15 @@ def test_the_cap_holds_before_and_while_it_runs(batch, shots, service, tmp_path)
     assert {entry["status"] for entry in by_id(tmp_path / "out").values()} == {"done"}
 
 
-def test_rows_come_from_standard_input(batch, service, shots):
+def test_a_list_can_be_read_from_standard_input(batch, service, shots):
     """`-` reads a pipe."""
     done = batch("-", stdin=shots.read_text())
     assert done.returncode == 0, done.stderr
     assert service.billed() == ROWS
 
 
-def test_a_mulmoscript_is_read_as_it_is(batch, tmp_path):
-    """Its beats are shots, its images the cast."""
+def test_a_mulmoscript_is_a_shot_list(batch, tmp_path):
+    """Its beats are the shots, its images the cast."""
     script = {
         "$mulmocast": {"version": "1.1"},
         "imageParams": {
@@ -260,8 +260,8 @@ def test_a_mulmoscript_is_read_as_it_is(batch, tmp_path):
     assert list(by_id(tmp_path / "out")) == ["cast-girl", "field", "road"]
 
 
-def test_a_portrait_that_another_needs_is_drawn_before_it(batch, service, tmp_path):
-    """And neither where the model takes no references."""
+def test_a_portrait_that_another_needs_is_generated_before_it(batch, service, tmp_path):
+    """Neither is generated if the model accepts no references."""
     images = {
         "angry": {"type": "imagePrompt", "prompt": "she shouts", "referenceImageName": "girl"},
         "girl": {"type": "imagePrompt", "prompt": "a girl in a red coat"},
@@ -278,8 +278,8 @@ def test_a_portrait_that_another_needs_is_drawn_before_it(batch, service, tmp_pa
     assert service.billed() == 4
 
 
-def test_an_error_of_the_account_ends_the_run(batch, shots, service, tmp_path):
-    """What every shot would meet is not met a thousand times."""
+def test_an_account_error_stops_the_run(batch, shots, service, tmp_path):
+    """Every further shot would fail the same way."""
     service.set_faults({"kind": "quota_exhausted", "times": None})
     done = batch(shots)
     assert done.returncode == 1
@@ -290,8 +290,8 @@ def test_an_error_of_the_account_ends_the_run(batch, shots, service, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "gateway_html"])
-def test_an_outage_does_not_burn_the_list(batch, shots, service, tmp_path, fault: str):
-    """After five shots without an answer no more begin; the next run makes the rest."""
+def test_an_outage_stops_the_run(batch, shots, service, tmp_path, fault: str):
+    """No shots start after five without an answer; the next run generates the rest."""
     service.set_faults({"kind": fault, "times": None})
     done = batch(shots, variables={"STILLS_CONCURRENCY": "1"})
     assert done.returncode == 1
@@ -307,8 +307,8 @@ def test_an_outage_does_not_burn_the_list(batch, shots, service, tmp_path, fault
     assert service.ledger()["totals"]["generations"] == calls + ROWS
 
 
-def test_a_shot_of_unknown_outcome_leaves_the_others_alone(batch, shots, service, tmp_path):
-    """It is called once and reported; sums, events and contact sheet say the same."""
+def test_an_unknown_outcome_does_not_affect_other_shots(batch, shots, service, tmp_path):
+    """It is sent once; totals, events and contact sheet report it."""
     service.set_faults({"kind": "drop_after", "match": "number 03", "times": None})
     done = batch(shots, "--events")
     assert done.returncode == 1
@@ -324,7 +324,7 @@ def test_a_shot_of_unknown_outcome_leaves_the_others_alone(batch, shots, service
 
 
 def test_a_batch_repeats_calls_of_unknown_outcome_if_the_user_allows_it(batch, shots, service):
-    """For each image as often as was allowed."""
+    """Each image is sent at most as often as allowed."""
     service.set_faults({"kind": "drop_after", "match": "number 03", "times": 2})
     done = batch(shots, "--resend-unknown", "2")
     assert done.returncode == 0, done.stderr
@@ -333,7 +333,7 @@ def test_a_batch_repeats_calls_of_unknown_outcome_if_the_user_allows_it(batch, s
 
 
 def test_a_repeated_run_makes_the_same_requests(batch, shots, tmp_path):
-    """Seeds are derived from the project's seed and the shot's id."""
+    """Seeds are derived from the project's seed and the shots' ids."""
     assert batch(shots, "--seed", "5").returncode == 0
     first = {name: entry["seed"] for name, entry in by_id(tmp_path / "out").items()}
     assert len(set(first.values())) == ROWS
@@ -341,8 +341,8 @@ def test_a_repeated_run_makes_the_same_requests(batch, shots, tmp_path):
     assert "20 new, 0 from the catalog" in batch(shots, "--seed", "6").stderr
 
 
-def test_reference_bytes_reach_the_service(batch, service, tmp_path):
-    """A shot that names another is sent with that one's image."""
+def test_a_reference_shot_is_sent_as_an_image(batch, service, tmp_path):
+    """A shot that names another is sent with that shot's image."""
     first = tmp_path / "two.jsonl"
     rows = [
         {"id": "second", "prompt": "the same at night", "size": "512*512", "reference_shot": "one"},

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of `stills batch`: once, twice."""
+"""Ctrl-C during `stills batch`, once and twice."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.batch_command import ROWS, by_id, refuse
 
-_INTERRUPTED_AS_IT_WRITES = """\
+_INTERRUPTED_WHILE_CLOSING = """\
 import os, signal, sys
 from stills.batch.output import RunOutput
 from stills.cli.main import main
@@ -24,7 +24,7 @@ sys.exit(main())
 
 @pytest.fixture
 def begin(command, environment, service, shots, tmp_path: Path, wait_until):
-    """Start `stills batch` with slow answers and leave it running."""
+    """Start `stills batch` with slow answers, and return while it runs."""
 
     def start(delay_seconds: float = 2) -> subprocess.Popen[str]:
         service.set_faults({"kind": "slow", "delay_seconds": delay_seconds, "times": None})
@@ -44,7 +44,7 @@ def begin(command, environment, service, shots, tmp_path: Path, wait_until):
 
 
 def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
-    """The manifest has the rest as pending, and the next run draws it."""
+    """The other shots are pending in the manifest, and the next run generates them."""
     process = begin()
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
@@ -63,10 +63,10 @@ def test_ctrl_c_once_finishes_what_was_sent(begin, batch, service, tmp_path):
     assert service.billed() == ROWS
 
 
-def test_ctrl_c_once_does_not_wait_for_what_was_refused(
+def test_ctrl_c_once_does_not_wait_to_repeat_refused_requests(
     command, environment, service, shots, tmp_path, wait_until
 ):
-    """It is not sent again, however long the service says to wait; the next run draws it."""
+    """They are not repeated, whatever Retry-After is; the next run sends them again."""
     service.set_faults({"kind": "throttled", "retry_after_seconds": 500, "times": None})
     with subprocess.Popen(
         [*command, "batch", str(shots), "-o", "out"],
@@ -87,7 +87,7 @@ def test_ctrl_c_once_does_not_wait_for_what_was_refused(
 
 
 def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
-    """Nothing half-written; what is done is in the manifest, and what was sent may be billed."""
+    """No file is incomplete, and the requests in flight are reported as possibly billed."""
     process = begin(delay_seconds=3600)
     process.send_signal(signal.SIGINT)
     assert "Ctrl-C again" in process.stderr.readline()
@@ -98,11 +98,11 @@ def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     entries = by_id(tmp_path / "out")
     assert [entry["status"] for entry in entries.values()] == ["pending"] * ROWS
     sent = {send["prompt"][-2:] for send in service.ledger()["sends"]}
-    told = {name[1:] for name, entry in entries.items() if entry.get("billing") == "possible"}
-    assert told == sent
+    reported = {name[1:] for name, entry in entries.items() if entry.get("billing") == "possible"}
+    assert reported == sent
     assert f"{len(sent)} more possibly billed, at 0.075 USD each" in stderr
     cut_off = [line for line in stderr.splitlines() if "[possibly billed]" in line]
-    first = min(sent)  # which of them got a place first is chance
+    first = min(sent)  # which requests start first is random
     assert cut_off[0] == (
         f"shots.csv:{int(first) + 2}: s{first}: it was sent, and cut off before it was kept "
         "[possibly billed]. Run again to have it."
@@ -111,11 +111,11 @@ def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     assert not list((tmp_path / "out").rglob("*.part"))
 
 
-def test_ctrl_c_after_the_last_shot_stops_nothing(environment, service, shots, tmp_path):
-    """The manifest is written, the ending is told, and the exit code is that of the run."""
+def test_ctrl_c_after_the_last_shot_has_no_effect(environment, service, shots, tmp_path):
+    """The manifest and the summary are written, and the exit code is that of the run."""
     service.set_faults(refuse("number 07"))
     ended = subprocess.run(
-        [sys.executable, "-c", _INTERRUPTED_AS_IT_WRITES, "batch", str(shots), "-o", "out"],
+        [sys.executable, "-c", _INTERRUPTED_WHILE_CLOSING, "batch", str(shots), "-o", "out"],
         env=environment | service.variables,
         cwd=tmp_path,
         capture_output=True,

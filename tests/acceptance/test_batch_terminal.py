@@ -1,4 +1,4 @@
-"""`stills batch` on a terminal, and where none is: the question, the display, the events."""
+"""`stills batch` with and without a terminal: the question, the progress, the events."""
 
 import json
 import shlex
@@ -9,36 +9,34 @@ import pytest
 from tests.support.batch_command import ROWS, at_a_terminal, by_id, refuse
 
 
-def test_a_terminal_is_asked_first_and_shown_progress(
-    command, environment, service, shots, tmp_path
-):
-    """No is the answer of Enter; yes draws, with a display."""
+def test_a_terminal_gets_a_question_and_progress(command, environment, service, shots, tmp_path):
+    """Enter means no; yes generates the shots and shows the progress."""
     begin = [*command, "batch", str(shots), "-o", "out"]
     variables = environment | service.variables | {"TERM": "xterm"}
-    code, shown = at_a_terminal(begin, b"\n", variables, tmp_path)
+    code, output = at_a_terminal(begin, b"\n", variables, tmp_path)
     assert code == 130
-    assert "20 shots: 0 kept already, 20 new" in shown
+    assert "20 shots: 0 kept already, 20 new" in output
     assert service.ledger()["sends"] == []
-    code, shown = at_a_terminal(begin, b"y\n", variables, tmp_path)
-    assert code == 0, shown
-    assert "20/20 done" in shown
-    assert "images/min" in shown
+    code, output = at_a_terminal(begin, b"y\n", variables, tmp_path)
+    assert code == 0, output
+    assert "20/20 done" in output
+    assert "images/min" in output
 
 
 @pytest.mark.parametrize("take", ["cat shots.csv | {} -o out -", "{} -o out --events shots.csv >e"])
 @pytest.mark.usefixtures("shots")
-def test_a_person_is_asked_whatever_is_redirected(command, environment, service, tmp_path, take):
-    """The list may come from a pipe, the events go into a file: the plan is shown all the same."""
+def test_the_question_is_asked_despite_redirects(command, environment, service, tmp_path, take):
+    """The list may come from a pipe, and the events may go to a file."""
     begin = ["/bin/sh", "-c", take.format(f"{shlex.join(command)} batch")]
     variables = environment | service.variables | {"TERM": "xterm"}
-    code, shown = at_a_terminal(begin, b"\n", variables, tmp_path)
+    code, output = at_a_terminal(begin, b"\n", variables, tmp_path)
     assert code == 130
-    assert "20 shots: 0 kept already, 20 new" in shown
+    assert "20 shots: 0 kept already, 20 new" in output
     assert service.ledger()["sends"] == []
 
 
 def test_events_are_json_lines(batch, shots, service):
-    """A plan, one line a shot as it ends, and an end."""
+    """There is a plan, one line per shot as it ends, and an end."""
     service.set_faults(refuse("number 03"))
     done = batch(shots, "--events")
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -49,10 +47,10 @@ def test_events_are_json_lines(batch, shots, service):
     assert events[-1]["failed"] == 1
 
 
-def test_a_reader_of_events_that_goes_away_costs_nothing(
+def test_a_run_stops_if_the_reader_of_events_goes_away(
     command, environment, service, shots, tmp_path
 ):
-    """What was sent is finished, the rest is pending, and one line says so."""
+    """Sent requests are finished, other shots are pending, and one line says so."""
     service.set_faults({"kind": "slow", "delay_seconds": 0.3, "times": None})
     with subprocess.Popen(
         [*command, "batch", str(shots), "-o", "out", "--events"],
@@ -76,10 +74,10 @@ def test_a_reader_of_events_that_goes_away_costs_nothing(
     assert "possibly billed" not in stderr
 
 
-def test_events_that_nobody_takes_from_the_start_send_nothing(
+def test_nothing_is_sent_if_events_cannot_be_written(
     command, environment, service, shots, tmp_path
 ):
-    """Such as on a full disk."""
+    """Here the disk is full."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*command, "batch", str(shots), "-o", "out", "--events"],

@@ -1,4 +1,4 @@
-"""The animatic, taken apart again with ffprobe."""
+"""Animatics, inspected with ffprobe."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from stills.animatic import animatic as module
 from stills.animatic.animatic import make_animatic, plan_animatic
 from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.batch.manifest import ManifestWriter
-from stills.cli.commands import animatic as door
+from stills.cli.commands import animatic as command
 from stills.contract.errors import (
     ContentRefused,
     ImageMissing,
@@ -29,7 +29,7 @@ RED, GREEN, BLUE = (200, 0, 0), (0, 160, 0), (0, 0, 200)
 
 
 def write_manifest(folder, *outcomes):
-    """Each done shot has its picture at images/<its position>.png."""
+    """Write a manifest whose done shots have their image at images/<position>.png."""
     with ManifestWriter(folder) as manifest:
         for position, outcome in enumerate(outcomes):
             file = f"images/{position}.png" if outcome.result else None
@@ -39,7 +39,7 @@ def write_manifest(folder, *outcomes):
 
 @pytest.fixture
 def film(tmp_path):
-    """Three shots of 96*64, one of them with a duration of its own."""
+    """A manifest of three shots of 96*64, one with its own duration."""
     for position, colour in enumerate((RED, GREEN, BLUE)):
         write_png(tmp_path / f"images/{position}.png", colour=colour)
     return write_manifest(tmp_path, done("s0"), done("s1", duration_seconds=0.5), done("s2"))
@@ -47,13 +47,13 @@ def film(tmp_path):
 
 def probe(video):
     command = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", video]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    [stream] = told["streams"]
+    streams = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["streams"]
+    [stream] = streams
     return stream
 
 
 def frame(video, number, tmp_path):
-    """Take one frame out of a video, as pixels."""
+    """Extract one frame of a video."""
     png = tmp_path / f"frame{number}.png"
     chosen = ["-vf", f"select=eq(n\\,{number})", "-frames:v", "1", str(png)]
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", video, *chosen], check=True)
@@ -65,11 +65,11 @@ def colour_at(image, x, y):
 
 
 def test_shots_follow_each_other_for_their_durations(film, tmp_path):
-    """Durations come from the manifest, else from the caller; the picture is true to colour."""
+    """Durations come from the manifest, or else from the caller; colours are unchanged."""
     output = tmp_path / "film.mp4"
-    plan = plan_animatic(film, seconds_per_shot=1.0, fps=10)
-    assert plan.seconds == 2.5
-    make_animatic(plan, output)
+    animatic = plan_animatic(film, seconds_per_shot=1.0, fps=10)
+    assert animatic.seconds == 2.5
+    make_animatic(animatic, output)
     stream = probe(output)
     assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
     assert (stream["width"], stream["height"]) == (96, 64)
@@ -81,30 +81,30 @@ def test_shots_follow_each_other_for_their_durations(film, tmp_path):
         assert colour_at(frame(output, number, tmp_path), 48, 32) == pytest.approx(colour, abs=6)
 
 
-def test_it_plays_before_it_is_whole(film, tmp_path):
-    """The index is at the front of the file, for players that stream."""
+def test_a_video_can_be_streamed(film, tmp_path):
+    """Its index is at the start of the file."""
     make_animatic(plan_animatic(film, fps=5), tmp_path / "film.mp4")
     data = (tmp_path / "film.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
 
 
 def test_rounding_to_frames_does_not_add_up(tmp_path):
-    """Thirty shots of 0.14 s at 10 a second are 42 frames, not 30."""
+    """Thirty shots of 0.14 s at 10 frames per second are 42 frames, not 30."""
     write_png(tmp_path / "images/0.png")
     with ManifestWriter(tmp_path) as manifest:
         for position in range(30):
             manifest.add(position, done(f"s{position}", duration_seconds=0.14), "images/0.png")
-    plan = plan_animatic(tmp_path, fps=10)
-    assert sum(still.frames for still in plan.stills) == 42
+    animatic = plan_animatic(tmp_path, fps=10)
+    assert sum(still.frames for still in animatic.stills) == 42
 
 
 def test_other_sizes_are_boxed_into_the_most_common_one(tmp_path):
-    """A tall picture keeps its shape, with black at its sides; odd sides become even."""
+    """A tall image keeps its aspect ratio between black bars; odd sides become even."""
     for position, size in enumerate(((97, 65), (97, 65), (40, 80))):
         write_png(tmp_path / f"images/{position}.png", *size)
-    plan = plan_animatic(write_manifest(tmp_path, *(done(f"s{i}") for i in range(3))), fps=1)
-    assert plan.size == (96, 64)
-    make_animatic(plan, tmp_path / "film.mp4")
+    animatic = plan_animatic(write_manifest(tmp_path, *(done(f"s{i}") for i in range(3))), fps=1)
+    assert animatic.size == (96, 64)
+    make_animatic(animatic, tmp_path / "film.mp4")
     last = frame(tmp_path / "film.mp4", 8, tmp_path)
     assert (last.width, last.height) == (96, 64)
     assert max(colour_at(last, 8, 32)) < 12
@@ -113,13 +113,13 @@ def test_other_sizes_are_boxed_into_the_most_common_one(tmp_path):
 
 
 def test_ken_burns_moves_the_view_in_and_out(tmp_path):
-    """The first shot ends closer than it began, the second begins so; the edges stay filled."""
+    """The first shot zooms in, the second zooms out, and the image always fills the frame."""
     for position in range(2):
         grid = pyvips.Image.grey(192, 128, uchar=True)
         path = write_png(tmp_path / f"images/{position}.png")
         grid.bandjoin([grid, grid]).copy(interpretation="srgb").pngsave(str(path))
-    plan = plan_animatic(write_manifest(tmp_path, done("in"), done("out")), fps=8)
-    make_animatic(plan, tmp_path / "film.mp4", ken_burns=True)
+    animatic = plan_animatic(write_manifest(tmp_path, done("in"), done("out")), fps=8)
+    make_animatic(animatic, tmp_path / "film.mp4", ken_burns=True)
     assert int(probe(tmp_path / "film.mp4")["nb_read_frames"]) == 48
 
     def span(number):
@@ -134,17 +134,17 @@ def test_ken_burns_moves_the_view_in_and_out(tmp_path):
 
 
 def test_shots_without_an_image_are_left_out_and_named(tmp_path):
-    """Failed ones are told; portraits of the cast are no shots at all."""
+    """Failed shots are listed; portraits of the cast are not shots."""
     write_png(tmp_path / "images/0.png")
     write_png(tmp_path / "images/2.png")
     outcomes = (done("kira", is_portrait=True), failed("s1", ContentRefused()), done("s2"))
-    plan = plan_animatic(write_manifest(tmp_path, *outcomes))
-    assert [still.shot_id for still in plan.stills] == ["s2"]
-    assert plan.left_out == ["s1"]
+    animatic = plan_animatic(write_manifest(tmp_path, *outcomes))
+    assert [still.shot_id for still in animatic.stills] == ["s2"]
+    assert animatic.left_out == ["s1"]
 
 
-def test_hostile_names_are_only_names(tmp_path):
-    """Quotes, percent signs and what looks like options or protocols, in folder and file."""
+def test_hostile_file_names_are_only_names(tmp_path):
+    """They contain quotes, percent signs, and text like options or protocols."""
     folder = tmp_path / "-i 'a\"%03d b:c\\$(x)\n雨"
     name = "images/-f %d 'x'.png"
     write_png(folder / name)
@@ -155,33 +155,33 @@ def test_hostile_names_are_only_names(tmp_path):
 
 
 def test_only_a_png_is_read(tmp_path, film):
-    """A playlist or a script for ffmpeg does not get to it."""
+    """ffmpeg never gets a playlist or a script."""
     (tmp_path / "images/1.png").write_text("#EXTM3U\n/etc/passwd\n")
-    with pytest.raises(InvalidRequest, match=r"shot 's1': .*1\.png is no PNG"):
+    with pytest.raises(InvalidRequest, match=r"shot 's1': .*1\.png is not a PNG"):
         plan_animatic(film)
 
 
-def test_a_picture_that_ffmpeg_cannot_read_names_its_shot(tmp_path, film):
-    """The last lines of what ffmpeg said are in the message, and nothing is left behind."""
+def test_an_unreadable_image_is_refused_with_its_shot(tmp_path, film):
+    """The message has the last lines of ffmpeg's output, and no file is left."""
     picture = tmp_path / "images/1.png"
     picture.write_bytes(picture.read_bytes()[:40])
-    with pytest.raises(ToolFailed, match=r"shot 's1': ffmpeg ended with code \d+: \S+"):
+    with pytest.raises(ToolFailed, match=r"shot 's1': ffmpeg failed with exit code \d+: \S+"):
         make_animatic(plan_animatic(film, fps=2), tmp_path / "film.mp4")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "manifest.jsonl"]
 
 
-def test_an_old_video_stays_until_the_new_one_is_whole(tmp_path, film, monkeypatch):
-    """The output is written whole or not at all."""
+def test_an_old_video_stays_until_the_new_one_is_complete(tmp_path, film, monkeypatch):
+    """The output is written atomically."""
     output = tmp_path / "film.mp4"
     output.write_text("old")
     monkeypatch.setattr(module, "_RUN_DEADLINE_SECONDS", 0.001)
-    with pytest.raises(ToolFailed, match="did not end within"):
+    with pytest.raises(ToolFailed, match="did not finish within"):
         make_animatic(plan_animatic(film), output)
     assert output.read_text() == "old"
 
 
-def test_a_missing_ffmpeg_is_told_with_how_to_get_it(film, tmp_path, monkeypatch):
-    """Neither on the PATH nor from PyPI."""
+def test_a_missing_ffmpeg_is_reported_with_ways_to_install_it(film, tmp_path, monkeypatch):
+    """It is neither on the PATH nor in a Python package."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(ToolMissing) as caught:
@@ -190,8 +190,8 @@ def test_a_missing_ffmpeg_is_told_with_how_to_get_it(film, tmp_path, monkeypatch
     assert "pip install imageio-ffmpeg" in caught.value.action
 
 
-def test_the_ffmpeg_of_pypi_is_taken_where_there_is_no_other(tmp_path, monkeypatch):
-    """imageio-ffmpeg brings its own program."""
+def test_the_ffmpeg_of_imageio_is_used_if_there_is_no_other(tmp_path, monkeypatch):
+    """The package imageio-ffmpeg contains the program."""
     program = shutil.which("ffmpeg")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(
@@ -200,8 +200,8 @@ def test_the_ffmpeg_of_pypi_is_taken_where_there_is_no_other(tmp_path, monkeypat
     assert find_ffmpeg() == program
 
 
-def test_a_program_that_cannot_be_started_is_told(tmp_path):
-    """A broken installation is not an unexpected error."""
+def test_a_program_that_cannot_be_started_is_reported(tmp_path):
+    """A broken installation is an expected error."""
     with pytest.raises(ToolFailed, match="can't be started"):
         run_ffmpeg(str(tmp_path), [], deadline_seconds=1.0)
 
@@ -217,49 +217,49 @@ def test_a_program_that_cannot_be_started_is_told(tmp_path):
     ],
 )
 def test_options_out_of_range_are_refused(film, option, value):
-    """Before anything is filmed."""
+    """The error comes before anything is encoded."""
     with pytest.raises(InvalidRequest, match="out of range"):
         plan_animatic(film, **{option: value})
 
 
 def test_a_duration_out_of_range_names_its_shot(tmp_path):
-    """A manifest may say anything."""
+    """A manifest may contain any number."""
     write_png(tmp_path / "images/0.png")
     with pytest.raises(InvalidRequest, match=r"'s0'.*out of range"):
         plan_animatic(write_manifest(tmp_path, done("s0", duration_seconds=1e9)))
 
 
-def test_a_picture_that_is_gone_is_told(tmp_path):
-    """With its shot, and how to get it back."""
+def test_a_missing_image_is_reported_with_its_shot(tmp_path):
+    """The message has the shot and the reason."""
     with pytest.raises(ImageMissing, match=r"'s0'.*No such file"):
         plan_animatic(write_manifest(tmp_path, done("s0")))
 
 
 def test_a_manifest_without_images_is_refused(tmp_path):
-    """There is nothing to film."""
+    """There is nothing to show."""
     with pytest.raises(InvalidRequest, match="no shot with an image"):
         plan_animatic(write_manifest(tmp_path, failed("s0", ContentRefused())))
 
 
 def test_an_output_that_cannot_be_used_is_refused(film, tmp_path):
-    """It must be called .mp4, and be no folder."""
-    plan = plan_animatic(film)
+    """Its name must end in .mp4, and it must not be a folder."""
+    animatic = plan_animatic(film)
     with pytest.raises(InvalidRequest, match=r"does not end in \.mp4"):
-        make_animatic(plan, tmp_path / "film.avi")
+        make_animatic(animatic, tmp_path / "film.avi")
     (tmp_path / "film.mp4").mkdir()
     with pytest.raises(OutputRefused):
-        make_animatic(plan, tmp_path / "film.mp4")
+        make_animatic(animatic, tmp_path / "film.mp4")
 
 
-def test_the_door_prints_the_path_and_says_what_was_left_out(tmp_path, capsys):
-    """The path on standard output for scripts, the rest on standard error."""
+def test_the_command_prints_the_path_and_the_shots_left_out(tmp_path, capsys):
+    """The path is on standard output for scripts, the rest on standard error."""
     write_png(tmp_path / "images/1.png")
     write_manifest(tmp_path, failed("s\x1b0", ContentRefused()), done("s1"))
     output = tmp_path / "new" / "film.mp4"
     options = argparse.Namespace(
         manifest=str(tmp_path), output=str(output), seconds_per_shot=1.0, fps=5, ken_burns=False
     )
-    assert door.run(options) == 0
+    assert command.run(options) == 0
     out, err = capsys.readouterr()
     assert out == f"{output}\n"
     assert err == (

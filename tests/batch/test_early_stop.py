@@ -1,4 +1,4 @@
-"""A run stops early if going on makes no sense, and not otherwise."""
+"""When a run stops early, and when it does not."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def after(*outcomes: RequestOutcome) -> str | None:
 
 @pytest.mark.parametrize("error", UNANSWERED, ids=lambda error: f"{error.code} {error.billing}")
 def test_shots_that_the_service_does_not_answer_stop_the_run(error: StillsError):
-    """Not before the fifth, and the reason has the number and the last error."""
+    """The fifth one in a row does, and the reason has the number and the last error."""
     assert after(*[failed(error)] * (OUTAGE_FAILURES - 1)) is None
     reason = after(*[failed(error)] * OUTAGE_FAILURES)
     assert "did not answer 5 shots in a row" in reason
@@ -73,27 +73,27 @@ def test_shots_that_the_service_does_not_answer_stop_the_run(error: StillsError)
 
 
 @pytest.mark.parametrize("error", ANSWERED, ids=lambda error: error.code)
-def test_failures_that_the_service_answered_stop_nothing(error: StillsError):
-    """They are of their own shot."""
+def test_failures_that_the_service_answered_do_not_stop_the_run(error: StillsError):
+    """They only concern their own shot."""
     assert after(*[failed(error)] * 20) is None
 
 
 @pytest.mark.parametrize(
     "between", [made(cached=False), *map(failed, ANSWERED)], ids=["an image", "a", "b", "c"]
 )
-def test_an_answer_in_between_starts_the_count_again(between: RequestOutcome):
-    """The service is there."""
+def test_an_answer_in_between_resets_the_count(between: RequestOutcome):
+    """It shows that the service is available."""
     lost = [failed(UNANSWERED[0])] * (OUTAGE_FAILURES - 1)
     assert after(*lost, between, *lost) is None
 
 
-def test_an_image_from_the_catalog_says_nothing_of_the_service():
-    """It was not asked."""
+def test_an_image_from_the_catalog_does_not_reset_the_count():
+    """The service was not involved."""
     lost = failed(UNANSWERED[0])
     assert after(*[lost, made(cached=True)] * OUTAGE_FAILURES) is not None
 
 
-def test_an_error_of_the_account_stops_at_once():
-    """Every other shot would meet it too; the first reason stays."""
+def test_an_account_error_stops_the_run_at_once():
+    """Every other shot would fail as well; the first reason stays."""
     reason = after(failed(AccountOverdue("it owes money")), *[failed(UNANSWERED[0])] * 9)
     assert reason == "every shot would fail the same way: it owes money"

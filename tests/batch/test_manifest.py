@@ -1,4 +1,4 @@
-"""The manifest: what is written, in which order, and what is read back."""
+"""Writing and reading manifests."""
 
 import json
 import tracemalloc
@@ -28,16 +28,16 @@ def _file(outcome):
     return "images/x.png" if outcome.result and not outcome.error else None
 
 
-def test_lines_are_in_input_order_whatever_finished_first(tmp_path):
-    """Outcomes come as they finish; the file is in the order of the shot list."""
+def test_lines_are_in_input_order(tmp_path):
+    """Outcomes are added as shots end; the file is in the order of the shot list."""
     with ManifestWriter(tmp_path) as manifest:
         for position in (2, 0, 3, 1):
             manifest.add(position, done(f"s{position}"))
     assert [line["id"] for line in lines(tmp_path)] == ["s0", "s1", "s2", "s3"]
 
 
-def test_a_finished_shot_is_told_with_request_and_answer(tmp_path):
-    """The request, the contract's four fields, the file, and what it cost."""
+def test_a_finished_shot_has_its_request_and_result(tmp_path):
+    """The entry has the request, the contract's four fields, the file and the cost."""
     finished = done("s01", style="noir", needs=("kira",), duration_seconds=2.5)
     write(tmp_path, finished)
     assert lines(tmp_path) == [
@@ -48,7 +48,7 @@ def test_a_finished_shot_is_told_with_request_and_answer(tmp_path):
             "request": {"prompt": "a red kite", "size": "96*64", "style": "noir"},
             "needs": ["kira"],
             "duration_seconds": 2.5,
-            "image_url": "file:///kept/kite.png",
+            "image_url": "file:///store/kite.png",
             "width": 96,
             "height": 64,
             "seed": 7,
@@ -64,8 +64,8 @@ def test_a_finished_shot_is_told_with_request_and_answer(tmp_path):
     ]
 
 
-def test_a_failed_shot_is_told_with_the_facts_of_its_error(tmp_path):
-    """Programs read code, retryable and billing; people read message and action."""
+def test_a_failed_shot_has_its_error(tmp_path):
+    """Programs use code, retryable and billing; people read message and action."""
     error = ConnectionLost("it broke", billing=Billing.POSSIBLE, request_id="r-1")
     write(tmp_path, failed("s01", error))
     [line] = lines(tmp_path)
@@ -95,14 +95,14 @@ def test_a_failed_shot_is_told_with_the_facts_of_its_error(tmp_path):
     ],
 )
 def test_a_reference_is_shown_without_secrets_or_bytes(tmp_path, given, shown):
-    """No query, no credentials, no data URL: the manifest gets shared."""
+    """Manifests are shared, so they have no query, credentials or data URL."""
     write(tmp_path, done(reference_image=given))
     assert lines(tmp_path)[0]["request"]["reference_image"] == shown
     assert b"SECRET" not in (tmp_path / MANIFEST_NAME).read_bytes()
 
 
-def test_what_is_written_is_read_back(tmp_path):
-    """An entry survives the file: done, failed, a portrait, one not reached, one not placed."""
+def test_entries_are_read_back_unchanged(tmp_path):
+    """One is a portrait, others are done, failed, pending, or stored without a file."""
     outcomes = [
         done("kira", is_portrait=True),
         done("s01 雨 \u2028\n\"'", needs=("kira",), duration_seconds=2.0, seed=0),
@@ -121,28 +121,28 @@ def test_what_is_written_is_read_back(tmp_path):
     ]
 
 
-def test_a_shot_that_was_cut_off_is_pending_with_its_money(tmp_path):
-    """It was sent, and nobody knows more; one that was not sent has nothing to say."""
-    cut_off = Outcome(shot("s01"), billing=Billing.POSSIBLE)
-    path = write(tmp_path, cut_off, Outcome(shot("s02")))
+def test_an_interrupted_shot_is_pending_with_its_billing(tmp_path):
+    """It was sent and may be billed; a shot that was not sent has no billing."""
+    interrupted = Outcome(shot("s01"), billing=Billing.POSSIBLE)
+    path = write(tmp_path, interrupted, Outcome(shot("s02")))
     assert [(line["status"], line.get("billing")) for line in lines(tmp_path)] == [
         ("pending", "possible"),
         ("pending", None),
     ]
     assert list(read_manifest(path)) == [
-        ManifestEntry.of(cut_off),
+        ManifestEntry.of(interrupted),
         ManifestEntry.of(Outcome(shot("s02"))),
     ]
 
 
-def test_half_a_surrogate_pair_is_written_and_read(tmp_path):
-    """An id out of hostile JSON can hold what UTF-8 can't."""
+def test_a_lone_surrogate_is_written_and_read(tmp_path):
+    """An id from hostile JSON may contain one, which UTF-8 can't."""
     path = write(tmp_path, done("s\ud800"))
     assert next(read_manifest(path)).shot.id == "s\ud800"
 
 
-def test_a_batch_that_ends_early_leaves_what_it_has(tmp_path):
-    """Shots that were never added are left out; the rest stays in order."""
+def test_an_interrupted_batch_writes_the_added_shots(tmp_path):
+    """They are in order, without the shots that were never added."""
 
     def interrupted():
         with ManifestWriter(tmp_path) as manifest:
@@ -155,8 +155,8 @@ def test_a_batch_that_ends_early_leaves_what_it_has(tmp_path):
     assert [line["id"] for line in lines(tmp_path)] == ["s1", "s5"]
 
 
-def test_the_old_manifest_stays_until_the_new_one_is_whole(tmp_path):
-    """A killed run leaves the manifest of the run before, and no other file."""
+def test_the_old_manifest_stays_until_the_new_one_is_complete(tmp_path):
+    """A killed run leaves only the manifest of the earlier run."""
     write(tmp_path, done("old"))
     manifest = ManifestWriter(tmp_path)
     manifest.add(0, done("new"))
@@ -168,7 +168,7 @@ def test_the_old_manifest_stays_until_the_new_one_is_whole(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [MANIFEST_NAME]
 
 
-def test_the_last_word_on_a_shot_counts(tmp_path):
+def test_a_second_outcome_replaces_the_first(tmp_path):
     """A pending shot that is done after all has one line."""
     with ManifestWriter(tmp_path) as manifest:
         manifest.add(0, Outcome(shot("s0")))
@@ -176,8 +176,8 @@ def test_the_last_word_on_a_shot_counts(tmp_path):
     assert [line["status"] for line in lines(tmp_path)] == ["done"]
 
 
-def test_memory_stays_flat(tmp_path):
-    """Five thousand outcomes take no more memory than their positions do."""
+def test_memory_stays_constant(tmp_path):
+    """For five thousand outcomes, only their positions are in memory."""
     outcome = done(prompt="p" * 500)
     tracemalloc.start()
     with ManifestWriter(tmp_path) as manifest:
@@ -190,15 +190,18 @@ def test_memory_stays_flat(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
-    """The error names the path and says what to do."""
+    """The error names the path."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputRefused, match="file"):
         ManifestWriter(tmp_path / "file")
 
 
-def test_a_folder_takes_one_run_at_a_time(tmp_path):
+def test_only_one_run_at_a_time_can_use_a_folder(tmp_path):
     """Two would mix their images, and one manifest would be lost."""
-    with ManifestWriter(tmp_path), pytest.raises(OutputRefused, match="another batch draws into"):
+    with (
+        ManifestWriter(tmp_path),
+        pytest.raises(OutputRefused, match="another batch is writing to"),
+    ):
         ManifestWriter(tmp_path)
     write(tmp_path, done())
     assert [path.name for path in tmp_path.iterdir()] == [MANIFEST_NAME]
@@ -208,7 +211,7 @@ GOOD = ManifestEntry.of(done(), "images/s01.png").to_json()
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"id": None}, "id is missing"),
         ({"id": 5}, "id is not text"),
@@ -221,44 +224,44 @@ GOOD = ManifestEntry.of(done(), "images/s01.png").to_json()
         ({"cost_usd": 10**400}, "cost_usd is out of range"),
         ({"duration_seconds": -1}, "duration_seconds is not above 0"),
         ({"duration_seconds": 1e999}, "Infinity is no number"),
-        ({"billing": "maybe"}, "billing 'maybe' is not known"),
-        ({"notes": [1]}, "notes is not a list of texts"),
-        ({"file": "../../etc/passwd"}, "is not inside the folder"),
-        ({"file": "/etc/passwd"}, "is not inside the folder"),
-        ({"file": "//host/x.png"}, "is not inside the folder"),
-        ({"file": "javascript:alert(1)"}, "is not inside the folder"),
-        ({"file": ""}, "is not inside the folder"),
+        ({"billing": "maybe"}, "unknown billing 'maybe'"),
+        ({"notes": [1]}, "notes is not a list of strings"),
+        ({"file": "../../etc/passwd"}, "is not inside the manifest's folder"),
+        ({"file": "/etc/passwd"}, "is not inside the manifest's folder"),
+        ({"file": "//host/x.png"}, "is not inside the manifest's folder"),
+        ({"file": "javascript:alert(1)"}, "is not inside the manifest's folder"),
+        ({"file": ""}, "is not inside the manifest's folder"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_told_with_file_and_line(tmp_path, change, said):
-    """A manifest may have been written by anyone."""
+def test_an_invalid_line_is_refused_with_file_and_line(tmp_path, change, message):
+    """A manifest may come from anyone."""
     path = tmp_path / "m.jsonl"
     path.write_bytes(GOOD + b"\n\n" + json.dumps(json.loads(GOOD) | change).encode())
     with pytest.raises(InvalidRequest) as caught:
         list(read_manifest(path))
     assert caught.value.message.startswith(f"{path}:3: ")
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize(
     "line", [b"[]", b"null", b"{", b"\xff\xfe{", b"[" * 100_000, b'{"id": "s"', b"1" * 5000]
 )
-def test_a_line_that_is_no_object_is_refused(tmp_path, line):
-    """Broken text, broken nesting, and numbers past all bounds."""
+def test_a_line_that_is_not_an_object_is_refused(tmp_path, line):
+    """It may be broken text, nested too deeply, or a huge number."""
     path = tmp_path / "m.jsonl"
     path.write_bytes(line)
     with pytest.raises(InvalidRequest, match=r"m\.jsonl:1"):
         list(read_manifest(path))
 
 
-def test_unknown_members_are_passed_over(tmp_path):
-    """A manifest of a later version can be read."""
+def test_unknown_members_are_ignored(tmp_path):
+    """So a manifest of a later version can be read."""
     path = tmp_path / "m.jsonl"
     path.write_bytes(json.dumps(json.loads(GOOD) | {"mood": "new"}).encode())
     assert next(read_manifest(path)) == replace(ManifestEntry.from_json(GOOD))
 
 
-def test_a_manifest_that_is_not_there_is_told(tmp_path):
-    """The path and the reason are in the message."""
+def test_a_missing_manifest_is_refused(tmp_path):
+    """The message has the path and the reason."""
     with pytest.raises(InvalidRequest, match=r"gone\.jsonl can't be read: No such file"):
         list(read_manifest(tmp_path / "gone.jsonl"))

@@ -49,9 +49,9 @@ def into_out(run, service) -> Batch:
     def run_batch(
         *arguments: object, variables: dict[str, str] | None = None, **more
     ) -> subprocess.CompletedProcess[str]:
-        given = [str(argument) for argument in arguments]
-        named = service.variables | (variables or {})
-        return run("batch", *given, "-o", "out", variables=named, **more)
+        options = [str(argument) for argument in arguments]
+        environment = service.variables | (variables or {})
+        return run("batch", *options, "-o", "out", variables=environment, **more)
 
     return run_batch
 
@@ -66,7 +66,7 @@ def reference_prompts(service) -> set[str]:
 
 
 def at_a_terminal(
-    command: list[str], typed: bytes, variables: dict[str, str], folder: Path
+    command: list[str], answer: bytes, variables: dict[str, str], folder: Path
 ) -> tuple[int, str]:
     """Run a command on a pseudo-terminal, and type the answer when it asks."""
     ours, theirs = pty.openpty()
@@ -79,16 +79,16 @@ def at_a_terminal(
         stderr=theirs,
     )
     os.close(theirs)
-    shown = b""
-    typed_it = False
+    output = b""
+    has_typed = False
     try:
         while part := os.read(ours, 65536):
-            shown += part
-            if b"[y/N]" in shown and not typed_it:
-                os.write(ours, typed)
-                typed_it = True
+            output += part
+            if b"[y/N]" in output and not has_typed:
+                os.write(ours, answer)
+                has_typed = True
     except OSError:  # the other side is closed
         pass
     finally:
         os.close(ours)
-    return process.wait(timeout=30), shown.decode()
+    return process.wait(timeout=30), output.decode()

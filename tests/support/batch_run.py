@@ -1,4 +1,4 @@
-"""Batches run in the test's process, on a sandbox."""
+"""Batches that run in this process, on a sandbox."""
 
 import asyncio
 import json
@@ -6,32 +6,36 @@ from pathlib import Path
 
 from stills.batch.manifest import read_manifest
 from stills.batch.output import RunOutput
-from stills.batch.preflight import Batch, BatchOptions
+from stills.batch.preflight import Batch, BatchOptions, check
 from stills.batch.run import Run
 from stills.shotlist.reader import read_shots
 
 MODEL = "qwen-image-2.0"
 
 
-def write(folder: Path, *rows: dict) -> Path:
+def write_list(folder: Path, *rows: dict) -> Path:
     path = folder / "shots.jsonl"
     path.write_text("\n".join(json.dumps({"size": "512*512"} | row) for row in rows))
     return path
 
 
-def survey(stills, path: Path, **choices) -> Batch:
-    batch = Batch(read_shots(path), BatchOptions(stills.model(MODEL), **choices))
-    batch.survey()
-    return batch
+def check_list(stills, path: Path, **options) -> Batch:
+    return check(read_shots(path), BatchOptions(stills.model(MODEL), **options))
 
 
-async def draw(stills, batch: Batch, folder: Path, stop: asyncio.Event | None = None) -> dict:
-    """Run a batch, and return its manifest entries by id."""
-    record = RunOutput(folder, batch.names, lambda *_: None)
-    run = Run(stills, batch, record, stop or asyncio.Event())
-    try:
-        await run.draw()
-    finally:
-        run.note_pending()
-        record.close(batch.title)
+async def run_batch(stills, batch: Batch, folder: Path) -> dict:
+    """Run a batch, and return the entries of its manifest by id."""
+    await run_with_output(stills, batch, folder)
     return {entry.shot.id: entry for entry in read_manifest(folder / "manifest.jsonl")}
+
+
+async def run_with_output(stills, batch: Batch, folder: Path) -> RunOutput:
+    """Run a batch, and return its output."""
+    output = RunOutput(folder, batch.names, lambda *_: None)
+    run = Run(stills, batch, output, asyncio.Event())
+    try:
+        await run.generate()
+    finally:
+        run.add_pending()
+        output.close(batch.title)
+    return output

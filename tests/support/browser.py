@@ -25,12 +25,12 @@ _FLAGS = [
     "--remote-debugging-port=0",
     "--remote-allow-origins=*",
 ]
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
 @contextmanager
 def running_chromium(profile: Path):
-    """Start a browser, and end it when the block ends."""
+    """Start a browser for the duration of the body."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "the contact sheet is tested in Chromium: apt-get install chromium"
     process = subprocess.Popen(
@@ -42,12 +42,12 @@ def running_chromium(profile: Path):
         yield _devtools_port(profile / "DevToolsActivePort", process)
     finally:
         process.terminate()
-        process.wait(timeout=_PATIENCE_SECONDS)
+        process.wait(timeout=_TIMEOUT_SECONDS)
 
 
 def _devtools_port(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < give_up and process.poll() is None:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
         lines = file.read_text().split() if file.exists() else []
         if len(lines) == 2:
             return lines[0], lines[1]
@@ -56,16 +56,16 @@ def _devtools_port(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, s
 
 
 class Tab:
-    """One tab, which records the requests and errors of its pages."""
+    """One tab: it opens pages, and records their requests and their errors."""
 
     def __init__(self, port: str, path: str) -> None:
         self._socket = websocket.create_connection(
-            f"ws://127.0.0.1:{port}{path}", timeout=_PATIENCE_SECONDS
+            f"ws://127.0.0.1:{port}{path}", timeout=_TIMEOUT_SECONDS
         )
         self._number = 0
         self._session: str | None = None
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
@@ -88,18 +88,18 @@ class Tab:
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer
                 return answer["result"]
-            self._note(answer)
+            self._add_event(answer)
 
-    def _note(self, event: dict[str, Any]) -> None:
+    def _add_event(self, event: dict[str, Any]) -> None:
         params = event.get("params", {})
         if event["method"] == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         if event["method"] in {"Runtime.exceptionThrown", "Page.javascriptDialogOpening"}:
-            self.complaints.append(json.dumps(params))
+            self.errors.append(json.dumps(params))
         if event["method"] == "Log.entryAdded" and params["entry"]["level"] != "verbose":
-            self.complaints.append(params["entry"]["text"])
+            self.errors.append(params["entry"]["text"])
         if event["method"] == "Runtime.consoleAPICalled":
-            self.complaints.append(json.dumps(params["args"]))
+            self.errors.append(json.dumps(params["args"]))
 
     def open(self, page: Path, *, width: int = 1400, height: int = 1000, scheme: str = "light"):
         """Open a local page in a window of this size, and wait until it has loaded."""
@@ -118,7 +118,7 @@ class Tab:
         self.wait_for("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
-        """Evaluate an expression in the page, without its content security policy."""
+        """Evaluate an expression, which the page's security policy does not restrict."""
         answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
@@ -126,9 +126,9 @@ class Tab:
         return answer["result"].get("value")
 
     def wait_for(self, condition: str) -> None:
-        give_up = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while not self.run(condition):
-            assert time.monotonic() < give_up, condition
+            assert time.monotonic() < deadline, condition
             time.sleep(0.02)
 
     def press(self, key: str) -> None:
@@ -139,14 +139,14 @@ class Tab:
         self.call("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
-        """Click in the middle of an element."""
-        place = self.run(
+        """Click on the centre of an element."""
+        point = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
             "return {x: b.x + b.width / 2, y: b.y + b.height / 2}; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+            self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **point)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))

@@ -1,4 +1,4 @@
-"""Made-up finished shots, with images of one colour."""
+"""Made-up outcomes of shots, and images of one colour."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from stills.shotlist.shots import Outcome, Shot
 
 
 def shot(shot_id: str = "s01", prompt: str = "a red kite", size: str = "96*64", **more) -> Shot:
-    """Make a shot; arguments that are not fields of the shot go into its request."""
-    of_shot = {name: more.pop(name) for name in list(more) if name in Shot.__slots__}
+    """A shot; `more` are fields of the shot or of its request."""
+    shot_fields = {name: more.pop(name) for name in list(more) if name in Shot.__slots__}
     request = ImageRequest(prompt=prompt, size=size, **more)
-    return Shot(id=shot_id, request=request, source="film.csv:2", **of_shot)
+    return Shot(id=shot_id, request=request, source="film.csv:2", **shot_fields)
 
 
 def result(width: int = 96, height: int = 64, **more) -> ImageResult:
-    given = {
-        "image_url": "file:///kept/kite.png",
+    values = {
+        "image_url": "file:///store/kite.png",
         "width": width,
         "height": height,
         "seed": 7,
@@ -31,7 +31,7 @@ def result(width: int = 96, height: int = 64, **more) -> ImageResult:
         "cost_usd": 0.075,
         "notes": ("Scaled.",),
     }
-    return ImageResult(**(given | more))
+    return ImageResult(**(values | more))
 
 
 def done(shot_id: str = "s01", **more) -> Outcome:

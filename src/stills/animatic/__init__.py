@@ -1,1 +1,1 @@
-"""A batch's frames as a video, made with ffmpeg."""
+"""A video of a batch's images, made with ffmpeg."""

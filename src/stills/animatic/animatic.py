@@ -1,7 +1,7 @@
-"""The animatic: the frames of a manifest as a video, one shot after the other.
+"""The animatic: the images of a manifest as a video, one shot after the other.
 
-Every shot is encoded on its own, and the pieces are joined without encoding again. So memory does
-not grow with the number of shots, a picture is decoded once, and an error names its shot.
+Each shot is encoded separately, and the clips are joined without encoding them again. So memory
+does not grow with the number of shots, each image is decoded once, and an error names its shot.
 """
 
 import tempfile
@@ -25,16 +25,16 @@ _RUN_DEADLINE_SECONDS = 900.0
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _SIDE_MIN_PIXELS = 2
 _ZOOM = 0.12
-# Where the view comes to rest, as parts of what is left and above; one after the other.
-_RESTS = ((0.5, 0.4), (0.85, 0.5), (0.15, 0.5), (0.5, 0.7))
-# Pixels of 8 bits on screens are sRGB; video players take what is not marked as they like.
+# The focus of each zoom, as fractions from the left and the top, used in rotation.
+_FOCUS_POINTS = ((0.5, 0.4), (0.85, 0.5), (0.15, 0.5), (0.5, 0.7))
+# The images are sRGB; players interpret video without colour tags in different ways.
 _COLOUR = (
     "-colorspace", "bt709",
     "-color_primaries", "bt709",
     "-color_trc", "bt709",
     "-color_range", "tv",
 )  # fmt: skip
-# No B-frames: the pieces begin at zero, and join without a gap.
+# Without B-frames, clips start at time zero and join without a gap.
 _ENCODER = (
     "-c:v", "libx264",
     "-preset", "veryfast",
@@ -47,7 +47,7 @@ _ENCODER = (
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One shot's picture, and how long it is seen."""
+    """One shot's image, and the number of frames it is shown for."""
 
     shot_id: str
     file: Path
@@ -57,7 +57,7 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Animatic:
-    """What is to be filmed. `left_out` names the shots without an image."""
+    """The shots of a video. `left_out` are the ids of shots without an image."""
 
     stills: Sequence[Still]
     left_out: Sequence[str]
@@ -66,22 +66,22 @@ class Animatic:
 
     @property
     def seconds(self) -> float:
-        """How long it runs."""
+        """Its duration in seconds."""
         return sum(still.frames for still in self.stills) / self.fps
 
 
 def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 24) -> Animatic:
-    """Read a manifest, or the one in a folder, and look at its pictures.
+    """Read a manifest, or the one in a folder, and the sizes of its images.
 
-    A shot is seen for its own `duration_seconds`, else for `seconds_per_shot`. The video has the
-    size that most pictures have. Portraits of the cast are no shots, and are not in it.
+    A shot is shown for its `duration_seconds`, or for `seconds_per_shot`. The video has the most
+    common size of the images. Portraits of the cast are not in it.
 
     Raises:
-        InvalidRequest: the manifest or an option can't be used, or there is no frame.
-        ImageMissing: a picture is not where the manifest says.
+        InvalidRequest: the manifest or an option is invalid, or no shot has an image.
+        ImageMissing: an image is not where the manifest says.
     """
     _check_option("seconds per shot", seconds_per_shot, SHOT_MAX_SECONDS)
-    _check_option("frames a second", fps, FPS_MAX)
+    _check_option("frames per second", fps, FPS_MAX)
     if manifest.is_dir():
         manifest /= MANIFEST_NAME
     stills: list[Still] = []
@@ -93,14 +93,12 @@ def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 2
         if entry.file is None:
             left_out.append(entry.shot.id)
             continue
-        begins_at, ends_at = ends_at, ends_at + _seconds(entry, seconds_per_shot)
-        # Cut at the frame nearest to the time, so that rounding does not add up over many shots.
-        frames = max(1, round(ends_at * fps) - round(begins_at * fps))
+        starts_at, ends_at = ends_at, ends_at + _seconds(entry, seconds_per_shot)
+        # Round the absolute times, so that rounding errors do not add up over many shots.
+        frames = max(1, round(ends_at * fps) - round(starts_at * fps))
         stills.append(_still(entry, file_in(manifest.parent, entry.file), frames))
     if not stills:
-        raise InvalidRequest(
-            f"{manifest} has no shot with an image", action="Run the batch, then film it."
-        )
+        raise InvalidRequest(f"{manifest} has no shot with an image", action="Run the batch first.")
     return Animatic(stills, left_out, _most_common_size(stills), fps)
 
 
@@ -111,34 +109,34 @@ def make_animatic(
     ken_burns: bool = False,
     on_shot: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Film it: H.264 in an MP4 file. Blocks; `on_shot` is told how many shots are through.
+    """Write the video: H.264 in an MP4 file. Blocks; `on_shot` gets the number of finished shots.
 
     Raises:
         InvalidRequest: the output's name does not end in .mp4.
-        ToolMissing: there is no ffmpeg.
-        ToolFailed: ffmpeg can't read a picture, or fails otherwise.
+        ToolMissing: ffmpeg was not found.
+        ToolFailed: ffmpeg can't read an image, or fails for another reason.
         OutputRefused: the output can't be written.
     """
     if output.suffix.lower() != ".mp4":
         raise InvalidRequest(
-            f"{output} does not end in .mp4", field="output", action="Name it such as film.mp4."
+            f"{output} does not end in .mp4", field="output", action="Use a name such as film.mp4."
         )
     program = find_ffmpeg()
     check_writable(output)
     with (
         replace_atomically(output) as part,
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".animatic-") as pieces,
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".animatic-") as clips,
     ):
-        folder = Path(pieces)
+        folder = Path(clips)
         for number, still in enumerate(animatic.stills):
             move = _ken_burns(number, still.frames, animatic.size) if ken_burns else ""
-            _film(program, still, animatic, move, folder / f"{number}.mp4")
+            _encode(program, still, animatic, move, folder / f"{number}.mp4")
             on_shot(number + 1)
         _join(program, folder, len(animatic.stills), part)
 
 
-def _film(program: str, still: Still, animatic: Animatic, move: str, piece: Path) -> None:
-    """Encode one shot; the picture is read as a PNG and nothing else, whatever is in it."""
+def _encode(program: str, still: Still, animatic: Animatic, move: str, clip: Path) -> None:
+    """Encode one shot; the image is only ever read as a PNG, whatever it contains."""
     width, height = animatic.size
     filters = (
         f"scale={width}:{height}:force_original_aspect_ratio=decrease:flags=lanczos"
@@ -146,7 +144,7 @@ def _film(program: str, still: Still, animatic: Animatic, move: str, piece: Path
         f"format=yuv420p,loop={still.frames - 1}:1,setpts=N/({animatic.fps}*TB){move}"
     )
     source = ["-protocol_whitelist", "file", "-f", "png_pipe", "-i", f"file:{still.file}"]
-    target = ["-r", str(animatic.fps), "-frames:v", str(still.frames), "-f", "mp4", f"file:{piece}"]
+    target = ["-r", str(animatic.fps), "-frames:v", str(still.frames), "-f", "mp4", f"file:{clip}"]
     try:
         run_ffmpeg(
             program,
@@ -157,41 +155,41 @@ def _film(program: str, still: Still, animatic: Animatic, move: str, piece: Path
         raise ToolFailed(f"shot {still.shot_id!r}: {error.message}") from None
 
 
-def _join(program: str, folder: Path, pieces: int, output: Path) -> None:
-    names = folder / "pieces.txt"
-    names.write_text("".join(f"file {number}.mp4\n" for number in range(pieces)))
+def _join(program: str, folder: Path, clips: int, output: Path) -> None:
+    names = folder / "clips.txt"
+    names.write_text("".join(f"file {number}.mp4\n" for number in range(clips)))
     source = ["-f", "concat", "-i", f"file:{names}"]
     target = ["-c", "copy", "-movflags", "+faststart", "-f", "mp4", f"file:{output}"]
     run_ffmpeg(program, [*source, *target], deadline_seconds=_RUN_DEADLINE_SECONDS)
 
 
 def _ken_burns(number: int, frames: int, size: Size) -> str:
-    """Move the view slowly: in on one shot, out on the next.
+    """Zoom slowly: in on one shot, out on the next.
 
-    ffmpeg's zoompan jumps from pixel to pixel; its perspective filter moves between them.
+    ffmpeg's zoompan moves by whole pixels; its perspective filter moves smoothly.
     """
     done = f"(on/{max(frames - 1, 1)})"
     eased = f"(1-cos(PI*{done}))/2" if number % 2 == 0 else f"(1+cos(PI*{done}))/2"
     lost = f"({_ZOOM}/(1+{_ZOOM})*{eased})"
-    right, down = _RESTS[number % len(_RESTS)]
+    right, down = _FOCUS_POINTS[number % len(_FOCUS_POINTS)]
     x, y = f"{size.width}*{lost}", f"{size.height}*{lost}"
     left, top = f"{x}*{right}", f"{y}*{down}"
     end, bottom = f"{size.width}-{x}*{1 - right:g}", f"{size.height}-{y}*{1 - down:g}"
     corners = (left, top, end, top, left, bottom, end, bottom)
     names = ("x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3")
-    places = ":".join(f"{name}={at}" for name, at in zip(names, corners, strict=True))
-    return f",perspective={places}:interpolation=cubic:sense=source:eval=frame"
+    positions = ":".join(f"{name}={at}" for name, at in zip(names, corners, strict=True))
+    return f",perspective={positions}:interpolation=cubic:sense=source:eval=frame"
 
 
 def _still(entry: ManifestEntry, file: Path, frames: int) -> Still:
-    """Look at the first bytes of a picture, for its true size."""
+    """Read the size of an image from its first bytes."""
     try:
         with file.open("rb") as stream:
             head = stream.read(len(_PNG_HEAD) + 8)
     except OSError as error:
         raise ImageMissing(
             f"shot {entry.shot.id!r}: {file} can't be read: {error.strerror}",
-            action="Run the batch again; what is kept costs nothing.",
+            action="Run the batch again; stored images are free.",
         ) from None
     size = Size(int.from_bytes(head[-8:-4]), int.from_bytes(head[-4:]))
     if (
@@ -199,12 +197,12 @@ def _still(entry: ManifestEntry, file: Path, frames: int) -> Still:
         or len(head) < len(_PNG_HEAD) + 8
         or min(size) < _SIDE_MIN_PIXELS
     ):
-        raise InvalidRequest(f"shot {entry.shot.id!r}: {file} is no PNG", field="file")
+        raise InvalidRequest(f"shot {entry.shot.id!r}: {file} is not a PNG", field="file")
     return Still(entry.shot.id, file.absolute(), size, frames)
 
 
 def _most_common_size(stills: Sequence[Still]) -> Size:
-    """Take the size of most; the first of them at a tie. H.264 needs even sides."""
+    """Return the most common size, with even sides as H.264 requires; the first one on a tie."""
     width, height = Counter(still.size for still in stills).most_common(1)[0][0]
     return Size(width - width % 2, height - height % 2)
 
@@ -219,4 +217,6 @@ def _seconds(entry: ManifestEntry, otherwise: float) -> float:
 
 def _check_option(name: str, value: float, most: float) -> None:
     if not 0 < value <= most:
-        raise InvalidRequest(f"{name}: {value:g} is out of range", action=f"At most {most:g}.")
+        raise InvalidRequest(
+            f"{name}: {value:g} is out of range", action=f"Use a number above 0, at most {most:g}."
+        )

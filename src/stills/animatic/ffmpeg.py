@@ -1,4 +1,4 @@
-"""The program ffmpeg: where it is, and what it says when it fails."""
+"""Finding and running ffmpeg."""
 
 import subprocess
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ _LAST_LINES = 5
 
 
 def find_ffmpeg() -> str:
-    """Find ffmpeg on the PATH, else the one in PyPI's imageio-ffmpeg.
+    """Find ffmpeg on the PATH, or else in the package imageio-ffmpeg.
 
     Raises:
-        ToolMissing: there is neither.
+        ToolMissing: it is in neither.
     """
     if found := which("ffmpeg"):
         return found
@@ -31,22 +31,23 @@ def find_ffmpeg() -> str:
 
 
 def run_ffmpeg(program: str, arguments: Sequence[str], *, deadline_seconds: float) -> None:
-    """Run ffmpeg to its end; no shell, and no standard input.
+    """Run ffmpeg without a shell and without standard input. Blocks.
 
     Raises:
-        ToolFailed: it ended with an error, could not be started, or took too long.
+        ToolFailed: it failed, could not be started, or took too long.
     """
     command = [program, *_ALWAYS, *arguments]
     try:
-        ended = subprocess.run(  # noqa: S603 - no shell; every name is ours or behind file:
+        ended = subprocess.run(  # noqa: S603 - no shell; every file name starts with file:
             command, capture_output=True, timeout=deadline_seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ToolFailed(f"ffmpeg did not end within {deadline_seconds:g} s") from None
+        raise ToolFailed(f"ffmpeg did not finish within {deadline_seconds:g} s") from None
     except OSError as error:
         raise ToolFailed(f"{program} can't be started: {error.strerror or error}") from error
     if ended.returncode != 0:
-        said = ended.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
+        last_lines = ended.stderr.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
         raise ToolFailed(
-            f"ffmpeg ended with code {ended.returncode}: {' / '.join(said) or 'it said nothing'}"
+            f"ffmpeg failed with exit code {ended.returncode}: "
+            f"{' / '.join(last_lines) or 'it printed no error'}"
         )

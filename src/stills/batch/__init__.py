@@ -1,1 +1,1 @@
-"""Batches: shot lists in; images, a manifest and a contact sheet out."""
+"""Batches: generate a shot list into a folder of images, a manifest and a contact sheet."""

@@ -1,13 +1,13 @@
-"""The wallet of a run: no image is begun that could take it past its cap."""
+"""The cost cap of a run: no image is started that could exceed it."""
 
 from stills.contract.errors import Billing
 from stills.contract.money import to_nano_usd, to_usd
 
 
 class CostCap:
-    """Money for a run, counted in nano-USD: `None` as cap is no cap.
+    """The money of a run, counted in nano-USD, against its cap; None as `cap_usd` means no cap.
 
-    With a cap the price has to be known.
+    With a cap, `price_usd` must be known.
     """
 
     def __init__(self, cap_usd: float | None, price_usd: float | None) -> None:
@@ -18,23 +18,23 @@ class CostCap:
 
     @property
     def image_cap_usd(self) -> float | None:
-        """What one image may cost, all its sends together: what is reserved for it."""
+        """The amount reserved for one image, which all its requests together must not exceed."""
         return None if self._cap is None else to_usd(self._price)
 
     @property
     def has_room(self) -> bool:
-        """Whether one more image fits, if all that is reserved is spent."""
+        """Whether one more image fits, even if everything reserved is spent."""
         return self._cap is None or self._spent + (self._reserved + 1) * self._price <= self._cap
 
     def reserve(self) -> None:
-        """Set the price of one image aside."""
+        """Reserve the price of one image."""
         self._reserved += 1
 
     def release(self) -> None:
-        """Put back what was set aside for one image; its calls have been spent by then."""
+        """Release the reservation of one image, after its requests were added with `spend`."""
         self._reserved -= 1
 
     def spend(self, billing: Billing) -> None:
-        """Spend the price of one call, unless it surely was not billed."""
+        """Add the price of one request, unless it was certainly not billed."""
         if billing is not Billing.NONE:
             self._spent += self._price

@@ -1,4 +1,4 @@
-"""When a run stops early: an account that is refused, or a service that does not answer."""
+"""When a run stops early: the account is refused, or the service does not answer."""
 
 from stills.contract.errors import (
     AccessError,
@@ -10,20 +10,20 @@ from stills.contract.errors import (
 from stills.contract.outcome import RequestOutcome
 
 OUTAGE_FAILURES = 5
-"""So many shots in a row without an answer from the service are an outage."""
+"""The number of shots in a row without an answer from the service that is an outage."""
 
 _ACCOUNT = (AccessError, QuotaExhausted)
 
 
 class EarlyStop:
-    """Follows the outcomes of a run; `reason` is set once no more shots should start."""
+    """Watches the outcomes of a run; `reason` is set once no more shots should start."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self._unanswered = 0
 
     def add(self, outcome: RequestOutcome) -> None:
-        """Take in one more outcome, in the order in which they end."""
+        """Add an outcome; call it in the order in which shots end."""
         error = outcome.error
         if error is not None and _is_unanswered(error):
             self._unanswered += 1
@@ -41,9 +41,9 @@ class EarlyStop:
 
 
 def _is_unanswered(error: StillsError) -> bool:
-    """Return whether the service itself may never have seen the request, or never answered it.
+    """Return whether the service itself did not answer, and may not have got the request.
 
-    A failure in its own words is an answer: those have a request id, a gateway's have none.
+    Its own errors are answers: they have a request id, which those of a gateway lack.
     """
     by_gateway = isinstance(error, ServiceUnavailable) and error.request_id is None
     return error.outcome_unknown or by_gateway or isinstance(error, ServiceUnreachable)

@@ -1,28 +1,29 @@
-"""The plan: what of a batch is kept already, and what the rest costs. Nothing is sent."""
+"""The estimate of a batch: which images are stored already, and what the others cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stills.app import Stills
-from stills.batch.image_files import kept_file
-from stills.batch.preflight import Batch, BatchOptions
+from stills.batch.image_files import local_file
+from stills.batch.preflight import Batch, BatchOptions, make_problem
 from stills.batch.references import Files, with_reference
 from stills.contract.errors import BudgetExceeded
 from stills.contract.money import format_usd, to_nano_usd, to_usd
 from stills.contract.outcome import RequestStatus
 from stills.shotlist.dependencies import Dependencies, Skipped
-from stills.shotlist.shots import Shot
+from stills.shotlist.shots import Problem, Shot
 
 _LOOKED_UP_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would do with its rows; those in no other number stay as they are.
+    """What a run would do with its `rows`; those in no other number were done before.
 
-    `new` are images to be made, `shared` get one of those, or will find it made, `skipped` need
-    what can't be drawn. Money is None where the price is unknown, time where no limit is known.
+    `new` images are generated. `kept` ones are stored already. `shared` rows get the same image as
+    another row. `skipped` rows depend on a shot that can't be generated. `cost_usd` is None if the
+    price is unknown, `seconds` if the rate limit is.
     """
 
     rows: int
@@ -34,75 +35,79 @@ class Estimate:
     skipped: int = 0
 
 
-async def make_plan(stills: Stills, batch: Batch, folder: Path) -> Estimate:
-    """Look up what is kept already; shots that the model can't draw become problems of the batch.
+async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Estimate, Batch]:
+    """Look a batch up in the catalog; nothing is sent.
+
+    Shots that the model refuses become problems of the returned batch.
 
     Raises:
         CatalogError: the catalog can't be read.
     """
-    model = batch.choices.model
-    look = _Look(stills, batch, folder)
-    await look.through_all()
+    model = batch.options.model
+    estimator = _Estimator(stills, batch, folder)
+    await estimator.run()
     limit_per_second = (await stills.quota(model=model.id)).limit_per_second
-    return Estimate(
-        rows=look.rows,
-        new=look.new,
-        kept=look.kept,
-        shared=look.shared,
-        skipped=look.skipped,
+    estimate = Estimate(
+        rows=estimator.rows,
+        new=estimator.new,
+        kept=estimator.kept,
+        shared=estimator.shared,
+        skipped=estimator.skipped,
         cost_usd=None
         if model.price_usd is None
-        else to_usd(look.new * to_nano_usd(model.price_usd)),
-        seconds=None if limit_per_second is None else look.new / limit_per_second,
+        else to_usd(estimator.new * to_nano_usd(model.price_usd)),
+        seconds=None if limit_per_second is None else estimator.new / limit_per_second,
     )
+    return estimate, batch.with_problems(estimator.problems)
 
 
-def check_cost(plan: Estimate, choices: BatchOptions) -> None:
-    """Refuse a plan that could pass the cap.
+def check_cost(estimate: Estimate, options: BatchOptions) -> None:
+    """Refuse a run that could exceed the cost cap.
 
     Raises:
         BudgetExceeded: it could, or the price is unknown.
     """
-    cap_usd = choices.max_cost_usd
-    if cap_usd is None or plan.new == 0:
+    cap_usd = options.max_cost_usd
+    if cap_usd is None or estimate.new == 0:
         return
-    if plan.cost_usd is None:
+    if estimate.cost_usd is None:
         raise BudgetExceeded(
-            f"the price of {choices.model.id} is unknown, so no cap can be kept",
-            action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
+            f"the price of {options.model.id} is unknown, so --max-cost can't be enforced",
+            action="Nothing was sent. Set STILLS_PRICE_USD to the price of one image.",
         )
-    if to_nano_usd(plan.cost_usd) > to_nano_usd(cap_usd):
+    if to_nano_usd(estimate.cost_usd) > to_nano_usd(cap_usd):
         raise BudgetExceeded(
-            f"{plan.new} new images would cost {format_usd(plan.cost_usd)}, over the cap of "
-            f"{format_usd(cap_usd)}",
-            action="Nothing was sent. Raise --max-cost, or draw fewer shots.",
+            f"{estimate.new} new images would cost {format_usd(estimate.cost_usd)}, over the cap "
+            f"of {format_usd(cap_usd)}",
+            action="Nothing was sent. Raise --max-cost, or generate fewer shots.",
         )
 
 
-class _Look:
-    """Goes through a batch in the order of the run, with the catalog alone."""
+class _Estimator:
+    """Goes through a batch in the order of the run, using only the catalog."""
 
     def __init__(self, stills: Stills, batch: Batch, folder: Path) -> None:
         self._stills = stills
         self._batch = batch
         self._folder = folder
         self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
-        self._lost = set(batch.left_out)
+        self._impossible = set(batch.left_out)
         self._files: Files = {}
         self._ready: list[Shot] = []
         self._keys: set[str] = set()
+        self.problems: list[Problem] = []
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
 
-    async def through_all(self) -> None:
+    async def run(self) -> None:
         for _, shot in self._batch.shots():
             self.rows += 1
-            entry = self._batch.carried_over(shot)
+            entry = self._batch.find_previous(shot)
             if entry is not None:
                 self._done(shot, self._folder / (entry.file or ""))
                 continue
-            release = self._dependencies.add(shot)
-            self._ready += release.ready
-            self._count_skipped(release.skipped)
+            unblocked = self._dependencies.add(shot)
+            self._ready += unblocked.ready
+            self._count_skipped(unblocked.skipped)
             if len(self._ready) >= _LOOKED_UP_TOGETHER:
                 await self._look_up()
         while self._ready:
@@ -110,42 +115,42 @@ class _Look:
 
     async def _look_up(self) -> None:
         shots, self._ready = self._ready, []
-        standings = await self._stills.find_statuses(
+        statuses = await self._stills.find_statuses(
             [with_reference(shot, self._files).request for shot in shots],
-            model=self._batch.choices.model.id,
+            model=self._batch.options.model.id,
         )
-        for shot, standing in zip(shots, standings, strict=True):
-            self._count(shot, standing)
+        for shot, status in zip(shots, statuses, strict=True):
+            self._count(shot, status)
 
-    def _count(self, shot: Shot, standing: RequestStatus) -> None:
-        if standing.error is not None:
+    def _count(self, shot: Shot, status: RequestStatus) -> None:
+        if status.error is not None:
             self.rows -= 1
-            self._batch.leave_out(shot, standing.error)
-            self._lost.add(shot.id)
+            self.problems.append(make_problem(shot, status.error))
+            self._impossible.add(shot.id)
             self._count_skipped(self._dependencies.failed(shot.id).skipped)
-        elif shot.id in self._batch.choices.fresh:
-            self._keys.add(standing.key)
+        elif shot.id in self._batch.options.fresh:
+            self._keys.add(status.key)
             self._count_new(shot)
-        elif standing.is_kept:
+        elif status.is_kept:
             self.kept += 1
-            self._done(shot, kept_file(standing.image_url or ""))
-        elif standing.key in self._keys:
+            self._done(shot, local_file(status.image_url or ""))
+        elif status.key in self._keys:
             self.shared += 1
             self._count_skipped(self._dependencies.failed(shot.id).skipped)
         else:
-            self._keys.add(standing.key)
+            self._keys.add(status.key)
             self._count_new(shot)
 
     def _count_new(self, shot: Shot) -> None:
-        """Count a shot whose image is still to be made, and all that hangs on that image."""
+        """Count a shot whose image must be generated, and the shots that depend on it."""
         self.new += 1
         self._count_skipped(self._dependencies.failed(shot.id).skipped)
 
     def _count_skipped(self, skipped: Sequence[Skipped]) -> None:
-        """Count what needs an image that is not there yet, or that never will be."""
+        """Count shots that need an image that does not exist yet, or that never will."""
         for shot, because in skipped:
-            if because in self._lost:
-                self._lost.add(shot.id)
+            if because in self._impossible:
+                self._impossible.add(shot.id)
                 self.skipped += 1
             else:
                 self.new += 1
@@ -153,7 +158,7 @@ class _Look:
     def _done(self, shot: Shot, file: Path | None) -> None:
         if shot.id not in self._batch.needed:
             return
-        if file is None:  # kept, and not on this disk or not in this size
+        if file is None:  # stored, but not on this disk or not in this size
             self._count_skipped(self._dependencies.failed(shot.id).skipped)
             return
         self._files[shot.id] = file

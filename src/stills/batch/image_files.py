@@ -1,4 +1,4 @@
-"""The images of a batch as files under their shots' ids."""
+"""The image files of a batch, named by shot id."""
 
 import filecmp
 import os
@@ -19,15 +19,15 @@ _NAME_MAX_BYTES = 120
 _DIGEST_CHARACTERS = 12
 _NAMELESS = "shot"
 _READ_BITS = 0o444
-# Windows takes these as devices, whatever follows the first dot.
+# Windows treats these as devices, whatever follows the first dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)", re.IGNORECASE)
 
 
 class ImageNames:
-    """Names for the images of one batch: its ids, made safe.
+    """File names for the images of one batch: its shot ids, made safe.
 
-    Ids that would share a name, or differ in letter case alone, get a suffix, all of them. So a
-    name does not hang on the order in which shots finish, and a second run gives the same ones.
+    All ids that would share a name, or differ only in letter case, get a suffix. So names do not
+    depend on the order in which shots finish, and a second run uses the same ones.
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
@@ -39,7 +39,7 @@ class ImageNames:
         self._shared = frozenset(shared)
 
     def path(self, shot_id: str) -> str:
-        """Name the image of a shot: a path from the batch's folder, such as `images/s01.png`."""
+        """Return the path of a shot's image in the output folder, such as `images/s01.png`."""
         name = _clean(shot_id)
         if _same_file_key(name) in self._shared:
             digest = sha256(shot_id.encode("utf-8", "surrogatepass")).hexdigest()
@@ -47,57 +47,56 @@ class ImageNames:
         return f"{IMAGES_FOLDER}/{name}.png"
 
 
-def kept_file(image_url: str) -> Path | None:
-    """Find the file behind a `file://` URL; None for an image that lies elsewhere."""
+def local_file(image_url: str) -> Path | None:
+    """Return the file of a `file://` URL; None for an image that is stored elsewhere."""
     return file_path(image_url) if image_url.startswith("file:") else None
 
 
 def file_in(folder: Path, name: str) -> Path:
-    """Return the file of a batch's folder that its manifest knows as `name`.
+    """Return the file in an output folder that its manifest calls `name`.
 
-    Its name on disk is UTF-8 in every locale, as it is in the manifest and the contact sheet.
+    Its name on disk is UTF-8 in every locale, as in the manifest and the contact sheet.
     """
     return folder / os.fsdecode(name.encode("utf-8", "surrogatepass"))
 
 
-def place_image(kept: Path, target: Path) -> None:
-    """Have the kept image at `target` as well: a hard link where that works, else a copy.
+def link_or_copy(stored: Path, target: Path) -> None:
+    """Make a stored image available at `target`: a hard link if possible, or else a copy.
 
-    A link is the kept image itself, so it is made read-only: a tool that edits in place must not
-    change what was paid for. What is there already and the same is left in its place. Not for the
-    event loop.
+    A link is the stored image itself, so it is made read-only: a tool that edits in place must not
+    change a paid image. An identical file at `target` stays. Blocks.
 
     Raises:
-        OutputRefused: it can't be placed there, or the kept file can't be read.
+        OutputRefused: the target can't be written, or the stored file can't be read.
     """
-    if _is_there(kept, target):
+    if _is_same(stored, target):
         return
     with replace_atomically(target) as part:
         try:
-            os.link(kept, part)
+            os.link(stored, part)
         except OSError:  # another file system, or one without hard links
-            shutil.copyfile(kept, part)
+            shutil.copyfile(stored, part)
         else:
-            _protect(part)
+            _make_read_only(part)
 
 
-def _is_there(kept: Path, target: Path) -> bool:
+def _is_same(stored: Path, target: Path) -> bool:
     with suppress(OSError):
-        if target.samefile(kept):
-            _protect(target)
+        if target.samefile(stored):
+            _make_read_only(target)
             return True
-        return filecmp.cmp(kept, target, shallow=False)
+        return filecmp.cmp(stored, target, shallow=False)
     return False
 
 
-def _protect(file: Path) -> None:
-    with suppress(OSError):  # it is somebody else's
-        # Whoever the umask kept from reading the image in the store may not read it here either.
+def _make_read_only(file: Path) -> None:
+    with suppress(OSError):  # it belongs to another user
+        # Only remove permissions: who can't read the image in the store can't read it here.
         file.chmod(file.stat().st_mode & _READ_BITS)
 
 
 def _clean(shot_id: str) -> str:
-    """Keep letters and digits of every script, and `_`, `-` and `.`; at most 120 bytes of UTF-8."""
+    """Keep the letters and digits of every script, `_`, `-` and `.`; at most 120 bytes of UTF-8."""
     composed = unicodedata.normalize("NFC", shot_id)
     name = "".join(character if _is_plain(character) else "-" for character in composed)
     name = name.encode()[:_NAME_MAX_BYTES].decode(errors="ignore").strip("-.") or _NAMELESS
@@ -110,6 +109,6 @@ def _is_plain(character: str) -> bool:
 
 
 def _same_file_key(name: str) -> int:
-    """Hash what file systems that overlook letter case and composition take as the same name."""
+    """Return equal hashes for names that a file system may treat as the same file."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return int.from_bytes(sha256(folded.encode()).digest()[:8])

@@ -1,4 +1,4 @@
-"""The manifest of a batch: `manifest.jsonl`, one entry a line, in input order."""
+"""The manifest of a batch: `manifest.jsonl`, one entry per line, in input order."""
 
 import fcntl
 import os
@@ -19,20 +19,19 @@ MANIFEST_NAME = "manifest.jsonl"
 
 _LINE_MAX_BYTES = 16 * 1024 * 1024
 _MISSING = -1
-_ACTION = "Give a manifest.jsonl as `stills batch` writes it."
+_ACTION = "Use a manifest.jsonl that `stills batch` wrote."
 
 
 class ManifestWriter:
     """Takes outcomes in any order, and writes them in input order when it is closed.
 
-    The folder is its own for so long: another run into the same one is refused. Use it as a context
-    manager, from one thread at a time. Meanwhile the lines lie in a nameless temporary file in
-    `folder`, so that memory holds eight bytes a shot, and a killed process leaves nothing behind
-    but the manifest of the run before. Shots that were never added are not in the manifest: add
-    them as outcomes without result and error to have them as pending.
+    It locks the folder: another run into it is refused. Use it as a context manager, from one
+    thread at a time. Until it is closed, the lines are in an unnamed temporary file in `folder`:
+    memory holds eight bytes per shot, and a killed process leaves the earlier manifest unchanged.
+    Only shots that are added are in the manifest; an outcome without result and error is pending.
 
     Raises:
-        OutputRefused: the folder can't be written; from every method.
+        OutputRefused: the folder can't be written, or another run uses it; from every method.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,9 +54,9 @@ class ManifestWriter:
         self.close()
 
     def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
-        """Note what became of the shot at `position`, counted from 0; the last word counts.
+        """Add the outcome of the shot at `position`, from 0; a second one replaces the first.
 
-        `file` is the image's path from the folder. Quick enough for the event loop.
+        `file` is the image's path in the folder. Fast enough for the event loop.
         """
         line = ManifestEntry.of(outcome, file).to_json() + b"\n"
         while len(self._offsets) <= position:
@@ -68,7 +67,7 @@ class ManifestWriter:
         self._offsets[position] = offset
 
     def close(self) -> None:
-        """Put the manifest in its place, whole or not at all; not for the event loop."""
+        """Write the manifest atomically, and unlock the folder. Blocks."""
         if self._lines.closed:
             return
         try:
@@ -82,15 +81,15 @@ class ManifestWriter:
 
 
 def _lock(folder: Path) -> int:
-    """Take a folder for this process, until what is given is closed; leaves no file in it."""
+    """Lock a folder until the returned file descriptor is closed, without a file in it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         raise OutputRefused(
-            f"another batch draws into {folder}",
-            action="Wait for it, or give another folder with -o. Nothing was sent.",
+            f"another batch is writing to {folder}",
+            action="Nothing was sent. Wait for it to end, or use another folder with -o.",
         ) from None
     except OSError:
         pass  # a file system without locks
@@ -98,10 +97,10 @@ def _lock(folder: Path) -> int:
 
 
 def read_manifest(path: Path) -> Iterator[ManifestEntry]:
-    """Read a manifest line by line; what is wrong with one is told with file and line.
+    """Read a manifest line by line.
 
     Raises:
-        InvalidRequest: the file can't be read, or a line is no entry.
+        InvalidRequest: the file can't be read, or a line is not a valid entry; it is named.
     """
     try:
         with path.open("rb") as lines:
@@ -112,10 +111,10 @@ def read_manifest(path: Path) -> Iterator[ManifestEntry]:
 
 
 def read_done(folder: Path, provider: str) -> dict[str, ManifestEntry]:
-    """Read which shots a folder has as done, by id: made by `provider`, and the file still there.
+    """Read the entries of shots that are done, by id: made by `provider`, with an existing file.
 
     Raises:
-        InvalidRequest: the file can't be read, or a line is no entry.
+        InvalidRequest: the manifest can't be read, or a line is not a valid entry.
     """
     return {
         entry.shot.id: entry
@@ -145,5 +144,5 @@ def _read_lines(path: Path, lines: IO[bytes]) -> Iterator[ManifestEntry]:
 
 def _read_line(line: bytes) -> ManifestEntry:
     if len(line) > _LINE_MAX_BYTES:
-        raise InvalidRequest(f"it is longer than {_LINE_MAX_BYTES} bytes")
+        raise InvalidRequest(f"the line is longer than {_LINE_MAX_BYTES} bytes")
     return ManifestEntry.from_json(line)

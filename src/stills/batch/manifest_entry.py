@@ -1,4 +1,4 @@
-"""One line of a manifest: what became of a shot, as a record and as JSON."""
+"""One line of a manifest: the outcome of a shot, as a dataclass and as JSON."""
 
 import json
 import math
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Status(StrEnum):
-    """How far a shot has come; a pending one was not reached, or cut off, as the batch ended."""
+    """The status of a shot; a pending one was not started, or was interrupted."""
 
     DONE = "done"
     FAILED = "failed"
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error's facts."""
+    """The error of a failed shot."""
 
     code: str
     message: str
@@ -41,7 +41,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: StillsError) -> Self:
-        """Take the facts out of an error."""
+        """Copy the values of an error."""
         return cls(
             error.code,
             error.message,
@@ -54,11 +54,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """A shot and its result or failure; both where the image is kept and could not be placed.
+    """A shot and its result or failure; both if its image is stored but missing from the folder.
 
-    The reference in `shot.request` is as a person may see it: no query, no credentials, no bytes.
-    `file` is the image's path from the manifest's folder, with `/` between its parts. `billing` is
-    that of a pending shot that was sent and cut off.
+    The reference in `shot.request` is fit to be shown: without query, credentials or bytes. `file`
+    is the image's path in the manifest's folder, with `/` as the separator. `billing` is that of a
+    pending shot whose request was interrupted.
     """
 
     shot: Shot
@@ -69,7 +69,7 @@ class ManifestEntry:
 
     @classmethod
     def of(cls, outcome: Outcome, file: str | None = None) -> Self:
-        """Write down an outcome; one with neither result nor error is pending."""
+        """Make the entry of an outcome."""
         shot, reference = outcome.shot, outcome.shot.request.reference_image
         if reference is not None:
             shown = replace(shot.request, reference_image=show_reference(reference))
@@ -79,29 +79,29 @@ class ManifestEntry:
 
     @property
     def status(self) -> Status:
-        """Done, failed or pending."""
+        """Done, failed or pending; without result and failure it is pending."""
         if self.failure is not None:
             return Status.FAILED
         return Status.PENDING if self.result is None else Status.DONE
 
     def to_json(self) -> bytes:
-        """Write the entry as one line of UTF-8; half a surrogate pair stays escaped."""
+        """Return the entry as one line of UTF-8; a lone surrogate stays escaped."""
         line = json.dumps(self._as_object(), ensure_ascii=False, allow_nan=False)
         return line.encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, line: bytes) -> Self:
-        """Read a line; members it does not know are passed over.
+        """Read a line; unknown members are ignored.
 
         Raises:
-            InvalidRequest: it is no entry of a manifest.
+            InvalidRequest: it is not a valid entry.
         """
         try:
             given = STRICT.decode(line.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            raise InvalidRequest(f"it is not JSON: {str(error)[:200]}") from None
+            raise InvalidRequest(f"the line is not JSON: {str(error)[:200]}") from None
         if not isinstance(given, dict):
-            raise InvalidRequest("it is not a JSON object")
+            raise InvalidRequest("the line is not a JSON object")
         entry = cls(
             _read_shot(given),
             _read_result(given),
@@ -111,7 +111,8 @@ class ManifestEntry:
         )
         if entry.status != (status := _get(given, "status", str)):
             raise InvalidRequest(
-                f"status is {status[:40]!r}, and the rest says {entry.status}", field="status"
+                f"status is {status[:40]!r}, but the other members mean {entry.status}",
+                field="status",
             )
         return entry
 
@@ -140,7 +141,7 @@ class ManifestEntry:
 
 
 def show_reference(given: str | bytes | None) -> str | None:
-    """Name a reference image without its bytes, its query or its credentials."""
+    """Return a reference image as text without its bytes, query or credentials."""
     if given is None:
         return None
     if isinstance(given, bytes):
@@ -219,18 +220,20 @@ def _read_failure(given: Mapping[str, Any]) -> Failure | None:
 def _read_billing(given: Mapping[str, Any]) -> Billing:
     billing = _get(given, "billing", str, Billing.NONE)
     if billing not in set(Billing):
-        raise InvalidRequest(f"billing {billing[:40]!r} is not known", field="billing")
+        raise InvalidRequest(f"unknown billing {billing[:40]!r}", field="billing")
     return Billing(billing)
 
 
 def _read_file(given: Mapping[str, Any]) -> str | None:
-    """Read a path that stays inside the manifest's folder."""
+    """Read the path of an image, which must be inside the manifest's folder."""
     file: str | None = _get(given, "file", str, None)
     if file is None:
         return None
     path = PurePosixPath(file)
     if not path.parts or path.is_absolute() or ".." in path.parts or set(file) & set("\\:\0"):
-        raise InvalidRequest(f"file {file[:100]!r} is not inside the folder", field="file")
+        raise InvalidRequest(
+            f"file {file[:100]!r} is not inside the manifest's folder", field="file"
+        )
     return file
 
 
@@ -244,12 +247,12 @@ def _pixels(given: Mapping[str, Any], name: str) -> int:
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     texts = _get(given, name, list, [])
     if not all(isinstance(text, str) for text in texts):
-        raise InvalidRequest(f"{name} is not a list of texts", field=name)
+        raise InvalidRequest(f"{name} is not a list of strings", field=name)
     return tuple(texts)
 
 
 _REQUIRED: Any = object()
-_WORDS: dict[type, str] = {
+_TYPE_NAMES: dict[type, str] = {
     str: "text",
     int: "a whole number",
     float: "a number",
@@ -260,7 +263,7 @@ _WORDS: dict[type, str] = {
 
 
 def _get(given: Mapping[str, Any], name: str, kind: type[T], default: Any = _REQUIRED) -> Any:  # noqa: ANN401 - JSON
-    """Take a member of one type; null is the same as missing."""
+    """Return a member of the given type; null is the same as missing."""
     value = given.get(name)
     if value is None:
         if default is _REQUIRED:
@@ -269,7 +272,7 @@ def _get(given: Mapping[str, Any], name: str, kind: type[T], default: Any = _REQ
     if kind is float and type(value) is int:
         value = _as_float(name, value)
     if type(value) is not kind:
-        raise InvalidRequest(f"{name} is not {_WORDS[kind]}", field=name)
+        raise InvalidRequest(f"{name} is not {_TYPE_NAMES[kind]}", field=name)
     return value
 
 

@@ -1,4 +1,4 @@
-"""The record of a run: its manifest, its images under their ids, its contact sheet, its tally."""
+"""The output of a run: manifest, images by shot id, contact sheet, totals."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from stills.batch.image_files import (
     IMAGES_FOLDER,
     ImageNames,
     file_in,
-    kept_file,
-    place_image,
+    link_or_copy,
+    local_file,
 )
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
 from stills.batch.totals import RunTotals
@@ -24,11 +24,11 @@ from stills.contract.result import ImageResult
 from stills.shotlist.shots import Outcome
 
 OnOutcome = Callable[[Outcome, str | None], None]
-"""Called with each outcome of a run and its image's path from the folder, as it comes."""
+"""Called with each outcome of a run, and the path of its image in the folder, as it ends."""
 
 
 class RunOutput:
-    """Keeps what becomes of the shots of one run in its folder; the manifest is written at the end.
+    """Writes the outcomes of one run to a folder; the manifest is written at the end.
 
     Raises:
         OutputRefused: the folder can't be written; from every method.
@@ -38,67 +38,67 @@ class RunOutput:
         self.folder = folder
         self._names = names
         self._on_outcome = on_outcome
-        # Found now, before anything is paid for, and not when the first image is there.
+        # Checked before anything is paid for.
         for name in (MANIFEST_NAME, CONTACT_SHEET_NAME, f"{IMAGES_FOLDER}/part"):
             check_writable(folder / name)
         self._manifest = ManifestWriter(folder)
-        self.tally = RunTotals()
+        self.totals = RunTotals()
 
-    async def place(
+    async def write_images(
         self, stills: Stills, results: Sequence[tuple[str, ImageResult]]
     ) -> Sequence[str | StillsError]:
-        """Have kept images under their shots' ids; gives each path, from the folder, or error.
+        """Write the images of shots, given by id; return each one's path in the folder, or error.
 
-        An error says what its image cost.
+        The billing of an error is that of the image.
         """
         files = [self._names.path(shot_id) for shot_id, _ in results]
-        kept = [kept_file(result.image_url) for _, result in results]
+        stored = [local_file(result.image_url) for _, result in results]
         targets = [file_in(self.folder, file) for file in files]
-        local = [(one, target) for one, target in zip(kept, targets, strict=True) if one]
-        refusals = iter(await asyncio.to_thread(_place_all, local) if local else ())
-        placed: list[str | StillsError] = []
-        for (_, result), one, file, target in zip(results, kept, files, targets, strict=True):
-            refusal = next(refusals) if one else await _save(stills, result.id, target)
-            if refusal is not None and not result.cached:
-                refusal = refusal.with_(billing=Billing.BILLED)
-            placed.append(refusal or file)
-        return placed
+        local = [(one, target) for one, target in zip(stored, targets, strict=True) if one]
+        errors = iter(await asyncio.to_thread(_link_all, local) if local else ())
+        written: list[str | StillsError] = []
+        for (_, result), one, file, target in zip(results, stored, files, targets, strict=True):
+            error = next(errors) if one else await _save(stills, result.id, target)
+            if error is not None and not result.cached:
+                error = error.with_(billing=Billing.BILLED)
+            written.append(error or file)
+        return written
 
     def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
-        """Note what became of the shot at `position`, and tell whoever watches.
+        """Add the outcome of the shot at `position`, and report it to `on_outcome`.
 
-        An image that an earlier run left under the name of one that failed is taken away.
+        If the shot failed, an image of an earlier run under its id is removed.
         """
         if outcome.error is not None:
-            with suppress(OSError):  # it may be what could not be written
+            with suppress(OSError):  # it may be the path that could not be written
                 file_in(self.folder, self._names.path(outcome.shot.id)).unlink()
         self._manifest.add(position, outcome, file)
-        self.tally = self.tally.add(outcome)
+        self.totals = self.totals.add(outcome)
         self._on_outcome(outcome, file)
 
     def add_send(self, sent: GenerationSpec, billing: Billing) -> None:
-        """Count the money of a send that has ended."""
-        self.tally = self.tally.add_send(sent, billing)
+        """Add the money of a request that has ended."""
+        self.totals = self.totals.add_send(sent, billing)
 
     def carry_over(self, position: int, outcome: Outcome, file: str) -> None:
-        """Note again what an earlier run says of a shot."""
+        """Add the outcome of a shot that an earlier run finished."""
         self._manifest.add(position, outcome, file)
-        self.tally = replace(self.tally, left=self.tally.left + 1)
+        self.totals = replace(self.totals, left=self.totals.left + 1)
 
     def close(self, title: str) -> None:
-        """Write manifest and contact sheet; not for the event loop."""
+        """Write the manifest and the contact sheet. Blocks."""
         self._manifest.close()
         entries = read_manifest(self._manifest.path)
-        write_contact_sheet(self.folder, title, entries, self.tally)
+        write_contact_sheet(self.folder, title, entries, self.totals)
 
 
-def _place_all(local: Sequence[tuple[Path, Path]]) -> list[StillsError | None]:
-    return [_place(kept, target) for kept, target in local]
+def _link_all(local: Sequence[tuple[Path, Path]]) -> list[StillsError | None]:
+    return [_link(stored, target) for stored, target in local]
 
 
-def _place(kept: Path, target: Path) -> StillsError | None:
+def _link(stored: Path, target: Path) -> StillsError | None:
     try:
-        place_image(kept, target)
+        link_or_copy(stored, target)
     except StillsError as error:
         return error
     return None
@@ -106,7 +106,7 @@ def _place(kept: Path, target: Path) -> StillsError | None:
 
 async def _save(stills: Stills, image_id: str, target: Path) -> StillsError | None:
     try:
-        with replace_atomically(target) as part:  # also of a link, which is read-only
+        with replace_atomically(target) as part:  # also replaces a read-only link
             await stills.images.save(image_id, part)
     except StillsError as error:
         return error

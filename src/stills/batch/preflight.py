@@ -1,13 +1,13 @@
-"""The survey: all that is wrong with a shot list, and what its shots need, before anything else."""
+"""Preflight: check a whole shot list, and resolve its references, before anything is sent."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from stills.batch.image_files import ImageNames
 from stills.batch.manifest_entry import ManifestEntry
-from stills.batch.references import OnUnsupported, settle_references
+from stills.batch.references import OnUnsupported, ResolvedReferences, resolve_references
 from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.models import Model
 from stills.shotlist.columns import suggest
@@ -18,164 +18,199 @@ from stills.shotlist.shots import Problem, Shot
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How a batch is to be drawn.
+    """How to generate a batch.
 
-    `fresh` are ids to be paid for in any case. `last` is what the folder has as done, to be left as
-    it is; None draws all.
+    `fresh` are ids of shots that always get a new image. `previous` are the entries that the output
+    folder's manifest lists as done: unchanged shots are skipped. With None, no shot is.
     """
 
     model: Model
     on_unsupported: OnUnsupported | None = None
     fresh: frozenset[str] = frozenset()
-    last: Mapping[str, ManifestEntry] | None = None
+    previous: Mapping[str, ManifestEntry] | None = None
     max_cost_usd: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """A shot list with its references settled for one model; survey it before all else.
+    """A checked shot list: what to generate, and the problems of what can't be.
 
-    `problems` grow in the survey and the plan, and `left_out` with them, the ids of shots that
-    can't be drawn; `notes` say once what was done to references or left out; `needed` are the ids
-    that others need; `names` are those of the image files.
+    `notes` say what was done with references and what was ignored. `needed` are the ids of shots
+    that others need, `changed` those that differ from `options.previous` or need one that does.
+    `fresh` are the shots of `options.fresh` with their positions. `names` are those of the image
+    files.
     """
 
-    def __init__(self, shot_list: ShotList, choices: BatchOptions) -> None:
-        self._shot_list = shot_list
-        self._portraits: set[str] = set()
-        self.left_out: set[str] = set()
-        self._changed: set[str] = set()
-        self._fresh: list[tuple[int, Shot]] = []
-        self.choices = choices
-        self.problems: list[Problem] = []
-        self.needed: set[str] = set()
-        self.names = ImageNames(())
-        self._notes: dict[str, None] = {}
+    shot_list: ShotList
+    options: BatchOptions
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    needed: frozenset[str]
+    changed: frozenset[str]
+    portraits: frozenset[str]
+    fresh: tuple[tuple[int, Shot], ...]
+    names: ImageNames
 
     @property
     def title(self) -> str:
-        """The project's title, else the name of the file."""
-        return self._shot_list.title or Path(self._shot_list.name).stem
+        """The project's title, or the name of the file."""
+        return self.shot_list.title or Path(self.shot_list.name).stem
 
     @property
-    def notes(self) -> list[str]:
-        """What is to be told once."""
-        return [*self._shot_list.notes, *self._notes]
+    def left_out(self) -> frozenset[str]:
+        """The ids of shots that can't be generated."""
+        return frozenset(one.shot_id for one in self.problems if one.shot_id is not None)
 
-    def survey(self) -> None:
-        """Go through the list for what is wrong with it, and what its shots need of each other.
+    def with_problems(self, problems: Sequence[Problem]) -> "Batch":
+        """Return this batch without the shots of more problems."""
+        return replace(self, problems=(*self.problems, *problems))
 
-        Raises:
-            InvalidRequest: the list as a whole can't be read, or a shot that `fresh` names is not
-                in it, or is a portrait that no shot needs.
+    def shots(self) -> Iterator[tuple[int, Shot]]:
+        """Yield each shot to generate with its position in the input, its references resolved.
+
+        They come in input order, after those of `fresh`: shots with the same image then find it.
         """
-        unseen = set(self.choices.fresh)
-        near: dict[str, str] = {}
-        needs: dict[str, tuple[str, ...]] = {}
-        self.names = ImageNames(self._check_shots(unseen, near, needs))
-        self._changed.update(dependents_of(self._changed, needs))
-        if unseen:
-            shot_id = min(unseen)
+        left_out = self.left_out
+        for position, shot in chain(self.fresh, self._others()):
+            if shot.id in left_out or (shot.is_portrait and shot.id not in self.needed):
+                continue
+            yield position, _resolve(shot, self.portraits, self.options).shot
+
+    def find_previous(self, shot: Shot) -> ManifestEntry | None:
+        """Return the earlier entry of a shot that is skipped; None if it is to be generated.
+
+        A shot is skipped if it was done with the same prompt and references.
+        """
+        entry = _find_same(shot, self.options)
+        return entry if self.changed.isdisjoint(shot.needs) else None
+
+    def _others(self) -> Iterator[tuple[int, Shot]]:
+        for position, item in enumerate(self.shot_list):
+            if isinstance(item, Shot) and item.id not in self.options.fresh:
+                yield position, item
+
+
+def check(shot_list: ShotList, options: BatchOptions) -> Batch:
+    """Check a whole shot list, and find out which shots its shots need.
+
+    Raises:
+        InvalidRequest: the file as a whole can't be read, or `fresh` has an id that is not in it,
+            or that of a portrait that no shot needs.
+    """
+    return _Check(shot_list, options).run()
+
+
+def make_problem(shot: Shot, error: InvalidRequest) -> Problem:
+    """Report a shot that can't be generated."""
+    message = error.message
+    if error.field == "prompt" and shot.describe and shot.describe in shot.request.prompt:
+        message += ", with the cast described in it"
+    return Problem(shot.source, error.field, message, error.action, shot_id=shot.id)
+
+
+class _Check:
+    def __init__(self, shot_list: ShotList, options: BatchOptions) -> None:
+        self._shot_list = shot_list
+        self._options = options
+        self._problems: list[Problem] = []
+        self._notes: dict[str, None] = {}
+        self._needs: dict[str, tuple[str, ...]] = {}
+        self._needed: set[str] = set()
+        self._changed: set[str] = set()
+        self._portraits: dict[str, Shot] = {}
+        self._fresh: list[tuple[int, Shot]] = []
+        self._missing = set(options.fresh)
+        self._suggestions: dict[str, str] = {}
+
+    def run(self) -> Batch:
+        names = ImageNames(self._check_shots())
+        self._check_portraits()
+        self._check_fresh()
+        self._changed.update(dependents_of(self._changed, self._needs))
+        return Batch(
+            shot_list=self._shot_list,
+            options=self._options,
+            problems=tuple(self._problems),
+            notes=(*self._shot_list.notes, *self._notes),
+            needed=frozenset(self._needed),
+            changed=frozenset(self._changed),
+            portraits=frozenset(self._portraits),
+            fresh=tuple(self._fresh),
+            names=names,
+        )
+
+    def _check_shots(self) -> Iterator[str]:
+        """Check all shots but portraits, and yield the id of each."""
+        for position, item in enumerate(self._shot_list):
+            if isinstance(item, Problem):
+                self._problems.append(item)
+                continue
+            self._find_fresh(position, item)
+            if item.is_portrait:
+                self._portraits[item.id] = item
+            else:
+                self._check_shot(item)
+            yield item.id
+
+    def _find_fresh(self, position: int, shot: Shot) -> None:
+        self._missing.discard(shot.id)
+        for missing in self._missing:
+            if not self._suggestions.get(missing):
+                self._suggestions[missing] = suggest(missing, [shot.id])
+        if shot.id in self._options.fresh:
+            self._fresh.append((position, shot))
+
+    def _check_portraits(self) -> None:
+        portraits = [shot_id for shot_id in self._portraits if shot_id in self._needed]
+        for shot_id in portraits:  # grows during the loop: a portrait may need another
+            self._check_shot(self._portraits[shot_id])
+            others = self._needs.get(shot_id, ())
+            portraits += [one for one in others if one in self._portraits and one not in portraits]
+
+    def _check_shot(self, shot: Shot) -> None:
+        try:
+            resolved = _resolve(shot, self._portraits, self._options)
+        except InvalidReference as error:
+            self._problems.append(make_problem(shot, error))
+            return
+        if resolved.note is not None:
+            self._notes[resolved.note] = None
+        needs = resolved.shot.needs
+        self._needed.update(needs)
+        if needs:
+            self._needs[shot.id] = needs
+        if self._options.previous is not None and not _find_same(resolved.shot, self._options):
+            self._changed.add(shot.id)
+
+    def _check_fresh(self) -> None:
+        if self._missing:
+            shot_id = min(self._missing)
             raise InvalidRequest(
                 f"no shot has the id {shot_id[:60]!r}",
                 field="fresh",
-                action=near.get(shot_id) or "Name shots by their ids.",
+                action=self._suggestions.get(shot_id) or "Use the ids of shots.",
             )
         for _, shot in self._fresh:
-            if shot.is_portrait and shot.id not in self.needed:
+            if shot.is_portrait and shot.id not in self._needed:
                 raise InvalidRequest(
-                    f"no portrait is drawn under {shot.id[:60]!r}",
+                    f"no shot needs the portrait {shot.id[:60]!r}",
                     field="fresh",
-                    action="No shot is sent with it; name the shots themselves.",
+                    action="It would be paid for without being used. Use the ids of shots.",
                 )
 
-    def shots(self) -> Iterator[tuple[int, Shot]]:
-        """Give the shots with their places in the input, but for those with a problem or no use.
 
-        They come in input order, those of `fresh` first: what shares their image then finds it.
-        """
-        for position, shot in chain(self._fresh, self._others()):
-            if shot.id in self.left_out:
-                continue
-            if shot.is_portrait and shot.id not in self.needed:
-                continue
-            yield position, self._settle(shot)
+def _resolve(
+    shot: Shot, portraits: Mapping[str, Shot] | frozenset[str], options: BatchOptions
+) -> ResolvedReferences:
+    return resolve_references(shot, portraits, options.model, options.on_unsupported)
 
-    def _others(self) -> Iterator[tuple[int, Shot]]:
-        for position, item in enumerate(self._shot_list):
-            if isinstance(item, Shot) and item.id not in self.choices.fresh:
-                yield position, item
 
-    def leave_out(self, shot: Shot, error: InvalidRequest) -> None:
-        """Note that a shot can't be asked for."""
-        message = error.message
-        if error.field == "prompt" and shot.describe and shot.describe in shot.request.prompt:
-            message += ", with the cast described in it"
-        self._note_problem(
-            Problem(shot.source, error.field, message, error.action, shot_id=shot.id)
-        )
-
-    def carried_over(self, shot: Shot) -> ManifestEntry | None:
-        """Look up what the last manifest says of a shot that is to be left as it is.
-
-        It is, if it was done, and would be asked for with the same words and the same reference.
-        """
-        entry = self._done_before(shot)
-        return entry if self._changed.isdisjoint(shot.needs) else None
-
-    def _done_before(self, shot: Shot) -> ManifestEntry | None:
-        entry = (self.choices.last or {}).get(shot.id)
-        if shot.id in self.choices.fresh:
-            return None
-        if entry is None or entry.file is None or shot.request.reference_image is not None:
-            return None  # under a reference's name another image may lie: the catalog can tell
-        asked_before = (entry.shot.request, entry.shot.needs)
-        return entry if asked_before == (shot.request, shot.needs) else None
-
-    def _note_problem(self, problem: Problem) -> None:
-        self.problems.append(problem)
-        if problem.shot_id is not None:
-            self.left_out.add(problem.shot_id)
-
-    def _check_shots(
-        self, unseen: set[str], near: dict[str, str], needs: dict[str, tuple[str, ...]]
-    ) -> Iterator[str]:
-        portraits: dict[str, Shot] = {}
-        for position, item in enumerate(self._shot_list):
-            if isinstance(item, Problem):
-                self._note_problem(item)
-                continue
-            for wanted in unseen - {item.id}:
-                near[wanted] = near.get(wanted) or suggest(wanted, [item.id])
-            unseen.discard(item.id)
-            if item.id in self.choices.fresh:
-                self._fresh.append((position, item))
-            if item.is_portrait:
-                portraits[item.id] = item
-                self._portraits.add(item.id)
-            else:
-                self._check(item, needs)
-            yield item.id
-        drawn = [shot_id for shot_id in portraits if shot_id in self.needed]
-        for shot_id in drawn:  # grows while it is walked, for one may need another
-            self._check(portraits[shot_id], needs)
-            others = needs.get(shot_id, ())
-            drawn += [one for one in others if one in portraits and one not in drawn]
-
-    def _check(self, shot: Shot, needs: dict[str, tuple[str, ...]]) -> None:
-        try:
-            settled = self._settle(shot)
-        except InvalidReference as error:
-            self.leave_out(shot, error)
-            return
-        self.needed.update(settled.needs)
-        if settled.needs:
-            needs[shot.id] = settled.needs
-        if self.choices.last is not None and self._done_before(settled) is None:
-            self._changed.add(shot.id)
-
-    def _settle(self, shot: Shot) -> Shot:
-        choices = self.choices
-        settled = settle_references(shot, self._portraits, choices.model, choices.on_unsupported)
-        if settled.note is not None:
-            self._notes[settled.note] = None
-        return settled.shot
+def _find_same(shot: Shot, options: BatchOptions) -> ManifestEntry | None:
+    """Return the earlier entry of a shot, if its request and needs are the same."""
+    entry = (options.previous or {}).get(shot.id)
+    if shot.id in options.fresh:
+        return None
+    if entry is None or entry.file is None or shot.request.reference_image is not None:
+        return None  # a reference's file may have changed: the catalog compares its content
+    before = (entry.shot.request, entry.shot.needs)
+    return entry if before == (shot.request, shot.needs) else None

@@ -1,4 +1,4 @@
-"""References: what of a shot's cast and references goes to the model as an image, what as words."""
+"""References: which of a shot's references are sent as an image, and which are described."""
 
 import os
 from collections.abc import Collection
@@ -15,11 +15,11 @@ from stills.shotlist.shots import Shot
 _REFERENCES_MAX = 1
 
 Files: TypeAlias = dict[str, Path]
-"""Images on this disk, by the ids of their shots."""
+"""Local image files by the ids of their shots."""
 
 
 class OnUnsupported(StrEnum):
-    """What becomes of references that can't be sent."""
+    """What to do with references that can't be sent."""
 
     ERROR = "error"
     DESCRIBE = "describe"
@@ -27,7 +27,7 @@ class OnUnsupported(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedReferences:
-    """A shot with at most one reference, and what was done about the others, to be told once.
+    """A shot with at most one reference, and a note about the others.
 
     The reference is `shot.request.reference_image`, or the image of the one shot in `shot.needs`.
     """
@@ -37,8 +37,8 @@ class ResolvedReferences:
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """What a shot brings along: its own references, and those that its cast stands for."""
+class _References:
+    """The references of a shot: its own, and those of its cast."""
 
     image: str | bytes | None
     shots: tuple[str, ...]
@@ -46,131 +46,137 @@ class _Given:
     cast_images: tuple[str, ...]
 
     @property
-    def own(self) -> int:
+    def own_count(self) -> int:
         return len(self.shots) + (self.image is not None)
 
     @property
-    def cast(self) -> int:
+    def cast_count(self) -> int:
         return len(self.portraits) + len(self.cast_images)
 
 
-def settle_references(
+def resolve_references(
     shot: Shot, portraits: Collection[str], model: Model, on_unsupported: OnUnsupported | None
 ) -> ResolvedReferences:
-    """Decide about a shot's references for a model; `portraits` are ids of the cast's.
+    """Decide which references of a shot a model gets; `portraits` are the ids of the cast's.
 
-    Without a choice, a cast that can't be sent is put into words, and everything else that can't
-    be is an error.
+    If `on_unsupported` is None, a cast that can't be sent is described in the prompt, and any other
+    reference that can't be sent is an error.
 
     Raises:
-        InvalidReference: they can't all be sent, and are not to be described or can't be.
+        InvalidReference: they can't all be sent, and can't or must not be described.
     """
-    given = _Given(
+    references = _References(
         shot.request.reference_image,
         tuple(need for need in shot.needs if need not in portraits),
         tuple(need for need in shot.needs if need in portraits),
         shot.cast_images,
     )
-    if given.own + given.cast == 0:
+    if references.own_count + references.cast_count == 0:
         return ResolvedReferences(shot)
     room = min(model.reference_images_max, _REFERENCES_MAX)
-    if given.own + given.cast <= room:
-        return ResolvedReferences(_keep(shot, given, with_cast=True))
+    if references.own_count + references.cast_count <= room:
+        return ResolvedReferences(_keep(shot, references, with_cast=True))
     may_describe = on_unsupported is OnUnsupported.DESCRIBE or (
-        on_unsupported is None and given.cast > 0
+        on_unsupported is None and references.cast_count > 0
     )
     if shot.is_portrait or not may_describe:
-        raise _refusal(shot, given, model)
-    described = _describe(shot) if given.cast else shot
-    if given.own <= room:
+        raise _refusal(shot, references, model)
+    described = _describe(shot) if references.cast_count else shot
+    if references.own_count <= room:
         return ResolvedReferences(
-            _keep(described, given, with_cast=False), _told(model, left_out=False)
+            _keep(described, references, with_cast=False), _make_note(model, left_out=False)
         )
     if on_unsupported is not OnUnsupported.DESCRIBE or room > 0:
-        raise _refusal(shot, given, model)
+        raise _refusal(shot, references, model)
     without = replace(described.request, reference_image=None)
-    settled = replace(described, request=without, needs=(), cast_images=())
-    return ResolvedReferences(settled, _told(model, left_out=True))
+    resolved = replace(described, request=without, needs=(), cast_images=())
+    return ResolvedReferences(resolved, _make_note(model, left_out=True))
 
 
 def with_reference(shot: Shot, files: Files) -> Shot:
-    """Give a settled shot the image of the one that it needs, if it needs one."""
+    """Return a resolved shot with the image of the shot it needs, if any, as its reference."""
     if not shot.needs:
         return shot
     file = files[shot.needs[0]]
     try:
-        path = os.fsencode(file).decode()  # as text, not as the locale reads it
+        path = os.fsencode(file).decode()  # as text, whatever the locale is
     except UnicodeDecodeError:
         path = str(file)
     return replace(shot, request=replace(shot.request, reference_image=path))
 
 
-def _keep(shot: Shot, given: _Given, *, with_cast: bool) -> Shot:
-    image = given.image
-    needs = given.shots
+def _keep(shot: Shot, references: _References, *, with_cast: bool) -> Shot:
+    image = references.image
+    needs = references.shots
     if with_cast:
-        image = next(iter(given.cast_images), image)
-        needs += given.portraits
+        image = next(iter(references.cast_images), image)
+        needs += references.portraits
     request = replace(shot.request, reference_image=image)
     return replace(shot, request=request, needs=needs, cast_images=())
 
 
 def _describe(shot: Shot) -> Shot:
-    """Weave the cast into the prompt."""
+    """Add the description of the cast to the prompt."""
     if shot.describe is None:
         raise InvalidReference(
-            "a member of the cast has an image and no prompt, so it can't be put into words",
+            "a cast member has an image but no prompt, so it can't be described",
             field="cast",
-            action="Give the member a prompt, or choose a model that takes references.",
+            action="Add a prompt to the member, or choose a model that accepts references.",
         )
     prompt = f"{end_sentence(shot.request.prompt)} {shot.describe}"
     return replace(shot, request=replace(shot.request, prompt=prompt))
 
 
-def _told(model: Model, *, left_out: bool) -> str:
+def _make_note(model: Model, *, left_out: bool) -> str:
     if model.reference_images_max > 0:
-        return "where a shot has more references than one, its cast is described in the prompt"
+        return "if a shot has more than one reference, its cast is described in the prompt"
     if left_out:
         return (
-            f"{model.id} takes no references: the cast is described in the prompts, and reference "
-            "images and shots are left out, for nothing describes them"
+            f"{model.id} accepts no references: the cast is described in the prompts, and "
+            "reference images and shots are left out"
         )
-    return f"{model.id} takes no references: the cast is described in the prompts"
+    return f"{model.id} accepts no references: the cast is described in the prompts"
 
 
-def _refusal(shot: Shot, given: _Given, model: Model) -> InvalidReference:
-    field = _field(given)
+def _refusal(shot: Shot, references: _References, model: Model) -> InvalidReference:
+    field = _field(references)
     if model.reference_images_max == 0:
         return InvalidReference(
-            f"{model.id} takes no references, and shot {shot.id[:40]!r} has {_count(given)}",
+            f"{model.id} accepts no references, but shot {shot.id[:40]!r} has {_count(references)}",
             field=field,
             action=(
-                "Choose a model that takes them, such as --model qwen-image-2.0, or add "
+                "Choose a model that accepts them, such as --model qwen-image-2.0, or add "
                 "--on-unsupported-reference describe."
             ),
         )
-    help_of_cast = (
-        ", or add --on-unsupported-reference describe to put the cast into words"
-        if given.cast and not shot.is_portrait
+    describe_hint = (
+        ", or add --on-unsupported-reference describe to describe the cast in the prompt"
+        if references.cast_count and not shot.is_portrait
         else ""
     )
     return InvalidReference(
-        f"a request takes one reference, and shot {shot.id[:40]!r} has {_count(given)}",
+        f"a request accepts one reference, but shot {shot.id[:40]!r} has {_count(references)}",
         field=field,
-        action=f"Keep one{help_of_cast}.",
+        action=f"Keep one{describe_hint}.",
     )
 
 
-def _field(given: _Given) -> str:
-    if given.image is not None:
+def _field(references: _References) -> str:
+    if references.image is not None:
         return "reference_image"
-    return "reference_shot" if given.shots else "cast"
+    return "reference_shot" if references.shots else "cast"
 
 
-def _count(given: _Given) -> str:
+def _count(references: _References) -> str:
     parts = [
-        (given.image is not None, "a reference image"),
-        (len(given.shots), f"{len(given.shots)} reference shot{'s'[: len(given.shots) > 1]}"),
-        (given.cast, f"{given.cast} of the cast"),
+        (references.image is not None, "a reference image"),
+        (
+            len(references.shots),
+            f"{len(references.shots)} reference shot{'s'[: len(references.shots) > 1]}",
+        ),
+        (
+            references.cast_count,
+            f"{references.cast_count} cast member{'s'[: references.cast_count > 1]}",
+        ),
     ]
     return " and ".join(text for number, text in parts if number)

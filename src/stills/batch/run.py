@@ -1,7 +1,7 @@
-"""The run of a batch: every shot is drawn once what it needs is there, and noted as it ends.
+"""The run of a batch: each shot is generated once the shots it needs are done.
 
-Shots go through `Stills.generate_many`, which takes the next one only when it has room, so rows are
-read as they are drawn.
+Shots go through `Stills.generate_many`, which takes the next one only when it has room. So rows are
+read as they are needed, and a list may have any length.
 """
 
 import asyncio
@@ -32,59 +32,59 @@ from stills.shotlist.shots import Outcome, Shot
 _ROWS_AT_A_TIME = 100
 
 
-class _Lane:
-    """The shots of `generate_many`: those that can start, and those under way by index."""
+class _Schedule:
+    """The shots that can start, and those in `generate_many` by their index there."""
 
     def __init__(self) -> None:
         self.ready: deque[Shot] = deque()
-        self.under_way: dict[int, Shot] = {}
+        self.running: dict[int, Shot] = {}
         self.stages: dict[int, Stage] = {}
-        self.begun = 0
-        self._woken = asyncio.Event()
+        self.started = 0
+        self._changed = asyncio.Event()
 
     async def wait(self) -> None:
-        """Wait until something has come to its end, or can start."""
-        self._woken.clear()
-        await self._woken.wait()
+        """Wait until a shot has ended or can start."""
+        self._changed.clear()
+        await self._changed.wait()
 
     def wake(self) -> None:
-        self._woken.set()
+        self._changed.set()
 
-    def begin(self, shot: Shot) -> None:
-        self.under_way[self.begun] = shot
-        self.begun += 1
+    def start(self, shot: Shot) -> None:
+        self.running[self.started] = shot
+        self.started += 1
 
-    def follow(self, index: int, stage: Stage) -> None:
+    def set_stage(self, index: int, stage: Stage) -> None:
         self.stages[index] = stage
 
     def end(self, index: int) -> Shot:
         self.stages.pop(index, None)
-        return self.under_way.pop(index)
+        return self.running.pop(index)
 
-    def cut_off(self) -> Iterator[Outcome]:
-        """Give what did not begin, and what did not end, with what that means for the money."""
+    def unfinished(self) -> Iterator[Outcome]:
+        """Yield the shots that have not ended, each with what it may have cost."""
         for shot in self.ready:
             yield Outcome(shot)
-        for index, shot in self.under_way.items():
+        for index, shot in self.running.items():
             yield Outcome(shot, billing=self.stages.get(index, Stage.CLAIMED).billing)
 
 
 class Run:
-    """One run through a batch. `stop`, once set, lets what was sent be finished and no more.
+    """One run of a batch. Once `stop` is set, only requests that were sent are finished.
 
-    The run sets it itself if going on makes no sense; `early_stop` says why.
+    The run sets it itself if every further shot would fail; `early_stop` has the reason.
     """
 
     def __init__(
-        self, stills: Stills, batch: Batch, record: RunOutput, stop: asyncio.Event
+        self, stills: Stills, batch: Batch, output: RunOutput, stop: asyncio.Event
     ) -> None:
         self.early_stop = EarlyStop()
         self._stills = stills
         self._batch = batch
-        self._choices = batch.choices
-        self._record = record
+        self._options = batch.options
+        self._output = output
         self._stop = stop
-        self._wallet = CostCap(self._choices.max_cost_usd, self._choices.model.price_usd)
+        self._cost_cap = CostCap(self._options.max_cost_usd, self._options.model.price_usd)
         self._rows = batch.shots()
         self._rows_left = True
         self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
@@ -92,22 +92,22 @@ class Run:
         self._positions: dict[str, int] = {}
         self._read = 0
         self._unfinished = 0
-        self._lane = _Lane()
+        self._schedule = _Schedule()
 
-    async def draw(self) -> None:
-        """Draw all there is to draw.
+    async def generate(self) -> None:
+        """Generate all shots.
 
         Raises:
             OutputRefused: the folder can't be written.
         """
-        await self._drive()
+        await self._generate_all()
         if not self._stop.is_set():
             for shot, because in self._dependencies.stranded():
-                self._end(Outcome(shot, error=_needs(because)))
+                self._end(Outcome(shot, error=_missing_need(because)))
 
-    def note_pending(self) -> None:
-        """Note the shots that a stopped run did not reach; reads the list to its end."""
-        for outcome in self._lane.cut_off():
+    def add_pending(self) -> None:
+        """Add the shots that a stopped run did not finish; reads the list to its end."""
+        for outcome in self._schedule.unfinished():
             self._end(outcome)
         for shot, _ in self._dependencies.stranded():
             self._end(Outcome(shot))
@@ -117,49 +117,49 @@ class Run:
                 self._end(Outcome(shot))
 
     def _count(self, sent: GenerationSpec, billing: Billing) -> None:
-        """Count a call as it ends: shots that share it, or resume it, are not billed again."""
-        self._wallet.spend(billing)
-        self._record.add_send(sent, billing)
+        """Count a request when it ends: shots that share or resume it are not billed again."""
+        self._cost_cap.spend(billing)
+        self._output.add_send(sent, billing)
 
-    async def _drive(self) -> None:
-        """Draw the shots, and finish together what came while others were finished."""
-        drawn: asyncio.Queue[RequestOutcome | None] = asyncio.Queue(_ROWS_AT_A_TIME)
-        drawing = asyncio.create_task(self._draw(drawn))
+    async def _generate_all(self) -> None:
+        """Generate shots, and finish together those that end while others are being finished."""
+        ended: asyncio.Queue[RequestOutcome | None] = asyncio.Queue(_ROWS_AT_A_TIME)
+        generating = asyncio.create_task(self._generate_into(ended))
         try:
-            while outcomes := await _take(drawn):
+            while outcomes := await _take(ended):
                 await self._finish(outcomes)
-            await drawing
+            await generating
         finally:
-            drawing.cancel()
-            await asyncio.gather(drawing, return_exceptions=True)
+            generating.cancel()
+            await asyncio.gather(generating, return_exceptions=True)
 
-    async def _draw(self, drawn: "asyncio.Queue[RequestOutcome | None]") -> None:
+    async def _generate_into(self, ended: "asyncio.Queue[RequestOutcome | None]") -> None:
         outcomes = self._stills.generate_many(
             self._requests(),
-            model=self._choices.model.id,
-            fresh=lambda index: self._lane.under_way[index].id in self._choices.fresh,
-            max_cost_usd=self._wallet.image_cap_usd,
+            model=self._options.model.id,
+            fresh=lambda index: self._schedule.running[index].id in self._options.fresh,
+            max_cost_usd=self._cost_cap.image_cap_usd,
             stop=self._stop,
-            on_stage=self._lane.follow,
+            on_stage=self._schedule.set_stage,
             on_send_settled=self._count,
         )
         try:
             async with aclosing(outcomes):
                 async for outcome in outcomes:
-                    await drawn.put(outcome)
+                    await ended.put(outcome)
         except Exception:
-            await drawn.put(None)
+            await ended.put(None)
             raise
-        await drawn.put(None)
+        await ended.put(None)
 
     async def _requests(self) -> AsyncIterator[ImageRequest]:
-        """Give the requests as they can start, until all shots are through."""
-        lane = self._lane
+        """Yield requests as they can start, until all shots have ended."""
+        schedule = self._schedule
         while True:
-            if lane.ready:
+            if schedule.ready:
                 if await self._reserve():
-                    shot = lane.ready.popleft()
-                    lane.begin(shot)
+                    shot = schedule.ready.popleft()
+                    schedule.start(shot)
                     yield with_reference(shot, self._files).request
             elif self._rows_left:
                 self._read_row()
@@ -168,7 +168,7 @@ class Run:
             elif not self._unfinished:
                 return
             else:
-                await lane.wait()
+                await schedule.wait()
 
     def _read_row(self) -> None:
         row = next(self._rows, None)
@@ -179,111 +179,111 @@ class Run:
         position, shot = row
         self._positions[shot.id] = position
         if not self._carry_over(shot):
-            self._release(self._dependencies.add(shot))
+            self._unblock(self._dependencies.add(shot))
 
     def _carry_over(self, shot: Shot) -> bool:
-        """Leave a shot as the last manifest has it, if it is to be left so."""
-        entry = self._batch.carried_over(shot)
+        """Skip a shot that an earlier run finished; return whether it did."""
+        entry = self._batch.find_previous(shot)
         if entry is None or entry.file is None:
             return False
         outcome = Outcome(shot, result=entry.result)
-        self._record.carry_over(self._positions.pop(shot.id), outcome, entry.file)
-        self._note_file(shot, entry.file)
+        self._output.carry_over(self._positions.pop(shot.id), outcome, entry.file)
+        self._set_done(shot, entry.file)
         return True
 
-    def _release(self, release: Unblocked) -> None:
-        for shot in release.ready:
-            self._lane.ready.append(shot)
+    def _unblock(self, unblocked: Unblocked) -> None:
+        for shot in unblocked.ready:
+            self._schedule.ready.append(shot)
             self._unfinished += 1
-        for shot, because in release.skipped:
-            self._end(Outcome(shot, error=_needs(because)))
-        self._lane.wake()
+        for shot, because in unblocked.skipped:
+            self._end(Outcome(shot, error=_missing_need(because)))
+        self._schedule.wake()
 
     async def _reserve(self) -> bool:
-        """Set money aside for the first ready shot; False if it has to wait, or has failed."""
-        lane = self._lane
-        shot = lane.ready[0]
-        is_free = not self._wallet.has_room and await self._is_kept(shot)
-        if not self._wallet.has_room and not is_free:
-            if lane.under_way:
-                await lane.wait()
+        """Reserve money for the first ready shot; return False if it must wait, or has failed."""
+        schedule = self._schedule
+        shot = schedule.ready[0]
+        is_free = not self._cost_cap.has_room and await self._is_stored(shot)
+        if not self._cost_cap.has_room and not is_free:
+            if schedule.running:
+                await schedule.wait()
             else:
-                lane.ready.popleft()
-                self._fail(Outcome(shot, error=_over_cap(self._choices.max_cost_usd)))
+                schedule.ready.popleft()
+                self._fail(Outcome(shot, error=_over_cap(self._options.max_cost_usd)))
             return False
-        self._wallet.reserve()
+        self._cost_cap.reserve()
         return True
 
-    async def _is_kept(self, shot: Shot) -> bool:
-        if shot.id in self._choices.fresh:
+    async def _is_stored(self, shot: Shot) -> bool:
+        if shot.id in self._options.fresh:
             return False
         request = with_reference(shot, self._files).request
-        (standing,) = await self._stills.find_statuses([request], model=self._choices.model.id)
-        return standing.is_kept
+        (status,) = await self._stills.find_statuses([request], model=self._options.model.id)
+        return status.is_kept
 
     async def _finish(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Settle, place and note what was drawn."""
-        lane = self._lane
+        """Write the images of shots that ended, and add them to the output."""
+        schedule = self._schedule
         for outcome in outcomes:
-            self._wallet.release()
+            self._cost_cap.release()
             self.early_stop.add(outcome)
         if self.early_stop.reason is not None:
             self._stop.set()
-        results = [(lane.under_way[one.index].id, one.result) for one in outcomes if one.result]
-        placed = iter(await self._record.place(self._stills, results))
+        results = [(schedule.running[one.index].id, one.result) for one in outcomes if one.result]
+        written = iter(await self._output.write_images(self._stills, results))
         for outcome in outcomes:
-            file = outcome.error or next(placed)
-            # Only now: until it is noted, a run that is cut off has it under way.
-            shot = lane.end(outcome.index)
+            file = outcome.error or next(written)
+            # Only now: if the run is interrupted before, the shot is still running.
+            shot = schedule.end(outcome.index)
             if isinstance(file, StillsError):
                 self._fail(Outcome(shot, result=outcome.result, error=file))
             else:
-                self._keep(Outcome(shot, result=outcome.result), file)
+                self._succeed(Outcome(shot, result=outcome.result), file)
 
-    def _keep(self, outcome: Outcome, file: str) -> None:
+    def _succeed(self, outcome: Outcome, file: str) -> None:
         self._end(outcome, file)
-        self._note_file(outcome.shot, file)
+        self._set_done(outcome.shot, file)
         self._unfinished -= 1
-        self._lane.wake()
+        self._schedule.wake()
 
-    def _note_file(self, shot: Shot, file: str) -> None:
+    def _set_done(self, shot: Shot, file: str) -> None:
         if shot.id in self._batch.needed:
-            self._files[shot.id] = file_in(self._record.folder, file)
-        self._release(self._dependencies.done(shot.id))
+            self._files[shot.id] = file_in(self._output.folder, file)
+        self._unblock(self._dependencies.done(shot.id))
 
     def _fail(self, outcome: Outcome) -> None:
         self._end(outcome)
-        self._release(self._dependencies.failed(outcome.shot.id))
+        self._unblock(self._dependencies.failed(outcome.shot.id))
         self._unfinished -= 1
-        self._lane.wake()
+        self._schedule.wake()
 
     def _end(self, outcome: Outcome, file: str | None = None) -> None:
-        self._record.add(self._positions.pop(outcome.shot.id), outcome, file)
+        self._output.add(self._positions.pop(outcome.shot.id), outcome, file)
 
 
-async def _take(drawn: "asyncio.Queue[RequestOutcome | None]") -> list[RequestOutcome]:
-    """Wait for an outcome, and take with it what else is there; none at the end."""
+async def _take(ended: "asyncio.Queue[RequestOutcome | None]") -> list[RequestOutcome]:
+    """Wait for an outcome, and return it with all others that are there; empty at the end."""
     outcomes: list[RequestOutcome] = []
-    outcome = await drawn.get()
+    outcome = await ended.get()
     while outcome is not None:
         outcomes.append(outcome)
-        if drawn.empty():
+        if ended.empty():
             return outcomes
-        outcome = drawn.get_nowait()
-    drawn.put_nowait(None)  # for the next call
+        outcome = ended.get_nowait()
+    ended.put_nowait(None)  # for the next call
     return outcomes
 
 
-def _needs(because: str) -> InvalidReference:
+def _missing_need(because: str) -> InvalidReference:
     return InvalidReference(
-        f"it needs {because!r}, which was not drawn",
+        f"it depends on {because!r}, which has no image",
         field="reference_shot",
-        action=f"Mend {because!r}, then run again: both are drawn.",
+        action=f"Fix {because!r} and run again; both are then generated.",
     )
 
 
 def _over_cap(cap_usd: float | None) -> BudgetExceeded:
     return BudgetExceeded(
-        f"it was not sent: the run is at its cap of {format_usd(cap_usd or 0.0)}",
-        action="Run again with a higher --max-cost; what is kept is free.",
+        f"it was not sent, because the run has reached its cap of {format_usd(cap_usd or 0.0)}",
+        action="Run again with a higher --max-cost; stored images are free.",
     )

@@ -1,4 +1,4 @@
-"""The tally of a run: how far it has come, and what it costs."""
+"""The totals of a run: how many shots are done, and what they cost."""
 
 from dataclasses import dataclass, replace
 
@@ -10,11 +10,12 @@ from stills.shotlist.shots import Outcome
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """How far a run has come.
+    """Shots by their outcome, and the money of a run's requests.
 
-    `made` are new images, `left` shots that were done before and left as they are. `unknown` of the
-    `failed` ones may have made an image that never came. Money is that of the calls, whatever
-    became of their shots: `usd` is billed, `possible` calls may be.
+    `made` images are new. `left` shots were done in an earlier run. `unknown` of the `failed` shots
+    may have made an image that never arrived. Requests count whatever happened to their shots:
+    `usd` was billed, `unpriced` were billed at an unknown price, `possible` may be billed.
+    `sandbox` means that the sandbox billed them, which costs nothing.
     """
 
     made: int = 0
@@ -26,20 +27,20 @@ class RunTotals:
     usd: float = 0.0
     unpriced: int = 0
     possible: int = 0
-    play_money: bool = False
+    sandbox: bool = False
 
     @property
     def finished(self) -> int:
-        """How many shots came to an end."""
+        """The number of shots that are done or failed."""
         return self.done + self.failed
 
     @property
     def done(self) -> int:
-        """How many have their image."""
+        """The number of shots with an image."""
         return self.made + self.from_catalog + self.left
 
     def add(self, outcome: Outcome) -> "RunTotals":
-        """Count one more outcome."""
+        """Return the totals with one more outcome."""
         if outcome.error is not None:
             unknown = self.unknown + outcome.error.outcome_unknown
             return replace(self, failed=self.failed + 1, unknown=unknown)
@@ -50,12 +51,12 @@ class RunTotals:
         return replace(self, made=self.made + 1)
 
     def add_send(self, sent: GenerationSpec, billing: Billing) -> "RunTotals":
-        """Count what one send means for the money."""
+        """Return the totals with the money of one more request."""
         if billing is Billing.NONE:
             return self
-        counted = replace(self, play_money=sent.provider == "sandbox")
+        totals = replace(self, sandbox=sent.provider == "sandbox")
         if billing is Billing.POSSIBLE:
-            return replace(counted, possible=self.possible + 1)
+            return replace(totals, possible=self.possible + 1)
         if sent.price_usd is None:
-            return replace(counted, unpriced=self.unpriced + 1)
-        return replace(counted, usd=add_usd(self.usd, sent.price_usd))
+            return replace(totals, unpriced=self.unpriced + 1)
+        return replace(totals, usd=add_usd(self.usd, sent.price_usd))

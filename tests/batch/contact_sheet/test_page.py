@@ -1,4 +1,4 @@
-"""The contact sheet, looked at in a real browser."""
+"""The contact sheet in a real browser."""
 
 import re
 import tracemalloc
@@ -39,11 +39,11 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def tab(chromium):
-    """A tab that must not have had anything to complain of, and must have asked nobody."""
+    """A tab that must end without errors and without requests to the network."""
     with closing(Tab(*chromium)) as tab:
         yield tab
         tab.run("null")
-        assert tab.complaints == []
+        assert tab.errors == []
         assert [url for url in tab.requests if not url.startswith("file://")] == []
 
 
@@ -66,7 +66,7 @@ def text(tab, selector):
 
 
 def test_every_shot_is_a_frame_in_order(tab, sheet):
-    """Images load from beside the page, whatever is in their names."""
+    """Images load from the output folder, whatever their names contain."""
     tab.open(sheet)
     assert tab.run(SHOWN) == ["kira", "s01", "s02", "s03", "s04", "<b>s05"]
     tab.run("window.scrollTo(0, 9e9)")
@@ -74,27 +74,27 @@ def test_every_shot_is_a_frame_in_order(tab, sheet):
     tab.wait_for("[...document.querySelectorAll('.film img')].length === 4")
 
 
-def test_a_frame_tells_of_its_shot(tab, sheet):
-    """Prompt, size, seed, cost, and where it came from."""
+def test_a_frame_shows_the_details_of_its_shot(tab, sheet):
+    """They are prompt, size, seed, cost and status."""
     tab.open(sheet)
     frame = text(tab, ".frame:nth-child(2)")
     for part in ("s01", "done", "Rain on glass", "96*64", "seed", "7", "0.075 USD"):
         assert part in frame
     assert "from catalog" in text(tab, ".frame:nth-child(4)")
     assert "portrait" in text(tab, ".frame:nth-child(1)")
-    assert "not reached" in text(tab, ".frame:nth-child(5)")
+    assert "not started" in text(tab, ".frame:nth-child(5)")
 
 
 def test_a_failure_is_shown_with_code_and_action(tab, sheet):
-    """What went wrong, what to do, and the service's request id."""
+    """The frame has the message, the action and the service's request id."""
     tab.open(sheet)
     frame = text(tab, ".frame.failed")
     for part in ("content_refused", "no, <b>", ContentRefused.default_action, "r-1"):
         assert part in frame
 
 
-def test_the_top_adds_up_what_was_done_and_paid(tab, sheet):
-    """Counts and money."""
+def test_the_top_of_the_page_has_the_totals(tab, sheet):
+    """They are the numbers of shots, and the money."""
     tab.open(sheet)
     totals = tab.run("[...document.querySelectorAll('.totals div')].map(e => e.textContent)")
     assert totals == [
@@ -102,29 +102,30 @@ def test_the_top_adds_up_what_was_done_and_paid(tab, sheet):
         "done4",
         "from the catalog1",
         "failed1",
-        "not reached1",
+        "not started1",
         "spent0.225 USD",
     ]
 
 
-def test_play_money_and_unknown_prices_are_not_added_to_money(tmp_path):
-    """Sandbox images cost nothing real, and what has no price is only counted."""
+def test_sandbox_costs_and_unknown_prices_are_marked(tmp_path):
+    """Sandbox images cost no real money; images of unknown price are only counted."""
     outcomes = [
         Outcome(shot("a"), result(provider="sandbox")),
         Outcome(shot("b"), result(cost_usd=None)),
         failed("c", ConnectionLost(billing=Billing.POSSIBLE)),
     ]
-    tally = RunTotals(usd=0.075, unpriced=1, possible=1, play_money=True)
-    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), tally).read_text()
-    assert "<dt>play money</dt><dd>0.075 USD</dd>" in page
-    assert "<dt>of unknown price</dt><dd>1</dd>" in page
+    totals = RunTotals(usd=0.075, unpriced=1, possible=1, sandbox=True)
+    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), totals).read_text()
+    assert "<dt>spent in the sandbox</dt><dd>0.075 USD</dd>" in page
+    assert "<dt>unknown price</dt><dd>1</dd>" in page
     assert "<dt>spent</dt>" not in page
+    assert "0.075 USD (sandbox)" in page
     assert "<dt>possibly billed</dt><dd>+ 1</dd>" in page
     assert "Possibly billed." in page
 
 
-def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
-    """Its frame says so, and its cost is in the sum."""
+def test_a_billed_image_without_a_file_is_a_failure(tmp_path):
+    """Its frame says that it was billed, and its cost is in the totals."""
     outcome = Outcome(shot("a"), result(), OutputRefused("no room", billing=Billing.BILLED))
     page = write_contact_sheet(
         tmp_path, "t", [ManifestEntry.of(outcome)], RunTotals(usd=0.075)
@@ -138,17 +139,17 @@ def test_an_image_that_was_not_placed_is_a_failure_that_was_paid_for(tmp_path):
     assert 'href="./' not in page
 
 
-def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
-    """It is not like one that was never reached, in its frame or in the sums."""
+def test_an_interrupted_shot_shows_that_it_may_be_billed(tmp_path):
+    """Its frame and the totals distinguish it from a shot that was never started."""
     outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
-    tally = RunTotals(possible=1)
-    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), tally).read_text()
+    totals = RunTotals(possible=1)
+    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), totals).read_text()
     first, second = page.split('class="frame ')[1:]
-    assert "cut off" in first
+    assert "interrupted" in first
     assert "<dd>possibly billed</dd>" in first
-    for name, value in (("cut off", "1"), ("not reached", "1"), ("possibly billed", "+ 1")):
+    for name, value in (("interrupted", "1"), ("not started", "1"), ("possibly billed", "+ 1")):
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
-    assert "not reached" in second
+    assert "not started" in second
 
 
 @pytest.mark.parametrize(
@@ -164,8 +165,8 @@ def test_a_shot_that_was_cut_off_says_what_it_may_have_cost(tmp_path):
         ("nothing like it", []),
     ],
 )
-def test_the_filter_leaves_what_has_all_the_words(tab, sheet, words, ids):
-    """In id, prompt, status or code, in any case of letters."""
+def test_the_filter_shows_shots_with_all_the_words(tab, sheet, words, ids):
+    """It searches id, prompt, status and error code, in any letter case."""
     tab.open(sheet)
     tab.press("/")
     tab.type(words)
@@ -174,16 +175,16 @@ def test_the_filter_leaves_what_has_all_the_words(tab, sheet, words, ids):
     assert tab.run("document.getElementById('none').hidden") is bool(ids)
 
 
-def test_a_click_opens_full_size_and_keys_walk_on(tab, sheet):
-    """Arrows go along the frames that have an image, Esc goes back to the frame."""
+def test_a_click_opens_full_size_and_keys_move_on(tab, sheet):
+    """The arrow keys move among shots with an image; Escape returns to the frame."""
     tab.open(sheet)
     tab.click(".frame:nth-child(2) img")
     tab.wait_for(f"{VIEWED} === 's01'")
     tab.wait_for("document.getElementById('view-image').naturalWidth === 96")
     assert "noir" in text(tab, "#view-caption")
-    assert text(tab, "#place") == "2 / 4"
-    walk = ("ArrowRight", "s03"), ("ArrowRight", "<b>s05"), ("ArrowRight", "<b>s05")
-    for key, shot_id in (*walk, ("ArrowLeft", "s03")):
+    assert text(tab, "#position") == "2 / 4"
+    moves = ("ArrowRight", "s03"), ("ArrowRight", "<b>s05"), ("ArrowRight", "<b>s05")
+    for key, shot_id in (*moves, ("ArrowLeft", "s03")):
         tab.press(key)
         tab.wait_for(f"{VIEWED} === {shot_id!r}")
     tab.press("Escape")
@@ -191,8 +192,8 @@ def test_a_click_opens_full_size_and_keys_walk_on(tab, sheet):
     tab.wait_for("decodeURI(document.activeElement.href).includes('雨')")
 
 
-def test_full_size_keeps_to_the_filter_and_opens_by_keyboard(tab, sheet):
-    """Enter on a frame opens it; frames that are filtered out are walked past."""
+def test_full_size_follows_the_filter_and_opens_by_keyboard(tab, sheet):
+    """Enter opens a frame; filtered frames are passed over."""
     tab.open(sheet)
     tab.press("/")
     tab.type("rain")
@@ -206,8 +207,8 @@ def test_full_size_keeps_to_the_filter_and_opens_by_keyboard(tab, sheet):
     tab.wait_for(f"{VIEWED} === null")
 
 
-def test_hostile_words_stay_words(tab, sheet):
-    """Nothing that a prompt, an id or a title says becomes part of the page."""
+def test_hostile_text_stays_text(tab, sheet):
+    """Nothing in a prompt, an id or a title becomes markup."""
     tab.open(sheet)
     assert tab.run("document.title").startswith("Act <one> </script>")
     prompt = tab.run("document.querySelector('.frame:nth-child(6) .prompt').textContent")
@@ -217,19 +218,19 @@ def test_hostile_words_stay_words(tab, sheet):
     tab.wait_for(f"{VIEWED} === '<b>s05'")
 
 
-def test_the_policy_stops_what_escaping_would_let_through(chromium, sheet):
-    """Even script and a picture that got into the page by a mistake of ours do nothing."""
-    slip = "<script>document.title='run'</script><img src=https://example.com/x.png></body>"
-    sheet.write_text(sheet.read_text().replace("</body>", slip))
+def test_the_security_policy_blocks_injected_markup(chromium, sheet):
+    """Even if escaping failed, a script or a remote image would do nothing."""
+    injected = "<script>document.title='run'</script><img src=https://example.com/x.png></body>"
+    sheet.write_text(sheet.read_text().replace("</body>", injected))
     with closing(Tab(*chromium)) as tab:
         tab.open(sheet)
         assert tab.run("document.title") != "run"
-        assert len([said for said in tab.complaints if "Content Security Policy" in said]) == 2
+        assert len([error for error in tab.errors if "Content Security Policy" in error]) == 2
 
 
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_is_wider_than_the_window(tab, sheet, width):
-    """On a phone as on a desk, there is nothing to scroll to the side for."""
+    """The page never scrolls sideways, on a phone or on a desktop."""
     tab.open(sheet, width=width)
     assert tab.run("document.documentElement.scrollWidth") == width
     first = "document.querySelector('.frame').getBoundingClientRect().width"
@@ -246,8 +247,8 @@ class _Images(HTMLParser):
             self.seen.append(dict(attrs))
 
 
-def test_images_load_late_say_what_they_show_and_keep_their_place(sheet):
-    """A page of thousands must neither load at once nor jump, and is read aloud to some."""
+def test_images_load_lazily_with_size_and_alternative_text(sheet):
+    """A page of thousands neither loads at once nor jumps, and works with a screen reader."""
     images = _Images()
     images.feed(sheet.read_text())
     assert len(images.seen) == 4
@@ -258,14 +259,14 @@ def test_images_load_late_say_what_they_show_and_keep_their_place(sheet):
     assert images.seen[1]["alt"] == "s01: Rain on glass"
 
 
-def test_the_page_names_no_address_outside(sheet):
-    """All it needs is in it; addresses in prompts are text."""
+def test_the_page_has_no_external_addresses(sheet):
+    """It is self-contained; addresses in prompts are text."""
     page = sheet.read_text().replace("src=https://example.com", "")
     assert re.findall(r"https?://", page) == []
 
 
-def test_memory_stays_flat_for_many_frames(tmp_path):
-    """Frames are written as they come."""
+def test_memory_stays_constant_for_many_frames(tmp_path):
+    """Frames are written one by one."""
     entry = ManifestEntry.of(done(prompt="p" * 500), "images/x.png")
     tracemalloc.start()
     page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), RunTotals())
@@ -276,7 +277,7 @@ def test_memory_stays_flat_for_many_frames(tmp_path):
 
 
 def test_the_old_sheet_stays_when_the_new_one_fails(tmp_path):
-    """The page is replaced whole or not at all."""
+    """The page is replaced atomically."""
 
     def fail():
         yield ENTRIES[0]
@@ -290,7 +291,7 @@ def test_the_old_sheet_stays_when_the_new_one_fails(tmp_path):
 
 
 def test_a_sheet_that_cannot_be_written_is_refused(tmp_path):
-    """A folder in its place, for one."""
+    """Here a folder has its name."""
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OutputRefused, match=r"index\.html"):
         write_contact_sheet(tmp_path, "t", [], RunTotals())

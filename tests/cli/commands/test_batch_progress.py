@@ -8,7 +8,7 @@ from stills.contract.rate_limit import Quota
 
 def test_what_is_left_as_it_is_counts_as_done_and_what_failed_does_not():
     """The time left is that of the images that are still to be made."""
-    plan = Estimate(rows=10, new=5, kept=1, cost_usd=0.1, seconds=None)
-    tally = RunTotals(made=2, from_catalog=1, failed=1, left=4, usd=0.04)
-    told = describe_progress(tally, plan, Quota(None, 0.5, 0), elapsed_seconds=60.0)
+    estimate = Estimate(rows=10, new=5, kept=1, cost_usd=0.1, seconds=None)
+    totals = RunTotals(made=2, from_catalog=1, failed=1, left=4, usd=0.04)
+    told = describe_progress(totals, estimate, Quota(None, 0.5, 0), elapsed_seconds=60.0)
     assert told == ("7/10 done · 1 from catalog · 1 failed · 2.0 images/min · 0.04 USD · 4 s left")

@@ -1,1 +1,1 @@
-"""The page that shows a batch's images."""
+"""The page that shows the images of a batch."""

@@ -23,7 +23,7 @@ function filter() {
   byId("none").hidden = shown > 0;
 }
 
-/* Full size: the dialog shows one frame, and walks along those that the filter leaves. */
+/* Full size: the dialog shows one frame, and moves among those that match the filter. */
 
 const viewable = () => frames.filter((frame) => !frame.hidden && frame.querySelector("a.film"));
 
@@ -37,13 +37,13 @@ function show(frame) {
   byId("view-caption").replaceChildren(...frame.querySelector("figcaption").cloneNode(true).childNodes);
   const among = viewable();
   const index = among.indexOf(frame);
-  byId("place").textContent = `${index + 1} / ${among.length}`;
+  byId("position").textContent = `${index + 1} / ${among.length}`;
   byId("previous").disabled = index <= 0;
   byId("next").disabled = index === among.length - 1;
   if (!view.open) view.showModal();
 }
 
-function walk(steps) {
+function move(steps) {
   const among = viewable();
   const next = among[among.indexOf(current) + steps];
   if (next) show(next);
@@ -56,8 +56,8 @@ document.querySelector(".strip").addEventListener("click", (event) => {
   show(link.closest(".frame"));
 });
 view.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowLeft") walk(-1);
-  if (event.key === "ArrowRight") walk(1);
+  if (event.key === "ArrowLeft") move(-1);
+  if (event.key === "ArrowRight") move(1);
 });
 view.addEventListener("close", () => {
   byId("view-image").removeAttribute("src");
@@ -65,8 +65,8 @@ view.addEventListener("close", () => {
   current.scrollIntoView({ block: "nearest" });
 });
 view.querySelector(".stage").addEventListener("click", () => view.close());
-byId("previous").addEventListener("click", () => walk(-1));
-byId("next").addEventListener("click", () => walk(1));
+byId("previous").addEventListener("click", () => move(-1));
+byId("next").addEventListener("click", () => move(1));
 byId("close").addEventListener("click", () => view.close());
 byId("filter").addEventListener("input", filter);
 document.addEventListener("keydown", (event) => {
@@ -78,4 +78,4 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("beforeprint", () => {
   document.querySelectorAll("img[loading]").forEach((image) => image.removeAttribute("loading"));
 });
-if (byId("filter").value) filter(); /* the browser kept it over a reload */
+if (byId("filter").value) filter(); /* the browser restores it on reload */

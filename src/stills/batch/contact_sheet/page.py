@@ -1,4 +1,4 @@
-"""The contact sheet: `index.html`, one page that opens from the file system and asks nobody."""
+"""The contact sheet: `index.html`, a single page that opens from disk and needs no network."""
 
 import shutil
 import tempfile
@@ -24,25 +24,25 @@ CONTACT_SHEET_NAME = "index.html"
 
 _ALT_MAX_CHARACTERS = 300
 _MONEY = {Billing.NONE: "", Billing.POSSIBLE: " Possibly billed.", Billing.BILLED: " Billed."}
-_CUT_OFF = {Billing.POSSIBLE: "possibly billed", Billing.BILLED: "billed"}
+_INTERRUPTED = {Billing.POSSIBLE: "possibly billed", Billing.BILLED: "billed"}
 _SANDBOX = "sandbox"
 _FRAMES_GO_HERE = "$frames"
 
 
 def write_contact_sheet(
-    folder: Path, title: str, entries: Iterable[ManifestEntry], tally: RunTotals
+    folder: Path, title: str, entries: Iterable[ManifestEntry], totals: RunTotals
 ) -> Path:
-    """Write the sheet of a batch into its folder, and give its path.
+    """Write the contact sheet of a batch to its folder, and return its path.
 
-    Memory stays flat however many entries there are. Not for the event loop.
+    Memory stays constant for any number of entries. Blocks.
 
     Raises:
         OutputRefused: it can't be written.
     """
     path = folder / CONTACT_SHEET_NAME
     with replace_atomically(path) as part, tempfile.TemporaryFile(dir=folder) as frames:
-        totals = _write_frames(frames, entries)
-        head, tail = _page(title, totals, tally)
+        counts = _write_frames(frames, entries)
+        head, tail = _page(title, counts, totals)
         frames.seek(0)
         with part.open("xb") as page:
             page.write(head)
@@ -52,56 +52,56 @@ def write_contact_sheet(
 
 
 @dataclass(slots=True)
-class _Totals:
-    """What the top of the page says of shots."""
+class _ShotCounts:
+    """The numbers of shots at the top of the page."""
 
     shots: int = 0
     done: int = 0
     from_catalog: int = 0
     failed: int = 0
-    not_reached: int = 0
-    cut_off: int = 0
+    not_started: int = 0
+    interrupted: int = 0
 
     def add(self, entry: ManifestEntry) -> None:
         self.shots += 1
         self.done += entry.status is Status.DONE
         self.failed += entry.status is Status.FAILED
         if entry.status is Status.PENDING:
-            self.cut_off += _is_cut_off(entry)
-            self.not_reached += not _is_cut_off(entry)
+            self.interrupted += _is_interrupted(entry)
+            self.not_started += not _is_interrupted(entry)
         if entry.result is not None:
             self.from_catalog += entry.status is Status.DONE and entry.result.cached
 
-    def as_html(self, tally: RunTotals) -> str:
-        kind_of_money = "play money" if tally.play_money else "spent"
-        facts = [
+    def as_html(self, totals: RunTotals) -> str:
+        spent = "spent in the sandbox" if totals.sandbox else "spent"
+        numbers = [
             ("shots", "", f"{self.shots}"),
             ("done", "", f"{self.done}"),
             ("from the catalog", "", f"{self.from_catalog}"),
             ("failed", "failed", f"{self.failed}" if self.failed else ""),
-            ("cut off", "", f"{self.cut_off}" if self.cut_off else ""),
-            ("not reached", "", f"{self.not_reached}" if self.not_reached else ""),
-            (kind_of_money, "", format_usd(tally.usd)),
-            ("of unknown price", "", f"{tally.unpriced}" if tally.unpriced else ""),
-            ("possibly billed", "", f"+ {tally.possible}" if tally.possible else ""),
+            ("interrupted", "", f"{self.interrupted}" if self.interrupted else ""),
+            ("not started", "", f"{self.not_started}" if self.not_started else ""),
+            (spent, "", format_usd(totals.usd)),
+            ("unknown price", "", f"{totals.unpriced}" if totals.unpriced else ""),
+            ("possibly billed", "", f"+ {totals.possible}" if totals.possible else ""),
         ]
         return "\n".join(
             f'<div class="{kind}"><dt>{name}</dt><dd>{value}</dd></div>'
-            for name, kind, value in facts
+            for name, kind, value in numbers
             if value
         )
 
 
-def _write_frames(frames: IO[bytes], entries: Iterable[ManifestEntry]) -> _Totals:
-    totals = _Totals()
+def _write_frames(frames: IO[bytes], entries: Iterable[ManifestEntry]) -> _ShotCounts:
+    counts = _ShotCounts()
     for number, entry in enumerate(entries, start=1):
-        totals.add(entry)
+        counts.add(entry)
         frames.write(_bytes(_frame(number, entry)))
-    return totals
+    return counts
 
 
-def _page(title: str, totals: _Totals, tally: RunTotals) -> tuple[bytes, bytes]:
-    """Fill in the page around the frames."""
+def _page(title: str, counts: _ShotCounts, totals: RunTotals) -> tuple[bytes, bytes]:
+    """Return the page before and after its frames."""
     style, script = _resource("page.css"), _resource("page.js")
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' file:; "
@@ -112,8 +112,8 @@ def _page(title: str, totals: _Totals, tally: RunTotals) -> tuple[bytes, bytes]:
         "title": escape(title),
         "style": style,
         "script": script,
-        "totals": totals.as_html(tally),
-        "count": str(totals.shots),
+        "totals": counts.as_html(totals),
+        "count": str(counts.shots),
     }
     head, _, tail = _resource("page.html").partition(_FRAMES_GO_HERE)
     return _bytes(Template(head).substitute(values)), _bytes(Template(tail).substitute(values))
@@ -124,12 +124,12 @@ def _resource(name: str) -> str:
 
 
 def _source(inline: str) -> str:
-    """Name one inline block for the page's security policy, which lets no other one run."""
+    """Return an inline block's hash for the page's security policy, which allows no other."""
     return f"'sha256-{b64encode(sha256(inline.encode()).digest()).decode()}'"
 
 
 def _bytes(html: str) -> bytes:
-    return html.encode("utf-8", "replace")  # half a surrogate pair has no bytes
+    return html.encode("utf-8", "replace")  # a lone surrogate has no bytes
 
 
 def _frame(number: int, entry: ManifestEntry) -> str:
@@ -138,7 +138,7 @@ def _frame(number: int, entry: ManifestEntry) -> str:
         f"{_film(number, entry)}\n"
         f"<figcaption>{_name(entry)}"
         f'<p class="prompt" data-search>{escape(entry.shot.request.prompt)}</p>'
-        f"{_error(entry.failure)}{_facts(entry)}</figcaption>\n"
+        f"{_error(entry.failure)}{_details(entry)}</figcaption>\n"
         "</figure></li>\n"
     )
 
@@ -149,22 +149,22 @@ def _film(number: int, entry: ManifestEntry) -> str:
         f"<span>▸ {number}A</span></span>"
     )
     if entry.result is None or entry.file is None:
-        words = _unexposed(entry)
-        return f'<div class="film"><div class="gate"><span>{words}</span></div>{edge}</div>'
-    # What begins with ./ is in this folder, whatever the name is.
+        reason = _no_image(entry)
+        return f'<div class="film"><div class="picture"><span>{reason}</span></div>{edge}</div>'
+    # ./ makes it a path in this folder, whatever the name contains.
     address = "./" + quote(entry.file, errors="replace")
     alt = f"{entry.shot.id}: {entry.shot.request.prompt}"[:_ALT_MAX_CHARACTERS]
     return (
-        f'<a class="film" href="{escape(address)}"><div class="gate">'
+        f'<a class="film" href="{escape(address)}"><div class="picture">'
         f'<img src="{escape(address)}" alt="{escape(alt)}" width="{entry.result.width}" '
         f'height="{entry.result.height}" loading="lazy" decoding="async"></div>{edge}</a>'
     )
 
 
-def _unexposed(entry: ManifestEntry) -> str:
+def _no_image(entry: ManifestEntry) -> str:
     if entry.failure is not None:
         return escape(entry.failure.code)
-    return _pending(entry) if entry.result is None else "no file here"
+    return _pending(entry) if entry.result is None else "no file"
 
 
 def _name(entry: ManifestEntry) -> str:
@@ -184,11 +184,11 @@ def _status(entry: ManifestEntry) -> str:
 
 
 def _pending(entry: ManifestEntry) -> str:
-    return "cut off" if _is_cut_off(entry) else "not reached"
+    return "interrupted" if _is_interrupted(entry) else "not started"
 
 
-def _is_cut_off(entry: ManifestEntry) -> bool:
-    return entry.billing in _CUT_OFF
+def _is_interrupted(entry: ManifestEntry) -> bool:
+    return entry.billing in _INTERRUPTED
 
 
 def _error(failure: Failure | None) -> str:
@@ -201,36 +201,36 @@ def _error(failure: Failure | None) -> str:
     return f'<p class="error"><code data-search>{escape(failure.code)}</code> {text}</p>'
 
 
-def _facts(entry: ManifestEntry) -> str:
-    """List what is known; the grid shows the first ones, the full size all."""
+def _details(entry: ManifestEntry) -> str:
+    """List the details of a shot: the grid shows the first few, the full-size view all."""
     shot, request, result = entry.shot, entry.shot.request, entry.result
-    facts: dict[str, object] = {"size": request.size, "seed": request.seed}
-    if _is_cut_off(entry):
-        facts["cost"] = _CUT_OFF[entry.billing]
+    main: dict[str, object] = {"size": request.size, "seed": request.seed}
+    if _is_interrupted(entry):
+        main["cost"] = _INTERRUPTED[entry.billing]
     more: dict[str, object] = {
         "style": request.style,
-        "not": request.negative_prompt,
+        "negative prompt": request.negative_prompt,
         "reference": request.reference_image,
-        "with": ", ".join(shot.needs),
+        "needs": ", ".join(shot.needs),
         "seconds": shot.duration_seconds,
-        "from": shot.source,
+        "source": shot.source,
     }
     if result is not None:
         size = f"{result.width}*{result.height}"
-        facts = {"size": size, "seed": result.seed, "cost": _cost(result)}
+        main = {"size": size, "seed": result.seed, "cost": _cost(result)}
         more |= {
-            "made at": result.native_size,
-            "by": f"{result.provider} {result.model}",
-            "image": result.id,
-            "note": " ".join(result.notes),
+            "native size": result.native_size,
+            "model": f"{result.provider} {result.model}",
+            "image id": result.id,
+            "notes": " ".join(result.notes),
         }
-    return f'<dl class="facts">{_pairs(facts)}{_pairs(more, also="more")}</dl>'
+    return f'<dl class="details">{_pairs(main)}{_pairs(more, kind="more")}</dl>'
 
 
-def _pairs(facts: dict[str, object], *, also: str = "") -> str:
+def _pairs(details: dict[str, object], *, kind: str = "") -> str:
     return "".join(
-        f'<div class="{also or name}"><dt>{name}</dt><dd>{escape(str(value))}</dd></div>'
-        for name, value in facts.items()
+        f'<div class="{kind or name}"><dt>{name}</dt><dd>{escape(str(value))}</dd></div>'
+        for name, value in details.items()
         if value not in {None, ""}
     )
 
@@ -238,5 +238,5 @@ def _pairs(facts: dict[str, object], *, also: str = "") -> str:
 def _cost(result: ImageResult) -> str:
     if result.cost_usd is None:
         return "unknown"
-    play = " play money" if result.provider == _SANDBOX else ""
-    return f"{format_usd(result.cost_usd)}{play}"
+    note = " (sandbox)" if result.provider == _SANDBOX else ""
+    return f"{format_usd(result.cost_usd)}{note}"

@@ -6,16 +6,16 @@ import sys
 from pathlib import Path
 
 from stills.app import Stills
-from stills.batch.estimate import Estimate, check_cost, make_plan
+from stills.batch.estimate import Estimate, check_cost, make_estimate
 from stills.batch.manifest import read_done
 from stills.batch.output import RunOutput
-from stills.batch.preflight import Batch, BatchOptions
+from stills.batch.preflight import Batch, BatchOptions, check
 from stills.batch.references import OnUnsupported
 from stills.batch.run import Run
 from stills.cli.commands.batch_ending import Ending
 from stills.cli.commands.batch_events import EventLines
 from stills.cli.commands.batch_progress import showing_progress
-from stills.cli.commands.batch_report import describe_plan, print_ending, print_problems
+from stills.cli.commands.batch_report import describe_estimate, print_ending, print_problems
 from stills.cli.commands.question import ask
 from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
 from stills.cli.interrupts import Interrupts
@@ -40,24 +40,24 @@ async def _batch(options: argparse.Namespace) -> int:
         sandbox=options.sandbox, rate_limit=rate_limit, resend_unknown=options.resend_unknown
     )
     async with made as stills:
-        reading = await asyncio.to_thread(_open, options)
-        folder = Path(options.output) if options.output else reading.default_folder
-        batch = Batch(reading, _choices(options, stills, folder))
-        await asyncio.to_thread(batch.survey)
-        plan = await make_plan(stills, batch, folder)
+        shot_list = await asyncio.to_thread(_open, options)
+        folder = Path(options.output) if options.output else shot_list.default_folder
+        batch_options = _batch_options(options, stills, folder)
+        batch = await asyncio.to_thread(check, shot_list, batch_options)
+        estimate, batch = await make_estimate(stills, batch, folder)
         if batch.problems:
             print_problems(batch.problems, skipped=options.skip_invalid)
             if not options.skip_invalid:
                 return _BAD_REQUEST
         stop = asyncio.Event()
         events = EventLines(sys.stdout, stop) if options.events else None
-        _announce(options, batch, plan, events)
-        check_cost(plan, batch.choices)
+        _announce(options, batch, estimate, events)
+        check_cost(estimate, batch.options)
         if options.dry_run:
             return 0
-        if plan.new and not options.yes and not ask("Go on?", piped=options.shots == "-"):
+        if estimate.new and not options.yes and not ask("Go on?", piped=options.shots == "-"):
             return INTERRUPTED
-        ending = await _draw(stills, batch, plan, folder, events=events, stop=stop)
+        ending = await _generate(stills, batch, estimate, folder, events=events, stop=stop)
     print_ending(ending, events)
     if events is not None and events.refused is not None and not ending.interrupts:
         return report(events.refused, sys.stderr)
@@ -77,63 +77,63 @@ def _open(options: argparse.Namespace) -> ShotList:
     return read_shots(options.shots, defaults, encoding=options.encoding)
 
 
-def _choices(options: argparse.Namespace, stills: Stills, folder: Path) -> BatchOptions:
+def _batch_options(options: argparse.Namespace, stills: Stills, folder: Path) -> BatchOptions:
     check_max_cost(options.max_cost)
-    last = None
+    previous = None
     if options.retry_failed:
-        last = read_done(folder, stills.provider)
+        previous = read_done(folder, stills.provider)
     choice = options.on_unsupported_reference
     return BatchOptions(
         model=stills.model(options.model),
         on_unsupported=None if choice is None else OnUnsupported(choice),
         fresh=frozenset(options.fresh),
-        last=last,
+        previous=previous,
         max_cost_usd=options.max_cost,
     )
 
 
 def _announce(
-    options: argparse.Namespace, batch: Batch, plan: Estimate, events: EventLines | None
+    options: argparse.Namespace, batch: Batch, estimate: Estimate, events: EventLines | None
 ) -> None:
     """Say once what was left out, and what is to come where someone looks."""
     for note in batch.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     if events is not None:
-        events.plan(plan, batch.notes)
+        events.plan(estimate, batch.notes)
     elif options.dry_run:
-        print(describe_plan(plan, batch.choices.model))
+        print(describe_estimate(estimate, batch.options.model))
     if sys.stderr.isatty() and not options.dry_run:
-        print(describe_plan(plan, batch.choices.model), file=sys.stderr)
+        print(describe_estimate(estimate, batch.options.model), file=sys.stderr)
 
 
-async def _draw(
+async def _generate(
     stills: Stills,
     batch: Batch,
-    plan: Estimate,
+    estimate: Estimate,
     folder: Path,
     *,
     events: EventLines | None,
     stop: asyncio.Event,
 ) -> Ending:
     on_outcome = events.shot if events is not None else lambda *_: None
-    record = RunOutput(folder, batch.names, on_outcome)
-    drawing = Run(stills, batch, record, stop)
-    # Once stopped, the run itself gives up the shots that were not sent.
+    output = RunOutput(folder, batch.names, on_outcome)
+    run = Run(stills, batch, output, stop)
+    # Once stopped, the run itself ends the shots that were not sent.
     with Interrupts(stop, is_sent=lambda: True) as interrupts:
         try:
-            async with showing_progress(stills, batch, plan, record, quiet=events is not None):
+            async with showing_progress(stills, batch, estimate, output, quiet=events is not None):
                 try:
-                    await interrupts.run(drawing.draw)
+                    await interrupts.run(run.generate)
                 finally:
-                    drawing.note_pending()
+                    run.add_pending()
         finally:
             await stills.close()  # what is still under way ends here, so that its money is known
-            await asyncio.to_thread(record.close, batch.title)
-    price_usd = batch.choices.model.price_usd
-    return Ending(folder, record.tally, drawing.early_stop.reason, interrupts.count, price_usd)
+            await asyncio.to_thread(output.close, batch.title)
+    price_usd = batch.options.model.price_usd
+    return Ending(folder, output.totals, run.early_stop.reason, interrupts.count, price_usd)
 
 
 def _exit_code(ending: Ending) -> int:
-    if ending.interrupts > 1 or (ending.interrupts and ending.tally.pending):
+    if ending.interrupts > 1 or (ending.interrupts and ending.totals.pending):
         return INTERRUPTED
-    return SOME_FAILED if ending.tally.failed or ending.tally.pending else 0
+    return SOME_FAILED if ending.totals.failed or ending.totals.pending else 0

@@ -15,7 +15,7 @@ class Ending:
     """
 
     folder: Path
-    tally: RunTotals
+    totals: RunTotals
     stopped_because: str | None
     interrupts: int
     price_usd: float | None

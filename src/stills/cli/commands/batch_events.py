@@ -29,13 +29,13 @@ class EventLines:
         self._stream = stream
         self._stop = stop
 
-    def plan(self, plan: Estimate, notes: Sequence[str]) -> None:
+    def plan(self, estimate: Estimate, notes: Sequence[str]) -> None:
         """Tell what is to come.
 
         Raises:
             OutputRefused: nobody takes it.
         """
-        self._write({"event": "plan"} | _exact(asdict(plan)) | {"notes": list(notes)})
+        self._write({"event": "plan"} | _exact(asdict(estimate)) | {"notes": list(notes)})
         if self.refused is not None:
             raise self.refused.with_(
                 action="Nothing was sent. Give standard output a reader, then run again."
@@ -52,7 +52,7 @@ class EventLines:
             "contact_sheet": str(ending.folder / CONTACT_SHEET_NAME),
         }
         stopped = {"stopped_because": ending.stopped_because}
-        self._write({"event": "end"} | _exact(asdict(ending.tally)) | stopped | places)
+        self._write({"event": "end"} | _exact(asdict(ending.totals)) | stopped | places)
 
     def _write(self, event: dict[str, object]) -> None:
         if self.refused is not None:

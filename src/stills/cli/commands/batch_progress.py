@@ -24,13 +24,13 @@ _BAR_COLUMNS = 60
 
 @asynccontextmanager
 async def showing_progress(
-    stills: Stills, batch: Batch, plan: Estimate, record: RunOutput, *, quiet: bool
+    stills: Stills, batch: Batch, estimate: Estimate, output: RunOutput, *, quiet: bool
 ) -> AsyncIterator[None]:
     """Show how far a run has come while the body runs: on a terminal, and not if `quiet`."""
     if quiet or not sys.stderr.isatty():
         yield
         return
-    showing = asyncio.create_task(_show(stills, batch.choices.model.id, plan, record))
+    showing = asyncio.create_task(_show(stills, batch.options.model.id, estimate, output))
     try:
         yield
     finally:
@@ -38,7 +38,7 @@ async def showing_progress(
         await asyncio.gather(showing, return_exceptions=True)
 
 
-async def _show(stills: Stills, model: str, plan: Estimate, record: RunOutput) -> None:
+async def _show(stills: Stills, model: str, estimate: Estimate, output: RunOutput) -> None:
     from rich.console import Console  # noqa: PLC0415 - only where someone looks
     from rich.live import Live  # noqa: PLC0415
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
@@ -50,8 +50,8 @@ async def _show(stills: Stills, model: str, plan: Estimate, record: RunOutput) -
     quota_at = 0.0
 
     def display() -> Table:
-        facts = describe_progress(record.tally, plan, quota, time.monotonic() - begun)
-        bar = ProgressBar(total=plan.rows, completed=record.tally.finished, width=_BAR_COLUMNS)
+        facts = describe_progress(output.totals, estimate, quota, time.monotonic() - begun)
+        bar = ProgressBar(total=estimate.rows, completed=output.totals.finished, width=_BAR_COLUMNS)
         lines = Table.grid()
         lines.add_row(bar)
         lines.add_row(Text(facts))
@@ -66,30 +66,30 @@ async def _show(stills: Stills, model: str, plan: Estimate, record: RunOutput) -
 
 
 def describe_progress(
-    tally: RunTotals, plan: Estimate, quota: Quota, elapsed_seconds: float
+    totals: RunTotals, estimate: Estimate, quota: Quota, elapsed_seconds: float
 ) -> str:
     """Say how far a run has come, how fast it goes, what it has cost, and how long it will take."""
-    facts = [f"{tally.done}/{plan.rows} done"]
-    if tally.from_catalog:
-        facts.append(f"{tally.from_catalog} from catalog")
-    if tally.failed:
-        facts.append(f"{tally.failed} failed")
-    per_second = tally.made / max(elapsed_seconds, 1.0)
+    facts = [f"{totals.done}/{estimate.rows} done"]
+    if totals.from_catalog:
+        facts.append(f"{totals.from_catalog} from catalog")
+    if totals.failed:
+        facts.append(f"{totals.failed} failed")
+    per_second = totals.made / max(elapsed_seconds, 1.0)
     facts.append(f"{per_second * _MINUTE:.1f} images/min")
     if quota.limit_per_second is not None:
         limit = quota.limit_per_second * _MINUTE
         facts.append(f"quota {quota.sends_last_minute} of {limit:.0f}/min")
-    facts.append(format_usd(tally.usd))
-    left_seconds = _left_seconds(tally, plan, quota, per_second)
+    facts.append(format_usd(totals.usd))
+    left_seconds = _left_seconds(totals, estimate, quota, per_second)
     if left_seconds is not None:
         facts.append(f"{describe_seconds(left_seconds)} left")
     return " · ".join(facts)
 
 
 def _left_seconds(
-    tally: RunTotals, plan: Estimate, quota: Quota, per_second: float
+    totals: RunTotals, estimate: Estimate, quota: Quota, per_second: float
 ) -> float | None:
-    left = min(plan.rows - tally.finished, plan.new)
-    if tally.made >= _ENOUGH_MADE:
+    left = min(estimate.rows - totals.finished, estimate.new)
+    if totals.made >= _ENOUGH_MADE:
         return left / per_second
     return None if quota.per_second is None else left / quota.per_second

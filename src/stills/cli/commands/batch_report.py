@@ -31,16 +31,22 @@ def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
     print(f"stills: {number}; {end}.", file=sys.stderr)
 
 
-def describe_plan(plan: Estimate, model: Model) -> str:
+def describe_estimate(estimate: Estimate, model: Model) -> str:
     """Say what a run would do, in a line."""
-    cost = "price unknown" if plan.cost_usd is None else f"about {format_usd(plan.cost_usd)}"
-    time = "" if plan.seconds is None else f", {describe_seconds(plan.seconds)} at the rate limit"
-    new = f"{plan.new} new with {model.id} ({cost}{time})" if plan.new else "none new"
-    left = plan.rows - plan.new - plan.kept - plan.shared - plan.skipped
-    others = f", {plan.shared} with the image of another" if plan.shared else ""
-    others += f", {plan.skipped} in need of what can't be drawn" if plan.skipped else ""
+    cost = (
+        "price unknown" if estimate.cost_usd is None else f"about {format_usd(estimate.cost_usd)}"
+    )
+    time = (
+        ""
+        if estimate.seconds is None
+        else f", {describe_seconds(estimate.seconds)} at the rate limit"
+    )
+    new = f"{estimate.new} new with {model.id} ({cost}{time})" if estimate.new else "none new"
+    left = estimate.rows - estimate.new - estimate.kept - estimate.shared - estimate.skipped
+    others = f", {estimate.shared} with the image of another" if estimate.shared else ""
+    others += f", {estimate.skipped} in need of what can't be drawn" if estimate.skipped else ""
     others += f", {left} left as they are" if left else ""
-    return f"{_shots(plan.rows)}: {plan.kept} kept already, {new}{others}"
+    return f"{_shots(estimate.rows)}: {estimate.kept} kept already, {new}{others}"
 
 
 def describe_seconds(seconds: float) -> str:
@@ -53,21 +59,21 @@ def describe_seconds(seconds: float) -> str:
     return f"{hours:.0f} h {rest // _MINUTE:.0f} min"
 
 
-def _describe_money(tally: RunTotals, price_usd: float | None) -> str:
+def _describe_money(totals: RunTotals, price_usd: float | None) -> str:
     """Say what was billed, and what may be."""
-    parts = [f"{format_usd(tally.usd)}{' of play money' if tally.play_money else ''}"]
-    if tally.unpriced:
-        parts.append(f"{tally.unpriced} of unknown price")
-    if tally.possible:
+    parts = [f"{format_usd(totals.usd)}{' of play money' if totals.sandbox else ''}"]
+    if totals.unpriced:
+        parts.append(f"{totals.unpriced} of unknown price")
+    if totals.possible:
         usd = "" if price_usd is None else f", at {format_usd(price_usd)} each"
-        parts.append(f"{tally.possible} more possibly billed{usd}")
+        parts.append(f"{totals.possible} more possibly billed{usd}")
     return ", ".join(parts)
 
 
 def print_ending(ending: Ending, events: EventLines | None) -> None:
     """Tell how a batch ended: failures with what to do, the sums, where everything lies."""
     manifest = ending.folder / MANIFEST_NAME
-    if ending.tally.failed or ending.tally.pending:
+    if ending.totals.failed or ending.totals.pending:
         for entry in read_manifest(manifest):
             if entry.failure is not None:
                 print(_describe_failure(entry, entry.failure), file=sys.stderr)
@@ -93,17 +99,17 @@ def _describe_cut_off(entry: ManifestEntry) -> str:
 
 
 def _describe_sums(ending: Ending) -> str:
-    tally = ending.tally
-    counts = [f"{tally.made} new", f"{tally.from_catalog} from the catalog"]
-    if tally.left:
-        counts.append(f"{tally.left} left as they are")
-    if tally.failed:
-        unknown = f" ({tally.unknown} with an unknown outcome)" if tally.unknown else ""
-        counts.append(f"{tally.failed} failed{unknown}")
-    if tally.pending:
-        counts.append(f"{tally.pending} not reached: run again for them")
+    totals = ending.totals
+    counts = [f"{totals.made} new", f"{totals.from_catalog} from the catalog"]
+    if totals.left:
+        counts.append(f"{totals.left} left as they are")
+    if totals.failed:
+        unknown = f" ({totals.unknown} with an unknown outcome)" if totals.unknown else ""
+        counts.append(f"{totals.failed} failed{unknown}")
+    if totals.pending:
+        counts.append(f"{totals.pending} not reached: run again for them")
     sheet = ending.folder / CONTACT_SHEET_NAME
-    money = _describe_money(tally, ending.price_usd)
+    money = _describe_money(totals, ending.price_usd)
     return f"{', '.join(counts)}; billed {money}; see {sheet}"
 
 
