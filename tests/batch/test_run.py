@@ -11,7 +11,7 @@ from stills.batch.output import RunOutput
 from stills.batch.preflight import BatchOptions, check
 from stills.batch.run import Run
 from stills.config import DEFAULT_CONCURRENCY
-from stills.contract.errors import InvalidRequest, OutputRefused
+from stills.contract.errors import OutputRefused
 from stills.sandbox import Fault, FaultKind
 from stills.shotlist.reader import read_shots
 from stills.store import open_store
@@ -222,24 +222,3 @@ async def test_fresh_shots_count_towards_the_concurrency_limit(stills, sandbox, 
         await asyncio.sleep(0.01)
     assert all(entry.result for entry in (await running).values())
     assert max(at_service) == DEFAULT_CONCURRENCY
-
-
-def test_fresh_must_name_shots(stills, tmp_path):
-    """An unknown id is refused, with a suggestion."""
-    path = write_list(tmp_path, {"id": "sea", "prompt": "a"}, {"id": "harbour", "prompt": "a"})
-    with pytest.raises(InvalidRequest, match="harbor") as caught:
-        check_list(stills, path, fresh=frozenset({"harbor"}))
-    assert "Did you mean harbour" in caught.value.action
-
-
-def test_a_fresh_portrait_must_be_needed_by_a_shot(stills, tmp_path):
-    """If the cast is described in the prompts, its portrait would be silently ignored."""
-    path = tmp_path / "film.yaml"
-    path.write_text(
-        "size: 512*512\ncast: {anna: a tall woman}\nshots: [{prompt: the sea, cast: anna}]"
-    )
-    fresh = frozenset({"cast-anna"})
-    assert check_list(stills, path, fresh=fresh).needed == {"cast-anna"}
-    model = stills.model("qwen-image-max")
-    with pytest.raises(InvalidRequest, match="no shot needs the portrait 'cast-anna'"):
-        check(read_shots(path), BatchOptions(model, fresh=fresh))

@@ -24,7 +24,7 @@ class Project:
 
 
 class Notes:
-    """What was left out of a file, and why; each note is kept once."""
+    """What was left out of a file, and why, without duplicates."""
 
     def __init__(self) -> None:
         self._texts: dict[str, None] = {}
