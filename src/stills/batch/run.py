@@ -26,6 +26,7 @@ from stills.contract.generation import GenerationSpec, Stage
 from stills.contract.money import format_usd
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
+from stills.queue_reader import read_waiting
 from stills.shotlist.dependencies import Dependencies, Unblocked
 from stills.shotlist.shots import Outcome, Shot
 
@@ -126,7 +127,7 @@ class Run:
         ended: asyncio.Queue[RequestOutcome | None] = asyncio.Queue(_ROWS_AT_A_TIME)
         generating = asyncio.create_task(self._generate_into(ended))
         try:
-            while outcomes := await _take(ended):
+            while outcomes := await read_waiting(ended):
                 await self._finish(outcomes)
             await generating
         finally:
@@ -259,19 +260,6 @@ class Run:
 
     def _end(self, outcome: Outcome, file: str | None = None) -> None:
         self._output.add(self._positions.pop(outcome.shot.id), outcome, file)
-
-
-async def _take(ended: "asyncio.Queue[RequestOutcome | None]") -> list[RequestOutcome]:
-    """Wait for an outcome, and return it with all others that are there; empty at the end."""
-    outcomes: list[RequestOutcome] = []
-    outcome = await ended.get()
-    while outcome is not None:
-        outcomes.append(outcome)
-        if ended.empty():
-            return outcomes
-        outcome = ended.get_nowait()
-    ended.put_nowait(None)  # for the next call
-    return outcomes
 
 
 def _missing_need(because: str) -> InvalidReference:

@@ -22,6 +22,7 @@ from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.pipeline.generate import Options, Pipeline
+from stills.queue_reader import read_waiting
 from stills.ratelimit.limiter import StartTooLate
 
 LOOKAHEAD = 64
@@ -118,7 +119,7 @@ class Many:
         await self._rows.put(None)
 
     async def _answer(self, group: asyncio.TaskGroup) -> None:
-        while rows := await self._next_rows():
+        while rows := await read_waiting(self._rows):
             kept = await self._find_kept([row for row in rows if not row.is_fresh])
             if kept:
                 await self._outcomes.put(kept)
@@ -138,18 +139,6 @@ class Many:
             for row, answer in zip(rows, answers, strict=True)
             if answer is not None
         ]
-
-    async def _next_rows(self) -> list[_Row]:
-        """Wait for a row, and take with it what else was read; none at the end."""
-        rows: list[_Row] = []
-        row = await self._rows.get()
-        while row is not None:
-            rows.append(row)
-            if self._rows.empty():
-                return rows
-            row = self._rows.get_nowait()
-        self._rows.put_nowait(None)  # for the next call
-        return rows
 
     async def _make(self, row: _Row) -> None:
         try:
