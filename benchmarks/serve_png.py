@@ -31,7 +31,7 @@ from stills import ImageRequest, Stills
 from stills.catalog import SqliteCatalog
 from stills.contract.generation import Generation, Rendition, Stage
 from stills.contract.models import DEFAULT_MODEL, find_model
-from stills.http.app import make_service
+from stills.http.app import make_app
 from stills.http.settings import Settings
 from stills.pipeline.plan import make_plan
 
@@ -129,7 +129,7 @@ async def _keep_noise(catalog: SqliteCatalog, output: Path, number: int) -> Rend
 
 def _serve(folder: Path, port: int) -> None:
     stills = Stills.from_catalog(environment=_environment(folder))
-    service = make_service(stills, Settings(model=DEFAULT_MODEL))
+    service = make_app(stills, Settings(model=DEFAULT_MODEL))
     uvicorn.run(  # as `stills serve` does
         service,
         port=port,

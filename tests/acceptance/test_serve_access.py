@@ -115,7 +115,7 @@ def test_a_browser_app_of_a_named_origin_may_call(serve: Callable[..., Server]):
 @pytest.mark.parametrize(
     ("origin", "words"),
     [
-        ("*", "would let every web page use a service without keys"),
+        ("*", "would let every web page use a service without API keys"),
         ("app.example.com", "is not an origin"),
         ("https://app.example.com/", "is not an origin"),
     ],

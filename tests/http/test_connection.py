@@ -18,14 +18,20 @@ POST = b"POST /v1/image.generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ap
 GET = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
+class ImpatientConnection(Connection):
+    """Checks its client often."""
+
+    check_seconds = 0.1
+
+
 @pytest.fixture
 async def port(make_stills, monkeypatch: pytest.MonkeyPatch):
     """A service that does not wait long for a client."""
     monkeypatch.setattr(connection, "HEAD_SECONDS", 1.5)
     monkeypatch.setattr(connection, "BODY_SECONDS", 1.5)
     monkeypatch.setattr(connection, "BODY_BYTES_PER_SECOND", 200)
-    monkeypatch.setattr(connection, "_CHECK_SECONDS", 0.1)
-    async with serving(await make_stills(), Settings(model="qwen-image-max")) as url:
+    settings = Settings(model="qwen-image-max")
+    async with serving(await make_stills(), settings, http=ImpatientConnection) as url:
         yield int(url.rpartition(":")[2])
 
 

@@ -118,7 +118,7 @@ async def test_variations_that_pass_a_budget_say_what_was_made(
         assert answer.status == 429
         text = (await answer.json())["error"]["message"]
     assert sandbox.ledger.billed_images == 2
-    assert "2 of 4 are made, with seeds 7, " in text
+    assert "2 of 4 images were generated (seeds 7, " in text
     assert "Nothing was sent" not in text
 
 
@@ -139,9 +139,9 @@ async def test_callers_who_share_a_failure_learn_only_of_their_own_images(
     )
     told = await asyncio.gather(ask(2, 2), ask(1, 3))
     assert sandbox.ledger.billed_images == 3
-    assert "1 of 2 are made, with seeds 2; " in told[0]
-    assert "2 of 3 are made, with seeds 1, 2; " in told[1]
-    assert [one.count("are made") for one in told] == [1, 1]
+    assert "1 of 2 images were generated (seeds 2); " in told[0]
+    assert "2 of 3 images were generated (seeds 1, 2); " in told[1]
+    assert [one.count("were generated") for one in told] == [1, 1]
     assert sum("It was billed." in one for one in told) == 1
 
 

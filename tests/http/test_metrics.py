@@ -16,8 +16,8 @@ COUNT_IN_A_WORKER = """
 from stills.http.metrics import Metrics
 import sys
 metrics = Metrics(sys.argv[1])
-metrics.queue.set(5)
-metrics.answered("GET", "/healthz", 200, 0.1)
+metrics.set_queue_length(5)
+metrics.count_request("GET", "/healthz", 200, 0.1)
 """
 
 
@@ -63,7 +63,7 @@ async def test_money_adds_up_without_noise(url: str, http: aiohttp.ClientSession
 async def test_what_waited_in_a_dead_worker_waits_no_more(tmp_path: Path):
     """What it counted before stays."""
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    for code in (COUNT_IN_A_WORKER, COUNT_IN_A_WORKER.replace("set(5)", "set(0)")):
+    for code in (COUNT_IN_A_WORKER, COUNT_IN_A_WORKER.replace("length(5)", "length(0)")):
         count = [sys.executable, "-c", code + "print(metrics.text().decode())", str(tmp_path)]
         done = await asyncio.to_thread(
             subprocess.run, count, env=environment, capture_output=True, text=True, check=True

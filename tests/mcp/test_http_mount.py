@@ -14,12 +14,13 @@ from mcp.client import Client
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from stills.app import Stills
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.http import make_http_app
-from stills.mcp.progress import OnPlace
 from stills.mcp.server import make_server
+from stills.service.progress import OnProgress
 
 KITE = {"prompt": "a red kite over a beach", "size": "512*512"}
 
@@ -29,11 +30,18 @@ def serve() -> Callable[..., Any]:
     """Serve an MCP server at /mcp on a free port."""
 
     @asynccontextmanager
-    async def start(stills: object, **hooks: Any) -> AsyncIterator[str]:
+    async def start(stills: Stills, **hooks: Any) -> AsyncIterator[str]:
+        async def generate(
+            _: object, request: ImageRequest, model: str | None, on_progress: OnProgress
+        ) -> ImageResult:
+            return await stills.generate(
+                request, model=model, on_stage=lambda stage: on_progress(stage, 0)
+            )
+
         @asynccontextmanager
         async def run(app: Starlette) -> AsyncIterator[None]:
             async with make_http_app(
-                make_server(stills, **hooks), body_max_bytes=1_000_000
+                make_server(stills, **{"generate": generate, **hooks}), body_max_bytes=1_000_000
             ) as mounted:
                 app.router.routes.append(Route("/mcp", endpoint=mounted))
                 yield
@@ -52,31 +60,33 @@ def serve() -> Callable[..., Any]:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_an_image_is_made_over_http(serve, stills, mode):
     """Progress, asked and opened as the service says, and the PNG as a resource."""
-    told: list[str] = []
+    messages: list[str] = []
 
-    async def on_progress(_: float, __: float | None, words: str | None) -> None:
-        told.append(words.partition(" (")[0])
+    async def on_progress(_: float, __: float | None, message: str | None) -> None:
+        messages.append(message.partition(" (")[0])
 
-    asked: list[str] = []
+    paths: list[str] = []
 
-    async def ask(
-        asker: Any, wanted: ImageRequest, model: str | None, on_place: OnPlace
+    async def generate(
+        http_request: Any, request: ImageRequest, model: str | None, on_progress: OnProgress
     ) -> ImageResult:
-        asked.append(asker.url.path)
-        on_place(Stage.CLAIMED, 2)
-        return await stills.generate(wanted, model=model, on_stage=lambda stage: on_place(stage, 0))
+        paths.append(http_request.url.path)
+        on_progress(Stage.CLAIMED, 2)
+        return await stills.generate(
+            request, model=model, on_stage=lambda stage: on_progress(stage, 0)
+        )
 
     hooks = {
-        "ask": ask,
+        "generate": generate,
         "image_url": lambda request, image_id: f"{request.base_url}images/{image_id}.png",
     }
     async with serve(stills, **hooks) as url, Client(url, mode=mode) as client:
         made = await client.call_tool("image_generate", KITE, progress_callback=on_progress)
         record = made.structured_content
         assert record["image_url"] == url.replace("/mcp", f"/images/{record['id']}.png")
-        assert asked == ["/mcp"]
-        assert told[-1] == "kept"
-        assert any(words.endswith("number 2 in the line") for words in told)
+        assert paths == ["/mcp"]
+        assert messages[-1] == "stored"
+        assert any(message.endswith("number 2 in the queue") for message in messages)
         read = await client.read_resource(made.content[0].uri)
         assert base64.b64decode(read.contents[0].blob).startswith(b"\x89PNG")
 

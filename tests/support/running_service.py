@@ -11,7 +11,7 @@ import uvicorn
 
 from stills.app import Stills
 from stills.http.access_log import set_up_logs
-from stills.http.app import make_service
+from stills.http.app import make_app
 from stills.http.connection import Connection
 from stills.http.settings import Settings
 
@@ -31,13 +31,12 @@ def json_logs() -> Iterator[None]:
 async def serving(stills: Stills, settings: Settings, **options: Any) -> AsyncIterator[str]:
     """Serve on a free port, with these uvicorn options; yields the host's URL."""
     config = uvicorn.Config(
-        make_service(stills, settings),
-        http=Connection,
+        make_app(stills, settings),
         lifespan="on",
         log_config=None,
         access_log=False,
         ws="none",
-        **options,
+        **{"http": Connection, **options},
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:

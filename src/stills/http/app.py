@@ -1,4 +1,4 @@
-"""The service: its routes behind the gate, and how it starts and stops."""
+"""The HTTP service of one worker: its routes behind the middleware, its start and its stop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,71 +16,76 @@ from starlette.types import ASGIApp
 
 from stills.app import Stills
 from stills.contract.errors import StillsError
-from stills.http.bodies import WrongMediaType
+from stills.http.access_log import get_log_entry
+from stills.http.auth import AccessControl
 from stills.http.errors import error_answer, not_found, problem, unexpected
+from stills.http.generation import HttpGeneration
 from stills.http.idempotency import KeyReused
-from stills.http.image_files import IMAGE_PATH, ImageFiles
-from stills.http.image_service import ImageService
+from stills.http.image_files import ImageFiles
 from stills.http.metrics import Metrics
-from stills.http.middleware import Middleware, get_log_entry
-from stills.http.openapi import PNG
+from stills.http.middleware import Middleware
+from stills.http.openapi import IMAGE_FILE_ROUTE
+from stills.http.paths import IMAGE_PATH
+from stills.http.request_body import WrongMediaType
 from stills.http.routes.contract import make_contract_router
 from stills.http.routes.health import Readiness, make_health_router
 from stills.http.routes.images import make_images_router
 from stills.http.routes.openai import make_openai_router
 from stills.http.settings import Settings
+from stills.service.image_service import ImageService
 
-Mount = Callable[[ImageService], AbstractAsyncContextManager[ASGIApp]]
-"""Opens an application, which can ask for images, for as long as the service runs."""
+Mount = Callable[[HttpGeneration], AbstractAsyncContextManager[ASGIApp]]
+"""Opens another application, which may generate images, for as long as the service runs."""
 
 
-def make_service(
+def make_app(
     stills: Stills, settings: Settings, *, mounts: Mapping[str, Mount] | None = None
 ) -> ASGIApp:
-    """Make the service of one worker; it closes `stills` when it stops."""
+    """Make the application of one worker; it closes `stills` when it stops."""
     metrics = Metrics(settings.metrics_folder)
-    asking = ImageService(stills, settings, metrics)
+    service = ImageService(stills, observer=metrics)
+    generation = HttpGeneration(stills, settings, service)
     readiness = Readiness(stills)
 
     async def stop() -> None:
-        # Where callers were cut off, the time is over already.
+        # After a cut-off, the time for a stop is already over.
         await readiness.close()
-        await _stop(stills, asking, 0.0 if gate.cut_off else settings.drain_seconds)
+        await _stop(stills, service, 0.0 if middleware.cut_off else settings.drain_seconds)
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(stop)
             for path, mount in (mounts or {}).items():
-                mounted = await stack.enter_async_context(mount(asking))
+                mounted = await stack.enter_async_context(mount(generation))
                 app.router.routes.append(Route(path, mounted, include_in_schema=False))
             yield
 
-    app = _Documented(
+    app = _DocumentedApp(
         title="Stills",
-        summary="One normalized image request in, one kept image out, never paid for twice.",
+        summary="Generate still images of any size, stored for good and never billed twice.",
         version=version("stills"),
         lifespan=run,
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.include_router(make_openai_router(asking))
-    app.include_router(make_contract_router(asking))
+    app.include_router(make_openai_router(generation))
+    app.include_router(make_contract_router(generation))
     app.include_router(make_images_router(stills, settings.image_url))
     app.include_router(make_health_router(stills, settings, metrics, readiness))
-    app.add_exception_handler(StillsError, _tell)
-    app.add_exception_handler(RequestValidationError, _refuse_parameter)
-    app.add_exception_handler(HTTPException, _refuse)
-    app.add_exception_handler(Exception, _fail)
-    gate = Middleware(app, ImageFiles(stills), stills, settings, metrics)
-    return _admit_pages(gate, settings.cors_origins) if settings.cors_origins else gate
+    app.add_exception_handler(StillsError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_unexpected)
+    middleware = Middleware(app, ImageFiles(stills), AccessControl(stills, settings), metrics)
+    return _allow_pages(middleware, settings.cors_origins) if settings.cors_origins else middleware
 
 
-def _admit_pages(gate: Middleware, origins: Sequence[str]) -> ASGIApp:
-    """Answer preflights, and let these web pages read every answer, errors included."""
+def _allow_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Answer preflight requests, and let these web pages read every response, errors included."""
     return CORSMiddleware(
-        gate,
+        app,
         allow_origins=origins,
         allow_methods=("GET", "HEAD", "POST"),
         allow_headers=("*",),
@@ -91,45 +96,48 @@ def _admit_pages(gate: Middleware, origins: Sequence[str]) -> ASGIApp:
     )  # fmt: skip
 
 
-class _Documented(FastAPI):
-    """Adds to the OpenAPI document what FastAPI does not route."""
+class _DocumentedApp(FastAPI):
+    """Adds to the OpenAPI document the parts that FastAPI does not know."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        document["paths"].setdefault(IMAGE_PATH, PNG)
-        bearer = {"type": "http", "scheme": "bearer", "description": "Made by `stills keys add`."}
+        document["paths"].setdefault(IMAGE_PATH, IMAGE_FILE_ROUTE)
+        bearer = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key created with `stills keys add`.",
+        }
         document["components"]["securitySchemes"] = {"key": bearer}
-        document["security"] = [{"key": []}, {}]  # without keys made, none is asked for
+        document["security"] = [{"key": []}, {}]  # no key is required before the first is created
         for path in document["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)  # FastAPI's own status; ours is 400
         return document
 
 
-async def _stop(stills: Stills, asking: ImageService, seconds: float) -> None:
-    """Let what was sent be finished, within a limit; what is left is resumed later."""
+async def _stop(stills: Stills, service: ImageService, seconds: float) -> None:
+    """Finish what was sent, within a limit; the rest is resumed later."""
     try:
         async with asyncio.timeout(seconds):
             await stills.drain()
     except TimeoutError:
         pass
-    await asking.close()
+    await service.close()
     await stills.close()
 
 
-async def _tell(request: Request, error: Exception) -> Response:
-    if isinstance(error, StillsError):
-        get_log_entry(request).error = error.code
-    if isinstance(error, KeyReused):
-        return problem(409, f"{error.message} {error.action}", code=error.code, param=error.field)
-    if isinstance(error, WrongMediaType):
-        return problem(415, f"{error.message}. {error.action}", code=error.code, param=error.field)
+async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, StillsError):
         raise error
+    get_log_entry(request).error = error.code
+    for kind, status in ((KeyReused, 409), (WrongMediaType, 415)):
+        if isinstance(error, kind):
+            message = f"{error.message.rstrip('.')}. {error.action}"
+            return problem(status, message, code=error.code, param=error.field)
     return error_answer(error)
 
 
-async def _refuse_parameter(_: Request, error: Exception) -> Response:
+async def _answer_invalid_parameter(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
@@ -137,14 +145,14 @@ async def _refuse_parameter(_: Request, error: Exception) -> Response:
     return problem(400, f"{name}: {first['msg']}.", code="invalid_request", param=name)
 
 
-async def _fail(_: Request, __: Exception) -> Response:
+async def _answer_unexpected(_: Request, __: Exception) -> Response:
     return unexpected()
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 404:  # noqa: PLR2004 - HTTP's own number
-        return not_found(f"There is nothing at {request.url.path[:100]}; /docs shows what is.")
+        return not_found(f"{request.url.path[:100]} does not exist; /docs lists all routes.")
     headers = dict(error.headers or {})
     return problem(error.status_code, str(error.detail), code="not_served", headers=headers)

@@ -1,7 +1,6 @@
 """One HTTP connection, within limits that uvicorn does not set.
 
-Without them, connections that say nothing use up the open files of the process, and then nobody
-is answered.
+Without them, silent connections would use up the open files of the process.
 """
 
 import sys
@@ -20,19 +19,18 @@ HEAD_SECONDS = 10.0
 """How long a request's line and headers may take, and a new connection may stay silent."""
 
 BODY_SECONDS = 30.0
-"""How long a body may take, and a second more for each `BODY_BYTES_PER_SECOND` of it."""
+"""How long a body may take, plus a second for each `BODY_BYTES_PER_SECOND` of it."""
 
 BODY_BYTES_PER_SECOND = 16 * 1024
 HEAD_MAX_BYTES = 64 * 1024
 
 _CONNECTIONS_MAX = 4096
-_CHECK_SECONDS = 5.0
-_STALLED_CHECKS_MAX = 6  # a client that reads nothing for as long is gone
+_STALLED_CHECKS_MAX = 6  # a client that reads nothing for that long is gone
 
 
 @cache
 def connections_max() -> int:
-    """Return how many connections a process takes: half of its open files are for the rest."""
+    """Return how many connections a process accepts: half of its open files are for the rest."""
     if sys.platform == "win32":
         return _CONNECTIONS_MAX
     import resource  # noqa: PLC0415 - Windows has none
@@ -41,10 +39,13 @@ def connections_max() -> int:
 
 
 class Connection(HttpToolsProtocol):
-    """Ends when its client takes too long to send a request, or to read the answer.
+    """Closes if its client takes too long to send a request or to read the response.
 
-    When there are too many, the one that has waited longest for its client makes room.
+    If there are too many connections, the one that has waited longest for its client closes.
     """
+
+    check_seconds = 5.0
+    """How often it checks whether its client keeps it waiting."""
 
     def __init__(
         self,
@@ -55,9 +56,9 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.began = self.loop.time()
-        """When the latest request began, or the connection before it."""
+        """When the latest request began, or the connection if there was none."""
         self._deadline: float | None = None
-        """When the request that is being received must be complete; None while none is."""
+        """When the request being received must be complete; None between requests."""
         self._in_head = True
         self._head_bytes = 0
         self._unread_bytes = 0
@@ -65,10 +66,10 @@ class Connection(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Begin to wait for a request, and close another connection if there are too many."""
+        """Wait for a request, and close another connection if there are too many."""
         super().connection_made(cast("Transport", transport))
         self._begin_head()
-        self._timer = self.loop.call_later(_CHECK_SECONDS, self._check)
+        self._timer = self.loop.call_later(self.check_seconds, self._check)
         if len(self.connections) > connections_max():
             self._make_room()
 
@@ -79,7 +80,7 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; the deadline also runs for bytes that begin no request."""
+        """Parse the data; the deadline also covers bytes that do not begin a request."""
         if self._deadline is None:
             self._begin_head()
         super().data_received(data)
@@ -102,7 +103,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Receive a part of the body."""
         if self._deadline is not None:
             self._deadline += len(body) / BODY_BYTES_PER_SECOND
         super().on_body(body)
@@ -115,7 +116,7 @@ class Connection(HttpToolsProtocol):
     def is_answering(self) -> bool:
         """Return whether the client waits for us: a request is complete and its answer is not."""
         is_open = self.cycle is not None and not self.cycle.response_complete
-        # In the head of a request, `cycle` is still the one before.
+        # In the head of a request, `cycle` is still the previous one.
         return is_open and (self._deadline is None or self._in_head or bool(self.pipeline))
 
     def _begin_head(self) -> None:
@@ -124,7 +125,7 @@ class Connection(HttpToolsProtocol):
         self._deadline = self.began + HEAD_SECONDS
 
     def _check(self) -> None:
-        """End the connection if its client keeps us waiting; look again later otherwise."""
+        """Close the connection if its client keeps us waiting; otherwise check again later."""
         unread = self.transport.get_write_buffer_size()
         is_stalled = 0 < self._unread_bytes <= unread
         self._unread_bytes = unread
@@ -134,7 +135,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif is_late and not (self.is_answering() or self.flow.read_paused):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive.")
-        self._timer = self.loop.call_later(_CHECK_SECONDS, self._check)
+        self._timer = self.loop.call_later(self.check_seconds, self._check)
 
     def _make_room(self) -> None:
         """Close the connection that has waited longest for its client."""
@@ -147,7 +148,7 @@ class Connection(HttpToolsProtocol):
         min(waiting, key=lambda one: one.began, default=self).transport.abort()
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Close the connection; say why, unless nothing was asked or an answer has begun."""
+        """Close the connection; send the reason if a request began and its response did not."""
         if self._in_head:
             can_answer = self._head_bytes > 0 and not self.is_answering()
         else:

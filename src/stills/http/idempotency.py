@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same key and body gives the first answer, whatever worker is asked."""
+"""Idempotency-Key: the same key and body get the first answer again, from any worker."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from stills.app import Stills
 from stills.contract.errors import InvalidRequest
 from stills.contract.result import ImageResult
-from stills.http.middleware import get_budget_owner
+from stills.http.auth import get_budget_owner
 
 HEADER = "Idempotency-Key"
 _KEY_MAX_CHARACTERS = 255
@@ -19,14 +19,15 @@ _KEY_MAX_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True)
 class IdempotentResult:
-    """Results and when they were first given, in Unix seconds.
+    """Results and the time of the first answer with them, in Unix seconds.
 
-    `asked` is what this very request got, for its log line; nothing if it was answered before.
+    `own_results` are those that this very request produced, for its log line; empty if it repeats
+    an earlier answer.
     """
 
     results: Sequence[ImageResult]
     created: float
-    asked: Sequence[ImageResult] = ()
+    own_results: Sequence[ImageResult] = ()
 
 
 class KeyReused(InvalidRequest):
@@ -41,12 +42,12 @@ async def answer_once(
     content: bytes,
     work: Callable[[], Awaitable[Sequence[ImageResult]]],
 ) -> IdempotentResult:
-    """Do `work`, or give what it gave when it was first asked with this key and `content`.
+    """Do `work`, or return what it returned first for this key and `content`.
 
-    Only images are remembered: after an error, the same key and body tries again.
+    Only images are remembered: after an error, the same key and body try again.
 
     Raises:
-        KeyReused: the key came with other content before.
+        KeyReused: the key was used with other content.
         StillsError: see stills.contract.errors.
     """
     key = request.headers.get(HEADER)
@@ -57,28 +58,28 @@ async def answer_once(
         raise InvalidRequest(
             f"{HEADER} is empty or too long",
             field=HEADER,
-            action=f"Give 1 to {_KEY_MAX_CHARACTERS} characters.",
+            action=f"Use 1 to {_KEY_MAX_CHARACTERS} printable characters.",
         )
     payer = get_budget_owner(request)
     owner = payer.name if payer else ""
     digest = hashlib.sha256(request.url.path.encode() + b"\0" + content).hexdigest()
-    begun = await stills.idempotency.begin(owner, key, digest)
-    if begun.digest != digest:
+    record = await stills.idempotency.begin(owner, key, digest)
+    if record.digest != digest:
         raise KeyReused(field=HEADER)
-    if begun.answer is not None:
-        return _read(begun.answer)
+    if record.answer is not None:
+        return _read(record.answer)
     results = await work()
-    mine = IdempotentResult(results, time.time())
-    first = _read(await stills.idempotency.finish(owner, key, _write(mine)))
-    return replace(first, asked=results)
+    own = IdempotentResult(results, time.time())
+    first = _read(await stills.idempotency.finish(owner, key, _write(own)))
+    return replace(first, own_results=results)
 
 
-def _write(answered: IdempotentResult) -> str:
-    results = [asdict(result) for result in answered.results]
-    return json.dumps({"created": answered.created, "results": results})
+def _write(result: IdempotentResult) -> str:
+    results = [asdict(one) for one in result.results]
+    return json.dumps({"created": result.created, "results": results})
 
 
-def _read(written: str) -> IdempotentResult:
-    read = json.loads(written)
+def _read(text: str) -> IdempotentResult:
+    read = json.loads(text)
     results = [ImageResult(**{**one, "notes": tuple(one["notes"])}) for one in read["results"]]
     return IdempotentResult(results, read["created"])

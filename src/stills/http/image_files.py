@@ -1,7 +1,7 @@
-"""The images themselves, for as long as they are kept.
+"""The PNG files of stored images.
 
-No route, as every frame of a film comes through here. What lies under an id never changes, so
-facts and bytes that were read once are remembered, up to a limit.
+Not a route, because every frame of a film is loaded here. The image of an id never changes, so
+its headers and bytes are cached, up to a limit.
 """
 
 import re
@@ -19,10 +19,9 @@ from stills.app import Stills
 from stills.contract.errors import ImageMissing, StillsError
 from stills.contract.generation import Image
 from stills.http.errors import error_answer, not_found
+from stills.http.paths import read_image_id
 
-IMAGE_PATH = "/images/{image_id}.png"
-_BEFORE, _AFTER = IMAGE_PATH.split("{image_id}")
-_MEMORY_BYTES = 64 * 1024 * 1024
+_CACHE_BYTES_MAX = 64 * 1024 * 1024
 _IMAGES_MAX = 10_000
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 _CONDITIONS = frozenset((b"if-none-match", b"if-modified-since", b"if-range", b"range"))
@@ -33,80 +32,84 @@ Header = tuple[bytes, bytes]
 
 
 class PngAnswer(NamedTuple):
-    """What is to be sent."""
+    """The response to send."""
 
     status: int
     headers: tuple[Header, ...]
     body: bytes
     error: str | None = None
-    """The code of what went wrong, for the log."""
+    """The error code, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedImage:
     image: Image
     etag: str
     modified_at: int
     headers: tuple[Header, ...]
-    whole: tuple[Header, ...]
-    """The headers of the whole image, its length among them."""
+    complete_headers: tuple[Header, ...]
+    """The headers of a complete response, with its length."""
 
 
 class ImageFiles:
-    """Answers `/images/{id}.png`: whole, in part, or not at all if the caller has it already."""
+    """Answers `/images/{id}.png`: all of it, a part, or nothing if the client has it already."""
 
     def __init__(self, stills: Stills) -> None:
         self._stills = stills
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._cached: OrderedDict[str, _CachedImage] = OrderedDict()
         self._bytes: OrderedDict[str, bytes] = OrderedDict()
         self._bytes_size = 0
 
     async def answer(self, method: str, path: str, headers: Sequence[Header]) -> PngAnswer:
         """Answer a GET or HEAD of `path`."""
-        image_id = _id(path)
+        image_id = read_image_id(path)
         try:
-            kept = await self._find(image_id)
-            if kept is None:
+            cached = await self._find(image_id)
+            if cached is None:
                 return _refusal(not_found("There is no such image."))
-            part = None
+            image, part = cached.image, None
             if not _CONDITIONS.isdisjoint(name for name, _ in headers):
-                asked = Headers(raw=list(headers))
-                if _is_known(kept, asked):
-                    return PngAnswer(304, kept.headers, b"")
-                part = _wanted_part(kept, asked)
+                conditions = Headers(raw=list(headers))
+                if _is_unchanged(cached, conditions):
+                    return PngAnswer(304, cached.headers, b"")
+                part = _read_range(cached, conditions)
             if part is not None and method == "GET":
-                return await self._answer_part(image_id, kept, *part)
+                return await self._answer_part(image_id, cached, *part)
             if method == "HEAD":
-                if image_id not in self._bytes and not await self._stills.images.exists(kept.image):
-                    raise self._lost(kept.image)
-                return PngAnswer(200, kept.whole, b"")
-            return PngAnswer(200, kept.whole, await self._read(image_id, kept.image))
+                if image_id not in self._bytes and not await self._stills.images.exists(
+                    cached.image
+                ):
+                    raise self._lost(image)
+                return PngAnswer(200, cached.complete_headers, b"")
+            return PngAnswer(200, cached.complete_headers, await self._read(image_id, image))
         except StillsError as error:
             return _refusal(error_answer(error), error.code)
 
-    async def _answer_part(self, image_id: str, kept: _Kept, first: int, end: int) -> PngAnswer:
-        size = kept.image.rendition.byte_count
+    async def _answer_part(
+        self, image_id: str, cached: _CachedImage, first: int, end: int
+    ) -> PngAnswer:
+        size = cached.image.rendition.byte_count
         if first >= end:
-            told = (b"content-range", f"bytes */{size}".encode())
-            return PngAnswer(416, (told, _length(0)), b"")
-        data = await self._read(image_id, kept.image)
-        told = (b"content-range", f"bytes {first}-{end - 1}/{size}".encode())
-        piece = data[first:end]
-        return PngAnswer(206, (*kept.headers, told, _length(len(piece))), piece)
+            content_range = (b"content-range", f"bytes */{size}".encode())
+            return PngAnswer(416, (content_range, _length(0)), b"")
+        data = await self._read(image_id, cached.image)
+        content_range = (b"content-range", f"bytes {first}-{end - 1}/{size}".encode())
+        part = data[first:end]
+        return PngAnswer(206, (*cached.headers, content_range, _length(len(part))), part)
 
-    async def _find(self, image_id: str) -> _Kept | None:
-        kept = self._kept.get(image_id)
-        if kept is not None:
-            self._kept.move_to_end(image_id)
-            return kept
+    async def _find(self, image_id: str) -> _CachedImage | None:
+        cached = self._cached.get(image_id)
+        if cached is not None:
+            self._cached.move_to_end(image_id)
+            return cached
         image = await self._stills.images.find(image_id)
         if image is None:
             return None
-        kept = _describe(image)
-        self._kept[image_id] = kept
-        if len(self._kept) > _IMAGES_MAX:
-            self._kept.popitem(last=False)
-        return kept
+        cached = _describe(image)
+        self._cached[image_id] = cached
+        if len(self._cached) > _IMAGES_MAX:
+            self._cached.popitem(last=False)
+        return cached
 
     async def _read(self, image_id: str, image: Image) -> bytes:
         data = self._bytes.get(image_id)
@@ -117,7 +120,7 @@ class ImageFiles:
         if image_id not in self._bytes:
             self._bytes[image_id] = data
             self._bytes_size += len(data)
-        while self._bytes_size > _MEMORY_BYTES:
+        while self._bytes_size > _CACHE_BYTES_MAX:
             _, oldest = self._bytes.popitem(last=False)
             self._bytes_size -= len(oldest)
         return data
@@ -132,20 +135,11 @@ class ImageFiles:
         return data
 
     def _lost(self, image: Image) -> ImageMissing:
-        self._kept.pop(image.rendition.id, None)  # it may be rendered anew, with other facts
-        return ImageMissing("the store has lost this image, or has another in its place")
+        self._cached.pop(image.rendition.id, None)  # it may be rendered again, with other bytes
+        return ImageMissing("the image is missing from the store, or damaged there")
 
 
-def is_png(path: str) -> bool:
-    """Tell whether a path is of an image itself."""
-    return path.startswith(_BEFORE) and path.endswith(_AFTER)
-
-
-def _id(path: str) -> str:
-    return path[len(_BEFORE) : -len(_AFTER)]
-
-
-def _describe(image: Image) -> _Kept:
+def _describe(image: Image) -> _CachedImage:
     rendition = image.rendition
     etag = f'"{rendition.sha256}"'
     modified_at = int(image.generation.created_at)
@@ -159,30 +153,30 @@ def _describe(image: Image) -> _Kept:
         "x-content-type-options": "nosniff",
         "content-disposition": f"inline; filename*=UTF-8''{name}",
     }
-    written = tuple((header.encode(), value.encode()) for header, value in headers.items())
-    whole = (*written, _length(rendition.byte_count))
-    return _Kept(image, etag, modified_at, written, whole)
+    encoded = tuple((header.encode(), value.encode()) for header, value in headers.items())
+    complete = (*encoded, _length(rendition.byte_count))
+    return _CachedImage(image, etag, modified_at, encoded, complete)
 
 
-def _is_known(kept: _Kept, headers: Headers) -> bool:
-    """Tell whether the caller has the image already (RFC 9110, section 13)."""
+def _is_unchanged(cached: _CachedImage, headers: Headers) -> bool:
+    """Return whether the client has the image already (RFC 9110, section 13)."""
     known = headers.get("if-none-match")
     if known is not None:
         tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
-        return known.strip() == "*" or kept.etag in tags
+        return known.strip() == "*" or cached.etag in tags
     since = _read_date(headers.get("if-modified-since"))
-    return since is not None and kept.modified_at <= since
+    return since is not None and cached.modified_at <= since
 
 
-def _wanted_part(kept: _Kept, headers: Headers) -> tuple[int, int] | None:
-    """Give the first byte wanted and the one after the last; None for the whole image.
+def _read_range(cached: _CachedImage, headers: Headers) -> tuple[int, int] | None:
+    """Return the first byte of the range and the one after its last; None for the whole image.
 
-    An empty part can't be had. More than one part, or a range that is none, gets it all.
+    Several ranges, or an invalid one, get the whole image; an empty range can't be satisfied.
     """
     match = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
-    if match is None or not _same(kept, headers.get("if-range")):
+    if match is None or not _matches(cached, headers.get("if-range")):
         return None
-    size = kept.image.rendition.byte_count
+    size = cached.image.rendition.byte_count
     first, last = match.groups()
     if first:
         if last and int(last) < int(first):
@@ -193,17 +187,17 @@ def _wanted_part(kept: _Kept, headers: Headers) -> tuple[int, int] | None:
     return None
 
 
-def _same(kept: _Kept, condition: str | None) -> bool:
-    if condition is None or condition == kept.etag:
+def _matches(cached: _CachedImage, condition: str | None) -> bool:
+    if condition is None or condition == cached.etag:
         return True
-    return _read_date(condition) == kept.modified_at
+    return _read_date(condition) == cached.modified_at
 
 
-def _read_date(written: str | None) -> int | None:
-    if not written:
+def _read_date(date: str | None) -> int | None:
+    if not date:
         return None
     try:
-        return int(parsedate_to_datetime(written).timestamp())
+        return int(parsedate_to_datetime(date).timestamp())
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads, of all workers together."""
+"""Metrics for Prometheus, summed over all workers."""
 
 import os
 from collections.abc import Iterator
@@ -31,90 +31,93 @@ class Metrics:
     def __init__(self, shared_folder: str | None = None) -> None:
         self._shared_folder = shared_folder
         self.registry = CollectorRegistry()
-        # Looking labels up takes longer than counting.
-        self._of_answers = cache(self._find_of_answers)
+        self._counters = cache(self._find_counters)  # finding labels takes longer than counting
         self._requests = Counter(
-            "stills_http_requests_total", "Answers.", ("method", "route", "status"),
+            "stills_http_requests_total", "Responses.", ("method", "route", "status"),
             registry=self.registry,
         )  # fmt: skip
         self._seconds = Histogram(
-            "stills_http_request_seconds", "Time to the end of the answer.", ("route",),
+            "stills_http_request_seconds", "Time until the response is complete.", ("route",),
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._images = Counter(
-            "stills_images_total", "Images answered, billed or out of the catalog.",
+            "stills_images_total", "Images returned, billed or from the catalog.",
             ("model", "answered"), registry=self.registry,
         )  # fmt: skip
         self._billed_usd = Counter(
-            "stills_billed_usd_total", "What sends added to the bill, in USD.", ("model",),
+            "stills_billed_usd_total", "Billed API calls, in USD.", ("model",),
             registry=self.registry,
         )  # fmt: skip
         self._possible_usd = Counter(
-            "stills_possibly_billed_usd_total", "What sends that were cut off may add, in USD.",
+            "stills_possibly_billed_usd_total", "Interrupted API calls that may be billed, in USD.",
             ("model",), registry=self.registry,
         )  # fmt: skip
         self._saved_usd = Counter(
-            "stills_saved_usd_total", "What answers out of the catalog would have cost, in USD.",
+            "stills_saved_usd_total", "Price of the images returned from the catalog, in USD.",
             ("model",), registry=self.registry,
         )  # fmt: skip
         self.queue = Gauge(
-            "stills_queue", "Generations that wait for their start.",
+            "stills_queue", "Generations waiting to start.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self.limit = Gauge(
-            "stills_limit_starts_per_second", "The limit of starts; -1 where there is none.",
+            "stills_limit_starts_per_second", "Limit of request starts; -1 without a limit.",
             registry=self.registry, multiprocess_mode="mostrecent",
         )  # fmt: skip
         self.rate = Gauge(
-            "stills_rate_starts_per_second", "Starts a second at the moment; -1 for no limit.",
+            "stills_rate_starts_per_second", "Current rate of request starts; -1 without a limit.",
             registry=self.registry, multiprocess_mode="mostrecent",
         )  # fmt: skip
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answer."""
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one response."""
         method = method if method in ("GET", "HEAD", "POST", "DELETE") else "other"
-        counter, histogram = self._of_answers(method, route, status)
+        counter, histogram = self._counters(method, route, status)
         counter.inc()
         histogram.observe(seconds)
 
-    def _find_of_answers(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    def _find_counters(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(method, route, str(status)), self._seconds.labels(route)
 
-    def made(self, result: ImageResult, price_usd: float | None) -> None:
+    def count_image(self, result: ImageResult, price_usd: float | None) -> None:
         """Count one image; `price_usd` is what a cached one would have cost."""
         self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
         self._saved_usd.labels(result.model).inc(
             to_nano_usd(price_usd or 0.0) if result.cached else 0
         )
 
-    def billed(self, spec: GenerationSpec, billing: Billing) -> None:
-        """Count what one send means for the money, whoever still waits for it."""
+    def set_queue_length(self, length: int) -> None:
+        """Set how many generations of this process wait for their start."""
+        self.queue.set(length)
+
+    def count_billing(self, spec: GenerationSpec, billing: Billing) -> None:
+        """Count the billing of one API call, even if its caller has left."""
         nano_usd = to_nano_usd(spec.price_usd or 0.0)
         self._billed_usd.labels(spec.model).inc(nano_usd if billing is Billing.BILLED else 0)
         self._possible_usd.labels(spec.model).inc(nano_usd if billing is Billing.POSSIBLE else 0)
 
     def text(self) -> bytes:
-        """Write all of it in Prometheus' format."""
+        """Return all metrics in Prometheus' text format."""
         if self._shared_folder is None:
             return generate_latest(_in_usd(self.registry))
         _forget_dead(Path(self._shared_folder))
-        of_all = CollectorRegistry()
-        MultiProcessCollector(of_all, self._shared_folder)  # type: ignore[no-untyped-call]
-        return generate_latest(_in_usd(of_all))
+        total = CollectorRegistry()
+        MultiProcessCollector(total, self._shared_folder)  # type: ignore[no-untyped-call]
+        return generate_latest(_in_usd(total))
 
 
 def _forget_dead(folder: Path) -> None:
-    """Leave out what waited in a worker that was killed; what it counted stays."""
+    """Remove the gauges of workers that were killed; their counters stay."""
     for gauges in folder.glob("gauge_live*_*.db"):
         try:
             os.kill(int(gauges.stem.rpartition("_")[2]), 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker was quicker
+            with suppress(FileNotFoundError):  # another worker removed it
                 gauges.unlink()
 
 
 class _InUsd(Collector):
-    """Money counters are counted in nano-USD, which add up exactly, and shown in USD."""
+    """Shows money in USD; it is counted in nano-USD, which add up exactly."""
 
     def __init__(self, counted: CollectorRegistry) -> None:
         self._counted = counted

@@ -1,4 +1,4 @@
-"""What OpenAI's clients send, as requests of ours."""
+"""Read the requests of OpenAI's clients."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,24 +13,24 @@ from stills.contract.request import REQUEST_FIELDS, ImageRequest
 
 IMAGES_MAX = 10
 AUTO_SIZE = "1024*1024"
-"""What OpenAI's own models make when nobody names a size."""
+"""The size of OpenAI's own models if a request has none."""
 
-OURS = (
+SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name != "reference_image"),
     "image", "model", "n", "response_format",
 )  # fmt: skip
-TOLERATED = frozenset(
+IGNORED = frozenset(
     {
         "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity",
         "moderation", "output_compression", "output_format", "partial_images", "quality",
         "safety_identifier", "stream", "svg", "user",
     }
 )  # fmt: skip
-"""OpenAI's fields that mean nothing to these models, as its Python package 3.54 sends them."""
+"""OpenAI's fields that have no meaning for these models, as in its Python package 3.54."""
 
 
 class ResponseFormat(StrEnum):
-    """What an image is answered with; BOTH where the caller names none."""
+    """How an image is returned; BOTH if the request does not say."""
 
     URL = "url"
     B64_JSON = "b64_json"
@@ -38,8 +38,8 @@ class ResponseFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A read request: the first image, how many variations of it, and what was ignored."""
+class OpenAiRequest:
+    """The first image, how many images in all, and the fields that were ignored."""
 
     first: ImageRequest
     model: str
@@ -55,23 +55,23 @@ def read_generation(
     aliases: Mapping[str, str],
     references: Sequence[bytes] = (),
     reference_required: bool = False,
-) -> Wanted:
-    """Read the fields of a generation or an edit; `references` came as files.
+) -> OpenAiRequest:
+    """Read the fields of a generation or an edit; `references` are its files.
 
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
     fields = {name: value for name, value in given.items() if value is not None}
-    ignored = tuple(sorted(name for name in fields if name in TOLERATED))
+    ignored = tuple(sorted(name for name in fields if name in IGNORED))
     _refuse_unknown(fields)
     if fields.get("stream") not in (None, False, "false"):
         raise InvalidRequest(
-            "stream is not served here",
+            "stream is not supported here",
             field="stream",
-            action="Leave it out, or ask /v1/image.generate with Accept: text/event-stream.",
+            action="Omit it, or use /v1/image.generate with Accept: text/event-stream.",
         )
     if "prompt" not in fields:
-        raise InvalidRequest("prompt is missing", field="prompt", action="Say what it shows.")
+        raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
     reference = _reference(fields.get("image"), references)
     if reference_required and reference is None:
         raise InvalidReference(
@@ -82,7 +82,7 @@ def read_generation(
             {name: value for name, value in fields.items() if name in REQUEST_FIELDS}
             | {"size": _size(fields.get("size")), "reference_image": reference}
         )
-    return Wanted(
+    return OpenAiRequest(
         first=first,
         model=resolve_model(fields.get("model"), default_model, aliases),
         count=_count(fields.get("n")),
@@ -93,7 +93,7 @@ def read_generation(
 
 @contextmanager
 def naming_image() -> Iterator[None]:
-    """Give the reference its name in these requests, where an error is about it."""
+    """Rename the reference in errors about it to its name in these requests, `image`."""
     try:
         yield
     except InvalidRequest as error:
@@ -104,7 +104,7 @@ def naming_image() -> Iterator[None]:
 
 
 def resolve_model(given: object, default_model: str, aliases: Mapping[str, str]) -> str:
-    """Give the exact id that a caller's model stands for.
+    """Return the exact id of the model that a client names.
 
     Raises:
         UnknownModel: it is neither in the model table nor an alias of this service.
@@ -112,22 +112,22 @@ def resolve_model(given: object, default_model: str, aliases: Mapping[str, str])
     if given is None or given == "":
         return default_model
     if not isinstance(given, str):
-        raise InvalidRequest("model is not text", field="model", action="Give it as text.")
+        raise InvalidRequest("model is not text", field="model", action="Send it as text.")
     if given in aliases:
         return aliases[given]
     try:
         return find_model(given).id
     except UnknownModel as error:
         raise UnknownModel(
-            f"{error.message}; for a client that can name no other, start the service with "
+            f"{error.message}; if the client can't use another name, start the service with "
             f"STILLS_MODEL_ALIASES={_alias_example(given)}",
             field="model",
-            action=f"Use an exact id ({', '.join(MODELS)}) or leave it out.",
+            action=f"Use an exact id ({', '.join(MODELS)}) or omit it.",
         ) from None
 
 
 def variations(first: ImageRequest, *, seed: int, count: int) -> list[ImageRequest]:
-    """Make the requests that follow the first: its seed plus 1, plus 2, ..."""
+    """Return the requests after the first, with its seed plus 1, plus 2, ..."""
     return [replace(first, seed=(seed + step) % (SEED_MAX + 1)) for step in range(1, count)]
 
 
@@ -138,14 +138,14 @@ def _alias_example(given: str) -> str:
 
 def _refuse_unknown(fields: Mapping[str, Any]) -> None:
     for name in fields:
-        if name in OURS or name in TOLERATED:
+        if name in SUPPORTED or name in IGNORED:
             continue
-        near = get_close_matches(name[:40], OURS, n=1, cutoff=0.7)
+        near = get_close_matches(name[:40], SUPPORTED, n=1, cutoff=0.7)
         meant = f"Did you mean {near[0]}? " if near else ""
         raise InvalidRequest(
             f"unknown field {name[:40]!r}",
             field=name[:40],
-            action=f"{meant}The fields are {', '.join(OURS)}; OpenAI's others are ignored.",
+            action=f"{meant}The fields are {', '.join(SUPPORTED)}; OpenAI's others are ignored.",
         )
 
 
@@ -158,7 +158,7 @@ def _count(given: object) -> int:
         return 1
     if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= IMAGES_MAX:
         raise InvalidRequest(
-            "n is out of range", field="n", action=f"Give a whole number from 1 to {IMAGES_MAX}."
+            "n is out of range", field="n", action=f"Use a whole number from 1 to {IMAGES_MAX}."
         )
     return given
 
@@ -170,7 +170,7 @@ def _response_format(given: object) -> ResponseFormat:
         raise InvalidRequest(
             "response_format is neither url nor b64_json",
             field="response_format",
-            action="Give one of the two, or leave it out to get both.",
+            action="Use one of the two, or omit it to get both.",
         )
     return ResponseFormat(given)
 
@@ -182,10 +182,10 @@ def _reference(given: object, files: Sequence[bytes]) -> str | bytes | None:
     elif isinstance(given, list) and all(isinstance(one, str) for one in given):
         references.extend(given)
     elif given is not None:
-        raise InvalidReference("image is neither text nor a list of texts", field="image")
+        raise InvalidReference("image is neither text nor a list of text", field="image")
     if len(references) > 1:
         raise InvalidReference(
-            f"{len(references)} images are given, and one request takes one reference",
+            f"{len(references)} images, but a request takes one reference",
             field="image",
             action="Send one image.",
         )

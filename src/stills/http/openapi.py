@@ -1,16 +1,16 @@
-"""What the OpenAPI document says of bodies that are read by our own code."""
+"""Parts of the OpenAPI document for bodies and responses that FastAPI does not describe."""
 
 from typing import Any
 
 from stills.contract.request import REQUEST_FIELDS
 from stills.http.errors import ErrorBody
-from stills.http.openai_request import TOLERATED
+from stills.http.openai_request import IGNORED
 
 _SIZE = r"^[1-9][0-9]{1,3}[*x][1-9][0-9]{1,3}$"
 
 
-def _text(about: str, **more: object) -> dict[str, Any]:
-    return {"type": "string", "description": about, **more}
+def _text(description: str, **more: object) -> dict[str, Any]:
+    return {"type": "string", "description": description, **more}
 
 
 _MODEL = _text("An exact id from /v1/models; by default the service's own model.")
@@ -39,20 +39,20 @@ _IMAGE = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 1}],
 }
 _FILE = {"type": "string", "format": "binary", "description": "A reference: PNG, JPEG or WebP."}
-_FILES = {"type": "array", "items": _FILE, "maxItems": 1, "description": "In place of image."}
+_FILES = {"type": "array", "items": _FILE, "maxItems": 1, "description": "An alternative to image."}
 _IGNORED = {
-    name: {"description": "OpenAI's; it is ignored, and X-Stills-Ignored says so."}
-    for name in sorted(TOLERATED)
+    name: {"description": "A field of OpenAI's, ignored and listed in X-Stills-Ignored."}
+    for name in sorted(IGNORED)
 }
 
 
-def _header(about: str) -> dict[str, Any]:
-    return {"description": about, "schema": {"type": "string"}}
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
-_REQUEST_ID = {"X-Request-ID": _header("Of this request, as the log has it.")}
-_RETRY = {"x-should-retry": _header("true or false: whether asking again may help.")}
-_WAIT = {"Retry-After": _header("Seconds.")}
+_REQUEST_ID = {"X-Request-ID": _header("The id of this request in the log.")}
+_RETRY = {"x-should-retry": _header("true or false: whether a retry may succeed.")}
+_WAIT = {"Retry-After": _header("Seconds to wait before a retry.")}
 IGNORED_HEADER = {"X-Stills-Ignored": _header("The fields that were ignored."), **_REQUEST_ID}
 
 
@@ -63,14 +63,14 @@ def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> d
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "The same key and body gives the first answer, for 24 hours.",
+        "description": "The same key and body return the first response again, for 24 hours.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     }
     return {"requestBody": {"required": True, "content": content}, "parameters": [parameter]}
 
 
 def _json_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    """Describe a body of JSON, where null is the same as nothing."""
+    """Describe a JSON body, in which null means that a field is absent."""
     nullable = {
         name: schema if name in required else {"anyOf": [schema, {"type": "null"}]}
         for name, schema in properties.items()
@@ -83,17 +83,17 @@ EDIT = _body(
     "multipart/form-data", {**_OPENAI, "image": _FILE, "image[]": _FILES, **_IGNORED}, ["prompt"]
 )
 CONTRACT = _json_body(_CONTRACT, ["prompt", "size"])
-
-_ABOUT = {
-    400: "The request breaks a rule, or its content is refused.",
-    401: "The key is unknown.",
-    403: "Without keys, only this machine's own programs are answered.",
-    404: "There is no such thing.",
-    405: "The route takes another method.",
+_LIMITED = 429
+_DESCRIPTIONS = {
+    400: "The request is invalid, or the provider refused its content.",
+    401: "The API key is missing or invalid.",
+    403: "Without API keys, the service accepts only local requests.",
+    404: "Not found.",
+    405: "The route does not support this method.",
     409: "The Idempotency-Key was used with another body.",
-    410: "The store has lost the image.",
+    410: "The image is missing from the store.",
     413: "The body is too large.",
-    415: "The body's Content-Type is another.",
+    415: "Unsupported Content-Type.",
     429: "Too many requests, or a budget is used up.",
     500: "This service failed.",
     502: "The provider failed.",
@@ -102,16 +102,13 @@ _ABOUT = {
 }
 
 
-_WAITS = (429,)
-
-
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the answers of these statuses, beside those that every route may give."""
+    """Describe the responses with these statuses, and those that every route may have."""
     return {
         status: {
             "model": ErrorBody,
-            "description": _ABOUT[status],
-            "headers": {**_REQUEST_ID, **_RETRY, **(_WAIT if status in _WAITS else {})},
+            "description": _DESCRIPTIONS[status],
+            "headers": {**_REQUEST_ID, **_RETRY, **(_WAIT if status == _LIMITED else {})},
         }
         for status in sorted({400, 401, 403, 405, 429, 500, *statuses})
     }
@@ -119,20 +116,28 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _png(status: str, **headers: str) -> dict[str, Any]:
     content = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
-    told = {name.replace("_", "-"): _header(about) for name, about in headers.items()}
-    return {"description": status, "content": content, "headers": {**_REQUEST_ID, **told}}
+    described = {name.replace("_", "-"): _header(text) for name, text in headers.items()}
+    return {"description": status, "content": content, "headers": {**_REQUEST_ID, **described}}
 
 
 def _refusal(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ErrorBody"}
-    return {"description": _ABOUT[status], "content": {"application/json": {"schema": schema}}}
+    return {
+        "description": _DESCRIPTIONS[status],
+        "content": {"application/json": {"schema": schema}},
+    }
 
 
 _PNG_ANSWERS = {
-    "200": _png("The image.", ETag="Its SHA-256.", Cache_Control="For ever.", Last_Modified=""),
-    "206": _png("The part that Range asks for.", ETag="Its SHA-256.", Content_Range="Which part."),
-    "304": {"description": "The caller has it already."},
-    "416": {"description": "The image has no such part."},
+    "200": _png(
+        "The image.",
+        ETag="Its SHA-256.",
+        Cache_Control="It never changes.",
+        Last_Modified="When it was generated.",
+    ),
+    "206": _png("The requested range.", ETag="Its SHA-256.", Content_Range="The range."),
+    "304": {"description": "The client has the image already."},
+    "416": {"description": "The image has no such range."},
     **{str(status): _refusal(status) for status in (403, 404, 410, 500)},
 }
 _PNG_PARAMETER = {
@@ -145,7 +150,7 @@ _PNG_CONDITIONS = [
     {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
     for name in ("Range", "If-Range", "If-None-Match", "If-Modified-Since")
 ]
-PNG: dict[str, Any] = {
+IMAGE_FILE_ROUTE: dict[str, Any] = {
     method: {
         "tags": ["images"],
         "summary": summary,
@@ -153,5 +158,5 @@ PNG: dict[str, Any] = {
         "parameters": [_PNG_PARAMETER, *_PNG_CONDITIONS],
         "responses": _PNG_ANSWERS,
     }
-    for method, summary in (("get", "The image itself"), ("head", "What is known of the image"))
+    for method, summary in (("get", "The PNG of an image"), ("head", "The headers of the PNG"))
 }

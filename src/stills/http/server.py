@@ -1,44 +1,189 @@
-"""The HTTP server: uvicorn, in one process or several, on a port taken before they start."""
+"""The HTTP server: a port, API keys, and uvicorn in one process or several."""
 
+import asyncio
+import functools
+import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
+from stills.app import Stills
+from stills.contract.addresses import is_this_machine
 from stills.contract.errors import InvalidRequest
+from stills.http.access_log import set_up_logs
+from stills.http.app import Mount
 from stills.http.connection import Connection, connections_max
+from stills.http.routes.health import Readiness
+from stills.http.settings import Settings
+from stills.http.worker import WorkerOptions, load_tracing, make_worker
+from stills.http.workers import metrics_folder
 
 GRACE_SECONDS = 30
+FIRST_KEY = "local"
 _BACKLOG_MAX = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else: callers wait from now on, and are not refused.
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to serve.
+
+    `insecure` requires no API key from anyone. `model`, `public_url`, `model_aliases` and
+    `cors_origins` are those of Settings. `mounts` are other applications by their path; with
+    several workers, each must be a function that can be pickled.
+    """
+
+    host: str
+    port: int
+    model: str
+    workers: int = 1
+    sandbox: bool = False
+    insecure: bool = False
+    public_url: str | None = None
+    model_aliases: Mapping[str, str] = field(default_factory=dict)
+    cors_origins: tuple[str, ...] = ()
+    log_format: str = "text"
+    traces: bool = False
+    mounts: Mapping[str, Mount] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """A server whose port is open; clients wait until `run`.
+
+    `url` is its own address, `public_url` the one for clients. `new_key` is the API key that was
+    just created, shown only now. `trouble` is why it is not ready, None if it is.
+    """
+
+    url: str
+    public_url: str
+    keys_required: bool
+    new_key: str | None
+    trouble: str | None
+    listening: socket.socket
+    worker: WorkerOptions
+    workers: int
+
+    def run(self) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        if self.workers == 1:
+            _serve(functools.partial(make_worker, self.worker), self.listening, workers=1)
+            return
+        with metrics_folder() as folder:
+            # prometheus_client reads nothing else, and reads it when a worker imports it.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
+            settings = replace(self.worker.settings, metrics_folder=folder)
+            make = functools.partial(make_worker, replace(self.worker, settings=settings))
+            _serve(make, self.listening, workers=self.workers)
+
+
+@contextmanager
+def open_server(options: ServerOptions) -> Iterator[HttpServer]:
+    """Open the port, and create the first API key if one is required.
 
     Raises:
-        InvalidRequest: it can't be had.
+        InvalidRequest: the port is taken, or an option can't be used with another.
+        MissingKey: this service has no key for DashScope.
+    """
+    if options.traces:  # fails before the port is opened
+        load_tracing()
+    needs_keys = _needs_keys(options)
+    set_up_logs(options.log_format)
+    # uvicorn handles these and raises them again when it has stopped, which is not a failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    with _listen(options.host, options.port) as listening:
+        new_key, keys_exist = asyncio.run(_prepare_keys(create=needs_keys))
+        keys_required = not options.insecure and (needs_keys or keys_exist)
+        if "*" in options.cors_origins and not keys_required:
+            raise InvalidRequest(
+                "--cors-origin '*' would let every web page use a service without API keys",
+                field="cors-origin",
+                action="Create a key with `stills keys add NAME`, or name each origin.",
+            )
+        settings = Settings(
+            model=options.model,
+            public_url=options.public_url,
+            model_aliases=options.model_aliases,
+            keys_required=keys_required,
+            anyone=options.insecure,
+            cors_origins=options.cors_origins,
+            drain_seconds=GRACE_SECONDS,
+        )
+        port = listening.getsockname()[1]
+        yield HttpServer(
+            url=f"http://{_in_url(options.host)}:{port}",
+            public_url=options.public_url or _local_url(options.host, port),
+            keys_required=keys_required,
+            new_key=new_key,
+            trouble=asyncio.run(_find_trouble()),
+            listening=listening,
+            worker=WorkerOptions(
+                settings, options.sandbox, options.log_format, options.traces, options.mounts
+            ),
+            workers=options.workers,
+        )
+
+
+def _needs_keys(options: ServerOptions) -> bool:
+    """Return whether clients need a key: they can spend money, or use another machine.
+
+    A proxy on this machine may forward requests of strangers, and no header shows it.
+
+    Raises:
+        MissingKey: this service has no key for DashScope.
+    """
+    spends = not options.sandbox and Stills.from_env().provider == "dashscope"
+    hosts = (options.host, urlsplit(options.public_url or "").hostname)
+    is_local = all(is_this_machine(host) for host in hosts if host)
+    return (spends or not is_local) and not options.insecure
+
+
+async def _prepare_keys(*, create: bool) -> tuple[str | None, bool]:
+    """Create the first key if needed; return it, and whether any key exists."""
+    async with Stills.from_catalog() as stills:
+        new_key = await stills.keys.add_first(FIRST_KEY) if create else None
+        return new_key, await stills.keys.exist()
+
+
+async def _find_trouble() -> str | None:
+    async with Stills.from_catalog() as stills:
+        readiness = Readiness(stills)
+        try:
+            return await readiness.find_trouble()
+        finally:
+            await readiness.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the port first: from now on, clients wait instead of being refused.
+
+    Raises:
+        InvalidRequest: it can't be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=_backlog())
     except OSError as error:
         raise InvalidRequest(
-            f"{host} port {port} can't be listened on: {error.strerror}",
+            f"can't listen on {host} port {port}: {error.strerror}",
             field="port",
-            action="Choose another with --port, or stop what uses it.",
+            action="Choose another with --port, or stop the program that uses it.",
         ) from None
     listening.set_inheritable(True)
     return listening
 
 
-def run_server(
-    make_service: Callable[[], ASGIApp], listening: socket.socket, *, workers: int
-) -> None:
-    """Serve until SIGINT or SIGTERM; each process makes its own service."""
+def _serve(make: Callable[[], ASGIApp], listening: socket.socket, *, workers: int) -> None:
+    """Serve until SIGINT or SIGTERM; each process makes its own application."""
     config = uvicorn.Config(
-        make_service,
+        make,
         factory=True,
         workers=workers,
         http=Connection,
@@ -58,5 +203,14 @@ def run_server(
 
 
 def _backlog() -> int:
-    """Bound what is accepted at once: those are open files before any can be closed again."""
+    """Limit how many connections are accepted at once: each is an open file until it closes."""
     return min(_BACKLOG_MAX, connections_max() // 2)
+
+
+def _local_url(host: str, port: int) -> str:
+    all_interfaces = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+    return f"http://{_in_url(all_interfaces.get(host, host))}:{port}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

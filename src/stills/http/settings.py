@@ -1,4 +1,4 @@
-"""What a service is told when it starts."""
+"""Settings of the HTTP service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,14 @@ from starlette.requests import Request
 class Settings:
     """How the service answers.
 
-    `public_url` is where it is reached from outside, None for the address that each caller used.
-    `model_aliases` maps names that clients have hard-wired to ids of the model table.
+    `public_url` is its address for clients, None for the address that each client used.
+    `model_aliases` maps model names that clients have hard-coded to ids of the model table.
     `metrics_folder` is where several workers count together.
-    `keys_required` asks for a key even if none was ever made. `anyone` lets strangers in without.
+    `keys_required` requires a key even if none was ever created; `anyone` requires none at all.
     `cors_origins` are the origins of web pages that may call the service, or `*` for any.
+    `drain_seconds` is how long a stop waits for images that were paid for, `keep_alive_seconds`
+    the silence in a stream of events before a comment is sent, and `key_check_seconds` how long
+    the service remembers that no key exists.
     """
 
     model: str
@@ -24,9 +27,11 @@ class Settings:
     anyone: bool = False
     cors_origins: tuple[str, ...] = ()
     drain_seconds: float = 30.0
+    keep_alive_seconds: float = 15.0
+    key_check_seconds: float = 1.0
     metrics_folder: str | None = None
 
-    def image_url(self, asker: Request, image_id: str) -> str:
-        """Say where an image opens for this caller."""
-        base = self.public_url or str(asker.base_url).rstrip("/")
+    def image_url(self, http_request: Request, image_id: str) -> str:
+        """Return the URL at which this client can open an image."""
+        base = self.public_url or str(http_request.base_url).rstrip("/")
         return f"{base}/images/{image_id}.png"

@@ -1,8 +1,8 @@
-"""Traces of the service, sent over OTLP: a span for each POST, and below it one for each image.
+"""Traces of the service, sent over OTLP: a span for each POST with one for each image in it.
 
-Loaded only when traces are on: it needs the extra `otel`. Attributes are named by OpenTelemetry's
-conventions for HTTP and GenAI, https://github.com/open-telemetry/semantic-conventions-genai; no
-prompt, key or body is among them.
+Loaded only if traces are on: it needs the extra `otel`. Attributes follow OpenTelemetry's
+conventions for HTTP and GenAI, https://github.com/open-telemetry/semantic-conventions-genai. They
+never contain a prompt, key or body.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.http.middleware import normalize_route
-from stills.http.queue import OnProgress
+from stills.http.paths import normalize_route
+from stills.service.progress import OnProgress
 
-# The conventions have no name for Alibaba Cloud yet, and allow one's own.
+# The conventions do not name Alibaba Cloud yet, and allow custom names.
 _PROVIDER = "alibaba_cloud.model_studio"
 _OPERATION = "generate_content"
 _FLUSH_SECONDS = 5.0
@@ -43,7 +43,7 @@ class Tracing:
         self._app = app
         release = version("stills")
         named = Resource.create({"service.name": "stills", "service.version": release})
-        # Ours alone, not the global one: FastAPI and MCP would write spans of their own to that.
+        # Not the global provider, because FastAPI and MCP would add spans to it.
         self._provider = TracerProvider(
             resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
         )
@@ -52,25 +52,25 @@ class Tracing:
         self._propagator = TraceContextTextMapPropagator()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on to the service; a POST is traced."""
+        """Call the service, and trace it if the request is a POST."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, self._flush_before_the_end(send))
+            await self._app(scope, receive, self._flush_before_shutdown(send))
         elif scope["type"] == "http" and scope["method"] == "POST":
             await self._serve(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     @contextmanager
-    def image(self, wanted: ImageRequest, model: str) -> Iterator["ImageSpan"]:
-        """Trace one asked image for as long as the context is open."""
+    def image(self, request: ImageRequest, model: str) -> Iterator["ImageSpan"]:
+        """Trace one requested image while the context is open."""
         attributes: dict[str, str | int] = {
             "gen_ai.operation.name": _OPERATION,
             "gen_ai.provider.name": _PROVIDER,
             "gen_ai.request.model": model,
             "gen_ai.output.type": "image",
         }
-        if wanted.seed is not None:
-            attributes["gen_ai.request.seed"] = wanted.seed
+        if request.seed is not None:
+            attributes["gen_ai.request.seed"] = request.seed
         with self._tracer.start_as_current_span(
             f"{_OPERATION} {model}",
             kind=SpanKind.CLIENT,
@@ -81,7 +81,7 @@ class Tracing:
             try:
                 yield ImageSpan(span)
             except BaseException as error:
-                # Its code and no more: a message may quote the request.
+                # Only the code, because a message may quote the request.
                 _fail(span, error.code if isinstance(error, StillsError) else type(error).__name__)
                 raise
 
@@ -96,7 +96,7 @@ class Tracing:
             set_status_on_exception=False,
         ) as span:
 
-            async def told(message: Message) -> None:
+            async def send_noted(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     span.set_attribute("http.response.status_code", status)
@@ -105,9 +105,9 @@ class Tracing:
                 await send(message)
 
             try:
-                await self._app(scope, receive, told)
+                await self._app(scope, receive, send_noted)
             finally:
-                route = normalize_route(scope["path"])  # the gate has made it one of ours by now
+                route = normalize_route(scope["path"])  # normalized by the middleware by now
                 if route != "other":
                     span.set_attribute("http.route", route)
                     span.update_name(f"POST {route}")
@@ -118,16 +118,16 @@ class Tracing:
         }
         return self._propagator.extract(carrier, Context())
 
-    def _flush_before_the_end(self, send: Send) -> Send:
-        async def told(message: Message) -> None:
+    def _flush_before_shutdown(self, send: Send) -> Send:
+        async def send_noted(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 await self._flush()
             await send(message)
 
-        return told
+        return send_noted
 
     async def _flush(self) -> None:
-        """Send what is left, within a limit."""
+        """Send the remaining spans, within a limit."""
         loop = asyncio.get_running_loop()
         flushed = asyncio.Event()
 
@@ -136,31 +136,31 @@ class Tracing:
             with contextlib.suppress(RuntimeError):  # it took longer than the loop lived
                 loop.call_soon_threadsafe(flushed.set)
 
-        # A thread of its own: the loop would wait at its end for one of its pool.
+        # Not a thread of the loop's pool, because the loop would wait for it at its end.
         threading.Thread(target=flush, name="stills-traces", daemon=True).start()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(flushed.wait(), _FLUSH_SECONDS)
 
 
 class ImageSpan:
-    """The span of one asked image."""
+    """The span of one requested image."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
 
-    def follow(self, on_place: OnProgress) -> OnProgress:
-        """Note each stage that is reached, and pass it on."""
+    def follow(self, on_progress: OnProgress) -> OnProgress:
+        """Return a function that notes each stage and calls `on_progress`."""
 
-        def told(stage: Stage, position: int) -> None:
-            # A generation that outlives its caller goes on telling.
+        def note_stage(stage: Stage, position: int) -> None:
+            # A generation that outlives its caller still reports stages.
             if stage is not Stage.CLAIMED and self._span.is_recording():
                 self._span.add_event(stage.value)
-            on_place(stage, position)
+            on_progress(stage, position)
 
-        return told
+        return note_stage
 
-    def answered(self, result: ImageResult) -> None:
-        """Say what came of it."""
+    def note_result(self, result: ImageResult) -> None:
+        """Note the result."""
         self._span.set_attribute("gen_ai.response.model", result.model)
         self._span.set_attribute("stills.image_id", result.id)
         self._span.set_attribute("stills.cached", result.cached)

@@ -1,4 +1,4 @@
-"""What the processes of one service share: a folder of metrics, and their end."""
+"""What the processes of one service share: a folder of metrics, and when they stop."""
 
 import fcntl
 import multiprocessing
@@ -15,16 +15,16 @@ _PREFIX = "stills-metrics-"
 
 
 def stop_with_parent() -> None:
-    """Shut this worker down gracefully once the process that started it is gone.
+    """Shut this worker down gracefully when its parent process is gone.
 
-    Nobody could stop it otherwise, and it would go on spending.
+    Otherwise it would run on, and spend, without control.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def wait() -> None:
-        parent.join()  # a pipe that the system closes, however the parent dies
+        parent.join()  # the system closes this pipe, however the parent dies
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="stills-parent", daemon=True).start()
@@ -32,7 +32,7 @@ def stop_with_parent() -> None:
 
 @contextmanager
 def metrics_folder() -> Iterator[str]:
-    """Make the folder in which workers count together, and remove those that nobody uses."""
+    """Create the folder in which workers count together, and remove unused ones."""
     _remove_stale()
     folder, held = _make_held()
     try:
@@ -43,7 +43,7 @@ def metrics_folder() -> Iterator[str]:
 
 
 def hold(folder: str) -> int:
-    """Mark a folder as used by this process, for as long as the returned file is open."""
+    """Mark a folder as used by this process; it is marked while the returned file is open."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
@@ -54,7 +54,7 @@ def _make_held() -> tuple[str, int]:
         folder = tempfile.mkdtemp(prefix=_PREFIX)
         try:
             held = hold(folder)
-        except FileNotFoundError:  # a service that starts now took it for a stale one
+        except FileNotFoundError:  # another service took it for a stale one
             continue
         if Path(folder).exists():
             return folder, held

@@ -1,1 +1,1 @@
-"""The MCP door: the same images, as tools and resources of an agent."""
+"""The MCP server: tools and resources for agents, with the same images."""

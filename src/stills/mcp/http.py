@@ -12,16 +12,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 @asynccontextmanager
 async def make_http_app(server: Server[Any], *, body_max_bytes: int) -> AsyncIterator[ASGIApp]:
-    """Give the application of one path, as long as the context is open; it checks no keys."""
+    """Yield the application of one path; it does not check API keys."""
     manager = StreamableHTTPSessionManager(
         server, stateless=True, max_request_body_size=body_max_bytes
     )
     async with manager.run():
-        yield _PostAlone(manager.handle_request)
+        yield _PostOnly(manager.handle_request)
 
 
-class _PostAlone:
-    """Refuses GET, with which clients wait for what a server without sessions never tells."""
+class _PostOnly:
+    """Refuses GET, which waits for messages that a server without sessions never sends."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

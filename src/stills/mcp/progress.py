@@ -1,4 +1,4 @@
-"""Stages as progress notifications, and a sign of life in between."""
+"""Stages as progress notifications, repeated while nothing happens."""
 
 import asyncio
 import time
@@ -8,55 +8,61 @@ from contextlib import asynccontextmanager
 import anyio
 
 from stills.contract.generation import Stage
+from stills.service.progress import OnProgress
 
 Report = Callable[[float, float | None, str | None], Awaitable[None]]
-"""Sends one notification: how far it is, of how much, and words."""
+"""Sends one notification: progress, total and message."""
 
-OnPlace = Callable[[Stage, int], None]
-"""Told each stage that is reached, and the position in the line, where there is one; else 0."""
+KEEP_ALIVE_SECONDS = 5.0
+"""Clients that wait for at most a minute start over with each notification."""
 
-_WORDS = {
+_MESSAGES = {
     Stage.CLAIMED: "preparing, or waiting for the rate limit",
     Stage.SENT: "sent; waiting for the image",
     Stage.ANSWERED: "answered; downloading",
-    Stage.SPOOLED: "downloaded; the store does not take it yet",
-    Stage.KEPT: "kept",
+    Stage.SPOOLED: "downloaded; waiting for the store",
+    Stage.KEPT: "stored",
     Stage.FAILED: "failed",
 }
-_SILENCE_SECONDS = 5.0  # clients that wait for a minute at most are reset by each notification
-_LAST_WORDS_SECONDS = 2.0
+_LAST_REPORT_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def progress(report: Report) -> AsyncIterator[OnPlace]:
-    """Report stages and places in the line while the body runs; the growing number is seconds."""
-    places: asyncio.Queue[tuple[Stage, int] | None] = asyncio.Queue()
-    telling = asyncio.create_task(_tell(report, places))
+async def report_progress(
+    report: Report, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+) -> AsyncIterator[OnProgress]:
+    """Report stages and positions in the queue while the body runs; the progress is seconds."""
+    steps: asyncio.Queue[tuple[Stage, int] | None] = asyncio.Queue()
+    reporting = asyncio.create_task(_report_all(report, steps, keep_alive_seconds))
     try:
-        yield lambda stage, position: places.put_nowait((stage, position))
-        places.put_nowait(None)
-        await asyncio.wait({telling}, timeout=_LAST_WORDS_SECONDS)
+        yield lambda stage, position: steps.put_nowait((stage, position))
+        steps.put_nowait(None)
+        await asyncio.wait({reporting}, timeout=_LAST_REPORT_SECONDS)
     finally:
-        telling.cancel()
+        reporting.cancel()
         with anyio.CancelScope(shield=True):
-            # A client that is gone can't be told; the image does not depend on it.
-            await asyncio.gather(telling, return_exceptions=True)
+            # The client may have left; the image does not depend on it.
+            await asyncio.gather(reporting, return_exceptions=True)
 
 
-async def _tell(report: Report, places: "asyncio.Queue[tuple[Stage, int] | None]") -> None:
-    began, told = time.monotonic(), 0.0
-    words = "looking it up"
+async def _report_all(
+    report: Report,
+    steps: "asyncio.Queue[tuple[Stage, int] | None]",
+    keep_alive_seconds: float,
+) -> None:
+    started_at, seconds = time.monotonic(), 0.0
+    message = "looking it up"
     while True:
         try:
-            place = await asyncio.wait_for(places.get(), _SILENCE_SECONDS)
+            step = await asyncio.wait_for(steps.get(), keep_alive_seconds)
         except TimeoutError:
             pass
         else:
-            if place is None:
+            if step is None:
                 return
-            stage, position = place
-            words = _WORDS[stage]
+            stage, position = step
+            message = _MESSAGES[stage]
             if position > 1:
-                words += f", number {position} in the line"
-        told = max(round(time.monotonic() - began, 3), told + 0.001)
-        await report(told, None, f"{words} ({told:.0f} s)")
+                message += f", number {position} in the queue"
+        seconds = max(round(time.monotonic() - started_at, 3), seconds + 0.001)
+        await report(seconds, None, f"{message} ({seconds:.0f} s)")

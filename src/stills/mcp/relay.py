@@ -1,9 +1,9 @@
 """The process that an MCP client starts, in front of the one that does the work.
 
-Clients close the standard input of a server that they no longer need and kill it a few seconds
-later, even if an image that was paid for is on its way. So the process that they know is a relay:
-it only copies bytes to and from the engine, a child in a session of its own, which no client
-kills. The engine notices when the relay is gone, finishes what was sent, and exits.
+A client closes the standard input of a server that it no longer needs and kills it a few seconds
+later, even while an image that was paid for is on its way. So the process that it starts is only a
+relay: it copies bytes to and from the engine, a child in its own session, which no client kills.
+When the relay is gone, the engine finishes what was sent and exits.
 """
 
 import os
@@ -16,20 +16,20 @@ from types import FrameType
 Engine = Callable[[int | None], int]
 """Serves on standard input and output and returns the exit code.
 
-It is given a file descriptor that comes to its end when the relay is gone; None without a relay.
+Its argument is a file descriptor that ends when the relay is gone; None without a relay.
 """
 
 _CHUNK_BYTES = 65536
 _LAST_BYTES_SECONDS = 5.0
 _LEFT = 130
-_KILLED = 128  # plus the signal's number, as a shell says it
+_KILLED = 128  # plus the signal's number, as in a shell
 
 
 def run_behind_relay(engine: Engine) -> int:
     """Run `engine` in a child process and copy to and from it; return its exit code.
 
     The first signal is passed on as SIGTERM; at the second this process exits, and the child
-    finishes alone. Call it before this process starts a thread.
+    finishes without it. Call this before the process starts a thread.
     """
     if not hasattr(os, "fork"):  # Windows
         return engine(None)
@@ -54,9 +54,9 @@ def _relay(engine: int, to_engine: int, from_engine: int, errors: int) -> int:
         Thread(target=_copy_output, args=(source, target), daemon=True)
         for source, target in ((from_engine, 1), (errors, 2))
     ]
-    # A daemon, for a read of standard input can't be cut short.
+    # A daemon, because a read of standard input can't be interrupted.
     copies = [*outputs, Thread(target=_copy_input, args=(to_engine,), daemon=True)]
-    # Signals are for this thread: another would not wake it up.
+    # Signals must reach this thread, because in another they would not wake it up.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _signals())
     for copy in copies:
         copy.start()
@@ -100,7 +100,7 @@ def _copy_input(to_engine: int) -> None:
 
 
 def _copy_output(source: int, target: int) -> None:
-    """Copy to the end; what the client does not take is dropped, so that the engine never waits."""
+    """Copy to the end; drop what the client does not read, so that the engine never waits."""
     is_taken = True
     while data := os.read(source, _CHUNK_BYTES):
         if is_taken:

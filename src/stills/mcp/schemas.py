@@ -1,4 +1,4 @@
-"""The tools as clients see them: their words and JSON schemas."""
+"""The tools as clients see them: descriptions and JSON schemas."""
 
 from typing import Any
 
@@ -52,34 +52,37 @@ _REQUEST = {
 
 _RESULT = _object(
     {
-        "image_url": _text("Where the image opens, for as long as it is kept."),
-        "width": _number("Pixels."),
-        "height": _number("Pixels."),
-        "seed": _number("Ask with it to get this image again."),
-        "id": _text("Of the image; its resource is stills://images/{id}."),
-        "cached": {"type": "boolean", "description": "True if no send was needed."},
-        "provider": _text("dashscope, or sandbox: then it is a placeholder for play money."),
+        "image_url": _text("The image; the URL works for as long as the image is stored."),
+        "width": _number("In pixels."),
+        "height": _number("In pixels."),
+        "seed": _number("Use it to get this image again."),
+        "id": _text("The image's id; its resource is stills://images/{id}."),
+        "cached": {"type": "boolean", "description": "True if no API call was needed."},
+        "provider": _text("dashscope; or sandbox, which returns placeholders at simulated cost."),
         "model": _text("The exact model."),
-        "native_size": _text("What the model made, WIDTH*HEIGHT, before cropping and scaling."),
-        "cost_usd": _optional("number", "What this call added to the bill; null if unknown."),
-        "notes": {**_TEXTS, "description": "What else is worth knowing."},
+        "native_size": _text(
+            "The size that the model generated, WIDTH*HEIGHT, before cropping and scaling."
+        ),
+        "cost_usd": _optional("number", "The cost of this call in USD; null if unknown."),
+        "notes": {**_TEXTS, "description": "Remarks, such as on scaling."},
     }
 )
 
-_FACTS = {
-    "id": _text("Of the image; its resource is stills://images/{id}."),
-    "image_url": _text("Where the image opens, for as long as it is kept."),
-    "width": _number("Pixels."),
-    "height": _number("Pixels."),
-    "seed": _number("Ask with it to get this image again."),
-    "prompt": _text("As first asked for."),
-    "negative_prompt": _optional("string", "What was kept out."),
-    "style": _optional("string", "As first asked for."),
+_IMAGE = {
+    "id": _text("The image's id; its resource is stills://images/{id}."),
+    "image_url": _text("The image; the URL works for as long as the image is stored."),
+    "width": _number("In pixels."),
+    "height": _number("In pixels."),
+    "seed": _number("Use it to get this image again."),
+    "prompt": _text("As first requested."),
+    "negative_prompt": _optional("string", "What to avoid, as requested."),
+    "style": _optional("string", "As first requested."),
     "provider": _text("dashscope or sandbox."),
     "model": _text("The exact model."),
-    "native_size": _text("What the model made, WIDTH*HEIGHT."),
-    "byte_count": _number("Of the PNG."),
-    "sha256": _text("Of the PNG, in hex."),
+    "native_size": _text("The size that the model generated, WIDTH*HEIGHT."),
+    "price_usd": _optional("number", "The price of the generation; null if unknown."),
+    "byte_count": _number("Size of the PNG file."),
+    "sha256": _text("Hash of the PNG file, in hex."),
     "created_at": _text("ISO 8601, UTC."),
     "notes": _TEXTS,
 }
@@ -88,8 +91,8 @@ _SEND = _object(
     {
         "sent_at": _text("ISO 8601, UTC."),
         "billing": {"type": "string", "enum": ["none", "possible", "billed"]},
-        "code": _text("How it ended."),
-        "request_id": _optional("string", "The provider's."),
+        "code": _text("How the call ended."),
+        "request_id": _optional("string", "The provider's id of the call."),
     }
 )
 
@@ -97,10 +100,10 @@ GENERATE = types.Tool(
     name="image_generate",
     title="image.generate",
     description=(
-        "Make one image and keep it, or get the one that this request has made before: the same "
-        "request is never paid for twice. A new image is billed and takes from seconds to "
-        "minutes. If a call was cut off, call again with the same arguments: what was paid for "
-        "is finished free of charge."
+        "Generate one image and store it, or return the stored image of an earlier equal request: "
+        "the same request is never billed twice. A new image is billed and takes from seconds to "
+        "minutes. If a call is interrupted, call again with the same arguments: an image that was "
+        "paid for is finished free of charge."
     ),
     input_schema=_REQUEST,
     output_schema=_RESULT,
@@ -113,40 +116,39 @@ GENERATE = types.Tool(
     ),
 )
 
-_LOOKING = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+_READ_ONLY = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 LIST = types.Tool(
     name="image_list",
     title="image.list",
-    description="List the images that are kept, the newest first. Free of charge.",
+    description="List stored images, newest first. Free of charge.",
     input_schema=_object(
         {},
         {
             "limit": _number(
-                f"At most so many; {LIST_DEFAULT} if not given.", minimum=1, maximum=LIST_MAX
+                f"At most this many (default: {LIST_DEFAULT}).", minimum=1, maximum=LIST_MAX
             )
         },
     ),
-    output_schema=_object({"images": {"type": "array", "items": _object(_FACTS)}}),
-    annotations=_LOOKING,
+    output_schema=_object({"images": {"type": "array", "items": _object(_IMAGE)}}),
+    annotations=_READ_ONLY,
 )
 
 SHOW = types.Tool(
     name="image_show",
     title="image.show",
     description=(
-        "Look at one kept image, and at how it was asked for and what was sent for it. "
-        "Free of charge."
+        "Show one stored image, its request and the API calls made for it. Free of charge."
     ),
-    input_schema=_object({"id": _text("Of the image, as image_generate or image_list gave it.")}),
-    output_schema=_object({**_FACTS, "sends": {"type": "array", "items": _SEND}}),
-    annotations=_LOOKING,
+    input_schema=_object({"id": _text("An image id from image_generate or image_list.")}),
+    output_schema=_object({**_IMAGE, "sends": {"type": "array", "items": _SEND}}),
+    annotations=_READ_ONLY,
 )
 
 TEMPLATE = types.ResourceTemplate(
     name="image",
-    title="Kept image",
+    title="Stored image",
     uri_template="stills://images/{id}",
-    description="The PNG of a kept image, in full size.",
+    description="The PNG of a stored image, in full size.",
     mime_type="image/png",
 )

@@ -5,14 +5,28 @@ import asyncio
 from mcp.server.stdio import stdio_server
 
 from stills.app import Stills
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
 from stills.mcp.server import make_server
+from stills.service.image_service import ImageService
+from stills.service.progress import OnProgress
 
 
 async def serve_stdio(stills: Stills, stop: asyncio.Event) -> None:
-    """Serve the one client that started this process, until it closes standard input.
+    """Serve the client that started this process, until it closes standard input.
 
-    Once `stop` is set, nothing more is sent to the service.
+    Once `stop` is set, nothing more is sent to the provider.
     """
-    server = make_server(stills, stop=stop)
-    async with stdio_server() as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
+    service = ImageService(stills, stop=stop)
+
+    async def generate(
+        _: object, request: ImageRequest, model: str | None, on_progress: OnProgress
+    ) -> ImageResult:
+        return await service.generate(request, model=model, on_progress=on_progress)
+
+    server = make_server(stills, generate=generate)
+    try:
+        async with stdio_server() as (reading, writing):
+            await server.run(reading, writing, server.create_initialization_options())
+    finally:
+        await service.close()

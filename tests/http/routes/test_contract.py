@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 from tests.support.running_service import serving
 
 from stills.app import Stills
-from stills.http.routes import contract
 from stills.http.settings import Settings
 from stills.sandbox import Fault, FaultKind, Sandbox
+
+Serve = Callable[..., Awaitable[str]]
 
 KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
 
@@ -170,11 +172,11 @@ async def test_a_reference_that_is_no_image_says_what_can_be_given_over_http(
     assert "path" not in message
 
 
-async def test_a_stream_shows_signs_of_life_while_nothing_happens(
-    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+async def test_a_stream_sends_comments_while_nothing_happens(
+    serve: Serve, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """A proxy cuts off what is silent for long; a client skips these lines."""
-    monkeypatch.setattr(contract, "_SILENCE_SECONDS", 0.05)
+    """A proxy closes a connection that is silent for long; a client skips comments."""
+    url = await serve(keep_alive_seconds=0.05)
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
     headers = {"Accept": "text/event-stream"}
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:

@@ -49,7 +49,7 @@ async def test_a_store_that_hangs_is_told_soon_and_asked_once(
 
     async def probe(url: str) -> int:
         async with http.get(f"{url}/readyz") as answer:
-            assert "did not answer within 0.2 s" in await answer.text()
+            assert "did not respond within 0.2 s" in await answer.text()
             return answer.status
 
     async with (

@@ -63,6 +63,7 @@ async def test_a_record_tells_all_that_is_known_of_an_image(http, url, stills, k
         "model": "qwen-image-max",
         "provider": image.generation.spec.provider,
         "native_size": "1328*1328",
+        "price_usd": 0.075,
         "sha256": image.rendition.sha256,
         "byte_count": image.rendition.byte_count,
         "notes": [],

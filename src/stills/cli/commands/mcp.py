@@ -1,4 +1,4 @@
-"""`stills mcp`: the MCP server for the agent that starts this process."""
+"""`stills mcp`: the MCP server for the client that starts this process."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _open(*, sandbox: bool) -> Stills:
-    """Open Stills; without a key as well, for an agent reads tool errors and no standard error."""
+    """Open Stills, even without a key: an agent reads tool errors, not standard error."""
     try:
         return Stills.from_env(sandbox=sandbox)
     except MissingKey:
@@ -27,14 +27,14 @@ def _open(*, sandbox: bool) -> Stills:
 
 
 async def _serve(life: int | None, *, sandbox: bool) -> int:
-    """Serve until the client goes or a signal comes; then finish what was sent, and nothing more.
+    """Serve until the client leaves or a signal arrives; then only finish what was sent.
 
-    `life` ends when the relay is gone. Any number of signals means the same: some clients send
-    several on their way out, and what was sent is paid for.
+    `life` ends when the relay is gone. More signals change nothing, because some clients send
+    several when they exit, and what was sent is paid for.
     """
     loop = asyncio.get_running_loop()
     ended, stop = asyncio.Event(), asyncio.Event()
-    with suppress(NotImplementedError):  # Windows knows no signals on the loop
+    with suppress(NotImplementedError):  # not on Windows
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ended.set)
     if life is not None:
@@ -44,7 +44,7 @@ async def _serve(life: int | None, *, sandbox: bool) -> int:
             ended.set()
 
         loop.add_reader(life, end)
-    from stills.mcp.stdio import serve_stdio  # noqa: PLC0415 - the relay must start without it
+    from stills.mcp.stdio import serve_stdio  # noqa: PLC0415 - the relay starts without it
 
     async with _open(sandbox=sandbox) as stills:
         serving = asyncio.create_task(serve_stdio(stills, stop))
@@ -56,9 +56,9 @@ async def _serve(life: int | None, *, sandbox: bool) -> int:
             async with asyncio.timeout(stills.deadline_seconds + _GRACE_SECONDS):
                 await stills.drain()
     if not serving.done():
-        os._exit(0)  # the thread that waits for standard input can't be ended otherwise
+        os._exit(0)  # nothing else ends the thread that reads standard input
     try:
         await serving
-    except* OSError:  # the client has left, and its answer can't be written
+    except* OSError:  # the client has left
         pass
     return 0

@@ -1,11 +1,10 @@
-"""The contract over HTTP: JSON in and out, or the stages as they are reached."""
+"""The contract over HTTP: JSON in and out, or an event for each stage."""
 
 import asyncio
 import json
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,23 +15,24 @@ from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.http.bodies import read_object
+from stills.http.access_log import get_log_entry
 from stills.http.errors import error_answer
+from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
-from stills.http.image_service import ImageService, note
-from stills.http.middleware import get_log_entry
 from stills.http.openai_request import resolve_model
 from stills.http.openapi import CONTRACT, refusals
-from stills.http.queue import OnProgress
+from stills.http.request_body import read_object
+from stills.service.progress import OnProgress, ignore_progress
+from stills.service.records import result_record
 
 _JSON = "application/json"
 _STREAM = "text/event-stream"
-_SILENCE_SECONDS = 15.0
-_NAMES = {Stage.CLAIMED: "queued"}
+_UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_STAGE_NAMES = {Stage.CLAIMED: "queued"}
 
 
 class ResultBody(BaseModel):
-    """The contract's four fields, then what else is known: see ImageResult in Python."""
+    """The contract's four fields, then the fields of ImageResult in Python."""
 
     image_url: str
     width: int
@@ -47,10 +47,10 @@ class ResultBody(BaseModel):
     notes: list[str]
 
 
-def make_contract_router(asking: ImageService) -> APIRouter:
+def make_contract_router(generation: HttpGeneration) -> APIRouter:
     """Serve `image.generate`."""
     router = APIRouter(prefix="/v1", tags=["image.generate"])
-    settings = asking.settings
+    settings = generation.settings
 
     @router.post(
         "/image.generate",
@@ -62,79 +62,80 @@ def make_contract_router(asking: ImageService) -> APIRouter:
         },
     )
     async def generate_image(request: Request) -> Response:
-        """Make one image, or find it. `Accept: text/event-stream` tells each stage as well."""
-        given = read_object(request)
-        model = resolve_model(given.pop("model", None), settings.model, settings.model_aliases)
-        wanted = ImageRequest.from_mapping(given)
+        """Generate one image, or return the stored one. `Accept: text/event-stream` adds stages."""
+        fields = read_object(request)
+        model = resolve_model(fields.pop("model", None), settings.model, settings.model_aliases)
+        image_request = ImageRequest.from_mapping(fields)
 
-        async def answer(on_place: OnProgress = lambda _stage, _position: None) -> dict[str, Any]:
-            async def ask() -> list[ImageResult]:
-                return [await asking.ask(request, wanted, model=model, on_place=on_place)]
+        async def answer(on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
+            async def generate() -> list[ImageResult]:
+                result = await generation.generate(
+                    request, image_request, model=model, on_progress=on_progress
+                )
+                return [result]
 
-            answered = await answer_once(asking.stills, request, request.state.body, ask)
-            note(request, answered.asked, replayed=1)
+            answered = await answer_once(generation.stills, request, request.state.body, generate)
+            log_results(request, answered.own_results, replayed=1)
             result = answered.results[0]
-            return asdict(result) | {"image_url": settings.image_url(request, result.id)}
+            return result_record(result, settings.image_url(request, result.id))
 
-        if _wants_events(request.headers.get("accept", "")):
-            return StreamingResponse(
-                _events(request, answer), media_type=_STREAM, headers=_UNBUFFERED
-            )
+        if _prefers_events(request.headers.get("accept", "")):
+            events = _stream_events(request, answer, settings.keep_alive_seconds)
+            return StreamingResponse(events, media_type=_STREAM, headers=_UNBUFFERED)
         return JSONResponse(await answer())
 
     return router
 
 
-def _wants_events(accept: str) -> bool:
-    """Tell whether events are preferred to JSON (RFC 9110, section 12.5.1); the first of equals."""
+def _prefers_events(accept: str) -> bool:
+    """Return whether events are preferred to JSON (RFC 9110, section 12.5.1), or come first."""
     ranks = {_JSON: (0.0, -math.inf), _STREAM: (0.0, -math.inf)}
-    for position, written in enumerate(accept.lower().split(",")):
-        name, *parameters = (part.strip() for part in written.split(";"))
+    for position, media_range in enumerate(accept.lower().split(",")):
+        name, *parameters = (part.strip() for part in media_range.split(";"))
         quality = next((one[2:] for one in parameters if one.startswith("q=")), "1")
         with suppress(ValueError):
             ranks[name] = (float(quality), -position)
     return ranks[_STREAM][0] > 0 and ranks[_STREAM] > ranks[_JSON]
 
 
-_UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-
-
-async def _events(
-    request: Request, answer: Callable[[OnProgress], Awaitable[dict[str, Any]]]
+async def _stream_events(
+    request: Request,
+    answer: Callable[[OnProgress], Awaitable[dict[str, Any]]],
+    keep_alive_seconds: float,
 ) -> AsyncGenerator[str]:
-    """Write stages as they come, then the result or the error.
+    """Yield an event for each stage, then one with the result or the error.
 
-    A reader who leaves gives up a generation that still waits for its start; one that was sent is
-    finished and kept.
+    If the client leaves, a generation that still waits for its start is cancelled; one that was
+    sent is finished and stored.
     """
-    stages: asyncio.Queue[str] = asyncio.Queue()
+    events: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def on_place(stage: Stage, position: int) -> None:
-        told: dict[str, Any] = {"stage": _NAMES.get(stage, stage.value)}
+    def on_progress(stage: Stage, position: int) -> None:
+        data: dict[str, Any] = {"stage": _STAGE_NAMES.get(stage, stage.value)}
         if position:
-            told["position"] = position
-        stages.put_nowait(_event("stage", told))
+            data["position"] = position
+        events.put_nowait(_event("stage", data))
 
     async def work() -> None:
         try:
-            stages.put_nowait(_event("result", await answer(on_place)))
+            events.put_nowait(_event("result", await answer(on_progress)))
         except StillsError as error:
             get_log_entry(request).error = error.code
-            stages.put_nowait(_event("error", json.loads(bytes(error_answer(error).body))))
+            events.put_nowait(_event("error", json.loads(bytes(error_answer(error).body))))
         finally:
-            stages.put_nowait("")
+            events.put_nowait(None)
 
     working = asyncio.create_task(work())
     try:
         while True:
             try:
-                written = await asyncio.wait_for(stages.get(), _SILENCE_SECONDS)
+                event = await asyncio.wait_for(events.get(), keep_alive_seconds)
             except TimeoutError:
-                yield ": still at it\n\n"
+                yield ": keep-alive\n\n"
                 continue
-            if not written:
+            if event is None:
                 break
-            yield written
+            yield event
         await working
     except (asyncio.CancelledError, GeneratorExit):
         get_log_entry(request).error = "caller_left"

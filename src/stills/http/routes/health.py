@@ -1,4 +1,4 @@
-"""Health for whoever runs the service."""
+"""Health and metrics for the operator of the service."""
 
 import asyncio
 import logging
@@ -9,33 +9,25 @@ from starlette.responses import JSONResponse, Response
 
 from stills.app import Stills
 from stills.contract.errors import StillsError
+from stills.http.access_log import get_log_entry
 from stills.http.errors import problem
 from stills.http.metrics import Metrics
-from stills.http.middleware import get_log_entry
 from stills.http.openapi import refusals
 from stills.http.settings import Settings
 
 READY_SECONDS = 5.0
-_LOG = logging.getLogger("stills.http")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-def describe_trouble(error: StillsError) -> str:
-    """Say why catalog or store can't be used, and which variables say where they are."""
-    return (
-        f"{error.message.rstrip('.')}. {error.action} OUTPUT_DIR, STILLS_STORE and STILLS_CATALOG "
-        "say where images and catalog are."
-    )
+_LOG = logging.getLogger("stills.http")
 
 
 class Health(BaseModel):
-    """That it answers."""
+    """The service responds."""
 
     status: str = "ok"
 
 
 class Readiness:
-    """Looks at catalog and store, once at a time for any number of probes: a look may hang."""
+    """Checks catalog and store. A check may hang, so all probes share the one that is running."""
 
     def __init__(self, stills: Stills) -> None:
         self._stills = stills
@@ -43,17 +35,17 @@ class Readiness:
         self._checking: asyncio.Task[None] | None = None
 
     async def check(self) -> None:
-        """Check that both answer.
+        """Check that catalog and store respond and can be written.
 
         Raises:
-            StorageError: one of them answers with an error.
-            TimeoutError: one of them does not answer in time.
+            StorageError: one of them responds with an error.
+            TimeoutError: one of them does not respond in time.
         """
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._stills.check_ready())
         done, _ = await asyncio.wait({self._checking}, timeout=READY_SECONDS)
         if not done:
-            self._log(f"catalog or store did not answer within {READY_SECONDS:g} s")
+            self._log(f"catalog or store did not respond within {READY_SECONDS:g} s")
             raise TimeoutError
         try:
             self._checking.result()
@@ -62,17 +54,35 @@ class Readiness:
             raise
         self._logged = ""
 
+    async def find_trouble(self) -> str | None:
+        """Return why the service is not ready, None if it is."""
+        try:
+            await self.check()
+        except TimeoutError:
+            return f"catalog or store did not respond within {READY_SECONDS:g} s"
+        except StillsError as error:
+            return describe_trouble(error)
+        return None
+
+    async def close(self) -> None:
+        """Cancel the check that is running."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.gather(self._checking, return_exceptions=True)
+
     def _log(self, trouble: str) -> None:
-        """Log a trouble once, however often somebody probes."""
+        """Log a problem once, however often it is probed."""
         if trouble != self._logged:
             self._logged = trouble
             _LOG.warning("not ready: %s", trouble)
 
-    async def close(self) -> None:
-        """End the look that is under way."""
-        if self._checking is not None:
-            self._checking.cancel()
-            await asyncio.gather(self._checking, return_exceptions=True)
+
+def describe_trouble(error: StillsError) -> str:
+    """Return why catalog or store can't be used, and which variables locate them."""
+    return (
+        f"{error.message.rstrip('.')}. {error.action} OUTPUT_DIR, STILLS_STORE and STILLS_CATALOG "
+        "set where images and catalog are."
+    )
 
 
 def make_health_router(
@@ -82,20 +92,20 @@ def make_health_router(
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", responses=refusals())
-    async def tell_alive() -> Health:
-        """Say that this process answers."""
+    async def show_health() -> Health:
+        """Liveness: this process responds."""
         return Health()
 
     @router.get("/readyz", response_model=Health, responses=refusals(503))
-    async def tell_ready(request: Request) -> Response:
-        """Say whether catalog and store answer and can be written."""
+    async def show_readiness(request: Request) -> Response:
+        """Readiness: catalog and store respond and can be written."""
         try:
             await readiness.check()
         except TimeoutError:
             get_log_entry(request).error = "not_ready"
             return problem(
                 503,
-                f"The catalog or the store did not answer within {READY_SECONDS:g} s.",
+                f"The catalog or the store did not respond within {READY_SECONDS:g} s.",
                 code="not_ready",
             )
         except StillsError as error:
@@ -108,8 +118,8 @@ def make_health_router(
         response_class=Response,
         responses={200: {"content": {METRICS_TYPE: {"schema": {"type": "string"}}}}, **refusals()},
     )
-    async def tell_metrics() -> Response:
-        """Tell the numbers of all workers in Prometheus' format."""
+    async def show_metrics() -> Response:
+        """Metrics of all workers, in Prometheus' text format."""
         quota = await stills.quota(model=settings.model)
         metrics.limit.set(-1 if quota.limit_per_second is None else quota.limit_per_second)
         metrics.rate.set(-1 if quota.per_second is None else quota.per_second)

@@ -1,26 +1,30 @@
-"""What the catalog holds, as JSON."""
+"""Stored images as JSON."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from stills.app import Stills
-from stills.contract.generation import Image, Send
 from stills.contract.models import SEED_MAX
 from stills.contract.search import ImageSearch
 from stills.http.errors import not_found
 from stills.http.openapi import refusals
+from stills.service.records import image_record, send_record
 
 ImageUrl = Callable[[Request, str], str]
-"""Says where the image of an id opens for a caller."""
+"""Returns the URL at which a client can open the image of an id."""
 
 
 class ImageRecord(BaseModel):
-    """One kept image; `created_at` is ISO 8601 in UTC, `sha256` of the PNG in hex."""
+    """One stored image.
+
+    `created_at` is ISO 8601 in UTC, `sha256` that of the PNG in hex. `price_usd` is the price of
+    the generation, null if unknown.
+    """
 
     id: str
     image_url: str
@@ -30,17 +34,18 @@ class ImageRecord(BaseModel):
     prompt: str
     negative_prompt: str | None
     style: str | None
-    model: str
     provider: str
+    model: str
     native_size: str
-    sha256: str
+    price_usd: float | None
     byte_count: int
+    sha256: str
     created_at: datetime
     notes: list[str]
 
 
 class SendRecord(BaseModel):
-    """One line of the ledger: what was sent for an image, and what became of it."""
+    """One line of the ledger: an API call, and how it ended."""
 
     sent_at: datetime
     billing: Literal["none", "possible", "billed"]
@@ -49,13 +54,13 @@ class SendRecord(BaseModel):
 
 
 class ImageDetail(ImageRecord):
-    """One kept image, and the sends that paid for it."""
+    """One stored image, and the API calls that paid for it."""
 
     sends: list[SendRecord]
 
 
 class ImageList(BaseModel):
-    """A page of images, the newest first; `next_cursor` is for the next page."""
+    """A page of images, newest first; pass `next_cursor` as `cursor` to get the next page."""
 
     object: Literal["list"] = "list"
     data: list[ImageRecord]
@@ -64,70 +69,42 @@ class ImageList(BaseModel):
 
 
 def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
-    """Serve what the catalog knows."""
+    """Serve the records of the catalog."""
     router = APIRouter(prefix="/v1", tags=["images"])
 
-    @router.get("/images", responses=refusals())
+    @router.get("/images", response_model=ImageList, responses=refusals())
     async def list_images(  # noqa: PLR0917 - FastAPI calls it by name
         request: Request,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         cursor: Annotated[str | None, Query(max_length=64)] = None,
-        q: Annotated[str | None, Query(max_length=800, description="In the prompt.")] = None,
+        q: Annotated[str | None, Query(max_length=800, description="Text in the prompt.")] = None,
         model: Annotated[str | None, Query(max_length=100)] = None,
         provider: Annotated[str | None, Query(max_length=100)] = None,
         style: Annotated[str | None, Query(max_length=800)] = None,
         seed: Annotated[int | None, Query(ge=0, le=SEED_MAX)] = None,
-    ) -> ImageList:
-        """List kept images, the newest first."""
+    ) -> Response:
+        """List stored images, newest first."""
         search = ImageSearch(q, model, provider, style, seed)
         page = await stills.images.search(search, limit=limit, cursor=cursor)
-        records = [
-            ImageRecord(**_record(image, image_url(request, image.rendition.id)))
-            for image in page.images
-        ]
-        return ImageList(
-            data=records, has_more=page.next_cursor is not None, next_cursor=page.next_cursor
+        return JSONResponse(
+            {
+                "object": "list",
+                "data": [
+                    image_record(image, image_url(request, image.rendition.id))
+                    for image in page.images
+                ],
+                "has_more": page.next_cursor is not None,
+                "next_cursor": page.next_cursor,
+            }
         )
 
     @router.get("/images/{image_id}", response_model=ImageDetail, responses=refusals(404))
     async def show_image(request: Request, image_id: str) -> Response:
-        """Show one image, and what it cost to make."""
+        """Show one image and the API calls that paid for it."""
         image = await stills.images.find(image_id)
         if image is None:
-            return not_found("There is no such image; /v1/images lists them.")
-        sends = [SendRecord(**_line(send)) for send in await stills.images.list_sends(image)]
-        detail = ImageDetail(**_record(image, image_url(request, image_id)), sends=sends)
-        return JSONResponse(detail.model_dump(mode="json"))
+            return not_found("No image has this id; /v1/images lists all images.")
+        sends = [send_record(send) for send in await stills.images.list_sends(image)]
+        return JSONResponse(image_record(image, image_url(request, image_id)) | {"sends": sends})
 
     return router
-
-
-def _record(image: Image, url: str) -> dict[str, Any]:
-    rendition, generation = image.rendition, image.generation
-    spec = generation.spec
-    return {
-        "id": rendition.id,
-        "image_url": url,
-        "width": rendition.size.width,
-        "height": rendition.size.height,
-        "seed": spec.seed,
-        "prompt": spec.prompt,
-        "negative_prompt": spec.negative_prompt,
-        "style": spec.style,
-        "model": spec.model,
-        "provider": spec.provider,
-        "native_size": str(spec.native_size),
-        "sha256": rendition.sha256,
-        "byte_count": rendition.byte_count,
-        "created_at": datetime.fromtimestamp(generation.created_at, UTC),
-        "notes": list(generation.notes),
-    }
-
-
-def _line(send: Send) -> dict[str, Any]:
-    return {
-        "sent_at": datetime.fromtimestamp(send.sent_at, UTC),
-        "billing": send.billing.value,
-        "code": send.code,
-        "request_id": send.request_id,
-    }

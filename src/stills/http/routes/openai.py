@@ -1,8 +1,10 @@
 """OpenAI's routes: generations, edits and models."""
 
+import asyncio
+import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, time
 from typing import Any, Literal
 
@@ -10,31 +12,40 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from stills.app import Stills
+from stills.contract.errors import ImageMissing
 from stills.contract.models import MODELS
-from stills.http.bodies import read_form, read_object
+from stills.contract.pixel_budget import PixelBudget
+from stills.contract.result import ImageResult
 from stills.http.errors import not_found
+from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
-from stills.http.image_answer import ImageAnswers, ImagesBody
-from stills.http.image_service import ImageService, note
-from stills.http.openai_request import Wanted, naming_image, read_generation
+from stills.http.openai_request import (
+    OpenAiRequest,
+    ResponseFormat,
+    naming_image,
+    read_generation,
+)
 from stills.http.openapi import EDIT, GENERATION, IGNORED_HEADER, refusals
-
-_MADE: dict[str, Any] = {
-    "response_model": ImagesBody,
-    "responses": {200: {"headers": IGNORED_HEADER}}
-    | refusals(404, 409, 410, 413, 415, 502, 503, 504),
-}
+from stills.http.request_body import read_form, read_object
 
 
-async def _release(parts: list[bytes]) -> AsyncIterator[bytes]:
-    """Give each part once, and keep none: a slow client must not hold what it has."""
-    parts.reverse()
-    while parts:
-        yield parts.pop()
+class ImageData(BaseModel):
+    """One image; `url` works for as long as the image is stored."""
+
+    url: str | None = None
+    b64_json: str | None = None
+
+
+class ImagesBody(BaseModel):
+    """OpenAI's response: `created` in Unix seconds, and the images in the order of their seeds."""
+
+    created: int
+    data: list[ImageData]
 
 
 class ModelBody(BaseModel):
-    """A model that can be asked for by this id; `created` is when we last checked its facts."""
+    """A model; `created` is when its entry in our model table was last checked."""
 
     id: str
     object: Literal["model"] = "model"
@@ -43,53 +54,61 @@ class ModelBody(BaseModel):
 
 
 class ModelsBody(BaseModel):
-    """All of them."""
+    """All models."""
 
     object: Literal["list"] = "list"
     data: list[ModelBody]
 
 
-def make_openai_router(asking: ImageService) -> APIRouter:
-    """Serve what OpenAI's clients call."""
-    router = APIRouter(prefix="/v1", tags=["OpenAI"])
-    settings = asking.settings
-    answers = ImageAnswers(asking.stills)
+_RESPONSES: dict[str, Any] = {
+    "response_model": ImagesBody,
+    "responses": {200: {"headers": IGNORED_HEADER}}
+    | refusals(404, 409, 410, 413, 415, 502, 503, 504),
+}
 
-    async def make(request: Request, wanted: Wanted, content: bytes) -> Response:
+
+def make_openai_router(generation: HttpGeneration) -> APIRouter:
+    """Serve the routes that OpenAI's clients call."""
+    router = APIRouter(prefix="/v1", tags=["OpenAI"])
+    settings = generation.settings
+    encoder = _Base64Encoder(generation.stills)
+
+    async def generate(request: Request, wanted: OpenAiRequest, content: bytes) -> Response:
         with naming_image():
             answered = await answer_once(
-                asking.stills,
+                generation.stills,
                 request,
                 content,
-                lambda: asking.ask_all(
+                lambda: generation.generate_variations(
                     request, wanted.first, model=wanted.model, count=wanted.count
                 ),
             )
-        note(request, answered.asked, replayed=len(answered.results))
-        parts = await answers.write(
-            answered.results,
-            wanted.response_format,
-            created=answered.created,
-            image_url=lambda image_id: settings.image_url(request, image_id),
-        )
-        headers = {"Content-Length": str(sum(map(len, parts)))}
+        results = answered.results
+        log_results(request, answered.own_results, replayed=len(results))
+        urls = [settings.image_url(request, result.id) for result in results]
+        chunks = [b'{"created":%d,"data":[' % answered.created]
+        for number, (result, url) in enumerate(zip(results, urls, strict=True)):
+            chunks.append(b"," if number else b"")
+            chunks += await _write_image(result, url, wanted.response_format, encoder)
+        chunks.append(b"]}")
+        headers = {"Content-Length": str(sum(map(len, chunks)))}
         if wanted.ignored:
             headers["X-Stills-Ignored"] = ", ".join(wanted.ignored)
-        return StreamingResponse(_release(parts), media_type="application/json", headers=headers)
+        return StreamingResponse(_release(chunks), media_type="application/json", headers=headers)
 
-    @router.post("/images/generations", openapi_extra=GENERATION, **_MADE)
+    @router.post("/images/generations", openapi_extra=GENERATION, **_RESPONSES)
     async def generate_images(request: Request) -> Response:
-        """Make images of a prompt."""
+        """Generate images from a prompt."""
         wanted = read_generation(
             read_object(request),
             default_model=settings.model,
             aliases=settings.model_aliases,
         )
-        return await make(request, wanted, request.state.body)
+        return await generate(request, wanted, request.state.body)
 
-    @router.post("/images/edits", openapi_extra=EDIT, **_MADE)
+    @router.post("/images/edits", openapi_extra=EDIT, **_RESPONSES)
     async def edit_images(request: Request) -> Response:
-        """Make images of a prompt and a reference."""
+        """Generate images from a prompt and a reference image."""
         form = await read_form(request)
         wanted = read_generation(
             form.fields,
@@ -99,9 +118,9 @@ def make_openai_router(asking: ImageService) -> APIRouter:
             reference_required=True,
         )
         digests = [hashlib.sha256(image).hexdigest() for image in form.images]
-        # Not the body: a client that tries again draws a new boundary.
+        # Not the body: a client that retries uses a new boundary.
         content = json.dumps([sorted(form.fields.items()), digests]).encode()
-        return await make(request, wanted, content)
+        return await generate(request, wanted, content)
 
     names = MODELS | {alias: MODELS[model_id] for alias, model_id in settings.model_aliases.items()}
     bodies = {
@@ -114,14 +133,52 @@ def make_openai_router(asking: ImageService) -> APIRouter:
 
     @router.get("/models", responses=refusals())
     async def list_models() -> ModelsBody:
-        """List the models, and the aliases of this service."""
+        """List the models, and this service's aliases for them."""
         return ModelsBody(data=list(bodies.values()))
 
     @router.get("/models/{model_id}", response_model=ModelBody, responses=refusals(404))
     async def show_model(model_id: str) -> Response:
         """Show one model."""
         if model_id not in bodies:
-            return not_found("There is no such model; /v1/models lists them.")
+            return not_found("No model has this id; /v1/models lists all models.")
         return JSONResponse(bodies[model_id].model_dump())
 
     return router
+
+
+class _Base64Encoder:
+    """Reads and encodes images; their pixels limit how many it handles at the same time."""
+
+    def __init__(self, stills: Stills) -> None:
+        self._stills = stills
+        self._pixels = PixelBudget()
+
+    async def encode(self, result: ImageResult) -> bytes:
+        async with self._pixels.hold(result.width * result.height):
+            image = await self._stills.images.find(result.id)
+            if image is None:
+                raise ImageMissing
+            png = await self._stills.images.read(image)
+            return await asyncio.to_thread(base64.b64encode, png)
+
+
+async def _write_image(
+    result: ImageResult, url: str, response_format: ResponseFormat, encoder: _Base64Encoder
+) -> Sequence[bytes]:
+    """Return one image as JSON, in chunks: joining them would copy the image."""
+    fields: list[list[bytes]] = []
+    if response_format is not ResponseFormat.B64_JSON:
+        fields.append([b'"url":' + json.dumps(url).encode()])
+    if response_format is not ResponseFormat.URL:
+        fields.append([b'"b64_json":"', await encoder.encode(result), b'"'])
+    chunks = [b"{", *fields[0]]
+    for field in fields[1:]:
+        chunks += [b",", *field]
+    return [*chunks, b"}"]
+
+
+async def _release(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    """Yield each chunk once and drop it: a slow client must not hold what it has received."""
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()

@@ -1,4 +1,4 @@
-"""Images and results as the values that tools give."""
+"""Stored images, results and ledger lines as JSON: the same names in the CLI, HTTP and MCP."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,12 +10,12 @@ from stills.contract.result import ImageResult
 
 
 def result_record(result: ImageResult, image_url: str) -> dict[str, Any]:
-    """Write a result; `image_url` is where it opens for this caller."""
+    """Return a result as JSON; `image_url` is where it opens for this caller."""
     return asdict(result) | {"image_url": image_url, "notes": list(result.notes)}
 
 
 def image_record(image: Image, image_url: str) -> dict[str, Any]:
-    """Write what is known of a kept image."""
+    """Return a stored image as JSON; `image_url` is where it opens for this caller."""
     generation, rendition = image.generation, image.rendition
     spec = generation.spec
     return {
@@ -30,38 +30,41 @@ def image_record(image: Image, image_url: str) -> dict[str, Any]:
         "provider": spec.provider,
         "model": spec.model,
         "native_size": str(spec.native_size),
+        "price_usd": spec.price_usd,
         "byte_count": rendition.byte_count,
         "sha256": rendition.sha256,
-        "created_at": _time(generation.created_at),
+        "created_at": format_time(generation.created_at),
         "notes": list(generation.notes),
     }
 
 
 def send_record(send: Send) -> dict[str, Any]:
-    """Write one line of the ledger."""
+    """Return one line of the ledger as JSON."""
     return {
-        "sent_at": _time(send.sent_at),
+        "sent_at": format_time(send.sent_at),
         "billing": send.billing.value,
         "code": send.code,
         "request_id": send.request_id,
     }
 
 
-def summary(result: ImageResult, image_url: str) -> str:
-    """Say in a line what the image is, what it cost and where it opens."""
-    play = " of play money" if result.provider == "sandbox" else ""
+def summarize(result: ImageResult, image_url: str) -> str:
+    """Return one line for people: the image, its cost and where it opens."""
+    simulated = " (simulated)" if result.provider == "sandbox" else ""
     if result.cached:
-        paid = "it was kept already, nothing billed"
+        cost = "already stored, nothing billed"
     elif result.cost_usd is None:
-        paid = f"billed, price of {result.model} unknown"
+        cost = f"billed, price of {result.model} unknown"
     else:
-        paid = f"billed {format_usd(result.cost_usd)}{play}"
+        cost = f"billed {format_usd(result.cost_usd)}{simulated}"
     notes = "".join(f" {note}" for note in result.notes)
     return (
         f"{result.id}: {result.width}*{result.height}, seed {result.seed}, {result.provider} "
-        f"{result.model}; {paid}. It opens at {image_url}{notes}"
+        f"{result.model}; {cost}. It opens at {image_url}{notes}"
     )
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def format_time(seconds: float) -> str:
+    """Return a Unix time as ISO 8601 in UTC."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Bodies: bytes from a stranger as a JSON object or a form."""
+"""Read the body of a request, which a stranger sent, as a JSON object or a form."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from stills.contract.strict_json import STRICT, RepeatedKey
 
 _DEPTH_MAX = 8
 _FIELDS_MAX = 64
-_IMAGES = ("image", "image[]")
+_IMAGE_NAMES = ("image", "image[]")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _NUMBERS = {"n", *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer")}
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A multipart body: its fields, and the files given as `image` or `image[]`, in order."""
+    """A multipart body: its fields, and the files named `image` or `image[]`, in order."""
 
     fields: Mapping[str, Any]
     images: tuple[bytes, ...]
@@ -32,7 +32,7 @@ def read_object(request: Request) -> dict[str, Any]:
     """Read the body as a JSON object.
 
     Raises:
-        InvalidRequest: it is none, or is nested too deeply.
+        InvalidRequest: it is not a JSON object, or is nested too deeply.
     """
     _expect(request, "application/json")
     body: bytes = request.state.body
@@ -40,7 +40,7 @@ def read_object(request: Request) -> dict[str, Any]:
         read = STRICT.decode(body.decode("utf-8-sig"))
     except RepeatedKey as error:
         raise InvalidRequest(
-            f"the body names {error.key!r} twice", field=error.key, action="Name it once."
+            f"the field {error.key!r} is duplicated", field=error.key, action="Send it once."
         ) from None
     except (ValueError, RecursionError):
         raise InvalidRequest(
@@ -48,10 +48,10 @@ def read_object(request: Request) -> dict[str, Any]:
         ) from None
     if not isinstance(read, dict):
         raise InvalidRequest(
-            "the body is no JSON object", action='Send one such as {"prompt": "a red kite"}.'
+            "the body is not a JSON object", action='Send one such as {"prompt": "a red kite"}.'
         )
     if _is_deeper(read, _DEPTH_MAX):
-        raise InvalidRequest(f"the body is nested over {_DEPTH_MAX} deep")
+        raise InvalidRequest(f"the body has more than {_DEPTH_MAX} levels")
     return read
 
 
@@ -59,10 +59,10 @@ async def read_form(request: Request) -> Form:
     """Read the body as a multipart form.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: it is not a complete form.
     """
     _expect(request, "multipart/form-data")
-    _check_whole(request)
+    _check_complete(request)
     try:
         async with request.form(max_files=16, max_fields=_FIELDS_MAX) as form:
             return await _read(form, request.state.body)
@@ -78,35 +78,35 @@ async def _read(form: FormData, body: bytes) -> Form:
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             images.append(await _file(name, value))
-        elif value.encode(errors="replace") not in body:  # its parser guesses what is no UTF-8
+        elif value.encode(errors="replace") not in body:  # the parser guesses if it is not UTF-8
             raise InvalidRequest(
-                f"{name[:40]} is no UTF-8 text", field=name[:40], action="Send it as UTF-8."
+                f"{name[:40]} is not UTF-8 text", field=name[:40], action="Send it as UTF-8."
             )
-        elif name in _IMAGES:
+        elif name in _IMAGE_NAMES:
             fields.setdefault("image", []).append(value)
         elif name in fields:
             raise InvalidRequest(
-                f"{name[:40]!r} is given twice", field=name[:40], action="Give it once."
+                f"the field {name[:40]!r} is duplicated", field=name[:40], action="Send it once."
             )
         else:
             fields[name] = _number(name, value)
     return Form(fields, tuple(images))
 
 
-def _check_whole(request: Request) -> None:
-    """Refuse a form that breaks off: its parser takes what came for all there is."""
+def _check_complete(request: Request) -> None:
+    """Refuse a form without its end, which the parser would accept."""
     match = _BOUNDARY.search(request.headers.get("content-type", ""))
     boundary = (match[1] or match[2]) if match else ""
     if not request.state.body.rstrip().endswith(f"--{boundary}--".encode()):
-        raise InvalidRequest("the form breaks off", action="Send it again, whole.")
+        raise InvalidRequest("the form is incomplete", action="Send it again.")
 
 
 async def _file(name: str, value: UploadFile) -> bytes:
-    if name not in _IMAGES:
+    if name not in _IMAGE_NAMES:
         raise InvalidRequest(
-            f"a file is given as {name[:40]!r}",
+            f"the file {name[:40]!r} is not supported",
             field=name[:40],
-            action="Send references as image or image[]; masks are not served.",
+            action="Send references as image or image[]; masks are not supported.",
         )
     return await value.read()
 
@@ -118,15 +118,15 @@ def _number(name: str, value: str) -> str | int:
 
 
 def _expect(request: Request, media_type: str) -> None:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != media_type:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != media_type:
         raise WrongMediaType(
-            "the Content-Type is another", field="Content-Type", action=f"Send {media_type}."
+            "unsupported Content-Type", field="Content-Type", action=f"Send {media_type}."
         )
 
 
 class WrongMediaType(InvalidRequest):
-    """The body's Content-Type is not what this route reads."""
+    """This route does not read the body's Content-Type."""
 
 
 def _is_deeper(value: object, levels: int) -> bool:

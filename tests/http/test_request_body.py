@@ -124,7 +124,7 @@ async def test_a_body_is_nested_up_to_a_limit(
     [
         (MANY_FIELDS, "Too many fields"),
         ((FILE + b"\r\n") * 20, "Too many files"),
-        (MASK, "a file is given as 'mask'"),
+        (MASK, "the file 'mask' is not supported"),
     ],
     ids=["many fields", "many files", "a file of another name"],
 )

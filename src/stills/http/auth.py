@@ -1,0 +1,97 @@
+"""Access control: API keys, and without keys only programs on this machine."""
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from stills.app import Stills
+from stills.contract.access import BudgetOwner
+from stills.contract.addresses import is_this_machine
+from stills.contract.errors import KeyRefused
+from stills.http.image_files import Header
+from stills.http.paths import PROBES
+from stills.http.settings import Settings
+
+_NO_KEY_PATHS = (*PROBES, "/openapi.json", "/docs")
+_FORWARDED = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+)
+
+
+class AccessControl:
+    """Decides which requests may use the service; remembers briefly whether any key exists."""
+
+    def __init__(self, stills: Stills, settings: Settings) -> None:
+        self._stills = stills
+        self._settings = settings
+        self._pages = frozenset(origin.encode() for origin in settings.cors_origins)
+        self._keys_exist = False
+        self._checked_at = float("-inf")
+
+    async def authenticate(self, path: str, headers: Headers) -> BudgetOwner | None:
+        """Return the owner of the request's key, or None where no key is required.
+
+        Raises:
+            KeyRefused: the key is missing or invalid.
+            StillsError: the key is over its rate, or the catalog can't be read.
+        """
+        if self._settings.anyone or path in _NO_KEY_PATHS or path.startswith("/images/"):
+            return None
+        if not (self._settings.keys_required or await self._have_keys()):
+            return None
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise KeyRefused("the request has no API key")
+        return await self._stills.keys.admit(key.strip())
+
+    async def allows_origin(self, headers: Sequence[Header]) -> bool:
+        """Return whether a request may come from where it comes from.
+
+        Without keys, a proxied request or one of another web page is refused.
+
+        Raises:
+            StillsError: the catalog can't be read.
+        """
+        if self._settings.anyone or self._settings.keys_required:
+            return True
+        return self._is_local_call(headers) or await self._have_keys()
+
+    async def _have_keys(self) -> bool:
+        now = time.monotonic()
+        if now - self._checked_at > self._settings.key_check_seconds:
+            self._keys_exist = await self._stills.keys.exist()
+            self._checked_at = now
+        return self._keys_exist
+
+    def _is_local_call(self, headers: Sequence[Header]) -> bool:
+        """Return whether a program on this machine, or a page that may, sends this request.
+
+        A page of another port is another site: anything that a browser here has open.
+        """
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not _is_local(b"//" + hosts[0]):
+            return False
+        own = b"http://" + hosts[0].lower()
+        return all(
+            name not in _FORWARDED and (name != b"origin" or value == own or value in self._pages)
+            for name, value in headers
+        )
+
+
+def get_budget_owner(request: Request) -> BudgetOwner | None:
+    """Return the owner of a request's key, None without keys."""
+    payer: BudgetOwner | None = request.state.payer
+    return payer
+
+
+@lru_cache(maxsize=64)  # called for every request, almost always with the same URL
+def _is_local(url: bytes) -> bool:
+    """Return whether a URL is of this machine."""
+    try:
+        return is_this_machine(urlsplit(url.decode("latin-1")).hostname or "")
+    except ValueError:
+        return False

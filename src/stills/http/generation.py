@@ -1,0 +1,148 @@
+"""Images for HTTP requests: with the budget, the log entry and the trace of each request."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from stills.app import Stills
+from stills.contract.errors import StillsError
+from stills.contract.generation import Stage
+from stills.contract.money import add_usd
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.http.access_log import get_log_entry
+from stills.http.auth import get_budget_owner
+from stills.http.openai_request import variations
+from stills.http.settings import Settings
+from stills.service.image_service import ImageService
+from stills.service.progress import OnProgress, ignore_progress
+
+if TYPE_CHECKING:
+    from stills.http.tracing import Tracing
+
+
+class HttpGeneration:
+    """Generates the images that HTTP requests want; one for each worker."""
+
+    def __init__(self, stills: Stills, settings: Settings, service: ImageService) -> None:
+        self.stills = stills
+        self.settings = settings
+        self._service = service
+
+    async def generate(
+        self,
+        http_request: Request,
+        request: ImageRequest,
+        *,
+        model: str,
+        on_progress: OnProgress = ignore_progress,
+    ) -> ImageResult:
+        """Return one image.
+
+        Raises:
+            StillsError: see stills.contract.errors.
+        """
+        get_log_entry(http_request).model = model
+        tracing: Tracing | None = getattr(http_request.state, "tracing", None)
+        if tracing is None:
+            return await self._generate(http_request, request, model, on_progress)
+        with tracing.image(request, model) as span:
+            result = await self._generate(http_request, request, model, span.follow(on_progress))
+            span.note_result(result)
+            return result
+
+    async def generate_and_log(
+        self,
+        http_request: Request,
+        request: ImageRequest,
+        model: str | None,
+        on_progress: OnProgress,
+    ) -> ImageResult:
+        """Return one image of `model`, by default the service's own, and log the outcome.
+
+        Raises:
+            StillsError: see stills.contract.errors.
+        """
+        try:
+            result = await self.generate(
+                http_request,
+                request,
+                model=model or self.settings.model,
+                on_progress=on_progress,
+            )
+        except StillsError as error:
+            get_log_entry(http_request).error = error.code
+            raise
+        log_results(http_request, [result])
+        return result
+
+    async def generate_variations(
+        self, http_request: Request, first: ImageRequest, *, model: str, count: int
+    ) -> Sequence[ImageResult]:
+        """Return `count` images, with seeds that count up from the seed of the first.
+
+        Raises:
+            StillsError: the error of the first that failed; the others are finished and stored.
+        """
+        result = await self.generate(http_request, first, model=model)
+        others = await asyncio.gather(
+            *(
+                self.generate(http_request, other, model=model)
+                for other in variations(first, seed=result.seed, count=count)
+            ),
+            return_exceptions=True,
+        )
+        results = [result, *(other for other in others if isinstance(other, ImageResult))]
+        for other in others:
+            if isinstance(other, StillsError):
+                seeds = ", ".join(str(one.seed) for one in results)
+                generated = f"{len(results)} of {count} images were generated (seeds {seeds})"
+                raise other.with_(message=f"{generated}; {other.message}") from other
+            if isinstance(other, BaseException):
+                raise other
+        return results
+
+    async def _generate(
+        self, http_request: Request, request: ImageRequest, model: str, on_progress: OnProgress
+    ) -> ImageResult:
+        entry = get_log_entry(http_request)
+
+        def follow(stage: Stage, position: int) -> None:
+            entry.sent = bool(entry.sent) or stage is not Stage.CLAIMED
+            on_progress(stage, position)
+
+        return await self._service.generate(
+            await self._read_own_reference(http_request, request),
+            model=model,
+            payer=get_budget_owner(http_request),
+            on_progress=follow,
+        )
+
+    async def _read_own_reference(
+        self, http_request: Request, request: ImageRequest
+    ) -> ImageRequest:
+        """Read a reference that this service stores: its own URL could not be fetched."""
+        url = request.reference_image
+        if not isinstance(url, str):
+            return request
+        prefix, suffix = self.settings.image_url(http_request, "\0").split("\0")
+        if not (url.startswith(prefix) and url.endswith(suffix)):
+            return request
+        image = await self.stills.images.find(url.removeprefix(prefix).removesuffix(suffix))
+        if image is None:
+            return request
+        return replace(request, reference_image=await self.stills.images.read(image))
+
+
+def log_results(
+    http_request: Request, results: Sequence[ImageResult], *, replayed: int = 0
+) -> None:
+    """Log the images that a request got, or how many of an earlier answer were repeated."""
+    entry = get_log_entry(http_request)
+    entry.images = len(results) or replayed
+    entry.cached = all(result.cached for result in results)
+    costs = [result.cost_usd for result in results if result.cost_usd is not None]
+    entry.cost_usd = add_usd(*costs) if len(costs) == len(results) else None

@@ -1,0 +1,242 @@
+"""The tools and resources of the MCP server."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.server import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+
+from stills.app import Stills
+from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.generation import Image
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.mcp.errors import describe_error, describe_unexpected
+from stills.mcp.progress import report_progress
+from stills.mcp.schemas import GENERATE, LIST, LIST_DEFAULT, LIST_MAX, SHOW, TEMPLATE
+from stills.service.progress import OnProgress
+from stills.service.records import image_record, result_record, send_record, summarize
+
+Context = ServerRequestContext[dict[str, Any], Any]
+ImageUrl = Callable[[Any, str], str]
+"""Returns where the client of an HTTP request can open the image of an id."""
+Generate = Callable[[Any, ImageRequest, str | None, OnProgress], Awaitable[ImageResult]]
+"""Returns the image of a request to a model, None for the default; the HTTP request comes first,
+None over standard input."""
+
+_URI = "stills://images/"
+_LOG = logging.getLogger("stills.mcp")
+
+
+class Tools:
+    """Carries out what clients call."""
+
+    def __init__(self, stills: Stills, *, generate: Generate, image_url: ImageUrl | None) -> None:
+        self._stills = stills
+        self._generate_image = generate
+        self._image_url = image_url
+
+    async def list_tools(
+        self, _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        """List the tools."""
+        return types.ListToolsResult(tools=[GENERATE, LIST, SHOW])
+
+    async def call_tool(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        """Carry out a tool; an error becomes its result."""
+        tools = {GENERATE.name: self._generate, LIST.name: self._list, SHOW.name: self._show}
+        tool = tools.get(params.name)
+        if tool is None:
+            raise MCPError(
+                types.INVALID_PARAMS,
+                f"unknown tool {params.name[:60]!r}; the tools are {', '.join(tools)}",
+            )
+        try:
+            return await tool(context, params.arguments or {})
+        except StillsError as error:
+            text = describe_error(error, is_remote=context.request is not None)
+        except Exception as error:  # noqa: BLE001 - the client only learns that it failed
+            # The message and the traceback may hold paths of this machine: only at level DEBUG.
+            _LOG.error("%s failed: %s", params.name, type(error).__name__)
+            _LOG.debug("%s", params.name, exc_info=error)
+            text = describe_unexpected()
+        return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)
+
+    async def list_resources(
+        self, context: Context, _: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        """List the newest images."""
+        try:
+            images = await self._stills.images.list(limit=LIST_MAX)
+        except StillsError as error:
+            raise _mcp_error(error, context) from None
+        return types.ListResourcesResult(
+            resources=[types.Resource(**_resource(image)) for image in images]
+        )
+
+    async def list_resource_templates(
+        self, _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        """List the one template, for the resource of an image."""
+        return types.ListResourceTemplatesResult(resource_templates=[TEMPLATE])
+
+    async def read_resource(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        """Return the PNG of an image."""
+        try:
+            image = await self._find(params.uri.removeprefix(_URI))
+            png = await self._stills.images.read(image)
+        except StillsError as error:
+            raise _mcp_error(error, context) from None
+        blob = await asyncio.to_thread(_base64, png)
+        contents = types.BlobResourceContents(uri=params.uri, mime_type="image/png", blob=blob)
+        return types.ReadResourceResult(contents=[contents])
+
+    async def _generate(
+        self, context: Context, arguments: Mapping[str, Any]
+    ) -> types.CallToolResult:
+        fields = dict(arguments)
+        model = _read_model(fields.pop("model", None))
+        request = await self._read_own_reference(ImageRequest.from_mapping(fields))
+        async with report_progress(context.session.report_progress) as on_progress:
+            result = await _run_cancellable(
+                self._generate_image(context.request, request, model, on_progress)
+            )
+        try:
+            image = await self._find(result.id)
+        except StillsError as error:
+            if result.cached:
+                raise
+            raise error.with_(billing=Billing.BILLED) from error
+        url = self._url(context, image)
+        content: list[types.ContentBlock] = [types.ResourceLink(**_resource(image))]
+        content += await self._thumbnail(image)
+        content.append(types.TextContent(text=summarize(result, url)))
+        return types.CallToolResult(content=content, structured_content=result_record(result, url))
+
+    async def _read_own_reference(self, request: ImageRequest) -> ImageRequest:
+        """Read a reference that is one of our own resources."""
+        uri = request.reference_image
+        if not isinstance(uri, str) or not uri.startswith(_URI):
+            return request
+        image = await self._find(uri.removeprefix(_URI))
+        return replace(request, reference_image=await self._stills.images.read(image))
+
+    async def _list(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        _check_names(arguments, ["limit"])
+        limit = arguments.get("limit", LIST_DEFAULT)
+        if type(limit) is not int or not 1 <= limit <= LIST_MAX:
+            raise InvalidRequest(
+                "limit is not a number in range",
+                field="limit",
+                action=f"Use a whole number from 1 to {LIST_MAX}.",
+            )
+        images = await self._stills.images.list(limit=limit)
+        records = [image_record(image, self._url(context, image)) for image in images]
+        lines = [
+            f"{record['id']}: {record['width']}*{record['height']}, {record['prompt'][:80]}"
+            for record in records
+        ]
+        text = types.TextContent(text="\n".join(lines) or "No images are stored yet.")
+        return types.CallToolResult(content=[text], structured_content={"images": records})
+
+    async def _show(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        _check_names(arguments, ["id"])
+        image = await self._find(arguments.get("id"))
+        record = image_record(image, self._url(context, image))
+        lines = [f"{name}: {value}" for name, value in record.items()]
+        record["sends"] = [
+            send_record(send) for send in await self._stills.images.list_sends(image)
+        ]
+        content: list[types.ContentBlock] = [types.ResourceLink(**_resource(image))]
+        content += await self._thumbnail(image)
+        content.append(types.TextContent(text="\n".join(lines)))
+        return types.CallToolResult(content=content, structured_content=record)
+
+    async def _find(self, image_id: object) -> Image:
+        if not isinstance(image_id, str):
+            raise InvalidRequest(
+                "id is missing", field="id", action="image_list shows the ids of all images."
+            )
+        image = await self._stills.images.find(image_id)
+        if image is None:
+            raise InvalidRequest(
+                f"no image has the id {image_id[:60]!r}",
+                field="id",
+                action="image_list shows the ids.",
+            )
+        return image
+
+    def _url(self, context: Context, image: Image) -> str:
+        if context.request is not None and self._image_url is not None:
+            return self._image_url(context.request, image.rendition.id)
+        return self._stills.images.url(image)
+
+    async def _thumbnail(self, image: Image) -> Sequence[types.ImageContent]:
+        """Return a small picture that the agent can see, or nothing if that fails."""
+        try:
+            jpeg = await self._stills.images.thumbnail(image)
+        except StillsError as error:
+            _LOG.warning("no thumbnail of %s: %s", image.rendition.id, error.code)
+            return []
+        return [types.ImageContent(data=_base64(jpeg), mime_type="image/jpeg")]
+
+
+async def _run_cancellable(generating: Awaitable[ImageResult]) -> ImageResult:
+    """Await in a task that is cancelled once: the SDK cancels its own again and again.
+
+    The pipeline then has the time to clean up.
+    """
+    task = asyncio.ensure_future(generating)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task})
+    return task.result()
+
+
+def _mcp_error(error: StillsError, context: Context) -> MCPError:
+    code = types.INVALID_PARAMS if isinstance(error, InvalidRequest) else types.INTERNAL_ERROR
+    return MCPError(code, describe_error(error, is_remote=context.request is not None))
+
+
+def _resource(image: Image) -> dict[str, Any]:
+    spec, rendition = image.generation.spec, image.rendition
+    return {
+        "name": f"{rendition.id}.png",
+        "uri": f"{_URI}{rendition.id}",
+        "description": " ".join(spec.prompt.split())[:200],
+        "mime_type": "image/png",
+        "size": rendition.byte_count,
+    }
+
+
+def _read_model(model: object) -> str | None:
+    if model is not None and not isinstance(model, str):
+        raise InvalidRequest("model is not text", field="model", action="Use an exact id.")
+    return model
+
+
+def _check_names(arguments: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in arguments:
+        if name not in known:
+            raise InvalidRequest(
+                f"unknown argument {name[:40]!r}",
+                field=name[:40],
+                action=f"The only argument is {', '.join(known)}.",
+            )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
