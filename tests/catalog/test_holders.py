@@ -15,6 +15,7 @@ import pytest
 from tests.support.catalog_steps import PRICE_USD, SIZE, Till, spec
 
 from stills.catalog import processes
+from stills.catalog.holder_lock import HolderLock
 from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import CatalogHit, Claim, Held, Stage
 from stills.contract.money import Caps
@@ -238,3 +239,72 @@ async def test_a_process_with_a_hostile_name_is_read_right(tmp_path: Path):
         assert processes.judge(scope, int(pid), int(started)) is processes.Life.ALIVE
         process.communicate("\n")
     assert processes.judge(scope, int(pid), int(started)) is processes.Life.DEAD
+
+
+def move_to_another_container(path: Path) -> None:
+    """Give the holder's pid to another pid namespace of this kernel, where it can't be seen."""
+    boot = processes.this_process().scope.split()[0]
+    edit_claims(path, f"scope = '{boot} pid:[1] time:[1]'")
+
+
+async def test_a_paused_process_in_another_container_keeps_its_open_call(
+    till: Till, hold, path: Path
+):
+    """Its pid can't be seen, but its file lock can, as after `docker pause`."""
+    holder = hold(Stage.SENT, LAPSED)
+    move_to_another_container(path)
+    holder.pause()
+    assert isinstance(await ask(till), Held)
+    holder.kill()
+    assert isinstance(await ask(till), Claim)
+
+
+async def test_a_killed_process_in_another_container_holds_nothing(till: Till, hold, path: Path):
+    """The kernel releases its lock, so its key is free at once."""
+    holder = hold(Stage.SENT, LIVE)
+    move_to_another_container(path)
+    assert isinstance(await ask(till), Held)
+    holder.kill()
+    assert isinstance(await ask(till), Claim)
+
+
+def test_a_lock_is_seen_by_other_catalogs_of_the_same_process(path: Path):
+    """Closing one of several open catalogs releases only its own lock."""
+    first, second, third = (HolderLock(path) for _ in range(3))
+    boot = processes.this_process().scope.split()[0]
+    elsewhere = (f"{boot} pid:[1] time:[1]", 1, 1)
+    bytes_held = first.hold(), second.hold()
+    third.judge(*elsewhere, bytes_held[0])
+    third.close()
+    second.close()
+    assert second.judge(*elsewhere, bytes_held[0]) is processes.Life.ALIVE
+    assert first.judge(*elsewhere, bytes_held[1]) is processes.Life.DEAD
+    first.close()
+    second.close()
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_its_parent(path: Path):
+    """Otherwise a worker would keep the claims of a dead parent."""
+    script = (
+        "import os, sys, time; from pathlib import Path\n"
+        "from stills.catalog.holder_lock import HolderLock\n"
+        "lock = HolderLock(Path(sys.argv[1])); byte = lock.hold(); read, write = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    os.close(1); os.write(write, b'1'); time.sleep(600); os._exit(0)\n"
+        "os.read(read, 1); print(byte, flush=True); os._exit(0)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        byte = int(parent.stdout.read())
+        parent.wait()
+        lock = HolderLock(path)
+        boot = processes.this_process().scope.split()[0]
+        try:
+            assert lock.judge(f"{boot} pid:[1] time:[1]", 1, 1, byte) is processes.Life.DEAD
+        finally:
+            lock.close()
+            os.killpg(parent.pid, signal.SIGKILL)

@@ -31,8 +31,9 @@ def take_claim(
     *,
     lease_seconds: float,
     fresh: bool,
+    lock_byte: int | None,
 ) -> Claim:
-    """Take a free key for this process.
+    """Take a free key for this process, which has locked `lock_byte` (see holder_lock.py).
 
     Raises:
         BudgetExceeded: a new generation could pass a cap.
@@ -53,6 +54,7 @@ def take_claim(
             "pid": process.pid,
             "scope": process.scope,
             "started": process.started,
+            "lock_byte": lock_byte,
             "now": now,
             **lease(lease_seconds),
         },

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from stills.catalog import schema
 from stills.catalog.damage import check_undamaged
 from stills.catalog.diagnosis import find_write_problem, is_frozen
+from stills.catalog.holder_lock import SUFFIX, HolderLock
 from stills.catalog.sqlite_errors import is_damage, is_locked, is_undecodable
 from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogDamaged, CatalogError
@@ -56,6 +57,7 @@ class Database:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-catalog")
         self._connection: sqlite3.Connection | None = None
+        self.holder_lock = HolderLock(path)
         self._opened: tuple[int, int] | None = None  # the open file's device and inode
         self._closed = False
         self._pending: list[_Operation] = []
@@ -66,7 +68,7 @@ class Database:
     def files(self) -> AbstractSet[Path]:
         """The resolved paths of every file that SQLite may write, existing or not."""
         path = self.path.resolve()
-        return {path.with_name(path.name + suffix) for suffix in (*_SUFFIXES, "-journal")}
+        return {path.with_name(path.name + suffix) for suffix in (*_SUFFIXES, "-journal", SUFFIX)}
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run `work`, which changes nothing, on the database's thread.
@@ -116,6 +118,7 @@ class Database:
         self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._disconnect)
+        await loop.run_in_executor(self._thread, self.holder_lock.close)
         self._thread.shutdown()
 
     async def _run(
@@ -186,6 +189,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = schema.open_catalog(self.path)
+            self._connection.create_function("life_of", 4, self.holder_lock.judge)
             self._opened = _identify(self.path)
         return self._connection
 

@@ -20,7 +20,7 @@ GENERATION = "SELECT * FROM generations WHERE id = :generation_id"
 HELD = """
 WITH held AS (
     SELECT * FROM claims AS c
-    WHERE CASE life_of(scope, pid, started)
+    WHERE CASE life_of(scope, pid, started, lock_byte)
         WHEN 'dead' THEN FALSE
         WHEN 'alive' THEN :clock BETWEEN lease_from AND lease_until OR EXISTS (
             SELECT 1 FROM generations AS g JOIN sends AS s ON s.generation_id = g.id
@@ -53,10 +53,11 @@ INSERT INTO generations (
 
 TAKE_CLAIM = """
 INSERT INTO claims (
-    key, token, generation_id, lease_from, lease_until, payer, host, pid, scope, started, taken_at
+    key, token, generation_id, lease_from, lease_until, payer, host, pid, scope, started, taken_at,
+    lock_byte
 ) VALUES (
     :key, :token, :generation_id, :lease_from, :lease_until, :payer, :host, :pid, :scope, :started,
-    :now
+    :now, :lock_byte
 )
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
@@ -68,7 +69,8 @@ ON CONFLICT (key) DO UPDATE SET
     pid = excluded.pid,
     scope = excluded.scope,
     started = excluded.started,
-    taken_at = excluded.taken_at
+    taken_at = excluded.taken_at,
+    lock_byte = excluded.lock_byte
 """
 
 RENEW_CLAIM = """

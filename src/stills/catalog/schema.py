@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from stills.catalog.processes import judge
+from stills.catalog.processes import Life, judge
 from stills.catalog.sqlite_errors import UnreadableLog, is_locked
 from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogError
@@ -83,8 +83,12 @@ def open_in_memory() -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection) -> None:
     """Let queries use column names, fold case in every script and judge processes."""
     connection.row_factory = sqlite3.Row
-    connection.create_function("life_of", 3, judge)
+    connection.create_function("life_of", 4, _life_of)
     connection.create_function("folded", 1, str.casefold, deterministic=True)
+
+
+def _life_of(scope: str | None, pid: int, started: int | None, _lock_byte: int | None) -> Life:
+    return judge(scope, pid, started)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

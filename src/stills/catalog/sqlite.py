@@ -86,7 +86,14 @@ class SqliteCatalog:
             found = None if fresh else _find(connection, spec.key, size)
             if found is not None:
                 return found
-            return take_claim(connection, spec, caps, lease_seconds=lease_seconds, fresh=fresh)
+            return take_claim(
+                connection,
+                spec,
+                caps,
+                lease_seconds=lease_seconds,
+                fresh=fresh,
+                lock_byte=self._database.holder_lock.hold(),
+            )
 
         taking = asyncio.ensure_future(self._database.write(work, synced=False))
         try:
