@@ -91,8 +91,8 @@ def test_a_custom_price_is_used(stills):
 def test_a_maximum_cost_refuses_before_anything_is_sent(stills, service):
     """Exit code 4; an image in the catalog is returned under any limit."""
     line = one_line(stills(*KITE, "--max-cost", "0.07"), 4)
-    assert "an image at 0.075 USD would pass the cap of 0.07 USD" in line
-    assert "so it was not sent" in line
+    assert "an image at 0.075 USD would exceed the cap of 0.07 USD" in line
+    assert "nothing was sent" in line
     assert service.ledger()["sends"] == []
     assert stills(*KITE, "--max-cost", "0.075").returncode == 0
     assert "nothing billed" in stills(*KITE, "--max-cost", "0").stderr
@@ -146,7 +146,7 @@ def test_four_processes_stay_within_one_budget_of_a_day(service, environment, tm
     print(f"billed {service.billed()} of 40, {len(refusals)} refused")
     assert service.billed() == ends.count("image") == 7
     assert len(refusals) == 33
-    assert all("would pass the cap of 0.525 USD" in line for line in refusals)
+    assert all("would exceed the cap of 0.525 USD" in line for line in refusals)
     assert service.ledger()["totals"]["generations"] == 7
 
 

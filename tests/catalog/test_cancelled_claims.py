@@ -112,7 +112,7 @@ async def test_a_claim_that_can_not_be_given_back_is_given_back_later(
 ):
     """Otherwise nobody could take it for as long as this process lives."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "_RELEASE_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 0.05)
     claim = await till.claim("a")
     await till.send(claim, None)
     with write_lock(path), pytest.raises(CatalogError):
@@ -128,7 +128,7 @@ async def test_closing_the_catalog_ends_what_would_be_given_back_later(
 ):
     """A closed catalog leaves no task; the process ends, and with it the claim."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "_RELEASE_AGAIN_SECONDS", 3600)
+    monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 3600)
     claim = await till.claim("a")
     with write_lock(path), pytest.raises(CatalogError):
         await till.catalog.release(claim)

@@ -1,4 +1,4 @@
-"""The catalog in SQLite: requests, generations, renditions and money."""
+"""The catalog in SQLite: requests, generations, renditions and spending."""
 
 from stills.catalog.sqlite import SqliteCatalog
 

@@ -1,4 +1,4 @@
-"""The service's keys, in the catalog's database."""
+"""API keys of our own service, in the catalog's database."""
 
 import sqlite3
 from dataclasses import asdict, fields
@@ -8,7 +8,7 @@ from stills.contract.access import ApiKey
 from stills.contract.money import to_nano_usd, to_usd
 
 BURST_SECONDS = 60.0
-"""What a key may ask within this time, it may ask at once."""
+"""A key may make this many seconds' worth of requests at once."""
 
 _ROUNDING_SECONDS = 1e-3
 
@@ -24,7 +24,7 @@ _REVOKE = "UPDATE api_keys SET revoked_at = :now WHERE name = :name AND revoked_
 
 
 class SqliteApiKeys:
-    """Implements the ApiKeys port."""
+    """Implements the port ApiKeys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,15 +59,15 @@ class SqliteApiKeys:
         if key.per_second is None:
             return 0.0
         interval_seconds = 1.0 / key.per_second
-        ahead_seconds = max(0.0, BURST_SECONDS - interval_seconds)
+        burst_seconds = max(0.0, BURST_SECONDS - interval_seconds)
 
         def work(connection: sqlite3.Connection) -> float:
             row = connection.execute(
                 "SELECT next_turn_at FROM api_keys WHERE id = ?", (key.id,)
             ).fetchone()
-            # A clock set back must not shut a key out for longer than one turn.
-            due_at = min(max(row[0], now), now + ahead_seconds + interval_seconds)
-            early_seconds = due_at - now - ahead_seconds
+            # A clock that is set back must not block a key for longer than one interval.
+            due_at = min(max(row[0], now), now + burst_seconds + interval_seconds)
+            early_seconds = due_at - now - burst_seconds
             if early_seconds > _ROUNDING_SECONDS:
                 return float(early_seconds)
             connection.execute(

@@ -1,8 +1,8 @@
 """Claims: which process works on a generation key.
 
-A dead process holds nothing. A living one holds its claim until the lease lapses, and beyond that
-while a call of its generation has no outcome yet: it may only be paused. Where nobody can tell
-whether the process is alive, the lease alone decides.
+A process that has ended holds nothing. A running process holds its claim until the lease lapses,
+and longer while a call of its generation has no outcome, because it may be paused. If it is unknown
+whether the process is running, only the lease decides.
 """
 
 import secrets
@@ -19,7 +19,7 @@ from stills.contract.money import Caps
 
 
 def find_holder(connection: sqlite3.Connection, key: str) -> Held | None:
-    """Return who holds a key, or None if it is free."""
+    """Return the holder of a key, or None if the key is free."""
     row = connection.execute(queries.HOLDER, {"key": key, "clock": clock()}).fetchone()
     return None if row is None else Held(host=row["host"], pid=row["pid"], since=row["taken_at"])
 
@@ -33,10 +33,10 @@ def take_claim(
     fresh: bool,
     lock_byte: int | None,
 ) -> Claim:
-    """Take a free key for this process, which has locked `lock_byte` (see holder_lock.py).
+    """Claim a free key for this process, which has locked `lock_byte` (see holder_lock.py).
 
     Raises:
-        BudgetExceeded: a new generation could pass a cap.
+        BudgetExceeded: a new generation could exceed a cap.
     """
     now, process = time.time(), this_process()
     generation, cut_off = resume_or_add(connection, spec, now, fresh=fresh)
@@ -63,13 +63,13 @@ def take_claim(
 
 
 def renew_claim(connection: sqlite3.Connection, claim: Claim, *, lease_seconds: float) -> bool:
-    """Prolong a lease; return False if another worker has taken the claim over."""
+    """Extend a lease; return False if another worker has taken the claim over."""
     held = {"key": claim.key, "token": claim.token, **lease(lease_seconds)}
     return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
 
 
 def drop_claim(connection: sqlite3.Connection, claim: Claim) -> None:
-    """Give a claim back; what was neither answered nor left with an open call counts as failed."""
+    """Give a claim back; a generation without an answer or an unsettled call has failed."""
     held = {"key": claim.key, "token": claim.token}
     if connection.execute(queries.DROP_CLAIM, held).rowcount:
         connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})

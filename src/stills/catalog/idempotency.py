@@ -1,4 +1,4 @@
-"""What was answered to idempotency keys, in the catalog's database."""
+"""Answers by idempotency key, in the catalog's database."""
 
 import sqlite3
 import time
@@ -6,7 +6,7 @@ import time
 from stills.catalog.database import Database
 from stills.contract.access import IdempotencyRecord
 
-KEPT_SECONDS = 86_400.0
+LIFETIME_SECONDS = 86_400.0
 
 _FORGET = "DELETE FROM replies WHERE created_at < :since"
 _BEGIN = """
@@ -21,7 +21,7 @@ RETURNING answer
 
 
 class SqliteIdempotency:
-    """Implements the Replies port."""
+    """Implements the port IdempotencyStore."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,8 +29,12 @@ class SqliteIdempotency:
     async def begin(self, owner: str, key: str, digest: str) -> IdempotencyRecord:
         now = time.time()
         values: dict[str, str | float] = {
-            "owner": owner, "key": key, "digest": digest, "now": now, "since": now - KEPT_SECONDS,
-        }  # fmt: skip
+            "owner": owner,
+            "key": key,
+            "digest": digest,
+            "now": now,
+            "since": now - LIFETIME_SECONDS,
+        }
 
         def work(connection: sqlite3.Connection) -> IdempotencyRecord:
             connection.execute(_FORGET, values)
@@ -44,7 +48,7 @@ class SqliteIdempotency:
 
         def work(connection: sqlite3.Connection) -> str:
             row = connection.execute(_FINISH, values).fetchone()
-            # Without a row it took longer than a day, and its key is free again.
+            # Without a row, the request took longer than a day and its key is free again.
             return answer if row is None else str(row[0])
 
         return await self._database.write(work)

@@ -1,8 +1,8 @@
 """How long a claim is held, on a clock that nobody sets.
 
-Python's monotonic clock is the same for all processes of a machine, no step of the time of day
-moves it, and it stands still while the machine sleeps, as its processes do. After a restart it
-begins anew: a lease from before mostly lies ahead of it, and is none; at worst it lasts its length.
+Python's monotonic clock is shared by all processes of a machine. It ignores changes to the time of
+day, and it stops while the machine sleeps, as its processes do. A restart resets it: leases from
+before are then mostly in the future and so don't count; at worst one lasts for its full length.
 """
 
 import time
@@ -11,6 +11,6 @@ clock = time.monotonic
 
 
 def lease(seconds: float) -> dict[str, float]:
-    """Begin a lease now; gives the columns that hold it."""
-    begun = clock()
-    return {"lease_from": begun, "lease_until": begun + seconds}
+    """Start a lease now; return its columns."""
+    start = clock()
+    return {"lease_from": start, "lease_until": start + seconds}

@@ -1,4 +1,4 @@
-"""The pace of each lane, in one row that all processes change in turn."""
+"""The limiter state of each scope, in one row that all processes share."""
 
 import sqlite3
 from collections.abc import Callable
@@ -30,7 +30,7 @@ WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
 def read_limiter_state(
     connection: sqlite3.Connection, scope: LimitScope, since: float
 ) -> tuple[LimiterState | None, int]:
-    """Read a lane's pace, and count its sends from `since` (Unix seconds) on."""
+    """Read a scope's state, and count its calls from `since` (Unix seconds)."""
     number: int = connection.execute(_COUNT_SENDS, {**asdict(scope), "since": since}).fetchone()[0]
     return _read(connection, scope), number
 
@@ -40,10 +40,10 @@ def update_limiter_state(
     scope: LimitScope,
     change: Callable[[LimiterState | None], tuple[LimiterState, Value]],
 ) -> Value:
-    """Change the pace of a lane while nobody else does."""
-    # A pace lost in a power cut begins anew, and a sync to the disk for each start would be slow.
-    pace, value = change(_read(connection, scope))
-    connection.execute(_WRITE, asdict(scope) | asdict(pace))
+    """Change a scope's state while no other process does."""
+    # Not synced: a state lost in a power cut is soon relearned, and a sync per request is slow.
+    state, value = change(_read(connection, scope))
+    connection.execute(_WRITE, asdict(scope) | asdict(state))
     return value
 
 

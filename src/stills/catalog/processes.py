@@ -15,7 +15,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys/kernel/random/boot_id"
 _NAMESPACES = _PROC / "self/ns"
-_ENDED_STATES = ("Z", "X", "x")  # a zombie has ended, only its parent has not been told yet
+_ENDED_STATES = ("Z", "X", "x")  # a zombie has ended, but its parent has not noticed yet
 _UNREADABLE = (OSError, ValueError, IndexError)
 
 
@@ -32,7 +32,7 @@ class Process:
     """One process. `started` is in clock ticks since boot.
 
     `scope` names the boot and the namespaces in which `pid` and `started` are valid. Both it and
-    `started` are None where the system doesn't tell.
+    `started` are None if the system doesn't provide them.
     """
 
     host: str
@@ -47,7 +47,7 @@ def this_process() -> Process:
     pid = os.getpid()
     scope, started = None, None
     try:
-        # A /proc of other namespaces than ours would show other processes under our pids.
+        # A /proc of another namespace would show other processes under our pids.
         if (_PROC / "self").readlink() == Path(str(pid)):
             _, started = _read_stat(pid)
             scope = _read_scope()
@@ -81,7 +81,7 @@ def judge(scope: str | None, pid: int, started: int | None) -> Life:
 
 
 def _read_scope() -> str:
-    """Name this boot and our namespaces of pids and of time; Linux before 5.6 has none of time."""
+    """Name this boot and our pid and time namespaces; Linux before 5.6 has no time namespaces."""
     try:
         time = str((_NAMESPACES / "time").readlink())
     except FileNotFoundError:
@@ -92,5 +92,5 @@ def _read_scope() -> str:
 def _read_stat(pid: int) -> tuple[str, int]:
     """Read a process's state and start time."""
     stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    fields = stat.rpartition(")")[2].split()  # the name before it may contain spaces and brackets
     return fields[0], int(fields[19])

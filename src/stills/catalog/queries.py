@@ -1,4 +1,4 @@
-"""The catalog's SQL, as text."""
+"""The catalog's SQL."""
 
 _WITH_RENDITION = """
 SELECT g.*, r.sha256 AS rendition_sha256, r.byte_count AS rendition_byte_count,
@@ -16,7 +16,7 @@ LIMIT 1
 
 GENERATION = "SELECT * FROM generations WHERE id = :generation_id"
 
-# The claims that nobody else may take; claims.py says which these are.
+# Claims that no other worker may take; claims.py explains which.
 HELD = """
 WITH held AS (
     SELECT * FROM claims AS c
@@ -33,7 +33,7 @@ WITH held AS (
 
 HOLDER = f"{HELD} SELECT * FROM held WHERE key = :key"  # noqa: S608 - our own text
 
-# What a dead or failed worker left behind; the newest first.
+# What an interrupted or failed worker left, newest first.
 UNFINISHED = """
 SELECT * FROM generations
 WHERE key = :key AND stage IN ('claimed', 'sent', 'answered', 'spooled')
@@ -82,7 +82,7 @@ DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token"
 
 DROP_CLAIM_ON_KEPT = "DELETE FROM claims WHERE generation_id = :generation_id"
 
-# What was sent and never settled stays SENT: whoever asks next is told that it may be billed.
+# What was sent and never settled stays SENT, so the next request reports that it may be billed.
 FAIL_UNANSWERED = """
 UPDATE generations SET stage = 'failed'
 WHERE id = :id AND stage IN ('claimed', 'sent')
@@ -156,7 +156,7 @@ INSERT INTO requests (
 ON CONFLICT (key) DO NOTHING
 """
 
-# The first answer of a generation saves nothing, also where it comes long after the send.
+# A generation's first answer saves nothing, even long after the call.
 COUNT_ANSWER = """
 INSERT INTO answers (request_key, day, paid, cached)
 SELECT :key, date(:now, 'unixepoch'), NOT saved, saved
@@ -192,7 +192,7 @@ HAS_RENDITION = "SELECT 1 FROM renditions WHERE generation_id = :id"
 
 STAGE = "SELECT stage FROM generations WHERE id = :id"
 
-# What an interrupted or failed worker left, that nobody works on now.
+# What an interrupted or failed worker left and no worker holds.
 ALL_UNFINISHED = f"""{HELD}
 SELECT g.* FROM generations AS g
 WHERE g.stage IN ('sent', 'answered', 'spooled')
@@ -209,7 +209,6 @@ WHERE object_path NOT IN (SELECT object_path FROM generations WHERE stage = 'kep
 ORDER BY object_path
 """
 
-# One image is one bill: if a call is already known to be billed, the others stay as they are.
 STORE = "SELECT id, confirmed FROM store"
 
 RECORD_STORE = "UPDATE store SET id = :id, confirmed = TRUE"
@@ -221,6 +220,7 @@ ORDER BY sequence DESC
 LIMIT 5
 """
 
+# An image is billed once: if a call is known to be billed, the others stay as they are.
 SETTLE_PAID = """
 UPDATE sends SET settled_at = :now, billing = 'billed', code = :code
 WHERE number = (

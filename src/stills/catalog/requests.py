@@ -1,4 +1,4 @@
-"""What the catalog remembers of answered requests."""
+"""Records of answered requests."""
 
 import hashlib
 import json
@@ -14,31 +14,32 @@ from stills.contract.generation import Rendition, RequestRecord
 def record_requests(
     connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, RequestRecord]]
 ) -> None:
-    """Remember renditions and the requests that they answer, and count the answers.
+    """Record renditions and the requests that they answer, and count the answers.
 
-    The first answer out of a generation is what was paid for, whoever gets it; all others are
-    saved.
+    A generation's first answer is the paid one, for any caller; all others are saved.
     """
-    rows = [_request_row(rendition, asked) for rendition, asked in answered]
+    rows = [_request_row(rendition, request) for rendition, request in answered]
     connection.executemany(queries.ADD_RENDITION, rows)
     connection.executemany(queries.ADD_REQUEST, rows)
     connection.executemany(queries.COUNT_ANSWER, rows)
 
 
-def _request_row(rendition: Rendition, asked: RequestRecord) -> dict[str, str | int | float | None]:
-    facts: dict[str, str | int | float | None] = {
+def _request_row(
+    rendition: Rendition, request: RequestRecord
+) -> dict[str, str | int | float | None]:
+    values: dict[str, str | int | float | None] = {
         "generation_id": rendition.generation_id,
         "width": rendition.size.width,
         "height": rendition.size.height,
-        "prompt": asked.prompt,
-        "negative_prompt": asked.negative_prompt,
-        "style": asked.style,
-        "seed": asked.seed,
-        "reference": asked.reference,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "style": request.style,
+        "seed": request.seed,
+        "reference": request.reference,
     }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     return {
-        **facts,
+        **values,
         **rendition_columns(rendition),
         "key": digest,
         "now": time.time(),

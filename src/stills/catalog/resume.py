@@ -1,4 +1,4 @@
-"""What an interrupted worker left of a key: taken up again, or given up for a new generation."""
+"""Resuming what an interrupted worker left, or starting a new generation."""
 
 import secrets
 import sqlite3
@@ -11,9 +11,9 @@ from stills.contract.generation import Generation, GenerationSpec, Stage
 def resume_or_add(
     connection: sqlite3.Connection, spec: GenerationSpec, now: float, *, fresh: bool
 ) -> tuple[Generation, tuple[str, ...]]:
-    """Take up what an interrupted worker paid for, else begin a new generation.
+    """Resume a paid generation of an interrupted worker, or else start a new one.
 
-    Gives with it the ids of those that were sent and never journalled as kept.
+    Also returns the ids of generations that were sent and never journalled as stored.
     """
     notes: list[str] = []
     cut_off: list[str] = []
@@ -27,7 +27,7 @@ def resume_or_add(
         if left.stage is not Stage.CLAIMED:
             cut_off.append(left.id)
         if connection.execute(queries.POSSIBLY_BILLED, {"id": left.id}).fetchone():
-            notes.append("An earlier attempt was cut off after it was sent; it may be billed.")
+            notes.append("An earlier attempt was interrupted after it was sent; it may be billed.")
         if left.stage is Stage.ANSWERED:
             notes.append("An earlier image was billed, but its link expired before the download.")
     generation = Generation(secrets.token_hex(6), spec, Stage.CLAIMED, now, tuple(notes))
@@ -36,6 +36,6 @@ def resume_or_add(
 
 
 def _may_open(generation: Generation) -> bool:
-    """Return whether a link is worth a try; past its time too, as our clock may be ahead."""
+    """Return whether a link may work; an expired one may, because our clock may be fast."""
     answer = generation.answer
     return generation.stage is Stage.ANSWERED and answer is not None and answer.expires_at > 0.0

@@ -1,4 +1,4 @@
-"""Pages of kept images. A page begins after an image, not at a number, so none is shown twice."""
+"""Pages of stored images. A page starts after an image, not at an offset, so none is repeated."""
 
 import re
 import sqlite3
@@ -35,7 +35,7 @@ def search_images(
     """List one page.
 
     Raises:
-        InvalidRequest: the cursor is none of ours.
+        InvalidRequest: the cursor is invalid.
     """
     sequence, width, height = _read_cursor(cursor)
     values = {
@@ -59,7 +59,7 @@ def search_images(
 
 
 def find_image(connection: sqlite3.Connection, image_id: str) -> Image | None:
-    """Look an image up by its whole id."""
+    """Look up an image by its complete id."""
     parts = _ID.fullmatch(image_id)
     if parts is None:
         return None
@@ -67,7 +67,7 @@ def find_image(connection: sqlite3.Connection, image_id: str) -> Image | None:
     values = {"id": parts[1], "width": size.width, "height": size.height}
     row = connection.execute(_EXACT, values).fetchone()
     image = None if row is None else read_image(row)
-    # 0512x512 is not the id of 512x512.
+    # 0512x512 is not a valid way to write 512x512.
     return image if image is not None and image.rendition.id == image_id else None
 
 
@@ -77,8 +77,8 @@ def _read_cursor(cursor: str | None) -> tuple[int, int, int]:
     parts = _CURSOR.fullmatch(cursor)
     if parts is None:
         raise InvalidRequest(
-            "cursor is none that was given out here",
+            "cursor is invalid",
             field="cursor",
-            action="Take next_cursor from the page before, or leave it out.",
+            action="Use next_cursor from the previous page, or leave it out.",
         )
     return int(parts[1]), int(parts[2]), int(parts[3])

@@ -1,4 +1,4 @@
-"""Caps and spending, worked out on the ledger itself."""
+"""Caps and spending, computed from the ledger."""
 
 import math
 import sqlite3
@@ -19,14 +19,14 @@ from stills.contract.money import (
 
 _DAY_SECONDS = 86_400
 
-# Billed, or perhaps billed, since a point in time.
+# Billed or possibly billed since a point in time.
 _SENT = """
 SELECT coalesce(sum(g.price_nano_usd), 0)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
 """
 
-# Claimed by others who have not sent yet, or whose sends all failed so far.
+# Claimed by other workers, without a billed or possibly billed call so far.
 _RESERVED = f"""{HELD}
 SELECT coalesce(sum(g.price_nano_usd), 0)
 FROM held AS c JOIN generations AS g ON g.id = c.generation_id
@@ -39,13 +39,13 @@ WHERE g.provider = :provider
 _OF_PAYER = " AND {table}.payer = :payer"
 
 _PAYER_ACTION = (
-    "The budget is new at midnight UTC; whoever runs the service can revoke the "
-    "key and make one of the same name with more."
+    "The budget resets at midnight UTC. The operator of the service can revoke the key and create "
+    "one of the same name with a larger budget."
 )
 
-_AGAIN_ACTION = (
-    "Its earlier send may be billed, and fills the cap. Ask again to send it anew, or raise "
-    "--max-cost to have that done by itself."
+_RETRY_ACTION = (
+    "An earlier call may be billed, and counts towards the cap. Retry to send the request again, "
+    "or raise --max-cost to allow that automatically."
 )
 
 _OWN = """
@@ -90,7 +90,7 @@ ORDER BY provider, grouped
 def check_caps(
     connection: sqlite3.Connection, spec: GenerationSpec, caps: Caps, *, own: str, now: float
 ) -> None:
-    """Refuse a send of generation `own` that could pass a cap; called under the write lock.
+    """Check that a call of generation `own` can't exceed a cap; requires the write lock.
 
     Raises:
         BudgetExceeded: it could, or the price is unknown.
@@ -100,7 +100,7 @@ def check_caps(
     price_usd = spec.price_usd
     if price_usd is None:
         raise BudgetExceeded(
-            f"the price of {spec.model} is unknown, so no cap can be kept",
+            f"the price of {spec.model} is unknown, so the cap can't be enforced",
             action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
         )
     price = to_nano_usd(price_usd)
@@ -114,7 +114,7 @@ def check_caps(
     if caps.request_usd is not None:
         spent = _sum(connection, _OWN, values)
         if _exceeds(spent + price, caps.request_usd):
-            action = _AGAIN_ACTION if spent else ""
+            action = _RETRY_ACTION if spent else ""
             raise _exceeded("this request", spent, price_usd, caps.request_usd, action=action)
     if caps.day_usd is not None:
         spent = _sum(connection, _SENT, values) + _sum(connection, _RESERVED, values)
@@ -133,7 +133,7 @@ def check_caps(
 def read_spend(
     connection: sqlite3.Connection, *, since: float, by: SpendBy | None
 ) -> list[SpendLine]:
-    """Add up the ledger from `since` (Unix seconds) on."""
+    """Add up the ledger from `since` (Unix seconds)."""
     of_sends, of_answers = _GROUPS[by]
     query = _SPEND.format(of_sends=of_sends, of_answers=of_answers)
     return [
@@ -160,14 +160,14 @@ def _sum(connection: sqlite3.Connection, query: str, values: dict[str, str | flo
 
 def _exceeds(nano_usd: int, cap_usd: float) -> bool:
     cap = to_nano_usd(cap_usd) if math.isfinite(cap_usd) else cap_usd
-    return not nano_usd <= cap  # so a cap of NaN allows nothing
+    return not nano_usd <= cap  # a cap of NaN allows nothing
 
 
 def _exceeded(
     whose: str, spent: int, price_usd: float, cap_usd: float, *, action: str = ""
 ) -> BudgetExceeded:
     return BudgetExceeded(
-        f"an image at {format_usd(price_usd)} would pass the cap of {format_usd(cap_usd)} for "
-        f"{whose}: {format_usd(to_usd(spent))} are spent or reserved, so it was not sent",
+        f"an image at {format_usd(price_usd)} would exceed the cap of {format_usd(cap_usd)} for "
+        f"{whose}: {format_usd(to_usd(spent))} are spent or reserved; nothing was sent",
         action=action,
     )

@@ -51,11 +51,11 @@ from stills.contract.size import Size
 
 Value = TypeVar("Value")
 
-_RELEASE_AGAIN_SECONDS = 1.0
+_RELEASE_RETRY_SECONDS = 1.0
 
 
 class SqliteCatalog:
-    """Implements the Catalog port; the file is made at its first use."""
+    """Implements the port Catalog; the first use creates the file."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
@@ -83,9 +83,9 @@ class SqliteCatalog:
             held = find_holder(connection, spec.key)
             if held is not None:
                 return held
-            found = None if fresh else _find(connection, spec.key, size)
-            if found is not None:
-                return found
+            hit = None if fresh else _find(connection, spec.key, size)
+            if hit is not None:
+                return hit
             return take_claim(
                 connection,
                 spec,
@@ -99,7 +99,7 @@ class SqliteCatalog:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # Nobody would know of this claim, and all others would wait for it.
+            # The caller never learns of this claim, and every other worker would wait for it.
             with suppress(CatalogError):
                 taken = await taking
                 if isinstance(taken, Claim):
@@ -125,9 +125,9 @@ class SqliteCatalog:
         await self._database.write(lambda connection: drop_claim(connection, claim), synced=False)
 
     async def _release_later(self, claim: Claim) -> None:
-        # This process lives on, so others would take its claim for one that is still worked on.
+        # While this process runs, others would take its claim for one in use.
         while True:
-            await asyncio.sleep(_RELEASE_AGAIN_SECONDS)
+            await asyncio.sleep(_RELEASE_RETRY_SECONDS)
             with suppress(CatalogError):
                 return await self._release(claim)
 
@@ -333,15 +333,15 @@ def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -
 
 
 def _settle_paid(connection: sqlite3.Connection, generation_id: str, code: str) -> None:
-    """Settle a generation's last call whose answer could not be recorded: its image is here."""
+    """Settle the last call of a generation that has its image, but no recorded answer."""
     values = {"id": generation_id, "code": code, "now": time.time()}
     connection.execute(queries.SETTLE_PAID, values)
 
 
 def _record_kept(connection: sqlite3.Connection, kept: dict[str, str | int | None]) -> None:
     connection.execute(queries.RECORD_KEPT, kept)
-    # In the same step, for nobody takes over what is kept: the claim of a process killed in
-    # between would stay for ever.
+    # In the same step, because a stored generation is never taken over: the claim of a process
+    # killed in between would stay forever.
     connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)
 
 
@@ -368,7 +368,7 @@ def _adopt(
     listed = connection.execute(queries.HAS_RENDITION, values).fetchone() is not None
     for rendition in renditions:
         if listed and not adopted and rendition.object_path == generation.object_path:
-            continue  # every generation lies in the store, also where nobody asked for its size
+            continue  # a generation's own image is stored even if its size was never requested
         connection.execute(
             queries.ADD_RENDITION, {**rendition_columns(rendition), "now": generation.created_at}
         )
