@@ -8,7 +8,14 @@ import pytest
 
 from stills import api_keys
 from stills.contract.access import BudgetOwner
-from stills.contract.errors import BudgetExceeded, InvalidRequest, KeyRefused, RateLimited
+from stills.contract.errors import (
+    BudgetExceeded,
+    Conflict,
+    InvalidRequest,
+    KeyRefused,
+    NotFound,
+    RateLimited,
+)
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 from stills.contract.request import ImageRequest
 
@@ -84,7 +91,7 @@ async def test_what_is_no_key_is_refused(stills, spoil):
     wrong = spoil(shown)
     with pytest.raises(KeyRefused) as caught:
         await stills.keys.admit(wrong)
-    assert caught.value.message == "This service does not know the key."
+    assert caught.value.message == "This service does not accept the key."
     assert "stills keys add" in caught.value.action
 
 
@@ -145,12 +152,12 @@ async def test_wrong_guesses_use_up_no_turns(stills):
 async def test_a_name_in_use_is_refused_until_it_is_revoked(stills):
     """The way out is named."""
     await stills.keys.add("film")
-    with pytest.raises(InvalidRequest, match="film is in use") as caught:
+    with pytest.raises(Conflict, match="film is in use") as caught:
         await stills.keys.add("film")
     assert "stills keys revoke film" in caught.value.action
     await stills.keys.revoke("film")
     await stills.keys.add("film")
-    with pytest.raises(InvalidRequest, match="no key named 'nobody'"):
+    with pytest.raises(NotFound, match="no key named 'nobody'"):
         await stills.keys.revoke("nobody")
 
 

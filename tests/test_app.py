@@ -14,10 +14,12 @@ import stills as package
 from stills import ImageRequest, Stills, generate
 from stills.contract.errors import (
     AccessError,
+    ConfigError,
     ImageMissing,
     InvalidReference,
     InvalidRequest,
     MissingKey,
+    NotFound,
     OutputRefused,
     UnknownModel,
 )
@@ -111,8 +113,8 @@ async def test_the_model_of_the_call_wins_over_that_of_the_environment(environme
         ({}, MissingKey),
         ({"DASHSCOPE_API_KEY": "sk-sandbox"}, AccessError),
         ({"DASHSCOPE_API_KEY": "sk-a", "DASHSCOPE_HTTP_BASE_URL": "nowhere"}, AccessError),
-        ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_DEADLINE_SECONDS": "soon"}, InvalidRequest),
-        ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_STORE": "memory:///"}, InvalidRequest),
+        ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_DEADLINE_SECONDS": "soon"}, ConfigError),
+        ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_STORE": "memory:///"}, ConfigError),
     ],
 )
 def test_an_environment_that_can_not_work_is_refused_at_once(environment, variables, error):
@@ -220,7 +222,7 @@ async def test_an_id_that_fits_none_or_several_is_refused(embedded):
     assert small.id in caught.value.message
     assert large.id in caught.value.message
     for prefix in ("zzz", "*", "\udcff"):
-        with pytest.raises(InvalidRequest, match="no image"):
+        with pytest.raises(NotFound, match="no image"):
             await embedded.images.show(prefix)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stills.config import read_config
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import ConfigError
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 HOME = {"HOME": "/home/ann"}
@@ -89,7 +89,7 @@ def test_a_user_without_a_home_names_the_spool_alone(monkeypatch):
 
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", know_nobody)
-    with pytest.raises(InvalidRequest, match="HOME is not set") as caught:
+    with pytest.raises(ConfigError, match="HOME is not set") as caught:
         read_config({})
     assert "STILLS_SPOOL" in caught.value.action
     named = read_config({"STILLS_SPOOL": "/spool"})
@@ -100,7 +100,7 @@ def test_a_user_without_a_home_names_the_spool_alone(monkeypatch):
 @pytest.mark.parametrize("written", ["soon", "0", "-1", "nan", "inf", "1e999", "1,5", " "])
 def test_a_deadline_that_is_none_is_refused(written):
     """The variable and what was read are named."""
-    with pytest.raises(InvalidRequest, match="STILLS_DEADLINE_SECONDS is ") as caught:
+    with pytest.raises(ConfigError, match="STILLS_DEADLINE_SECONDS is ") as caught:
         read_config({**HOME, "STILLS_DEADLINE_SECONDS": written})
     assert caught.value.field == "STILLS_DEADLINE_SECONDS"
     assert "number of seconds" in caught.value.action
@@ -109,7 +109,7 @@ def test_a_deadline_that_is_none_is_refused(written):
 @pytest.mark.parametrize("written", ["-1", "1.5", "100", "some", "٢"])
 def test_an_allowance_of_repeats_that_makes_no_sense_is_refused(written):
     """Each repeat may cost an image, so no typing error may allow many."""
-    with pytest.raises(InvalidRequest, match="STILLS_RESEND_UNKNOWN is ") as caught:
+    with pytest.raises(ConfigError, match="STILLS_RESEND_UNKNOWN is ") as caught:
         read_config({**HOME, "STILLS_RESEND_UNKNOWN": written})
     assert "from 0 to 99" in caught.value.action
 
@@ -117,7 +117,7 @@ def test_an_allowance_of_repeats_that_makes_no_sense_is_refused(written):
 @pytest.mark.parametrize("written", ["2", "0/s", "-1/s", "2/day", "/s", "1e3/s", "fast", "٢/s"])
 def test_a_rate_that_is_none_is_refused(written):
     """What it may be is shown."""
-    with pytest.raises(InvalidRequest, match="STILLS_RATE_LIMIT is ") as caught:
+    with pytest.raises(ConfigError, match="STILLS_RATE_LIMIT is ") as caught:
         read_config({**HOME, "STILLS_RATE_LIMIT": written})
     assert caught.value.field == "STILLS_RATE_LIMIT"
     assert "2/min" in caught.value.action
@@ -126,7 +126,7 @@ def test_a_rate_that_is_none_is_refused(written):
 @pytest.mark.parametrize("written", ["0", "-1", "2.5", "many", "10000", "٢"])
 def test_a_concurrency_that_is_none_is_refused(written):
     """At least one, and a whole number."""
-    with pytest.raises(InvalidRequest, match="STILLS_CONCURRENCY is ") as caught:
+    with pytest.raises(ConfigError, match="STILLS_CONCURRENCY is ") as caught:
         read_config({**HOME, "STILLS_CONCURRENCY": written})
     assert "whole number" in caught.value.action
 
@@ -134,7 +134,7 @@ def test_a_concurrency_that_is_none_is_refused(written):
 @pytest.mark.parametrize("variable", ["STILLS_CATALOG", "STILLS_SPOOL"])
 def test_a_url_is_no_local_path(variable):
     """It is not taken for a folder called `postgresql:`, and its password is not repeated."""
-    with pytest.raises(InvalidRequest, match=f"{variable} is a URL") as caught:
+    with pytest.raises(ConfigError, match=f"{variable} is a URL") as caught:
         read_config({**HOME, variable: "postgresql://ann:topsecret@host/db"})
     assert "topsecret" not in str(caught.value)
 
@@ -172,7 +172,7 @@ def test_traces_are_on_where_they_can_be_sent(variables, on):
 @pytest.mark.parametrize("written", ["0.0123456789", "1e-10", "1000000.01", "123456789.123456789"])
 def test_a_price_that_can_not_be_counted_exactly_is_refused(written):
     """Nine decimals are exact; digits are never dropped."""
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(ConfigError) as refused:
         read_config({"STILLS_PRICE_USD": written})
     assert refused.value.field == "STILLS_PRICE_USD"
     assert read_config({"STILLS_PRICE_USD": "0.012345678"}).price_usd == 0.012345678

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from stills.contract.access import ApiKey, BudgetOwner
-from stills.contract.errors import InvalidRequest, KeyRefused, RateLimited
+from stills.contract.errors import Conflict, InvalidRequest, KeyRefused, NotFound, RateLimited
 from stills.contract.money import USD_MAX
 from stills.contract.ports.api_keys import ApiKeys
 from stills.contract.rate_limit import NO_LIMIT, RateLimit
@@ -38,7 +38,8 @@ class Access:
         but what holds for all.
 
         Raises:
-            InvalidRequest: the name is none, or in use; budget or limit is none for a key.
+            InvalidRequest: the name, the budget or the limit is invalid.
+            Conflict: the name is in use.
         """
         if _NAME.fullmatch(name) is None:
             raise InvalidRequest(
@@ -51,7 +52,7 @@ class Access:
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         key = ApiKey(key_id, name, _digest(secret), day_usd, per_second, time.time())
         if not await self._api_keys.add(key):
-            raise InvalidRequest(
+            raise Conflict(
                 f"a key named {name} is in use",
                 field="name",
                 action=f"Choose another name, or `stills keys revoke {name}` first.",
@@ -64,7 +65,7 @@ class Access:
             return None
         try:
             return await self.add(name)
-        except InvalidRequest:  # another process has just created it
+        except Conflict:  # another process has just created it
             return None
 
     async def admit(self, shown: str) -> BudgetOwner:
@@ -100,10 +101,10 @@ class Access:
         """Take a key out of use.
 
         Raises:
-            InvalidRequest: none of that name is in use.
+            NotFound: no key in use has this name.
         """
         if not await self._api_keys.revoke(name, now=time.time()):
-            raise InvalidRequest(
+            raise NotFound(
                 f"no key named {name[:64]!r} is in use",
                 field="name",
                 action="`stills keys list` shows the names.",

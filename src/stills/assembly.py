@@ -6,7 +6,7 @@ from importlib import import_module
 
 from stills.catalog import SqliteCatalog
 from stills.config import Config
-from stills.contract.errors import InvalidRequest, MissingKey
+from stills.contract.errors import ConfigError, MissingKey
 from stills.contract.forked import begin_use
 from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.provider import Provider
@@ -27,7 +27,7 @@ def plug_together(config: Config, provider: Provider, downloader: Downloader | N
     """Make every adapter but those that the caller chose.
 
     Raises:
-        InvalidRequest: the store's location is none.
+        ConfigError: the store's location is none.
     """
     return Ports(
         provider=provider,
@@ -49,7 +49,7 @@ def _store(location: str) -> Store:
     try:
         return open_store(location)
     except ValueError as error:
-        raise InvalidRequest(
+        raise ConfigError(
             f"STILLS_STORE can't be used: {error}",
             field="STILLS_STORE",
             action="Set it to a folder, or a URL such as s3://bucket/prefix.",

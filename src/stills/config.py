@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from stills.contract.errors import InvalidRequest, UnknownModel
+from stills.contract.errors import ConfigError, UnknownModel
 from stills.contract.models import DEFAULT_MODEL, find_model
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
@@ -56,7 +56,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
     """Read the configuration out of environment variables, those of this process by default.
 
     Raises:
-        InvalidRequest: a variable has no usable value.
+        ConfigError: a variable has no usable value.
     """
     environment = os.environ if environment is None else environment
     home = _home(environment)
@@ -91,7 +91,7 @@ def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
     """Read `2/min`, `10/s`, `auto` or `none`; nothing written is None. `name` is for the error.
 
     Raises:
-        InvalidRequest: it is none of these.
+        ConfigError: it is none of these.
     """
     if not written:
         return None
@@ -102,7 +102,7 @@ def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
         return NO_LIMIT
     read = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*/\s*(s|min|h)", word, re.ASCII)
     if read is None or float(read[1]) == 0.0:
-        raise InvalidRequest(
+        raise ConfigError(
             f"{name} is {written[:40]!r}",
             field=name,
             action="Set it to a number of starts such as 2/min, 10/s or 90/h, to auto, or to none.",
@@ -128,7 +128,7 @@ def _aliases(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
         try:
             aliases[alias] = find_model(model_id).id
         except UnknownModel as error:
-            raise UnknownModel(
+            raise ConfigError(
                 f"{name} maps {alias[:40]} to {model_id[:40]!r}, which is not in the model table",
                 field=name,
                 action=error.action,
@@ -174,7 +174,7 @@ def _home(environment: Mapping[str, str]) -> Path | None:
 def _default_spool(environment: Mapping[str, str], home: Path | None) -> Path:
     state = environment.get("XDG_STATE_HOME")
     if not state and home is None:
-        raise InvalidRequest(
+        raise ConfigError(
             "HOME is not set, and this user has no home folder",
             field="HOME",
             action="Set HOME, or set STILLS_SPOOL to a folder for images that the store refuses.",
@@ -187,7 +187,7 @@ def _local_path(environment: Mapping[str, str], name: str) -> Path | None:
     if not written:
         return None
     if "://" in written:
-        raise InvalidRequest(f"{name} is a URL", field=name, action="Set it to a local path.")
+        raise ConfigError(f"{name} is a URL", field=name, action="Set it to a local path.")
     return Path(written)
 
 
@@ -227,7 +227,7 @@ def _number(environment: Mapping[str, str], name: str, what: str) -> float | Non
     return number
 
 
-def _bad(environment: Mapping[str, str], name: str, what: str) -> InvalidRequest:
-    return InvalidRequest(
+def _bad(environment: Mapping[str, str], name: str, what: str) -> ConfigError:
+    return ConfigError(
         f"{name} is {environment[name][:40]!r}", field=name, action=f"Set it to {what}."
     )

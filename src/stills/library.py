@@ -55,7 +55,8 @@ class Library:
         """Return everything known about the image whose id starts with `prefix`.
 
         Raises:
-            InvalidRequest: no image's id starts with it, or several do.
+            NotFound: no image's id starts with it.
+            InvalidRequest: several do.
         """
         image = await find_by_prefix(self._ports, prefix)
         return ImageDetails(image, self.url(image), await self.list_sends(image))

@@ -1,12 +1,15 @@
 """Error lines and exit codes of the command line."""
 
 import io
+import socket
 
 import pytest
 
+from stills.cli.commands import sandbox, serve
 from stills.cli.errors import exit_code, report
+from stills.cli.main import build_parser
 from stills.contract import errors
-from stills.contract.errors import Billing, StillsError
+from stills.contract.errors import Billing, ConfigError, StillsError
 
 
 def branches() -> list[type[StillsError]]:
@@ -49,3 +52,20 @@ def test_an_unexpected_error_is_one_line_that_names_debug():
     assert report(KeyError("x"), printed) == 1
     assert printed.getvalue().count("\n") == 1
     assert "--debug" in printed.getvalue()
+
+
+def test_a_port_that_is_taken_is_a_mistake_in_the_settings():
+    """No request is at fault, and nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = build_parser().parse_args(["sandbox", f"--port={port}"])
+        with pytest.raises(ConfigError, match=f"port {port}") as caught:
+            sandbox.run(options)
+    assert (caught.value.field, exit_code(caught.value)) == ("port", 2)
+
+
+@pytest.mark.parametrize("option", ["--port=99999", "--workers=0", "--cors-origin=example.com"])
+def test_an_option_of_a_service_that_is_out_of_range_is_a_mistake_in_the_settings(option: str):
+    """It is found before the port is opened."""
+    with pytest.raises(ConfigError, match=option.partition("=")[0]):
+        serve.run(build_parser().parse_args(["serve", "--sandbox", option]))

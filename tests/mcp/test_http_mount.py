@@ -129,6 +129,16 @@ async def test_a_remote_caller_is_shown_no_path_of_this_machine(serve, stills, t
         assert [part.type for part in shown.content] == ["resource_link", "text"]
 
 
+async def test_an_unknown_id_is_not_found(serve, stills):
+    """The answer names the tool that lists the ids."""
+    async with serve(stills) as url, Client(url) as client:
+        refused = await client.call_tool("image_show", {"id": "nothing"})
+    assert refused.content[0].text == (
+        "not_found: no image has the id 'nothing'. This call billed nothing. image_list shows the "
+        "ids."
+    )
+
+
 async def test_a_get_is_refused(serve, stills):
     """There is nothing to wait for outside a call, so no connection is held open."""
     async with (

@@ -16,7 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from stills.app import Stills
 from stills.contract.addresses import is_this_machine
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import ConfigError
 from stills.http.access_log import set_up_logs
 from stills.http.app import Mount
 from stills.http.connection import Connection, connections_max
@@ -88,7 +88,7 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
     """Open the port, and create the first API key if one is required.
 
     Raises:
-        InvalidRequest: the port is taken, or an option can't be used with another.
+        ConfigError: the port is taken, or an option can't be used with another.
         MissingKey: this service has no key for DashScope.
     """
     if options.traces:  # fails before the port is opened
@@ -102,7 +102,7 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
         new_key, keys_exist = asyncio.run(_prepare_keys(create=needs_keys))
         keys_required = not options.insecure and (needs_keys or keys_exist)
         if "*" in options.cors_origins and not keys_required:
-            raise InvalidRequest(
+            raise ConfigError(
                 "--cors-origin '*' would let every web page use a service without API keys",
                 field="cors-origin",
                 action="Create a key with `stills keys add NAME`, or name each origin.",
@@ -165,13 +165,13 @@ def _listen(host: str, port: int) -> socket.socket:
     """Open the port first: from now on, clients wait instead of being refused.
 
     Raises:
-        InvalidRequest: it can't be opened.
+        ConfigError: it can't be opened.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=_backlog())
     except OSError as error:
-        raise InvalidRequest(
+        raise ConfigError(
             f"can't listen on {host} port {port}: {error.strerror}",
             field="port",
             action="Choose another with --port, or stop the program that uses it.",

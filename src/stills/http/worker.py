@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from stills.app import Stills
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import ConfigError
 from stills.http.access_log import set_up_logs
 from stills.http.app import Mount, make_app
 from stills.http.settings import Settings
@@ -48,12 +48,12 @@ def load_tracing() -> type["Tracing"]:
     """Import the tracing, which needs an extra.
 
     Raises:
-        InvalidRequest: the extra is not installed.
+        ConfigError: the extra is not installed.
     """
     try:
         from stills.http.tracing import Tracing  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
-        raise InvalidRequest(
+        raise ConfigError(
             "traces are enabled, but OpenTelemetry is not installed",
             field="OTEL_EXPORTER_OTLP_ENDPOINT",
             action="Run `pip install 'stills[otel]'`, or set OTEL_TRACES_EXPORTER=none.",

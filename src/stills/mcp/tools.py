@@ -13,7 +13,7 @@ from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from stills.app import Stills
-from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.errors import Billing, InvalidRequest, NotFound, StillsError, UsageError
 from stills.contract.generation import Image
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
@@ -169,11 +169,7 @@ class Tools:
             )
         image = await self._stills.images.find(image_id)
         if image is None:
-            raise InvalidRequest(
-                f"no image has the id {image_id[:60]!r}",
-                field="id",
-                action="image_list shows the ids.",
-            )
+            raise NotFound(f"no image has the id {image_id[:60]!r}", field="id")
         return image
 
     def _url(self, context: Context, image: Image) -> str:
@@ -207,7 +203,7 @@ async def _run_cancellable(generating: Awaitable[ImageResult]) -> ImageResult:
 
 
 def _mcp_error(error: StillsError, context: Context) -> MCPError:
-    code = types.INVALID_PARAMS if isinstance(error, InvalidRequest) else types.INTERNAL_ERROR
+    code = types.INVALID_PARAMS if isinstance(error, UsageError) else types.INTERNAL_ERROR
     return MCPError(code, describe_error(error, is_remote=context.request is not None))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from stills.contract.errors import ImageMissing, InvalidRequest
+from stills.contract.errors import ImageMissing, InvalidRequest, NotFound
 from stills.contract.generation import Generation, Image, Rendition
 from stills.contract.size import Size
 from stills.pipeline.integrity import read_verified
@@ -33,18 +33,15 @@ async def find_by_prefix(ports: Ports, prefix: str) -> Image:
     """Find the image whose id starts with `prefix`.
 
     Raises:
-        InvalidRequest: no image's id starts so, or several do.
+        NotFound: no image's id starts with it.
+        InvalidRequest: several do.
     """
     images = await ports.catalog.find_images(prefix)
     exact = [image for image in images if image.rendition.id == prefix]
     if len(exact or images) == 1:
         return (exact or images)[0]
     if not images:
-        raise InvalidRequest(
-            f"no image has an id that starts with {prefix[:60]!r}",
-            field="id",
-            action="`stills list` shows the ids.",
-        )
+        raise NotFound(f"no image has an id that starts with {prefix[:60]!r}", field="id")
     raise InvalidRequest(
         f"several images have ids that start with {prefix!r}: "
         + ", ".join(image.rendition.id for image in images),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from stills.app import Stills
 from stills.config import read_rate_limit
 from stills.contract.access import ApiKey
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import ConfigError, InvalidRequest
 from stills.contract.money import format_usd
 from stills.contract.rate_limit import RateLimit
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 def _read_rate(written: str | None) -> RateLimit | None:
     try:
         return read_rate_limit(written, "--rate")
-    except InvalidRequest as error:
+    except ConfigError as error:
         action = "Give one such as 10/min."  # a key's rate is never `auto` or `none`
         raise error.with_(action=action) from error
 

@@ -5,7 +5,7 @@ import asyncio
 import math
 
 from stills.cli.open_files import raise_open_files
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import ConfigError
 from stills.contract.models import find_model
 from stills.sandbox import Sandbox, SandboxSettings, serve
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         asyncio.run(serve(settings, announce))
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InvalidRequest(
+        raise ConfigError(
             f"{options.host} port {options.port} can't be listened on: {reason}",
             field="port",
             action="Choose another with --port or --host, or stop what uses it.",
@@ -44,7 +44,7 @@ def _check(options: argparse.Namespace) -> None:
     }
     for name, is_sound in rules.items():
         if not is_sound:
-            raise InvalidRequest(
+            raise ConfigError(
                 f"--{name} is out of range",
                 field=name,
                 action="Give a number above 0; no latency is 0.",

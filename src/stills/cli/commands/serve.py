@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from stills.cli.open_files import raise_open_files
 from stills.cli.text import printable
 from stills.config import read_config
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import ConfigError
 from stills.http.generation import HttpGeneration
 from stills.http.middleware import BODY_MAX_BYTES
 from stills.http.server import FIRST_KEY, HttpServer, ServerOptions, open_server
@@ -71,12 +71,12 @@ def _announce(server: HttpServer) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - TCP's own limit
-        raise InvalidRequest("--port is out of range", field="port", action="Use 0 to 65535.")
+        raise ConfigError("--port is out of range", field="port", action="Use 0 to 65535.")
     if not 1 <= options.workers <= 64:  # noqa: PLR2004 - more than any machine needs
-        raise InvalidRequest("--workers is out of range", field="workers", action="Use 1 to 64.")
+        raise ConfigError("--workers is out of range", field="workers", action="Use 1 to 64.")
     for origin in options.cors_origin:
         if origin != "*" and _ORIGIN.fullmatch(origin) is None:
-            raise InvalidRequest(
+            raise ConfigError(
                 f"--cors-origin {origin[:80]!r} is not an origin",
                 field="cors-origin",
                 action="Use only scheme, host and port, such as https://app.example.com, or *.",
