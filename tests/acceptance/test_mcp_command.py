@@ -100,7 +100,7 @@ async def test_an_image_is_generated_reported_shown_and_read(connect, mode):
         "preparing, or waiting for the rate limit",
         "sent; waiting for the image",
         "answered; downloading",
-        "kept",
+        "stored",
     ]
     numbers = [number for number, _ in told]
     assert numbers == sorted(set(numbers))

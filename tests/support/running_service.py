@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import uvicorn
 
 from stills.app import Stills
 from stills.http.access_log import set_up_logs
-from stills.http.app import make_app
+from stills.http.app import Mount, make_app
 from stills.http.connection import Connection
 from stills.http.settings import Settings
 
@@ -28,10 +28,16 @@ def json_logs() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def serving(stills: Stills, settings: Settings, **options: Any) -> AsyncIterator[str]:
+async def serving(
+    stills: Stills,
+    settings: Settings,
+    *,
+    mounts: Mapping[str, Mount] | None = None,
+    **options: Any,
+) -> AsyncIterator[str]:
     """Serve on a free port, with these uvicorn options; yields the host's URL."""
     config = uvicorn.Config(
-        make_app(stills, settings),
+        make_app(stills, settings, mounts=mounts),
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -1,44 +1,37 @@
-"""`stills list` and `stills show`: what is kept, and what it cost."""
+"""`stills list` and `stills show`: the stored images."""
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from stills.app import ImageDetails, Stills
 from stills.cli.commands.generate import readable_url
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
+from stills.service.records import image_record, send_record
 
 _PROMPT_COLUMNS = 60
 _LIMIT_MAX = 1_000_000_000
+_EMPTY = (None, "")
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     if options.command == "show":
-        shown = asyncio.run(_show(options.id))
-        print(_as_json(shown.image, shown) if options.json else describe(shown))
-        return 0
+        return asyncio.run(_show(options.id, is_json=options.json))
     if not 1 <= options.limit <= _LIMIT_MAX:
         raise InvalidRequest(
-            "--limit is out of range", field="limit", action=f"Ask for 1 to {_LIMIT_MAX}."
+            "--limit is out of range", field="limit", action=f"Use 1 to {_LIMIT_MAX}."
         )
-    images = asyncio.run(_list(options.limit))
-    if not images and not options.json:
-        print("nothing is kept yet", file=sys.stderr)
-    for image in images:
-        print(_as_json(image) if options.json else line(image))
-    return 0
+    return asyncio.run(_list(options.limit, is_json=options.json))
 
 
 def line(image: Image) -> str:
-    """Tell of an image in one line of a list."""
+    """Return one line about an image."""
     spec = image.generation.spec
-    prompt = " ".join(image.generation.spec.prompt.split())
+    prompt = " ".join(spec.prompt.split())
     if len(prompt) > _PROMPT_COLUMNS:
         prompt = prompt[: _PROMPT_COLUMNS - 1] + "…"
     return printable(
@@ -48,16 +41,27 @@ def line(image: Image) -> str:
 
 
 def describe(shown: ImageDetails) -> str:
-    """Tell of an image, one fact a line."""
-    facts = _facts(shown.image) | {
+    """Return what is known of an image, one value per line."""
+    image = shown.image
+    spec, rendition = image.generation.spec, image.rendition
+    values = {
+        "id": rendition.id,
+        "provider": spec.provider,
+        "model": spec.model,
+        "prompt": spec.prompt,
+        "style": spec.style,
+        "negative prompt": spec.negative_prompt,
+        "size": str(rendition.size),
+        "native size": str(spec.native_size),
+        "seed": spec.seed,
+        "price usd": spec.price_usd,
+        "bytes": rendition.byte_count,
+        "sha256": rendition.sha256,
+        "created": _time(image.generation.created_at),
         "image": readable_url(shown.image_url),
-        "notes": " ".join(shown.image.generation.notes),
+        "notes": " ".join(image.generation.notes),
     }
-    lines = [
-        f"{name.replace('_', ' ') + ':':<16} {value}"
-        for name, value in facts.items()
-        if value not in (None, "")
-    ]
+    lines = [f"{name + ':':<16} {value}" for name, value in values.items() if value not in _EMPTY]
     lines += [
         f"{'send:':<16} {_time(send.sent_at)} {send.code}, {send.billing.value}"
         + (f", request id {send.request_id}" if send.request_id else "")
@@ -66,51 +70,24 @@ def describe(shown: ImageDetails) -> str:
     return "\n".join(map(printable, lines))
 
 
-async def _list(limit: int) -> Sequence[Image]:
+async def _list(limit: int, *, is_json: bool) -> int:
     async with Stills.from_catalog() as stills:
-        return await stills.images.list(limit=limit)
+        images = await stills.images.list(limit=limit)
+        records = [image_record(image, stills.images.url(image)) for image in images]
+    if not images and not is_json:
+        print("no images are stored yet", file=sys.stderr)
+    for image, record in zip(images, records, strict=True):
+        print(as_json(record) if is_json else line(image))
+    return 0
 
 
-async def _show(prefix: str) -> ImageDetails:
+async def _show(prefix: str, *, is_json: bool) -> int:
     async with Stills.from_catalog() as stills:
-        return await stills.images.show(prefix)
-
-
-def _facts(image: Image) -> dict[str, Any]:
-    generation, rendition = image.generation, image.rendition
-    spec = generation.spec
-    return {
-        "id": rendition.id,
-        "provider": spec.provider,
-        "model": spec.model,
-        "prompt": image.generation.spec.prompt,
-        "style": image.generation.spec.style,
-        "negative_prompt": spec.negative_prompt,
-        "size": str(rendition.size),
-        "native_size": str(spec.native_size),
-        "seed": spec.seed,
-        "price_usd": spec.price_usd,
-        "bytes": rendition.byte_count,
-        "sha256": rendition.sha256,
-        "created": _time(generation.created_at),
-    }
-
-
-def _as_json(image: Image, shown: ImageDetails | None = None) -> str:
-    facts = _facts(image)
-    if shown is not None:
-        facts["image_url"] = shown.image_url
-        facts["notes"] = list(image.generation.notes)
-        facts["sends"] = [
-            {
-                "sent": _time(send.sent_at),
-                "code": send.code,
-                "billing": send.billing.value,
-                "request_id": send.request_id,
-            }
-            for send in shown.sends
-        ]
-    return as_json(facts)
+        shown = await stills.images.show(prefix)
+    sends = [send_record(send) for send in shown.sends]
+    record = image_record(shown.image, shown.image_url) | {"sends": sends}
+    print(as_json(record) if is_json else describe(shown))
+    return 0
 
 
 def _time(seconds: float) -> str:
