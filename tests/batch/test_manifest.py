@@ -223,7 +223,7 @@ GOOD = ManifestEntry.of(done(), "images/s01.png").to_json()
         ({"cost_usd": "1"}, "cost_usd is not a number"),
         ({"cost_usd": 10**400}, "cost_usd is out of range"),
         ({"duration_seconds": -1}, "duration_seconds is not above 0"),
-        ({"duration_seconds": 1e999}, "Infinity is no number"),
+        ({"duration_seconds": 1e999}, "Infinity is not a valid JSON number"),
         ({"billing": "maybe"}, "unknown billing 'maybe'"),
         ({"notes": [1]}, "notes is not a list of strings"),
         ({"file": "../../etc/passwd"}, "is not inside the manifest's folder"),

@@ -20,7 +20,7 @@ print(sys.getfilesystemencoding(), os.fsencode(back) == os.fsencode(path))
 @pytest.mark.parametrize("name", ["a b.png", "é", "红风筝", b"\xe9"], ids=ascii)
 @pytest.mark.parametrize(("utf8", "encoding"), [("0", "ascii"), ("1", "utf-8")])
 def test_a_path_is_the_same_after_its_url(name, utf8, encoding):
-    """Also if its bytes are no text in the locale's encoding."""
+    """This holds for bytes that are not text in the locale's encoding, too."""
     path = b"/tmp/" + (name if isinstance(name, bytes) else name.encode())
     variables = {"LC_ALL": "C", "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(

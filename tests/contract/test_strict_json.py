@@ -1,12 +1,12 @@
-"""JSON that is read to the letter."""
+"""Strict JSON."""
 
 import pytest
 
 from stills.contract.strict_json import STRICT, RepeatedKey, explain
 
 
-def test_what_is_json_is_read():
-    """As Python's own reader does."""
+def test_valid_json_is_read():
+    """The result is that of Python's own parser."""
     assert STRICT.decode(' {"a": [1, -2.5, null], "b": {"a": true}} ') == {
         "a": [1, -2.5, None],
         "b": {"a": True},
@@ -14,24 +14,24 @@ def test_what_is_json_is_read():
 
 
 @pytest.mark.parametrize(
-    ("written", "why"),
+    ("text", "message"),
     [
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' comes twice"),
-        ("[NaN]", "NaN is no number of JSON"),
-        ("[-Infinity]", "-Infinity is no number of JSON"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "duplicate key 'c'"),
+        ("[NaN]", "NaN is not a valid JSON number"),
+        ("[-Infinity]", "-Infinity is not a valid JSON number"),
         ("[" + "1" * 5000 + "]", "a number has 5000 digits"),
         ("[" * 100_000, "it is nested too deeply"),
     ],
 )
-def test_what_python_would_take_or_drop_is_refused(written, why):
-    """In words of ours, without advice to programmers."""
+def test_what_python_accepts_or_drops_is_refused(text, message):
+    """The messages are ours, not Python's, which advise programmers."""
     with pytest.raises((ValueError, RecursionError)) as refused:
-        STRICT.decode(written)
-    assert explain(refused.value) == why
+        STRICT.decode(text)
+    assert explain(refused.value) == message
 
 
-def test_the_key_that_comes_twice_is_known():
-    """So that a caller can be told which field it is."""
+def test_the_error_has_the_duplicate_key():
+    """Callers report it as the field."""
     with pytest.raises(RepeatedKey) as refused:
         STRICT.decode('{"prompt": "a", "prompt": "b"}')
     assert refused.value.key == "prompt"

@@ -130,7 +130,7 @@ def test_an_unknown_encoding_is_refused(read, encoding):
         ("a.csv", "sep=;\nprompt;prompt\nx;y\n", "a.csv:2 has two columns"),
         ("a.csv", "sep=;", "is empty"),
         ("a.json", "[\n{,}]", "a.json:2 is not JSON"),
-        ("a.json", '{"shots": 1, "shots": []}', "comes twice"),
+        ("a.json", '{"shots": 1, "shots": []}', "duplicate key 'shots'"),
         ("a.json", "[" * 100_000, "nested too deeply"),
         ("a.json", '{"prompt": "x"}\n{"prompt": "y"}', "not JSON"),
         ("a.yaml", "- a: [\n", "a.yaml:2 is not YAML"),
@@ -223,8 +223,8 @@ def test_an_overlong_line_is_a_problem(read, monkeypatch):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ('"seed": NaN', "NaN is no number of JSON"),
-        ('"seed": 1, "seed": 2', "the key 'seed' comes twice"),
+        ('"seed": NaN', "NaN is not a valid JSON number"),
+        ('"seed": 1, "seed": 2', "duplicate key 'seed'"),
         ('"seed": ' + "1" * 5000, "a number has 5000 digits"),
         ('"sede": 1, "colour": 2', "unknown columns 'sede', 'colour'"),
     ],

@@ -1,4 +1,4 @@
-"""What is known of one request among many: before it is asked, and after."""
+"""The status of a request before it is sent, and its outcome."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from stills.contract.result import ImageResult
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """A request with its result or its error, one of the two; `index` counts requests from 0."""
+    """A request with either its result or its error; `index` counts requests from 0."""
 
     index: int
     request: ImageRequest
@@ -19,11 +19,11 @@ class RequestOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """Where a request stands before it is asked.
+    """Whether a request's image is stored already.
 
-    `is_kept` means that answering it sends nothing; `image_url` is where it opens, None if it is
-    kept in another size. Requests with the same `key` get the same image. `error` says why it can't
-    be asked at all.
+    If `is_kept`, answering the request sends nothing; `image_url` is then the stored image, or None
+    if it is only stored in another size. Requests with the same `key` get the same image. `error`
+    is set if the request can't be sent at all.
     """
 
     is_kept: bool = False
