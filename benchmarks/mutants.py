@@ -39,7 +39,7 @@ TARGET = 0.95
 
 # In the order in which they run: the first failure ends a mutant, so the quick ones come first.
 _PIPELINE_TESTS = (
-    "tests/pipeline/test_generate.py", "tests/pipeline/test_make_generation.py",
+    "tests/pipeline/test_generate.py", "tests/pipeline/test_fetch_paid.py",
     "tests/maintenance/test_recover.py", "tests/pipeline", "tests/conformance", "tests/catalog",
     "tests/test_app.py",
 )  # fmt: skip
@@ -49,8 +49,8 @@ TESTS = {
     _PIPELINE_TESTS: [
         f"src/stills/pipeline/{name}.py"
         for name in (
-            "adopt", "claim", "context", "fetch", "generate", "keep", "make_generation", "retry",
-            "send", "sidecar", "single_flight",
+            "adopt", "claim", "context", "fetch", "generate", "keep", "look_up", "record", "render",
+            "retry", "send", "sidecar", "single_flight",
         )
     ]
     + ["src/stills/maintenance/recover.py"],

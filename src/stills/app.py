@@ -32,7 +32,8 @@ from stills.library import ImageDetails, Library
 from stills.loop_guard import LoopGuard
 from stills.maintenance.recover import Recovered, rebuild, recover
 from stills.maintenance.verify import Finding, Verified
-from stills.pipeline.generate import Options, Pipeline
+from stills.pipeline.context import Options
+from stills.pipeline.generate import Pipeline
 from stills.pipeline.generate_many import FreshOf, Many, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -303,7 +304,7 @@ class Stills:
 
     async def quota(self, *, model: str | None = None) -> Quota:
         """Tell what is used of the account's limit on sends, by all who share the catalog."""
-        return await self._pipeline.pacer(self._id(model)).quota()
+        return await self._pipeline.limiter(self._id(model)).quota()
 
     async def recover(self) -> Sequence[Recovered]:
         """Finish what was paid for and interrupted; nothing is sent."""

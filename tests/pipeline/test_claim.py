@@ -1,6 +1,7 @@
 """The heartbeat of a claim, on a clock of the test's own: nothing here waits."""
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
@@ -8,12 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from stills.contract.errors import CatalogError
-from stills.contract.generation import Claim
-from stills.pipeline.claim import claimed
+from stills.contract.generation import Claim, Generation, Stage
+from stills.contract.money import Caps
+from stills.pipeline.claim import claim
+from stills.pipeline.context import Deadline, Job, Options, Plan
 from stills.pipeline.policy import Policy
 
 LEASE_SECONDS = 30.0
-CLAIM = Claim("key", "token", generation=None)
+CLAIM = Claim("key", "token", Generation("id", spec=None, stage=Stage.CLAIMED, created_at=0.0))
 
 
 class Clock(asyncio.SelectorEventLoop):
@@ -65,14 +68,18 @@ class Catalog:
         return max(b - a for a, b in zip(self.renewed, self.renewed[1:], strict=False))
 
 
-def job_on(catalog: Catalog) -> SimpleNamespace:
-    return SimpleNamespace(
+def job_on(catalog: Catalog) -> Job:
+    return Job(
+        request=None,
+        model=None,
+        options=Options("m"),
         ports=SimpleNamespace(catalog=catalog),
-        plan=SimpleNamespace(spec=None, size=None),
         policy=Policy(lease_seconds=LEASE_SECONDS),
-        fresh=False,
-        caps=None,
-        deadline=SimpleNamespace(held=None),
+        caps=Caps(),
+        limiter=None,
+        render=None,
+        deadline=Deadline(math.inf),
+        plan=Plan(spec=None, provider_request=None, size=None),
     )
 
 
@@ -85,7 +92,7 @@ def work(catalog: Catalog, *, seconds: float) -> None:
     """Hold a claim for some time."""
 
     async def main() -> None:
-        async with claimed(job_on(catalog)):
+        async with claim(job_on(catalog)):
             await asyncio.sleep(seconds)
 
     run(main)
@@ -122,21 +129,21 @@ def test_the_heart_stops_with_the_work():
 
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
-            async with claimed(job_on(catalog)):
+            async with claim(job_on(catalog)):
                 raise ZeroDivisionError
         working = asyncio.create_task(hold(catalog))
         await asyncio.sleep(LEASE_SECONDS)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working
-        async with claimed(job_on(catalog)):
+        async with claim(job_on(catalog)):
             pass
         beats = len(catalog.tried)
         await asyncio.sleep(10 * LEASE_SECONDS)
         assert (len(catalog.tried), catalog.released) == (beats, 2)
 
     async def hold(catalog: Catalog) -> None:
-        async with claimed(job_on(catalog)):
+        async with claim(job_on(catalog)):
             await asyncio.sleep(10 * LEASE_SECONDS)
 
     run(main)

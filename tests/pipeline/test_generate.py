@@ -98,7 +98,7 @@ async def test_an_image_that_is_there_is_not_made_again(stills: Stills):
 async def test_nothing_stays_in_memory_of_a_request_that_ended(stills: Stills):
     """A service runs for months."""
     await asyncio.gather(stills.generate(KITE), stills.generate(KITE))
-    assert stills._pipeline._deadlines == {}
+    assert stills._pipeline.under_way == 0
 
 
 async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills, sandbox: Sandbox):

@@ -71,7 +71,7 @@ def test_style_is_woven_into_the_text_sent():
     """The service has no style parameter, so the text carries it."""
     assert weave_style("a red kite", "ink wash") == "a red kite. Style: ink wash"
     assert weave_style("a red kite!", "ink wash") == "a red kite! Style: ink wash"
-    assert plan(style="ink wash").order.text == "a red kite. Style: ink wash"
+    assert plan(style="ink wash").provider_request.text == "a red kite. Style: ink wash"
 
 
 def test_a_prompt_over_the_limit_is_an_error_that_says_by_how_much():
@@ -79,7 +79,7 @@ def test_a_prompt_over_the_limit_is_an_error_that_says_by_how_much():
     with pytest.raises(InvalidRequest, match=r"801 characters, 1 over .* limit of 800") as caught:
         plan(prompt="x" * 801)
     assert caught.value.field == "prompt"
-    assert plan(prompt="画" * 800).order.text == "画" * 800
+    assert plan(prompt="画" * 800).provider_request.text == "画" * 800
 
 
 def test_prompt_and_style_count_together():
@@ -100,7 +100,7 @@ def test_a_reference_for_a_text_only_model_is_an_error_not_dropped():
     with pytest.raises(InvalidRequest, match="text only") as caught:
         plan(reference=REFERENCE)
     assert caught.value.field == "reference_image"
-    assert plan(model=FREE.id, reference=REFERENCE).order.reference_url == REFERENCE.url
+    assert plan(model=FREE.id, reference=REFERENCE).provider_request.reference_url == REFERENCE.url
 
 
 def test_equal_requests_have_equal_keys():
@@ -140,7 +140,7 @@ def test_a_request_without_a_seed_draws_one_and_has_a_key_without():
     first, second = plan(seed=None), plan(seed=None)
     assert first.spec.key == second.spec.key
     assert first.spec.seed != second.spec.seed
-    assert first.order.seed == first.spec.seed
+    assert first.provider_request.seed == first.spec.seed
     assert plan(seed=first.spec.seed).spec.key == first.spec.seeded_key
 
 

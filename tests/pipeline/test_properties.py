@@ -150,7 +150,7 @@ def test_equal_requests_in_any_spelling_have_equal_keys(spelling):
         make_plan(one, model, provider="dashscope", reference=None) for one in (request, again)
     ]
     assert plans[0].spec.key == plans[1].spec.key
-    assert replace(plans[0].order, seed=0) == replace(plans[1].order, seed=0)
+    assert replace(plans[0].provider_request, seed=0) == replace(plans[1].provider_request, seed=0)
 
 
 @untimed
@@ -161,7 +161,7 @@ def test_keys_are_equal_if_and_only_if_the_same_reaches_the_service(first, secon
     one, two = plan(first), plan(second)
 
     def sent(made: Plan, fields: dict[str, Any]) -> object:
-        return replace(made.order, seed=-1 if fields["seed"] is None else fields["seed"])
+        return replace(made.provider_request, seed=-1 if fields["seed"] is None else fields["seed"])
 
     assert (one.spec.key == two.spec.key) == (sent(one, first) == sent(two, second))
 

@@ -104,7 +104,7 @@ def test_an_answer_without_an_image_is_sent_once_more_simplified():
 )
 def test_a_call_after_a_simplified_one_stays_simplified(error: StillsError, paced: bool):
     """Neither a 503 nor a 429 brings back the prompt that gave no image."""
-    retries = Retries(POLICY, paced=paced)
+    retries = Retries(POLICY, is_rate_limited=paced)
     retries.next(NoImage())
     assert retries.next(error).simplified
 

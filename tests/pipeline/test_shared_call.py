@@ -35,7 +35,7 @@ async def test_of_those_who_wait_for_one_call_only_its_sender_is_billed(
     assert (sender.billing, sender.shared_billing) == (Billing.BILLED, Billing.NONE)
     for error in others:
         assert (error.billing, error.shared_billing) == (Billing.NONE, Billing.BILLED)
-        assert "an equal request sent this call and pays for it alone" in error.message
+        assert "an equal request made this call and pays for it" in error.message
         assert "an equal request" not in sender.message
 
 

@@ -120,12 +120,12 @@ async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
     await asyncio.sleep(0)
     callers[0].cancel()
     await asyncio.sleep(0.01)
-    assert len(flights._tasks) == 1
+    assert len(flights) == 1
     callers[1].cancel()
     await asyncio.gather(*callers, return_exceptions=True)
     assert await flights.join("key", succeed) == ("done", True)
     await asyncio.sleep(0)
-    assert flights._tasks == set()
+    assert len(flights) == 0
 
 
 async def test_draining_waits_for_work_that_nobody_waits_for():

@@ -183,7 +183,7 @@ def test_the_limit_is_the_one_set_or_that_of_the_model_table():
 
 def test_a_paced_429_waits_for_the_pace_alone():
     """Its own backoff would come on top of the one that all wait for."""
-    retries = Retries(Policy(), paced=True)
+    retries = Retries(Policy(), is_rate_limited=True)
     for _ in range(20):
         assert retries.next(RateLimited(retry_after_seconds=30.0)).wait_seconds == 0.0
 

@@ -9,11 +9,13 @@ from stills.contract.generation import CatalogHit, Claim, Generation, Held, Rend
 from stills.contract.money import Caps
 from stills.contract.ports.store import Store
 from stills.pipeline.adopt import adopt
-from stills.pipeline.make_generation import LinkExpired, resume
+from stills.pipeline.fetch import LinkExpired, fetch_paid
+from stills.pipeline.keep import keep_image
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.render import native_rendition
+from stills.pipeline.send import is_paid
 from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, read_store_id
 
 _EXPIRED = "its link expired before it was downloaded"
@@ -159,8 +161,8 @@ async def _resume(ports: Ports, policy: Policy, left: Generation) -> Recovered:
     try:
         # Whatever answers for its key by now, this one is paid for as well.
         if isinstance(claim, CatalogHit) or claim.generation.stage is not Stage.CLAIMED:
-            kept = await resume(ports, policy, left)
-            if kept is not None:
+            if is_paid(left):
+                kept = await keep_image(ports, *await fetch_paid(ports, policy, left))
                 await _list(ports, kept)
             return Recovered(left.id, kept=True)
     except LinkExpired:

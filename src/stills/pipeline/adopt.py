@@ -1,18 +1,19 @@
-"""Adopt: take in an image that was kept while the catalog could not be written."""
+"""Adopt: add an image to the catalog that was stored while the catalog could not be written."""
 
 from stills.contract.errors import ImageMissing
 from stills.contract.generation import Generation
 from stills.contract.ports.store import Store
+from stills.pipeline.context import Fetched
 from stills.pipeline.integrity import read_verified
-from stills.pipeline.keep import keep
+from stills.pipeline.keep import keep_image
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, sidecar_path
 
 
 async def adopt(ports: Ports, generation_id: str) -> Generation | None:
-    """Look for a generation in the store, then in the spool, and take it into the catalog.
+    """Find a generation in the store or the spool, and add it to the catalog.
 
-    None if it is in neither, or in the catalog already.
+    Returns None if it is in neither, or is in the catalog already.
 
     Raises:
         StorageError: store, spool or catalog can't be used.
@@ -34,16 +35,16 @@ async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
     spool_path = generation.object_path or ""
     data = await ports.spool.get(spool_path)
     inspection = await ports.imaging.inspect(data)
-    await ports.marker.check()  # before the catalog counts this image among those in the store
+    await ports.marker.check()  # before the catalog lists this image as stored
     adopted = await ports.catalog.adopt(generation, [])
-    kept = await keep(ports, generation, data, inspection)
+    kept = await keep_image(ports, generation, Fetched(data, inspection))
     await ports.spool.delete(spool_path)
     await ports.spool.delete(sidecar_path(generation.id))
     return kept if adopted else None
 
 
 async def _find(store: Store, generation_id: str) -> Generation | None:
-    """Read a generation's facts, if its image is there and is the one they tell of."""
+    """Read a generation from its sidecar, if its image is there and matches."""
     path = sidecar_path(generation_id)
     if path not in await store.paths(SIDECAR_FOLDER):
         return None

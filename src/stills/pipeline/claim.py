@@ -1,34 +1,38 @@
-"""Claim: of any number of processes that want the same generation, one makes it."""
+"""Claim: of all processes that want the same generation, one makes it and the others wait."""
 
 import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from stills.contract.errors import CatalogError
-from stills.contract.generation import CatalogHit, Claim, Held
-from stills.pipeline.context import Job
+from stills.contract.errors import Billing, CatalogError
+from stills.contract.generation import CatalogHit, Claim, Held, Stage
+from stills.pipeline.context import Job, known
 
 _BEATS_PER_LEASE = 3
 
 
 @asynccontextmanager
-async def claimed(job: Job) -> AsyncIterator[Claim | CatalogHit]:
-    """Hold the claim on a job's key, with a heartbeat, or get what another made meanwhile.
+async def claim(job: Job) -> AsyncIterator[Job]:
+    """Hold the claim on a job's key, with a heartbeat, or get the image that another made.
 
-    It is given back when the work fails. Once its generation is kept, nothing is left to hold.
+    The claim is released if the steps after it fail. A stored generation needs none.
     """
     taken = await _take(job)
     if isinstance(taken, CatalogHit):
-        yield taken
+        yield replace(job, generation=taken.generation, rendition=taken.rendition)
         return
     heartbeat = asyncio.create_task(_beat(job, taken))
     try:
-        yield taken
+        job.reach(Stage.CLAIMED)
+        if taken.generation.stage.billing is Billing.BILLED:
+            job.reach(taken.generation.stage)
+        yield replace(job, claim=taken, generation=taken.generation)
     except BaseException:
-        # Others are waiting, so a cancelled job gives its claim back too. What went wrong first
-        # counts more than a catalog that fails now.
+        # Also when cancelled, because others may be waiting. The first error matters more than a
+        # catalog that fails now.
         with contextlib.suppress(CatalogError):
             await asyncio.shield(job.ports.catalog.release(taken))
         raise
@@ -38,12 +42,13 @@ async def claimed(job: Job) -> AsyncIterator[Claim | CatalogHit]:
 
 
 async def _take(job: Job) -> Claim | CatalogHit:
+    plan = known(job.plan)
     while True:
         taken = await job.ports.catalog.claim(
-            job.plan.spec,
-            job.plan.size,
+            plan.spec,
+            plan.size,
             lease_seconds=job.policy.lease_seconds,
-            fresh=job.fresh,
+            fresh=job.options.fresh,
             caps=job.caps,
         )
         if not isinstance(taken, Held):

@@ -1,31 +1,85 @@
-"""One generation to be made, with all that its steps need."""
+"""A job and its deadline: what the steps of one request work with."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import DeadlineExceeded
-from stills.contract.generation import Held, OnSendSettled, OnStage, Stage
-from stills.contract.money import Caps
-from stills.pipeline.plan import Plan
+from stills.contract.generation import (
+    CatalogHit,
+    Chunks,
+    Claim,
+    Generation,
+    GenerationSpec,
+    Held,
+    Inspection,
+    OnSendSettled,
+    OnStage,
+    ProviderAnswer,
+    ProviderRequest,
+    Rendition,
+    Stage,
+)
+from stills.contract.models import Model
+from stills.contract.money import Caps, check_max_cost
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.contract.size import Size
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.reference import Reference
 from stills.ratelimit.limiter import RateLimiter
+
+Value = TypeVar("Value")
+
+Render = Callable[[Generation, Size], Awaitable[Rendition]]
+"""Crops and scales a generation and stores the rendition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to answer one request.
+
+    `fresh` always pays for a new image. `max_cost_usd` caps what all API calls of this request may
+    cost together; `payer` has a daily cap as well. `looked_up` skips the look-up before the claim,
+    because the catalog had no such image a moment ago. One of `slots` is held during each API call.
+    After `stop` is set, nothing more is sent.
+
+    Raises:
+        InvalidRequest: `max_cost_usd` is not an amount in US dollars.
+    """
+
+    model: str
+    fresh: bool = False
+    max_cost_usd: float | None = None
+    payer: BudgetOwner | None = None
+    looked_up: bool = False
+    slots: asyncio.Semaphore | None = None
+    stop: asyncio.Event | None = None
+    on_stage: OnStage = lambda _: None
+    on_send_settled: OnSendSettled = lambda *_: None
+
+    def __post_init__(self) -> None:
+        check_max_cost(self.max_cost_usd)
 
 
 class Deadline:
-    """A point on the event loop's clock, in seconds; it moves on if others wait for longer.
+    """A time on the event loop's clock, in seconds. A shared call's moves with its latest waiter.
 
-    `reached` is how far what it bounds has come, and `held` who else works on it at the moment;
-    `joined` bounds it for all who wait for the same. `pays` is false for those who wait for a call
-    that another began; `stored` is true once there is an image at the size it was made in.
+    `reached` is the stage of the work, and `held` the other process that works on it at the moment.
+    `has_sent` stays true once an API call was begun. A request that waits for a shared call has
+    that call's deadline in `joined`, and `pays` only if it began the call. `stored` is true once
+    the image is stored at its native size.
     """
 
     def __init__(self, at: float) -> None:
         self.at = at
         self.reached = Stage.CLAIMED
+        self.has_sent = False
         self.held: Held | None = None
         self.joined: Deadline | None = None
         self.pays = True
@@ -34,7 +88,7 @@ class Deadline:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Cut the body short when the time comes, with TimeoutError."""
+        """Cancel the body at the deadline, with TimeoutError."""
         async with asyncio.timeout_at(self.at) as timeout:
             self._timeout = timeout
             try:
@@ -43,7 +97,7 @@ class Deadline:
                 self._timeout = None
 
     def extend(self, at: float) -> None:
-        """Move it to `at`, if that is later, and it has not come yet."""
+        """Move it to `at` if that is later, unless it has passed."""
         if at <= self.at or (self._timeout is not None and self._timeout.expired()):
             return
         self.at = at
@@ -51,15 +105,15 @@ class Deadline:
             self._timeout.reschedule(at)
 
     def exceeded(self, seconds: float) -> DeadlineExceeded:
-        """Make the error to raise if it comes now, after `seconds`."""
-        bound = self.joined or self
+        """Return the error to raise if it passes now, after `seconds`."""
+        work = self.joined or self
         if self.stored:
             return DeadlineExceeded(
                 f"the image is stored, but was not scaled to the size asked for in {seconds:g} s",
                 action="Retry, which is free, or allow more time with STILLS_DEADLINE_SECONDS.",
-                billing=bound.reached.billing,
+                billing=work.reached.billing,
             )
-        message, held, billing = f"no image within {seconds:g} s", bound.held, bound.reached.billing
+        message, held, billing = f"no image within {seconds:g} s", work.held, work.reached.billing
         if held is None:
             return DeadlineExceeded(message, billing=billing)
         since = datetime.fromtimestamp(held.since, UTC)
@@ -75,26 +129,83 @@ class Deadline:
 
     @property
     def remaining_seconds(self) -> float:
-        """What is left, not below 0."""
+        """The time left, at least 0."""
         return max(0.0, self.at - asyncio.get_running_loop().time())
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What to look up in the catalog and, if it is not there, to request from the provider."""
+
+    spec: GenerationSpec
+    provider_request: ProviderRequest
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The answer of API call number `send`; `journalled` is false if the catalog failed to."""
+
+    answer: ProviderAnswer
+    notes: tuple[str, ...]
+    send: int
+    journalled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A downloaded image, verified and decoded."""
+
+    data: bytes | Chunks
+    inspection: Inspection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A planned generation. From the stage after CLAIMED on, money is at stake: it is finished.
+    """One request on its way through the steps. Each step returns a copy with its results."""
 
-    One of `places`, where there are some, is held from before each send until its answer. Once
-    `stop` is set, nothing more is sent.
-    """
-
-    plan: Plan
+    request: ImageRequest
+    model: Model
+    options: Options
     ports: Ports
     policy: Policy
     caps: Caps
+    limiter: RateLimiter
+    render: Render
     deadline: Deadline
-    fresh: bool
-    on_stage: OnStage
-    places: asyncio.Semaphore | None
-    stop: asyncio.Event | None
-    pacer: RateLimiter
-    on_send_settled: OnSendSettled
+    price_usd: float | None = None
+
+    # Set by plan.
+    reference: Reference | None = None
+    plan: Plan | None = None
+    # Set by look_up: the hit, or notes on the store that is about to take a new image.
+    hit: CatalogHit | None = None
+    notes: tuple[str, ...] = ()
+    # The image so far: set by look_up or claim, and updated by the steps up to keep.
+    generation: Generation | None = None
+    # Set by claim, unless another process made the image meanwhile.
+    claim: Claim | None = None
+    # Set by send, if it called the API.
+    sent: Sent | None = None
+    # Set by fetch, and dropped by keep.
+    fetched: Fetched | None = None
+    # Set by look_up, claim or render, and by record.
+    rendition: Rendition | None = None
+    result: ImageResult | None = None
+
+    def reach(self, stage: Stage) -> None:
+        """Report the stage that the generation has reached."""
+        self.deadline.reached = stage
+        self.deadline.has_sent = self.deadline.has_sent or stage is not Stage.CLAIMED
+        self.options.on_stage(stage)
+
+
+def known(value: Value | None) -> Value:
+    """Return what an earlier step has set.
+
+    Raises:
+        RuntimeError: the steps ran in the wrong order.
+    """
+    if value is None:
+        raise RuntimeError("a step ran before the one that it depends on")
+    return value

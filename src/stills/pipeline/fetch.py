@@ -1,22 +1,116 @@
-"""Fetch: download what was paid for, and see that it is whole."""
+"""Fetch: download the paid image, or read it from the spool, and verify it."""
 
 import asyncio
+import time
+from dataclasses import replace
 
-from stills.contract.errors import Billing, DamagedImage, LinkDead, StorageError
-from stills.contract.generation import Chunks, Generation, Inspection, ProviderAnswer
+from stills.contract.errors import (
+    AccessError,
+    Billing,
+    CatalogError,
+    DamagedImage,
+    ImageMissing,
+    LinkDead,
+    LinkLost,
+    ServiceError,
+    StorageError,
+)
+from stills.contract.generation import Chunks, Generation, Inspection, ProviderAnswer, Stage
 from stills.contract.size import Size
+from stills.pipeline.context import Fetched, Job, Sent, known
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.send import journal
+from stills.pipeline.spool import read_spooled, spool_url
 
 
-async def fetch(
-    ports: Ports, policy: Policy, generation: Generation, answer: ProviderAnswer
-) -> tuple[Chunks, Inspection]:
-    """Download an answer's image; a failed download is tried again, for it costs nothing.
+class LinkExpired(Exception):
+    """The link to a paid image has expired and was tried: the image is lost."""
+
+
+async def fetch(job: Job) -> Job:
+    """Get the paid image, unless it is stored already.
 
     Raises:
-        LinkDead: no attempt got the image.
-        DamagedImage: it came, but it is no PNG of the promised size that can be decoded.
+        StillsError: it can't be downloaded, or is damaged.
+        LinkExpired: it can't be downloaded any more.
+    """
+    generation, sent = known(job.generation), job.sent
+    if generation.stage is Stage.KEPT:
+        return job
+    if sent is None:
+        generation, fetched = await fetch_paid(job.ports, job.policy, generation)
+        return replace(job, generation=generation, fetched=fetched)
+    try:
+        fetched = await _download(job.ports, job.policy, generation, sent.answer)
+    except (ServiceError, asyncio.CancelledError) as error:
+        if not sent.journalled:
+            await asyncio.shield(_journal_late(job, generation, sent, error))
+        raise
+    return replace(job, fetched=fetched)
+
+
+async def fetch_paid(
+    ports: Ports, policy: Policy, generation: Generation
+) -> tuple[Generation, Fetched]:
+    """Get the image of an interrupted generation that was answered or spooled.
+
+    Returns the generation as it is now: not spooled any more, if its image had to be downloaded.
+
+    Raises:
+        StillsError: it can't be read or downloaded; the generation stays as it is.
+        LinkExpired: it can't be downloaded any more.
+    """
+    if generation.stage is not Stage.SPOOLED:
+        return generation, await _download_again(ports, policy, generation)
+    try:
+        return generation, await _read_spooled(ports, generation)
+    except ImageMissing as missing:
+        if generation.answer is None or generation.spec.provider != ports.provider.name:
+            raise
+        # The link may still work, and downloading is free.
+        answered = replace(generation, stage=Stage.ANSWERED, spool_url=None)
+        try:
+            return answered, await _download_again(ports, policy, answered)
+        except (ServiceError, AccessError, LinkExpired) as error:
+            raise missing from error
+
+
+async def _download_again(ports: Ports, policy: Policy, generation: Generation) -> Fetched:
+    answer = known(generation.answer)
+    if answer.expires_at == 0.0:
+        raise LinkExpired
+    try:
+        return await _download(ports, policy, generation, answer)
+    except (LinkDead, DamagedImage) as error:
+        # Give up only a link that failed, because our clock may be ahead of the service's.
+        if time.time() < answer.expires_at:
+            raise
+        await ports.catalog.record_link_dead(generation.id)
+        raise LinkExpired from error
+
+
+async def _read_spooled(ports: Ports, generation: Generation) -> Fetched:
+    data = await read_spooled(ports, generation)
+    try:
+        inspection = await ports.imaging.inspect(data)
+        await ports.imaging.check_pixels(data)
+    except DamagedImage as error:  # an older version spooled images without decoding them
+        raise ImageMissing(
+            f"the paid image in the spool at {spool_url(ports, generation)} is a {error.message}",
+            action="Use --fresh to pay for a new one.",
+        ) from error
+    return Fetched(data, inspection)
+
+
+async def _download(
+    ports: Ports, policy: Policy, generation: Generation, answer: ProviderAnswer
+) -> Fetched:
+    """Download an answer's image; failed downloads are retried, because that is free.
+
+    Raises:
+        LinkDead: all attempts failed.
+        DamagedImage: it is not a decodable PNG of the promised size.
     """
     attempt = 0
     while True:
@@ -25,7 +119,7 @@ async def fetch(
             data = await ports.provider.download(
                 answer.image_url, timeout_seconds=policy.download_timeout_seconds
             )
-            return data, await _inspect(data, generation, ports)
+            return Fetched(data, await _inspect(data, generation, ports))
         except (LinkDead, DamagedImage) as error:
             if attempt >= policy.download_attempts:
                 billed = error.with_(request_id=answer.request_id, billing=Billing.BILLED)
@@ -36,7 +130,7 @@ async def fetch(
 async def _inspect(data: Chunks, generation: Generation, ports: Ports) -> Inspection:
     try:
         inspection = await ports.imaging.inspect(data)
-        # Before it is decoded: a forged header must not make us decode more than was ordered.
+        # Before decoding: a forged header must not make us decode more than was requested.
         _check_size(inspection.size, generation.spec.native_size)
         await ports.imaging.check_pixels(data)
     except DamagedImage as error:
@@ -44,20 +138,41 @@ async def _inspect(data: Chunks, generation: Generation, ports: Ports) -> Inspec
     return inspection
 
 
-def _check_size(found: Size, promised: Size) -> None:
-    if found != promised:
-        raise DamagedImage(f"the image is {found}, {promised} was ordered")
+def _check_size(actual: Size, requested: Size) -> None:
+    if actual != requested:
+        raise DamagedImage(f"the image is {actual}, but {requested} was requested")
 
 
 async def _set_aside(
     data: Chunks, generation: Generation, ports: Ports, message: str
 ) -> DamagedImage:
-    """Lay what was paid for but can't be used where a person can look at it."""
+    """Save a paid but unusable image for inspection; returns the error that says where."""
     path = f"rejected-{generation.id}.bin"
     try:
         await ports.spool.put(path, data)
     except StorageError:
         return DamagedImage(message)
-    # Where they lie is not for everybody's eyes: the doors leave that out for callers from outside.
+    # Front ends hide the path from remote callers.
     where = f"The bytes are set aside at {ports.spool.url(path)}."
     return DamagedImage(message, action=f"{where} {DamagedImage.default_action}")
+
+
+async def _journal_late(job: Job, generation: Generation, sent: Sent, error: BaseException) -> None:
+    """Journal an answer after all, whose image could not be downloaded.
+
+    Raises:
+        LinkLost: the catalog still can't be written, so the link is lost.
+    """
+    try:
+        await journal(job.ports.catalog, generation.id, sent.answer, sent.send)
+    except CatalogError as late:
+        if not isinstance(error, ServiceError):
+            return
+        # Still say where the bytes of a damaged image are.
+        aside = error.action.removesuffix(error.default_action)
+        raise LinkLost(
+            f"{error.message}; the catalog can't be written, so the link to the paid image is lost",
+            action=f"{aside}{LinkLost.default_action}",
+            billing=Billing.BILLED,
+            request_id=error.request_id,
+        ) from late

@@ -21,7 +21,8 @@ from stills.contract.generation import Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
-from stills.pipeline.generate import Options, Pipeline
+from stills.pipeline.context import Options
+from stills.pipeline.generate import Pipeline
 from stills.queue_reader import read_waiting
 from stills.ratelimit.limiter import StartTooLate
 
@@ -66,7 +67,7 @@ class Many:
         self._pipeline = pipeline
         self._stop = stop or asyncio.Event()
         self._options = replace(
-            options, places=asyncio.Semaphore(concurrency), stop=self._stop, looked_up=True
+            options, slots=asyncio.Semaphore(concurrency), stop=self._stop, looked_up=True
         )
         self._is_fresh = is_fresh
         self._on_stage = on_stage

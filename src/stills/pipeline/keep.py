@@ -1,36 +1,50 @@
-"""Keep: put a paid image into the store; if that refuses, into the spool."""
+"""Keep: put the paid image into the store or, if the store refuses it, into the spool."""
 
 from dataclasses import replace
 
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
-from stills.contract.generation import Chunks, Generation, Inspection, Stage
+from stills.contract.generation import Generation, Stage
 from stills.contract.ports.store import Store
+from stills.pipeline.context import Fetched, Job, known
 from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import sidecar_path, write_sidecar
-from stills.pipeline.spool import spool_path, spool_url
+from stills.pipeline.spool import discard_spooled, spool_path, spool_url
 
 _DOWNLOADABLE = (
-    "Make room and ask again within a day: the paid image can still be downloaded until its link "
-    "expires."
+    "Free up space and retry within a day: the paid image can be downloaded until its link expires."
 )
 
 
-async def keep(
-    ports: Ports, generation: Generation, data: bytes | Chunks, inspection: Inspection
-) -> Generation:
-    """Store a generation with its facts and journal it as kept; gives it as it is then.
+async def keep(job: Job) -> Job:
+    """Store the fetched image, unless it is stored already.
 
     Raises:
-        StoreRefused: the image is spooled; asking again, once the store works, costs nothing.
+        StoreRefused: the image is spooled; once the store works, a retry is free.
         CatalogError: the image is stored, but could not be journalled.
     """
+    if job.fetched is None:
+        return job
+    kept = await keep_image(job.ports, known(job.generation), job.fetched)
+    return replace(job, generation=kept, fetched=None)
+
+
+async def keep_image(ports: Ports, generation: Generation, fetched: Fetched) -> Generation:
+    """Store an image with its sidecar and journal it as kept; returns the kept generation.
+
+    A spooled image is removed from the spool.
+
+    Raises:
+        StoreRefused: the image is spooled; once the store works, a retry is free.
+        CatalogError: the image is stored, but could not be journalled.
+    """
+    inspection = fetched.inspection
     path = object_path(generation.spec, generation.id, inspection.size)
     try:
         await ports.marker.check()
-        await _put(ports.store, path, generation, data, inspection)
+        await _put(ports.store, path, generation, fetched)
     except StoreRefused as refusal:
-        raise await _spool(ports, generation, data, inspection, refusal) from refusal
+        raise await _spool(ports, generation, fetched, refusal) from refusal
     try:
         kept = await ports.catalog.record_kept(
             generation.id,
@@ -40,33 +54,30 @@ async def keep(
         )
     except CatalogError as error:
         raise _unrecorded(error, ports.store.url(path), "recover --rebuild") from error
-    return replace(kept, notes=generation.notes)  # a note may have failed to reach the catalog
+    if generation.stage is Stage.SPOOLED:
+        await discard_spooled(ports, generation)
+    return replace(kept, notes=generation.notes)  # the catalog may have failed to record a note
 
 
 async def _put(
     store: Store,
     path: str,
     generation: Generation,
-    data: bytes | Chunks,
-    inspection: Inspection,
+    fetched: Fetched,
     *,
     store_id: str | None = None,
 ) -> None:
-    facts = write_sidecar(generation, inspection, path=path, store_id=store_id)
-    # Written first, for an image without them could not be adopted. What they say is in the
-    # catalog too, and that survives a power cut.
-    await store.put(path, data, preceded_by=(sidecar_path(generation.id), facts))
+    sidecar = write_sidecar(generation, fetched.inspection, path=path, store_id=store_id)
+    # The sidecar is written first, because an image without one can't be adopted. Its contents are
+    # in the catalog too, which survives a power cut.
+    await store.put(path, fetched.data, preceded_by=(sidecar_path(generation.id), sidecar))
 
 
 async def _spool(
-    ports: Ports,
-    generation: Generation,
-    data: bytes | Chunks,
-    inspection: Inspection,
-    refusal: StoreRefused,
+    ports: Ports, generation: Generation, fetched: Fetched, refusal: StoreRefused
 ) -> StoreRefused | CatalogError:
-    """Lay an image and its facts into the spool; gives the error that says so."""
-    path = spool_path(generation.id)
+    """Spool an image and its sidecar; returns the error that says where they are."""
+    path, inspection = spool_path(generation.id), fetched.inspection
     safe = StoreRefused(
         f"{refusal.message}; the paid image is safe at {spool_url(ports, generation)}",
         action=f"{refusal.action} A retry or `stills recover` stores it free of charge.",
@@ -76,7 +87,7 @@ async def _spool(
         return safe
     try:
         store_id = await _read_store_id(ports)
-        await _put(ports.spool, path, generation, data, inspection, store_id=store_id)
+        await _put(ports.spool, path, generation, fetched, store_id=store_id)
     except StoreRefused as second:
         return StoreRefused(
             f"{refusal.message}; and the spool refused as well: {second.message}",
@@ -98,13 +109,13 @@ async def _spool(
 async def _read_store_id(ports: Ports) -> str | None:
     try:
         return await ports.marker.read_id()
-    except CatalogError:  # which may be why the image is spooled
+    except CatalogError:  # may be the reason for spooling the image
         return None
 
 
 def _unrecorded(error: CatalogError, url: str, command: str) -> CatalogError:
     return CatalogError(
         f"{error.message}; the paid image is safe at {url}, but not in the catalog",
-        action=f"Mend the catalog, then run `stills {command}` before you ask again.",
+        action=f"Fix the catalog, then run `stills {command}` before you retry.",
         billing=Billing.BILLED,
     )

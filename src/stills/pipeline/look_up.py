@@ -1,7 +1,7 @@
-"""Kept: answer many requests at once out of the catalog, those that need nothing else."""
+"""Look up: answer from the catalog what needs no new image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import Generation, Rendition
@@ -9,7 +9,8 @@ from stills.contract.models import Model
 from stills.contract.outcome import RequestStatus
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.pipeline.plan import Plan, make_plan
+from stills.pipeline.context import Job, Plan, known
+from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import make_request_record, make_result, try_to_count
 from stills.pipeline.reference import load_reference
@@ -17,24 +18,40 @@ from stills.pipeline.reference import load_reference
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """A request, by its place among all, and the image that answers it."""
+    """A request, its index, and the image that answers it."""
 
-    place: int
+    index: int
     request: ImageRequest
     generation: Generation
     rendition: Rendition
 
 
+async def look_up(job: Job) -> Job:
+    """Find the request's image in the catalog; if there is none, check the store before paying.
+
+    Raises:
+        WrongStore: there is none, and the store is not the catalog's or its disk is not mounted.
+        CatalogError: the catalog can't be used.
+    """
+    options, plan = job.options, known(job.plan)
+    if not (options.fresh or options.looked_up):
+        hit = await job.ports.catalog.find(plan.spec.key, plan.size)
+        if hit is not None:
+            job.deadline.stored = True
+            return replace(job, hit=hit, generation=hit.generation, rendition=hit.rendition)
+    return replace(job, notes=await job.ports.marker.check_before_paying())
+
+
 async def answer_from_catalog(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
 ) -> Sequence[ImageResult | None]:
-    """Answer those whose image is there at the size asked for; None for each of the others.
+    """Answer each request whose image is stored at its size; None for each of the others.
 
-    Also None where something failed: whoever asks for that one alone gets its error.
+    Also None if anything failed: the caller then generates that image and gets the error.
     """
     results: list[ImageResult | None] = [None] * len(requests)
     try:
-        hits = await _there(ports, await _look_up(ports, requests, model))
+        hits = await _stored(ports, await _find(ports, requests, model))
         notes = await try_to_count(
             ports.catalog,
             [
@@ -45,7 +62,7 @@ async def answer_from_catalog(
     except StillsError:
         return results
     for hit in hits:
-        results[hit.place] = make_result(
+        results[hit.index] = make_result(
             hit.generation, hit.rendition, ports.store, sent=False, notes=notes
         )
     return results
@@ -54,43 +71,43 @@ async def answer_from_catalog(
 async def find_statuses(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
 ) -> Sequence[RequestStatus]:
-    """Tell of each request whether its image is there; nothing is sent, nothing written.
+    """Return for each request whether its image is stored; nothing is sent or written.
 
     Raises:
         CatalogError: the catalog can't be read.
     """
-    standings = [RequestStatus()] * len(requests)
+    statuses = [RequestStatus()] * len(requests)
     plans: dict[int, Plan] = {}
-    for place, request in enumerate(requests):
+    for index, request in enumerate(requests):
         try:
             reference = await load_reference(
                 request.reference_image, ports.imaging, ports.downloader
             )
-            plans[place] = make_plan(
+            plans[index] = make_plan(
                 request, model, provider=ports.provider.name, reference=reference
             )
         except InvalidRequest as error:
-            standings[place] = RequestStatus(error=error)
-    found = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
-    for (place, plan), one in zip(plans.items(), found, strict=True):
-        rendition = None if one is None else one.rendition
+            statuses[index] = RequestStatus(error=error)
+    hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
+    for (index, plan), hit in zip(plans.items(), hits, strict=True):
+        rendition = None if hit is None else hit.rendition
         url = None if rendition is None else ports.store.url(rendition.object_path)
-        standings[place] = RequestStatus(is_kept=one is not None, image_url=url, key=plan.spec.key)
-    return standings
+        statuses[index] = RequestStatus(is_kept=hit is not None, image_url=url, key=plan.spec.key)
+    return statuses
 
 
-async def _look_up(ports: Ports, requests: Sequence[ImageRequest], model: Model) -> list[_Hit]:
-    plans = [_plan(request, model, ports.provider.name) for request in requests]
-    wanted = [(place, plan) for place, plan in enumerate(plans) if plan is not None]
-    found = await ports.catalog.find_many([(plan.spec.key, plan.size) for _, plan in wanted])
+async def _find(ports: Ports, requests: Sequence[ImageRequest], model: Model) -> list[_Hit]:
+    plans = [_try_to_plan(request, model, ports.provider.name) for request in requests]
+    wanted = [(index, plan) for index, plan in enumerate(plans) if plan is not None]
+    hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for _, plan in wanted])
     return [
-        _Hit(place, requests[place], one.generation, one.rendition)
-        for (place, _), one in zip(wanted, found, strict=True)
-        if one is not None and one.rendition is not None
+        _Hit(index, requests[index], hit.generation, hit.rendition)
+        for (index, _), hit in zip(wanted, hits, strict=True)
+        if hit is not None and hit.rendition is not None
     ]
 
 
-async def _there(ports: Ports, hits: list[_Hit]) -> list[_Hit]:
+async def _stored(ports: Ports, hits: list[_Hit]) -> list[_Hit]:
     if not hits:
         return []
     missing = await ports.store.missing(
@@ -99,7 +116,7 @@ async def _there(ports: Ports, hits: list[_Hit]) -> list[_Hit]:
     return [hit for hit in hits if hit.rendition.object_path not in missing]
 
 
-def _plan(request: ImageRequest, model: Model, provider: str) -> Plan | None:
+def _try_to_plan(request: ImageRequest, model: Model, provider: str) -> Plan | None:
     if request.reference_image is not None:
         return None  # it would have to be loaded first
     try:

@@ -1,10 +1,10 @@
-"""Plan: choose the native size, weave the text to send, make the keys. Pure."""
+"""Plan: choose the native size, add the style to the prompt, and make the keys."""
 
 import hashlib
 import json
 import math
 import secrets
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 
 from stills.contract.errors import InvalidRequest
@@ -12,21 +12,31 @@ from stills.contract.generation import GenerationSpec, ProviderRequest
 from stills.contract.models import SEED_MAX, Model
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size
-from stills.pipeline.reference import Reference
+from stills.pipeline.context import Job, Plan
+from stills.pipeline.reference import Reference, load_reference
 
 KEY_VERSION = 1
-# The service's own defaults, sent explicitly so that a change of theirs changes nothing here.
+# The service's own defaults, sent explicitly so that a change of them changes nothing here.
 PROMPT_EXTEND = True
 WATERMARK = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be asked of the catalog and, failing that, of the provider."""
+async def plan(job: Job) -> Job:
+    """Load the reference image and plan the request.
 
-    spec: GenerationSpec
-    order: ProviderRequest
-    size: Size
+    Raises:
+        InvalidRequest: the model can't take this prompt, negative prompt or reference.
+    """
+    ports = job.ports
+    reference = await load_reference(job.request.reference_image, ports.imaging, ports.downloader)
+    planned = make_plan(
+        job.request,
+        job.model,
+        provider=ports.provider.name,
+        reference=reference,
+        price_usd=job.price_usd,
+    )
+    return replace(job, reference=reference, plan=planned)
 
 
 def make_plan(
@@ -47,7 +57,7 @@ def make_plan(
     size = request.output_size
     native = native_size(size, model)
     seed = secrets.randbelow(SEED_MAX + 1) if request.seed is None else request.seed
-    facts = {
+    sent = {
         "version": KEY_VERSION,
         "provider": provider,
         "model": model.id,
@@ -59,8 +69,8 @@ def make_plan(
         "watermark": WATERMARK,
     }
     spec = GenerationSpec(
-        key=generation_key(facts, request.seed),
-        seeded_key=generation_key(facts, seed),
+        key=generation_key(sent, request.seed),
+        seeded_key=generation_key(sent, seed),
         provider=provider,
         model=model.id,
         prompt=request.prompt,
@@ -72,7 +82,7 @@ def make_plan(
         reference_digest=reference.digest if reference else None,
         price_usd=model.price_usd if price_usd is None else price_usd,
     )
-    order = ProviderRequest(
+    provider_request = ProviderRequest(
         model=model.id,
         text=text,
         negative_prompt=request.negative_prompt,
@@ -82,22 +92,22 @@ def make_plan(
         watermark=WATERMARK,
         reference_url=reference.url if reference else None,
     )
-    return Plan(spec, order, size)
+    return Plan(spec, provider_request, size)
 
 
-def generation_key(facts: dict[str, object], seed: int | None) -> str:
-    """Hash all that reaches the service, as canonical JSON."""
+def generation_key(sent: dict[str, object], seed: int | None) -> str:
+    """Hash everything that is sent to the service, as canonical JSON."""
     canonical = json.dumps(
-        {**facts, "seed": seed}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        {**sent, "seed": seed}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def weave_style(prompt: str, style: str | None) -> str:
-    """Put the style into the text, as the service has no parameter for it."""
+    """Add the style to the prompt, because the service has no parameter for it."""
     if style is None:
         return prompt
-    end = "" if prompt[-1] in ".!?。！？" else "."  # noqa: RUF001 - Chinese prompts end like this
+    end = "" if prompt[-1] in ".!?。！？" else "."  # noqa: RUF001 - the ends of Chinese sentences
     return f"{prompt}{end} Style: {style}"
 
 
@@ -111,12 +121,12 @@ def simplify(prompt: str) -> str:
     return prompt.strip()
 
 
-@lru_cache(maxsize=64)  # a batch asks for one size, or a few, thousands of times
+@lru_cache(maxsize=64)  # a batch needs a few sizes thousands of times
 def native_size(size: Size, model: Model) -> Size:
-    """Choose the size that the model makes and that needs the least cropping.
+    """Choose the model's size that needs the least cropping.
 
-    Of fixed sizes the one nearest in aspect ratio (log ratios; ties go to the larger area); of
-    free ones the size asked for, scaled into the model's range of pixels where it is outside.
+    For a model with fixed sizes, that is the nearest aspect ratio (by log ratio; the larger area if
+    equal). For others it is `size`, scaled into the model's range of pixels if necessary.
     """
     if model.native_sizes:
         wanted = math.log(size.aspect_ratio)
@@ -146,7 +156,7 @@ def _check_limits(
             f"{what} {len(text)} characters, {over} over {model.id}'s limit of "
             f"{model.prompt_max_characters}",
             field="prompt",
-            action="Shorten it: the service would cut the end off without a word.",
+            action="Shorten it, because the service would silently cut off the end.",
         )
     negative = request.negative_prompt or ""
     over = len(negative) - model.negative_prompt_max_characters
@@ -155,11 +165,11 @@ def _check_limits(
             f"negative_prompt is {len(negative)} characters, {over} over {model.id}'s limit of "
             f"{model.negative_prompt_max_characters}",
             field="negative_prompt",
-            action="Shorten it: the service would cut the end off without a word.",
+            action="Shorten it, because the service would silently cut off the end.",
         )
     if reference is not None and model.reference_images_max == 0:
         raise InvalidRequest(
-            f"{model.id} makes images from text only and takes no reference_image",
+            f"{model.id} generates images from text only and takes no reference_image",
             field="reference_image",
             action=(
                 "Leave it out, or choose a model that takes references by its exact id, "

@@ -1,21 +1,17 @@
-"""Read: find a kept image, and see that it is still the one that was kept."""
-
-from collections.abc import Awaitable, Callable
+"""Read: find a stored image, and read it back verified."""
 
 from stills.contract.errors import ImageMissing, InvalidRequest, NotFound
-from stills.contract.generation import Generation, Image, Rendition
-from stills.contract.size import Size
+from stills.contract.generation import Image
+from stills.pipeline.context import Render
 from stills.pipeline.integrity import read_verified
 from stills.pipeline.ports import Ports
 
-Render = Callable[[Generation, Size], Awaitable[Rendition]]
-
 
 async def read(ports: Ports, image: Image, render: Render) -> bytes:
-    """Read a kept image; `render` makes a rendition that is lost or damaged anew.
+    """Read a stored image; a lost or damaged rendition is rendered again with `render`.
 
     Raises:
-        ImageMissing: the store has lost the image, or it is damaged there.
+        ImageMissing: the image is missing from the store, or damaged.
         StoreRefused: the store can't be used.
     """
     rendition, generation = image.rendition, image.generation
@@ -46,5 +42,5 @@ async def find_by_prefix(ports: Ports, prefix: str) -> Image:
         f"several images have ids that start with {prefix!r}: "
         + ", ".join(image.rendition.id for image in images),
         field="id",
-        action="Give more of the id.",
+        action="Use more characters of the id.",
     )

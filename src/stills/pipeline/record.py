@@ -1,6 +1,7 @@
-"""Record: what the catalog remembers of an answer, and the answer itself."""
+"""Record: remember the answered request in the catalog, and build the result."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stills.contract.errors import CatalogDamaged, CatalogError
 from stills.contract.generation import Generation, Rendition, RequestRecord
@@ -9,13 +10,32 @@ from stills.contract.ports.store import Store
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
+from stills.pipeline.context import Job, known
 from stills.pipeline.reference import Reference
+
+
+async def record(job: Job) -> Job:
+    """Record the request and its rendition. One that look_up found is returned even if that fails.
+
+    Raises:
+        CatalogError: a new rendition can't be recorded.
+        CatalogDamaged: the catalog's file is damaged.
+    """
+    rendition, catalog, notes = known(job.rendition), job.ports.catalog, job.notes
+    answered = [(rendition, make_request_record(job.request, rendition, reference=job.reference))]
+    if job.hit is not None and rendition == job.hit.rendition:
+        notes = (*notes, *await try_to_count(catalog, answered))
+    else:
+        await catalog.record_requests(answered)
+    paid = job.sent is not None and job.deadline.pays
+    result = make_result(known(job.generation), rendition, job.ports.store, sent=paid, notes=notes)
+    return replace(job, result=result)
 
 
 def make_request_record(
     request: ImageRequest, rendition: Rendition, *, reference: Reference | None
 ) -> RequestRecord:
-    """Say what was asked, as the catalog remembers it."""
+    """Return a request as the catalog remembers it."""
     return RequestRecord(
         prompt=request.prompt,
         size=rendition.size,
@@ -29,16 +49,18 @@ def make_request_record(
 async def try_to_count(
     catalog: Generations, answered: Sequence[tuple[Rendition, RequestRecord]]
 ) -> tuple[str, ...]:
-    """Count answers with renditions that the catalog knows; gives notes on what went wrong.
+    """Count answers whose renditions are in the catalog; returns notes on what failed.
 
     Raises:
-        CatalogDamaged: its file is damaged.
+        CatalogDamaged: the catalog's file is damaged.
     """
+    if not answered:
+        return ()
     try:
         await catalog.record_requests(answered)
     except CatalogDamaged:
         raise
-    except CatalogError:  # a full disk takes nothing from who only wants what is there
+    except CatalogError:  # a full disk must not keep stored images from being returned
         return ("The catalog can't be written, so this answer is not counted in it.",)
     return ()
 
@@ -51,7 +73,7 @@ def make_result(
     sent: bool,
     notes: Sequence[str] = (),
 ) -> ImageResult:
-    """Say what the caller gets; `sent` if it was paid for just now."""
+    """Return the caller's result; `sent` if this request paid for it just now."""
     spec, size = generation.spec, rendition.size
     return ImageResult(
         image_url=store.url(rendition.object_path),

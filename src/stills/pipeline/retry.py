@@ -30,13 +30,13 @@ class Retries:
     A call that may have made an image is repeated only as often as the policy allows, by default
     never: its `billing` decides that, not its class. Of those that certainly made none, a 429 is
     repeated until the deadline, as the service asks or with exponential backoff and full jitter;
-    if calls are `paced`, the pace waits for all of them together instead. 5xx and failed
+    if calls are rate-limited, the limiter waits for all of them instead. 5xx and failed
     connections are repeated twice, an answer without an image once, with a simpler prompt.
     """
 
-    def __init__(self, policy: Policy, *, paced: bool = False) -> None:
+    def __init__(self, policy: Policy, *, is_rate_limited: bool = False) -> None:
         self._policy = policy
-        self._paced = paced
+        self._is_rate_limited = is_rate_limited
         self._throttled = 0
         self._transient = 0
         self._unknown = 0
@@ -63,7 +63,7 @@ class Retries:
         return Resend(self._backoff_seconds(self._unknown), self._simplified)
 
     def _repeat_throttled(self, error: RateLimited) -> Resend:
-        if self._paced:
+        if self._is_rate_limited:
             return Resend(0.0, self._simplified)
         self._throttled += 1
         if error.retry_after_seconds is not None:

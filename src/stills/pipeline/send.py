@@ -1,4 +1,4 @@
-"""Order: send until there is an answer, every send on the ledger before it goes out."""
+"""Send: call the API until it answers. Every call is on the ledger before it goes out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,132 +13,167 @@ from stills.contract.errors import (
     ServiceUnreachable,
     StillsError,
 )
-from stills.contract.generation import Claim, ProviderAnswer, ProviderRequest, Settlement, Stage
-from stills.pipeline.context import Job
+from stills.contract.generation import (
+    Claim,
+    Generation,
+    ProviderAnswer,
+    ProviderRequest,
+    Settlement,
+    Stage,
+)
+from stills.contract.ports.generations import Generations
+from stills.pipeline.adopt import adopt
+from stills.pipeline.context import Job, Sent, known
 from stills.pipeline.plan import simplify
+from stills.pipeline.ports import Ports
 from stills.pipeline.ready import get_ready
 from stills.pipeline.retry import Retries
 from stills.ratelimit.limiter import StartTooLate
 
 
 class ClaimLost(Exception):
-    """The lease lapsed and another took the claim over, before anything was sent."""
+    """Another worker took the claim over after the lease expired; nothing was sent."""
 
 
 class Stopped(Exception):
-    """The run that this belongs to was stopped, and nothing is in flight."""
+    """The run of this request was stopped, and no call is in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A send that failed and is to be repeated; `unused_start` if it never reached the service."""
+    """A failed call that will be retried; `unused_start` if it never reached the service."""
 
     error: StillsError
     wait_seconds: float
     unused_start: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A made image, with notes on how; `journalled` is false where the catalog did not take it."""
-
-    answer: ProviderAnswer
-    notes: tuple[str, ...]
-    send: int
-    journalled: bool
-
-
-async def send_until_answered(job: Job, claim: Claim) -> Sent:
-    """Get one image made, repeating failed calls as the policy allows.
+async def send(job: Job) -> Job:
+    """Get the image made, unless it is paid for already or was left in the store or the spool.
 
     Raises:
-        StillsError: it failed for good; its `billing` covers all the calls.
-        ClaimLost: another has the claim now.
-        Stopped: the run was stopped before the first send.
+        StillsError: it failed for good; its `billing` covers all calls.
+        ClaimLost: another worker has the claim now.
+        Stopped: the run was stopped before the first call.
     """
-    # Before the ledger: what is cut off or fails here was not sent.
-    await get_ready(job.ports)
-    retries = Retries(job.policy, paced=not job.pacer.limit.is_none)
-    order = replace(job.plan.order, seed=claim.generation.spec.seed)
-    possibly_billed = False
-    failed: _Failed | None = None
-    notes: list[str] = []
-    while True:
-        try:
-            started_at, send, answer = await _call(job, claim, order, failed)
-        except (StartTooLate, BudgetExceeded, CatalogError) as unsent:
-            if not possibly_billed:
-                raise
-            raise _after(unsent, possibly_billed=True) from unsent
-        if isinstance(answer, ProviderAnswer):
-            journalled = await _try_to_journal(job, claim, answer, send)
-            break
-        error = answer
-        await _settle(job, send, error)
-        await _slow_down(job, error, started_at)
-        resend = retries.next(error)
-        error = _after(error, possibly_billed=possibly_billed)
-        possibly_billed = error.billing is not Billing.NONE
-        if resend is None or resend.wait_seconds >= job.deadline.remaining_seconds:
-            raise error
-        # What never reached the service takes nothing of its allowance.
-        unused_start = started_at if isinstance(error, ServiceUnreachable) else None
-        failed = _Failed(error, resend.wait_seconds, unused_start)
-        if resend.simplified:
-            order, note = _simplified(order, job)
-            notes += await _note(job, claim, note)
-    if possibly_billed:
-        note = "The outcome of an earlier call for this image is unknown; it may be billed."
-        notes += await _note(job, claim, note)
-    if journalled:  # else asking again would pay again, and it has come no further than that
-        job.on_stage(Stage.ANSWERED)
-    return Sent(answer, tuple(notes), send, journalled)
+    generation = known(job.generation)
+    if job.claim is None or is_paid(generation):
+        return job
+    if not job.options.fresh:
+        adopted = await _adopt_any(job.ports, job.claim)
+        if adopted is not None:
+            return replace(job, generation=adopted)
+    sent = await _send_until_answered(job, job.claim)
+    generation = replace(
+        generation,
+        notes=(*generation.notes, *sent.notes),
+        answer=sent.answer if sent.journalled else None,
+    )
+    return replace(job, generation=generation, sent=sent)
 
 
-async def _call(
-    job: Job, claim: Claim, order: ProviderRequest, failed: _Failed | None
-) -> tuple[float, int, ProviderAnswer | StillsError]:
-    """Call once, when it is this request's turn; returns its start, its number and what came."""
-    async with _turn(job, failed) as started_at:
-        job.on_stage(Stage.SENT)
-        send = await _enter(job, claim)
-        if send is not None:
-            return started_at, send, await _send(job, order)
-    if failed is not None and failed.error.billing is not Billing.NONE:
-        raise failed.error  # the next to work on this would not know that it may be billed
-    raise ClaimLost
+def is_paid(generation: Generation) -> bool:
+    """Return whether an interrupted generation has an image to download or to read."""
+    return generation.stage is Stage.SPOOLED or generation.answer is not None
 
 
-async def journal(job: Job, claim: Claim, answer: ProviderAnswer, send: int) -> None:
-    """Settle a send, and write down where its image can be downloaded.
+async def journal(
+    catalog: Generations, generation_id: str, answer: ProviderAnswer, send_number: int
+) -> None:
+    """Settle a call, and record where its image can be downloaded.
 
     Raises:
         CatalogError: the catalog can't be written.
     """
     settlement = Settlement(Billing.BILLED, "answered", answer.request_id)
-    await job.ports.catalog.record_answer(
-        claim.generation.id, answer, send=send, settlement=settlement
-    )
+    await catalog.record_answer(generation_id, answer, send=send_number, settlement=settlement)
+
+
+async def _adopt_any(ports: Ports, claim: Claim) -> Generation | None:
+    for generation_id in claim.cut_off:
+        adopted = await adopt(ports, generation_id)
+        if adopted is not None:
+            await ports.catalog.release(claim)  # the claim's own generation is not needed
+            return adopted
+    return None
+
+
+async def _send_until_answered(job: Job, claim: Claim) -> Sent:
+    """Call until there is an answer, and retry as the policy allows."""
+    # Before the ledger, so that an interruption or a failure here does not count as sent.
+    await get_ready(job.ports)
+    retries = Retries(job.policy, is_rate_limited=not job.limiter.limit.is_none)
+    planned = known(job.plan).provider_request
+    request = replace(planned, seed=claim.generation.spec.seed)
+    possibly_billed = False
+    failed: _Failed | None = None
+    notes: list[str] = []
+    while True:
+        try:
+            started_at, number, answer = await _call_when_free(job, claim, request, failed)
+        except (StartTooLate, BudgetExceeded, CatalogError) as unsent:
+            if not possibly_billed:
+                raise
+            raise _after(unsent, possibly_billed=True) from unsent
+        if isinstance(answer, ProviderAnswer):
+            journalled = await _try_to_journal(job, claim, answer, number)
+            break
+        error = answer
+        await _settle(job, number, error)
+        await _slow_down(job, error, started_at)
+        retry = retries.next(error)
+        error = _after(error, possibly_billed=possibly_billed)
+        possibly_billed = error.billing is not Billing.NONE
+        if retry is None or retry.wait_seconds >= job.deadline.remaining_seconds:
+            raise error
+        # A call that never reached the service uses none of its rate limit.
+        unused_start = started_at if isinstance(error, ServiceUnreachable) else None
+        failed = _Failed(error, retry.wait_seconds, unused_start)
+        if retry.simplified:
+            request, note = _simplified(request, planned.text)
+            notes += await _note(job, claim, note)
+    if possibly_billed:
+        note = "The outcome of an earlier call for this image is unknown; it may be billed."
+        notes += await _note(job, claim, note)
+    if journalled:  # otherwise a retry would be billed again
+        job.reach(Stage.ANSWERED)
+    return Sent(answer, tuple(notes), number, journalled)
+
+
+async def _call_when_free(
+    job: Job, claim: Claim, request: ProviderRequest, failed: _Failed | None
+) -> tuple[float, int, ProviderAnswer | StillsError]:
+    """Call once, as soon as allowed; returns its start, its number and the answer or error."""
+    async with _start(job, failed) as started_at:
+        job.reach(Stage.SENT)
+        number = await job.ports.catalog.record_send(
+            claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
+        )
+        if number is not None:
+            return started_at, number, await _call(job, request)
+    if failed is not None and failed.error.billing is not Billing.NONE:
+        raise failed.error  # the next worker would not know that a call may be billed
+    raise ClaimLost
 
 
 @asynccontextmanager
-async def _turn(job: Job, failed: _Failed | None) -> AsyncIterator[float]:
-    """Wait for a place and a start, and hold them until the answer; gives when it started.
+async def _start(job: Job, failed: _Failed | None) -> AsyncIterator[float]:
+    """Wait for a slot and for the rate limit, and hold the slot; yields the time of the start.
 
     Raises:
-        TurnTooLate: they come too late for the deadline.
-        StillsError: that of the failed send, where the run was stopped before it was repeated.
-        Stopped: the run was stopped before the first send.
+        StartTooLate: the wait is too long for the deadline.
+        StillsError: the failed call's, if the run was stopped before the retry.
+        Stopped: the run was stopped before the first call.
     """
     async with AsyncExitStack() as held:
         unused_start = None
         try:
-            async with _unless_stopped(job.stop):
+            async with _unless_stopped(job.options.stop):
                 if failed is not None:
                     unused_start = failed.unused_start
                     await asyncio.sleep(failed.wait_seconds)
-                await held.enter_async_context(_place(job))
-                started_at = unused_start or await _start(job)
+                await held.enter_async_context(_slot(job))
+                started_at = unused_start or await _wait_for_rate_limit(job)
         except Stopped:
             if failed is None:
                 raise
@@ -148,7 +183,7 @@ async def _turn(job: Job, failed: _Failed | None) -> AsyncIterator[float]:
 
 @asynccontextmanager
 async def _unless_stopped(stop: asyncio.Event | None) -> AsyncIterator[None]:
-    """Cut the body short once the run is stopped."""
+    """Cancel the body when the run is stopped, with Stopped."""
     if stop is None:
         yield
         return
@@ -173,88 +208,85 @@ async def _unless_stopped(stop: asyncio.Event | None) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _place(job: Job) -> AsyncIterator[None]:
-    """Hold a place with the service; who waits too long for one can still ask anew."""
-    if job.places is None:
+async def _slot(job: Job) -> AsyncIterator[None]:
+    """Hold one of the slots, if there is a limit; give up in time for a retry."""
+    slots = job.options.slots
+    if slots is None:
         yield
         return
     try:
         async with asyncio.timeout(job.deadline.remaining_seconds / 2):
-            await job.places.acquire()
+            await slots.acquire()
     except TimeoutError:
-        raise StartTooLate("the service was busy with others for too long") from None
+        raise StartTooLate("timed out waiting for a free slot") from None
     try:
         yield
     finally:
-        job.places.release()
+        slots.release()
 
 
-async def _enter(job: Job, claim: Claim) -> int | None:
-    """Write a call to the ledger before it goes out; returns its number, None without the claim."""
-    return await job.ports.catalog.record_send(
-        claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
-    )
-
-
-async def _start(job: Job) -> float:
-    """Wait for a start that leaves time for the answer, which is paid for even if it is late."""
+async def _wait_for_rate_limit(job: Job) -> float:
+    """Wait for a start that leaves time for the answer, which is billed even if it is late."""
     remaining_seconds = job.deadline.remaining_seconds
     reserve_seconds = min(job.policy.answer_timeout_seconds, remaining_seconds / 2)
-    return await job.pacer.start(patience_seconds=remaining_seconds - reserve_seconds)
+    return await job.limiter.start(patience_seconds=remaining_seconds - reserve_seconds)
 
 
-async def _settle(job: Job, send: int, error: StillsError) -> None:
-    job.on_send_settled(job.plan.spec, error.billing)
+async def _call(job: Job, request: ProviderRequest) -> ProviderAnswer | StillsError:
+    """Call once; returns the answer or the error."""
+    timeout_seconds = job.policy.answer_timeout_seconds  # not the deadline, which may still move
+    try:
+        return await job.ports.provider.send(request, timeout_seconds=timeout_seconds)
+    except StillsError as error:
+        return error
+    except asyncio.CancelledError:
+        # The ledger counts it like this until it is settled.
+        _report(job, Billing.POSSIBLE)
+        raise
+
+
+async def _settle(job: Job, number: int, error: StillsError) -> None:
+    _report(job, error.billing)
     settlement = Settlement(error.billing, error.code, error.request_id)
-    # Left unsettled it counts as possibly billed, and the send's own error says more.
+    # Unsettled, it counts as possibly billed; and the call's own error matters more.
     with suppress(CatalogError):
-        await job.ports.catalog.settle_send(send, settlement)
+        await job.ports.catalog.settle_send(number, settlement)
 
 
 async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
     if isinstance(error, RateLimited):
         with suppress(CatalogError):
-            await job.pacer.slow_down(
+            await job.limiter.slow_down(
                 started_at=started_at, retry_after_seconds=error.retry_after_seconds
             )
 
 
-async def _try_to_journal(job: Job, claim: Claim, answer: ProviderAnswer, send: int) -> bool:
-    job.on_send_settled(job.plan.spec, Billing.BILLED)
-    # From here on the image is paid for. A journal that fails now must not lose it: the image is
-    # still fetched and stored, and only then the failing catalog is reported.
+async def _try_to_journal(job: Job, claim: Claim, answer: ProviderAnswer, number: int) -> bool:
+    _report(job, Billing.BILLED)
+    # The image is paid for. If the catalog fails now, the image must not be lost: it is fetched and
+    # stored before the failure is reported.
     try:
-        await journal(job, claim, answer, send)
+        await journal(job.ports.catalog, claim.generation.id, answer, number)
     except CatalogError:
         return False
     return True
 
 
-async def _send(job: Job, order: ProviderRequest) -> ProviderAnswer | StillsError:
-    """Send once; gives the answer, or the error that stands in its place."""
-    timeout_seconds = job.policy.answer_timeout_seconds  # the deadline may still move on
-    try:
-        return await job.ports.provider.send(order, timeout_seconds=timeout_seconds)
-    except StillsError as error:
-        return error
-    except asyncio.CancelledError:
-        job.on_send_settled(
-            job.plan.spec, Billing.POSSIBLE
-        )  # as the ledger has it until it is settled
-        raise
+def _report(job: Job, billing: Billing) -> None:
+    job.options.on_send_settled(known(job.plan).spec, billing)
 
 
-def _simplified(order: ProviderRequest, job: Job) -> tuple[ProviderRequest, str]:
-    """Simplify the prompt; gives with it what to say of that, nothing if it was simple enough."""
-    simpler = simplify(job.plan.order.text)
-    if simpler == order.text:
-        return order, ""
+def _simplified(request: ProviderRequest, text: str) -> tuple[ProviderRequest, str]:
+    """Return the request with a simpler prompt, and a note on it, empty if nothing changed."""
+    simpler = simplify(text)
+    if simpler == request.text:
+        return request, ""
     note = f"The service gave no image for the prompt, so a simpler one was sent: {simpler!r}."
-    return replace(order, text=simpler), note
+    return replace(request, text=simpler), note
 
 
 async def _note(job: Job, claim: Claim, note: str) -> list[str]:
-    """Journal a note, unless it is empty; if the catalog fails, the facts still have it."""
+    """Journal a note unless it is empty; if the catalog fails, the sidecar still has it."""
     if not note:
         return []
     with suppress(CatalogError):
@@ -263,7 +295,7 @@ async def _note(job: Job, claim: Claim, note: str) -> list[str]:
 
 
 def _after(error: StillsError, *, possibly_billed: bool) -> StillsError:
-    """Return an error as it stands after the earlier calls, one of which may be billed."""
+    """Return an error that also covers earlier calls, one of which may be billed."""
     if not possibly_billed or error.billing is not Billing.NONE:
         return error
     message = f"{error.message}; an earlier call was cut off and may be billed"
