@@ -143,7 +143,7 @@ async def test_requests_are_read_as_they_are_needed(stills):
 
 async def test_no_more_wait_for_the_service_than_allowed(stills, sandbox):
     """It sees four at a time; at most as many again are made ready or kept meanwhile."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.05))
+    sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.5))
     under_way: set[int] = set()
     at_service, beside = [0], [0]
 
@@ -153,7 +153,7 @@ async def test_no_more_wait_for_the_service_than_allowed(stills, sandbox):
         at_service.append(sum(not send.finished for send in sandbox.ledger.generations))
         beside.append(len(under_way))
 
-    await collect(stills, map(ask, range(24)), concurrency=4, on_stage=follow)
+    await collect(stills, map(ask, range(16)), concurrency=4, on_stage=follow)
     assert max(at_service) == 4
     assert 4 < max(beside) <= 8
 
