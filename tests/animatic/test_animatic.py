@@ -174,7 +174,7 @@ def test_an_old_video_stays_until_the_new_one_is_complete(tmp_path, film, monkey
     """The output is written atomically."""
     output = tmp_path / "film.mp4"
     output.write_text("old")
-    monkeypatch.setattr(module, "_RUN_DEADLINE_SECONDS", 0.001)
+    monkeypatch.setattr(module, "RUN_DEADLINE_SECONDS", 0.001)
     with pytest.raises(ToolFailed, match="did not finish within"):
         make_animatic(plan_animatic(film), output)
     assert output.read_text() == "old"

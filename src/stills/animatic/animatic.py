@@ -20,8 +20,9 @@ from stills.contract.size import Size
 
 SHOT_MAX_SECONDS = 600.0
 FPS_MAX = 120
+RUN_DEADLINE_SECONDS = 900.0
+"""How long one run of ffmpeg may take."""
 
-_RUN_DEADLINE_SECONDS = 900.0
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _SIDE_MIN_PIXELS = 2
 _ZOOM = 0.12
@@ -149,7 +150,7 @@ def _encode(program: str, still: Still, animatic: Animatic, move: str, clip: Pat
         run_ffmpeg(
             program,
             [*source, "-vf", filters, *_ENCODER, *_COLOUR, *target],
-            deadline_seconds=_RUN_DEADLINE_SECONDS,
+            deadline_seconds=RUN_DEADLINE_SECONDS,
         )
     except ToolFailed as error:
         raise ToolFailed(f"shot {still.shot_id!r}: {error.message}") from None
@@ -160,7 +161,7 @@ def _join(program: str, folder: Path, clips: int, output: Path) -> None:
     names.write_text("".join(f"file {number}.mp4\n" for number in range(clips)))
     source = ["-f", "concat", "-i", f"file:{names}"]
     target = ["-c", "copy", "-movflags", "+faststart", "-f", "mp4", f"file:{output}"]
-    run_ffmpeg(program, [*source, *target], deadline_seconds=_RUN_DEADLINE_SECONDS)
+    run_ffmpeg(program, [*source, *target], deadline_seconds=RUN_DEADLINE_SECONDS)
 
 
 def _ken_burns(number: int, frames: int, size: Size) -> str:

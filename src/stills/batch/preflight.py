@@ -37,8 +37,8 @@ class Batch:
 
     `notes` say what was done with references and what was ignored. `needed` are the ids of shots
     that others need, `changed` those that differ from `options.previous` or need one that does.
-    `fresh` are the shots of `options.fresh` with their positions. `names` are those of the image
-    files.
+    `portraits` are the ids of all portraits. `fresh` are the shots of `options.fresh` with their
+    positions. `names` are those of the image files.
     """
 
     shot_list: ShotList
@@ -66,7 +66,7 @@ class Batch:
         return replace(self, problems=(*self.problems, *problems))
 
     def shots(self) -> Iterator[tuple[int, Shot]]:
-        """Yield each shot to generate with its position in the input, its references resolved.
+        """Yield each usable shot with its position in the input, its references resolved.
 
         They come in input order, after those of `fresh`: shots with the same image then find it.
         """

@@ -98,9 +98,8 @@ def test_shots_without_a_characters_file_are_read_with_a_note(read):
     """The numbers mean nothing without the file."""
     items, shot_list = read(SHOTS)
     assert [item.id for item in items] == ["0", "1"]
-    assert (
-        "characters were left out: storyboard.json lists them by number, and has no characters.json"
-    ) in shot_list.notes
+    note = "storyboard.json: characters were left out, because no characters.json was found"
+    assert note in shot_list.notes
     assert not [note for note in read(SHOTS[1])[1].notes if "characters.json" in note]
 
 

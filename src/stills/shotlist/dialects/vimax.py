@@ -87,7 +87,7 @@ def _without_cast(rows: list[Row], name: str) -> Project:
     named = any(
         isinstance(row.values, Mapping) and row.values.get(CHARACTERS_COLUMN) for row in rows
     )
-    note = f"characters were left out: {name} lists them by number, and has no {CHARACTERS_FILE}"
+    note = f"{name}: characters were left out, because no {CHARACTERS_FILE} was found"
     rows = [row._replace(values=_without_characters(row.values)) for row in rows]
     return Project(rows=rows, defaults=Defaults(size=DEFAULT_SIZE), notes=(note,) * named)
 
