@@ -57,7 +57,7 @@ class _References:
 def resolve_references(
     shot: Shot, portraits: Collection[str], model: Model, on_unsupported: OnUnsupported | None
 ) -> ResolvedReferences:
-    """Decide which references of a shot a model gets; `portraits` are the ids of the cast's.
+    """Decide which references of a shot a model gets; `portraits` are the ids of portraits.
 
     If `on_unsupported` is None, a cast that can't be sent is described in the prompt, and any other
     reference that can't be sent is an error.
@@ -169,14 +169,12 @@ def _field(references: _References) -> str:
 
 def _count(references: _References) -> str:
     parts = [
-        (references.image is not None, "a reference image"),
-        (
-            len(references.shots),
-            f"{len(references.shots)} reference shot{'s'[: len(references.shots) > 1]}",
-        ),
-        (
-            references.cast_count,
-            f"{references.cast_count} cast member{'s'[: references.cast_count > 1]}",
-        ),
+        "a reference image" if references.image is not None else "",
+        _plural(len(references.shots), "reference shot"),
+        _plural(references.cast_count, "cast member"),
     ]
-    return " and ".join(text for number, text in parts if number)
+    return " and ".join(filter(None, parts))
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}" if number else ""

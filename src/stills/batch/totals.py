@@ -15,7 +15,7 @@ class RunTotals:
     `made` images are new. `left` shots were done in an earlier run. `unknown` of the `failed` shots
     may have made an image that never arrived. Requests count whatever happened to their shots:
     `usd` was billed, `unpriced` were billed at an unknown price, `possible` may be billed.
-    `sandbox` means that the sandbox billed them, which costs nothing.
+    `simulated` means that the sandbox billed them, not the service.
     """
 
     made: int = 0
@@ -27,7 +27,7 @@ class RunTotals:
     usd: float = 0.0
     unpriced: int = 0
     possible: int = 0
-    sandbox: bool = False
+    simulated: bool = False
 
     @property
     def finished(self) -> int:
@@ -54,7 +54,7 @@ class RunTotals:
         """Return the totals with the money of one more request."""
         if billing is Billing.NONE:
             return self
-        totals = replace(self, sandbox=sent.provider == "sandbox")
+        totals = replace(self, simulated=sent.provider == "sandbox")
         if billing is Billing.POSSIBLE:
             return replace(totals, possible=self.possible + 1)
         if sent.price_usd is None:

@@ -73,7 +73,7 @@ class _ShotCounts:
             self.from_catalog += entry.status is Status.DONE and entry.result.cached
 
     def as_html(self, totals: RunTotals) -> str:
-        spent = "spent in the sandbox" if totals.sandbox else "spent"
+        spent = "spent (simulated)" if totals.simulated else "spent"
         numbers = [
             ("shots", "", f"{self.shots}"),
             ("done", "", f"{self.done}"),
@@ -238,5 +238,5 @@ def _pairs(details: dict[str, object], *, kind: str = "") -> str:
 def _cost(result: ImageResult) -> str:
     if result.cost_usd is None:
         return "unknown"
-    note = " (sandbox)" if result.provider == _SANDBOX else ""
+    note = " (simulated)" if result.provider == _SANDBOX else ""
     return f"{format_usd(result.cost_usd)}{note}"

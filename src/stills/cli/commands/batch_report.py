@@ -61,7 +61,7 @@ def describe_seconds(seconds: float) -> str:
 
 def _describe_money(totals: RunTotals, price_usd: float | None) -> str:
     """Say what was billed, and what may be."""
-    parts = [f"{format_usd(totals.usd)}{' of play money' if totals.sandbox else ''}"]
+    parts = [f"{format_usd(totals.usd)}{' (simulated)' if totals.simulated else ''}"]
     if totals.unpriced:
         parts.append(f"{totals.unpriced} of unknown price")
     if totals.possible:
