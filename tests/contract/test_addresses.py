@@ -1,4 +1,4 @@
-"""Which addresses are open to the internet."""
+"""Classification of addresses."""
 
 import pytest
 
@@ -64,8 +64,8 @@ NO_ADDRESS = ["", "0x7f.1", "2130706433", "127.1", "0177.0.0.1", "127.0.0.1.", "
 
 
 @pytest.mark.parametrize("written", PRIVATE + NO_ADDRESS)
-def test_what_the_internet_can_not_reach_is_not_public(written):
-    """Private, local, metadata, reserved and multicast, also wrapped in IPv6; and odd spellings."""
+def test_an_address_that_the_internet_cannot_reach_is_not_public(written):
+    """Private, local, metadata, reserved, multicast, also inside IPv6; and unusual notations."""
     assert not is_public_address(written)
 
 
@@ -73,8 +73,8 @@ def test_what_the_internet_can_not_reach_is_not_public(written):
     "written",
     ["8.8.8.8", "47.74.1.1", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"],
 )
-def test_what_anyone_can_reach_is_public_address(written):
-    """Also an IPv4 address as an IPv6-only network writes it."""
+def test_a_reachable_address_is_public(written):
+    """So is an IPv4 address in the form of an IPv6-only network."""
     assert is_public_address(written)
 
 
@@ -104,22 +104,22 @@ ODD_SPELLINGS = [
         "metadata.internal",
     ],
 )
-def test_a_local_name_is_not_of_the_internet(host):
-    """Whatever a name server would say of it."""
+def test_a_local_name_is_not_on_the_internet(host):
+    """No name server is asked."""
     assert not may_be_public(host)
 
 
 @pytest.mark.parametrize("host", [*PRIVATE, *ODD_SPELLINGS])
-def test_an_address_that_is_private_or_oddly_spelled_is_not_of_the_internet(host):
-    """Readers differ about odd spellings, also of public addresses."""
+def test_a_private_address_or_unusual_notation_is_not_on_the_internet(host):
+    """Programs disagree on unusual notations, also of public addresses."""
     assert not may_be_public(host)
 
 
 @pytest.mark.parametrize(
     "host", ["8.8.8.8", "8.8.8.8.", "2606:4700::1111", "images.example", "IMAGES.EXAMPLE.", "x1.2a"]
 )
-def test_a_name_or_a_public_address_may_be_of_the_internet(host):
-    """A name has yet to be resolved."""
+def test_a_name_or_a_public_address_may_be_on_the_internet(host):
+    """A name must still be resolved."""
     assert may_be_public(host)
 
 
@@ -140,8 +140,8 @@ def test_a_name_or_a_public_address_may_be_of_the_internet(host):
         ("", False),
     ],
 )
-def test_this_machine_is_told_from_every_other(host, ours):
-    """By the name localhost and by loopback addresses as they are written in full."""
+def test_this_machine_is_distinguished_from_others(host, ours):
+    """Only localhost and full loopback addresses are this machine."""
     assert is_this_machine(host) is ours
 
 
@@ -165,6 +165,6 @@ def test_this_machine_is_told_from_every_other(host, ours):
         ("images.example", False),
     ],
 )
-def test_where_cloud_machines_find_their_credentials_is_known(written, is_metadata):
-    """Also wrapped in IPv6."""
+def test_an_address_that_serves_cloud_credentials_is_recognized(written, is_metadata):
+    """Also inside IPv6 addresses."""
     assert is_metadata_address(written) is is_metadata

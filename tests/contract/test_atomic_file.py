@@ -1,4 +1,4 @@
-"""Whether a file can be written, known before the work that it is for."""
+"""The check that a file can be written, before the work is paid for."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ from stills.contract.errors import OutputRefused
 
 @pytest.mark.parametrize("name", ["kite.png", "new/folder/kite.png", "n" * 255])
 def test_the_check_leaves_nothing_behind(tmp_path: Path, name):
-    """Neither the file nor a folder for it."""
+    """It removes its trial file and folders."""
     check_writable(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_stays_as_it_is(tmp_path: Path):
-    """A file that may be replaced is not touched by the check."""
+def test_the_check_does_not_change_an_existing_file(tmp_path: Path):
+    """The file will be replaced later, not by the check."""
     (tmp_path / "kite.png").write_bytes(b"old")
     check_writable(tmp_path / "kite.png")
     assert (tmp_path / "kite.png").read_bytes() == b"old"
@@ -26,7 +26,7 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path):
 
 
 def test_the_check_makes_no_folder_that_another_process_may_be_using(tmp_path: Path, monkeypatch):
-    """Two at once into one new folder: neither takes it away from the other."""
+    """Two checks of one new folder at once do not remove it from each other."""
     target = tmp_path / "new" / "kite.png"
     remove = shutil.rmtree
 
@@ -41,7 +41,7 @@ def test_the_check_makes_no_folder_that_another_process_may_be_using(tmp_path: P
 
 
 def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch):
-    """Its owner made it so."""
+    """Its owner protected it."""
     monkeypatch.setattr(os, "access", lambda *_: False)  # as for everyone but root
     (tmp_path / "kite.png").write_bytes(b"theirs")
     with pytest.raises(OutputRefused, match="Permission denied"):
@@ -49,7 +49,7 @@ def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch):
 
 
 def test_the_error_says_that_nothing_was_paid_for(tmp_path: Path):
-    """It names the path as it was given."""
+    """It names the path that the caller gave."""
     with pytest.raises(OutputRefused, match="can't be written: it is a directory") as refused:
         check_writable(tmp_path)
     assert str(tmp_path) in refused.value.message

@@ -8,14 +8,14 @@ from stills.contract.size import Size
 
 
 def test_the_default_is_exactly_qwen_image_max():
-    """The contract names the model, so the default is that id and no other."""
+    """The contract names this model."""
     assert DEFAULT_MODEL == "qwen-image-max"
     assert find_model(DEFAULT_MODEL).id == "qwen-image-max"
 
 
 @pytest.mark.parametrize("model_id", MODELS)
 def test_an_exact_id_is_found(model_id):
-    """Every id of the table finds itself."""
+    """Every id of the table is found."""
     assert find_model(model_id).id == model_id
 
 
@@ -34,7 +34,7 @@ def test_an_exact_id_is_found(model_id):
     ids=range(8),
 )
 def test_anything_but_an_exact_id_is_unknown(model_id):
-    """No alias, no date suffix, no silent swap: the error lists the ids there are."""
+    """There is no alias, date suffix or fallback: the error lists all ids."""
     with pytest.raises(UnknownModel) as caught:
         find_model(model_id)
     assert caught.value.field == "model"
@@ -42,8 +42,8 @@ def test_anything_but_an_exact_id_is_unknown(model_id):
     assert len(caught.value.message) < 200
 
 
-def test_a_near_miss_is_told_what_was_meant():
-    """A suffix or an underscore too many is answered with the exact id."""
+def test_a_similar_id_is_suggested():
+    """An extra suffix or underscore leads to the exact id."""
     for model_id in ("qwen-image-max-2025-12-30", "qwen_image_max"):
         with pytest.raises(UnknownModel) as caught:
             find_model(model_id)
@@ -51,8 +51,8 @@ def test_a_near_miss_is_told_what_was_meant():
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)
-def test_a_row_of_the_table_is_sound(model):
-    """Limits are in order, native sizes lie within them, and a source is named."""
+def test_each_row_of_the_table_is_consistent(model):
+    """Limits are in order, native sizes are within them, and a source is named."""
     assert 0 < model.pixels_min <= model.pixels_max
     assert all(model.pixels_min <= size.pixels <= model.pixels_max for size in model.native_sizes)
     assert model.price_usd is None or model.price_usd > 0
@@ -61,7 +61,7 @@ def test_a_row_of_the_table_is_sound(model):
 
 
 def test_qwen_image_max_makes_five_sizes():
-    """The sizes of the service's own reference."""
+    """They are those of the service's API reference."""
     assert set(find_model("qwen-image-max").native_sizes) == {
         Size(1664, 928),
         Size(1472, 1104),

@@ -1,4 +1,4 @@
-"""Amounts of money: exact sums, and words as people write them."""
+"""Amounts of money: exact sums and their text."""
 
 import json
 import re
@@ -20,7 +20,7 @@ PRICES = st.integers(0, 10**12).map(lambda nano: Decimal(nano).scaleb(-DECIMALS)
 
 @given(price=PRICES, count=st.integers(0, 500))
 def test_any_number_of_images_at_any_price_adds_up_exactly(price: Decimal, count: int):
-    """No digit appears that is not in the exact product."""
+    """The sum has exactly the digits of the product."""
     total = add_usd(*[float(price)] * count)
     assert Decimal(json.dumps(total)) == price * count
     written = re.fullmatch(r"(\d+\.\d{2,9}) USD", format_usd(total))
@@ -42,8 +42,8 @@ def test_a_cap_of_some_images_admits_exactly_those(price: Decimal, count: int):
 
 
 @given(nano=st.integers(0, 10**15))
-def test_an_amount_survives_its_way_through_json(nano: int):
-    """As the number that is written with the fewest digits."""
+def test_an_amount_survives_json(nano: int):
+    """It is written with the fewest digits."""
     assert to_nano_usd(json.loads(json.dumps(to_usd(nano)))) == nano
 
 
@@ -58,8 +58,8 @@ def test_an_amount_survives_its_way_through_json(nano: int):
         (0.000000001, "0.000000001 USD"),
     ],
 )
-def test_amounts_are_written_as_people_write_them(usd: float, written: str):
-    """At least cents, and no more digits than the amount has."""
+def test_amounts_are_formatted_for_people(usd: float, written: str):
+    """An amount has at least cents, and no more digits than needed."""
     assert format_usd(usd) == written
 
 
@@ -80,7 +80,7 @@ def sent(price_usd: float) -> GenerationSpec:
     )
 
 
-def test_the_tally_of_a_long_run_has_no_noise():
+def test_the_sum_of_a_long_run_has_no_rounding_noise():
     """164 images at 0.075 USD and one at 0.01 USD are 12.31 USD."""
     tally = RunTotals()
     for price_usd in [0.075] * 164 + [0.01]:

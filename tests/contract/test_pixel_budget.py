@@ -1,4 +1,4 @@
-"""The pixel budget: never more at once than it allows, and in the order of arrival."""
+"""The pixel budget: never exceeded, first come, first served."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from stills.contract.pixel_budget import PixelBudget
 
 
 class Work:
-    """Work that holds pixels until it is let go, and remembers what began."""
+    """Work that holds pixels until it is released, and records what has started."""
 
     def __init__(self, pixels: int) -> None:
         self.budget = PixelBudget(pixels)
@@ -25,8 +25,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_does_not_fit_waits_and_keeps_its_place():
-    """A small one that came later does not overtake it, or a large one would wait for ever."""
+async def test_an_image_that_does_not_fit_waits_in_order():
+    """A later, smaller image does not overtake it, so a large one does not wait forever."""
     work = Work(100)
     first, rest = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -41,8 +41,8 @@ async def test_what_does_not_fit_waits_and_keeps_its_place():
         rest.set()
 
 
-async def test_what_is_larger_than_all_there_is_works_alone():
-    """It is not refused, and does not wait for ever."""
+async def test_an_image_larger_than_the_budget_is_processed_by_itself():
+    """It is not rejected, and does not wait forever."""
     work = Work(100)
     end = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -55,8 +55,8 @@ async def test_what_is_larger_than_all_there_is_works_alone():
 
 
 @pytest.mark.parametrize("given_up", ["a", "b"])
-async def test_who_gives_up_leaves_room(given_up: str):
-    """While it works as well as while it waits."""
+async def test_cancelled_work_frees_its_pixels(given_up: str):
+    """Both while it runs and while it waits."""
     work = Work(100)
     never, end = asyncio.Event(), asyncio.Event()
     tasks = {

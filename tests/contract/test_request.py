@@ -1,4 +1,4 @@
-"""Every rule of a request."""
+"""The rules of a request."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from stills.contract.size import Size
 FIELDS = ["prompt", "size", "negative_prompt", "style", "seed", "reference_image"]
 GOOD: dict[str, Any] = {"prompt": "a red kite", "size": "1024*1024"}
 
-# What pydantic would say, and a caller should never have to read.
+# Words of pydantic that a caller should never read.
 FOREIGN_WORDS = re.compile(
     r"pydantic|validation|input should|input_type|union|\[type=|traceback|value_error|constrained"
     r"|str\b|\bint\b|NoneType|ImageRequest",
@@ -30,7 +30,7 @@ def refuse(fields: Any) -> InvalidRequest:
 
 
 def check_wording(error: InvalidRequest, field: str | None) -> None:
-    """Check that field and fix are named, in our own words."""
+    """Check that the error names the field and a fix, in our own words."""
     assert error.field == field
     assert error.action.endswith(".")
     assert not FOREIGN_WORDS.search(error.message), error.message
@@ -39,7 +39,7 @@ def check_wording(error: InvalidRequest, field: str | None) -> None:
 
 
 def test_the_smallest_request_has_a_prompt_and_a_size():
-    """Everything else is optional, and None."""
+    """Other fields are optional, with None as default."""
     request = ImageRequest.from_mapping(GOOD)
     assert request == ImageRequest(prompt="a red kite", size="1024*1024")
     assert request.output_size == Size(1024, 1024)
@@ -48,7 +48,7 @@ def test_the_smallest_request_has_a_prompt_and_a_size():
 
 
 def test_a_full_request_keeps_every_field():
-    """What was given is what is read."""
+    """Each field reads back as given."""
     fields = GOOD | {
         "negative_prompt": "text",
         "style": "film noir",
@@ -60,19 +60,19 @@ def test_a_full_request_keeps_every_field():
 
 
 def test_a_reference_may_be_bytes():
-    """Bytes are kept as they are."""
+    """They are not changed."""
     request = ImageRequest(prompt="a", size="64*64", reference_image=b"\x89PNG\xff")
     assert request.reference_image == b"\x89PNG\xff"
 
 
 @pytest.mark.parametrize("written", ["1024x768", "1024X768", "1024×768", " 1024 * 768 "])
 def test_a_size_is_written_with_a_star(written):
-    """Other ways of writing become W*H, so that they are the same request."""
+    """Other notations become W*H, so that they are the same request."""
     assert ImageRequest(prompt="a", size=written).size == "1024*768"
 
 
 def test_text_is_stripped_and_empty_options_are_none():
-    """Space around text means nothing; an optional text of nothing is no text."""
+    """Space around text is ignored, and an empty optional text is None."""
     request = ImageRequest(prompt="  a kite\n", size="64*64", negative_prompt=" ", style="")
     assert request.prompt == "a kite"
     assert (request.negative_prompt, request.style) == (None, None)
@@ -86,8 +86,8 @@ def test_a_request_cannot_be_changed():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2_147_483_647])
-def test_the_whole_range_of_seeds_is_taken(seed):
-    """Both ends of the range are seeds."""
+def test_the_whole_range_of_seeds_is_accepted(seed):
+    """So are both ends of the range."""
     assert ImageRequest(prompt="a", size="64*64", seed=seed).seed == seed
 
 
@@ -132,7 +132,7 @@ def test_the_whole_range_of_seeds_is_taken(seed):
     ids=ascii,
 )
 def test_a_field_that_breaks_a_rule_is_named_with_a_fix(change, field):
-    """The error says which field and what to do, and no word of the library that checks."""
+    """The error names the field and a fix, and has no words of a library."""
     check_wording(refuse(GOOD | change), field)
 
 
@@ -145,14 +145,14 @@ def test_a_missing_field_is_named(field):
 
 
 @pytest.mark.parametrize("name", ["Prompt", "n", "model", "self", "negative-prompt", "", "x" * 999])
-def test_an_unknown_field_is_named_beside_those_there_are(name):
+def test_an_unknown_field_is_named_with_the_known_ones(name):
     """Misspelt fields are never ignored."""
     error = refuse(GOOD | {name: 1})
     check_wording(error, name[:40])
     assert all(known in error.action for known in FIELDS)
 
 
-def test_a_field_whose_name_is_no_text_is_unknown():
+def test_a_field_name_that_is_not_text_is_unknown():
     """A mapping made by a program may have any key."""
     assert refuse(GOOD | {5: 1}).field == "5"
 
@@ -172,37 +172,37 @@ def test_a_field_whose_name_is_no_text_is_unknown():
     ],
     ids=range(9),
 )
-def test_what_is_no_json_is_refused(text):
+def test_invalid_json_is_rejected(text):
     """The error shows what a request looks like."""
     with pytest.raises(InvalidRequest, match="is not JSON") as caught:
         ImageRequest.from_json(text)
     assert '{"prompt": "a red kite"' in caught.value.action
 
 
-def test_a_field_that_is_named_twice_is_refused():
-    """One of the two would be dropped in silence, and the other billed."""
+def test_a_duplicate_field_is_rejected():
+    """Otherwise one value would be dropped silently, and the other billed."""
     with pytest.raises(InvalidRequest, match="has 'prompt' twice") as caught:
         ImageRequest.from_json('{"prompt": "a", "prompt": "b", "size": "64*64"}')
     check_wording(caught.value, "prompt")
 
 
 @pytest.mark.parametrize("prompt", ["\ufeff", "\u200b\u200d", " \u2060 \u3000", "\u202e\x07"])
-def test_a_prompt_without_a_visible_character_is_refused(prompt):
-    """It would be billed for nothing."""
+def test_a_prompt_without_a_visible_character_is_rejected(prompt):
+    """It would be billed without showing anything."""
     error = refuse(GOOD | {"prompt": prompt})
     check_wording(error, "prompt")
     assert ImageRequest(prompt=f"{prompt}風", size="64*64").prompt.endswith("風")
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '"a red kite"', "5", "true"])
-def test_json_that_is_no_object_is_refused(text):
-    """A list or a bare value is no request."""
+def test_json_that_is_not_an_object_is_rejected(text):
+    """A list or a single value is not a request."""
     with pytest.raises(InvalidRequest, match="not a JSON object"):
         ImageRequest.from_json(text)
 
 
-def test_a_lone_surrogate_in_json_is_refused():
-    """JSON can escape what no service takes."""
+def test_a_lone_surrogate_in_json_is_rejected():
+    """JSON can contain escapes that can't be sent."""
     with pytest.raises(InvalidRequest, match="half a surrogate pair"):
         ImageRequest.from_json('{"prompt": "\\ud83e", "size": "64*64"}')
 
@@ -220,8 +220,8 @@ any_value = st.recursive(
     | st.dictionaries(any_text | st.integers(), any_value)
     | st.dictionaries(st.sampled_from(FIELDS), any_value).map(lambda fields: GOOD | fields)
 )
-def test_any_mapping_is_a_request_or_refused(fields):
-    """Whatever the mapping, nothing but InvalidRequest is raised, and it has an action."""
+def test_any_mapping_is_a_request_or_rejected(fields):
+    """No mapping raises anything but InvalidRequest, and that has an action."""
     try:
         assert ImageRequest.from_mapping(fields).prompt
     except InvalidRequest as error:
@@ -229,8 +229,8 @@ def test_any_mapping_is_a_request_or_refused(fields):
 
 
 @given(any_text | st.binary() | st.text('{}[]":,0123456789eE+-.truefalsn \\u'))
-def test_any_text_is_a_request_or_refused(text):
-    """Whatever the text, nothing but InvalidRequest is raised."""
+def test_any_text_is_a_request_or_rejected(text):
+    """No text raises anything but InvalidRequest."""
     with pytest.raises(InvalidRequest):
         ImageRequest.from_json(text)
 
@@ -240,8 +240,8 @@ def test_any_text_is_a_request_or_refused(text):
         st.sampled_from(FIELDS), any_value.filter(lambda one: not isinstance(one, bytes))
     )
 )
-def test_any_json_object_is_a_request_or_refused(fields):
-    """Whatever the object, from_json raises nothing but InvalidRequest."""
+def test_any_json_object_is_a_request_or_rejected(fields):
+    """No object makes from_json raise anything but InvalidRequest."""
     try:
         text = json.dumps(GOOD | fields)
     except TypeError:

@@ -18,8 +18,8 @@ sides = st.integers(64, 4096)
     sign=st.sampled_from("*xX×"),
     space=st.sampled_from(["", " ", "  "]),
 )
-def test_every_way_of_writing_gives_the_same_size(width, height, sign, space):
-    """A star, an x or a times sign, with or without spaces, is read; a star is written."""
+def test_every_notation_is_the_same_size(width, height, sign, space):
+    """A star, an x or a times sign is read, with or without spaces; a star is written."""
     size = parse_size(f"{space}{width}{space}{sign}{space}{height}{space}")
     assert size == (width, height)
     assert str(size) == f"{width}*{height}"
@@ -47,8 +47,8 @@ def test_every_way_of_writing_gives_the_same_size(width, height, sign, space):
     ],
     ids=range(16),
 )
-def test_what_is_no_size_is_refused(written):
-    """The error names the field, quotes little, and shows how a size is written."""
+def test_an_invalid_size_is_rejected(written):
+    """The error names the field, quotes little, and shows the notation."""
     with pytest.raises(InvalidRequest, match=r"is not W\*H") as caught:
         parse_size(written)
     assert caught.value.field == "size"
@@ -57,8 +57,8 @@ def test_what_is_no_size_is_refused(written):
 
 
 @pytest.mark.parametrize("written", ["0*0", "63*64", "64*63", "4097*64", "64*4097", "99999*1"])
-def test_a_side_out_of_range_is_refused(written):
-    """Each side takes 64 to 4096 pixels."""
+def test_a_side_out_of_range_is_rejected(written):
+    """Each side must have 64 to 4096 pixels."""
     with pytest.raises(InvalidRequest, match="out of range") as caught:
         parse_size(written)
     assert caught.value.field == "size"
@@ -66,13 +66,13 @@ def test_a_side_out_of_range_is_refused(written):
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_text_is_a_size_or_refused(written):
-    """Whatever the text, nothing but InvalidRequest is raised."""
+def test_any_text_is_a_size_or_rejected(written):
+    """No text raises anything but InvalidRequest."""
     with suppress(InvalidRequest):
         assert all(64 <= side <= 4096 for side in parse_size(written))
 
 
-def test_area_and_ratio_are_of_width_and_height():
-    """Pixels is the area, the ratio is width over height."""
+def test_area_and_ratio_follow_from_width_and_height():
+    """The area is width times height, the ratio width divided by height."""
     assert Size(1664, 928).pixels == 1_544_192
     assert Size(1664, 928).aspect_ratio == pytest.approx(1.793, abs=0.001)

@@ -175,10 +175,10 @@ def test_what_was_idle_begins_without_a_burst():
 def test_the_limit_is_the_one_set_or_that_of_the_model_table():
     """The sandbox has none by itself, so that trying things out is not slow."""
     assert rate_limit_of(LANE, None) == RateLimit(2 / 60)
-    assert rate_limit_of(replace(LANE, provider="sandbox"), None).is_none
-    assert rate_limit_of(replace(LANE, model="qwen-image-2.0"), None).is_none
+    assert rate_limit_of(replace(LANE, provider="sandbox"), None).is_unlimited
+    assert rate_limit_of(replace(LANE, model="qwen-image-2.0"), None).is_unlimited
     assert rate_limit_of(LANE, LEARN_LIMIT) == LEARN_LIMIT
-    assert rate_limit_of(LANE, NO_LIMIT).is_none
+    assert rate_limit_of(LANE, NO_LIMIT).is_unlimited
 
 
 def test_a_paced_429_waits_for_the_pace_alone():

@@ -1,1 +1,1 @@
-"""The words everything else is written in: requests, results, errors, models, ports."""
+"""What the other packages exchange: requests, results, errors, models, ports."""

@@ -1,11 +1,11 @@
-"""Who may ask a service, what they may spend, and what they were answered before."""
+"""Callers of a service: their keys, their budgets and their earlier answers."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetOwner:
-    """Who a request counts towards. `day_usd` caps a UTC day in USD; None is no cap."""
+    """The caller whose budget a request uses. `day_usd` caps a UTC day in USD; None: no cap."""
 
     name: str
     day_usd: float | None = None
@@ -13,9 +13,9 @@ class BudgetOwner:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key of the service's own. `digest` is the SHA-256 of its secret part, in hex.
+    """An API key of our own service. `digest` is the SHA-256 of its secret part, in hex.
 
-    `per_second` is how fast it may ask, None for no limit. Times are Unix seconds.
+    `per_second` limits its requests; None: no limit. Times are Unix seconds.
     """
 
     id: str
@@ -29,7 +29,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """What a client's idempotency key was first used for; `answer` is JSON, None until then."""
+    """The first use of a client's idempotency key. `answer` is JSON, None until it is known."""
 
     digest: str
     answer: str | None

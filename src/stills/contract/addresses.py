@@ -1,7 +1,7 @@
-"""Which addresses are this machine's, which are open to the internet, and which are never fetched.
+"""Classify addresses: this machine's, open to the internet, or never to be fetched.
 
-One place for everyone who decides about addresses. Sources: the IANA special-purpose address
-registries for IPv4 and IPv6, read through `ipaddress`, which older Pythons know in part; the
+All code that decides about addresses uses this module. Sources: the IANA special-purpose address
+registries for IPv4 and IPv6, read through `ipaddress`, which is incomplete in older Pythons; the
 metadata addresses of the cloud providers' own documentation.
 """
 
@@ -53,10 +53,10 @@ def is_this_machine(host: str) -> bool:
 
 
 def may_be_public(host: str) -> bool:
-    """Return whether a host can be open to the internet; a name has yet to be resolved.
+    """Return whether a host can be open to the internet; a name must still be resolved.
 
-    An address in an odd spelling, such as `127.1`, `0x7f.1` or in full-width digits, can't be:
-    readers differ about which one it is.
+    An address in an unusual notation, such as `127.1`, `0x7f.1` or full-width digits, can't be:
+    programs disagree on its meaning.
     """
     host = host.lower().removesuffix(".")
     if not host.isascii() or host == "localhost" or host.endswith(_LOCAL_NAMES):
@@ -65,7 +65,7 @@ def may_be_public(host: str) -> bool:
 
 
 def is_public_address(written: str) -> bool:
-    """Return whether an IP address is globally reachable; anything but an address is not."""
+    """Return whether text is an IP address that is globally reachable."""
     try:
         address = ip_address(written)
     except ValueError:
@@ -81,7 +81,7 @@ def is_public_address(written: str) -> bool:
 
 
 def is_metadata_address(written: str) -> bool:
-    """Return whether an IP address is where a cloud machine finds its own credentials."""
+    """Return whether an IP address serves the credentials of a cloud machine."""
     try:
         address = ip_address(written)
     except ValueError:
@@ -92,13 +92,13 @@ def is_metadata_address(written: str) -> bool:
 
 
 def _is_number(host: str) -> bool:
-    """Return whether some reader takes a host for an address: 10.1, 0x7f.1, 2130706433."""
+    """Return whether some programs read a host as an address: 10.1, 0x7f.1, 2130706433."""
     last = host.rpartition(".")[2]
     return ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", last) is not None
 
 
 def _unwrap(address: IPv6Address) -> IPv4Address | None:
-    """Find the IPv4 address that an IPv6 address stands for."""
+    """Return the IPv4 address inside an IPv6 address, if there is one."""
     for wrapped in (address.ipv4_mapped, address.sixtofour, (address.teredo or (None, None))[1]):
         if wrapped is not None:
             return wrapped

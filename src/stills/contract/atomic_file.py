@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, and a check before the work they are for."""
+"""Files that are written completely or not at all, and a check before the work is paid for."""
 
 import errno
 import os
@@ -13,10 +13,10 @@ from stills.contract.errors import OutputRefused
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
-    """Give the body a part file to write, and move it to `path` when the body succeeds.
+    """Yield a part file to write, and move it to `path` when the body succeeds.
 
     Raises:
-        OutputRefused: the system refused to write here.
+        OutputRefused: the file can't be written.
     """
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     with as_output_error(path):
@@ -40,13 +40,12 @@ def as_output_error(path: Path) -> Iterator[None]:
 
 
 def check_writable(path: Path) -> None:
-    """Check that a file can be put at `path`, with the folders it needs; leaves nothing behind.
+    """Check that a file can be created at `path`, with its folders; leaves nothing behind.
 
-    What is really done later is tried in a folder of its own, so that no other process meets half
-    of it. Blocks.
+    It tries the real operations in a temporary folder, where no other process sees them. Blocks.
 
     Raises:
-        OutputRefused: it can't.
+        OutputRefused: it can't be created.
     """
     try:
         target = path.resolve()
@@ -60,10 +59,10 @@ def check_writable(path: Path) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Check that what is at `path` may be replaced: nothing, or a regular file that is writable.
+    """Check that `path` is free, or is a regular file that can be written.
 
     Raises:
-        OSError: it may not.
+        OSError: it is neither.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a directory")

@@ -6,10 +6,10 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 
 def file_path(url: str) -> Path:
-    """Return the path that a `file://` URL stands for."""
+    """Return the path of a `file://` URL."""
     path = urlsplit(url).path
     if os.name != "posix":
         from urllib.request import url2pathname  # noqa: PLC0415 - loads http and email
 
         return Path(url2pathname(path))
-    return Path(os.fsdecode(unquote_to_bytes(path)))  # url2pathname would take it for UTF-8
+    return Path(os.fsdecode(unquote_to_bytes(path)))  # url2pathname assumes UTF-8

@@ -1,4 +1,4 @@
-"""What a forked child may not use: native libraries that its parent used before the fork.
+"""Native libraries that a forked child can't use because its parent used them before the fork.
 
 libvips and obstore keep threads. A forked child inherits their lists of threads, but not the
 threads, so calls in the child would wait forever.
@@ -26,7 +26,7 @@ _libraries = _Libraries()
 
 
 def begin_use(library: str) -> None:
-    """Note that a native library is used in this process.
+    """Record that a native library is used in this process.
 
     Raises:
         ForkedProcess: the parent used it before this process was forked.
@@ -42,7 +42,7 @@ def has_lost_libraries() -> bool:
 
 
 def check_libraries() -> None:
-    """Refuse work that would need a library later, when an image is already paid for.
+    """Fail before anything is sent if a library that is needed later can't be used.
 
     Raises:
         ForkedProcess: the parent used one before this process was forked.

@@ -1,4 +1,4 @@
-"""The records that steps and adapters hand to each other. All frozen; none holds image bytes."""
+"""The values that steps and adapters pass to each other. All are frozen, without image bytes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from stills.contract.size import Size
 
 
 class Stage(StrEnum):
-    """How far one generation has come: the journal's states."""
+    """The state of one generation in the journal."""
 
     CLAIMED = "claimed"
     SENT = "sent"
@@ -20,14 +20,14 @@ class Stage(StrEnum):
 
     @property
     def billing(self) -> Billing:
-        """What reaching it means for the money, whatever comes after."""
+        """What is known about the money of a generation that has reached this stage."""
         if self in (Stage.CLAIMED, Stage.FAILED):
             return Billing.NONE
         return Billing.POSSIBLE if self is Stage.SENT else Billing.BILLED
 
 
 Chunks = Sequence[bytes]
-"""Bytes as they came over the wire; to join them would copy an image once more."""
+"""Bytes as they were received; joining them would copy the image."""
 
 OnStage = Callable[[Stage], None]
 """Called on the event loop each time a generation reaches a stage."""
@@ -38,10 +38,7 @@ OnSendSettled = Callable[["GenerationSpec", Billing], None]
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """What one send asks of the provider.
-
-    `reference_url` is an https or a data URL.
-    """
+    """One call to the provider. `reference_url` is an https or a data URL."""
 
     model: str
     text: str
@@ -55,7 +52,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:
-    """What the provider made. `expires_at` is in Unix seconds; 0 means that the link is dead."""
+    """The provider's image. `expires_at` is in Unix seconds; 0 means that the link is dead."""
 
     image_url: str
     expires_at: float
@@ -64,7 +61,7 @@ class ProviderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a whole PNG turned out to be. `sha256` is the hex digest of its bytes."""
+    """The properties of a complete PNG. `sha256` is the hex digest of its bytes."""
 
     size: Size
     sha256: str
@@ -73,11 +70,11 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """A generation that is wanted but not yet paid for.
+    """A generation that is requested but not yet paid for.
 
-    `key` finds it again as it was asked for. `seeded_key` finds it by the seed that was sent, so
-    that a caller who asks with the seed of an earlier result gets that image. `text` is what is
-    sent; `prompt` and `style` are as first asked for, for people to read.
+    `key` identifies the request. `seeded_key` identifies it by the seed that was sent, so that a
+    request with the seed of an earlier result gets that image. `text` is sent to the provider;
+    `prompt` and `style` are those of the first request, to be shown to people.
     """
 
     key: str
@@ -96,9 +93,9 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One paid image, or one on its way; `answer` is as journalled. Times are Unix seconds.
+    """One image that is paid for or in progress. Times are Unix seconds.
 
-    `spool_url` is where a spooled image is; None if it was spooled before catalogs recorded that.
+    `spool_url` is the URL of a spooled image; None if an older version spooled it.
     """
 
     id: str
@@ -115,7 +112,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """A generation at the size asked for. `byte_count` and `sha256` are of the stored PNG."""
+    """A generation in the requested size. `byte_count` and `sha256` describe the stored PNG."""
 
     generation_id: str
     size: Size
@@ -130,13 +127,13 @@ class Rendition:
 
 
 def rendition_id(generation_id: str, size: Size) -> str:
-    """Name a rendition: `3f9a1c2b7d4e-1024x1024`."""
+    """Return the id of a rendition, such as `3f9a1c2b7d4e-1024x1024`."""
     return f"{generation_id}-{size.width}x{size.height}"
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogHit:
-    """What the catalog holds for a key: the kept generation, and the rendition if there is one."""
+    """The stored generation for a key, and its rendition in the requested size, if there is one."""
 
     generation: Generation
     rendition: Rendition | None
@@ -144,7 +141,7 @@ class CatalogHit:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another worker's claim on a key: the process that holds it, and since when (Unix seconds)."""
+    """Another worker's claim on a key: its process, and since when it is held (Unix seconds)."""
 
     host: str
     pid: int
@@ -153,10 +150,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The sole right to work on one generation key; `Catalog.claim` says how long it lasts.
+    """The exclusive right to work on one generation key; the port says how long it lasts.
 
-    `cut_off` names the generations of this key that were sent and never journalled as kept: one
-    may lie in the store.
+    `cut_off` lists the ids of earlier generations of this key that were sent but not journalled as
+    kept: the store may have the image of one of them.
     """
 
     key: str
@@ -167,7 +164,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How one send ended, for the ledger."""
+    """The outcome of one API call, for the ledger."""
 
     billing: Billing
     code: str
@@ -176,7 +173,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One answered request, as the catalog remembers it. `reference` is shown without secrets."""
+    """One answered request, as the catalog records it. `reference` has no secrets in it."""
 
     prompt: str
     size: Size
@@ -188,7 +185,7 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A rendition with the generation that it is of."""
+    """A rendition and its generation."""
 
     rendition: Rendition
     generation: Generation
@@ -196,7 +193,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What the catalog says lies at a path; `owner` is an image's or a generation's id."""
+    """A stored file, as the catalog knows it; `owner` is the id of an image or a generation."""
 
     path: str
     sha256: str
@@ -205,10 +202,10 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class KnownStore:
-    """What a catalog knows of the store that its images are in.
+    """What a catalog knows about its store.
 
-    `id` is what the store's marker says, `confirmed` whether it was seen there. `newest` are a few
-    of the newest kept images: bytes by path.
+    `id` is the id in the store's marker, and `confirmed` whether it was seen there. `newest` maps
+    the paths of a few of the newest images to their byte counts.
     """
 
     id: str
@@ -218,7 +215,7 @@ class KnownStore:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One line of the ledger. Times are Unix seconds."""
+    """One API call in the ledger. Times are Unix seconds."""
 
     sent_at: float
     settled_at: float | None

@@ -1,4 +1,4 @@
-"""The model table: what each model takes and costs, as data with its source."""
+"""The model table: sizes, limits and price of each model, with their source."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,9 +14,9 @@ SEED_MAX = 2_147_483_647
 class Model:
     """One model of the service.
 
-    `native_sizes` lists the only sizes it makes; where that is empty it makes any size of
-    `pixels_min` to `pixels_max` pixels. `price_usd` is the list price of one image, None where we
-    know of none. `requests_per_minute` is the account's limit by default, None where unknown.
+    `native_sizes` lists the only sizes it makes; if it is empty, the model makes any size from
+    `pixels_min` to `pixels_max` pixels. `price_usd` is the list price of one image, and
+    `requests_per_minute` the default limit of an account; either is None if unknown.
     """
 
     id: str
@@ -84,30 +84,30 @@ MODELS: dict[str, Model] = {
         _free_size_model(
             "qwen-image-2.0",
             price_usd=0.035,
-            source=f"{_API_REFERENCE}; price second-hand, as resellers quote it",
+            source=f"{_API_REFERENCE}; price second-hand, from resellers",
         ),
         _free_size_model(
             "qwen-image-2.0-pro",
             price_usd=0.075,
-            source=f"{_API_REFERENCE}; price second-hand, as resellers quote it",
+            source=f"{_API_REFERENCE}; price second-hand, from resellers",
         ),
         _free_size_model(
-            "qwen-image-3.0", price_usd=None, source=f"{_API_REFERENCE}; price unknown to us"
+            "qwen-image-3.0", price_usd=None, source=f"{_API_REFERENCE}; price unknown"
         ),
         _free_size_model(
-            "qwen-image-3.0-pro", price_usd=None, source=f"{_API_REFERENCE}; price unknown to us"
+            "qwen-image-3.0-pro", price_usd=None, source=f"{_API_REFERENCE}; price unknown"
         ),
     )
 }
 
 
 def find_model(model_id: str) -> Model:
-    """Look a model up by its exact id: no alias, no date suffix.
+    """Find a model by its exact id, without alias or date suffix.
 
     Raises:
-        UnknownModel: the table has no such id.
+        UnknownModel: the table does not have this id.
     """
-    written = str(model_id)  # from Python it may be anything
+    written = str(model_id)  # a Python caller may pass any type
     if written == model_id and written in MODELS:
         return MODELS[written]
     from difflib import get_close_matches  # noqa: PLC0415 - only to explain an error
@@ -117,7 +117,5 @@ def find_model(model_id: str) -> Model:
     raise UnknownModel(
         f"model {written[:60]!r} is not in the model table",
         field="model",
-        action=(
-            f"{suggestion}Use an exact id, with no alias and no date suffix: {', '.join(MODELS)}."
-        ),
+        action=(f"{suggestion}Use an exact id, without alias or date suffix: {', '.join(MODELS)}."),
     )

@@ -1,6 +1,6 @@
-"""Prices, caps, and what was spent.
+"""Prices, caps and spending.
 
-Amounts named `..._usd` are US dollars as people and JSON write them. They are added and compared in
+Amounts named `..._usd` are US dollars, as in JSON. They are added and compared in
 nano-USD, whole billionths of a dollar, because binary fractions are not exact.
 """
 
@@ -12,7 +12,7 @@ from enum import StrEnum
 from stills.contract.errors import InvalidRequest
 
 DECIMALS = 9
-"""How many decimals of a US dollar are exact."""
+"""The number of exact decimals of a US dollar."""
 
 USD_MAX = 1_000_000_000.0
 """The largest amount that is stored."""
@@ -34,7 +34,7 @@ def to_nano_usd(usd: float) -> int:
 
 
 def to_usd(nano_usd: int) -> float:
-    """Convert nano-USD to US dollars, as the float that is written with the fewest digits."""
+    """Convert nano-USD to US dollars, as the float with the shortest decimal form."""
     usd: float = nano_usd / _NANO
     return usd
 
@@ -45,7 +45,7 @@ def add_usd(*amounts_usd: float) -> float:
 
 
 def format_usd(usd: float) -> str:
-    """Write an amount as people do, such as `12.31 USD` or `0.075 USD`."""
+    """Format an amount, such as `12.31 USD` or `0.075 USD`."""
     if not math.isfinite(usd):
         return f"{usd} USD"
     whole, rest = divmod(abs(to_nano_usd(usd)), _NANO)
@@ -55,10 +55,10 @@ def format_usd(usd: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may be spent at most; None is no cap.
+    """Limits on spending in USD; None: no limit.
 
-    `day_usd` is for all images of one provider on a UTC day, `request_usd` for all sends of one,
-    `payer_day_usd` for what `payer` asks of one provider on a UTC day.
+    `day_usd` limits all images of one provider on a UTC day, `request_usd` all calls for one
+    image, and `payer_day_usd` the images of one provider that `payer` requests on a UTC day.
     """
 
     day_usd: float | None = None
@@ -68,10 +68,10 @@ class Caps:
 
 
 def check_max_cost(given: object) -> None:
-    """Refuse what is no cap on costs.
+    """Check a maximum cost.
 
     Raises:
-        InvalidRequest: it is neither None nor a number of US dollars.
+        InvalidRequest: it is neither None nor a finite number of 0 or more.
     """
     if given is None:
         return
@@ -80,12 +80,12 @@ def check_max_cost(given: object) -> None:
         raise InvalidRequest(
             f"the maximum cost is {str(given)[:40]!r}",
             field="max_cost",
-            action="Give --max-cost (max_cost_usd) a number of US dollars, such as 0.075.",
+            action="Set --max-cost (max_cost_usd) to a number of US dollars, such as 0.075.",
         )
 
 
 class SpendBy(StrEnum):
-    """What spending is told apart by, besides the provider."""
+    """What spending is grouped by, in addition to the provider."""
 
     DAY = "day"
     MODEL = "model"
@@ -94,11 +94,11 @@ class SpendBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpendLine:
-    """What was spent on one group of images, in number and USD.
+    """Spending on one group of images, as numbers of images and USD.
 
-    `possible` counts sends whose outcome is unknown, those in flight included; `saved` the answers
-    that the catalog gave for nothing. `unpriced` says how many of all these have no known price
-    and count for 0 USD.
+    `possible` counts calls with an unknown outcome, including those in flight, and `saved` free
+    answers from the catalog. `unpriced` is how many of all these have no known price and count as
+    0 USD.
     """
 
     provider: str

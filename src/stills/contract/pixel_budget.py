@@ -1,4 +1,4 @@
-"""How many pixels may be worked on at once, so that memory is bounded."""
+"""A limit on the pixels that are processed at once, so that memory is bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,18 +9,18 @@ PIXELS_AT_ONCE = 2 * 4096 * 4096
 
 
 class PixelBudget:
-    """Lets through whoever fits in, in the order they come; to be used on one event loop."""
+    """Admits images while they fit, first come, first served; for use on one event loop."""
 
     def __init__(self, pixels: int = PIXELS_AT_ONCE) -> None:
         self._all = self._free = pixels
-        self._turn = asyncio.Lock()  # the first in line waits for room, the others for the first
+        self._next = asyncio.Lock()  # its holder waits for room, and the others wait for its holder
         self._room = asyncio.Event()
 
     @asynccontextmanager
     async def hold(self, pixels: int) -> AsyncIterator[None]:
-        """Wait for room for `pixels`, and keep it; what is larger than all there is gets all."""
+        """Wait until `pixels` are free and hold them; a larger image than the budget holds all."""
         pixels = min(pixels, self._all)
-        async with self._turn:
+        async with self._next:
             while self._free < pixels:
                 self._room.clear()
                 await self._room.wait()

@@ -1,11 +1,11 @@
-"""How fast sends may start: the limit set, and the pace that all processes of a catalog share."""
+"""Rate limits, and the limiter's state, which all processes of a catalog share."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class LimitScope:
-    """What the service limits by itself: all sends of one account to one model."""
+    """The scope of one limit of the service: all calls of one account to one model."""
 
     provider: str
     model: str
@@ -13,14 +13,14 @@ class LimitScope:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """Starts a second at most; `learn` is for an account whose limit is unknown. Neither: none."""
+    """Maximum request starts per second; `learn` discovers an unknown limit. Neither: unlimited."""
 
     per_second: float | None = None
     learn: bool = False
 
     @property
-    def is_none(self) -> bool:
-        """Whether sends start as they come."""
+    def is_unlimited(self) -> bool:
+        """Whether requests start without waiting."""
         return self.per_second is None and not self.learn
 
 
@@ -34,8 +34,8 @@ class LimiterState:
 
     Requests start at `rate_fraction` of `limit_per_second`. A refusal lowers that fraction; each
     start adds `recovery` to it. `accepted_since_refusal` counts the starts since the last refusal.
-    `last_good_per_second` is the rate before refusals began to follow each other; the limiter soon
-    returns to it. `accepted` and `refused` count starts since `counted_from`, to learn an unknown
+    `last_good_per_second` is the rate before a series of refusals; the limiter soon returns to
+    it. `accepted` and `refused` count starts since `counted_from`, to learn an unknown
     limit; `learned_at` is when the limit was last found to be lower than assumed, 0 if never.
     """
 
@@ -55,16 +55,16 @@ class LimiterState:
 
     @property
     def per_second(self) -> float:
-        """The rate at the moment."""
+        """The current rate."""
         return self.limit_per_second * self.rate_fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is used of an account's limit by all processes that share the catalog.
+    """How much of an account's limit is used by all processes that share the catalog.
 
-    `limit_per_second` is the limit set, or found so far; None where there is none. `per_second` is
-    the rate at the moment, lower for a while after the service refused.
+    `limit_per_second` is the configured or learned limit; None if there is no limit. `per_second`
+    is the current rate, which is lower for a while after a refusal.
     """
 
     limit_per_second: float | None

@@ -1,16 +1,16 @@
-"""What a caller gets back."""
+"""The result of a request."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageResult:
-    """One kept image: the contract's four fields, then what else is known of it.
+    """One stored image: the contract's four fields, then its other properties.
 
-    `width` and `height` are pixels of the image at `image_url`; `native_size` is what the model
-    made, W*H. `cached` means that no send was needed. `cost_usd` is what this answer added to the
-    bill: 0 when it came from the catalog, None where the model's price is unknown. Sandbox images
-    are priced like real ones, as play money, and `provider` tells them apart.
+    `width` and `height` are pixels of the image at `image_url`; `native_size` is the size that the
+    model made, W*H. `cached` means that no API call was needed. `cost_usd` is what this result
+    added to the bill: 0 if it came from the catalog, None if the model's price is unknown. Sandbox
+    images have the prices of real ones, but nothing is billed: their `provider` is `sandbox`.
     """
 
     image_url: str
@@ -26,7 +26,7 @@ class ImageResult:
     notes: tuple[str, ...] = ()
 
     def contract_fields(self) -> dict[str, str | int]:
-        """Exactly `image_url`, `width`, `height` and `seed`."""
+        """Return exactly `image_url`, `width`, `height` and `seed`."""
         return {
             "image_url": self.image_url,
             "width": self.width,

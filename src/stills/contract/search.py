@@ -1,4 +1,4 @@
-"""What of the catalog a caller wants to see."""
+"""A search of the catalog, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from stills.contract.generation import Image
 
 @dataclass(frozen=True, slots=True)
 class ImageSearch:
-    """Which images are wanted; what is None does not matter.
+    """Conditions on images; None matches every image.
 
-    `text` is anywhere in the prompt, in upper or lower case (of ASCII letters); the others are
-    exact.
+    `text` occurs anywhere in the prompt, ignoring the case of ASCII letters. The others match
+    exactly.
     """
 
     text: str | None = None
@@ -23,7 +23,7 @@ class ImageSearch:
 
 @dataclass(frozen=True, slots=True)
 class ImagePage:
-    """Images, the newest generation first; `next_cursor` is where the next page begins."""
+    """Images, newest generation first. `next_cursor` starts the next page; None on the last one."""
 
     images: Sequence[Image]
     next_cursor: str | None

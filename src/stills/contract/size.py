@@ -22,20 +22,20 @@ class Size(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """The area."""
+        """Width times height."""
         return self.width * self.height
 
     @property
     def aspect_ratio(self) -> float:
-        """Width over height."""
+        """Width divided by height."""
         return self.width / self.height
 
 
 def parse_size(written: str) -> Size:
-    """Read `W*H` (`x` and `×` do as well), 64 to 4096 pixels a side.
+    """Read `W*H` (`x` and `×` are accepted, too), 64 to 4096 pixels per side.
 
     Raises:
-        InvalidRequest: it is no size, or a side is out of range.
+        InvalidRequest: it is not a size, or a side is out of range.
     """
     match = _WRITTEN.fullmatch(written)
     if match is None:
@@ -49,6 +49,6 @@ def parse_size(written: str) -> Size:
         raise InvalidRequest(
             f"size {size} is out of range",
             field="size",
-            action=f"Each side takes {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} pixels.",
+            action=f"Each side must have {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} pixels.",
         )
     return size

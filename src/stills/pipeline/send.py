@@ -102,7 +102,7 @@ async def _send_until_answered(job: Job, claim: Claim) -> Sent:
     """Call until there is an answer, and retry as the policy allows."""
     # Before the ledger, so that an interruption or a failure here does not count as sent.
     await get_ready(job.ports)
-    retries = Retries(job.policy, is_rate_limited=not job.limiter.limit.is_none)
+    retries = Retries(job.policy, is_rate_limited=not job.limiter.limit.is_unlimited)
     planned = known(job.plan).provider_request
     request = replace(planned, seed=claim.generation.spec.seed)
     possibly_billed = False

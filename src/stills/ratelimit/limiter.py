@@ -63,7 +63,7 @@ class RateLimiter:
         Raises:
             TurnTooLate: it is further away than `patience_seconds`.
         """
-        if self.limit.is_none:
+        if self.limit.is_unlimited:
             return 0.0
         latest_at = self._clock() + patience_seconds
         self._check(latest_at, ahead=self._waiting)
@@ -80,7 +80,7 @@ class RateLimiter:
         """Tell what is used of the limit, by all who share the catalog."""
         since = self._clock() - 60.0
         pace, sends = await self._catalog.read_limiter_state(self._lane, since=since)
-        if self.limit.is_none:
+        if self.limit.is_unlimited:
             return Quota(None, None, sends)
         if pace is None:
             return Quota(self.limit.per_second, self.limit.per_second, sends)
@@ -89,7 +89,7 @@ class RateLimiter:
 
     async def slow_down(self, *, started_at: float, retry_after_seconds: float | None) -> None:
         """Take in that the service refused a send that started at `started_at`."""
-        if self.limit.is_none:
+        if self.limit.is_unlimited:
             return
 
         def change(pace: LimiterState | None) -> tuple[LimiterState, LimiterState]:
