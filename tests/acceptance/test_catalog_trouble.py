@@ -119,7 +119,7 @@ def test_a_locked_catalog_is_reported_before_anything_is_sent(
     assert stills(*KITE).returncode == 0
 
 
-@pytest.mark.parametrize("way", [["recover", "--rebuild"], None], ids=["rebuild", "ask again"])
+@pytest.mark.parametrize("way", [["recover", "--rebuild"], None], ids=["rebuild", "retry"])
 def test_a_catalog_that_locks_up_after_the_answer_loses_no_image(
     stills, begin, service, wait_until, catalog: Path, way: list[str] | None
 ):

@@ -233,5 +233,5 @@ def test_fifty_kills_lose_nothing_and_pay_nothing_twice(
         f"claims held at them: {dict(Counter(lives.stages.values()))}; "
         f"{sends.total()} sends on the ledger, {arrived.total()} arrived, {billed.total()} billed: "
         f"{answered.total()} shown as billed, {lives.in_flight} as possibly; "
-        f"{verified['checked']} images whole"
+        f"{verified['checked']} images intact"
     )

@@ -26,7 +26,7 @@ KITE = {"prompt": "a red kite over a beach", "size": "1280x720", "seed": 7}
 
 @pytest.fixture
 def connect(command: list[str], environment: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """Start `stills mcp` as a client does, in the sandbox unless told otherwise."""
+    """Start `stills mcp` as a client does, in the sandbox unless the test says otherwise."""
 
     @asynccontextmanager
     async def start(
@@ -67,10 +67,10 @@ async def test_the_tools_are_the_contract(connect):
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_an_image_is_generated_reported_shown_and_read(connect, mode):
     """Progress first; then values that match the schema, a readable link, and a thumbnail."""
-    told: list[tuple[float, str]] = []
+    reported: list[tuple[float, str]] = []
 
     async def on_progress(progress: float, _: float | None, words: str | None) -> None:
-        told.append((progress, words))
+        reported.append((progress, words))
 
     async with connect(mode=mode) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -96,13 +96,13 @@ async def test_an_image_is_generated_reported_shown_and_read(connect, mode):
         assert len(jpeg) < 200_000
         assert record["image_url"] in text.text
 
-    assert [words.partition(" (")[0] for _, words in told] == [
+    assert [words.partition(" (")[0] for _, words in reported] == [
         "preparing, or waiting for the rate limit",
         "sent; waiting for the image",
         "answered; downloading",
         "stored",
     ]
-    numbers = [number for number, _ in told]
+    numbers = [number for number, _ in reported]
     assert numbers == sorted(set(numbers))
 
 

@@ -128,11 +128,11 @@ def test_every_worker_returns_the_metrics_of_all(serve: Callable[..., Server]):
     service = serve("--workers", "3", "--sandbox")
     for _ in range(12):
         service.ask(KITE)
-    told = [
+    answers = [
         urllib.request.urlopen(f"{service.url}/metrics", timeout=20).read().decode()
         for _ in range(6)
     ]
-    for text in told:
+    for text in answers:
         numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
         assert numbers['stills_images_total{answered="billed",model="qwen-image-max"}'] == "1.0"
         assert numbers['stills_images_total{answered="catalog",model="qwen-image-max"}'] == "11.0"

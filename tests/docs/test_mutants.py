@@ -1,15 +1,11 @@
 """`make mutants` names files that exist, and changes only code."""
 
-import sys
 from pathlib import PurePosixPath
 
 import pytest
-from tests.support.documents import ROOT
-
-sys.path.append(str(ROOT / "benchmarks"))
-
 from mutants import TESTS
 from mutations import find_mutants
+from tests.support.documents import ROOT
 
 PATH = PurePosixPath("a.py")
 

@@ -20,6 +20,8 @@ import pyvips  # noqa: F401 - loaded before the first fork
 
 import stills.provider.dashscope  # noqa: F401
 from stills.app import Stills
+from stills.assembly import plug_together, use_dashscope
+from stills.config import read_config
 from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
@@ -31,8 +33,11 @@ def emit(**event: Any) -> None:
 
 
 def open_stills(job: dict[str, Any]) -> Stills:
-    stills = Stills.from_env()
-    return Stills(stills._ports, policy=Policy(**job["policy"])) if "policy" in job else stills
+    if "policy" not in job:
+        return Stills.from_env()
+    config = read_config()
+    ports = plug_together(config, use_dashscope(config), None)
+    return Stills(ports, policy=Policy(**job["policy"]))
 
 
 async def work(job: dict[str, Any]) -> None:
