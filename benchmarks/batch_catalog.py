@@ -1,12 +1,12 @@
-"""Rows from the catalog: how many a second are answered, and how much memory that takes.
+"""Rows answered from the catalog: rows per second, and memory.
 
-The catalog holds 10,000 kept images. Each measurement is a process of its own, which is given a
-generator of rows, in an order drawn at random: 10,000 for the speed, then 1,000 and 100,000 for
-the memory, the most that was resident. The targets: 1,500 rows a second, under 150 MB, and at most
-a tenth more for 100,000 rows than for 1,000. `stills batch` with a file of as many rows is measured
-as well, from its start to its end: it reads the file three times, looks up what is kept, links each
-image under its id, and writes manifest and contact sheet. It remembers every id, to tell those that
-come twice; its targets are the speed and the 150 MB.
+The catalog holds 10,000 stored images. Each measurement runs in its own process, which gets a
+generator of rows in random order: 10,000 for the speed, then 1,000 and 100,000 for the maximum
+resident memory. Targets: 1,500 rows per second, under 150 MB, and at most a tenth more for 100,000
+rows than for 1,000. `stills batch` is also measured with a file of as many rows, from start to end:
+it reads the file three times, looks up stored images, links each image under its id, and writes the
+manifest and the contact sheet. It keeps every id in memory to find duplicates; its targets are the
+speed and the 150 MB.
 """
 
 import argparse

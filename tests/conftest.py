@@ -18,7 +18,7 @@ from stills.provider.dashscope import connect
 from stills.sandbox import Sandbox
 from stills.store import open_store
 
-# Machines are slow at times, and that is no failure; what is found says how to find it again.
+# A slow machine must not fail a test; a failure prints how to reproduce it.
 hypothesis.settings.register_profile(
     "stills", parent=hypothesis.settings(), deadline=None, print_blob=True
 )

@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Told:
-    """The statements that SQLite is told, and how each commit among them is synced."""
+    """The statements that SQLite runs, and how each commit among them is synced."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -75,7 +75,7 @@ async def test_what_was_paid_for_is_synced(till: Till, told: Told, write: Write)
 
 
 async def test_a_claim_need_not_be_synced(till: Till, told: Told):
-    """Whoever holds it ends with the machine."""
+    """A crash of the machine ends the process that holds it."""
     told.statements.clear()
     claim = await till.claim("a")
     await till.catalog.release(claim)

@@ -1,4 +1,4 @@
-"""Leases of a clock that is no more: that of before a restart, or of an older Stills."""
+"""Leases from another clock: before a restart, or from an older Stills."""
 
 import sqlite3
 import time
@@ -23,8 +23,8 @@ from stills.contract.money import Caps
         ),
     ],
 )
-async def test_a_lease_that_begins_later_than_now_is_over(tmp_path, left):
-    """Its clock was another: whoever asks takes it over at once, and its reserve is free."""
+async def test_a_lease_that_starts_in_the_future_has_ended(tmp_path, left):
+    """It used another clock: the next process takes it over at once, and its reserve is free."""
     path = tmp_path / "stills.db"
     one, other = SqliteCatalog(path), SqliteCatalog(path)
     limits = {"lease_seconds": 60.0, "fresh": False, "caps": Caps(day_usd=0.075)}

@@ -51,7 +51,7 @@ async def test_a_second_send_counts_towards_its_payer(till: Till):
 
 
 async def test_a_payer_s_budget_is_new_at_midnight_utc(till: Till, clock: Clock):
-    """As the day's is, and for play money beside it."""
+    """Like the daily budget; simulated bills of the sandbox count separately."""
     caps = Caps(payer="film", payer_day_usd=PRICE_USD)
     await till.buy("play", caps, provider="sandbox")
     await till.buy("a", caps)

@@ -61,7 +61,7 @@ async def answered(catalog: SqliteCatalog, *, lives_seconds: float) -> Claim:
 
 
 async def test_the_link_is_in_no_row_once_the_image_is_kept(catalog, dump):
-    """A signed link opens the image for whoever reads it, so it goes when it is not needed."""
+    """Anyone can open an image with its signed link, so the link is deleted when not needed."""
     claim = await answered(catalog, lives_seconds=3600)
     assert "topsecret" in dump()
     await catalog.record_kept(claim.generation.id, sha256="ab", byte_count=1, object_path="a.png")

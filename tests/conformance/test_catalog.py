@@ -266,8 +266,8 @@ async def test_a_cancelled_claim_is_given_back(worker):
     assert isinstance(await worker.take(), Claim)
 
 
-async def test_close_finishes_what_was_begun_and_may_be_called_again(open_worker):
-    """What was written before the end is there when the catalog is opened anew."""
+async def test_close_finishes_pending_work_and_may_be_called_twice(open_worker):
+    """Everything written before is there when the catalog is opened again."""
     worker = open_worker()
     claim = await worker.take()
     await worker.catalog.close()

@@ -59,8 +59,8 @@ async def test_a_revoked_key_is_found_as_such_and_its_name_is_free(keys):
     assert list(await keys.list()) == [replace(KEY, revoked_at=2000.0), successor]
 
 
-async def test_ten_a_minute_may_go_at_once_and_then_one_in_six_seconds(keys):
-    """An early one is told how early it is, and does not push the next one back."""
+async def test_ten_a_minute_allows_a_burst_of_ten_and_then_one_every_six_seconds(keys):
+    """An early call returns the time to wait, and does not delay the next one."""
     await keys.add(KEY)
     assert [await keys.take_turn(KEY, now=NOW) for _ in range(10)] == [0.0] * 10
     for _ in range(3):
@@ -109,8 +109,8 @@ async def test_processes_share_a_key_s_turns(open_worker):
     assert sum(wait == 0.0 for wait in waits) == 10
 
 
-async def test_the_first_digest_of_a_reply_stands(open_worker):
-    """Whoever comes with the same key is told of it, over another connection too."""
+async def test_the_first_digest_of_a_reply_is_kept(open_worker):
+    """Later calls with the same key return it, also on another connection."""
     one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
     assert await one.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
     assert await other.begin("film", "k", "d2") == IdempotencyRecord("d1", None)

@@ -48,8 +48,8 @@ async def test_a_rendition_is_found_at_its_own_size_only(catalog, worker):
     assert (await catalog.find("k", NATIVE)).rendition == rendition
 
 
-async def test_an_image_asked_for_without_a_seed_is_found_by_the_seed_drawn(catalog, worker, spec):
-    """Asking again with the seed of the result gives the same image, for nothing."""
+async def test_an_image_requested_without_a_seed_is_found_by_its_seed(catalog, worker, spec):
+    """A request with the seed of the result returns the same image, free of charge."""
     claim = await worker.take(spec("seedless", seeded_key="seed-7"))
     await worker.keep(claim)
     for key in ("seedless", "seed-7"):

@@ -115,8 +115,8 @@ async def test_headers_without_end_are_refused(port: int):
             assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
 
 
-async def test_a_kept_connection_that_begins_no_request_is_cut_off(port: int):
-    """An empty line may come before a request, and is none."""
+async def test_an_idle_keep_alive_connection_is_closed(port: int):
+    """An empty line may precede a request, but does not start one."""
     async with connected(port) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         await reader.readuntil(b'{"status":"ok"}')

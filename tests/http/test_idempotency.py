@@ -64,8 +64,10 @@ async def test_after_an_error_the_same_key_tries_again(
     assert (await ask(http, url, KITE))[0] == 200
 
 
-async def test_at_once_from_two_workers_there_is_one_answer(serve, http: aiohttp.ClientSession):
-    """Whoever is second gives what the first gave."""
+async def test_concurrent_requests_to_two_workers_get_one_answer(
+    serve, http: aiohttp.ClientSession
+):
+    """The second worker returns the answer of the first."""
     urls = [await serve(), await serve()]
     body = KITE | {"response_format": "b64_json"}
     answers = await asyncio.gather(*(ask(http, urls[turn % 2], body) for turn in range(8)))
@@ -100,6 +102,6 @@ async def test_an_edit_is_known_again_though_its_boundary_is_new(url: str):
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256])
-async def test_a_key_that_can_t_be_kept_is_refused(url: str, http: aiohttp.ClientSession, key: str):
-    """Empty or too long, it is told and nothing is sent."""
+async def test_an_invalid_key_is_refused(url: str, http: aiohttp.ClientSession, key: str):
+    """An empty or too long key is reported, and nothing is sent."""
     assert (await ask(http, url, KITE, key))[0] == 400

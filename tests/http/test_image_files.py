@@ -136,10 +136,10 @@ async def test_an_id_is_exact(http, url, kept):
         assert b'"type"' in body, unknown
 
 
-async def test_an_image_that_the_store_lost_is_gone_until_it_is_there_again(
+async def test_an_image_missing_from_the_store_is_gone_until_it_is_restored(
     http, image_url, stills, png
 ):
-    """With its generation, of which it could be made anew. The answer names no path."""
+    """Its generation is missing too, so it can't be rendered again. The answer names no path."""
     (image,) = await stills.images.list()
     path = Path(url2pathname(urlsplit(stills.images.url(image)).path))
     for lost in list(path.parent.glob("*.png")):

@@ -1,4 +1,4 @@
-"""The numbers: what is counted, whoever waits, and whatever becomes of a worker."""
+"""Metrics: what is counted, also if clients disconnect and workers end."""
 
 import asyncio
 import os

@@ -196,7 +196,7 @@ async def test_a_body_over_20_mb_is_refused(url: str, http: aiohttp.ClientSessio
 async def test_an_error_shows_no_key_and_no_path(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, tmp_path
 ):
-    """Whoever asks learns nothing of this machine."""
+    """A client learns nothing about this machine."""
     sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML, times=None))
     async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
         assert answer.status in (502, 503)
@@ -283,8 +283,8 @@ async def test_head_is_answered_like_get_without_the_body(url: str, http: aiohtt
             assert head.headers["Content-Length"] == whole.headers["Content-Length"]
 
 
-async def test_what_is_nowhere_is_a_404_in_the_same_shape(url: str, http: aiohttp.ClientSession):
-    """Every answer that is no success can be read the same way."""
+async def test_an_unknown_path_is_a_404_in_the_same_format(url: str, http: aiohttp.ClientSession):
+    """All error answers have the same format."""
     async with http.get(f"{url}/v1/nothing") as nothing, http.delete(f"{url}/v1/models") as wrong:
         assert (nothing.status, wrong.status) == (404, 405)
         assert (await nothing.json())["error"]["code"] == "not_found"

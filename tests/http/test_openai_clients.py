@@ -199,10 +199,10 @@ async def test_refusals_have_openai_s_classes(
         FaultKind.DEAD_URL,
     ],
 )
-async def test_the_client_s_own_retries_pay_for_nothing(
+async def test_the_client_s_own_retries_cost_no_extra_image(
     url: str, sandbox: Sandbox, kind: FaultKind
 ):
-    """A call that may be billed is made once, and the client is told not to retry it."""
+    """A call that may be billed is made once, and the answer tells the client not to retry."""
     sandbox.set_faults(Fault(kind, times=None))
     async with openai.AsyncOpenAI(api_key="any", base_url=url, max_retries=1) as client:
         with pytest.raises(openai.InternalServerError):

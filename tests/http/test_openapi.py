@@ -9,7 +9,7 @@ import aiohttp
 
 
 async def test_every_route_is_in_the_document(url: str, http: aiohttp.ClientSession):
-    """Whoever generates a client from it gets all of the service."""
+    """A generated client covers the whole service."""
     async with http.get(f"{url}/openapi.json") as answer:
         document = await answer.json()
     assert set(document["paths"]) == {

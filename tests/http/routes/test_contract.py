@@ -144,7 +144,7 @@ async def test_a_caller_who_hangs_up_leaves_a_kept_image(
 async def test_a_bad_body_is_a_400_and_sends_nothing(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, body: bytes, status: int
 ):
-    """What can't be read is told, whatever it is."""
+    """Any unreadable body is reported."""
     headers = {"Content-Type": "application/json"}
     async with http.post(f"{url}/v1/image.generate", data=body, headers=headers) as answer:
         assert answer.status == status

@@ -68,10 +68,10 @@ async def readiness(http: aiohttp.ClientSession, url: str) -> tuple[int, str]:
         return answer.status, (await answer.json()).get("error", {}).get("code", "")
 
 
-async def test_a_disk_that_is_unmounted_under_a_service_makes_it_unready(
+async def test_an_unmounted_disk_makes_the_service_unready(
     url: str, http: aiohttp.ClientSession, tmp_path: Path
 ):
-    """Its bare mount point is no store to write to; mounted again, it is ready."""
+    """The bare mount point must not be written to; once mounted again, the service is ready."""
     assert await readiness(http, url) == (200, "")
     away = (tmp_path / "images").rename(tmp_path / "away")
     (tmp_path / "images").mkdir()
