@@ -21,7 +21,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.generation import OnSendSettled, OnStage
 from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
-from stills.contract.outcome import RequestOutcome, RequestStatus
+from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
 from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.idempotency import IdempotencyStore
 from stills.contract.ports.provider import Provider
@@ -157,6 +157,7 @@ class Stills:
         stop: asyncio.Event | None = None,
         on_stage: OnStage | None = None,
         on_send_settled: OnSendSettled | None = None,
+        looked_up: bool = False,
     ) -> ImageResult:
         """Answer a request: out of the catalog if it can be, else with a new image.
 
@@ -164,6 +165,7 @@ class Stills:
         count towards `payer` and its daily budget. After `stop` is set, calls already sent are
         finished and nothing more is sent. On the event loop, `on_stage` is called at each stage
         of the generation, and `on_send_settled` as each API call that this request makes ends.
+        `looked_up` skips the look-up, because `answer_from_catalog` just found no image.
         Cancelling the caller does not cancel a generation that was sent: it is finished and stored,
         unless Stills is closed. A request still waiting to start is cancelled.
 
@@ -177,6 +179,7 @@ class Stills:
             fresh,
             max_cost_usd,
             payer,
+            looked_up,
             stop=stop,
             on_stage=on_stage or (lambda _: None),
             on_send_settled=on_send_settled or (lambda *_: None),
@@ -236,8 +239,8 @@ class Stills:
 
     async def answer_from_catalog(
         self, requests: Sequence[ImageRequest], *, model: str | None = None
-    ) -> Sequence[ImageResult | None]:
-        """Answer those whose image is kept in their size; None for each that has to be asked alone.
+    ) -> Sequence[CatalogAnswer]:
+        """Answer each request whose image is stored at its size; the others have no result.
 
         Raises:
             UnknownModel: the table has no such id.

@@ -1,4 +1,4 @@
-"""The status of a request before it is sent, and its outcome."""
+"""What is known of a request before it is sent, and its outcome."""
 
 from dataclasses import dataclass
 
@@ -15,6 +15,18 @@ class RequestOutcome:
     request: ImageRequest
     result: ImageResult | None = None
     error: StillsError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogAnswer:
+    """The answer of a look-up to a request.
+
+    `result` is None if the request needs more than a look-up. `is_new` if the catalog has no image
+    for it, in any size; a request with a reference is not looked up.
+    """
+
+    result: ImageResult | None = None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The HTTP door: OpenAI's image routes, the contract, the catalog and the images themselves."""
+"""The HTTP API: OpenAI's image routes, the contract, stored images and their PNG files."""

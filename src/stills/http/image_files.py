@@ -66,7 +66,7 @@ class ImageFiles:
         try:
             cached = await self._find(image_id)
             if cached is None:
-                return _refusal(not_found("There is no such image."))
+                return _refusal(not_found("No image has this id."))
             image, part = cached.image, None
             if not _CONDITIONS.isdisjoint(name for name, _ in headers):
                 conditions = Headers(raw=list(headers))

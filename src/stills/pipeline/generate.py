@@ -14,7 +14,7 @@ from stills.contract.errors import Billing, StillsError, StorageError
 from stills.contract.generation import Image, Stage
 from stills.contract.models import find_model
 from stills.contract.money import Caps
-from stills.contract.outcome import RequestStatus
+from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.rate_limit import LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
@@ -98,8 +98,8 @@ class Pipeline:
 
     async def answer_from_catalog(
         self, requests: Sequence[ImageRequest], options: Options
-    ) -> Sequence[ImageResult | None]:
-        """Answer each request whose image is stored at its size; None for each of the others."""
+    ) -> Sequence[CatalogAnswer]:
+        """Answer each request whose image is stored at its size; the others have no result."""
         return await answer_from_catalog(self._ports, requests, find_model(options.model))
 
     async def find_statuses(

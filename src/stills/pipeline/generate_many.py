@@ -136,9 +136,9 @@ class Many:
         requests = [row.request for row in rows]
         answers = await self._pipeline.answer_from_catalog(requests, self._options)
         return [
-            RequestOutcome(row.index, row.request, result=answer)
+            RequestOutcome(row.index, row.request, result=answer.result)
             for row, answer in zip(rows, answers, strict=True)
-            if answer is not None
+            if answer.result is not None
         ]
 
     async def _make(self, row: _Row) -> None:

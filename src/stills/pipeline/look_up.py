@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import Generation, Rendition
 from stills.contract.models import Model
-from stills.contract.outcome import RequestStatus
+from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.request import ImageRequest
-from stills.contract.result import ImageResult
 from stills.pipeline.context import Job, Plan, known
 from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
@@ -44,14 +43,17 @@ async def look_up(job: Job) -> Job:
 
 async def answer_from_catalog(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
-) -> Sequence[ImageResult | None]:
-    """Answer each request whose image is stored at its size; None for each of the others.
+) -> Sequence[CatalogAnswer]:
+    """Answer each request whose image is stored at its size; the others have no result.
 
-    Also None if anything failed: the caller then generates that image and gets the error.
+    Also no result if anything failed: the caller then generates that image and gets the error.
     """
-    results: list[ImageResult | None] = [None] * len(requests)
+    answers = [CatalogAnswer()] * len(requests)
     try:
-        hits = await _stored(ports, await _find(ports, requests, model))
+        found, new = await _find(ports, requests, model)
+        for index in new:
+            answers[index] = CatalogAnswer(is_new=True)
+        hits = await _stored(ports, found)
         notes = await try_to_count(
             ports.catalog,
             [
@@ -60,12 +62,11 @@ async def answer_from_catalog(
             ],
         )
     except StillsError:
-        return results
+        return answers
     for hit in hits:
-        results[hit.index] = make_result(
-            hit.generation, hit.rendition, ports.store, sent=False, notes=notes
-        )
-    return results
+        result = make_result(hit.generation, hit.rendition, ports.store, sent=False, notes=notes)
+        answers[hit.index] = CatalogAnswer(result)
+    return answers
 
 
 async def find_statuses(
@@ -96,15 +97,20 @@ async def find_statuses(
     return statuses
 
 
-async def _find(ports: Ports, requests: Sequence[ImageRequest], model: Model) -> list[_Hit]:
+async def _find(
+    ports: Ports, requests: Sequence[ImageRequest], model: Model
+) -> tuple[list[_Hit], list[int]]:
+    """Return the images at the requested sizes, and the indexes of requests without any image."""
     plans = [_try_to_plan(request, model, ports.provider.name) for request in requests]
     wanted = [(index, plan) for index, plan in enumerate(plans) if plan is not None]
     hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for _, plan in wanted])
-    return [
-        _Hit(index, requests[index], hit.generation, hit.rendition)
-        for (index, _), hit in zip(wanted, hits, strict=True)
-        if hit is not None and hit.rendition is not None
-    ]
+    found, new = [], []
+    for (index, _), hit in zip(wanted, hits, strict=True):
+        if hit is None:
+            new.append(index)
+        elif hit.rendition is not None:
+            found.append(_Hit(index, requests[index], hit.generation, hit.rendition))
+    return found, new
 
 
 async def _stored(ports: Ports, hits: list[_Hit]) -> list[_Hit]:

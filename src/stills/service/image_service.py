@@ -66,7 +66,8 @@ class ImageService:
         model = self._stills.model(model).id
         on_stage, leave = self._queue.follow(on_progress)
         try:
-            result = await self._batcher.look_up(request, model=model)
+            answer = await self._batcher.look_up(request, model=model)
+            result = answer.result
             if result is None:
                 result = await self._stills.generate(
                     request,
@@ -75,6 +76,7 @@ class ImageService:
                     stop=self._stop,
                     on_stage=on_stage,
                     on_send_settled=self._on_send_settled,
+                    looked_up=answer.is_new,
                 )
         finally:
             leave()

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from stills.app import Stills
 from stills.contract.errors import StillsError
+from stills.contract.outcome import CatalogAnswer
 from stills.contract.request import ImageRequest
-from stills.contract.result import ImageResult
 
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
     request: ImageRequest
     model: str
-    answer: "asyncio.Future[ImageResult | None]"
+    answer: "asyncio.Future[CatalogAnswer]"
 
 
 class LookupBatcher:
@@ -24,11 +24,11 @@ class LookupBatcher:
         self._waiting: list[_Lookup] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def look_up(self, request: ImageRequest, *, model: str) -> ImageResult | None:
-        """Return the stored image of a request, or None if it needs more than a look-up."""
+    async def look_up(self, request: ImageRequest, *, model: str) -> CatalogAnswer:
+        """Return the stored image of a request, or whether it needs a new one."""
         if request.reference_image is not None:
-            return None  # it would have to be loaded first
-        answer: asyncio.Future[ImageResult | None] = asyncio.get_running_loop().create_future()
+            return CatalogAnswer()  # the reference would have to be loaded first
+        answer: asyncio.Future[CatalogAnswer] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Lookup(request, model, answer))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -53,7 +53,7 @@ class LookupBatcher:
                 lookup.answer.cancel()
 
     async def _answer(self, batch: list[_Lookup], model: str) -> None:
-        answers: list[ImageResult | None] = [None] * len(batch)
+        answers = [CatalogAnswer()] * len(batch)
         try:
             requests = [lookup.request for lookup in batch]
             answers = list(await self._stills.answer_from_catalog(requests, model=model))
