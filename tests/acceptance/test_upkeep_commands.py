@@ -266,7 +266,7 @@ def test_a_deleted_store_is_reported_and_paid_images_are_not_paid_for_again(
     away = images.rename(images.with_name("away"))
     for command in (KITE, ["verify"]):
         line = one_line(stills(*command), 7)
-        assert "is not there" in line
+        assert "is missing" in line
     away.rename(images)
     assert "nothing billed" in stills(*KITE).stderr
     assert service.billed() == 1

@@ -54,7 +54,7 @@ def test_further_chunks_are_no_fault():
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b"", "not a PNG: it has no bytes"),
+        (b"", "not a PNG: it is empty"),
         (b"<html><body>", "not a PNG: starts with b'<html><b'"),
         (b"\xff\xd8\xff\xe0", "not a PNG: starts with b'\\xff\\xd8\\xff\\xe0'"),
         (SIGNATURE[:5], "truncated PNG: it ends at byte 5, within the signature"),
@@ -85,7 +85,7 @@ def test_what_is_no_whole_png_is_told_exactly(data, complaint):
 def test_every_truncation_is_found():
     """No prefix of a PNG passes as whole."""
     for end in range(len(PNG)):
-        with pytest.raises(DamagedImage, match=r"truncated|no bytes"):
+        with pytest.raises(DamagedImage, match=r"truncated|is empty"):
             inspect_png(PNG[:end])
 
 
@@ -153,7 +153,7 @@ def test_a_reference_that_breaks_off_is_refused(data):
         (b"II*\0\x08\0\0\0", "is a TIFF"),
         (b"\0\0\0\x1cftypavif\0\0\0\0", "is a HEIC or AVIF"),
         (b"%PDF-1.7\n", "is a PDF"),
-        (b"\x00\x01\x02\x03\xfe", "is of no known kind"),
+        (b"\x00\x01\x02\x03\xfe", "is of an unknown type"),
         (PNG[:20], "starts like image/png, but can't be decoded"),
         (b"\xff\xd8\xff\xe0 no more", "starts like image/jpeg, but can't be decoded"),
         (b"RIFF\x10\0\0\0WEBPVP8 ", "starts like image/webp, but can't be decoded"),

@@ -112,5 +112,5 @@ async def test_a_store_that_is_gone_is_an_error_and_not_a_list_of_losses(
     stills = await make_stills()
     await stills.generate(KITE)
     (tmp_path / "images").rename(tmp_path / "unplugged")
-    with pytest.raises(StoreRefused, match="is not there"):
+    with pytest.raises(StoreRefused, match="is missing"):
         await stills.images.verify()

@@ -59,7 +59,7 @@ async def test_a_folder_that_is_not_there_does_not_look_like_lost_images(tmp_pat
     """With an unmounted disk, exists, get and delete are StoreRefused and make no folder."""
     store = open_store(str(tmp_path / "unmounted"))
     for method in (store.exists, store.get, store.delete):
-        with pytest.raises(StoreRefused, match="is not there") as caught:
+        with pytest.raises(StoreRefused, match="is missing") as caught:
             await method("a.png")
         assert str(tmp_path / "unmounted") in caught.value.action
     assert list(tmp_path.iterdir()) == []
@@ -71,7 +71,7 @@ async def test_a_folder_deleted_after_use_does_not_look_like_lost_images(tmp_pat
     await store.put("a.png", b"1")
     shutil.rmtree(tmp_path / "images")
     for method in (store.exists, store.get, store.delete):
-        with pytest.raises(StoreRefused, match="is not there"):
+        with pytest.raises(StoreRefused, match="is missing"):
             await method("a.png")
     await store.put("b.png", b"2")
     with pytest.raises(ImageMissing):
@@ -128,7 +128,7 @@ def test_a_put_that_runs_out_of_room_leaves_nothing(tmp_path):
     """When no more bytes can be written the put is StoreRefused, and no part of it stays."""
     done = run(FULL_DISK, str(tmp_path))
     assert "could not write second.png" in done.stdout, done.stderr
-    assert "Make room" in done.stdout
+    assert "Free up space" in done.stdout
     assert [entry.name for entry in tmp_path.iterdir()] == ["first.png"]
 
 

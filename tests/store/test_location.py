@@ -15,7 +15,7 @@ def test_what_is_no_location_is_refused_at_once(location):
 @pytest.mark.parametrize("location", ["memory:///", "http://127.0.0.1:9/x", "nope://host/prefix"])
 def test_what_keeps_no_images_is_refused_at_once(location):
     """Memory, a web server and what nobody knows: before anything is paid for."""
-    with pytest.raises(ValueError, match=r"not kept at (memory|http|nope)://.*\bs3\b"):
+    with pytest.raises(ValueError, match=r"can't be stored at (memory|http|nope)://.*\bs3\b"):
         open_store(location)
 
 
@@ -28,7 +28,7 @@ def test_a_bucket_of_every_kind_is_opened(location):
 @pytest.mark.parametrize("location", ["s3://key:secret@bucket/a", "s3://bucket/a?token=secret"])
 def test_a_location_with_a_secret_is_refused_without_quoting_it(location):
     """Secrets in a location would end up in every URL and log, so they never get in."""
-    with pytest.raises(ValueError, match="takes no keys") as caught:
+    with pytest.raises(ValueError, match="can't contain keys") as caught:
         open_store(location)
     assert "secret" not in str(caught.value)
 

@@ -13,7 +13,7 @@ from stills.web import GuardedDownload, GuardedResolver
 
 LIMIT = 1024 * 1024
 IMAGES = "https://images.example"
-NOT_FETCHED = "the address of reference_image may not be fetched"
+NOT_FETCHED = "the URL of reference_image is not allowed"
 
 
 async def refuse(internet, url: str, message: str) -> None:
@@ -230,7 +230,7 @@ async def test_a_server_that_drips_is_left_at_the_deadline(internet):
 
     internet.pages["/a.png"] = drip
     internet.download._deadline_seconds = 0.3
-    await refuse(internet, f"{IMAGES}/a.png", "is not there within 0.3 s")
+    await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded within 0.3 s")
 
 
 async def test_a_name_that_never_answers_is_left_at_the_deadline(internet):
@@ -241,7 +241,7 @@ async def test_a_name_that_never_answers_is_left_at_the_deadline(internet):
 
     internet.names.resolve = never
     internet.download._deadline_seconds = 0.1
-    await refuse(internet, f"{IMAGES}/a.png", "is not there within 0.1 s")
+    await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded within 0.1 s")
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(internet):

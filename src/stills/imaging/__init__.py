@@ -1,4 +1,4 @@
-"""Looking at images and making renditions. libvips is loaded at the first pixel, not at import."""
+"""Checking images and making renditions. libvips is loaded at first use, not at import."""
 
 from stills.imaging.fit import Window, cover_crop, fit_png
 from stills.imaging.probe import check_pixels, inspect_png, media_type

@@ -1,4 +1,4 @@
-"""What bytes are: a whole PNG, or a picture that can serve as a reference."""
+"""Checking bytes: a complete PNG, or an image that can serve as a reference."""
 
 import codecs
 import hashlib
@@ -8,7 +8,7 @@ import zlib
 from stills.contract.errors import DamagedImage, InvalidReference
 from stills.contract.generation import Chunks, Inspection
 from stills.contract.size import Size
-from stills.imaging.pieces import PieceReader, crc32_of
+from stills.imaging.chunks import ChunkReader, crc32_of
 from stills.imaging.vips import PIXELS_MAX, decoding, first_line, load_vips, open_png
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -40,21 +40,21 @@ def inspect_png(png: bytes | Chunks) -> Inspection:
     """Check every chunk of a PNG, and hash it; pixels are not decoded.
 
     Raises:
-        DamagedImage: it is no PNG, a chunk is damaged or missing, or bytes follow the last one.
+        DamagedImage: it is not a PNG, a chunk is damaged or missing, or bytes follow the last one.
     """
-    pieces = [png] if isinstance(png, bytes) else png
-    reader = PieceReader(pieces)
+    chunks = [png] if isinstance(png, bytes) else png
+    reader = ChunkReader(chunks)
     _check_signature(reader)
     size = _read_header(reader)
     _check_chunks(reader)
     digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
+    for chunk in chunks:
+        digest.update(chunk)
     return Inspection(size=size, sha256=digest.hexdigest(), byte_count=reader.total)
 
 
 def check_pixels(png: bytes | Chunks) -> None:
-    """Decode every pixel of a PNG, because sound chunks may hold what no reader can decode.
+    """Decode every pixel of a PNG, because intact chunks may contain undecodable data.
 
     Raises:
         DamagedImage: it can't be decoded to its end, or has too many pixels.
@@ -64,17 +64,17 @@ def check_pixels(png: bytes | Chunks) -> None:
 
 
 def media_type(data: bytes) -> str:
-    """Tell `image/png`, `image/jpeg` or `image/webp` by the signature and pixels that decode.
+    """Return `image/png`, `image/jpeg` or `image/webp`, after decoding every pixel.
 
     Raises:
-        InvalidReference: it is none of these, can't be decoded to its end, or has too many pixels.
+        InvalidReference: it is something else, can't be decoded, or has too many pixels.
     """
     found = _match_signature(data)
     if found is None:
         raise InvalidReference(f"reference_image is {_describe(data)}", field="reference_image")
     vips = load_vips()
     try:
-        # By the one loader of the type found, so that no other meets unknown bytes.
+        # Only the loader of this type, so that no other loader sees untrusted bytes.
         image = getattr(vips.Image, _LOADERS[found])(data, access="sequential", fail_on="truncated")
         _check_size(Size(image.width, image.height))
         image.avg()  # decodes it to its end
@@ -95,10 +95,10 @@ def _check_size(size: Size) -> None:
         )
 
 
-def _check_signature(reader: PieceReader) -> None:
+def _check_signature(reader: ChunkReader) -> None:
     found = reader.read(len(_PNG_SIGNATURE))
     if not found:
-        raise DamagedImage("not a PNG: it has no bytes")
+        raise DamagedImage("not a PNG: it is empty")
     if found == _PNG_SIGNATURE:
         return
     if _PNG_SIGNATURE.startswith(found):
@@ -106,7 +106,7 @@ def _check_signature(reader: PieceReader) -> None:
     raise DamagedImage(f"not a PNG: starts with {found!r}")
 
 
-def _read_header(reader: PieceReader) -> Size:
+def _read_header(reader: ChunkReader) -> Size:
     kind, length, start = _begin_chunk(reader)
     if kind != b"IHDR" or length != _IHDR_BYTES:
         raise DamagedImage(
@@ -121,11 +121,11 @@ def _read_header(reader: PieceReader) -> Size:
     return size
 
 
-def _check_chunks(reader: PieceReader) -> None:
-    """Walk from the header to the end, checking order, lengths and checksums."""
+def _check_chunks(reader: ChunkReader) -> None:
+    """Check order, lengths and checksums of the chunks after the header."""
     kinds: set[bytes] = set()
     while b"IEND" not in kinds:
-        if _skip_sound_chunks(reader, kinds):
+        if _skip_intact_chunks(reader, kinds):
             continue
         kind, length, start = _begin_chunk(reader)
         if kind == b"IHDR":
@@ -138,13 +138,13 @@ def _check_chunks(reader: PieceReader) -> None:
         raise DamagedImage("damaged PNG: it has no IDAT chunk, so no pixels")
 
 
-def _skip_sound_chunks(reader: PieceReader, kinds: set[bytes]) -> bool:
-    """Pass over the sound chunks that lie within the piece being read; False if there is none.
+def _skip_intact_chunks(reader: ChunkReader, kinds: set[bytes]) -> bool:
+    """Skip the intact PNG chunks inside the current block of bytes; False if there are none.
 
-    Nearly all do, and a PNG has hundreds: this spares them a call for each of their parts.
+    A PNG has hundreds of chunks, nearly all inside one block: this saves several calls for each.
     """
-    view, begun = reader.here()
-    start, last_head = begun, len(view) - _CHUNK_HEAD_BYTES
+    view, first = reader.here()
+    start, last_head = first, len(view) - _CHUNK_HEAD_BYTES
     while start <= last_head and b"IEND" not in kinds:
         length, kind = _CHUNK_HEAD.unpack_from(view, start)
         end = start + _CHUNK_HEAD_BYTES + length
@@ -154,12 +154,12 @@ def _skip_sound_chunks(reader: PieceReader, kinds: set[bytes]) -> bool:
             break
         kinds.add(kind)
         start = end + _CHECKSUM_BYTES
-    reader.skip(start - begun)
-    return start > begun
+    reader.skip(start - first)
+    return start > first
 
 
-def _begin_chunk(reader: PieceReader) -> tuple[bytes, int, int]:
-    """Read a chunk's kind, body length and start, all in bytes; the rest of it is there."""
+def _begin_chunk(reader: ChunkReader) -> tuple[bytes, int, int]:
+    """Read a chunk's kind, body length and start, in bytes, and check that it is complete."""
     start = reader.offset
     if reader.left < _CHUNK_HEAD_BYTES:
         raise DamagedImage(f"truncated PNG: it ends at byte {reader.total}, before chunk IEND")
@@ -174,7 +174,7 @@ def _begin_chunk(reader: PieceReader) -> tuple[bytes, int, int]:
     return kind, length, start
 
 
-def _check_sum(reader: PieceReader, kind: bytes, start: int, checksum: int) -> None:
+def _check_sum(reader: ChunkReader, kind: bytes, start: int, checksum: int) -> None:
     if checksum != int.from_bytes(reader.read(_CHECKSUM_BYTES)):
         name = kind.decode("ascii")
         raise DamagedImage(f"damaged PNG: wrong checksum of chunk {name} at byte {start}")
@@ -191,7 +191,7 @@ def _match_signature(data: bytes) -> str | None:
 
 
 def _describe(data: bytes) -> str:
-    """Name what the bytes seem to be, without quoting them: they may be any file of the caller."""
+    """Name the kind of file without quoting it, because it may be any file of the caller's."""
     if not data:
         return "empty"
     for signature, name in _OTHER_KINDS.items():
@@ -201,7 +201,7 @@ def _describe(data: bytes) -> str:
         return "a HEIC or AVIF image, or a video"
     if _is_text(data[:1024]):
         return "text"
-    return "of no known kind"
+    return "of an unknown type"
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""A small JPEG to look at, in place of an image of full size."""
+"""Small JPEG previews."""
 
 from stills.imaging.vips import decoding, open_png
 
@@ -7,7 +7,7 @@ _METADATA_KEPT = "xmp"  # it may carry the label that an image is machine-made
 
 
 def thumbnail_jpeg(png: bytes, side_max_pixels: int) -> bytes:
-    """Scale to fit a square, never up; alpha is laid on white.
+    """Scale down to fit a square, never up; alpha becomes white.
 
     Raises:
         DamagedImage: the bytes can't be decoded as a PNG.

@@ -1,4 +1,4 @@
-"""libvips, loaded at first use and held to what one image at a time needs."""
+"""libvips, loaded at first use and configured for single images."""
 
 import logging
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def load_vips() -> ModuleType:
     """Import pyvips.
 
     Raises:
-        ForkedProcess: the parent of this process used it before the fork.
+        ForkedProcess: the parent process used it before the fork.
     """
     begin_use("libvips")
     return _import_vips()
@@ -28,21 +28,21 @@ def load_vips() -> ModuleType:
 
 @cache
 def _import_vips() -> ModuleType:
-    """Import pyvips, with no cache of past operations: no image comes by twice."""
+    """Import pyvips, without its cache of operations, because images rarely repeat."""
     pyvips = import_module("pyvips")
     pyvips.concurrency_set(_THREADS_PER_IMAGE)
     pyvips.cache_set_max(0)
-    # It logs what its errors say as well; without a handler that would land on the terminal.
+    # It also logs its errors; without a handler they would be printed to the terminal.
     logging.getLogger(pyvips.__name__).addHandler(logging.NullHandler())
     return pyvips
 
 
 def open_png(png: bytes) -> Any:  # noqa: ANN401 - pyvips is not typed
-    """Open a PNG, to be read once from top to bottom; what can't be decoded is not made up.
+    """Open a PNG for reading once from top to bottom; undecodable pixels are an error.
 
     Raises:
-        DamagedImage: its header says too many pixels.
-        pyvips.Error: its header can't be read; its pixels are decoded as they are used.
+        DamagedImage: its header has too many pixels.
+        pyvips.Error: its header can't be read. Pixels are decoded when they are used.
     """
     image = load_vips().Image.pngload_buffer(png, access="sequential", fail_on="error")
     size = Size(image.width, image.height)
@@ -53,7 +53,7 @@ def open_png(png: bytes) -> Any:  # noqa: ANN401 - pyvips is not typed
 
 @contextmanager
 def decoding() -> Iterator[None]:
-    """Turn libvips' errors in decoding a PNG into DamagedImage."""
+    """Translate libvips' decoding errors to DamagedImage."""
     try:
         yield
     except load_vips().Error as error:
@@ -62,6 +62,6 @@ def decoding() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Say in one line what libvips, which writes several, complains of."""
+    """Return the first line of libvips' error message."""
     detail = getattr(error, "detail", "") or str(error)
     return detail.strip().partition("\n")[0][:200]

@@ -1,4 +1,4 @@
-"""The port Imaging, by the standard library and libvips."""
+"""The port Imaging on libvips and the standard library."""
 
 import asyncio
 from functools import cache

@@ -1,4 +1,4 @@
-"""Where images are kept: a folder of this machine, or a bucket through obstore."""
+"""Stores for images: a local folder, or a bucket through obstore."""
 
 from stills.store.bucket import BucketStore
 from stills.store.folder import FolderStore

@@ -1,8 +1,8 @@
-"""The port Store on a bucket, through obstore: S3 and what speaks it, GCS or Azure.
+"""The port Store on a bucket, through obstore: S3 and compatible services, GCS or Azure.
 
-obstore is loaded at the first byte written or read, and only its synchronous calls are used, in
-threads: a process that ends soon after one of its asynchronous calls can abort in the native
-runtime (seen in obstore 0.12.1), after everything has succeeded.
+obstore is loaded at the first read or write. Only its synchronous calls are used, in threads: a
+process that ends soon after one of its asynchronous calls can abort in the native runtime (seen in
+obstore 0.12.1), after everything has succeeded.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Backend
 
 _THREADS = 32
-# One request takes at most 30 s by obstore's default (AWS_TIMEOUT and its like change that), and
-# none begins after the retries' time: so this is over before a caller gives up on it.
+# A request takes at most 30 s by obstore's default (AWS_TIMEOUT and similar variables change it),
+# and none starts after _RETRY_SECONDS, so obstore gives up before _CALL_SECONDS.
 _RETRIES_MAX = 3
 _RETRY_SECONDS = 20.0
 _CALL_SECONDS = 60.0
@@ -34,10 +34,7 @@ _Value = TypeVar("_Value")
 
 
 class BucketStore:
-    """Implements the port Store on a bucket URL.
-
-    An object path that is not relative, plain and POSIX is a programming error: ValueError.
-    """
+    """Implements the port Store on a bucket URL."""
 
     def __init__(self, location: str) -> None:
         self._location = location
@@ -59,7 +56,7 @@ class BucketStore:
             check_object_path(each)
 
         def write(backend: "Backend") -> None:
-            # One request even for a large image: parts of an unfinished upload would stay and cost.
+            # One request even for a large image: an unfinished multipart upload would cost money.
             for each, content in objects:
                 backend.put(each, content, use_multipart=False)
 
@@ -91,9 +88,9 @@ class BucketStore:
         return await self._call("look for", path, look)
 
     async def missing(self, byte_counts: Mapping[str, int]) -> AbstractSet[str]:
-        asking = [self.exists(path, byte_count=count) for path, count in byte_counts.items()]
-        found = await asyncio.gather(*asking)
-        return {path for path, is_there in zip(byte_counts, found, strict=True) if not is_there}
+        checks = [self.exists(path, byte_count=count) for path, count in byte_counts.items()]
+        found = await asyncio.gather(*checks)
+        return {path for path, exists in zip(byte_counts, found, strict=True) if not exists}
 
     async def delete(self, path: str) -> None:
         check_object_path(path)
@@ -126,10 +123,10 @@ class BucketStore:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _call(self, verb: str, path: str, work: Callable[["Backend"], _Value]) -> _Value:
-        """Run one obstore call in a thread, with a deadline.
+        """Run an obstore call in a thread, with a deadline.
 
         Raises:
-            StillsError: what `work` raised, or StoreRefused if obstore failed.
+            StillsError: `work` raised it, or obstore failed (StoreRefused).
         """
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._threads, partial(self._work, work))
@@ -148,8 +145,7 @@ class BucketStore:
     def _refused(self, verb: str, path: str, reason: str) -> StoreRefused:
         return StoreRefused(
             f"could not {verb} {path} in {self._location}: {reason}",
-            action=f"Check that {self._location} exists and its credentials are set, "
-            "then ask again.",
+            action=f"Check that {self._location} exists and its credentials are set, then retry.",
         )
 
     def _work(self, work: Callable[["Backend"], _Value]) -> _Value:
@@ -161,11 +157,11 @@ class BucketStore:
 
 
 def _connect(location: str) -> "Backend":
-    from obstore.store import MemoryStore, from_url  # noqa: PLC0415 - the CLI often needs none
+    from obstore.store import MemoryStore, from_url  # noqa: PLC0415 - slow, and often unused
 
-    # The first call of all starts the native runtime, which opens files and panics if it can't.
+    # The first call starts the native runtime, which opens files and panics if it can't.
     MemoryStore().put("started", b"")
-    # Client options given here would replace those of the environment, such as AWS_ALLOW_HTTP.
+    # Client options set here would override the environment's, such as AWS_ALLOW_HTTP.
     return from_url(
         location,
         retry_config={
@@ -176,17 +172,17 @@ def _connect(location: str) -> "Backend":
 
 
 def _check_there(backend: "Backend") -> None:
-    """Raise if the bucket is gone, because that looks like a missing object."""
+    """Raise if the bucket is missing, because then every object seems to be missing."""
     next(iter(backend.list(chunk_size=1)), None)
 
 
 def _storage_reason(error: BaseException) -> str | None:
-    """Return in one line what went wrong in obstore; None for any other error."""
-    from obstore.exceptions import BaseError  # noqa: PLC0415 - the CLI often needs none
+    """Return obstore's error as one line, or None for an error that is not obstore's."""
+    from obstore.exceptions import BaseError  # noqa: PLC0415 - slow, and often unused
 
     first_line = str(error).partition("\n")[0].strip()[:600]  # pages of its internals follow
-    # A panic of native code is a BaseException of a class that can't be imported.
+    # Native code panics with a BaseException whose class can't be imported.
     if type(error).__name__ == "PanicException":
         return f"obstore crashed: {first_line}"
-    # obstore raises ValueError too, for a location or a path that it can't parse.
+    # obstore also raises ValueError if it can't parse a location or path.
     return first_line if isinstance(error, (BaseError, OSError, ValueError)) else None

@@ -1,7 +1,7 @@
-"""The port Store on a folder of this machine, with the standard library only.
+"""The port Store on a local folder, using only the standard library.
 
 Files are addressed by bytes: the folder's path as the system spells it, and object paths in UTF-8
-under any locale, so that a store can be read by every process that can reach it.
+under any locale, so that every process that can reach a store can read it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.generation import Chunks
 from stills.store.object_path import check_object_path
 
-# A file is staged under such a name, which no object can have, and then renamed; only a killed
+# A file is staged under such a name, which no object can have, and then renamed. Only a killed
 # process leaves one behind. Older versions, through obstore, staged `a.png` as `a.png#1`.
 _STAGED = re.compile(rb".+\.(png|json)#\d+")
 _STAGED_MAX_AGE_SECONDS = 3600.0
@@ -29,10 +29,7 @@ _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
 class FolderStore:
-    """Implements the port Store on an absolute folder path.
-
-    An object path that is not relative, plain and POSIX is a programming error: ValueError.
-    """
+    """Implements the ports Store and LocalFiles on an absolute folder path."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -58,7 +55,7 @@ class FolderStore:
         if preceded_by is not None:
             check_object_path(preceded_by[0])
         with self._translated("write", path):
-            # One thread call for everything a disk does, instead of one for each part.
+            # One call to a thread for the complete write, instead of one per step.
             await asyncio.to_thread(self._put, path, data, preceded_by)
 
     async def get(self, path: str) -> bytes:
@@ -131,7 +128,7 @@ class FolderStore:
             self._check_there()
 
     def _list(self, folder: str) -> list[str]:
-        if not self._root.exists():  # nothing was ever put
+        if not self._root.exists():  # nothing was stored yet
             return []
         self._check_there()
         inside = self._file(folder) if folder else self._root_bytes
@@ -147,32 +144,32 @@ class FolderStore:
         return sorted(f"{folder}/{name}" if folder else name for name in names)
 
     def _check_there(self) -> None:
-        """Raise if the folder is gone, because that looks like a missing object.
+        """Check that the folder exists, because without it every object seems to be missing.
 
         Raises:
-            StoreRefused: it is.
+            StoreRefused: the folder is missing.
         """
         if not self._root.is_dir():
             raise StoreRefused(
-                f"the store's folder {self._root} is not there",
-                action=f"Mount the disk or restore {self._root}, then ask again.",
+                f"the store's folder {self._root} is missing",
+                action=f"Mount the disk or restore {self._root}, then retry.",
             )
 
     def _tidy_once(self) -> None:
         if not self._is_tidy:
             self._is_tidy = True
-            with suppress(OSError):  # tidying up must not keep anyone from writing
+            with suppress(OSError):  # failing to tidy up must not prevent a write
                 _remove_stale_staged(self._root_bytes)
 
     @contextmanager
     def _translated(self, verb: str, path: str) -> Iterator[None]:
-        """Turn the system's errors into the contract's."""
+        """Translate the system's errors to StoreRefused."""
         try:
             yield
         except OSError as error:
             raise StoreRefused(
                 f"could not {verb} {path} in {self._root}: {error.strerror or error}",
-                action=f"Make room in {self._root} or mend its permissions, then ask again.",
+                action=f"Free up space in {self._root} or fix its permissions, then retry.",
             ) from error
 
 
@@ -184,15 +181,15 @@ def _is_file(file: bytes, byte_count: int | None) -> bool:
     return stat.S_ISREG(found.st_mode) and (byte_count is None or byte_count == found.st_size)
 
 
-def _write(target: bytes, pieces: Chunks, *, sync: bool) -> None:
-    """Write a file under a name of its own, then rename it to `target`."""
+def _write(target: bytes, chunks: Chunks, *, sync: bool) -> None:
+    """Write a file under a temporary name, then rename it to `target`."""
     folder = os.path.dirname(target)  # noqa: PTH120 - bytes
     _make_folder(folder)
-    # Short, because the target's name may be as long as the file system allows.
+    # Short, because the target's name may have the maximum length.
     staged = os.path.join(folder, b"%s.png#1" % secrets.token_hex(8).encode())  # noqa: PTH118
     try:
         with open(staged, "xb") as file:  # noqa: PTH123 - bytes
-            file.writelines(pieces)
+            file.writelines(chunks)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
@@ -206,19 +203,19 @@ def _write(target: bytes, pieces: Chunks, *, sync: bool) -> None:
 
 
 def _make_folder(folder: bytes) -> None:
-    """Make a folder and those above it, each on the disk before anything is written into it."""
+    """Make a folder and its parents, each synced before anything is written into it."""
     if os.path.isdir(folder):  # noqa: PTH112 - bytes
         return
     above = os.path.dirname(folder)  # noqa: PTH120 - bytes
     if above != folder:
         _make_folder(above)
-    with suppress(FileExistsError):  # another process was faster; a file in its place fails later
+    with suppress(FileExistsError):  # made by another process, or a file, which fails later
         os.mkdir(folder)  # noqa: PTH102 - bytes
     _sync_folder(above)
 
 
 def _sync_folder(folder: bytes) -> None:
-    """Bring the names in a folder to the disk, so that a power cut does not take a paid image."""
+    """Sync the names in a folder to disk, so that a power cut doesn't lose a paid image."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

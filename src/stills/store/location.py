@@ -1,4 +1,4 @@
-"""What a store's location means: a folder, or a bucket of a service that keeps what it is given."""
+"""Opening a store by its location: a folder path or a URL."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -7,8 +7,8 @@ from stills.contract.file_url import file_path
 from stills.store.bucket import BucketStore
 from stills.store.folder import FolderStore
 
-# Only those services of obstore's that keep objects: memory ends with the process, and a web
-# server can't be written to.
+# The services of obstore that store objects: memory ends with the process, and a web server can't
+# be written to.
 _SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
@@ -19,7 +19,7 @@ def open_store(location: str) -> FolderStore | BucketStore:
     service's own variables, such as AWS_ACCESS_KEY_ID.
 
     Raises:
-        ValueError: the location is malformed, keeps no objects, or contains a key or a query.
+        ValueError: the location is malformed, can't store objects, or contains a key or a query.
     """
     if not location or "\0" in location:
         raise ValueError(f"not a store location: {location!r}")
@@ -31,7 +31,7 @@ def open_store(location: str) -> FolderStore | BucketStore:
     scheme = urlsplit(location).scheme
     if scheme not in _SCHEMES:
         known = ", ".join(("file", *_SCHEMES))
-        raise ValueError(f"images are not kept at {scheme}://, only at one of {known}")
+        raise ValueError(f"images can't be stored at {scheme}://, only at one of {known}")
     return BucketStore(location)
 
 
@@ -43,9 +43,9 @@ def _read_file_url(url: str) -> Path:
 
 
 def _check_no_secrets(location: str) -> None:
-    """Refuse what would end up in URLs, logs and tracebacks, without quoting it."""
+    """Reject secrets, which would end up in URLs, logs and tracebacks, without quoting them."""
     parts = urlsplit(location)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(
-            "a store location takes no keys and no query: set the variables of the service instead"
+            "a store location can't contain keys or a query: set the service's variables instead"
         )

@@ -1,13 +1,13 @@
-"""Which object paths a store takes: relative, plain, and the same on every kind of store."""
+"""Valid object paths: relative, plain, and equal on every kind of store."""
 
 import unicodedata
 
 
 def check_object_path(path: str) -> None:
-    """Refuse a path that could leave the store or that some store would read differently.
+    """Reject a path that could leave the store or that stores could read differently.
 
     Raises:
-        ValueError: the caller has a bug; no request can lead here.
+        ValueError: the caller has a bug; no request can cause this.
     """
     segments = path.split("/")
     if any(segment in {"", ".", ".."} for segment in segments):

@@ -1,4 +1,4 @@
-"""Fetching from addresses that others name, and from no private one."""
+"""Downloads from untrusted URLs, never from private addresses."""
 
 from stills.web.guarded_download import GuardedDownload
 from stills.web.guarded_resolver import GuardedResolver, SystemResolver

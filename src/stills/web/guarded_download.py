@@ -23,14 +23,14 @@ _HTTPS_PORT = 443
 _OK = 200
 _REDIRECTS_MAX = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PIECE_BYTES = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
 _HEADERS = {"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"}
 
 
 class GuardedDownload:
-    """Implements the port Downloader for addresses that strangers name.
+    """Implements the port Downloader for URLs from untrusted callers.
 
-    `resolver` finds the addresses that are connected to: one that is given guards them itself.
+    A `resolver`, if given, must reject private addresses itself.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class GuardedDownload:
             async with asyncio.timeout(self._deadline_seconds), self._session() as session:
                 return await _follow(session, url, max_bytes)
         except TimeoutError:
-            raise _failed(f"is not there within {self._deadline_seconds:g} s") from None
+            raise _failed(f"can't be downloaded within {self._deadline_seconds:g} s") from None
         except ClientConnectorDNSError:
-            raise refused() from None  # nobody learns which private names there are
+            raise refused() from None  # don't reveal which private names exist
         except (ClientError, OSError, ValueError):
             raise _failed("can't be downloaded") from None
 
     def _session(self) -> ClientSession:
-        # A session of its own for each download: nothing is carried from one stranger to another.
+        # A new session for each download: nothing carries over from one caller to another.
         connector = TCPConnector(
             resolver=self._resolver, use_dns_cache=False, force_close=True, ssl=self._ssl
         )
@@ -82,7 +82,7 @@ async def _follow(session: ClientSession, url: str, max_bytes: int) -> bytes:
 
 
 def _read_url(written: str) -> URL:
-    """Read a URL as aiohttp will; one of plain characters stays as it is, for it may be signed."""
+    """Parse a URL as aiohttp does; an ASCII URL stays unchanged, because it may be signed."""
     if not written.isprintable() or " " in written:
         raise ValueError
     return URL(written, encoded=written.isascii())
@@ -93,30 +93,30 @@ def _check(url: URL) -> None:
     if url.scheme != "https" or url.port != _HTTPS_PORT or not host:
         raise refused()
     if not may_be_public(host):
-        raise refused()  # aiohttp resolves no numbers, so the resolver would not see it
+        raise refused()  # aiohttp doesn't resolve IP addresses, so the resolver would not see it
 
 
 async def _read(response: ClientResponse, max_bytes: int) -> bytes:
     if response.status != _OK:
-        raise _failed(f"can't be downloaded: its server answers with status {response.status}")
+        raise _failed(f"can't be downloaded: the server returned status {response.status}")
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise _failed("is sent compressed, which was not asked for")
+        raise _failed("is compressed, although the request ruled that out")
     if (response.content_length or 0) > max_bytes:
         raise _too_big(max_bytes)
     data = bytearray()
-    async for piece in response.content.iter_chunked(_PIECE_BYTES):
-        data += piece
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        data += chunk
         if len(data) > max_bytes:
             raise _too_big(max_bytes)
     return bytes(data)
 
 
 def refused() -> InvalidReference:
-    """Make the one error for all that may not be fetched: it tells nothing about the address."""
+    """Make the only error for forbidden addresses; it reveals nothing about the address."""
     return InvalidReference(
-        "the address of reference_image may not be fetched",
+        "the URL of reference_image is not allowed",
         field="reference_image",
-        action="Give an https URL that is open to the internet, or the image as a data URL.",
+        action="Use a public https URL, or send the image as a data URL.",
     )
 
 
@@ -124,7 +124,7 @@ def _failed(what: str) -> InvalidReference:
     return InvalidReference(
         f"reference_image {what}",
         field="reference_image",
-        action="Check that its URL opens without a login, or give the image as a data URL.",
+        action="Check that its URL opens without a login, or send the image as a data URL.",
     )
 
 
@@ -132,5 +132,5 @@ def _too_big(max_bytes: int) -> InvalidReference:
     return InvalidReference(
         f"reference_image is over the limit of {max_bytes / 1024 / 1024:g} MB",
         field="reference_image",
-        action="Scale it down; 2048 pixels a side are plenty.",
+        action="Scale it down; 2048 pixels per side are enough.",
     )

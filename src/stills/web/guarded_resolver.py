@@ -1,4 +1,4 @@
-"""Names to addresses, those that may be fetched only."""
+"""Resolving host names, and rejecting private addresses."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ _THREADS = 4
 
 
 class SystemResolver(AbstractResolver):
-    """Asks the operating system, in threads of its own: a slow name holds up no other work."""
+    """Uses the operating system, in threads of its own, so a slow name delays no other work."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
@@ -23,11 +23,11 @@ class SystemResolver(AbstractResolver):
         """List the addresses of a name.
 
         Raises:
-            OSError: it has none, or it can be no name.
+            OSError: the name is invalid or has no address.
         """
-        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         except ValueError as error:
             raise OSError(str(error)) from None
         return [
@@ -43,15 +43,15 @@ class SystemResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Stop taking names."""
+        """Accept no more names."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedResolver(AbstractResolver):
-    """Gives the addresses of a name if each of them is allowed; otherwise raises `refused()`.
+    """Returns the addresses of a name if all of them are allowed; otherwise raises `refused()`.
 
-    The connection is made to what was checked here, because nobody resolves the name again. The
-    resolver behind is the caller's to close.
+    Connections go to the checked addresses, because the name is not resolved again. The caller
+    closes the inner resolver.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class GuardedResolver(AbstractResolver):
         """List the addresses of a name.
 
         Raises:
-            OSError: it has none.
-            Exception: that of `refused`, if one of them is not allowed.
+            OSError: the name has no address.
+            Exception: made by `refused`, if an address is not allowed.
         """
         found = await self._resolver.resolve(host, port, family)
         if not found:
@@ -81,4 +81,4 @@ class GuardedResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: the caller closes the inner resolver."""

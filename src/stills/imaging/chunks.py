@@ -1,11 +1,11 @@
-"""Reading on through bytes that come in pieces, without joining them."""
+"""Reading bytes that are split into chunks, without joining them."""
 
 import zlib
 
 from stills.contract.generation import Chunks
 
-# For more bytes at once zlib gives the GIL away, and with other threads at work it costs three
-# times the sum itself to get it back for each of a PNG's many chunks.
+# zlib releases the GIL for more bytes than this. With other threads running, getting it back takes
+# three times as long as the checksum itself, for each of a PNG's many chunks.
 _CRC_STEP_BYTES = 5 * 1024
 
 
@@ -16,11 +16,11 @@ def crc32_of(view: memoryview | bytes, checksum: int = 0) -> int:
     return checksum
 
 
-class PieceReader:
-    """A position in pieces; `offset` counts bytes from the start, `total` is all there are."""
+class ChunkReader:
+    """A reader over chunks of bytes; `offset` is its position, `total` the number of bytes."""
 
-    def __init__(self, pieces: Chunks) -> None:
-        self._views = [memoryview(piece) for piece in pieces]
+    def __init__(self, chunks: Chunks) -> None:
+        self._views = [memoryview(chunk) for chunk in chunks]
         self._index = 0
         self._at = 0
         self.offset = 0
@@ -28,38 +28,38 @@ class PieceReader:
 
     @property
     def left(self) -> int:
-        """How many bytes are to come."""
+        """Number of bytes left."""
         return self.total - self.offset
 
     def read(self, byte_count: int) -> bytes:
-        """Read on; fewer bytes at the end."""
+        """Read bytes; fewer at the end."""
         data = bytes(self._next(byte_count))
         while len(data) < byte_count and self.left:
             data += self._next(byte_count - len(data))
         return data
 
     def here(self) -> tuple[memoryview, int]:
-        """Give the piece that is being read, and the position in it."""
+        """Return the current chunk and the position in it."""
         if self._index < len(self._views):
             return self._views[self._index], self._at
         return memoryview(b""), 0
 
     def skip(self, byte_count: int) -> None:
-        """Move on within the piece that is being read."""
+        """Skip bytes within the current chunk."""
         self._at += byte_count
         self.offset += byte_count
 
     def crc32(self, byte_count: int, checksum: int) -> int:
-        """Read on, adding to a checksum."""
+        """Read bytes and add them to a checksum."""
         end = self.offset + min(byte_count, self.left)
         while self.offset < end:
             checksum = crc32_of(self._next(end - self.offset), checksum)
         return checksum
 
     def _next(self, byte_count: int) -> memoryview | bytes:
-        """Read on within one piece; nothing at the end of all."""
-        piece = self._views[self._index] if self._index < len(self._views) else b""
-        step = piece[self._at : self._at + byte_count]
+        """Read bytes within one chunk; none at the end."""
+        chunk = self._views[self._index] if self._index < len(self._views) else b""
+        step = chunk[self._at : self._at + byte_count]
         while not step and self.left and byte_count:
             self._index, self._at = self._index + 1, 0
             step = self._views[self._index][:byte_count]
