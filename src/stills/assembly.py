@@ -11,6 +11,7 @@ from stills.contract.forked import begin_use
 from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
+from stills.contract.providers import NO_PROVIDER, SANDBOX
 from stills.imaging import VipsImaging
 from stills.pipeline.ports import Ports
 from stills.provider.credentials import (
@@ -71,9 +72,9 @@ def use_dashscope(config: Config) -> Provider:
     )
 
     async def make(stack: AsyncExitStack) -> Provider:
-        return await _connect(stack, credentials, links_live=True)
+        return await _connect(stack, credentials, has_live_links=True)
 
-    return DeferredProvider(credentials.provider, make)
+    return DeferredProvider(credentials.provider.name, make)
 
 
 def embed_sandbox() -> Provider:
@@ -85,23 +86,23 @@ def embed_sandbox() -> Provider:
         sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
         credentials = Credentials(ProviderKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
         # The sandbox ends with this process, and so do its links.
-        return await _connect(stack, credentials, links_live=False)
+        return await _connect(stack, credentials, has_live_links=False)
 
-    return DeferredProvider("sandbox", make)
+    return DeferredProvider(SANDBOX.name, make)
 
 
 async def _connect(
-    stack: AsyncExitStack, credentials: Credentials, *, links_live: bool
+    stack: AsyncExitStack, credentials: Credentials, *, has_live_links: bool
 ) -> Provider:
     module = await asyncio.to_thread(import_module, "stills.provider.dashscope")
-    provider: Provider = await module.connect(credentials, links_live=links_live)
+    provider: Provider = await module.connect(credentials, has_live_links=has_live_links)
     stack.push_async_callback(provider.close)
     return provider
 
 
 def use_none() -> Provider:
     """Send nothing: there is no key."""
-    return DeferredProvider("none", _refuse)
+    return DeferredProvider(NO_PROVIDER.name, _refuse)
 
 
 async def _refuse(stack: AsyncExitStack) -> Provider:

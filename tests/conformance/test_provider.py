@@ -88,7 +88,7 @@ async def test_orders_at_once_each_get_their_own_answer(provider: Provider, sand
         for number, text in enumerate(texts)
     ]
     answers = await asyncio.gather(
-        *(provider.send(order, timeout_seconds=PATIENCE) for order in orders)
+        *(provider.send(provider_request, timeout_seconds=PATIENCE) for provider_request in orders)
     )
     prompts = {send.request_id: send.prompt for send in sandbox.ledger.generations}
     assert [prompts[answer.request_id] for answer in answers] == texts

@@ -26,7 +26,7 @@ def key() -> str:
 
 
 @pytest.fixture
-def order() -> Callable[..., ProviderRequest]:
+def provider_request() -> Callable[..., ProviderRequest]:
     """An order with any of its fields changed."""
 
     def make(text: str = "a red kite", **fields: Any) -> ProviderRequest:
@@ -48,8 +48,10 @@ async def make_provider() -> AsyncIterator[Callable[..., Awaitable[DashScope]]]:
     """Make providers that are closed at the end."""
     async with AsyncExitStack() as stack:
 
-        async def make(base_url: str, *, key: str = KEY, links_live: bool = True) -> DashScope:
-            provider = await connect(Credentials(ProviderKey(key), base_url), links_live=links_live)
+        async def make(base_url: str, *, key: str = KEY, has_live_links: bool = True) -> DashScope:
+            provider = await connect(
+                Credentials(ProviderKey(key), base_url), has_live_links=has_live_links
+            )
             stack.push_async_callback(provider.close)
             return provider
 

@@ -262,7 +262,7 @@ def test_a_retired_model_names_date_and_successor():
     """The error says what is known, and that nothing was swapped."""
     error = failure(refusal("ModelNotFound"), status=404)
     assert "2026-10-10" in error.message
-    assert "qwen-image-2.0 follows it" in error.message
+    assert "its successor is qwen-image-2.0" in error.message
     assert "did not fall back to another model, and nothing was billed" in error.action
     other = failure(refusal("ModelNotFound"), status=404, model="qwen-image-3.0")
     assert "retire" not in other.message

@@ -30,17 +30,18 @@ def bomb(encoding: str):
 SEND_AND_DOWNLOAD = """
 import asyncio, resource, sys
 from stills.contract.errors import StillsError
-from stills.contract.generation import Order
+from stills.contract.generation import ProviderRequest
 from stills.contract.size import Size
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
 
 async def main():
-    provider = await connect(Credentials(ApiKey("sk-sandbox"), sys.argv[1] + "/api/v1"))
-    order = Order("qwen-image-max", "a red kite", None, Size(1328, 1328), 7, True, False)
+    provider = await connect(Credentials(ProviderKey("sk-sandbox"), sys.argv[1] + "/api/v1"))
+    size = Size(1328, 1328)
+    request = ProviderRequest("qwen-image-max", "a red kite", None, size, 7, True, False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for call in (
-        provider.send(order, timeout_seconds=50.0),
+        provider.send(request, timeout_seconds=50.0),
         provider.download(sys.argv[1] + "/a.png", timeout_seconds=50.0),
     ):
         try:
@@ -84,29 +85,31 @@ async def test_a_bomb_of_two_gigabytes_does_not_fill_the_memory(serve, encoding,
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
-async def test_an_answer_over_the_limit_may_be_billed(answering, make_provider, order, status):
+async def test_an_answer_over_the_limit_may_be_billed(
+    answering, make_provider, provider_request, status
+):
     """It is not read to its end, so nobody knows what it says."""
     service = await answering(json.dumps({"message": "x" * MIB}).encode(), status=status)
     provider = await make_provider(service.base_url)
     with pytest.raises(UnexpectedAnswer, match="over 1 MiB") as caught:
-        await provider.send(order(), timeout_seconds=PATIENCE)
+        await provider.send(provider_request(), timeout_seconds=PATIENCE)
     assert caught.value.billing is Billing.POSSIBLE
     assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize("nested", [b"[" * MIB, b'{"output":' * 100_000, b"[" * 900 + b"]" * 900])
 async def test_an_answer_that_is_nested_too_deeply_is_unexpected(
-    answering, make_provider, order, nested
+    answering, make_provider, provider_request, nested
 ):
     """Neither we nor the SDK fall over it."""
     service = await answering(nested)
     provider = await make_provider(service.base_url)
     with pytest.raises(UnexpectedAnswer) as caught:
-        await provider.send(order(), timeout_seconds=PATIENCE)
+        await provider.send(provider_request(), timeout_seconds=PATIENCE)
     assert caught.value.billing is Billing.POSSIBLE
 
 
-async def test_a_compressed_answer_is_read(answering, make_provider, order):
+async def test_a_compressed_answer_is_read(answering, make_provider, provider_request):
     """Compression as such is no fault."""
     link = "http://127.0.0.1:1/a.png"
     body = {"output": {"choices": [{"message": {"content": [{"image": link}]}}]}}
@@ -114,7 +117,7 @@ async def test_a_compressed_answer_is_read(answering, make_provider, order):
     packed = packer.compress(json.dumps(body).encode()) + packer.flush()
     service = await answering(packed, Content_Encoding="gzip")
     provider = await make_provider(service.base_url)
-    answer = await provider.send(order(), timeout_seconds=PATIENCE)
+    answer = await provider.send(provider_request(), timeout_seconds=PATIENCE)
     assert answer.image_url == link
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from stills.contract.errors import AccessError, MissingKey, WrongKey
+from stills.contract.providers import DASHSCOPE, SANDBOX
 from stills.provider.credentials import DEFAULT_BASE_URL, check_base_url, find_credentials
 
 LOCAL = "http://127.0.0.1:8080"
@@ -47,7 +48,7 @@ def test_the_key_given_wins_over_the_file(find, write):
     write("[default]\ndashscope_api_key = sk-from-file\n")
     found = find(key=" sk-given\n")
     assert found.key.reveal() == "sk-given"
-    assert (found.provider, found.base_url) == ("dashscope", DEFAULT_BASE_URL)
+    assert (found.provider, found.base_url) == (DASHSCOPE, DEFAULT_BASE_URL)
 
 
 @pytest.mark.parametrize("key", [None, "", " \n"])
@@ -131,10 +132,10 @@ def test_a_key_that_can_be_none_is_refused_unquoted(find, write, key):
 
 def test_a_sandbox_key_needs_a_sandbox(find):
     """It is never sent to the real service, and its images are play money."""
-    with pytest.raises(AccessError, match="no sandbox") as caught:
+    with pytest.raises(AccessError, match="base URL of a sandbox is not set") as caught:
         find(key="sk-sandbox")
     assert "DASHSCOPE_HTTP_BASE_URL" in caught.value.action
-    assert find(key="sk-sandbox", base_url=LOCAL).provider == "sandbox"
+    assert find(key="sk-sandbox", base_url=LOCAL).provider is SANDBOX
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_a_base_url_is_brought_to_one_form(written, meant):
 )
 def test_what_is_no_base_url_is_refused_unquoted(written):
     """The error names the variable and shows the form; what may be a secret is not repeated."""
-    with pytest.raises(AccessError, match="is no http") as caught:
+    with pytest.raises(AccessError, match="is not an http") as caught:
         check_base_url(written)
     assert DEFAULT_BASE_URL in caught.value.action
     assert "topsecret" not in str(caught.value)

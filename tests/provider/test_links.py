@@ -102,7 +102,7 @@ async def test_a_link_into_this_network_is_not_followed(remote, url):
 async def test_what_is_no_web_address_is_not_followed(remote, provider, url):
     """Neither from the service nor from a sandbox."""
     for each in (remote, provider):
-        assert "no http(s) URL" in (await dead(each, url)).message
+        assert "not an http(s) URL" in (await dead(each, url)).message
 
 
 class Names(AbstractResolver):
@@ -191,7 +191,7 @@ async def test_a_link_to_a_cloud_machines_metadata_is_never_followed(links_of, u
 async def test_a_name_that_is_unknown_is_a_dead_link_that_may_live_again(links_of):
     """Name servers fail for a while."""
     error = await dead(links_of(REMOTE), "https://oss.example/a.png")
-    assert "broke off" in error.message
+    assert "was interrupted" in error.message
     assert error.retryable
 
 
@@ -219,7 +219,7 @@ async def test_a_link_with_no_possible_port_is_dead(provider, port):
 
 
 async def test_the_image_comes_byte_for_byte_and_without_the_key(
-    answering, make_provider, order, key
+    answering, make_provider, provider_request, key
 ):
     """The download carries no Authorization, no cookie and no trace of the key."""
     store = await answering(b"\x89PNG bytes", Content_Type="image/png")
@@ -229,7 +229,7 @@ async def test_the_image_comes_byte_for_byte_and_without_the_key(
         Set_Cookie="session=1",
     )
     provider = await make_provider(service.base_url)
-    answer = await provider.send(order(), timeout_seconds=PATIENCE)
+    answer = await provider.send(provider_request(), timeout_seconds=PATIENCE)
     pieces = await provider.download(answer.image_url, timeout_seconds=PATIENCE)
     assert b"".join(pieces) == b"\x89PNG bytes"
     assert service.requests[0].headers["Authorization"] == f"Bearer {key}"
@@ -251,7 +251,7 @@ async def test_a_link_that_gives_too_much_is_cut_off(answering, provider, monkey
     """A hostile link can not fill the memory."""
     monkeypatch.setattr(links, "IMAGE_MAX_BYTES", 1024 * 1024)
     store = await answering(b"x" * (1024 * 1024 + 1))
-    assert "more than 1 MiB" in (await dead(provider, store.origin)).message
+    assert "over 1 MiB" in (await dead(provider, store.origin)).message
     exact = await answering(b"x" * 1024 * 1024)
     pieces = await provider.download(exact.origin, timeout_seconds=PATIENCE)
     assert len(b"".join(pieces)) == 1024 * 1024
@@ -261,22 +261,22 @@ async def test_a_link_that_gives_too_much_is_cut_off(answering, provider, monkey
 async def test_anything_but_200_is_a_dead_link(answering, provider, status):
     """The status is named."""
     store = await answering(b"", status=status)
-    assert f"answers {status}" in (await dead(provider, store.origin)).message
+    assert f"returned status {status}" in (await dead(provider, store.origin)).message
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(FaultKind.DEAD_URL), "answers 403"),
-        (Fault(FaultKind.DROP_DOWNLOAD), "broke off"),
-        (Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=60.0), "took too long"),
+        (Fault(FaultKind.DEAD_URL), "returned status 403"),
+        (Fault(FaultKind.DROP_DOWNLOAD), "was interrupted"),
+        (Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=60.0), "timed out"),
     ],
 )
 async def test_a_download_that_fails_is_a_dead_link_that_may_live_again(
-    provider, sandbox, order, fault, words
+    provider, sandbox, provider_request, fault, words
 ):
     """One download each; the next one gets the image, free of charge."""
-    answer = await provider.send(order(), timeout_seconds=PATIENCE)
+    answer = await provider.send(provider_request(), timeout_seconds=PATIENCE)
     sandbox.set_faults(fault)
     async with asyncio.timeout(PATIENCE):
         error = await dead(provider, answer.image_url, timeout_seconds=0.5)
@@ -291,7 +291,7 @@ async def test_a_download_that_fails_is_a_dead_link_that_may_live_again(
 async def test_a_link_that_nothing_answers_is_dead(provider, unused_tcp_port):
     """No connection is a dead link as well."""
     error = await dead(provider, f"http://127.0.0.1:{unused_tcp_port}/a.png")
-    assert "broke off" in error.message
+    assert "was interrupted" in error.message
 
 
 async def test_a_link_into_this_machine_is_followed_for_a_sandbox_only(serve, provider, remote):
@@ -307,8 +307,8 @@ async def test_a_link_into_this_machine_is_followed_for_a_sandbox_only(serve, pr
 
 
 async def test_links_of_a_service_that_dies_with_us_are_not_worth_resuming(
-    make_provider, sandbox, order
+    make_provider, sandbox, provider_request
 ):
     """An embedded sandbox's answer has expired as soon as it came."""
-    provider = await make_provider(sandbox.base_url, links_live=False)
-    assert (await provider.send(order(), timeout_seconds=PATIENCE)).expires_at == 0.0
+    provider = await make_provider(sandbox.base_url, has_live_links=False)
+    assert (await provider.send(provider_request(), timeout_seconds=PATIENCE)).expires_at == 0.0

@@ -47,11 +47,11 @@ def uploads(sandbox) -> list[object]:
     ],
 )
 async def test_a_prompt_that_names_a_file_is_sent_as_it_is(
-    provider, sandbox, order, secret_file, prompt
+    provider, sandbox, provider_request, secret_file, prompt
 ):
     """The service gets the words themselves, and no upload is even begun."""
     text = prompt.format(path=secret_file)
-    await provider.send(order(text, negative_prompt=text), timeout_seconds=20)
+    await provider.send(provider_request(text, negative_prompt=text), timeout_seconds=20)
     (send,) = sandbox.ledger.sends
     assert (send.prompt, send.negative_prompt) == (text, text)
     assert send.content == ("text",)
@@ -60,19 +60,23 @@ async def test_a_prompt_that_names_a_file_is_sent_as_it_is(
 
 @pytest.mark.parametrize("reference", ["secret.txt", "file://{path}", "{path}"])
 async def test_a_reference_that_names_a_file_is_not_read(
-    provider, sandbox, order, secret_file, reference
+    provider, sandbox, provider_request, secret_file, reference
 ):
     """The pipeline never hands one on; if it did, the service would refuse it."""
     url = reference.format(path=secret_file)
     with pytest.raises(Exception, match="InvalidParameter"):
-        await provider.send(order(model="qwen-image-2.0", reference_url=url), timeout_seconds=20)
+        await provider.send(
+            provider_request(model="qwen-image-2.0", reference_url=url), timeout_seconds=20
+        )
     assert uploads(sandbox) == []
 
 
-async def test_a_data_url_is_sent_inside_the_request(provider, sandbox, order):
+async def test_a_data_url_is_sent_inside_the_request(provider, sandbox, provider_request):
     """It arrives as an image, before the text."""
     url = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
-    await provider.send(order(model="qwen-image-2.0", reference_url=url), timeout_seconds=20)
+    await provider.send(
+        provider_request(model="qwen-image-2.0", reference_url=url), timeout_seconds=20
+    )
     (send,) = sandbox.ledger.sends
     assert send.content == ("image:data", "text")
     assert uploads(sandbox) == []
@@ -80,9 +84,9 @@ async def test_a_data_url_is_sent_inside_the_request(provider, sandbox, order):
 
 SEND_AND_WATCH = """
 import asyncio, sys
-from stills.contract.generation import Order
+from stills.contract.generation import ProviderRequest
 from stills.contract.size import Size
-from stills.provider.credentials import ApiKey, Credentials
+from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
 
 touched = []
@@ -91,11 +95,11 @@ def hook(event, arguments):
         touched.append((event, arguments))
 
 async def main():
-    provider = await connect(Credentials(ApiKey("sk-sandbox"), sys.argv[1]))
+    provider = await connect(Credentials(ProviderKey("sk-sandbox"), sys.argv[1]))
     sys.addaudithook(hook)
     for text in sys.argv[2:]:
-        order = Order("qwen-image-max", text, text, Size(1328, 1328), 1, True, False)
-        await provider.send(order, timeout_seconds=20)
+        request = ProviderRequest("qwen-image-max", text, text, Size(1328, 1328), 1, True, False)
+        await provider.send(request, timeout_seconds=20)
     await provider.close()
 
 asyncio.run(main())

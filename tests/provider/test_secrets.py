@@ -60,11 +60,13 @@ def test_a_key_can_not_be_pickled_or_copied(key):
 
 
 @pytest.mark.parametrize("kind", FaultKind)
-async def test_no_fault_logs_or_raises_the_key(provider, sandbox, order, kind, logged, no_key_in):
+async def test_no_fault_logs_or_raises_the_key(
+    provider, sandbox, provider_request, kind, logged, no_key_in
+):
     """With every logger at DEBUG, and with the whole traceback of the error."""
     sandbox.set_faults(Fault(kind, delay_seconds=0.5))
     try:
-        answer = await provider.send(order(), timeout_seconds=0.3)
+        answer = await provider.send(provider_request(), timeout_seconds=0.3)
         await provider.download(answer.image_url, timeout_seconds=0.3)
     except StillsError as error:
         no_key_in(shown(error))
@@ -78,7 +80,7 @@ async def test_no_fault_logs_or_raises_the_key(provider, sandbox, order, kind, l
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", "multipart/mixed"])
 async def test_a_service_that_quotes_the_key_is_redacted(
-    answering, make_provider, order, key, logged, no_key_in, status, content_type
+    answering, make_provider, provider_request, key, logged, no_key_in, status, content_type
 ):
     """Keys in its code, message and request id are in no error and no log."""
     quoted = f"Incorrect API key {key} provided \x1b[31m"
@@ -86,20 +88,20 @@ async def test_a_service_that_quotes_the_key_is_redacted(
     service = await answering(body, status=status, Content_Type=content_type)
     provider = await make_provider(service.base_url)
     with pytest.raises(StillsError) as caught:
-        await provider.send(order(), timeout_seconds=PATIENCE)
+        await provider.send(provider_request(), timeout_seconds=PATIENCE)
     assert "Incorrect API key *** provided" in caught.value.message
     assert "\x1b" not in caught.value.message
     no_key_in(shown(caught.value), caught.value.request_id or "", logged())
 
 
-async def test_a_key_of_any_form_is_redacted(answering, make_provider, order, logged):
+async def test_a_key_of_any_form_is_redacted(answering, make_provider, provider_request, logged):
     """Not all keys start with sk-; what is known to be one is found by itself."""
     key = "QZ7recognisable0key9SUFFIX"
     body = {"code": "InvalidApiKey", "message": f"Incorrect API key {key} provided"}
     service = await answering(body | {"request_id": key}, status=401)
     provider = await make_provider(service.base_url, key=key)
     with pytest.raises(StillsError) as caught:
-        await provider.send(order(), timeout_seconds=PATIENCE)
+        await provider.send(provider_request(), timeout_seconds=PATIENCE)
     assert "Incorrect API key *** provided" in caught.value.message
     token = dashscope._wire.set(dashscope._Wire(key))
     logging.getLogger("dashscope").error("Response with %s", key)
@@ -110,7 +112,7 @@ async def test_a_key_of_any_form_is_redacted(answering, make_provider, order, lo
 
 
 async def test_a_broken_answer_that_quotes_the_key_is_redacted(
-    serve, make_provider, order, key, logged, no_key_in
+    serve, make_provider, provider_request, key, logged, no_key_in
 ):
     """The HTTP parser's own error quotes what it could not read."""
 
@@ -122,7 +124,9 @@ async def test_a_broken_answer_that_quotes_the_key_is_redacted(
 
     service = await serve(handle)
     with pytest.raises(StillsError) as caught:
-        await (await make_provider(service.base_url)).send(order(), timeout_seconds=PATIENCE)
+        await (await make_provider(service.base_url)).send(
+            provider_request(), timeout_seconds=PATIENCE
+        )
     no_key_in(shown(caught.value), logged())
 
 

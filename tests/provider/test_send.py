@@ -41,7 +41,7 @@ FAULTS = {
     FaultKind.PREPAID_OVERDUE: (AccountOverdue, Billing.NONE, "PrepaidBillOverdue"),
     FaultKind.POSTPAID_OVERDUE: (AccountOverdue, Billing.NONE, "PostpaidBillOverdue"),
     FaultKind.NOT_PURCHASED: (AccessDenied, Billing.NONE, "CommodityNotPurchased"),
-    FaultKind.WORKSPACE_DENIED: (AccessDenied, Billing.NONE, "no right to the workspace"),
+    FaultKind.WORKSPACE_DENIED: (AccessDenied, Billing.NONE, "no access to the workspace"),
     FaultKind.INTERNAL_ERROR: (ServiceUnavailable, Billing.NONE, "InternalError"),
     FaultKind.UNAVAILABLE: (ServiceUnavailable, Billing.NONE, "ServiceUnavailable"),
     FaultKind.GATEWAY_HTML: (ServiceUnavailable, Billing.POSSIBLE, "502"),
@@ -77,15 +77,15 @@ OF_GATEWAYS = {
 REFERENCE_URL = "https://oss.example/cat.png"
 
 
-async def failure(provider, order, *, timeout_seconds: float = PATIENCE) -> StillsError:
+async def failure(provider, provider_request, *, timeout_seconds: float = PATIENCE) -> StillsError:
     with pytest.raises(StillsError) as caught:
-        await provider.send(order, timeout_seconds=timeout_seconds)
+        await provider.send(provider_request, timeout_seconds=timeout_seconds)
     return caught.value
 
 
-async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, order):
+async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, provider_request):
     """Every field of the order arrives; the timeout is ours alone."""
-    sent = order(negative_prompt="fog", size=Size(1664, 928), seed=99, watermark=True)
+    sent = provider_request(negative_prompt="fog", size=Size(1664, 928), seed=99, watermark=True)
     answer = await provider.send(sent, timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends
     assert (send.model, send.prompt) == ("qwen-image-max", "a red kite")
@@ -100,22 +100,24 @@ async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, or
     assert answer.request_id == send.request_id
 
 
-async def test_what_is_not_asked_for_is_not_sent(provider, sandbox, order):
+async def test_what_is_not_asked_for_is_not_sent(provider, sandbox, provider_request):
     """Without a negative prompt there is no such parameter."""
-    await provider.send(order(prompt_extend=False), timeout_seconds=PATIENCE)
+    await provider.send(provider_request(prompt_extend=False), timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends
     assert "negative_prompt" not in send.parameters
     assert send.parameters["prompt_extend"] is False
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_every_fault_is_one_request_and_one_typed_error(provider, sandbox, order, kind):
+async def test_every_fault_is_one_request_and_one_typed_error(
+    provider, sandbox, provider_request, kind
+):
     """Class, billing, words and request id are right, and the SDK sends nothing again."""
     expected, billing, words = FAULTS[kind]
     sandbox.set_faults(Fault(kind, times=None))
-    sent = order()
+    sent = provider_request()
     if expected is InvalidReference:
-        sent = order(model="qwen-image-2.0", reference_url=REFERENCE_URL)
+        sent = provider_request(model="qwen-image-2.0", reference_url=REFERENCE_URL)
     error = await failure(provider, sent)
     (send,) = sandbox.ledger.sends
     assert (type(error), error.billing) == (expected, billing)
@@ -128,19 +130,19 @@ def test_no_fault_of_the_sandbox_is_forgotten():
     assert set(FAULTS) | {FaultKind.SLOW} == set(FaultKind) - DOWNLOAD_FAULTS
 
 
-async def test_after_a_fault_the_same_provider_works(provider, sandbox, order):
+async def test_after_a_fault_the_same_provider_works(provider, sandbox, provider_request):
     """A dropped connection leaves nothing behind that breaks the next send."""
     for kind in (FaultKind.DROP_AFTER, FaultKind.GATEWAY_HTML, FaultKind.ERROR_IN_200):
         sandbox.set_faults(Fault(kind))
-        await failure(provider, order())
-        assert (await provider.send(order(), timeout_seconds=PATIENCE)).image_url
+        await failure(provider, provider_request())
+        assert (await provider.send(provider_request(), timeout_seconds=PATIENCE)).image_url
 
 
 @pytest.mark.parametrize("after", [None, 0, 3])
-async def test_retry_after_is_seen(provider, sandbox, order, after):
+async def test_retry_after_is_seen(provider, sandbox, provider_request, after):
     """The service's own wait reaches the caller."""
     sandbox.set_faults(Fault(FaultKind.THROTTLED, retry_after_seconds=after))
-    error = await failure(provider, order())
+    error = await failure(provider, provider_request())
     assert error.retry_after_seconds == after
     assert error.retryable
 
@@ -154,31 +156,33 @@ async def test_retry_after_is_seen(provider, sandbox, order, after):
     ],
 )
 async def test_an_account_in_trouble_is_told_from_a_wrong_key(
-    make_provider, sandbox, order, key, expected
+    make_provider, sandbox, provider_request, key, expected
 ):
     """401, 403 and an account that owes money each have their error; nothing is billed."""
-    error = await failure(await make_provider(sandbox.base_url, key=key), order())
+    error = await failure(await make_provider(sandbox.base_url, key=key), provider_request())
     assert (type(error), error.billing) == (expected, Billing.NONE)
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_a_rejected_parameter_is_told_in_the_services_words(provider, order):
+async def test_a_rejected_parameter_is_told_in_the_services_words(provider, provider_request):
     """A size that the model does not make shows what the service said of it."""
-    error = await failure(provider, order(size=Size(1024, 1024)))
+    error = await failure(provider, provider_request(size=Size(1024, 1024)))
     assert isinstance(error, RequestRejected)
     assert "InvalidParameter: size must be one of" in error.message
 
 
-async def test_a_late_answer_is_a_timeout_that_may_be_billed(provider, sandbox, order):
+async def test_a_late_answer_is_a_timeout_that_may_be_billed(provider, sandbox, provider_request):
     """The send ends long before the answer would come; it is not sent again."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
     async with asyncio.timeout(PATIENCE):
-        error = await failure(provider, order(), timeout_seconds=0.3)
+        error = await failure(provider, provider_request(), timeout_seconds=0.3)
     assert (type(error), error.billing) == (AnswerTimeout, Billing.POSSIBLE)
     assert len(sandbox.ledger.sends) == 1
 
 
-async def test_a_body_that_stops_in_the_middle_may_be_billed(serve, make_provider, order):
+async def test_a_body_that_stops_in_the_middle_may_be_billed(
+    serve, make_provider, provider_request
+):
     """Headers came, the rest did not: that is a broken connection, not an answer."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -189,15 +193,15 @@ async def test_a_body_that_stops_in_the_middle_may_be_billed(serve, make_provide
         return response
 
     service = await serve(handle)
-    error = await failure(await make_provider(service.base_url), order())
+    error = await failure(await make_provider(service.base_url), provider_request())
     assert (type(error), error.billing) == (ConnectionLost, Billing.POSSIBLE)
     assert len(service.requests) == 1
 
 
-async def test_a_cancelled_send_is_one_request(provider, sandbox, order):
+async def test_a_cancelled_send_is_one_request(provider, sandbox, provider_request):
     """Cancelling ends the send at once and sends nothing more."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
-    task = asyncio.create_task(provider.send(order(), timeout_seconds=PATIENCE))
+    task = asyncio.create_task(provider.send(provider_request(), timeout_seconds=PATIENCE))
     while not sandbox.ledger.sends:
         await asyncio.sleep(0.01)
     task.cancel()
@@ -206,20 +210,22 @@ async def test_a_cancelled_send_is_one_request(provider, sandbox, order):
     assert len(sandbox.ledger.sends) == 1
 
 
-async def test_refused_connections_cost_nothing(make_provider, order, unused_tcp_port):
+async def test_refused_connections_cost_nothing(make_provider, provider_request, unused_tcp_port):
     """Nothing listens, so nothing was sent."""
     provider = await make_provider(f"http://127.0.0.1:{unused_tcp_port}/api/v1")
-    error = await failure(provider, order())
+    error = await failure(provider, provider_request())
     assert (type(error), error.billing, error.retryable) == (ServiceUnreachable, Billing.NONE, True)
 
 
-async def test_a_connection_that_never_comes_about_costs_nothing(make_provider, order, monkeypatch):
+async def test_a_connection_that_never_comes_about_costs_nothing(
+    make_provider, provider_request, monkeypatch
+):
     """A service that can't be reached in time was sent nothing, however long an answer may take."""
     monkeypatch.setattr(dashscope, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         queue = [_fill(full) for _ in range(4)]
         provider = await make_provider(f"http://127.0.0.1:{full.getsockname()[1]}/api/v1")
-        error = await failure(provider, order())
+        error = await failure(provider, provider_request())
         for waiting in queue:
             waiting.close()
     assert (type(error), error.billing) == (ServiceUnreachable, Billing.NONE)
@@ -234,7 +240,7 @@ def _fill(full: socket.socket) -> socket.socket:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_gets_neither_prompt_nor_key(
-    serve, answering, make_provider, order, status
+    serve, answering, make_provider, provider_request, status
 ):
     """It is not followed, and named as what a wrong base URL looks like."""
     elsewhere = await answering({})
@@ -243,7 +249,7 @@ async def test_a_redirect_gets_neither_prompt_nor_key(
         return web.Response(status=status, headers={"Location": elsewhere.origin + request.path})
 
     service = await serve(redirect)
-    error = await failure(await make_provider(service.base_url), order())
+    error = await failure(await make_provider(service.base_url), provider_request())
     assert (type(error), error.billing) == (UnexpectedAnswer, Billing.NONE)
     assert str(status) in error.message
     assert len(service.requests) == 1
@@ -251,7 +257,7 @@ async def test_a_redirect_gets_neither_prompt_nor_key(
 
 
 async def test_the_proxy_of_the_environment_is_used_and_netrc_is_not(
-    answering, make_provider, order, monkeypatch, tmp_path, key
+    answering, make_provider, provider_request, monkeypatch, tmp_path, key
 ):
     """A default entry in ~/.netrc, meant for other tools, must not take the key's place."""
     proxy = await answering({"code": "InvalidApiKey", "message": "no"}, status=401)
@@ -260,7 +266,7 @@ async def test_the_proxy_of_the_environment_is_used_and_netrc_is_not(
     monkeypatch.setenv("http_proxy", proxy.origin.removeprefix("http://"))
     monkeypatch.delenv("no_proxy", raising=False)
     provider = await make_provider("http://dashscope.invalid/api/v1")
-    assert isinstance(await failure(provider, order()), WrongKey)
+    assert isinstance(await failure(provider, provider_request()), WrongKey)
     with pytest.raises(StillsError):
         await provider.download("http://oss.invalid/a.png", timeout_seconds=PATIENCE)
     sent, downloaded = proxy.requests

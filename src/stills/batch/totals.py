@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from stills.contract.errors import Billing
 from stills.contract.generation import GenerationSpec
 from stills.contract.money import add_usd
+from stills.contract.providers import is_paid
 from stills.shotlist.shots import Outcome
 
 
@@ -54,7 +55,7 @@ class RunTotals:
         """Return the totals with the money of one more request."""
         if billing is Billing.NONE:
             return self
-        totals = replace(self, simulated=sent.provider == "sandbox")
+        totals = replace(self, simulated=not is_paid(sent.provider))
         if billing is Billing.POSSIBLE:
             return replace(totals, possible=self.possible + 1)
         if sent.price_usd is None:

@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from stills.app import Stills
 from stills.contract.addresses import is_this_machine
 from stills.contract.errors import ConfigError
+from stills.contract.providers import is_paid
 from stills.http.access_log import set_up_logs
 from stills.http.app import Mount
 from stills.http.connection import Connection, connections_max
@@ -139,7 +140,7 @@ def _needs_keys(options: ServerOptions) -> bool:
     Raises:
         MissingKey: this service has no key for DashScope.
     """
-    spends = not options.sandbox and Stills.from_env().provider == "dashscope"
+    spends = not options.sandbox and is_paid(Stills.from_env().provider)
     hosts = (options.host, urlsplit(options.public_url or "").hostname)
     is_local = all(is_this_machine(host) for host in hosts if host)
     return (spends or not is_local) and not options.insecure

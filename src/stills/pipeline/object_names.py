@@ -4,12 +4,12 @@ import re
 import unicodedata
 
 from stills.contract.generation import GenerationSpec
+from stills.contract.providers import SANDBOX, is_paid
 from stills.contract.size import Size
 
 _SLUG_MAX_BYTES = 60
 _SLUG_MIN_BYTES = 30  # where cutting between words would leave less, a word is cut
 _GENERATION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-_SANDBOX = "sandbox"
 
 
 def object_path(spec: GenerationSpec, generation_id: str, size: Size) -> str:
@@ -20,9 +20,9 @@ def object_path(spec: GenerationSpec, generation_id: str, size: Size) -> str:
     if _GENERATION_ID.fullmatch(generation_id) is None:
         raise ValueError(f"generation id {generation_id!r} can't be part of a file name")
     slug = _slug(spec.prompt)
-    if spec.provider == _SANDBOX:
-        slug = f"{_SANDBOX}-{slug}"
-    elif slug.partition("-")[0] == _SANDBOX:
+    if not is_paid(spec.provider):
+        slug = f"{spec.provider}-{slug}"
+    elif slug.partition("-")[0] == SANDBOX.name:  # a word of the prompt
         slug = f"image-{slug}"
     return f"{slug}-{size.width}x{size.height}-seed{spec.seed}-{generation_id}.png"
 

@@ -1,1 +1,1 @@
-"""What makes images: DashScope through its own SDK."""
+"""Providers: DashScope through its own SDK."""

@@ -1,4 +1,4 @@
-"""Read the service's answers: an image's address, or the one error that says what happened."""
+"""Reading the service's answers: an image's URL, or an error."""
 
 import json
 import re
@@ -29,7 +29,7 @@ from stills.provider.error_codes import SCALE_ACTION, find_meaning
 
 LINK_LIFE_SECONDS = 24 * 3600.0
 
-_CODELESS: dict[int, type[StillsError]] = {
+_ERRORS_BY_STATUS: dict[int, type[StillsError]] = {
     400: RequestRejected,
     401: WrongKey,
     403: AccessDenied,
@@ -39,7 +39,7 @@ _CODELESS: dict[int, type[StillsError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What came back for one send, as it came."""
+    """The raw response to one call."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,10 +47,10 @@ class Exchange:
 
 
 def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool) -> ProviderAnswer:
-    """Find the image's address in an answer.
+    """Return the image's URL from an answer.
 
     Raises:
-        StillsError: it has none; its class and `billing` say why.
+        StillsError: the answer has no image; class and `billing` say why.
     """
     content = _parse(exchange.body)
     request_id = redact(_text(content.get("request_id")), key) or None
@@ -61,14 +61,14 @@ def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool
     if code:
         error = _refusal(exchange, code, message, model=model, has_reference=has_reference)
     elif HTTPStatus.OK <= exchange.status < HTTPStatus.MULTIPLE_CHOICES:
-        error = _imageless(exchange.status, content)
+        error = _error_without_image(exchange.status, content)
     else:
-        error = _codeless(exchange, message, has_reference=has_reference)
+        error = _error_without_code(exchange, message, has_reference=has_reference)
     raise error.with_(request_id=request_id)
 
 
 def redact(text: str, key: str) -> str:
-    """Take keys and control characters out of a text that came from outside; shorten it."""
+    """Remove keys and control characters from an external text, and shorten it."""
     text = text.replace(key, "***") if key else text
     text = re.sub(r"\bsk-[A-Za-z0-9_-]{6,}", "sk-***", text)
     printable = "".join(character if character.isprintable() else " " for character in text)
@@ -76,7 +76,7 @@ def redact(text: str, key: str) -> str:
 
 
 def _read_refusal(content: Mapping[str, Any]) -> tuple[str, str]:
-    """Read code and message, also of the `error` object of the OpenAI-compatible endpoint."""
+    """Return code and message, also from the OpenAI-compatible endpoint's `error` object."""
     error = content.get("error")
     if isinstance(error, dict):
         return _text(error.get("code")) or _text(error.get("type")), _text(error.get("message"))
@@ -86,7 +86,7 @@ def _read_refusal(content: Mapping[str, Any]) -> tuple[str, str]:
 def _refusal(
     exchange: Exchange, code: str, message: str, *, model: str, has_reference: bool
 ) -> StillsError:
-    """Make the error for a refusal in the service's own words: no image was made."""
+    """Make the error for a refusal by the service itself: no image was generated."""
     meaning = find_meaning(code, exchange.status, message)
     said = f"{code}: {message}" if message else code
     kind = meaning.error
@@ -104,8 +104,8 @@ def _refusal(
     return kind(summary, action=meaning.action)
 
 
-def _imageless(status: int, content: Mapping[str, Any]) -> StillsError:
-    """Make the error for a success without an image: an unreadable one may have been an image."""
+def _error_without_image(status: int, content: Mapping[str, Any]) -> StillsError:
+    """Make the error for a success without an image; an unreadable one may have had an image."""
     if isinstance(content.get("output"), dict):
         return NoImage()
     return UnexpectedAnswer(
@@ -114,11 +114,11 @@ def _imageless(status: int, content: Mapping[str, Any]) -> StillsError:
     )
 
 
-def _codeless(exchange: Exchange, message: str, *, has_reference: bool) -> StillsError:
-    """Make the error for a failure without a code: often not the service's, but a gateway's.
+def _error_without_code(exchange: Exchange, message: str, *, has_reference: bool) -> StillsError:
+    """Make the error for a failure without a code, often from a gateway.
 
-    What stands in front of the service can't know whether an image was made. Only 503, 429 and the
-    other statuses below 500 say that nothing was passed on.
+    A gateway in front of the service can't know whether an image was generated. Only 503, 429 and
+    other statuses below 500 mean that it passed nothing on.
     """
     status = exchange.status
     said = f"{status}: {message}" if message else str(status)
@@ -138,8 +138,8 @@ def _codeless(exchange: Exchange, message: str, *, has_reference: bool) -> Still
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait_seconds = _retry_after_seconds(exchange.headers)
         return RateLimited(_describe(RateLimited, said), retry_after_seconds=wait_seconds)
-    # A 404 here means a wrong base URL, not a model that is not served.
-    kind = _CODELESS.get(status, UnexpectedAnswer)
+    # Without a code, 404 means a wrong base URL, not an unknown model.
+    kind = _ERRORS_BY_STATUS.get(status, UnexpectedAnswer)
     return kind(_describe(kind, said))
 
 
@@ -148,11 +148,15 @@ def _describe(kind: type[StillsError], said: str) -> str:
 
 
 def _describe_retirement(model: str) -> str:
-    """Say that a model is not served, with what is known of its end and its successor."""
+    """Say that a model is not served, with its retirement date and successor if known."""
     known = MODELS.get(model)
-    retired = f"; notices retire it on {known.retired_on}" if known and known.retired_on else ""
-    successor = f"; {known.successor} follows it" if known and known.successor else ""
-    return f"{model} is not served here{retired}{successor}"
+    retired = (
+        f"; according to notices it retired on {known.retired_on}"
+        if known and known.retired_on
+        else ""
+    )
+    successor = f"; its successor is {known.successor}" if known and known.successor else ""
+    return f"{model} is not served{retired}{successor}"
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -178,17 +182,17 @@ def _image_url(content: Mapping[str, Any]) -> str | None:
 
 
 def _expires_at(url: str) -> float:
-    """Read when a signed link dies, Unix seconds; by the documentation, 24 hours from now."""
+    """Return when a signed link expires, in Unix seconds; 24 hours from now if it doesn't say."""
     latest = time.time() + LINK_LIFE_SECONDS
     try:
         signed_until = float(parse_qs(urlsplit(url).query)["Expires"][0])
     except (KeyError, ValueError):
         return latest
-    return min(latest, signed_until)  # in this order NaN gives `latest`
+    return min(latest, signed_until)  # in this order NaN returns `latest`
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in either of its forms, seconds or an HTTP date; at most an hour."""
+    """Read Retry-After as seconds or an HTTP date; at most an hour."""
     written = next((v for k, v in headers.items() if k.lower() == "retry-after"), None)
     if written is None:
         return None

@@ -1,42 +1,42 @@
-"""Bodies of answers, read up to a limit: what comes over the wire may be a bomb.
+"""Response bodies, read up to a limit, because a body may be a decompression bomb.
 
-The limit is on the bytes after decompression, of which aiohttp gives out a little at a time (since
-3.14): so no more than the limit is ever held, whatever the body claims to be.
+The limit applies to decompressed bytes. aiohttp (since 3.14) decompresses a little at a time, so
+memory never holds more than the limit.
 """
 
 import aiohttp
 
 from stills.contract.generation import Chunks
 
-# A real answer has about 1 KiB. Python's JSON objects take up to 60 times the text's bytes.
+# A real answer has about 1 KiB. Parsed JSON can take 60 times the memory of its text.
 ANSWER_MAX_BYTES = 1024 * 1024
 
 
 class BodyTooLarge(Exception):
-    """A body goes on past the limit."""
+    """A body is over the limit."""
 
 
 async def read_up_to(response: aiohttp.ClientResponse, max_bytes: int) -> Chunks:
     """Read a body of at most `max_bytes`.
 
     Raises:
-        BodyTooLarge: there is more; the caller closes the response.
+        BodyTooLarge: it is longer; the caller closes the response.
     """
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
     byte_count = 0
-    async for piece in response.content.iter_any():
-        byte_count += len(piece)
+    async for chunk in response.content.iter_any():
+        byte_count += len(chunk)
         if byte_count > max_bytes:
             raise BodyTooLarge
-        pieces.append(piece)
-    return pieces
+        chunks.append(chunk)
+    return chunks
 
 
 class BoundedResponse(aiohttp.ClientResponse):
-    """An answer whose body is read up to `ANSWER_MAX_BYTES`, by us as by the SDK."""
+    """A response that neither we nor the SDK read beyond `ANSWER_MAX_BYTES`."""
 
     async def read(self) -> bytes:
-        """Read the whole body.
+        """Read the complete body.
 
         Raises:
             BodyTooLarge: it is over the limit.

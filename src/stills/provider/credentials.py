@@ -1,4 +1,4 @@
-"""Find the API key, and with it which provider is meant."""
+"""Finding the API key; the key determines the provider."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +7,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 from stills.contract.addresses import is_this_machine
 from stills.contract.errors import AccessError, MissingKey, WrongKey
+from stills.contract.providers import DASHSCOPE, SANDBOX, ProviderInfo
 
-# The sandbox takes only keys that start like this, and the service takes none of them: so the key
-# alone tells play money from real money.
+# The sandbox only accepts keys with this prefix, and the service accepts none of them, so the key
+# decides whether real money is spent.
 SANDBOX_KEY_PREFIX = "sk-sandbox"
 DEFAULT_BASE_URL = "https://dashscope.aliyuncs.com/api/v1"
 _API_PATH = "/api/v1"
 
 
 class ProviderKey:
-    """A key that shows in no repr, no log and no pickle."""
+    """A key that never appears in a repr, log or pickle."""
 
     __slots__ = ("_secret",)
 
@@ -24,11 +25,11 @@ class ProviderKey:
         self._secret = secret
 
     def reveal(self) -> str:
-        """Give the key itself, for the Authorization header alone."""
+        """Return the key itself; use it only for the Authorization header."""
         return self._secret
 
     def __repr__(self) -> str:
-        return "ApiKey(***)"
+        return "ProviderKey(***)"
 
     def __reduce__(self) -> Never:
         raise TypeError("an API key can't be pickled")
@@ -42,52 +43,51 @@ class Credentials:
     base_url: str
 
     @property
-    def provider(self) -> str:
-        """`sandbox` for a sandbox key, else `dashscope`."""
-        if self.key.reveal().startswith(SANDBOX_KEY_PREFIX):
-            return "sandbox"
-        return "dashscope"
+    def provider(self) -> ProviderInfo:
+        """The provider that accepts the key."""
+        is_sandbox_key = self.key.reveal().startswith(SANDBOX_KEY_PREFIX)
+        return SANDBOX if is_sandbox_key else DASHSCOPE
 
 
 def find_credentials(
     *, key: str | None, profile: str, credentials_file: Path | None, base_url: str | None
 ) -> Credentials:
-    """Take the key given, else the profile's `dashscope_api_key` in the credentials file.
+    """Return the given key, or else the profile's `dashscope_api_key` in the credentials file.
 
     Raises:
-        MissingKey: neither is there.
-        WrongKey: the key can't be a key.
+        MissingKey: neither exists.
+        WrongKey: the key has characters that keys don't have.
         AccessError: the credentials file or the base URL can't be used.
     """
     found = (key or "").strip() or _read_profile(profile, credentials_file)
     if not found.isascii() or not found.isprintable() or " " in found:
         raise WrongKey(
-            "the API key has characters that no key has",
-            action="Copy it again, without quotes and spaces; nothing was sent.",
+            "the API key contains invalid characters",
+            action="Copy it again, without quotes or spaces. Nothing was sent.",
         )
     credentials = Credentials(ProviderKey(found), check_base_url(base_url or DEFAULT_BASE_URL))
-    if credentials.provider == "sandbox" and base_url is None:
+    if not credentials.provider.is_paid and base_url is None:
         raise AccessError(
-            "a sandbox key is set, but no sandbox",
+            "the API key is for the sandbox, but the base URL of a sandbox is not set",
             action="Add --sandbox, or set DASHSCOPE_HTTP_BASE_URL to what `stills sandbox` prints.",
         )
     return credentials
 
 
 def check_base_url(written: str) -> str:
-    """Bring a base URL, written as host root, `…/v1` or `…/api/v1`, to `…/api/v1`.
+    """Normalize a base URL, written as host root, `…/v1` or `…/api/v1`, to `…/api/v1`.
 
     Raises:
-        AccessError: it is no URL, or would send the key unencrypted to another machine.
+        AccessError: it is not a URL, or would send the key unencrypted to another machine.
     """
     try:
         parts = urlsplit(written.strip())
-        host = parts.hostname if parts.port != 0 else None  # a port that is none raises
+        host = parts.hostname if parts.port != 0 else None  # an invalid port raises
     except ValueError:
         host = None
     if not host or parts.scheme not in {"http", "https"} or parts.username is not None:
         raise AccessError(
-            "DASHSCOPE_HTTP_BASE_URL is no http(s) URL",
+            "DASHSCOPE_HTTP_BASE_URL is not an http(s) URL",
             action=f"Set it to something like {DEFAULT_BASE_URL}, or leave it out.",
         )
     if parts.scheme == "http" and not is_this_machine(host):
@@ -108,15 +108,15 @@ def _read_profile(profile: str, credentials_file: Path | None) -> str:
 
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        text = credentials_file.read_text(encoding="utf-8-sig")  # Windows editors add a mark
+        text = credentials_file.read_text(encoding="utf-8-sig")  # Windows adds a mark
         parser.read_string(text)
     except FileNotFoundError:
         raise MissingKey from None
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        # Neither the parser's message nor the error is passed on: both quote lines of the file.
+        # The parser's error isn't passed on, because it quotes lines of the file.
         raise AccessError(
             f"{credentials_file} can't be read ({type(error).__name__})",
-            action="Mend it, or set DASHSCOPE_API_KEY.",
+            action="Fix it, or set DASHSCOPE_API_KEY.",
         ) from None
     found = parser.get(profile, "dashscope_api_key", fallback="").strip()
     if not found:

@@ -1,9 +1,8 @@
 """DashScope through its own SDK: one call here is one request on the wire.
 
-The SDK is kept from three things it does on its own (all seen in dashscope 2.0.2): reading and
-uploading files that a prompt or an image value happens to name, sending again after a dropped
-connection, and losing the code and message of an error that came inside a 200. What it logs is
-redacted, for a message of the service may quote the key.
+The SDK is prevented from three things that dashscope 2.0.2 does: reading and uploading files that a
+prompt or an image value names, retrying after a dropped connection, and losing the code and message
+of an error inside a 200. Its log is redacted, because a message of the service may quote the key.
 """
 
 import asyncio
@@ -43,8 +42,8 @@ CONNECT_SECONDS = 30.0
 
 if "_preprocess_messages" not in vars(AioImageGeneration):
     raise ImportError(
-        "this dashscope version loads images in a way Stills does not know, and could upload "
-        "files that a prompt names: install the version in requirements.lock"
+        "this dashscope version loads images in an unknown way, and could upload files that a "
+        "prompt names: install the version in requirements.lock"
     )
 
 
@@ -59,7 +58,7 @@ class _NoFileAccess(AioImageGeneration):  # type: ignore[misc]  # the SDK is not
 
 @dataclass
 class _Wire:
-    """What happened on the wire during one send."""
+    """What happened on the wire during one call."""
 
     key: str
     sends: int = 0
@@ -67,7 +66,7 @@ class _Wire:
 
 
 class _WireError(Exception):
-    """The wire failed; not an aiohttp error, for on those the SDK sends again."""
+    """The wire failed. Not an aiohttp error, because the SDK retries on those."""
 
     def __init__(self, error: StillsError) -> None:
         super().__init__(error.message)
@@ -81,7 +80,7 @@ def _redact_record(record: logging.LogRecord) -> bool:
     wire = _wire.get(None)
     record.msg, record.args = redact(record.getMessage(), wire.key if wire else ""), ()
     if record.exc_info and record.exc_info[0]:
-        # aiohttp's exceptions hold the request with its headers, and quote what they can't parse.
+        # aiohttp's exceptions contain the request's headers, and quote what they can't parse.
         record.msg += f" ({record.exc_info[0].__name__})"
         record.exc_info = None
     return True
@@ -89,13 +88,13 @@ def _redact_record(record: logging.LogRecord) -> bool:
 
 _sdk_logger = logging.getLogger("dashscope")
 _sdk_logger.addFilter(_redact_record)
-# The SDK logs failures as errors, also those that are retried. Without a handler of its own
-# they would land on the user's terminal.
+# The SDK logs every failure as an error, even if we retry. Without a handler, they would be
+# printed to the user's terminal.
 _sdk_logger.addHandler(logging.NullHandler())
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Gives up on a connection early, since the SDK knows only one timeout for the whole call."""
+    """Limits the time to connect, because the SDK has only one timeout for the complete call."""
 
     async def connect(
         self,
@@ -108,18 +107,18 @@ class _Connector(aiohttp.TCPConnector):
         return await super().connect(req, traces, patience)
 
 
-async def connect(credentials: Credentials, *, links_live: bool = True) -> "DashScope":
-    """Make a provider; reading the certificates is slow and done off the event loop."""
+async def connect(credentials: Credentials, *, has_live_links: bool = True) -> "DashScope":
+    """Make a provider. Reading the certificates is slow, so it is done off the event loop."""
     tls = await asyncio.to_thread(ssl.create_default_context, cafile=certifi.where())
-    return DashScope(credentials, tls, links_live=links_live)
+    return DashScope(credentials, tls, has_live_links=has_live_links)
 
 
 class DashScope:
-    """Implements the Provider port; to be used on one event loop.
+    """Implements the port Provider; use it on one event loop.
 
-    `links_live` is False for a service that dies with this process, as an embedded sandbox does:
-    then no link is worth resuming from. `resolver` finds the addresses of links; the system's is
-    the default.
+    `has_live_links` is False if the links of answers end with this process, as an embedded
+    sandbox's do: then no generation is resumed from a link. `resolver` resolves the hosts of links,
+    by default through the system.
     """
 
     def __init__(
@@ -127,11 +126,11 @@ class DashScope:
         credentials: Credentials,
         tls: ssl.SSLContext,
         *,
-        links_live: bool = True,
+        has_live_links: bool = True,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._credentials = credentials
-        self._links_live = links_live
+        self._has_live_links = has_live_links
         connector = _Connector(ssl=tls, limit=0)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -143,7 +142,7 @@ class DashScope:
 
     @property
     def name(self) -> str:
-        return self._credentials.provider
+        return self._credentials.provider.name
 
     async def ready(self) -> None:
         """Do nothing: a provider that was made is ready."""
@@ -154,14 +153,14 @@ class DashScope:
         token = _wire.set(wire)
         try:
             await self._call(request, key, timeout_seconds)
-        # What was answered is read below, whatever the SDK makes of it: it trips over answers of an
-        # unexpected form, and _watch stops it where it would follow a redirect.
+        # If there was an answer, it is read below even if the SDK failed: it can't read unexpected
+        # answers, and _watch prevents it from following a redirect.
         except _WireError as error:
             if wire.exchange is None:
                 raise error.error from _safe_cause(error)
         except Exception as error:
             if wire.exchange is None:
-                raise _untold(error, wire) from error
+                raise _error_without_answer(error, wire) from error
         finally:
             _wire.reset(token)
         if wire.exchange is None:
@@ -172,7 +171,7 @@ class DashScope:
             key=key,
             has_reference=request.reference_url is not None,
         )
-        if self._links_live:
+        if self._has_live_links:
             return answer
         return ProviderAnswer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
 
@@ -206,11 +205,11 @@ class DashScope:
 async def _watch(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Let one request through per send, and keep its answer as it came."""
+    """Allow one request per call, and record its raw response."""
     wire = _wire.get()
     wire.sends += 1
     if wire.sends > 1:
-        raise _WireError(ConnectionLost("the SDK tried to send again", billing=Billing.POSSIBLE))
+        raise _WireError(ConnectionLost("the SDK tried to retry", billing=Billing.POSSIBLE))
     try:
         response = await handler(request)
         body = await response.read()
@@ -221,7 +220,7 @@ async def _watch(
 
 
 def _safe_cause(error: _WireError) -> BaseException | None:
-    """Leave out those causes that hold the request's headers, or quote what came back."""
+    """Return the cause, unless it contains the request's headers or quotes the response."""
     cause = error.__cause__
     return None if isinstance(cause, aiohttp.ClientResponseError) else cause
 
@@ -234,31 +233,31 @@ _NOT_CONNECTED = (
 
 
 def _translate(error: Exception) -> StillsError:
-    """Say in our words what broke the wire, and what it means for the money."""
+    """Translate a network error, with what it means for billing."""
     reason = type(error).__name__
     if isinstance(error, _NOT_CONNECTED):
         return ServiceUnreachable(f"no connection to the service ({reason})")
     if isinstance(error, TimeoutError):
-        return AnswerTimeout("the service gave no answer in time", billing=Billing.POSSIBLE)
+        return AnswerTimeout("the service did not answer in time", billing=Billing.POSSIBLE)
     if isinstance(error, BodyTooLarge):
         return UnexpectedAnswer(
             f"the service's answer is over {ANSWER_MAX_BYTES // 1024 // 1024} MiB, so it was not "
-            "read to its end",
+            "read completely",
             billing=Billing.POSSIBLE,
         )
     if isinstance(error, (aiohttp.ClientError, OSError)):
         return ConnectionLost(
-            f"the connection to the service broke ({reason})", billing=Billing.POSSIBLE
+            f"the connection to the service was lost ({reason})", billing=Billing.POSSIBLE
         )
     return UnexpectedAnswer(
         f"the service's answer can't be read ({reason})", billing=Billing.POSSIBLE
     )
 
 
-def _untold(error: Exception, wire: _Wire) -> StillsError:
-    """Translate what the SDK raised before, or instead of, an answer."""
+def _error_without_answer(error: Exception, wire: _Wire) -> StillsError:
+    """Translate an exception of the SDK's when there was no answer."""
     if isinstance(error, TimeoutError):
-        return AnswerTimeout("the service gave no answer in time", billing=Billing.POSSIBLE)
+        return AnswerTimeout("the service did not answer in time", billing=Billing.POSSIBLE)
     sent = Billing.POSSIBLE if wire.sends else Billing.NONE
     return UnexpectedAnswer(
         f"the SDK failed: {type(error).__name__}: {redact(str(error), wire.key)}", billing=sent

@@ -1,4 +1,4 @@
-"""A provider made at its first use, since importing the SDK takes longer than a catalog answer."""
+"""A provider created at its first use, because importing the SDK is slow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,9 +9,9 @@ from stills.contract.ports.provider import Provider
 
 
 class DeferredProvider:
-    """Implements the Provider port by making another one when it is needed.
+    """Implements the port Provider by creating another provider when it is needed.
 
-    `make` enters what must be closed again into the stack it is given.
+    `make` pushes what must be closed onto its stack.
     """
 
     def __init__(self, name: str, make: Callable[[AsyncExitStack], Awaitable[Provider]]) -> None:

@@ -1,10 +1,9 @@
-"""What the service's error codes mean: the one table, with its sources.
+"""What the service's error codes mean, with sources.
 
 [E] Model Studio's error-code page (help.aliyun.com/zh/model-studio/error-code) as of December 2025.
 [W] Seen on the wire and reported by users of other clients; second-hand.
 
-An HTTP status says less than a code: accounts that owe money come with 400 and with 429, and a
-model that is not served with 400 and with 404.
+A code says more than an HTTP status: overdue accounts get 400 or 429, unknown models 400 or 404.
 """
 
 from http import HTTPStatus
@@ -27,9 +26,9 @@ from stills.contract.errors import (
 
 
 class Meaning(NamedTuple):
-    """What a code means. `message` and `action` are set where those of the error are too general.
+    """What a code means. `message` and `action` are set if those of the error are too general.
 
-    A meaning with `saying` holds only for messages that contain it, in lower case.
+    A meaning with `saying` only applies to messages that contain it, in lower case.
     """
 
     code: str
@@ -42,12 +41,12 @@ class Meaning(NamedTuple):
 _UNFETCHED = "the service could not download the reference"
 _UNREADABLE = "the service can't read the reference"
 _TOO_LARGE = "the reference is too large for the service"
-_NO_WORKSPACE = "the key has no right to the workspace"
+_NO_WORKSPACE = "the key has no access to the workspace"
 _FREE_TIER_USED = "the model's free tier is used up"
 
-_FETCH = "Check that its URL opens from anywhere, or send the image itself; nothing was billed."
+_FETCH = "Check that its URL is public, or send the image itself; nothing was billed."
 _REPLACE = "Send it as a PNG, JPEG or WebP of ordinary size and shape; nothing was billed."
-SCALE_ACTION = "Scale it down: 2048 pixels a side are plenty; nothing was billed."
+SCALE_ACTION = "Scale it down: 2048 pixels per side are enough; nothing was billed."
 _WORKSPACE = (
     "Use a key of that workspace with the workspace's own base URL in DASHSCOPE_HTTP_BASE_URL; "
     "nothing was billed."
@@ -58,9 +57,9 @@ _FREE_TIER = (
 )
 _ACTIVATE = "Activate Model Studio for this workspace in its console; nothing was billed."
 
-# A row covers every code that begins with its own: Throttling covers Throttling.BurstRate. Case,
-# dots and underscores don't count, so it covers the snake_case twin as well. Of several rows that
-# fit, the longest code counts, and then the row with `saying`.
+# A row covers every code that starts with its own: Throttling covers Throttling.BurstRate. Case,
+# dots and underscores are ignored, so it covers the snake_case form too. If several rows match, the
+# longest code wins, and then the row with `saying`.
 _TABLE = (
     # The request [E]
     Meaning("InvalidParameter", ModelNotServed, saying="model not exist"),  # [W]
@@ -92,8 +91,8 @@ _TABLE = (
     Meaning("AllocationQuota.FreeTierOnly", QuotaExhausted, _FREE_TIER_USED, _FREE_TIER),
     Meaning("ModelNotFound", ModelNotServed),
     Meaning("model_not_supported", ModelNotServed),
-    # Limits: the allocated quota is one of tokens a minute, so waiting helps, except where it is
-    # the free tier's [E]
+    # Limits: the allocated quota is of tokens per minute, so waiting helps, except for the free
+    # tier's [E]
     Meaning("Throttling", RateLimited),
     Meaning(
         "Throttling.AllocationQuota", QuotaExhausted, _FREE_TIER_USED, _FREE_TIER, "free allocated"
@@ -102,7 +101,7 @@ _TABLE = (
     Meaning("insufficient_quota", RateLimited),
     Meaning("limit_requests", RateLimited),
     Meaning("limit_burst_rate", RateLimited),
-    # The service failed, and says so itself: no image was made [E]
+    # The service failed, and says so itself: no image was generated [E]
     Meaning("InternalError", ServiceUnavailable),
     Meaning("ServiceUnavailable", ServiceUnavailable),
     Meaning("RequestTimeOut", ServiceUnavailable),
@@ -117,20 +116,20 @@ _BY_STATUS: dict[int, type[StillsError]] = {
     429: RateLimited,
 }
 _WRAPPER = "InternalError.Algo."
-"""The model's own refusals can come inside this code, as InternalError.Algo.InvalidParameter."""
+"""The model's own refusals can have this prefix, as in InternalError.Algo.InvalidParameter."""
 
 
 def find_meaning(code: str, status: int, message: str) -> Meaning:
-    """Look up what a code means, with the status it came with and what it says."""
+    """Look up what a code means, given its status and message."""
     folded = _fold(code.removeprefix(_WRAPPER))
-    fitting = [
+    matching = [
         row
         for row in _TABLE
         if folded.startswith(_fold(row.code)) and row.saying in message.lower()
     ]
-    meaning = max(fitting, key=lambda row: (len(_fold(row.code)), bool(row.saying)), default=None)
-    is_clients_fault = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if meaning is not None and not (is_clients_fault and meaning.error is ServiceUnavailable):
+    meaning = max(matching, key=lambda row: (len(_fold(row.code)), bool(row.saying)), default=None)
+    is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if meaning is not None and not (is_client_error and meaning.error is ServiceUnavailable):
         return meaning
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Meaning(code, ServiceUnavailable)

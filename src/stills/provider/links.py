@@ -1,8 +1,8 @@
-"""The images behind the links of answers: downloaded within limits, and never from within.
+"""Downloading the images that answers link to.
 
-An answer may be forged, so its link is held to the rules of a reference that a stranger names. It
-may lead into a private network only if the service itself is in one, as a sandbox on this machine
-is, and to the metadata of a cloud machine never.
+An answer may be forged, so its link gets the same checks as a reference from an untrusted caller.
+It may point into a private network only if the service itself is in one, like a local sandbox, and
+never to the metadata of a cloud machine.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _STALL_SECONDS = 30.0
 
 
 class ImageLinks:
-    """Downloads what answers of the service at `base_url` link to."""
+    """Downloads images that answers of the service at `base_url` link to."""
 
     def __init__(
         self, base_url: str, tls: ssl.SSLContext, *, resolver: AbstractResolver | None = None
@@ -40,10 +40,10 @@ class ImageLinks:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
-        """Read the image behind a link.
+        """Download the image behind a link.
 
         Raises:
-            LinkDead: it gives no image, or not in time, or must not be followed.
+            LinkDead: it returns no image, or not in time, or must not be followed.
         """
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_read=_STALL_SECONDS)
         try:
@@ -52,24 +52,25 @@ class ImageLinks:
             async with asyncio.timeout(timeout_seconds):
                 await self._look_up_service()
             if not self._allows_host(link.raw_host or ""):
-                raise _leads_inside()
+                raise _is_private()
             session = self._session(proxied=proxy is not None)
-            # No redirect is followed: the store that the service uses makes none.
+            # Redirects are not followed, because the service's storage sends none.
             async with session.get(
                 link, timeout=timeout, allow_redirects=False, proxy=proxy
             ) as response:
                 if response.status != HTTPStatus.OK:
                     raise LinkDead(
-                        f"the image's link answers {response.status}", billing=Billing.BILLED
+                        f"the image's link returned status {response.status}",
+                        billing=Billing.BILLED,
                     )
                 return await read_up_to(response, IMAGE_MAX_BYTES)
         except BodyTooLarge:
             raise LinkDead(
-                f"the image's link gives more than {IMAGE_MAX_BYTES // 1024 // 1024} MiB",
+                f"the image is over {IMAGE_MAX_BYTES // 1024 // 1024} MiB",
                 billing=Billing.BILLED,
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            reason = "took too long" if isinstance(error, TimeoutError) else "broke off"
+            reason = "timed out" if isinstance(error, TimeoutError) else "was interrupted"
             raise LinkDead(
                 f"the image's download {reason} ({type(error).__name__})", billing=Billing.BILLED
             ) from error
@@ -81,7 +82,7 @@ class ImageLinks:
         await self._resolver.close()
 
     def _allows_host(self, host: str) -> bool:
-        """Return whether a link's host may be asked; if it is a name, its addresses may not be."""
+        """Return whether a link's host is allowed; the addresses of a name are checked later."""
         return may_be_public(host) or self._allows_address(host)
 
     def _allows_address(self, address: str) -> bool:
@@ -90,23 +91,23 @@ class ImageLinks:
         return is_public_address(address)
 
     async def _look_up_service(self) -> None:
-        """Find out whether the service itself is on this machine or in a private network."""
+        """Find out whether the service itself is local or in a private network."""
         if self._service_is_private is not None:
             return
         if not may_be_public(self._service_host):
             self._service_is_private = True
         elif find_proxy(self._service_url) is not None:
-            self._service_is_private = False  # only the proxy knows where it is
+            self._service_is_private = False  # only the proxy resolves its name
         else:
-            with suppress(OSError):  # unknown for now: only public links are followed
+            with suppress(OSError):  # unknown so far: only public links are followed
                 found = await self._resolver.resolve(self._service_host)
                 public = all(is_public_address(one["host"]) for one in found)
                 self._service_is_private = not public
 
     def _session(self, *, proxied: bool) -> aiohttp.ClientSession:
         if proxied not in self._sessions:
-            # A proxy is the user's choice, wherever it is, and resolves the link's host itself.
-            guarded = GuardedResolver(self._resolver, self._allows_address, _leads_inside)
+            # The user chose the proxy, so it may be anywhere; it resolves the link's host itself.
+            guarded = GuardedResolver(self._resolver, self._allows_address, _is_private)
             connector = aiohttp.TCPConnector(
                 ssl=self._tls,
                 limit=0,
@@ -118,23 +119,23 @@ class ImageLinks:
 
 
 def _read(url: str) -> URL:
-    """Read a link as aiohttp will, so that what is checked is what is asked.
+    """Parse a link as aiohttp does, so that the check applies to the request.
 
     Raises:
-        LinkDead: it is no http(s) URL.
+        LinkDead: it is not an http(s) URL.
     """
     try:
         link = URL(url)
     except ValueError:
         link = URL()
     if link.scheme not in {"http", "https"} or not link.raw_host:
-        raise LinkDead("the image's link is no http(s) URL", billing=Billing.BILLED)
+        raise LinkDead("the image's link is not an http(s) URL", billing=Billing.BILLED)
     return link
 
 
-def _leads_inside() -> LinkDead:
+def _is_private() -> LinkDead:
     return LinkDead(
-        "the image's link leads into a private network, so it was not followed",
-        action="Check DASHSCOPE_HTTP_BASE_URL: this is not an answer of DashScope's.",
+        "the image's link points into a private network, so it was not followed",
+        action="Check DASHSCOPE_HTTP_BASE_URL: DashScope does not send such links.",
         billing=Billing.BILLED,
     )

@@ -1,4 +1,4 @@
-"""The proxy that the environment names."""
+"""The proxy from the environment."""
 
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -7,10 +7,9 @@ from stills.contract.addresses import is_this_machine
 
 
 def find_proxy(url: str) -> str | None:
-    """Find the proxy for a URL; none for this machine.
+    """Return the proxy for a URL; None for a local URL.
 
-    aiohttp's own trust_env would also put what ~/.netrc says into the requests, in place of the
-    key.
+    aiohttp's own trust_env would also replace the key with credentials from ~/.netrc.
     """
     parts = urlsplit(url)
     if is_this_machine(parts.hostname or "") or proxy_bypass(parts.netloc):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stills.contract.errors import RateLimited
 from stills.contract.models import MODELS
 from stills.contract.ports.limiter_state import LimiterStates
+from stills.contract.providers import is_paid
 from stills.contract.rate_limit import LimiterState, LimitScope, Quota, RateLimit
 from stills.ratelimit.aimd import (
     LOOKAHEAD_SECONDS,
@@ -16,8 +17,6 @@ from stills.ratelimit.aimd import (
     slow_down,
     take_starts,
 )
-
-_PACED_PROVIDER = "dashscope"
 
 
 class StartTooLate(RateLimited):
@@ -32,7 +31,7 @@ def rate_limit_of(lane: LimitScope, given: RateLimit | None) -> RateLimit:
     if given is not None:
         return given
     model = MODELS.get(lane.model)
-    if lane.provider != _PACED_PROVIDER or model is None or model.requests_per_minute is None:
+    if not is_paid(lane.provider) or model is None or model.requests_per_minute is None:
         return RateLimit()
     return RateLimit(model.requests_per_minute / 60.0)
 

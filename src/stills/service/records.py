@@ -6,6 +6,7 @@ from typing import Any
 
 from stills.contract.generation import Image, Send
 from stills.contract.money import format_usd
+from stills.contract.providers import is_paid
 from stills.contract.result import ImageResult
 
 
@@ -50,7 +51,7 @@ def send_record(send: Send) -> dict[str, Any]:
 
 def summarize(result: ImageResult, image_url: str) -> str:
     """Return one line for people: the image, its cost and where it opens."""
-    simulated = " (simulated)" if result.provider == "sandbox" else ""
+    simulated = " (simulated)" if not is_paid(result.provider) else ""
     if result.cached:
         cost = "already stored, nothing billed"
     elif result.cost_usd is None:

@@ -18,6 +18,7 @@ from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import replace_atomically
 from stills.contract.errors import Billing
 from stills.contract.money import format_usd
+from stills.contract.providers import is_paid
 from stills.contract.result import ImageResult
 
 CONTACT_SHEET_NAME = "index.html"
@@ -25,7 +26,6 @@ CONTACT_SHEET_NAME = "index.html"
 _ALT_MAX_CHARACTERS = 300
 _MONEY = {Billing.NONE: "", Billing.POSSIBLE: " Possibly billed.", Billing.BILLED: " Billed."}
 _INTERRUPTED = {Billing.POSSIBLE: "possibly billed", Billing.BILLED: "billed"}
-_SANDBOX = "sandbox"
 _FRAMES_GO_HERE = "$frames"
 
 
@@ -238,5 +238,5 @@ def _pairs(details: dict[str, object], *, kind: str = "") -> str:
 def _cost(result: ImageResult) -> str:
     if result.cost_usd is None:
         return "unknown"
-    note = " (simulated)" if result.provider == _SANDBOX else ""
+    note = " (simulated)" if not is_paid(result.provider) else ""
     return f"{format_usd(result.cost_usd)}{note}"

@@ -16,6 +16,7 @@ from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Stage
 from stills.contract.money import format_usd
+from stills.contract.providers import is_paid
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
 
@@ -148,7 +149,7 @@ def summary(result: ImageResult) -> str:
     size = f"{result.width}*{result.height}"
     if result.native_size != size:
         size = f"{size} from {result.native_size}"
-    play = " of play money" if result.provider == "sandbox" else ""
+    play = " of play money" if not is_paid(result.provider) else ""
     if result.cached:
         paid = "from the catalog, nothing billed"
     elif result.cost_usd is None:

@@ -12,6 +12,7 @@ from stills.app import Stills
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
 from stills.contract.money import SpendBy, SpendLine, format_usd
+from stills.contract.providers import is_paid
 
 _DAY_SECONDS = 86_400
 
@@ -55,7 +56,7 @@ def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
     rows = [("provider", by.value if by else "", "billed", "possibly billed", "saved")]
     rows += [
         (
-            printable(line.provider) + (" (play money)" if line.provider == "sandbox" else ""),
+            printable(line.provider) + (" (play money)" if not is_paid(line.provider) else ""),
             printable(line.group)[:40] or ("(none)" if by else ""),
             _images(line.billed, line.billed_usd),
             _images(line.possible, line.possible_usd),
