@@ -11,7 +11,7 @@ from stills.catalog import SqliteCatalog, claims, requests, sqlite
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that stands still, a second before midnight UTC."""
+    """A stopped clock, one second before midnight UTC."""
     clock = Clock()
     for module in (sqlite, claims, requests):
         monkeypatch.setattr(module, "time", clock)
@@ -20,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 async def till(tmp_path: Path) -> AsyncIterator[Till]:
-    """A till with nothing in it."""
+    """A till with an empty catalog."""
     catalog = SqliteCatalog(tmp_path / "stills.db")
     yield Till(catalog)
     await catalog.close()

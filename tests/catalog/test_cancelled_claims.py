@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def other(path: Path) -> AsyncIterator[Till]:
-    """Another process's view of the same catalog."""
+    """Another connection to the same catalog."""
     catalog = SqliteCatalog(path)
     await catalog.list_images(limit=1)
     yield Till(catalog)
@@ -38,7 +38,7 @@ def take(till: Till) -> asyncio.Task[Claim | CatalogHit | Held]:
 
 
 async def turn(times: int = 10) -> None:
-    """Let everything on the event loop go on as far as it can."""
+    """Run the event loop until nothing can continue."""
     for _ in range(times):
         await asyncio.sleep(0)
 
@@ -58,7 +58,7 @@ def count_claims(path: Path) -> int:
 
 
 async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
-    """The catalog's thread is busy with something else."""
+    """The catalog's thread is busy."""
     gate = threading.Event()
     busy = asyncio.create_task(till.catalog._database.read(lambda _: gate.wait(60)))
     await turn()
@@ -92,7 +92,7 @@ async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, pat
 
 @pytest.mark.parametrize("turns", range(5))
 async def test_cancelled_once_the_claim_is_written(till: Till, other: Till, path: Path, turns: int):
-    """Its caller has not heard of it yet, or is just hearing of it."""
+    """Its caller has no result yet, or is just receiving it."""
     await till.catalog.list_images(limit=1)
     taking = take(till)
     await turn()
@@ -107,10 +107,10 @@ async def test_cancelled_once_the_claim_is_written(till: Till, other: Till, path
     await other.claim("a")
 
 
-async def test_a_claim_that_can_not_be_given_back_is_given_back_later(
+async def test_a_claim_that_can_t_be_released_is_released_later(
     till: Till, other: Till, path: Path, monkeypatch
 ):
-    """Otherwise nobody could take it for as long as this process lives."""
+    """Otherwise it would be held until this process ends."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 0.05)
     claim = await till.claim("a")
@@ -123,9 +123,7 @@ async def test_a_claim_that_can_not_be_given_back_is_given_back_later(
     assert isinstance(held, Claim)
 
 
-async def test_closing_the_catalog_ends_what_would_be_given_back_later(
-    till: Till, path: Path, monkeypatch
-):
+async def test_closing_the_catalog_cancels_a_later_release(till: Till, path: Path, monkeypatch):
     """A closed catalog leaves no task; the process ends, and with it the claim."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 3600)

@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def till(path: Path) -> AsyncIterator[Till]:
-    """A till that has its catalog open, and one image in it."""
+    """A till with an open catalog that has one image."""
     catalog = SqliteCatalog(path)
     till = Till(catalog)
     await till.buy("bought before")
@@ -73,7 +73,7 @@ async def test_nothing_is_claimed_in_a_changed_file(till: Till, path: Path, chan
 async def test_nothing_is_sent_on_a_claim_that_is_older_than_the_change(
     till: Till, path: Path, change, words
 ):
-    """A claimed generation that was waiting for its turn is not sent."""
+    """A claimed generation that waits for its start is not sent."""
     claim = await till.claim("new")
     change(path)
     with pytest.raises(CatalogError, match=words):
@@ -91,7 +91,9 @@ async def test_an_answer_is_still_journalled_after_an_upgrade(till: Till, path: 
 
 
 @pytest.mark.parametrize("change", [delete, replace_by_a_copy])
-async def test_an_answer_is_not_journalled_where_nobody_reads_it(till: Till, path: Path, change):
+async def test_an_answer_is_not_journalled_in_a_file_that_is_no_longer_used(
+    till: Till, path: Path, change
+):
     """It is an error, so that the caller stores the image and says that it is not recorded."""
     claim = await till.claim("new")
     send = await till.send(claim, None)
@@ -111,8 +113,8 @@ async def test_a_file_that_is_moved_back_is_used_again(till: Till, path: Path):
 
 
 @pytest.mark.usefixtures("till")
-async def test_a_process_that_opens_the_file_anew_works_on(path: Path):
-    """A restart is the way out that the error names."""
+async def test_a_process_that_reopens_the_file_works(path: Path):
+    """The error says to restart."""
     replace_by_a_copy(path)
     restarted = SqliteCatalog(path)
     taken = await restarted.claim(spec("new"), SIZE, lease_seconds=60, fresh=False, caps=Caps())

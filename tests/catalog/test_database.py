@@ -27,7 +27,7 @@ def path(tmp_path) -> Path:
 
 @pytest.fixture
 async def made(path) -> Path:
-    """A catalog that is made, and closed again."""
+    """A new catalog, closed."""
     catalog = SqliteCatalog(path)
     await catalog.list_images(limit=1)
     await catalog.close()
@@ -60,8 +60,8 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 
 @pytest.mark.parametrize("content", [PNG, b"#!/bin/sh\n" * 200, b"SQLite format 3\0" + PNG])
-async def test_a_file_that_is_no_database_is_left_as_it_is(path, tmp_path, content):
-    """It is called damaged, and the way out is named."""
+async def test_a_file_that_is_not_a_database_is_left_unchanged(path, tmp_path, content):
+    """The error calls it damaged and says what to do."""
     path.write_bytes(content)
     before = tree(tmp_path)
     error = await refusal(path)
@@ -71,15 +71,15 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(path, tmp_path, conte
 
 
 async def test_an_empty_file_becomes_a_catalog(path):
-    """There is nothing in it to lose."""
+    """It contains nothing to lose."""
     path.touch()
     catalog = SqliteCatalog(path)
     assert list(await catalog.list_images(limit=1)) == []
     await catalog.close()
 
 
-async def test_a_damaged_page_is_said(made, tmp_path):
-    """A catalog whose pages were overwritten fails clearly and is not written to."""
+async def test_a_damaged_page_is_reported(made, tmp_path):
+    """A catalog with overwritten pages fails clearly and is not written to."""
     raw = bytearray(made.read_bytes())
     raw[4096:] = b"\xa5" * (len(raw) - 4096)
     made.write_bytes(raw)
@@ -89,7 +89,7 @@ async def test_a_damaged_page_is_said(made, tmp_path):
 
 
 def overwrite(path: Path, text: bytes, other: bytes) -> None:
-    """Replace bytes of the file by as many others."""
+    """Overwrite bytes of the file."""
     raw = path.read_bytes()
     assert text in raw
     path.write_bytes(raw.replace(text, other))
@@ -137,7 +137,7 @@ async def test_damage_that_sqlite_does_not_see_is_found_before_a_rebuild(path, k
 
 @pytest.mark.parametrize("kind", sorted(DAMAGE.keys() - UNREAD))
 async def test_damage_that_sqlite_does_not_see_is_named_when_it_is_read(path, kind):
-    """As damage with its way out, never as a decoding error of Python's."""
+    """As damage, with what to do, and never as Python's decoding error."""
     claim = await make_damaged(path, kind)
     catalog = SqliteCatalog(path)
     with pytest.raises(CatalogDamaged, match="is damaged") as caught:
@@ -154,8 +154,8 @@ async def read_everything(catalog: SqliteCatalog, claim: Claim) -> None:
     await catalog.record_kept(claim.generation.id, sha256="00", byte_count=1, object_path="a.png")
 
 
-async def test_a_sound_catalog_is_not_set_aside(made):
-    """Not even one that somebody added a trigger and a table to."""
+async def test_an_intact_catalog_is_not_set_aside(made):
+    """Not even with an added trigger and table."""
     execute(
         made,
         "CREATE TABLE theirs (x)",
@@ -167,8 +167,8 @@ async def test_a_sound_catalog_is_not_set_aside(made):
 
 
 @pytest.mark.parametrize("version", range(1, len(schema._scripts())))
-async def test_an_older_catalog_that_can_only_be_read_is_read(path, version, tmp_path):
-    """As if it had been migrated; nothing is written."""
+async def test_a_read_only_older_catalog_is_read(path, version, tmp_path):
+    """As if it were migrated; nothing is written."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for script in schema._scripts()[:version]:
             connection.executescript(script.read_text())
@@ -202,7 +202,7 @@ def test_migrations_are_numbered_without_gaps():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-async def test_a_newer_catalog_that_can_only_be_read_is_refused(made, tmp_path):
+async def test_a_read_only_newer_catalog_is_refused(made, tmp_path):
     """Its tables may mean something else, so nothing is answered from it."""
     execute(made, "PRAGMA user_version = 999")
     before = tree(tmp_path)
@@ -213,7 +213,7 @@ async def test_a_newer_catalog_that_can_only_be_read_is_refused(made, tmp_path):
 
 @pytest.mark.parametrize("version", [0, 1, 2, 999])
 async def test_a_database_of_another_program_is_refused(path, tmp_path, version):
-    """Whatever version it calls itself."""
+    """Regardless of its version number."""
     execute(path, "CREATE TABLE theirs (x)", f"PRAGMA user_version = {version}")
     before = tree(tmp_path)
     error = await refusal(path)
@@ -222,21 +222,21 @@ async def test_a_database_of_another_program_is_refused(path, tmp_path, version)
     assert tree(tmp_path) == before
 
 
-async def test_a_folder_that_can_not_be_made_is_said(tmp_path):
+async def test_a_folder_that_can_t_be_created_is_reported(tmp_path):
     """A path below a file."""
     (tmp_path / "file").write_text("in the way")
     assert "can't be used" in (await refusal(tmp_path / "file" / "below" / "stills.db")).message
 
 
-async def test_a_path_that_is_a_folder_is_said(tmp_path):
+async def test_a_path_that_is_a_folder_is_reported(tmp_path):
     """It stays an empty folder."""
     (tmp_path / "stills.db").mkdir()
     assert "can't be used" in (await refusal(tmp_path / "stills.db")).message
     assert list(tree(tmp_path)) == ["stills.db"]
 
 
-async def test_an_error_is_not_for_ever(path):
-    """Once the trouble is over, the same catalog works."""
+async def test_the_catalog_works_again_after_an_error(path):
+    """Once its cause is gone, the same catalog works."""
     path.write_bytes(PNG)
     catalog = SqliteCatalog(path)
     with pytest.raises(CatalogError):
@@ -246,8 +246,8 @@ async def test_an_error_is_not_for_ever(path):
     await catalog.close()
 
 
-async def test_a_lock_that_is_not_let_go_is_said(made, monkeypatch):
-    """After the wait, what holds it is named as the thing to close; nothing was written."""
+async def test_a_lock_that_is_not_released_is_reported(made, monkeypatch):
+    """After the wait, the error says to close the program that holds it; nothing was written."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.1)
     catalog = SqliteCatalog(made)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
@@ -260,8 +260,8 @@ async def test_a_lock_that_is_not_let_go_is_said(made, monkeypatch):
     await catalog.close()
 
 
-async def test_work_that_waits_for_its_turn_is_done_though_its_caller_left(made):
-    """A cancelled caller must not lose what it wanted written: it may be an image's address."""
+async def test_waiting_work_is_done_after_its_caller_was_cancelled(made):
+    """A cancelled write must not be lost: it may be the link of a paid image."""
     busy, gate, done = Database(made), threading.Event(), []
     first = asyncio.create_task(busy.read(lambda _: gate.wait(20)))
     second = asyncio.create_task(busy.write(lambda _: done.append("written")))
@@ -275,8 +275,8 @@ async def test_work_that_waits_for_its_turn_is_done_though_its_caller_left(made)
     assert done == ["written"]
 
 
-async def test_the_loop_beats_while_another_holds_the_lock(made):
-    """Waiting for the lock is done on the catalog's own thread; then the write goes through."""
+async def test_the_event_loop_runs_while_another_holds_the_lock(made):
+    """The catalog's own thread waits for the lock; then the write succeeds."""
     catalog = SqliteCatalog(made)
     await catalog.list_images(limit=1)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
@@ -306,7 +306,7 @@ def lose_the_transaction(connection: sqlite3.Connection) -> None:
 
 
 async def test_a_commit_that_fails_leaves_no_transaction_open(made):
-    """The next write is not refused for what the last one left behind."""
+    """The next write is not affected."""
     with closing(schema.open_catalog(made)) as connection:
         with pytest.raises(sqlite3.IntegrityError), transaction(connection):
             insert_an_orphan(connection)
@@ -324,14 +324,14 @@ async def test_a_transaction_that_sqlite_has_ended_shows_the_first_error(made):
 
 
 async def test_every_commit_reaches_the_disk(made):
-    """What a send cost must survive a power cut."""
+    """The cost of a call must survive a power failure."""
     with closing(schema.open_catalog(made)) as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
 class Crowd:
-    """Writes that come while the database is busy, and what SQLite was told meanwhile."""
+    """Concurrent writes while the database is busy, and the statements that SQLite runs."""
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path)
@@ -339,7 +339,7 @@ class Crowd:
         self.gate = threading.Event()
 
     async def write(self, *works, synced: bool = True) -> list[object]:
-        """Ask for all at once; gives their results and errors."""
+        """Run all writes at once; returns their results and errors."""
         await self.database.read(lambda made: made.set_trace_callback(self.statements.append))
         self.gate.clear()
         begun = threading.Event()
@@ -357,7 +357,7 @@ class Crowd:
 
 @pytest.fixture
 async def crowd(made) -> AsyncIterator[Crowd]:
-    """A database with a crowd before it."""
+    """A database with waiting writes."""
     crowd = Crowd(made)
     yield crowd
     await crowd.database.close()
@@ -381,15 +381,15 @@ def keys(path: Path) -> set[str]:
 
 
 async def test_writes_that_wait_together_share_one_commit(crowd, made):
-    """One sync to the disk is enough for all; each hears its own result."""
+    """One sync to disk is enough for all, and each gets its own result."""
     wanted = [f"key {number}" for number in range(20)]
     assert await crowd.write(*map(note_key, wanted)) == wanted
     assert crowd.count("COMMIT") == 1
     assert keys(made) == set(wanted)
 
 
-async def test_a_write_that_fails_takes_no_other_with_it(crowd, made):
-    """Each is done again alone, so that only the one at fault hears of its error."""
+async def test_a_failed_write_does_not_affect_others(crowd, made):
+    """Each is repeated separately, so only the failed one gets an error."""
     results = await crowd.write(note_key("a"), insert_an_orphan, note_key("b"), note_key("a"))
     assert results[0] == "a"
     assert isinstance(results[1], CatalogError)
@@ -398,8 +398,8 @@ async def test_a_write_that_fails_takes_no_other_with_it(crowd, made):
     assert keys(made) == {"a", "b"}
 
 
-async def test_an_error_of_ours_undoes_what_it_is_raised_in(crowd, made):
-    """A budget that is exceeded leaves no claim behind, and the next write goes through."""
+async def test_our_own_errors_roll_back_their_write(crowd, made):
+    """An exceeded budget leaves no claim behind, and the next write succeeds."""
 
     def refuse(connection: sqlite3.Connection) -> None:
         note_key("half done")(connection)
@@ -411,8 +411,8 @@ async def test_an_error_of_ours_undoes_what_it_is_raised_in(crowd, made):
     assert keys(made) == {"a"}
 
 
-async def test_all_who_wait_for_a_lock_wait_for_it_once(crowd, made, monkeypatch):
-    """And not one after the other, each as long as the first."""
+async def test_waiting_writes_wait_for_a_lock_together(crowd, made, monkeypatch):
+    """Not one after the other, each for the full time."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.1)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -424,7 +424,7 @@ async def test_all_who_wait_for_a_lock_wait_for_it_once(crowd, made, monkeypatch
 
 
 @pytest.mark.parametrize(("synced", "mode"), [(True, "FULL"), (False, "NORMAL")])
-async def test_only_what_can_be_made_again_is_not_synced(crowd, synced, mode):
-    """One in a crowd that has to reach the disk takes all with it."""
+async def test_only_writes_that_can_be_repeated_are_not_synced(crowd, synced, mode):
+    """If one write of a group must reach the disk, all are synced."""
     await crowd.write(note_key("a"), note_key("b"), synced=synced)
     assert crowd.count(f"PRAGMA synchronous = {mode}") == 1

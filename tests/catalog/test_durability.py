@@ -66,7 +66,7 @@ async def told(till: Till) -> Told:
 
 @pytest.mark.parametrize("write", SYNCED.values(), ids=SYNCED)
 async def test_what_was_paid_for_is_synced(till: Till, told: Told, write: Write):
-    """A call before it goes out, its outcome, the link and where the image is."""
+    """A call before it is sent, its outcome, the link, and the image's path."""
     claim = await till.claim("a")
     send = await till.send(claim, None)
     told.statements.clear()

@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hold(path: Path) -> Iterator[Callable[[Stage, float], Holder]]:
-    """Start a process that claims the key and goes on to some stage."""
+    """Start a process that claims the key and continues to a stage."""
     started: list[subprocess.Popen[str]] = []
 
     def start(stage: Stage, lease_seconds: float) -> Holder:
@@ -80,7 +80,7 @@ def edit_claims(path: Path, change: str) -> None:
 @STAGES
 @pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "zombie"])
 async def test_a_killed_process_holds_nothing(till: Till, hold, stage: Stage, reaped: bool):
-    """Its key is free at once, though its lease has minutes to go."""
+    """Its key is free at once, although its lease lasts for minutes."""
     holder = hold(stage, LIVE)
     assert isinstance(await ask(till), Held)
     assert list(await till.catalog.list_unfinished()) == []
@@ -94,7 +94,7 @@ async def test_a_killed_process_holds_nothing(till: Till, hold, stage: Stage, re
 
 
 async def test_a_paused_process_keeps_the_claim_of_an_open_call(till: Till, hold):
-    """However long ago its lease lapsed; those who wait learn which process it is."""
+    """However long ago its lease ended; waiting processes learn which process it is."""
     holder = hold(Stage.SENT, LAPSED)
     holder.pause()
     held = await ask(till)
@@ -105,8 +105,8 @@ async def test_a_paused_process_keeps_the_claim_of_an_open_call(till: Till, hold
     assert isinstance(await ask(till), Claim)
 
 
-async def test_who_takes_a_claim_over_holds_it(till: Till, hold, path: Path):
-    """The process of before is forgotten, and the new one is judged by its own life."""
+async def test_a_claim_belongs_to_the_process_that_took_it_over(till: Till, hold, path: Path):
+    """The previous process no longer matters; only whether the new one lives."""
     hold(Stage.CLAIMED, LAPSED).kill()
     edit_claims(path, "scope = 'another boot or container'")
     assert isinstance(await ask(till), Claim)
@@ -125,7 +125,7 @@ async def test_a_paused_process_that_waits_for_no_call_is_overtaken(till: Till, 
     assert isinstance(await ask(till), Claim)
 
 
-async def test_a_pid_that_is_used_again_is_another_process(till: Till, hold, path: Path):
+async def test_a_reused_pid_is_another_process(till: Till, hold, path: Path):
     """The holder has ended if the process of its pid started at another time."""
     hold(Stage.SENT, LIVE)
     edit_claims(path, "started = started - 1")
@@ -136,10 +136,10 @@ async def test_a_pid_that_is_used_again_is_another_process(till: Till, hold, pat
 @pytest.mark.parametrize(
     "elsewhere", ["scope = 'another boot or container'", "scope = NULL, started = NULL"]
 )
-async def test_the_lease_decides_about_a_process_that_can_not_be_seen(
+async def test_the_lease_decides_if_a_process_can_t_be_seen(
     till: Till, hold, path: Path, lease_seconds: float, elsewhere: str
 ):
-    """Its pid means another process here, or none."""
+    """Its pid is of another process here, or of none."""
     holder = hold(Stage.SENT, lease_seconds)
     edit_claims(path, elsewhere)
     holder.kill()
@@ -159,7 +159,7 @@ def proc(monkeypatch, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
 async def test_without_proc_the_lease_decides(till: Till, hold, proc: Path, lease_seconds: float):
-    """As on macOS, or where /proc shows the processes of another container."""
+    """As on macOS, or if /proc is of another container."""
     own = proc / str(os.getpid())
     own.mkdir()
     (own / "stat").write_bytes(Path("/proc/self/stat").read_bytes())
@@ -169,7 +169,7 @@ async def test_without_proc_the_lease_decides(till: Till, hold, proc: Path, leas
 
 
 async def test_a_process_of_another_user_is_judged_as_well(till: Till, hold, monkeypatch):
-    """The system refuses to send it a signal, which shows that it is there."""
+    """The system refuses to send it a signal, which shows that it exists."""
     hold(Stage.SENT, LAPSED)
 
     def refuse(*_: int) -> None:
@@ -193,7 +193,7 @@ def test_a_system_without_time_namespaces_has_a_scope_too(monkeypatch, tmp_path:
 
 
 async def test_a_killed_process_reserves_nothing(till: Till, hold):
-    """Its share of the budget is free at once as well."""
+    """Its share of the budget is free at once too."""
     holder = hold(Stage.CLAIMED, LIVE)
     caps = Caps(day_usd=PRICE_USD)
     with pytest.raises(BudgetExceeded):
@@ -202,8 +202,8 @@ async def test_a_killed_process_reserves_nothing(till: Till, hold):
     await till.claim("b", caps)
 
 
-async def test_a_lease_of_before_a_restart_reserves_nothing(till: Till, hold, path: Path):
-    """The machine's clock began again, so the lease lies ahead of it for years."""
+async def test_a_lease_from_before_a_reboot_reserves_nothing(till: Till, hold, path: Path):
+    """The machine's clock restarted, so the lease seems to end years ahead."""
     hold(Stage.CLAIMED, LIVE).kill()
     ahead = "lease_from = lease_from + 1e8, lease_until = lease_until + 1e8"
     edit_claims(path, f"scope = 'the boot before', {ahead}")

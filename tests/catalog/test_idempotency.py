@@ -13,7 +13,7 @@ DAY_SECONDS = 86_400.0
 
 
 class Clock:
-    """The time as replies see it."""
+    """The clock of the idempotency store, set by the test."""
 
     now = 1_790_000_000.0
 
@@ -38,7 +38,7 @@ async def remembered(tmp_path: Path) -> AsyncIterator[IdempotencyStore]:
 
 
 async def test_a_reply_is_forgotten_after_a_day(remembered: IdempotencyStore, clock: Clock):
-    """Until then it stands, and afterwards its key is free for another body."""
+    """Until then it is returned; afterwards the key is free for another body."""
     await remembered.begin("film", "k", "d1")
     await remembered.finish("film", "k", "{}")
     clock.now += DAY_SECONDS
@@ -48,7 +48,7 @@ async def test_a_reply_is_forgotten_after_a_day(remembered: IdempotencyStore, cl
 
 
 async def test_the_replies_of_others_are_forgotten_too(remembered: IdempotencyStore, clock: Clock):
-    """So that the table does not grow for ever."""
+    """Otherwise the table would grow for ever."""
     await remembered.begin("film", "k", "d1")
     clock.now += DAY_SECONDS + 1.0
     await remembered.begin("agent", "other", "d2")

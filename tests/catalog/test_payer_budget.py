@@ -13,7 +13,7 @@ from stills.contract.errors import Billing, BudgetExceeded
 from stills.contract.money import Caps
 
 
-async def test_a_payer_s_budget_counts_its_own_sends_alone(till: Till):
+async def test_a_payer_s_budget_counts_only_its_own_calls(till: Till):
     """Those of others, and of nobody, are not in it; the day's cap counts them all."""
     film = Caps(payer="film", payer_day_usd=2 * PRICE_USD)
     await till.buy("a", film)

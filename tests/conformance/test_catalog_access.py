@@ -20,12 +20,12 @@ def keys(catalog):
 
 @pytest.fixture
 def idempotency(catalog):
-    """The catalog's replies."""
+    """The catalog's idempotency records."""
     return catalog.idempotency
 
 
 async def test_a_key_is_found_as_it_was_added(open_worker):
-    """Every field, with and without limits, over another connection too."""
+    """Every field, with and without limits, also on another connection."""
     free = ApiKey("a2", "agent", "cd" * 32, None, None, 1001.0)
     one, other = open_worker().catalog.api_keys, open_worker().catalog.api_keys
     for key in (KEY, free):
@@ -35,8 +35,8 @@ async def test_a_key_is_found_as_it_was_added(open_worker):
     assert list(await other.list()) == [KEY, free]
 
 
-async def test_a_name_is_in_use_once(open_worker):
-    """Of many who take it at once one gets it."""
+async def test_a_name_can_be_used_only_once(open_worker):
+    """Of many concurrent attempts, one succeeds."""
     catalogs = [open_worker().catalog for _ in range(4)]
     added = await asyncio.gather(
         *(
@@ -48,7 +48,7 @@ async def test_a_name_is_in_use_once(open_worker):
 
 
 async def test_a_revoked_key_is_found_as_such_and_its_name_is_free(keys):
-    """Once, and not the key that has the name afterwards."""
+    """It is revoked once, and a later key with the same name is not."""
     await keys.add(KEY)
     assert await keys.revoke("film", now=2000.0) is True
     assert await keys.find(KEY.id) == replace(KEY, revoked_at=2000.0)
@@ -81,15 +81,15 @@ async def test_a_rate_below_one_a_minute_has_no_burst(keys):
     assert await keys.take_turn(slow, now=NOW + 1800.0) == 0.0
 
 
-async def test_a_clock_set_back_shuts_nobody_out_for_long(keys):
-    """By one turn at most."""
+async def test_a_clock_set_back_blocks_a_key_only_briefly(keys):
+    """For one interval at most."""
     await keys.add(KEY)
     assert await keys.take_turn(KEY, now=NOW + 86_400.0) == 0.0
     assert await keys.take_turn(KEY, now=NOW) <= 6.01
 
 
-async def test_keys_without_a_rate_and_other_keys_have_turns_of_their_own(keys):
-    """One key's haste is not another's."""
+async def test_each_key_has_its_own_rate(keys):
+    """One key's calls don't delay another's, and a key without a rate never waits."""
     other, free = replace(KEY, id="a2", name="b"), replace(KEY, id="a3", name="c", per_second=None)
     for key in (KEY, other, free):
         await keys.add(key)
@@ -100,7 +100,7 @@ async def test_keys_without_a_rate_and_other_keys_have_turns_of_their_own(keys):
 
 
 async def test_processes_share_a_key_s_turns(open_worker):
-    """However many connections ask at once, ten go."""
+    """Of many concurrent calls on several connections, ten are admitted."""
     catalogs = [open_worker().catalog for _ in range(4)]
     await catalogs[0].api_keys.add(KEY)
     waits = await asyncio.gather(
@@ -117,8 +117,8 @@ async def test_the_first_digest_of_a_reply_is_kept(open_worker):
     assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
 
 
-async def test_the_first_answer_of_a_reply_stands(open_worker):
-    """Of two workers that answered, both give the same."""
+async def test_the_first_answer_to_a_key_is_kept(open_worker):
+    """Two workers that both answered return the same."""
     one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
     await one.begin("film", "k", "d1")
     first = json.dumps({"seed": 1})
@@ -127,8 +127,8 @@ async def test_the_first_answer_of_a_reply_stands(open_worker):
     assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", first)
 
 
-async def test_each_owner_has_keys_of_their_own(idempotency):
-    """Nobody gets the answer of another by guessing a key."""
+async def test_idempotency_keys_belong_to_their_owner(idempotency):
+    """A guessed key never returns another owner's answer."""
     await idempotency.begin("film", "k", "d1")
     await idempotency.finish("film", "k", "{}")
     assert await idempotency.begin("agent", "k", "d2") == IdempotencyRecord("d2", None)
@@ -136,7 +136,7 @@ async def test_each_owner_has_keys_of_their_own(idempotency):
     assert await idempotency.begin("film", "k2", "d4") == IdempotencyRecord("d4", None)
 
 
-async def test_an_answer_to_a_key_that_is_forgotten_is_the_caller_s(idempotency):
-    """It is given, and binds nothing."""
+async def test_an_answer_to_a_deleted_key_is_returned_to_its_caller(idempotency):
+    """It is not stored."""
     assert await idempotency.finish("film", "k", "{}") == "{}"
     assert await idempotency.begin("film", "k", "d1") == IdempotencyRecord("d1", None)

@@ -17,14 +17,14 @@ PACE = LimiterState(20.0, 1.5, 2.5, 3.5, 0.8, 0.025, 4.5, 5.5, 6.5, 7, 8)
 NATIVE = Size(1328, 1328)
 
 
-async def test_a_lane_has_no_pace_before_its_first_start(catalog):
-    """Reading makes none."""
+async def test_a_limit_scope_has_no_state_before_its_first_start(catalog):
+    """Reading creates none."""
     for _ in range(2):
         assert await catalog.read_limiter_state(LANE, since=0.0) == (None, 0)
 
 
-async def test_a_changed_pace_is_what_the_next_one_gets(open_worker):
-    """Every field, over another connection too, and of this lane alone."""
+async def test_a_changed_limiter_state_is_read_by_the_next(open_worker):
+    """Every field, also on another connection, and only in this scope."""
     one, other = open_worker().catalog, open_worker().catalog
     assert await one.update_limiter_state(LANE, lambda pace: (PACE, pace)) is None
     assert (await other.read_limiter_state(LANE, since=0.0))[0] == PACE
@@ -34,7 +34,7 @@ async def test_a_changed_pace_is_what_the_next_one_gets(open_worker):
 
 
 async def test_no_change_is_lost(open_worker):
-    """Many at once, over several connections."""
+    """Many concurrent changes, on several connections."""
     catalogs = [open_worker().catalog for _ in range(4)]
 
     def count(pace: LimiterState | None) -> tuple[LimiterState, int]:
@@ -46,7 +46,7 @@ async def test_no_change_is_lost(open_worker):
 
 
 async def test_a_change_that_fails_changes_nothing(catalog):
-    """The exception comes back as it is."""
+    """The exception is passed on unchanged."""
     await catalog.update_limiter_state(LANE, lambda _: (PACE, None))
 
     def fail(pace: LimiterState | None) -> tuple[LimiterState, None]:
@@ -57,8 +57,8 @@ async def test_a_change_that_fails_changes_nothing(catalog):
     assert (await catalog.read_limiter_state(LANE, since=0.0))[0] == PACE
 
 
-async def test_the_sends_of_a_lane_are_counted(catalog, worker, spec):
-    """From a time on, refused ones too, those of other lanes not."""
+async def test_the_sends_of_a_limit_scope_are_counted(catalog, worker, spec):
+    """Since a time, including refused ones, excluding other scopes."""
     claim = await worker.take()
     refused = await worker.send(claim)
     await catalog.settle_send(refused, Settlement(Billing.NONE, "rate_limited"))
@@ -69,8 +69,8 @@ async def test_the_sends_of_a_lane_are_counted(catalog, worker, spec):
     assert (await catalog.read_limiter_state(OTHERS[1], since=0.0))[1] == 1
 
 
-async def test_many_are_found_as_one_by_one(catalog, worker, spec):
-    """In the order asked for, None where there is nothing."""
+async def test_many_lookups_return_the_same_as_single_ones(catalog, worker, spec):
+    """In the requested order, with None for what is missing."""
     for key in ("a", "b"):
         await worker.keep(await worker.take(spec(key)))
     wanted = [("b", NATIVE), ("none", NATIVE), ("a", Size(512, 512)), ("b", NATIVE)]
@@ -80,8 +80,8 @@ async def test_many_are_found_as_one_by_one(catalog, worker, spec):
     assert list(await catalog.find_many([])) == []
 
 
-async def test_many_answers_are_recorded_as_one_by_one(catalog, worker):
-    """The same request twice among them counts twice."""
+async def test_many_answers_are_recorded_like_single_ones(catalog, worker):
+    """A repeated request counts twice."""
     rendition = await worker.keep(await worker.take())
     asked = RequestRecord("a kite", NATIVE, None, None, None, None)
     await catalog.record_requests([(rendition, asked), (rendition, replace(asked, seed=1))] * 2)

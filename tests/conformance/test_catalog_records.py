@@ -15,15 +15,15 @@ LINK = "https://oss.example/a.png"
 
 
 async def test_an_empty_catalog_finds_nothing(catalog):
-    """No generation, no image, no send."""
+    """It has no generation, no image and no send."""
     assert await catalog.find("k", NATIVE) is None
     assert list(await catalog.list_images(limit=10)) == []
     assert list(await catalog.find_images("")) == []
     assert list(await catalog.list_sends("none")) == []
 
 
-async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, spec):
-    """By those who waited for the claim and by those who only look; each detail survives."""
+async def test_a_stored_image_is_found_with_every_detail(open_worker, spec):
+    """By processes that waited for the claim, and by those that only look it up."""
     one, other = open_worker(), open_worker()
     wanted = spec(negative_prompt="fog", style="ink", reference_digest="cd" * 32, price_usd=None)
     claim = await one.take(wanted)
@@ -37,7 +37,7 @@ async def test_what_was_kept_is_found_as_it_was_asked_for(open_worker, spec):
 
 
 async def test_a_rendition_is_found_at_its_own_size_only(catalog, worker):
-    """The generation is there at any size; a second record of a rendition replaces the first."""
+    """The generation is found at any size; a second record of a rendition replaces the first."""
     rendition = await worker.keep(await worker.take())
     found = await catalog.find("k", SMALL)
     assert (found.generation.id, found.rendition) == (rendition.generation_id, None)
@@ -58,8 +58,8 @@ async def test_an_image_requested_without_a_seed_is_found_by_its_seed(catalog, w
     assert isinstance(again, CatalogHit)
 
 
-async def test_notes_are_kept_in_order(catalog, worker):
-    """Quotes and every script included."""
+async def test_notes_are_stored_in_order(catalog, worker):
+    """Including quotes and every script."""
     claim = await worker.take()
     notes = ("first", 'a "second"', "第三")
     for note in notes:
@@ -68,8 +68,8 @@ async def test_notes_are_kept_in_order(catalog, worker):
     assert (await catalog.find("k", NATIVE)).generation.notes == notes
 
 
-async def test_a_send_is_on_the_ledger_before_it_goes_out(catalog, worker):
-    """Possibly billed until it is settled; each send is a line, oldest first."""
+async def test_a_send_is_on_the_ledger_before_it_is_made(catalog, worker):
+    """It is possibly billed until it is settled; each send is a line, oldest first."""
     claim = await worker.take()
     before = time.time()
     first, second = await worker.send(claim), await worker.send(claim)
@@ -100,7 +100,7 @@ async def test_a_send_is_on_the_ledger_before_it_goes_out(catalog, worker):
     ],
 )
 async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
-    """A call that is billed already stays the only one; otherwise the newest open call is it."""
+    """A call already billed stays the only one; otherwise the newest open call is billed."""
     claim = await worker.take()
     for billing in sent:
         number = await worker.send(claim)
@@ -112,7 +112,7 @@ async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
 
 @pytest.mark.parametrize("stage", ["kept", "spooled"])
 async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worker, stage):
-    """The image is the proof that its call was billed, and that it was the last one."""
+    """The image proves that its call was billed, and that it was the last one."""
     claim = await worker.take()
     first, second = await worker.send(claim), await worker.send(claim)
     assert second > first
@@ -128,7 +128,7 @@ async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worke
 
 
 async def test_only_images_without_a_bill_are_settled(catalog, worker, spec):
-    """Not a call whose image never came, and not the lost first call of a billed image."""
+    """Not a call without an image, and not the lost first call of a billed image."""
     lost = await worker.take(spec("lost"))
     await worker.send(lost)
     await worker.lapse(lost)
@@ -143,15 +143,15 @@ async def test_only_images_without_a_bill_are_settled(catalog, worker, spec):
     ]
 
 
-async def test_the_link_is_forgotten_once_the_image_is_kept(catalog, worker):
-    """Nobody needs it any more."""
+async def test_the_link_is_deleted_once_the_image_is_stored(catalog, worker):
+    """It is no longer needed."""
     claim = await worker.take()
     await worker.keep(claim)
     assert (await catalog.find("k", NATIVE)).generation.answer is None
 
 
 async def test_images_are_listed_newest_first(catalog, worker, spec):
-    """As many as asked for, renditions each by themselves."""
+    """Up to the limit, each rendition separately."""
     ids = []
     for number in range(4):
         rendition = await worker.keep(await worker.take(spec(f"k{number}", prompt="p")))
@@ -165,7 +165,7 @@ async def test_images_are_listed_newest_first(catalog, worker, spec):
 
 
 async def test_an_image_is_shown_by_the_start_of_its_id(catalog, worker):
-    """The start alone counts, no pattern, whatever characters it is written with."""
+    """Only as a prefix, never as a pattern, whatever its characters."""
     rendition = await worker.keep(await worker.take())
     for prefix in ("", rendition.id[:1], rendition.generation_id, rendition.id):
         assert [image.rendition for image in await catalog.find_images(prefix)] == [rendition]
@@ -176,15 +176,15 @@ async def test_an_image_is_shown_by_the_start_of_its_id(catalog, worker):
 
 
 async def test_at_most_ten_images_are_shown(catalog, worker):
-    """More would not help anybody to choose."""
+    """More would not help to choose."""
     rendition = await worker.keep(await worker.take())
     for number in range(12):
         await worker.answer_with(replace(rendition, size=Size(100 + number, 100)))
     assert len(await catalog.find_images(rendition.generation_id)) == 10
 
 
-async def test_requests_are_recorded_as_often_as_they_are_asked(catalog, worker):
-    """The first answer out of an image is what was paid for; all after it are saved."""
+async def test_each_repeated_request_is_recorded(catalog, worker):
+    """The first answer with an image is paid for; all later ones are savings."""
     rendition = await worker.keep(await worker.take())
     asked = RequestRecord("a kite", NATIVE, None, None, None, None)
     for each in (asked, asked, replace(asked, style="ink")):

@@ -11,8 +11,8 @@ from stills.contract.size import Size
 ALL = ImageSearch()
 
 
-async def test_pages_end_where_the_next_begins(catalog, worker, spec):
-    """Also between two sizes of one generation, and while newer images come in."""
+async def test_pages_follow_each_other_without_gaps(catalog, worker, spec):
+    """Also between two sizes of one generation, and while newer images are added."""
     for seed in range(3):
         rendition = await worker.keep(await worker.take(spec(f"k{seed}", seed=seed)))
         await worker.answer_with(replace(rendition, size=Size(64, 64), object_path="s.png"))
@@ -31,8 +31,8 @@ async def test_pages_end_where_the_next_begins(catalog, worker, spec):
     assert seen[:5] == list(whole.images)[:5]
 
 
-async def test_a_search_takes_text_literally_and_the_rest_exactly(catalog, worker, spec):
-    """Upper and lower case are the same in a prompt; a wildcard stands for itself."""
+async def test_a_search_matches_text_literally_and_other_fields_exactly(catalog, worker, spec):
+    """Case does not matter in a prompt, and a wildcard is an ordinary character."""
     prompts = (("c", "über Красный", "oil"), ("a", "50% Ink_", "ink"), ("b", "50 inks", "Ink"))
     for key, prompt, style in prompts:
         await worker.keep(await worker.take(spec(key, prompt=prompt, style=style)))
@@ -53,15 +53,15 @@ async def test_a_search_takes_text_literally_and_the_rest_exactly(catalog, worke
     assert await found(seed=8) == []
 
 
-async def test_a_cursor_that_was_made_up_is_refused(catalog):
-    """With the parameter's name."""
+async def test_an_invalid_cursor_is_refused(catalog):
+    """The error names the parameter."""
     with pytest.raises(InvalidRequest) as refused:
         await catalog.search_images(ALL, limit=1, cursor="0 OR 1")
     assert refused.value.field == "cursor"
 
 
-async def test_an_image_is_looked_up_by_its_whole_id(catalog, worker):
-    """Not by a part of it, and not by another way to write it."""
+async def test_an_image_is_looked_up_by_its_full_id(catalog, worker):
+    """Not by a part of it or another spelling."""
     rendition = await worker.keep(await worker.take())
     image = await catalog.find_image(rendition.id)
     assert image is not None

@@ -37,32 +37,32 @@ HOSTILE_PATHS = [
 class StoreConformance:
     """The suite; a subclass gives the fixture `store`, empty."""
 
-    async def test_what_was_put_is_got(self, store: Store):
-        """An object comes back byte for byte."""
+    async def test_get_returns_what_was_put(self, store: Store):
+        """It returns the same bytes."""
         data = bytes(range(256)) * 100
         await store.put(NAME, data)
         assert await store.get(NAME) == data
 
-    async def test_an_object_over_the_multipart_limit_is_got(self, store: Store):
-        """A large object comes back byte for byte."""
+    async def test_get_returns_an_object_over_the_multipart_limit(self, store: Store):
+        """It returns the same bytes."""
         data = b"0123456789abcdef" * 600_000
         await store.put(NAME, data)
         assert await store.get(NAME) == data
 
-    async def test_an_empty_object_is_got(self, store: Store):
-        """No bytes are an object too."""
+    async def test_get_returns_an_empty_object(self, store: Store):
+        """An object may have no bytes."""
         await store.put(NAME, b"")
         assert await store.get(NAME) == b""
         assert await store.exists(NAME)
 
     async def test_a_second_put_replaces_the_first(self, store: Store):
-        """The last put under a path is what is got."""
+        """Get returns the last bytes put under a path."""
         await store.put(NAME, b"the first, which is longer")
         await store.put(NAME, b"the second")
         assert await store.get(NAME) == b"the second"
 
-    async def test_missing_tells_what_is_not_there(self, store: Store):
-        """Of any number of paths, none included."""
+    async def test_missing_returns_the_paths_without_an_object(self, store: Store):
+        """For any number of paths, including zero."""
         await store.put(NAME, b"x")
         assert await store.missing({NAME: 1, "another.png": 1, f"{NAME}/below.png": 1}) == {
             "another.png",
@@ -70,15 +70,15 @@ class StoreConformance:
         }
         assert await store.missing({}) == set()
 
-    async def test_exists_tells_what_is_there(self, store: Store):
+    async def test_exists_returns_whether_an_object_exists(self, store: Store):
         """Exists is true after a put, and only for the path that was put."""
         await store.put(NAME, b"1")
         assert await store.exists(NAME) is True
         assert await store.exists("another.png") is False
         assert await store.exists(f"{NAME}/below.png") is False
 
-    async def test_an_object_of_another_number_of_bytes_is_not_the_one_asked_for(self, store):
-        """Exists and missing see it without reading; no bytes count as any."""
+    async def test_an_object_of_another_size_does_not_count(self, store):
+        """Exists and missing compare sizes without reading; no size means any."""
         await store.put(NAME, b"123")
         await store.put("empty.png", b"")
         assert await store.exists(NAME, byte_count=3) is True
@@ -90,13 +90,13 @@ class StoreConformance:
         assert await store.missing({NAME: 4}) == {NAME}
 
     async def test_a_missing_object_is_image_missing(self, store: Store):
-        """Getting what was never put names the path."""
+        """The error names the path."""
         await store.put(NAME, b"1")
         with pytest.raises(ImageMissing, match=r"another\.png"):
             await store.get("another.png")
 
     async def test_a_deleted_object_is_gone_and_no_other(self, store: Store):
-        """Delete removes one object, and does not mind when there is none."""
+        """Delete removes one object, and accepts a missing one."""
         await store.put(NAME, b"1")
         await store.put("another.png", b"2")
         await store.delete(NAME)
@@ -104,7 +104,7 @@ class StoreConformance:
         assert await store.exists(NAME) is False
         assert await store.get("another.png") == b"2"
 
-    async def test_names_of_every_script_are_kept(self, store: Store):
+    async def test_names_may_use_every_script(self, store: Store):
         """Letters beyond ASCII and folders in the path work for put, get, exists and url."""
         for path in ("红风筝-1024x1024.png", "हिन्दी.png", "été/à la mer.png"):
             await store.put(path, path.encode())
@@ -113,25 +113,25 @@ class StoreConformance:
             assert store.url(path).isascii()
 
     async def test_urls_are_absolute_and_differ(self, store: Store):
-        """Each object has a URL of its own, with a scheme."""
+        """Each object has its own URL, with a scheme."""
         urls = {store.url(path) for path in ("a.png", "b.png", "c/a.png")}
         assert len(urls) == 3
         assert all(urlsplit(url).scheme for url in urls)
 
-    async def test_many_puts_at_once_are_all_kept(self, store: Store):
+    async def test_concurrent_puts_are_all_stored(self, store: Store):
         """Concurrent first uses do not lose each other's objects."""
         paths = [f"{number}.png" for number in range(20)]
         await asyncio.gather(*(store.put(path, path.encode()) for path in paths))
         assert [await store.get(path) for path in paths] == [path.encode() for path in paths]
 
-    async def test_many_puts_of_one_path_leave_one_of_them_whole(self, store: Store):
+    async def test_concurrent_puts_of_one_path_leave_one_complete_object(self, store: Store):
         """Writers of one path never mix their bytes."""
         versions = [bytes([number]) * 200_000 for number in range(10)]
         await asyncio.gather(*(store.put(NAME, version) for version in versions))
         assert await store.get(NAME) in versions
 
     async def test_a_cancelled_put_leaves_all_or_nothing(self, store: Store):
-        """Cancelling at any moment leaves no half object."""
+        """Cancelling never leaves half an object."""
         data = b"x" * 2_000_000
         for number in range(20):
             task = asyncio.create_task(store.put(f"{number}.png", data))
