@@ -123,14 +123,14 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(batch, shots, service, tmp_
     planned = batch(shots, "--dry-run", "--rate", "2/min")
     assert planned.returncode == 0
     assert planned.stdout == (
-        "20 shots: 0 kept already, 20 new with qwen-image-max "
+        "20 shots: 0 stored already, 20 new with qwen-image-max "
         "(about 1.50 USD, 10 min at the rate limit)\n"
     )
     assert service.ledger()["sends"] == []
     assert not (tmp_path / "out").exists()
     write_rows(tmp_path / "few.csv", 3)
     assert batch(tmp_path / "few.csv").returncode == 0
-    assert "20 shots: 3 kept already, 17 new" in batch(shots, "--dry-run").stdout
+    assert "20 shots: 3 stored already, 17 new" in batch(shots, "--dry-run").stdout
 
 
 def test_portraits_are_generated_first_and_are_references(batch, cast, service, tmp_path):
@@ -142,7 +142,7 @@ def test_portraits_are_generated_first_and_are_references(batch, cast, service, 
     assert entries["harbour"]["needs"] == ["cast-anna"]
     assert reference_prompts(service) == {"a walk along the harbour", "a run along the beach"}
     plan = batch(cast, "--model", "qwen-image-2.0", "--dry-run").stdout
-    assert plan == "5 shots: 5 kept already, none new\n"
+    assert plan == "5 shots: 5 stored already, nothing to generate\n"
     assert batch(cast, "--model", "qwen-image-2.0").returncode == 0
     assert service.billed() == 5
 
@@ -197,7 +197,7 @@ def test_a_failed_portrait_skips_only_its_own_shots(batch, cast, service, tmp_pa
     cast.write_text(text)
     again = batch(cast, "--model", "qwen-image-2.0", "--retry-failed")
     assert again.returncode == 0, again.stderr
-    assert "3 new, 0 from the catalog, 3 left as they are" in again.stderr
+    assert "3 new, 0 from the catalog, 3 done earlier" in again.stderr
     entries = by_id(tmp_path / "out")
     assert list(entries) == ["cast-anna", "cast-ben", "harbour", "beach", "sea", "late"]
     assert {entry["status"] for entry in entries.values()} == {"done"}

@@ -15,7 +15,7 @@ def test_a_terminal_gets_a_question_and_progress(command, environment, service, 
     variables = environment | service.variables | {"TERM": "xterm"}
     code, output = at_a_terminal(begin, b"\n", variables, tmp_path)
     assert code == 130
-    assert "20 shots: 0 kept already, 20 new" in output
+    assert "20 shots: 0 stored already, 20 new" in output
     assert service.ledger()["sends"] == []
     code, output = at_a_terminal(begin, b"y\n", variables, tmp_path)
     assert code == 0, output
@@ -31,7 +31,7 @@ def test_the_question_is_asked_despite_redirects(command, environment, service, 
     variables = environment | service.variables | {"TERM": "xterm"}
     code, output = at_a_terminal(begin, b"\n", variables, tmp_path)
     assert code == 130
-    assert "20 shots: 0 kept already, 20 new" in output
+    assert "20 shots: 0 stored already, 20 new" in output
     assert service.ledger()["sends"] == []
 
 

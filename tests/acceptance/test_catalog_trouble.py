@@ -244,7 +244,7 @@ def test_a_damaged_catalog_is_rebuilt_from_the_store(stills, service, catalog: P
     assert done.returncode == 0, done.stderr
     assert "1 image recovered, 0 not" in done.stdout
     (aside,) = catalog.parent.glob("stills.db.damaged-*Z")
-    assert f"the damaged catalog lies at {aside} now" in done.stdout
+    assert f"the damaged catalog was moved to {aside}" in done.stdout
     assert aside.read_bytes() == damaged
 
     assert "nothing wrong" in stills("verify").stdout

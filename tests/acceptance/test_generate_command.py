@@ -33,7 +33,7 @@ def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
     image = pyvips.Image.new_from_file(str(path))
     assert (image.width, image.height) == (1024, 1024)
     assert path.name.startswith("sandbox-a-cinematic-portrait")
-    assert "play money" in first.stderr
+    assert "(simulated)" in first.stderr
 
     second = run("generate", *EXAMPLE, "--sandbox")
     assert second.stdout == first.stdout
@@ -133,7 +133,7 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
         (tmp_path / "there").mkdir(exist_ok=True)
         refused = run("generate", *EXAMPLE, "--sandbox", "--output", folder)
         assert refused.returncode == 2
-        assert "names a folder" in one_line(refused.stderr)
+        assert "is a folder" in one_line(refused.stderr)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
 
 

@@ -78,7 +78,9 @@ def test_the_first_interruption_finishes_what_was_sent(begin, service, rows, pro
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
-    assert stderr.startswith("stills: finishing what was sent; Ctrl-C again stops now.\n")
+    assert stderr.startswith(
+        "stills: finishing API calls in flight; press Ctrl-C again to stop now.\n"
+    )
     assert "billed 0.075 USD" in stderr
     assert Path(stdout.strip()).is_file()
     assert rows("SELECT stage FROM generations") == [("kept",)]
@@ -106,7 +108,7 @@ def test_the_second_interruption_stops_immediately(
     service.set_faults({"kind": "slow", "delay_seconds": 30})
     process = begin(*PROGRAMS[program])
     wait_for_send(service, "generation")
-    assert "finishing what was sent" in interrupt_twice(process)
+    assert "finishing API calls" in interrupt_twice(process)
     stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.startswith("stills: interrupted. ")

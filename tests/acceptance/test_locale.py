@@ -87,5 +87,5 @@ def test_a_batch_made_in_one_locale_is_complete_in_every_other(run_in, service, 
             again, "batch", "shots.jsonl", "-o", "out", "--yes", "--retry-failed", *model
         )
         assert retried.returncode == 0, retried.stderr
-        assert b"4 left as they are" in retried.stderr
+        assert b"4 done earlier" in retried.stderr
     assert service.billed() == 4

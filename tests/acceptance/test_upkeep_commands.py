@@ -64,18 +64,18 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
 
 def test_spend_reports_what_was_billed_possibly_billed_and_saved(stills, service):
     """In a table, and as JSON by style."""
-    assert stills("spend").stdout == "nothing was spent, and nothing saved\n"
+    assert stills("spend").stdout == "nothing was billed or saved\n"
     service.set_faults({"kind": "drop_after"})
     assert stills(*KITE, "--style", "ink").returncode == 5
     assert stills(*KITE, "--style", "ink").returncode == 0
     assert stills(*KITE, "--style", "ink").returncode == 0
     assert stills("spend").stdout.splitlines() == [
-        "provider              billed         possibly billed  saved",
-        "sandbox (play money)  1 = 0.075 USD  1 = 0.075 USD    1 = 0.075 USD",
+        "provider             billed         possibly billed  saved",
+        "sandbox (simulated)  1 = 0.075 USD  1 = 0.075 USD    1 = 0.075 USD",
     ]
     line = json.loads(stills("spend", "--by", "style", "--since", "1d", "--json").stdout)
     assert (line["group"], line["billed"], line["possible"], line["saved"]) == ("ink", 1, 1, 1)
-    assert "is no date" in one_line(stills("spend", "--since", "soon"), 2)
+    assert "is not a date" in one_line(stills("spend", "--since", "soon"), 2)
 
 
 def test_a_custom_price_is_used(stills):

@@ -263,6 +263,7 @@ def test_the_command_prints_the_path_and_the_shots_left_out(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == f"{output}\n"
     assert err == (
-        "1 shot, 1.0 s, 96*64 at 5 frames a second\n  left out, having no image: 1 (s 0)\n"
+        "1 shot, 1.0 s, 96*64 at 5 frames per second\n"
+        "  skipped, because they have no image: 1 (s 0)\n"
     )
     assert output.exists()

@@ -28,52 +28,52 @@ RESULT = ImageResult(
 
 
 def pipe(monkeypatch, written: bytes) -> None:
-    """Have it come by standard input, where the locale knows ASCII alone."""
+    """Make it standard input, in a locale that only has ASCII."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(written), encoding="ascii"))
 
 
-def test_debug_shows_the_traceback_beside_the_error(monkeypatch, tmp_path, capfd):
-    """For reports; the last line and the exit code are as without it."""
+def test_debug_shows_the_traceback_before_the_error(monkeypatch, tmp_path, capfd):
+    """The last line and the exit code are the same as without it."""
     monkeypatch.setenv("OUTPUT_DIR", str(tmp_path))
     wrong = ["generate", "a kite", "--size", "abc", "--sandbox"]
     assert main(wrong) == 2
     plain = capfd.readouterr().err
     assert main([*wrong, "--debug"]) == 2
-    told = capfd.readouterr().err
-    assert told.startswith("Traceback")
-    assert told.endswith(plain)
+    printed = capfd.readouterr().err
+    assert printed.startswith("Traceback")
+    assert printed.endswith(plain)
 
 
-def test_what_is_told_is_one_line_that_steers_no_terminal(capfd):
-    """Names of files and words come from anywhere; what does not print is told as a blank."""
+def test_a_message_is_one_line_and_cannot_control_the_terminal(capfd):
+    """File names and arguments can be hostile; unprintable characters become spaces."""
     assert main(["generate", "--file", "no\n\x1b[31mfile"]) == 2
     with pytest.raises(SystemExit):
         main(["list", "a\n\x1b[31mword"])
-    told = capfd.readouterr().err
-    assert "no  [31mfile can't be read" in told
-    assert "a  [31mword" in told
-    assert told.count("\n") == 2
-    assert "\x1b" not in told
+    printed = capfd.readouterr().err
+    assert "no  [31mfile can't be read" in printed
+    assert "a  [31mword" in printed
+    assert printed.count("\n") == 2
+    assert "\x1b" not in printed
 
 
 @pytest.mark.parametrize(
     "arguments",
     [["generate", "a", "--seed", "abc"], ["generate", "a", "--sized", "1"], ["lost"], []],
 )
-def test_words_that_make_no_command_are_one_line(arguments: list[str], capfd):
-    """What is wrong, and where help is."""
+def test_an_invalid_command_line_is_one_line(arguments: list[str], capfd):
+    """It says what is wrong, and where to find help."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    told = capfd.readouterr().err
-    assert told.count("\n") == 1
-    assert told.endswith("--help`.\n")
-    assert ". See `stills" in told
+    printed = capfd.readouterr().err
+    assert printed.count("\n") == 1
+    assert printed.endswith("--help`.\n")
+    assert ". See `stills" in printed
 
 
 @pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-"])
-def test_a_stream_that_is_closed_is_no_error(closed, tmp_path):
-    """What would go there goes nowhere; above all not into a file that takes the stream's place."""
+def test_a_closed_stream_is_not_an_error(closed, tmp_path):
+    """Output is dropped, and never written to a file that got the number of the stream."""
     python = shlex.quote(sys.executable)
     program = f"{python} -m stills generate 'a kite' --size 64*64 --sandbox {closed}"
     done = subprocess.run(
@@ -90,14 +90,14 @@ def test_a_stream_that_is_closed_is_no_error(closed, tmp_path):
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "99999999999999999999"])
-def test_a_list_of_no_length_is_refused(limit: str, capfd):
-    """In one line, and so is a number that no database knows."""
+def test_a_limit_out_of_range_is_rejected(limit: str, capfd):
+    """Zero, negative, and larger than the database can handle."""
     assert main(["list", "--limit", limit]) == 2
-    assert capfd.readouterr().err.startswith("stills: --limit is out of range. Ask for 1 to ")
+    assert capfd.readouterr().err.startswith("stills: --limit is out of range. Use 1 to ")
 
 
 def test_the_version_is_on_standard_output(capfd):
-    """Where a script reads it."""
+    """A script can read it there."""
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
@@ -111,8 +111,8 @@ def test_the_version_is_on_standard_output(capfd):
         "--retired=qwen", "--port=99999", "--host=192.0.2.1",
     ],
 )  # fmt: skip
-def test_a_sandbox_that_makes_no_sense_is_refused(option: str, capfd):
-    """In one line, before anything is served."""
+def test_an_invalid_option_of_the_sandbox_is_rejected(option: str, capfd):
+    """The error is one line, before the sandbox starts."""
     assert main(["sandbox", option]) == 2
     assert capfd.readouterr().err.count("\n") == 1
 
@@ -125,14 +125,14 @@ def test_a_sandbox_that_makes_no_sense_is_refused(option: str, capfd):
         ["generate", "--request", "{}", "--file", "f"],
     ],
 )
-def test_a_request_is_given_in_exactly_one_way(arguments: list[str]):
-    """A prompt, or JSON, or a file."""
-    with pytest.raises(InvalidRequest, match="one way"):
+def test_a_request_is_specified_exactly_once(arguments: list[str]):
+    """As a prompt, JSON or a file."""
+    with pytest.raises(InvalidRequest, match="exactly once"):
         read_request(build_parser().parse_args(arguments))
 
 
-def test_options_make_a_request():
-    """The options carry the contract's names."""
+def test_options_become_a_request():
+    """Each option sets the field of the same name."""
     arguments = ["generate", "a kite", "--size", "640x480", "--negative-prompt", "blurry"]
     arguments += ["--style", "ink", "--seed", "7"]
     arguments += ["--reference-image", "https://example.com/a.png"]
@@ -142,8 +142,8 @@ def test_options_make_a_request():
     assert request.reference_image == "https://example.com/a.png"
 
 
-def test_a_whole_request_as_json_takes_no_other_fields():
-    """Nothing is silently dropped."""
+def test_a_request_as_json_cannot_be_combined_with_options():
+    """An option would be silently ignored."""
     whole = json.dumps({"prompt": "a kite", "size": "640*480"})
     assert read_request(build_parser().parse_args(["generate", "--request", whole])).seed is None
     with pytest.raises(InvalidRequest, match="--negative-prompt"):
@@ -152,8 +152,8 @@ def test_a_whole_request_as_json_takes_no_other_fields():
         )
 
 
-def test_a_request_comes_from_a_file_or_standard_input(tmp_path, monkeypatch):
-    """`--file F`, `--file -` and the prompt `-`."""
+def test_a_request_is_read_from_a_file_or_standard_input(tmp_path, monkeypatch):
+    """With `--file F`, `--file -` or the prompt `-`."""
     whole = {"prompt": "a kite", "size": "640*480"}
     path = tmp_path / "request.json"
     path.write_text(json.dumps(whole))
@@ -169,8 +169,8 @@ def test_a_request_comes_from_a_file_or_standard_input(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_standard_input_is_read_as_a_file_is(tmp_path, monkeypatch, encoding):
-    """A byte order mark tells how, and is no part of the prompt; the locale tells nothing."""
+def test_standard_input_is_decoded_like_a_file(tmp_path, monkeypatch, encoding):
+    """By its byte order mark, which is not part of the prompt, whatever the locale."""
     whole = json.dumps({"prompt": "a kite é", "size": "64*64"}, ensure_ascii=False)
     (tmp_path / "request.json").write_bytes(whole.encode(encoding))
     of_file = build_parser().parse_args(["generate", "--file", str(tmp_path / "request.json")])
@@ -181,22 +181,22 @@ def test_standard_input_is_read_as_a_file_is(tmp_path, monkeypatch, encoding):
     prompt = build_parser().parse_args(["generate", "-", "--size", "64*64"])
     assert read_request(prompt) == read_request(of_file)
     pipe(monkeypatch, b"a kite \xff")
-    with pytest.raises(InvalidRequest, match="standard input is no text"):
+    with pytest.raises(InvalidRequest, match="standard input is not valid UTF-8"):
         read_request(prompt)
 
 
 def test_a_file_url_is_shown_as_a_path():
-    """What people and scripts can use; other URLs stay as they are."""
+    """Other URLs are not changed."""
     assert readable_url(RESULT.image_url) == "/tmp/a kite.png"
     assert readable_url("s3://bucket/a.png") == "s3://bucket/a.png"
 
 
-def test_the_summary_says_what_was_made_and_what_it_cost():
-    """Real money, play money, and none."""
+def test_the_summary_has_the_image_and_its_cost():
+    """Billed, simulated, from the catalog, or of unknown price."""
     assert "1024*1024 from 1328*1328" in summary(RESULT)
     assert "billed 0.075 USD" in summary(RESULT)
-    play = ImageResult(**{**RESULT.__dict__, "provider": "sandbox"})
-    assert "play money" in summary(play)
+    simulated = ImageResult(**{**RESULT.__dict__, "provider": "sandbox"})
+    assert "(simulated)" in summary(simulated)
     cached = ImageResult(**{**RESULT.__dict__, "cached": True})
     assert "from the catalog, nothing billed" in summary(cached)
     unknown = ImageResult(**{**RESULT.__dict__, "cost_usd": None})

@@ -1,4 +1,4 @@
-"""Standard streams that take nothing, or not every letter, in a process of its own."""
+"""Standard streams that can't be written or lack characters, in a separate process."""
 
 import json
 import os
@@ -15,7 +15,7 @@ KITE = ["generate", "風箏 é 🪁", "--size", "64*64", "--sandbox"]
 
 @pytest.fixture
 def run(tmp_path):
-    """Run `stills` in a shell, with its streams where `where` says."""
+    """Run `stills` in a shell, with the redirections in `where`."""
 
     def run_stills(*arguments, where="", **variables):
         sources = str(Path(stills.__file__).parents[1])
@@ -33,8 +33,8 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_standard_output_is_told_with_what_is_kept(run, unbuffered):
-    """At once or at the end: exit code 7, in one line."""
+def test_a_full_standard_output_is_reported(run, unbuffered):
+    """In one line with exit code 7, whether output is buffered or not."""
     assert run(*KITE).returncode == 0
     for command in (["list"], ["list", "--json"], ["--version"]):
         done = run(*command, where=">/dev/full", PYTHONUNBUFFERED=unbuffered)
@@ -44,8 +44,8 @@ def test_a_full_standard_output_is_told_with_what_is_kept(run, unbuffered):
 
 
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>/dev/full >/dev/full", "2>&-"])
-def test_errors_that_nobody_can_read_keep_their_exit_code(run, where):
-    """A bad request, a bad option; and what succeeds is no failure."""
+def test_unwritable_standard_error_keeps_the_exit_code(run, where):
+    """For an invalid request, an invalid option, and a success."""
     assert run("generate", "a kite", "--size", "abc", where=where).returncode == 2
     assert run("lost", where=where).returncode == 2
     if where.startswith("2>/dev/full >"):
@@ -53,8 +53,8 @@ def test_errors_that_nobody_can_read_keep_their_exit_code(run, where):
     assert run(*KITE, where=where).returncode == 0
 
 
-def test_letters_that_the_encoding_lacks_are_escaped(run):
-    """The image is told as ever, and JSON stays JSON, of the same words."""
+def test_characters_that_the_encoding_lacks_are_escaped(run):
+    """The image is still reported, and JSON is still the same JSON."""
     made = run(*KITE, "--output", "風.png", PYTHONIOENCODING="ascii")
     assert made.returncode == 0, made.stderr
     listed = run("list", PYTHONIOENCODING="ascii")
@@ -82,7 +82,7 @@ raise SystemExit(run_program(argparse.ArgumentParser(), [], run))
 
 
 def test_a_crash_of_native_code_is_one_line():
-    """It is no Exception, and would end the process with a traceback and no word about money."""
+    """It is not an Exception, and would print a traceback that does not mention billing."""
     ended = subprocess.run(
         [sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=60, check=False
     )

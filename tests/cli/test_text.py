@@ -1,4 +1,4 @@
-"""What reaches a terminal can't steer it."""
+"""Printed text can't control the terminal."""
 
 import json
 from dataclasses import replace
@@ -72,15 +72,15 @@ def spend_line() -> SpendLine:
 
 
 @pytest.mark.parametrize("command", LINES)
-def test_no_line_has_a_character_that_could_steer_a_terminal(command):
-    """Prompts, sidecars, file names and the service's answers may hold anything."""
+def test_no_line_can_control_the_terminal(command):
+    """Prompts, sidecars, file names and answers of the service can contain anything."""
     text = LINES[command]()
     assert "evil" in text
     assert [each for each in text.splitlines() if not each.isprintable()] == []
 
 
-def test_a_report_of_unreadable_characters_loses_no_line(capsys):
-    """Each finding and each outcome is one line, whatever is in its text."""
+def test_a_report_prints_every_line(capsys):
+    """Each finding and each outcome is one line, whatever characters it has."""
     print(verify.line(Finding(Verdict.MISSING, "a\nb.png", "id")))
     print(recover.line(Recovered("id", kept=False, reason="one\ntwo")))
     assert len(capsys.readouterr().out.splitlines()) == 2
@@ -88,8 +88,8 @@ def test_a_report_of_unreadable_characters_loses_no_line(capsys):
 
 
 @pytest.mark.parametrize("text", ["a red kite", "風箏 é 🪁", HOSTILE, '\u3000\U000e0001\n"\\'])
-def test_json_is_readable_and_the_same_value(text):
-    """Every script is left as it is; only what can't be printed is escaped."""
+def test_json_is_readable_and_unchanged(text):
+    """Only unprintable characters are escaped; text in every script stays readable."""
     written = as_json({"prompt": text})
     assert json.loads(written) == {"prompt": text}
     assert written.isprintable()

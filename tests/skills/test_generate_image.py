@@ -72,7 +72,7 @@ def test_the_path_alone_is_printed_and_lies_in_the_output_folder_by_default(run,
     done = run("--request", KITE, "--sandbox", OUTPUT_DIR=str(folder))
     assert done.stdout == f"{folder / DEFAULT_OUTPUT}\n"
     assert size(folder / DEFAULT_OUTPUT) == (128, 64)
-    assert "play money" in done.stderr
+    assert "(simulated)" in done.stderr
 
 
 def test_a_request_comes_from_a_file_and_is_paid_once(run, tmp_path):

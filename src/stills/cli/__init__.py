@@ -1,1 +1,1 @@
-"""The command line door: parse, call app, render."""
+"""The command line: parse options, call the app, print the result."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: the first lets API calls in flight finish, the second stops immediately."""
+"""Ctrl-C and similar signals: the first lets API calls finish, the second stops immediately."""
 
 import asyncio
 import signal
@@ -9,16 +9,16 @@ from typing import Any, Self, TypeVar
 
 Result = TypeVar("Result")
 
-_FINISHING = "stills: finishing what was sent; Ctrl-C again stops now."
+_FINISHING = "stills: finishing API calls in flight; press Ctrl-C again to stop now."
 _WRITING = "stills: every API call has finished; writing the results."
 
 
 class Interrupts:
-    """Takes Ctrl-C, SIGTERM and a closed terminal while the context is open.
+    """Handles Ctrl-C, SIGTERM and a closed terminal while the context is open.
 
-    The first one sets `stop`; it also cancels the work if `is_sent` says that nothing was sent yet.
-    The second one always cancels it. `count` is how many came before the work was done: later ones
-    change nothing. A signal that the process ignores, as under nohup, stays ignored.
+    The first signal sets `stop`, and cancels the work if `is_sent` returns False. The second always
+    cancels it. `count` is the number of signals before the work was done; later ones are ignored.
+    A signal that the process ignores, as under nohup, stays ignored.
     """
 
     def __init__(self, stop: asyncio.Event, is_sent: Callable[[], bool]) -> None:
@@ -30,7 +30,9 @@ class Interrupts:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if sys.platform == "win32":  # its loop takes no signals: Ctrl-C always stops immediately
+        if (
+            sys.platform == "win32"
+        ):  # its event loop handles no signals: Ctrl-C always stops immediately
             return self
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             handler = signal.getsignal(number)
@@ -52,7 +54,7 @@ class Interrupts:
     async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result | None:
         """Return the result of `work`, or None if an interruption stopped it."""
         self._task = asyncio.create_task(work())
-        if self.count:  # it came before there was anything to stop
+        if self.count:  # interrupted before the work began
             self._task.cancel()
         try:
             result: Result = await self._task

@@ -1,13 +1,13 @@
-"""How many files a server may open."""
+"""The limit on open files."""
 
 import sys
 from contextlib import suppress
 
 
 def raise_open_files() -> None:
-    """Take what the system allows: each connection of a server is an open file.
+    """Raise the limit as far as the system allows: each connection of a server is an open file.
 
-    A limit that can't be raised stays, which a server has to live with.
+    A limit that can't be raised stays as it is.
     """
     if sys.platform == "win32":
         return

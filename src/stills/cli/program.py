@@ -1,4 +1,4 @@
-"""How a program of ours runs: what it may print, how it is stopped, and the code it ends with."""
+"""Run a command line program: its streams, its signals and its exit code."""
 
 import argparse
 import codecs
@@ -22,13 +22,13 @@ def run_program(
     arguments: Sequence[str] | None,
     run: Callable[[argparse.Namespace], int],
 ) -> int:
-    """Run what the arguments ask for, those of this process by default, and give the exit code.
+    """Parse the arguments (default: those of the process), call `run`, and return the exit code.
 
-    An error is told in one line, with a traceback before it where the options have `debug`. SIGTERM
-    and a closed terminal are taken for Ctrl-C.
+    An error is reported in one line, after a traceback if the options have `debug`. SIGTERM and a
+    closed terminal count as Ctrl-C.
 
     Raises:
-        SystemExit: the arguments make no sense, or ask for help.
+        SystemExit: the arguments are invalid, or ask for help.
     """
     with _streams():
         try:
@@ -68,14 +68,14 @@ def _take_signals() -> None:
 
 
 def _interrupt(*_: object) -> None:
-    """Take a container's stop for a person's Ctrl-C: what is under way is tidied up."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that work in progress is cleaned up."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
 
 class _OutputLost(OSError):
-    """Standard output takes no more, which no other OSError says."""
+    """Standard output can't be written, as opposed to any other OSError."""
 
 
 class _Output:
@@ -106,7 +106,7 @@ class _Output:
 
 
 class _Errors(_Output):
-    """Standard error: what nobody takes changes nothing."""
+    """Standard error: if it can't be written, the program goes on."""
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -118,12 +118,12 @@ class _Errors(_Output):
 
 @contextmanager
 def _streams() -> Iterator[None]:
-    """Have standard streams that any text can be printed to."""
+    """Make standard output and standard error accept any text."""
     _open_closed_streams()
     codecs.register_error(_escape.__name__, _escape)
     output, errors = sys.stdout, sys.stderr
     for stream in (output, errors):
-        # A stream of UTF-8 may pass the bytes of a path on as they are: that is left so.
+        # A UTF-8 stream may pass the bytes of a path through; leave that as it is.
         if isinstance(stream, io.TextIOWrapper) and (
             stream.errors == "strict" or codecs.lookup(stream.encoding).name != "utf-8"
         ):
@@ -137,9 +137,9 @@ def _streams() -> Iterator[None]:
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
-    r"""Write what the encoding lacks as \uXXXX, which is right within JSON as well.
+    r"""Write characters that the encoding lacks as \uXXXX, which is valid in JSON too.
 
-    Bytes of a path that the locale can't read are written as they are.
+    Bytes of a path that the locale can't decode are written unchanged.
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -151,14 +151,14 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _open_closed_streams() -> None:
-    """Give away what nobody takes, lest the first file that is opened takes a stream's place."""
+    """Open closed standard streams on the null device, so that no other file gets their number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
 
 
 def _flush(code: int) -> int:
-    """Write what is still to be written, and say if that can't be."""
+    """Flush standard output, and report an error if it can't be written."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -172,5 +172,5 @@ def _end_output(error: OSError) -> int:
 
 
 def discard(stream: TextIO) -> None:
-    """Drop what a stream still holds: Python would try once more at its end, and complain."""
+    """Drop the rest of a stream: Python would try to write it at exit, and print an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""A spinner for people who wait; nothing where no terminal is."""
+"""A progress spinner on a terminal."""
 
 import asyncio
 import sys
@@ -12,16 +12,16 @@ _WORDS = {
     Stage.CLAIMED: "preparing, or waiting for the rate limit",
     Stage.SENT: "waiting for the image",
     Stage.ANSWERED: "downloading",
-    Stage.KEPT: "kept",
+    Stage.KEPT: "stored",
 }
-_PATIENCE_SECONDS = 0.3  # an answer from the catalog is faster than that
+_PATIENCE_SECONDS = 0.3  # longer than an answer from the catalog takes
 _REFRESH_SECONDS = 0.2
 
 
 @asynccontextmanager
 async def progress() -> AsyncIterator[OnStage]:
-    """Show the stage and the seconds on standard error while the body runs, on a terminal."""
-    stage = "waiting for another process that makes this image"
+    """Show stage and seconds while the body runs, if standard error is a terminal."""
+    stage = "waiting for another process to finish this image"
 
     def on_stage(reached: Stage) -> None:
         nonlocal stage
@@ -34,7 +34,7 @@ async def progress() -> AsyncIterator[OnStage]:
     async def show() -> None:
         begun = time.monotonic()
         await asyncio.sleep(_PATIENCE_SECONDS)
-        from rich.console import Console  # noqa: PLC0415 - costs what a catalog answer costs
+        from rich.console import Console  # noqa: PLC0415 - as slow as a catalog answer
 
         with Console(stderr=True).status("") as status:
             while True:

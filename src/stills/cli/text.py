@@ -1,21 +1,21 @@
-"""Words for a terminal, and text from outside made safe for it."""
+"""Text for a terminal: plurals, safe text and JSON."""
 
 import json
 
 
 def images(number: int) -> str:
-    """Count images in words."""
+    """Return `1 image`, `2 images` and so on."""
     return f"{number} image" if number == 1 else f"{number} images"
 
 
 def printable(text: str) -> str:
-    """Keep a prompt, or anything else from outside, from steering the terminal."""
+    """Replace characters that could control the terminal with spaces."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def as_json(value: object) -> str:
-    r"""Write JSON in one line, readable in every script; what could steer a terminal as \uXXXX."""
-    # All that JSON itself consists of is printable, so only characters of texts are escaped.
+    r"""Return JSON on one line; characters that could control the terminal become \uXXXX."""
+    # JSON's own characters are printable, so only those inside strings are escaped.
     return "".join(
         character if character.isprintable() else json.dumps(character)[1:-1]
         for character in json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""`stills keys`: made, listed and revoked from the shell, without a key of the provider's."""
+"""`stills keys`: create, list and revoke API keys, without a key of DashScope."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ Keys = Callable[..., str]
 def keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Keys:
-    """Run `stills keys` on a new catalog; gives what it prints."""
+    """Run `stills keys` on a new catalog; returns its output."""
     monkeypatch.setenv("STILLS_CATALOG", str(tmp_path / "stills.db"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
@@ -41,18 +41,18 @@ def admit(shown: str) -> BudgetOwner:
     return asyncio.run(run())
 
 
-def test_a_key_is_printed_alone_so_that_a_script_can_take_it(keys: Keys):
-    """And it is let in, with its budget."""
+def test_a_script_can_read_a_new_key(keys: Keys):
+    """It is the only output, and it is accepted with its budget."""
     printed = keys("add", "film", "--budget", "5/day", "--rate", "10/min")
     assert printed.count("\n") == 1
     assert admit(printed.strip()) == BudgetOwner("film", 5.0)
 
 
 def test_a_key_is_shown_once(keys: Keys, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """No list shows it, and its secret is in no file."""
+    """No list shows it, and no file contains its secret."""
     assert main(["keys", "add", "film"]) == 0
     made = capsys.readouterr()
-    assert "shown once" in made.err
+    assert "shown only once" in made.err
     secret = made.out.strip().split("_", 2)[2]
     assert secret not in keys("list") + keys("list", "--json")
     assert not any(
@@ -60,14 +60,14 @@ def test_a_key_is_shown_once(keys: Keys, tmp_path: Path, capsys: pytest.CaptureF
     )
 
 
-def test_keys_are_listed_with_what_they_may(keys: Keys):
-    """The oldest first, revoked ones too."""
-    assert keys("list") == "there are no keys\n"
+def test_keys_are_listed_with_their_limits(keys: Keys):
+    """Oldest first, including revoked ones."""
+    assert keys("list") == "no keys\n"
     keys("add", "film", "--budget", "5", "--rate", "10/min")
     keys("add", "agent")
-    assert keys("revoke", "agent") == "agent is refused from now on\n"
+    assert keys("revoke", "agent") == "agent is revoked\n"
     header, film, agent = keys("list").splitlines()
-    assert header.split() == ["name", "id", "budget", "rate", "made", "revoked"]
+    assert header.split() == ["name", "id", "budget", "rate", "created", "revoked"]
     assert film.startswith("film   ")
     assert "5.00 USD/day  10/min  20" in film
     assert agent.startswith("agent  ")
@@ -75,7 +75,7 @@ def test_keys_are_listed_with_what_they_may(keys: Keys):
 
 
 def test_keys_are_listed_as_json(keys: Keys):
-    """One object a line; none is no line."""
+    """One object per line; without keys, nothing."""
     assert keys("list", "--json") == ""
     shown = keys("add", "film", "--budget", "0.50/day", "--rate", "10/min")
     keys("add", "agent")
@@ -93,8 +93,8 @@ def test_keys_are_listed_as_json(keys: Keys):
     assert agent["revoked"].endswith("Z")
 
 
-def test_a_revoked_key_is_refused(keys: Keys):
-    """And revoking it again is an error that names the list."""
+def test_a_revoked_key_is_rejected(keys: Keys):
+    """Revoking it again is an error that suggests `stills keys list`."""
     shown = keys("add", "film").strip()
     keys("revoke", "film")
     with pytest.raises(KeyRefused):
@@ -112,8 +112,8 @@ def test_a_revoked_key_is_refused(keys: Keys):
         ["other", "--rate", "auto"],
     ],
 )
-def test_what_makes_no_key_is_one_line(keys: Keys, arguments: list[str]):
-    """Exit code 2, and no key is made."""
+def test_an_invalid_key_is_one_line(keys: Keys, arguments: list[str]):
+    """The exit code is 2, and no key is created."""
     keys("add", "film")
     assert keys("add", *arguments, code=2).count("\n") == 1
     assert len(keys("list").splitlines()) == 2
@@ -123,21 +123,21 @@ def test_what_makes_no_key_is_one_line(keys: Keys, arguments: list[str]):
     ("written", "usd"),
     [(None, None), ("5", 5.0), ("5/day", 5.0), (" 0.5 / day ", 0.5), ("0", 0.0)],
 )
-def test_a_budget_is_a_number_of_dollars_a_day(written: str | None, usd: float | None):
-    """With or without the day."""
+def test_a_budget_is_in_dollars_per_day(written: str | None, usd: float | None):
+    """`/day` is optional."""
     assert read_budget(written) == usd
 
 
 @pytest.mark.parametrize("written", ["", "-1", "nan", "inf", "1e9", "5/week", "5 USD", "٣"])
-def test_what_is_no_budget_is_refused(written: str):
-    """Rather than read as none."""
+def test_an_invalid_budget_is_rejected(written: str):
+    """It does not count as no budget."""
     with pytest.raises(InvalidRequest, match="--budget"):
         read_budget(written)
 
 
 @pytest.mark.parametrize("written", ["2/s", "10/min", "90/min", "2/h", "1.5/min", "100/h"])
-def test_a_rate_is_written_as_a_rate(written: str):
-    """Equal to what was given, in the unit that reads best."""
+def test_a_rate_is_formatted_as_it_is_read(written: str):
+    """The value is the same, in the unit that reads best."""
     number, unit = written.split("/")
     seconds = {"s": 1.0, "min": 60.0, "h": 3600.0}
     back, back_unit = rate(float(number) / seconds[unit]).split("/")

@@ -1,4 +1,4 @@
-"""`stills spend`: its options, its table and its JSON, on a ledger made by hand."""
+"""`stills spend`: options, table and JSON, on a ledger written by the test."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ LEDGER = [  # day, provider, model, style, price, billings of its sends, answers
 
 
 def write(path: Path) -> None:
-    """Write the ledger with nothing but SQL."""
+    """Write the ledger with plain SQL."""
 
     async def make() -> None:
         catalog = SqliteCatalog(path)
@@ -68,7 +68,7 @@ Spend = Callable[..., str]
 def spend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Spend:
-    """Run `stills spend` on the ledger; gives what it prints."""
+    """Run `stills spend` on the ledger; returns its output."""
     path = tmp_path / "stills.db"
     write(path)
     monkeypatch.setenv("STILLS_CATALOG", str(path))
@@ -80,13 +80,13 @@ def spend(
     return run
 
 
-def test_all_of_it_in_one_table(spend: Spend):
-    """Play money has its own line, and prices that nobody knows are said."""
+def test_all_spending_in_one_table(spend: Spend):
+    """Simulated costs have their own line, and unknown prices are counted."""
     assert spend() == (
-        "provider              billed         possibly billed  saved\n"
-        "dashscope             4 = 0.185 USD  1 = 0.075 USD    4 = 0.26 USD\n"
-        "sandbox (play money)  2 = 0.15 USD   0 = 0.00 USD     0 = 0.00 USD\n"
-        "1 of these have no known price and count for 0 USD\n"
+        "provider             billed         possibly billed  saved\n"
+        "dashscope            4 = 0.185 USD  1 = 0.075 USD    4 = 0.26 USD\n"
+        "sandbox (simulated)  2 = 0.15 USD   0 = 0.00 USD     0 = 0.00 USD\n"
+        "1 of these have an unknown price and count as 0 USD\n"
     )
 
 
@@ -106,15 +106,15 @@ def test_all_of_it_in_one_table(spend: Spend):
         ("style", [("", 2, 0.075), ("ink", 2, 0.11), ("", 2, 0.15)]),
     ],
 )
-def test_told_apart_by_day_model_and_style(spend: Spend, by: str, groups: list[object]):
-    """The sandbox comes last, on lines of its own; as JSON one object a line."""
+def test_grouped_by_day_model_or_style(spend: Spend, by: str, groups: list[object]):
+    """As JSON Lines; the sandbox comes last, on its own lines."""
     lines = [json.loads(line) for line in spend("--by", by, "--json").splitlines()]
     assert [(line["group"], line["billed"], line["billed_usd"]) for line in lines] == groups
     assert [line["provider"] for line in lines] == ["dashscope"] * (len(lines) - 1) + ["sandbox"]
 
 
-def test_json_has_every_figure(spend: Spend):
-    """In number and in USD."""
+def test_json_has_every_number(spend: Spend):
+    """Images and USD."""
     first = json.loads(spend("--json").splitlines()[0])
     assert first == {
         "provider": "dashscope",
@@ -129,8 +129,8 @@ def test_json_has_every_figure(spend: Spend):
     }
 
 
-def test_since_a_day(spend: Spend):
-    """From its first second on."""
+def test_since_a_date(spend: Spend):
+    """Including all of that day."""
     lines = [json.loads(line) for line in spend("--since", "2026-11-02", "--json").splitlines()]
     assert [(line["provider"], line["billed"], line["saved"]) for line in lines] == [
         ("dashscope", 2, 1),
@@ -138,14 +138,14 @@ def test_since_a_day(spend: Spend):
     ]
 
 
-def test_nothing_since_then(spend: Spend):
-    """A sentence for people, no line for programs."""
-    assert spend("--since", "2027-01-01") == "nothing was spent, and nothing saved\n"
+def test_no_spending_since_a_date(spend: Spend):
+    """Text output is a sentence; JSON output is empty."""
+    assert spend("--since", "2027-01-01") == "nothing was billed or saved\n"
     assert spend("--since", "2027-01-01", "--json") == ""
 
 
-def test_since_is_a_date_of_utc_or_days_back():
-    """Nothing given is the beginning of time."""
+def test_since_is_a_utc_date_or_a_number_of_days():
+    """Without it, everything is counted."""
     assert read_since(None) == 0.0
     assert read_since("2026-11-02") == datetime(2026, 11, 2, tzinfo=UTC).timestamp()
     before = time.time() - 7 * DAY_SECONDS
@@ -155,16 +155,16 @@ def test_since_is_a_date_of_utc_or_days_back():
 @pytest.mark.parametrize(
     "written", ["", "yesterday", "2026-13-01", "2026-02-30", "7", "-7d", "7.5d", "1e9d", "9" * 99]
 )
-def test_what_is_no_date_is_refused(written: str):
-    """With both ways to write one."""
-    with pytest.raises(InvalidRequest, match="is no date") as caught:
+def test_an_invalid_date_is_rejected(written: str):
+    """The error shows both formats."""
+    with pytest.raises(InvalidRequest, match="is not a date") as caught:
         read_since(written)
     assert "2026-11-22" in caught.value.action
     assert "7d" in caught.value.action
 
 
 def test_a_long_or_odd_style_does_not_break_the_table():
-    """Cut to its column, and on one line."""
+    """It is cut to its column, on one line."""
     line = SpendLine("dashscope", "ink\n\x1b[31m" + "x" * 99, 1, 0.1, 0, 0.0, 0, 0.0, 0)
     lines = table([line], SpendBy.STYLE).splitlines()
     assert len(lines) == 2
@@ -172,7 +172,7 @@ def test_a_long_or_odd_style_does_not_break_the_table():
     assert len(lines[1]) < 120
 
 
-def test_no_style_is_said():
-    """An empty cell would look like a fault."""
+def test_a_missing_style_is_shown():
+    """An empty cell would look like an error."""
     line = SpendLine("dashscope", "", 1, 0.1, 0, 0.0, 0, 0.0, 0)
     assert "(none)" in table([line], SpendBy.STYLE)

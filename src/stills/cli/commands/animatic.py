@@ -1,4 +1,4 @@
-"""`stills animatic`: the frames of a batch as a video."""
+"""`stills animatic`: the images of a batch as a video."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ _NAMED = 10
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     animatic = plan_animatic(
         Path(options.manifest), seconds_per_shot=options.seconds_per_shot, fps=options.fps
     )
@@ -26,16 +26,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def summary(animatic: Animatic) -> str:
-    """Say in a line or two what was filmed, and what was not."""
+    """Describe the video in a line, and the shots without an image in another."""
     filmed = (
         f"{_shots(len(animatic.stills))}, {animatic.seconds:.1f} s, "
-        f"{animatic.size} at {animatic.fps} frames a second"
+        f"{animatic.size} at {animatic.fps} frames per second"
     )
     if not animatic.left_out:
         return filmed
     named = ", ".join(printable(shot_id) for shot_id in animatic.left_out[:_NAMED])
     more = " and others" if len(animatic.left_out) > _NAMED else ""
-    return f"{filmed}\n  left out, having no image: {len(animatic.left_out)} ({named}{more})"
+    return (
+        f"{filmed}\n  skipped, because they have no image: {len(animatic.left_out)} ({named}{more})"
+    )
 
 
 def _shots(number: int) -> str:
@@ -44,13 +46,13 @@ def _shots(number: int) -> str:
 
 @contextmanager
 def _progress(shots: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error, on a terminal."""
+    """Show a progress bar, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - only where someone looks
+    from rich.console import Console  # noqa: PLC0415 - only on a terminal
     from rich.progress import Progress  # noqa: PLC0415
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("filming", total=shots)
+        task = bar.add_task("encoding", total=shots)
         yield lambda done: bar.update(task, completed=done)

@@ -30,7 +30,7 @@ _BAD_REQUEST = 2
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command; exit code 1 if some shots failed, 2 if some can't be read."""
+    """Run the command; the exit code is 1 if some shots failed, 2 if some are invalid."""
     return asyncio.run(_batch(options))
 
 
@@ -55,7 +55,7 @@ async def _batch(options: argparse.Namespace) -> int:
         check_cost(estimate, batch.options)
         if options.dry_run:
             return 0
-        if estimate.new and not options.yes and not ask("Go on?", piped=options.shots == "-"):
+        if estimate.new and not options.yes and not ask("Continue?", piped=options.shots == "-"):
             return INTERRUPTED
         ending = await _generate(stills, batch, estimate, folder, events=events, stop=stop)
     print_ending(ending, events)
@@ -95,7 +95,7 @@ def _batch_options(options: argparse.Namespace, stills: Stills, folder: Path) ->
 def _announce(
     options: argparse.Namespace, batch: Batch, estimate: Estimate, events: EventLines | None
 ) -> None:
-    """Say once what was left out, and what is to come where someone looks."""
+    """Print the notes, and the plan if it was asked for or standard error is a terminal."""
     for note in batch.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     if events is not None:
@@ -118,7 +118,7 @@ async def _generate(
     on_outcome = events.shot if events is not None else lambda *_: None
     output = RunOutput(folder, batch.names, on_outcome)
     run = Run(stills, batch, output, stop)
-    # Once stopped, the run itself ends the shots that were not sent.
+    # After a stop, the run itself drops the shots that were not sent.
     with Interrupts(stop, is_sent=lambda: True) as interrupts:
         try:
             async with showing_progress(stills, batch, estimate, output, quiet=events is not None):
@@ -127,7 +127,7 @@ async def _generate(
                 finally:
                     run.add_pending()
         finally:
-            await stills.close()  # what is still under way ends here, so that its money is known
+            await stills.close()  # waits for API calls in flight, so that their cost is known
             await asyncio.to_thread(output.close, batch.title)
     price_usd = batch.options.model.price_usd
     return Ending(folder, output.totals, run.early_stop.reason, interrupts.count, price_usd)

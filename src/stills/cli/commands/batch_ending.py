@@ -1,4 +1,4 @@
-"""How a batch ended: by itself, or because it was interrupted."""
+"""How a batch ended."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,8 @@ from stills.batch.totals import RunTotals
 class Ending:
     """Where the results are, and how far the run got; `interrupts` counts Ctrl-C.
 
-    `stopped_because` is None unless the run stopped early by itself. `price_usd` is the price of
-    one image, None if unknown.
+    `stopped_because` is None unless the run itself stopped early. `price_usd` is the price of one
+    image, None if unknown.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""A batch as events: one JSON object a line, for programs that watch."""
+"""The events of a batch as JSON Lines, for other programs."""
 
 import asyncio
 import json
@@ -19,9 +19,9 @@ _PLACES = 6
 
 
 class EventLines:
-    """Writes events: `plan` once, `shot` for each that ends, `end` once.
+    """Writes events: `plan` once, `shot` for each finished shot, `end` once.
 
-    Once nobody takes them, `refused` says why, `stop` is set, and no more are written.
+    If they can't be written, `refused` is the error, `stop` is set, and nothing more is written.
     """
 
     def __init__(self, stream: TextIO, stop: asyncio.Event) -> None:
@@ -30,10 +30,10 @@ class EventLines:
         self._stop = stop
 
     def plan(self, estimate: Estimate, notes: Sequence[str]) -> None:
-        """Tell what is to come.
+        """Write the plan.
 
         Raises:
-            OutputRefused: nobody takes it.
+            OutputRefused: it can't be written.
         """
         self._write({"event": "plan"} | _exact(asdict(estimate)) | {"notes": list(notes)})
         if self.refused is not None:
@@ -42,11 +42,11 @@ class EventLines:
             )
 
     def shot(self, outcome: Outcome, file: str | None) -> None:
-        """Tell what became of a shot, as the manifest does."""
+        """Write the outcome of a shot, in the form of the manifest."""
         self._write({"event": "shot"} | json.loads(ManifestEntry.of(outcome, file).to_json()))
 
     def end(self, ending: Ending) -> None:
-        """Tell how it ended."""
+        """Write the end."""
         places = {
             "manifest": str(ending.folder / MANIFEST_NAME),
             "contact_sheet": str(ending.folder / CONTACT_SHEET_NAME),
@@ -62,14 +62,14 @@ class EventLines:
         except OSError as error:
             self.refused = OutputRefused(
                 f"the events can't be written: {error.strerror}",
-                action="What was sent is finished and kept; run again for the rest.",
+                action="Images in progress are finished and stored; run again for the rest.",
             )
             self._stop.set()
             discard(self._stream)
 
 
 def _exact(facts: dict[str, object]) -> dict[str, object]:
-    """Leave out what dividing binary fractions adds to seconds; money is exact as it is."""
+    """Round seconds, which have the errors of binary fractions; amounts of money are exact."""
     return {
         name: round(fact, _PLACES) if name == "seconds" and isinstance(fact, float) else fact
         for name, fact in facts.items()

@@ -1,4 +1,4 @@
-"""The progress display of a batch, for people at a terminal."""
+"""The progress display of a batch on a terminal."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from stills.contract.rate_limit import Quota
 
 _REFRESH_SECONDS = 0.25
 _QUOTA_EVERY_SECONDS = 2.0
-_ENOUGH_MADE = 3  # images, before their pace says more than the limit does
+_ENOUGH_MADE = 3  # images, before their rate predicts more than the limit
 _MINUTE = 60.0
 _BAR_COLUMNS = 60
 
@@ -26,7 +26,7 @@ _BAR_COLUMNS = 60
 async def showing_progress(
     stills: Stills, batch: Batch, estimate: Estimate, output: RunOutput, *, quiet: bool
 ) -> AsyncIterator[None]:
-    """Show how far a run has come while the body runs: on a terminal, and not if `quiet`."""
+    """Show progress while the body runs, if standard error is a terminal and not `quiet`."""
     if quiet or not sys.stderr.isatty():
         yield
         return
@@ -39,7 +39,7 @@ async def showing_progress(
 
 
 async def _show(stills: Stills, model: str, estimate: Estimate, output: RunOutput) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where someone looks
+    from rich.console import Console  # noqa: PLC0415 - only on a terminal
     from rich.live import Live  # noqa: PLC0415
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -68,7 +68,7 @@ async def _show(stills: Stills, model: str, estimate: Estimate, output: RunOutpu
 def describe_progress(
     totals: RunTotals, estimate: Estimate, quota: Quota, elapsed_seconds: float
 ) -> str:
-    """Say how far a run has come, how fast it goes, what it has cost, and how long it will take."""
+    """Describe counts, rate, quota, cost and remaining time of a run."""
     facts = [f"{totals.done}/{estimate.rows} done"]
     if totals.from_catalog:
         facts.append(f"{totals.from_catalog} from catalog")

@@ -1,4 +1,4 @@
-"""What a batch says in words: its problems, its plan, its ending."""
+"""The report of a batch for people: problems, plan and result."""
 
 import sys
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ _MINUTE, _HOUR = 60, 3600
 
 
 def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
-    """List what can't be used, one a line, on standard error; `skipped` if the rest is drawn."""
+    """Print problems on standard error; `skipped` if the run goes on without the rows."""
     for problem in problems:
         field = f"{problem.field}: " if problem.field else ""
         text = f"{problem.source}: {field}{problem.message.rstrip('.')}. {problem.action}"
         print(printable(text), file=sys.stderr)
     number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    end = "what has them is left out" if skipped else "nothing was sent"
+    end = "affected rows were skipped" if skipped else "nothing was sent"
     print(f"stills: {number}; {end}.", file=sys.stderr)
 
 
 def describe_estimate(estimate: Estimate, model: Model) -> str:
-    """Say what a run would do, in a line."""
+    """Describe what a run would do, in one line."""
     cost = (
         "price unknown" if estimate.cost_usd is None else f"about {format_usd(estimate.cost_usd)}"
     )
@@ -41,16 +41,22 @@ def describe_estimate(estimate: Estimate, model: Model) -> str:
         if estimate.seconds is None
         else f", {describe_seconds(estimate.seconds)} at the rate limit"
     )
-    new = f"{estimate.new} new with {model.id} ({cost}{time})" if estimate.new else "none new"
+    new = (
+        f"{estimate.new} new with {model.id} ({cost}{time})"
+        if estimate.new
+        else "nothing to generate"
+    )
     left = estimate.rows - estimate.new - estimate.kept - estimate.shared - estimate.skipped
-    others = f", {estimate.shared} with the image of another" if estimate.shared else ""
-    others += f", {estimate.skipped} in need of what can't be drawn" if estimate.skipped else ""
-    others += f", {left} left as they are" if left else ""
-    return f"{_shots(estimate.rows)}: {estimate.kept} kept already, {new}{others}"
+    others = f", {estimate.shared} sharing the image of another" if estimate.shared else ""
+    others += (
+        f", {estimate.skipped} skipped (they depend on invalid rows)" if estimate.skipped else ""
+    )
+    others += f", {left} done earlier" if left else ""
+    return f"{_shots(estimate.rows)}: {estimate.kept} stored already, {new}{others}"
 
 
 def describe_seconds(seconds: float) -> str:
-    """Write a time as people say it, such as `40 s`, `12 min` or `3 h 5 min`."""
+    """Format a time, such as `40 s`, `12 min` or `3 h 5 min`."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
@@ -60,7 +66,7 @@ def describe_seconds(seconds: float) -> str:
 
 
 def _describe_money(totals: RunTotals, price_usd: float | None) -> str:
-    """Say what was billed, and what may be."""
+    """Describe what was billed and possibly billed."""
     parts = [f"{format_usd(totals.usd)}{' (simulated)' if totals.simulated else ''}"]
     if totals.unpriced:
         parts.append(f"{totals.unpriced} of unknown price")
@@ -71,7 +77,7 @@ def _describe_money(totals: RunTotals, price_usd: float | None) -> str:
 
 
 def print_ending(ending: Ending, events: EventLines | None) -> None:
-    """Tell how a batch ended: failures with what to do, the sums, where everything lies."""
+    """Print failures with what to do, the totals, and where the results are."""
     manifest = ending.folder / MANIFEST_NAME
     if ending.totals.failed or ending.totals.pending:
         for entry in read_manifest(manifest):
@@ -94,20 +100,20 @@ def _describe_failure(entry: ManifestEntry, failure: Failure) -> str:
 
 
 def _describe_cut_off(entry: ManifestEntry) -> str:
-    cut_off = f"it was sent, and cut off before it was kept{MONEY[entry.billing]}"
-    return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to have it.")
+    cut_off = f"interrupted before the image was stored{MONEY[entry.billing]}"
+    return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to finish it.")
 
 
 def _describe_sums(ending: Ending) -> str:
     totals = ending.totals
     counts = [f"{totals.made} new", f"{totals.from_catalog} from the catalog"]
     if totals.left:
-        counts.append(f"{totals.left} left as they are")
+        counts.append(f"{totals.left} done earlier")
     if totals.failed:
         unknown = f" ({totals.unknown} with an unknown outcome)" if totals.unknown else ""
         counts.append(f"{totals.failed} failed{unknown}")
     if totals.pending:
-        counts.append(f"{totals.pending} not reached: run again for them")
+        counts.append(f"{totals.pending} not started: run again")
     sheet = ending.folder / CONTACT_SHEET_NAME
     money = _describe_money(totals, ending.price_usd)
     return f"{', '.join(counts)}; billed {money}; see {sheet}"

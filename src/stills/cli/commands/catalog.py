@@ -18,7 +18,7 @@ _EMPTY = (None, "")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     if options.command == "show":
         return asyncio.run(_show(options.id, is_json=options.json))
     if not 1 <= options.limit <= _LIMIT_MAX:

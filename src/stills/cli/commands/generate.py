@@ -1,4 +1,4 @@
-"""`stills generate`: one request in, the path of one kept image out."""
+"""`stills generate`: one request in, the path of one stored image out."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ _OPTIONS = tuple(name for name in REQUEST_FIELDS if name != "prompt")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     request = read_request(options)
     output = None if options.output is None else _read_output(options.output)
     result = make_image(
@@ -54,10 +54,10 @@ def make_image(
     max_cost_usd: float | None = None,
     resend_unknown: int | None = None,
 ) -> ImageResult:
-    """Make one image and copy it to `output`; the first Ctrl-C lets a call in flight finish.
+    """Generate one image and copy it to `output`; the first Ctrl-C lets an API call finish.
 
     Raises:
-        KeyboardInterrupt: it was interrupted before the image was there.
+        KeyboardInterrupt: it was interrupted before the image was complete.
         StillsError: see stills.contract.errors.
     """
     reached = Stage.CLAIMED
@@ -97,16 +97,16 @@ def make_image(
 
 
 def read_request(options: argparse.Namespace) -> ImageRequest:
-    """Make a request of the options, or of the JSON that they name.
+    """Read the request from the options, or from the JSON that they name.
 
     Raises:
-        InvalidRequest: it is none, or is given in two ways.
+        InvalidRequest: the request is invalid, missing, or specified more than once.
     """
     ways = [way for way in (options.prompt, options.request, options.file) if way is not None]
     if len(ways) != 1:
         raise InvalidRequest(
-            "give the request in one way",
-            action="Write a PROMPT, or --request JSON, or --file F.",
+            "specify the request exactly once",
+            action="Give a PROMPT, or --request JSON, or --file F.",
         )
     if options.prompt is None:
         return _read_json(options)
@@ -119,10 +119,10 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
 
 
 def read_request_file(path: Path) -> ImageRequest:
-    """Read a whole request out of a JSON file.
+    """Read a request from a JSON file.
 
     Raises:
-        InvalidRequest: it can't be read, or is no request.
+        InvalidRequest: the file can't be read, or the request is invalid.
     """
     try:
         return ImageRequest.from_json(path.read_bytes())
@@ -133,51 +133,51 @@ def read_request_file(path: Path) -> ImageRequest:
 
 
 def readable_url(image_url: str) -> str:
-    """Show a file URL as a path, because that is what people and scripts can use.
+    """Return a file URL as a path, for people and scripts; other URLs as they are.
 
-    Printed in the locale's encoding, it has the very bytes of the name on disk.
+    Printed in the locale's encoding, the path has exactly the bytes of the name on disk.
     """
     if not image_url.startswith("file://"):
         return image_url
-    from stills.contract.file_url import file_path  # noqa: PLC0415 - only where it is needed
+    from stills.contract.file_url import file_path  # noqa: PLC0415 - not for every URL
 
     return str(file_path(image_url))
 
 
 def summary(result: ImageResult) -> str:
-    """Say in a line what the image is and what it cost."""
+    """Describe an image and its cost in one line, followed by its notes."""
     size = f"{result.width}*{result.height}"
     if result.native_size != size:
         size = f"{size} from {result.native_size}"
-    play = " of play money" if not is_paid(result.provider) else ""
+    simulated = "" if is_paid(result.provider) else " (simulated)"
     if result.cached:
-        paid = "from the catalog, nothing billed"
+        cost = "from the catalog, nothing billed"
     elif result.cost_usd is None:
-        paid = f"billed, price of {result.model} unknown"
+        cost = f"billed, price of {result.model} unknown"
     else:
-        paid = f"billed {format_usd(result.cost_usd)}{play}"
-    made = f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {paid}"
+        cost = f"billed {format_usd(result.cost_usd)}{simulated}"
+    made = f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {cost}"
     return "\n  ".join(map(printable, (made, *result.notes)))
 
 
 def _read_output(written: str) -> Path:
-    if not os.path.basename(written):  # noqa: PTH119 - a Path drops the last slash
+    if not os.path.basename(written):  # noqa: PTH119 - Path drops a final slash
         raise InvalidRequest(
-            f"--output {written!r} names a folder",
+            f"--output {written!r} is a folder",
             field="output",
-            action="Name the file too, such as shots/kite.png.",
+            action="Give a file, such as shots/kite.png.",
         )
     return Path(written)
 
 
 def _read_json(options: argparse.Namespace) -> ImageRequest:
-    doubled = [name for name in _OPTIONS if getattr(options, name) is not None]
-    if doubled:
-        option = doubled[0].replace("_", "-")
+    extra = [name for name in _OPTIONS if getattr(options, name) is not None]
+    if extra:
+        option = extra[0].replace("_", "-")
         raise InvalidRequest(
-            f"--{option} was given beside a whole request",
-            field=doubled[0],
-            action=f"Put {doubled[0]} into the JSON.",
+            f"--{option} can't be combined with --request or --file",
+            field=extra[0],
+            action=f"Put {extra[0]} into the JSON.",
         )
     if options.request is not None:
         return ImageRequest.from_json(options.request)
@@ -187,11 +187,11 @@ def _read_json(options: argparse.Namespace) -> ImageRequest:
 
 
 def _read_prompt() -> str:
-    """Read standard input as files of JSON are read, whatever the locale."""
+    """Read standard input in the encoding of its byte order mark or UTF-8, not of the locale."""
     written = sys.stdin.buffer.read()
     try:
         return written.decode(json.detect_encoding(written))
     except UnicodeDecodeError:
         raise InvalidRequest(
-            "standard input is no text of UTF-8", action="Convert it to UTF-8."
+            "standard input is not valid UTF-8", action="Convert it to UTF-8."
         ) from None

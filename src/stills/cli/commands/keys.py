@@ -1,4 +1,4 @@
-"""`stills keys`: who the HTTP service lets in."""
+"""`stills keys`: the API keys of `stills serve`."""
 
 import argparse
 import asyncio
@@ -19,14 +19,14 @@ _UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     if options.command == "add":
         limit = _read_rate(options.rate)
         print(asyncio.run(_add(options.name, read_budget(options.budget), limit)))
-        print("this key is shown once: only a hash of it is kept", file=sys.stderr)
+        print("this key is shown only once; Stills stores just a hash", file=sys.stderr)
     elif options.command == "revoke":
         asyncio.run(_revoke(options.name))
-        print(f"{options.name} is refused from now on")
+        print(f"{options.name} is revoked")
     else:
         keys = asyncio.run(_list())
         if options.json:
@@ -41,12 +41,12 @@ def _read_rate(written: str | None) -> RateLimit | None:
     try:
         return read_rate_limit(written, "--rate")
     except ConfigError as error:
-        action = "Give one such as 10/min."  # a key's rate is never `auto` or `none`
+        action = "Give a rate such as 10/min."  # a key's rate is never `auto` or `none`
         raise error.with_(action=action) from error
 
 
 def read_budget(written: str | None) -> float | None:
-    """Read `5` or `5/day`, in USD; nothing written is None.
+    """Read a daily budget in USD, `5` or `5/day`; None stays None.
 
     Raises:
         InvalidRequest: it is neither.
@@ -58,16 +58,16 @@ def read_budget(written: str | None) -> float | None:
         raise InvalidRequest(
             f"--budget is {written[:40]!r}",
             field="budget",
-            action="Give a number of US dollars a day, such as 5 or 0.50/day.",
+            action="Give US dollars per day, such as 5 or 0.50/day.",
         )
     return float(read[1])
 
 
 def table(keys: Sequence[ApiKey]) -> str:
-    """Lay keys out in columns."""
+    """Format keys as a table."""
     if not keys:
-        return "there are no keys"
-    rows = [("name", "id", "budget", "rate", "made", "revoked")]
+        return "no keys"
+    rows = [("name", "id", "budget", "rate", "created", "revoked")]
     rows += [
         (
             key.name,
@@ -87,7 +87,7 @@ def table(keys: Sequence[ApiKey]) -> str:
 
 
 def rate(per_second: float | None) -> str | None:
-    """Write a rate as one gives it, in the first unit in which it is 1 or more."""
+    """Format a rate as `--rate` reads it, in the first unit in which it is at least 1."""
     if per_second is None:
         return None
     unit, seconds = next((one for one in _UNITS if per_second * one[1] >= 1.0), _UNITS[-1])

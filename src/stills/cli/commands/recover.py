@@ -1,4 +1,4 @@
-"""`stills recover`: finish what was paid for, without paying."""
+"""`stills recover`: finish interrupted images that were paid for."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ _SERVICE = 5
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command; exit code 5 if something could not be finished."""
+    """Run the command; the exit code is 5 if an image could not be finished."""
     outcomes = asyncio.run(_recover(options))
     for outcome in outcomes:
         if options.json:
@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def line(outcome: Recovered) -> str:
-    """Say what became of one generation."""
-    end = "kept" if outcome.kept else outcome.reason
+    """Describe the outcome of one generation."""
+    end = "stored" if outcome.kept else outcome.reason
     return printable(f"{outcome.generation_id}: {end}")
 
 
@@ -37,14 +37,14 @@ async def _recover(options: argparse.Namespace) -> Sequence[Recovered]:
         async with Stills.from_catalog() as stills:
             aside, outcomes = await stills.rebuild()
             if aside is not None and not options.json:
-                print(f"the damaged catalog lies at {aside} now")
+                print(f"the damaged catalog was moved to {aside}")
             return outcomes
     async with _connected(options) as stills:
         return await stills.recover()
 
 
 def _connected(options: argparse.Namespace) -> Stills:
-    """Take the key if there is one: without it everything but downloads can be finished."""
+    """Use the API key if there is one; without it, everything but downloads can be finished."""
     try:
         return Stills.from_env(sandbox=options.sandbox)
     except MissingKey:

@@ -1,4 +1,4 @@
-"""`stills sandbox`: the DashScope look-alike for other programs."""
+"""`stills sandbox`: a simulated DashScope service for other programs."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from stills.sandbox import Sandbox, SandboxSettings, serve
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     _check(options)
     settings = SandboxSettings(
         host=options.host,
@@ -27,12 +27,12 @@ def run(options: argparse.Namespace) -> int:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{options.host} port {options.port} can't be listened on: {reason}",
+            f"can't listen on {options.host} port {options.port}: {reason}",
             field="port",
-            action="Choose another with --port or --host, or stop what uses it.",
+            action="Choose another --port or --host, or stop the program that uses it.",
         ) from None
     except KeyboardInterrupt:
-        pass  # the way to stop it
+        pass  # the user stops it
     return 0
 
 
@@ -47,14 +47,14 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name} is out of range",
                 field=name,
-                action="Give a number above 0; no latency is 0.",
+                action="Give a number above 0, or 0 for no latency.",
             )
     for model in options.retired:
         find_model(model)
 
 
 def announce(sandbox: Sandbox) -> None:
-    """Say how to talk to the sandbox."""
+    """Print how to connect to the sandbox."""
     print(f"export DASHSCOPE_HTTP_BASE_URL={sandbox.base_url}")
     print("export DASHSCOPE_API_KEY=sk-sandbox")
     print(f"# faults and ledger: {sandbox.control_url}", flush=True)

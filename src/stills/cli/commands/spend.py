@@ -18,7 +18,7 @@ _DAY_SECONDS = 86_400
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command."""
     by = None if options.by is None else SpendBy(options.by)
     lines = asyncio.run(_spend(read_since(options.since), by))
     if options.json:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_since(written: str | None) -> float:
-    """Read a date, or a number of days back from now, as Unix seconds; None is the beginning.
+    """Read a date, or a number of days before now, as Unix seconds; None means since 1970.
 
     Raises:
         InvalidRequest: it is neither.
@@ -43,20 +43,20 @@ def read_since(written: str | None) -> float:
         return datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise InvalidRequest(
-            f"--since {written[:40]!r} is no date",
+            f"--since {written[:40]!r} is not a date",
             field="since",
-            action="Write a day such as 2026-11-22, or days back such as 7d.",
+            action="Give a date such as 2026-11-22, or a number of days such as 7d.",
         ) from None
 
 
 def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
-    """Lay spending out in columns."""
+    """Format spending as a table."""
     if not lines:
-        return "nothing was spent, and nothing saved"
+        return "nothing was billed or saved"
     rows = [("provider", by.value if by else "", "billed", "possibly billed", "saved")]
     rows += [
         (
-            printable(line.provider) + (" (play money)" if not is_paid(line.provider) else ""),
+            printable(line.provider) + ("" if is_paid(line.provider) else " (simulated)"),
             printable(line.group)[:40] or ("(none)" if by else ""),
             _images(line.billed, line.billed_usd),
             _images(line.possible, line.possible_usd),
@@ -71,7 +71,7 @@ def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
     ]
     unpriced = sum(line.unpriced for line in lines)
     if unpriced:
-        text.append(f"{unpriced} of these have no known price and count for 0 USD")
+        text.append(f"{unpriced} of these have an unknown price and count as 0 USD")
     return "\n".join(line.rstrip() for line in text)
 
 

@@ -1,4 +1,4 @@
-"""`stills verify`: is every kept image still there, and still the one that was paid for?"""
+"""`stills verify`: check that every stored image exists and is intact."""
 
 import argparse
 import asyncio
@@ -10,15 +10,15 @@ from stills.cli.text import as_json, images, printable
 
 _STORAGE = 7
 _ACTIONS = {
-    "missing": "put the file back, or ask again with --fresh",
-    "damaged": "put a good copy back; a rendition can be deleted, and is made anew when asked for",
-    "unreadable": "see that the disk and the file's permissions are sound, then verify again",
-    "unknown": "if its facts are there, `stills recover --rebuild` takes it in",
+    "missing": "put the file back, or generate it again with --fresh",
+    "damaged": "put an intact copy back; a rendition can be deleted, and is rendered again",
+    "unreadable": "check the disk and the file's permissions, then verify again",
+    "unknown": "if it has a sidecar, `stills recover --rebuild` adds it to the catalog",
 }
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out the command; exit code 7 if an image is missing, damaged or unreadable."""
+    """Run the command; the exit code is 7 if an image is missing, damaged or unreadable."""
     verified = asyncio.run(_verify())
     if options.json:
         print(as_json(asdict(verified)))
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def line(finding: Finding) -> str:
-    """Say what is wrong with one object, and what to do about it."""
+    """Describe the problem with one object, and what to do about it."""
     owner = f" ({finding.owner})" if finding.owner else ""
     return printable(f"{finding.verdict}: {finding.path}{owner}: {_ACTIONS[finding.verdict]}")
 
