@@ -137,12 +137,12 @@ async def test_callers_who_share_a_failure_learn_only_of_their_own_images(
     sandbox.set_faults(
         Fault(FaultKind.SLOW, delay_seconds=0.5), Fault(FaultKind.DEAD_URL, times=None)
     )
-    told = await asyncio.gather(ask(2, 2), ask(1, 3))
+    texts = await asyncio.gather(ask(2, 2), ask(1, 3))
     assert sandbox.ledger.billed_images == 3
-    assert "1 of 2 images were generated (seeds 2); " in told[0]
-    assert "2 of 3 images were generated (seeds 1, 2); " in told[1]
-    assert [one.count("were generated") for one in told] == [1, 1]
-    assert sum("It was billed." in one for one in told) == 1
+    assert "1 of 2 images were generated (seeds 2); " in texts[0]
+    assert "2 of 3 images were generated (seeds 1, 2); " in texts[1]
+    assert [one.count("were generated") for one in texts] == [1, 1]
+    assert sum("It was billed." in one for one in texts) == 1
 
 
 async def test_a_request_that_is_cut_off_by_a_stop_gets_an_answer(
@@ -164,11 +164,11 @@ async def test_a_request_that_is_cut_off_by_a_stop_gets_an_answer(
         asking = [asyncio.create_task(ask(url, kind)) for kind in ("*/*", "text/event-stream")]
         while not sandbox.ledger.generations:
             await asyncio.sleep(0.01)
-    (status, again, told), (_, _, streamed) = await asyncio.gather(*asking)
+    (status, again, text), (_, _, streamed) = await asyncio.gather(*asking)
     assert (status, again) == (503, "false")
-    assert "may be billed" in told
-    assert json.loads(told)["error"]["code"] == "stopping"
-    assert streamed.rstrip().rpartition("data: ")[2] == told
+    assert "may be billed" in text
+    assert json.loads(text)["error"]["code"] == "stopping"
+    assert streamed.rstrip().rpartition("data: ")[2] == text
     assert len(sandbox.ledger.generations) == 1
 
 
@@ -186,7 +186,7 @@ async def test_an_unexpected_error_shows_no_details(
         assert answer.status == 500
         assert (await answer.json())["error"]["code"] == "error"
         assert "secret" not in await answer.text()
-    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert told
-    assert all("secret" not in line for line in told)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert lines
+    assert all("secret" not in line for line in lines)
     assert all(record.exc_info is None for record in caplog.records if record.levelno >= 30)

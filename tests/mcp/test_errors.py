@@ -21,8 +21,8 @@ def branches(kind: type[StillsError]) -> Iterator[type[StillsError]]:
 @pytest.mark.parametrize("kind", list(branches(StillsError)), ids=lambda kind: kind.__name__)
 def test_a_remote_agent_reads_no_option_and_nothing_private(kind: type[StillsError]):
     """It can't set options or variables of this machine, and must not learn its paths."""
-    told = describe_error(kind(), is_remote=True)
-    assert not OPTION.search(told)
+    text = describe_error(kind(), is_remote=True)
+    assert not OPTION.search(text)
     private = kind("/srv/secret of account 4711")
     assert ("secret" in describe_error(private, is_remote=True)) is kind.is_public
 
@@ -38,9 +38,9 @@ def test_every_remedy_has_a_sentence_for_remote_agents():
 def test_an_agent_always_reads_what_happened_to_the_money(is_remote: bool):
     """The sentence on money comes between what happened and what to do."""
     lost = errors.ConnectionLost("it broke", billing=Billing.POSSIBLE, request_id="r-1")
-    told = describe_error(lost, is_remote=is_remote)
-    assert told.startswith("connection_lost: it broke (request id r-1). It may have been billed. ")
-    assert "both calls may be billed." in told
+    text = describe_error(lost, is_remote=is_remote)
+    assert text.startswith("connection_lost: it broke (request id r-1). It may have been billed. ")
+    assert "both calls may be billed." in text
     dead = errors.LinkDead("404", billing=Billing.BILLED)
     assert describe_error(dead, is_remote=is_remote) == (
         "link_dead: 404. It was billed. Call again with the same arguments: the image that was "
