@@ -141,7 +141,6 @@ async def test_a_repeated_call_returns_the_stored_image(connect):
         ("image_generate", {**KITE, "seed": "7"}, "whole number"),
         ("image_list", {"limit": 0}, "from 1 to 100"),
         ("image_list", {"after": 1}, "unknown argument"),
-        ("image_show", {"id": "nothing"}, "image_list shows the ids"),
         ("image_show", {}, "image_list shows the ids"),
     ],
 )
@@ -155,6 +154,16 @@ async def test_a_bad_argument_is_a_tool_error_with_what_to_do(connect, tool, arg
     assert "This call billed nothing. " in text.text
     assert words in text.text
     assert "Traceback" not in text.text
+
+
+async def test_an_unknown_id_is_a_tool_error_that_names_the_list(connect):
+    """Its code is that of every front end."""
+    async with connect() as client:
+        refused = await client.call_tool("image_show", {"id": "nothing"})
+    assert refused.is_error
+    (text,) = refused.content
+    assert text.text.startswith("not_found: no image has the id 'nothing'. ")
+    assert "This call billed nothing. image_list shows the ids." in text.text
 
 
 async def test_a_refusal_of_the_service_is_a_tool_error(connect, service):

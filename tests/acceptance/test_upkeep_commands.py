@@ -92,7 +92,7 @@ def test_a_maximum_cost_refuses_before_anything_is_sent(stills, service):
     """Exit code 4; an image in the catalog is returned under any limit."""
     line = one_line(stills(*KITE, "--max-cost", "0.07"), 4)
     assert "an image at 0.075 USD would exceed the cap of 0.07 USD" in line
-    assert "nothing was sent" in line
+    assert "this call was not sent" in line
     assert service.ledger()["sends"] == []
     assert stills(*KITE, "--max-cost", "0.075").returncode == 0
     assert "nothing billed" in stills(*KITE, "--max-cost", "0").stderr
@@ -106,7 +106,7 @@ def test_a_maximum_cost_refuses_a_repeat_if_the_first_call_may_be_billed(stills,
     assert "[possibly billed]" in line
     assert "an earlier call was cut off and may be billed" in line
     assert "nothing was sent" not in line.lower()
-    assert "Ask again to send it anew, or raise --max-cost" in line
+    assert "Retry to send the request again, or raise --max-cost" in line
     assert service.ledger()["totals"]["generations"] == 1
     assert "1 = 0.075 USD" in stills("spend").stdout
 

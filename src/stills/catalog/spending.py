@@ -168,6 +168,6 @@ def _exceeded(
 ) -> BudgetExceeded:
     return BudgetExceeded(
         f"an image at {format_usd(price_usd)} would exceed the cap of {format_usd(cap_usd)} for "
-        f"{whose}: {format_usd(to_usd(spent))} are spent or reserved; nothing was sent",
+        f"{whose}: {format_usd(to_usd(spent))} are spent or reserved; this call was not sent",
         action=action,
     )
