@@ -23,7 +23,7 @@ _font_loaded = False
 
 @dataclass(frozen=True)
 class InkMask:
-    """Ink per pixel, row by row: 0 is none, 255 is full."""
+    """Ink per pixel, row by row: 0 is blank, 255 is solid."""
 
     width: int
     height: int
