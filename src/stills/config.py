@@ -1,8 +1,4 @@
-"""The one reader of the environment.
-
-Where the store, catalog and spool lie, the model, the key and the base URL: each variable is read
-here, once, and handed on as a value.
-"""
+"""The only reader of the environment: each variable is read here, and passed on as a value."""
 
 import os
 import re
@@ -22,12 +18,12 @@ _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the environment says.
+    """The configuration from the environment.
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
-    shows in no repr, for Config has none of its own. `rate_limit` is None for the model's own,
-    `credentials_file` where no home folder is known. `resend_unknown` is how often a call whose
-    outcome is unknown may be repeated.
+    never appears in the repr. `rate_limit` is None for the model's own limit, and
+    `credentials_file` is None if no home folder is known. `resend_unknown` is how often a call
+    whose outcome is unknown may be repeated.
     """
 
     store: str
@@ -53,7 +49,7 @@ class Config:
 
 
 def read_config(environment: Mapping[str, str] | None = None) -> Config:
-    """Read the configuration out of environment variables, those of this process by default.
+    """Read the configuration from environment variables, by default those of this process.
 
     Raises:
         ConfigError: a variable has no usable value.
@@ -83,15 +79,15 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
 
 
 def default_output(environment: Mapping[str, str]) -> Path:
-    """Where results lie by default: `$OUTPUT_DIR` or `output`, then `ai-image-qwen-image`."""
+    """Return the default output folder: `ai-image-qwen-image` in `$OUTPUT_DIR` or `output`."""
     return Path(environment.get("OUTPUT_DIR") or "output") / "ai-image-qwen-image"
 
 
 def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
-    """Read `2/min`, `10/s`, `auto` or `none`; nothing written is None. `name` is for the error.
+    """Read `2/min`, `10/s`, `auto` or `none`; return None if unset. `name` is for the error.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: the value has another form.
     """
     if not written:
         return None
@@ -105,7 +101,7 @@ def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
         raise ConfigError(
             f"{name} is {written[:40]!r}",
             field=name,
-            action="Set it to a number of starts such as 2/min, 10/s or 90/h, to auto, or to none.",
+            action="Set it to a rate such as 2/min, 10/s or 90/h, to auto, or to none.",
         )
     return RateLimit(float(read[1]) / _UNIT_SECONDS[read[2]])
 
@@ -137,7 +133,7 @@ def _aliases(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
 
 
 def _traces(environment: Mapping[str, str]) -> bool:
-    """Tell whether OpenTelemetry's own variables ask for traces; its SDK reads the rest of them."""
+    """Return whether OpenTelemetry's variables enable traces; its SDK reads the others."""
     everything = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     endpoint = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or everything
     disabled = (environment.get("OTEL_SDK_DISABLED") or "").strip().lower() == "true"
@@ -167,7 +163,7 @@ def _home(environment: Mapping[str, str]) -> Path | None:
     written = environment.get("HOME")
     try:
         return Path(written) if written else Path.home()
-    except RuntimeError:  # as in a container that runs as a user it does not know
+    except RuntimeError:  # such as in a container with an unknown user
         return None
 
 
@@ -208,7 +204,7 @@ def _price_usd(environment: Mapping[str, str]) -> float | None:
 def _usd(environment: Mapping[str, str], name: str) -> float | None:
     what = f"a number of US dollars with at most {DECIMALS} decimals, such as 0.075"
     usd = _number(environment, name, what)
-    # Digits that would be lost are refused: a price is counted exactly as it is written.
+    # Prices are counted exactly as written, so more digits are refused.
     if usd is not None and to_nano_usd(usd) != Decimal(environment[name]).scaleb(DECIMALS):
         raise _bad(environment, name, what)
     return usd

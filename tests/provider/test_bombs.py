@@ -110,7 +110,7 @@ async def test_an_answer_that_is_nested_too_deeply_is_unexpected(
 
 
 async def test_a_compressed_answer_is_read(answering, make_provider, provider_request):
-    """Compression as such is no fault."""
+    """Compression alone is not an error."""
     link = "http://127.0.0.1:1/a.png"
     body = {"output": {"choices": [{"message": {"content": [{"image": link}]}}]}}
     packer = zlib.compressobj(wbits=31)

@@ -131,7 +131,7 @@ def test_a_key_that_can_be_none_is_refused_unquoted(find, write, key):
 
 
 def test_a_sandbox_key_needs_a_sandbox(find):
-    """It is never sent to the real service, and its images are play money."""
+    """It is never sent to the real service, and its images cost nothing."""
     with pytest.raises(AccessError, match="base URL of a sandbox is not set") as caught:
         find(key="sk-sandbox")
     assert "DASHSCOPE_HTTP_BASE_URL" in caught.value.action

@@ -106,7 +106,7 @@ async def test_what_is_no_web_address_is_not_followed(remote, provider, url):
 
 
 class Names(AbstractResolver):
-    """A name server that knows what it is told."""
+    """A name server with the answers of a test."""
 
     def __init__(self, **addresses: str) -> None:
         self.addresses = {name.replace("_", "."): one for name, one in addresses.items()}

@@ -169,7 +169,7 @@ def test_a_path_that_the_encoding_lacks_is_shown_escaped(run, tmp_path):
 
 
 def test_without_the_package_it_says_how_to_install_it(run):
-    """A Python that has no `stills` is told so in one line."""
+    """The error is one line if Python can't import `stills`."""
     done = run("--request", KITE, python=(sys.executable, "-I", "-S"))
     assert done.returncode == 127
     assert "pip install ." in done.stderr

@@ -78,7 +78,7 @@ def silent_service(monkeypatch):
 
 @pytest.mark.usefixtures("silent_service")
 async def test_a_service_that_never_answers_is_given_up(monkeypatch):
-    """Every method fails by a deadline of its own, and closing waits for nothing."""
+    """Every method has its own deadline, and closing does not wait."""
     monkeypatch.setattr(stills.store.bucket, "_CALL_SECONDS", 0.1)
     store = open_store("s3://bucket")
     calls = [store.get, store.exists, store.delete, store.paths, lambda path: store.put(path, b"1")]

@@ -66,7 +66,7 @@ async def test_a_folder_that_is_not_there_does_not_look_like_lost_images(tmp_pat
 
 
 async def test_a_folder_deleted_after_use_does_not_look_like_lost_images(tmp_path):
-    """A folder that vanishes between two calls is StoreRefused; the next put makes it anew."""
+    """A folder that disappears between two calls is StoreRefused; the next put creates it again."""
     store = open_store(str(tmp_path / "images"))
     await store.put("a.png", b"1")
     shutil.rmtree(tmp_path / "images")

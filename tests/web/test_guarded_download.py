@@ -100,7 +100,7 @@ async def test_a_name_is_resolved_once_for_a_connection(internet):
 
 
 async def test_a_name_that_turns_private_during_a_redirect_is_not_fetched(internet):
-    """Each redirect is checked anew, that to the same name as well."""
+    """Each redirect is checked again, even one to the same name."""
     internet.redirect("/a.png", "/b.png")
     internet.serve("/b.png", b"secret")
     internet.names.answers["images.example"] = [["93.184.215.14"], ["169.254.169.254"]]
@@ -213,7 +213,7 @@ async def test_a_compressed_body_is_refused_unpacked(internet):
 
 
 async def test_a_status_that_is_no_success_is_said(internet):
-    """An error page is no image."""
+    """An error page is not an image."""
     internet.serve("/a.png", b"gone", status=404)
     await refuse(internet, f"{IMAGES}/a.png", "status 404")
 

@@ -18,7 +18,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.money import SpendBy, SpendLine, to_nano_usd
 
 DAY_SECONDS = 86_400
-LEDGER = [  # day, provider, model, style, price, billings of its sends, answers for nothing
+LEDGER = [  # day, provider, model, style, price, billings of its sends, free answers
     ("2026-11-01", "dashscope", "qwen-image-max", "ink", 0.075, ["billed"], 3),
     ("2026-11-01", "dashscope", "qwen-image-max", None, 0.075, ["possible", "billed"], 0),
     ("2026-11-02", "dashscope", "qwen-image-2.0", "ink", 0.035, ["none", "billed"], 1),
