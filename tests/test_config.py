@@ -1,4 +1,4 @@
-"""What the environment says, with a default for all of it."""
+"""Environment variables and their defaults."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 HOME = {"HOME": "/home/ann"}
 
 
-def test_without_any_variable_all_has_a_default():
-    """Results below the working folder, secrets and state below the home."""
+def test_every_variable_has_a_default():
+    """Results are in the working folder, credentials and state in the home folder."""
     config = read_config(HOME)
     assert config.store == "output/ai-image-qwen-image/images"
     assert config.catalog == Path("output/ai-image-qwen-image/stills.db")
@@ -48,7 +48,7 @@ def test_without_any_variable_all_has_a_default():
     ],
 )
 def test_each_variable_is_read(variable, value, field, read):
-    """As it is written, into the field it is for."""
+    """Its value is in the field of the configuration."""
     assert getattr(read_config({**HOME, variable: value}), field) == read
 
 
@@ -69,20 +69,20 @@ def test_each_variable_is_read(variable, value, field, read):
         "OUTPUT_DIR",
     ],
 )
-def test_an_empty_variable_is_an_unset_one(variable):
-    """As shells and container tools leave them."""
+def test_an_empty_variable_counts_as_unset(variable):
+    """Shells and container tools often set variables to nothing."""
     assert read_config({**HOME, variable: ""}) == read_config(HOME)
 
 
-def test_an_empty_key_and_an_empty_home_count_as_none(monkeypatch):
-    """Then the credentials file is asked, of the home that the system knows."""
+def test_an_empty_key_and_an_empty_home_count_as_unset(monkeypatch):
+    """The system's home folder is used then."""
     assert not read_config({**HOME, "DASHSCOPE_API_KEY": ""}).api_key
     monkeypatch.setenv("HOME", "/home/carol")
     assert read_config({"HOME": ""}) == read_config({"HOME": "/home/carol"})
 
 
-def test_a_user_without_a_home_names_the_spool_alone(monkeypatch):
-    """As in a container that runs as any number: nothing else needs a home."""
+def test_a_user_without_a_home_only_has_to_set_the_spool(monkeypatch):
+    """Nothing else needs a home folder, for example in a container with an unknown user id."""
 
     def know_nobody(uid: int) -> None:
         raise KeyError(uid)
@@ -98,8 +98,8 @@ def test_a_user_without_a_home_names_the_spool_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("written", ["soon", "0", "-1", "nan", "inf", "1e999", "1,5", " "])
-def test_a_deadline_that_is_none_is_refused(written):
-    """The variable and what was read are named."""
+def test_an_invalid_deadline_is_rejected(written):
+    """The error names the variable and its value."""
     with pytest.raises(ConfigError, match="STILLS_DEADLINE_SECONDS is ") as caught:
         read_config({**HOME, "STILLS_DEADLINE_SECONDS": written})
     assert caught.value.field == "STILLS_DEADLINE_SECONDS"
@@ -107,16 +107,16 @@ def test_a_deadline_that_is_none_is_refused(written):
 
 
 @pytest.mark.parametrize("written", ["-1", "1.5", "100", "some", "٢"])
-def test_an_allowance_of_repeats_that_makes_no_sense_is_refused(written):
-    """Each repeat may cost an image, so no typing error may allow many."""
+def test_an_invalid_number_of_repeats_is_rejected(written):
+    """Each repeat may be billed, so a typing error must not allow many."""
     with pytest.raises(ConfigError, match="STILLS_RESEND_UNKNOWN is ") as caught:
         read_config({**HOME, "STILLS_RESEND_UNKNOWN": written})
     assert "from 0 to 99" in caught.value.action
 
 
 @pytest.mark.parametrize("written", ["2", "0/s", "-1/s", "2/day", "/s", "1e3/s", "fast", "٢/s"])
-def test_a_rate_that_is_none_is_refused(written):
-    """What it may be is shown."""
+def test_an_invalid_rate_is_rejected(written):
+    """The error shows valid values."""
     with pytest.raises(ConfigError, match="STILLS_RATE_LIMIT is ") as caught:
         read_config({**HOME, "STILLS_RATE_LIMIT": written})
     assert caught.value.field == "STILLS_RATE_LIMIT"
@@ -124,29 +124,29 @@ def test_a_rate_that_is_none_is_refused(written):
 
 
 @pytest.mark.parametrize("written", ["0", "-1", "2.5", "many", "10000", "٢"])
-def test_a_concurrency_that_is_none_is_refused(written):
-    """At least one, and a whole number."""
+def test_an_invalid_concurrency_is_rejected(written):
+    """It has to be a positive whole number."""
     with pytest.raises(ConfigError, match="STILLS_CONCURRENCY is ") as caught:
         read_config({**HOME, "STILLS_CONCURRENCY": written})
     assert "whole number" in caught.value.action
 
 
 @pytest.mark.parametrize("variable", ["STILLS_CATALOG", "STILLS_SPOOL"])
-def test_a_url_is_no_local_path(variable):
-    """It is not taken for a folder called `postgresql:`, and its password is not repeated."""
+def test_a_url_is_not_a_local_path(variable):
+    """It is not taken for a folder called `postgresql:`, and the error hides its password."""
     with pytest.raises(ConfigError, match=f"{variable} is a URL") as caught:
         read_config({**HOME, variable: "postgresql://ann:topsecret@host/db"})
     assert "topsecret" not in str(caught.value)
 
 
-def test_the_process_environment_is_read_when_none_is_given(monkeypatch):
-    """At the call, not at the import."""
+def test_the_environment_of_the_process_is_the_default(monkeypatch):
+    """It is read when called, not at import."""
     monkeypatch.setenv("STILLS_MODEL", "qwen-image-3.0")
     assert read_config().model == "qwen-image-3.0"
 
 
-def test_the_key_shows_in_no_text():
-    """A config may end up in a log."""
+def test_the_key_is_never_shown():
+    """A configuration may end up in a log."""
     config = read_config({**HOME, "DASHSCOPE_API_KEY": "sk-topsecret"})
     assert "topsecret" not in f"{config!r} {config} {[config]}"
 
@@ -164,14 +164,14 @@ def test_the_key_shows_in_no_text():
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "OTEL_TRACES_EXPORTER": "otlp"}, True),
     ],
 )
-def test_traces_are_on_where_they_can_be_sent(variables, on):
-    """An address turns them on, and both of OpenTelemetry's switches turn them off."""
+def test_traces_are_enabled_by_an_endpoint(variables, on):
+    """Either of OpenTelemetry's two switches disables them."""
     assert read_config({**HOME, **variables}).traces is on
 
 
 @pytest.mark.parametrize("written", ["0.0123456789", "1e-10", "1000000.01", "123456789.123456789"])
-def test_a_price_that_can_not_be_counted_exactly_is_refused(written):
-    """Nine decimals are exact; digits are never dropped."""
+def test_a_price_with_too_many_digits_is_rejected(written):
+    """Nine decimals are counted exactly; further digits would be lost."""
     with pytest.raises(ConfigError) as refused:
         read_config({"STILLS_PRICE_USD": written})
     assert refused.value.field == "STILLS_PRICE_USD"

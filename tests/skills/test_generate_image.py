@@ -1,4 +1,4 @@
-"""The skill's script, run as an agent runs it: in a process of its own, from any folder."""
+"""The skill's script, run like an agent runs it: as a process, from any folder."""
 
 import json
 import os
@@ -23,7 +23,7 @@ DEFAULT_OUTPUT = Path("ai-image-qwen-image", "images", "output.png")
 
 @pytest.fixture
 def run(tmp_path):
-    """Run the script in an empty folder, as a user with no key."""
+    """Run the script in an empty folder, as a user without a key."""
 
     def run_script(*arguments, python=(sys.executable, "-W", "error"), **variables):
         kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(stills.__file__).parents[1])}
@@ -50,7 +50,7 @@ def is_one_line(text):
 
 
 def test_the_response_is_the_four_fields_of_the_contract(run, tmp_path):
-    """Standard output is one JSON object, of these fields and types and nothing else."""
+    """Standard output is one JSON object with exactly these fields and types."""
     done = run("--request", KITE, "--sandbox", "--print-response", "--output", "kite.png")
     assert done.returncode == 0, done.stderr
     response = json.loads(done.stdout)
@@ -66,8 +66,8 @@ def test_the_response_is_the_four_fields_of_the_contract(run, tmp_path):
     assert (tmp_path / "kite.png").read_bytes() == kept.read_bytes()
 
 
-def test_the_path_alone_is_printed_and_lies_in_the_output_folder_by_default(run, tmp_path):
-    """`$OUTPUT_DIR` says where; what the image is and cost goes to standard error."""
+def test_only_the_path_is_printed_by_default_in_the_output_folder(run, tmp_path):
+    """`$OUTPUT_DIR` is that folder; the summary goes to standard error."""
     folder = tmp_path / "elsewhere"
     done = run("--request", KITE, "--sandbox", OUTPUT_DIR=str(folder))
     assert done.stdout == f"{folder / DEFAULT_OUTPUT}\n"
@@ -75,8 +75,8 @@ def test_the_path_alone_is_printed_and_lies_in_the_output_folder_by_default(run,
     assert "(simulated)" in done.stderr
 
 
-def test_a_request_comes_from_a_file_and_is_paid_once(run, tmp_path):
-    """Paths count from the folder of the caller; the last image's copy leaves the kept ones be."""
+def test_a_request_is_read_from_a_file_and_paid_once(run, tmp_path):
+    """Paths are relative to the current folder; overwriting the copy keeps the stored images."""
     (tmp_path / "kite.json").write_text(KITE, encoding="utf-8")
     output = tmp_path / "output" / DEFAULT_OUTPUT
     first = run("--file", "kite.json", "--sandbox")
@@ -89,8 +89,8 @@ def test_a_request_comes_from_a_file_and_is_paid_once(run, tmp_path):
     assert output.read_bytes() == copied
 
 
-def test_the_folder_of_the_output_is_made(run, tmp_path):
-    """An agent names the path it wants and does nothing before."""
+def test_the_folder_of_the_output_is_created(run, tmp_path):
+    """An agent does not have to create it first."""
     done = run("--request", KITE, "--sandbox", "--output", "shots/day one/001.png")
     assert done.stdout == f"{tmp_path}/shots/day one/001.png\n", done.stderr
     assert size(tmp_path / "shots" / "day one" / "001.png") == (128, 64)
@@ -107,7 +107,7 @@ def test_the_folder_of_the_output_is_made(run, tmp_path):
     ],
 )
 def test_a_bad_request_is_one_line_and_exit_code_2(run, source, given, said):
-    """The line names what is wrong; nothing is sent, so no key is asked for."""
+    """The line names the problem; nothing is sent, so no key is needed."""
     done = run(source, given)
     assert done.returncode == 2
     assert said in done.stderr
@@ -115,8 +115,8 @@ def test_a_bad_request_is_one_line_and_exit_code_2(run, source, given, said):
     assert done.stdout == ""
 
 
-def test_a_reference_image_is_refused_by_the_default_model(run, tmp_path):
-    """It is never dropped in silence: the line names a model that takes one."""
+def test_the_default_model_rejects_a_reference_image(run, tmp_path):
+    """It is never silently dropped: the line names a model that accepts one."""
     pyvips.Image.black(64, 64).write_to_file(str(tmp_path / "portrait.png"))
     request = json.dumps(json.loads(KITE) | {"reference_image": "portrait.png"})
     refused = run("--request", request, "--sandbox")
@@ -126,8 +126,8 @@ def test_a_reference_image_is_refused_by_the_default_model(run, tmp_path):
     assert taken.returncode == 0, taken.stderr
 
 
-def test_without_a_key_it_names_the_ways_to_go_on(run, tmp_path):
-    """It never plays on the sandbox unasked."""
+def test_without_a_key_the_error_names_the_options(run, tmp_path):
+    """It never switches to the sandbox by itself."""
     done = run("--request", KITE)
     assert done.returncode == 3
     assert "DASHSCOPE_API_KEY" in done.stderr
@@ -136,8 +136,8 @@ def test_without_a_key_it_names_the_ways_to_go_on(run, tmp_path):
     assert not list(tmp_path.rglob("*.png"))
 
 
-def test_another_kept_image_is_no_output(run):
-    """It was paid for; and nothing is paid for what can't be put there."""
+def test_a_stored_image_is_not_a_valid_output(run):
+    """It is not overwritten, and nothing is billed for the request."""
     response = json.loads(run("--request", KITE, "--sandbox", "--print-response").stdout)
     kept = Path(unquote(urlsplit(response["image_url"]).path))
     before = kept.read_bytes()
@@ -149,8 +149,8 @@ def test_another_kept_image_is_no_output(run):
     assert len(list(kept.parent.glob("*blue*"))) == 0
 
 
-def test_a_standard_output_that_is_full_is_a_storage_error(run, tmp_path):
-    """The line says that the image is kept; 1 would say that nobody foresaw it."""
+def test_a_full_standard_output_is_a_storage_error(run, tmp_path):
+    """The exit code is 7, not that of an unexpected error, and the image is stored."""
     shell = ("/bin/sh", "-c", 'exec "$0" "$@" >/dev/full', sys.executable)
     done = run("--request", KITE, "--sandbox", python=shell, PYTHONUNBUFFERED="1")
     assert done.returncode == 7
@@ -159,8 +159,8 @@ def test_a_standard_output_that_is_full_is_a_storage_error(run, tmp_path):
     assert size(tmp_path / "output" / DEFAULT_OUTPUT) == (128, 64)
 
 
-def test_a_path_that_the_encoding_lacks_is_shown_escaped(run, tmp_path):
-    """What was paid for is copied there and told all the same."""
+def test_characters_of_a_path_that_the_encoding_lacks_are_escaped(run, tmp_path):
+    """The image is still copied to that path."""
     output = ("--output", "風箏.png")
     done = run("--request", KITE, "--sandbox", *output, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
@@ -168,16 +168,16 @@ def test_a_path_that_the_encoding_lacks_is_shown_escaped(run, tmp_path):
     assert size(tmp_path / "風箏.png") == (128, 64)
 
 
-def test_without_the_package_it_says_how_to_install_it(run):
-    """The error is one line if Python can't import `stills`."""
+def test_without_the_package_the_error_says_how_to_install_it(run):
+    """The error is one line with the exit code 127."""
     done = run("--request", KITE, python=(sys.executable, "-I", "-S"))
     assert done.returncode == 127
     assert "pip install ." in done.stderr
     assert is_one_line(done.stderr)
 
 
-def test_it_has_the_options_of_the_contract_and_no_more(run):
-    """What `stills generate` has beyond these stays there."""
+def test_it_only_has_the_options_of_the_contract(run):
+    """Further options of `stills generate` are left out."""
     done = run("--help")
     assert set(re.findall(r"--[a-z][a-z-]*", done.stdout)) == {
         "--help",

@@ -1,4 +1,4 @@
-"""The skill's folder: valid for agents, and true of the code."""
+"""The skill's folder is valid, and agrees with the code."""
 
 import re
 from pathlib import Path
@@ -24,25 +24,25 @@ def rows(document, first_heading):
     ]
 
 
-def test_it_is_valid_to_the_reference_validator():
-    """Name, description, licence and the rest keep the specification's rules."""
+def test_the_reference_validator_accepts_it():
+    """Name, description, licence and so on follow the specification."""
     assert skills_ref.validate(SKILL) == []
     assert skills_ref.read_properties(SKILL).name == SKILL.name == "alicloud-ai-image-qwen-image"
 
 
-def test_the_description_says_what_and_when():
-    """By these words alone an agent chooses a skill."""
+def test_the_description_has_purpose_and_occasion():
+    """An agent chooses a skill only by its description."""
     description = skills_ref.read_properties(SKILL).description
     assert all(word in description for word in (DEFAULT_MODEL, "image.generate", "Use it when"))
 
 
 def test_the_instructions_are_short():
-    """They are read whole into an agent's context; details lie in the references."""
+    """They are loaded completely into an agent's context; details are in the references."""
     assert len((SKILL / "SKILL.md").read_text(encoding="utf-8")) < 5000
 
 
 def test_every_exit_code_has_an_instruction():
-    """An agent that sees a code finds what to do about it."""
+    """An agent finds what to do about any exit code."""
     listed = {int(code) for code, _ in rows(SKILL / "SKILL.md", "exit")}
     package_missing = 127
     assert listed == {1, *EXIT_CODES.values(), package_missing, INTERRUPTED}
@@ -73,12 +73,12 @@ def test_the_reference_lists_every_model():
     }
 
 
-def test_the_sizes_and_limits_of_the_default_model_are_true():
-    """What the instructions say of qwen-image-max is what its row says."""
+def test_the_sizes_and_limits_of_the_default_model_are_correct():
+    """The instructions agree with the model table."""
     model = find_model(DEFAULT_MODEL)
     text = (SKILL / "SKILL.md").read_text(encoding="utf-8").replace("\\*", "*")
     sizes = set(re.findall(r"\b\d{3,4}\*\d{3,4}\b", text)) - {"1920*1080"}
     assert sizes == {str(size) for size in model.native_sizes}
     assert f"up to {model.prompt_max_characters} characters, `style` included" in text
-    assert f"up to {model.negative_prompt_max_characters} characters, what to keep out" in text
+    assert f"up to {model.negative_prompt_max_characters} characters, what to avoid" in text
     assert f"{model.price_usd} USD with {model.id}" in text

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One `image.generate` request in as JSON, one PNG out; a thin door to the package `stills`."""
+"""Generate one image: an `image.generate` request as JSON in, a PNG out."""
 
 import argparse
 import json
@@ -18,11 +18,11 @@ except ImportError as error:
         "Run `pip install .` with that Python in a clone of the Stills repository.",
         file=sys.stderr,
     )
-    sys.exit(127)  # as a shell says that a program is missing
+    sys.exit(127)  # like a shell, for a missing program
 
 
 def main() -> int:
-    """Answer the request that the command line names; give the exit code."""
+    """Generate the image that the command line asks for, and return the exit code."""
     return run_program(_make_parser(), None, _run)
 
 
@@ -43,14 +43,18 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output",
         metavar="PATH",
-        help="copy the image here; $OUTPUT_DIR/ai-image-qwen-image/images/output.png",
+        help="copy the image here (default: $OUTPUT_DIR/ai-image-qwen-image/images/output.png)",
     )
     parser.add_argument(
         "--print-response",
         action="store_true",
-        help="print image_url, width, height and seed as JSON, in place of the output's path",
+        help="print image_url, width, height and seed as JSON instead of the path",
     )
-    parser.add_argument("--sandbox", action="store_true", help="play: no key, no money, no network")
+    parser.add_argument(
+        "--sandbox",
+        action="store_true",
+        help="use the built-in sandbox: no API key, no cost, no network",
+    )
     return parser
 
 
