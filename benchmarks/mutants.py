@@ -53,7 +53,7 @@ TESTS = {
             "retry", "send", "sidecar", "single_flight",
         )
     ]
-    + ["src/stills/maintenance/recover.py"],
+    + ["src/stills/maintenance/re*.py"],
     _CATALOG_TESTS: [
         f"src/stills/catalog/{name}.py"
         for name in (

@@ -1,4 +1,4 @@
-"""Keys: shown once, known by their hash, refused once revoked, held to their rate and budget."""
+"""API keys: returned once, stored as hashes, revoked, with rate limits and budgets."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ PRICE_USD = 0.075
 
 
 class Clock:
-    """The time as keys see it."""
+    """The clock of the keys."""
 
     now = 1_790_000_000.0
 
@@ -36,7 +36,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that a test moves."""
+    """A clock that the test controls."""
     clock = Clock()
     monkeypatch.setattr(api_keys, "time", clock)
     return clock
@@ -46,16 +46,16 @@ def ask(number: int) -> ImageRequest:
     return ImageRequest(prompt=f"a kite, picture {number}.", size="512*512", seed=7)
 
 
-async def test_whoever_shows_a_key_counts_as_its_name(stills):
-    """With the budget it was made with."""
+async def test_a_key_identifies_its_owner(stills):
+    """With the budget it was created with."""
     shown = await stills.keys.add("film", day_usd=5.0)
     assert re.fullmatch(r"stills_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", shown)
     assert await stills.keys.admit(shown) == BudgetOwner("film", 5.0)
     assert await stills.keys.admit(await stills.keys.add("agent")) == BudgetOwner("agent", None)
 
 
-async def test_only_the_hash_of_the_secret_is_kept(stills, tmp_path: Path):
-    """Whoever reads the database's files gets in nowhere."""
+async def test_only_the_hash_of_the_secret_is_stored(stills, tmp_path: Path):
+    """Reading the database's files gives no access."""
     shown = await stills.keys.add("film")
     await stills.keys.admit(shown)
     secret = shown.split("_", 2)[2]
@@ -85,8 +85,8 @@ async def test_only_the_hash_of_the_secret_is_kept(stills, tmp_path: Path):
         lambda _: "x" * 1_000_000,
     ],
 )
-async def test_what_is_no_key_is_refused(stills, spoil):
-    """Malformed, unknown or wrong: all in the same words, and without the words that came."""
+async def test_invalid_keys_are_rejected(stills, spoil):
+    """Malformed, unknown or wrong: all get the same message, which does not quote them."""
     shown = await stills.keys.add("film")
     wrong = spoil(shown)
     with pytest.raises(KeyRefused) as caught:
@@ -95,7 +95,7 @@ async def test_what_is_no_key_is_refused(stills, spoil):
     assert "stills keys add" in caught.value.action
 
 
-async def test_a_key_of_another_id_with_this_secret_is_refused(stills):
+async def test_a_secret_with_another_key_s_id_is_rejected(stills):
     """Id and secret belong together."""
     one, other = await stills.keys.add("film"), await stills.keys.add("agent")
     mixed = "_".join([*one.split("_", 2)[:2], other.split("_", 2)[2]])
@@ -103,8 +103,8 @@ async def test_a_key_of_another_id_with_this_secret_is_refused(stills):
         await stills.keys.admit(mixed)
 
 
-async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, clock: Clock):
-    """At once where it was revoked, and in processes that had just let it in."""
+async def test_a_revoked_key_is_rejected_within_a_second_everywhere(make_stills, clock: Clock):
+    """At once where it was revoked, and later in processes that have cached it."""
     here, elsewhere = await make_stills(), await make_stills()
     shown = await here.keys.add("film")
     for stills in (here, elsewhere):
@@ -118,18 +118,18 @@ async def test_a_revoked_key_is_refused_within_a_second_everywhere(make_stills, 
 
 
 async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.MonkeyPatch):
-    """However many ids are tried; a right key goes on."""
+    """However many ids are tried; a valid key still works."""
     monkeypatch.setattr(api_keys, "_MEMORY_KEYS_MAX", 10)
     shown = await stills.keys.add("film")
     for number in range(50):
         with pytest.raises(KeyRefused):
             await stills.keys.admit(f"stills_{number:012x}_{'a' * 43}")
-        assert len(stills.keys._remembered) <= 10
+        assert len(stills.keys._cache) <= 10
     assert await stills.keys.admit(shown) == BudgetOwner("film")
 
 
-async def test_a_key_that_asks_too_fast_is_told_when_to_come_back(stills, clock: Clock):
-    """After that it is let in again."""
+async def test_a_key_over_its_rate_limit_gets_a_retry_after(stills, clock: Clock):
+    """After that it is accepted again."""
     shown = await stills.keys.add("film", limit=RateLimit(2 / 60))
     for _ in range(2):
         await stills.keys.admit(shown)
@@ -140,8 +140,8 @@ async def test_a_key_that_asks_too_fast_is_told_when_to_come_back(stills, clock:
     assert await stills.keys.admit(shown) == BudgetOwner("film")
 
 
-async def test_wrong_guesses_use_up_no_turns(stills):
-    """Who knows an id can't shut its owner out."""
+async def test_wrong_secrets_do_not_count_against_the_rate_limit(stills):
+    """Knowing an id is not enough to lock its owner out."""
     shown = await stills.keys.add("film", limit=RateLimit(1 / 60))
     for _ in range(5):
         with pytest.raises(KeyRefused):
@@ -149,8 +149,8 @@ async def test_wrong_guesses_use_up_no_turns(stills):
     assert await stills.keys.admit(shown) == BudgetOwner("film")
 
 
-async def test_a_name_in_use_is_refused_until_it_is_revoked(stills):
-    """The way out is named."""
+async def test_a_name_in_use_is_rejected_until_it_is_revoked(stills):
+    """The error says how."""
     await stills.keys.add("film")
     with pytest.raises(Conflict, match="film is in use") as caught:
         await stills.keys.add("film")
@@ -163,8 +163,8 @@ async def test_a_name_in_use_is_refused_until_it_is_revoked(stills):
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "é", "a\n", "a" * 65, "\x1b[31m", "a/b"])
 async def test_a_name_is_one_word(stills, name: str):
-    """It stands in logs and tables."""
-    with pytest.raises(InvalidRequest, match="no name for a key"):
+    """It appears in logs and tables."""
+    with pytest.raises(InvalidRequest, match="invalid key name"):
         await stills.keys.add(name)
     assert await stills.keys.exist() is False
 
@@ -180,30 +180,30 @@ async def test_a_name_is_one_word(stills, name: str):
         {"limit": LEARN_LIMIT},
     ],
 )
-async def test_a_budget_or_rate_that_is_none_makes_no_key(stills, facts):
-    """Rather than a key without the cap that was meant."""
+async def test_an_invalid_budget_or_rate_creates_no_key(stills, facts):
+    """Rather than a key without the intended cap."""
     with pytest.raises(InvalidRequest):
         await stills.keys.add("film", **facts)
     assert await stills.keys.exist() is False
 
 
-async def test_no_limit_is_none(stills):
-    """A hundred at once."""
+async def test_a_key_without_a_limit_is_not_limited(stills):
+    """A hundred requests at once."""
     shown = await stills.keys.add("film", limit=NO_LIMIT)
     for _ in range(100):
         await stills.keys.admit(shown)
 
 
-async def test_keys_exist_once_one_was_made(stills):
-    """Revoking the last one does not open the door to all."""
+async def test_revoked_keys_still_exist(stills):
+    """Revoking the last one does not give everyone access."""
     assert await stills.keys.exist() is False
     await stills.keys.add("film")
     await stills.keys.revoke("film")
     assert await stills.keys.exist() is True
 
 
-async def test_a_payer_s_budget_caps_what_is_sent_for_it(stills, sandbox):
-    """What others ask for is not counted, and what is kept is free for all."""
+async def test_a_budget_caps_the_calls_of_its_owner(stills, sandbox):
+    """Others' calls are not counted, and stored images are free for all."""
     film, agent = BudgetOwner("film", 2 * PRICE_USD), BudgetOwner("agent", 2 * PRICE_USD)
     for number in range(2):
         await stills.generate(ask(number), payer=film)

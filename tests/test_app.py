@@ -1,4 +1,4 @@
-"""Stills as a user plugs it together, asks it, and puts it away."""
+"""Stills as its users create, call and close it."""
 
 import asyncio
 import json
@@ -36,13 +36,13 @@ HEAVY = (
 
 @pytest.fixture
 def environment(tmp_path) -> dict[str, str]:
-    """A fresh user: no key, an empty home, nothing kept."""
+    """A new user: no key, an empty home, no images."""
     return {"HOME": str(tmp_path / "home"), "OUTPUT_DIR": str(tmp_path / "out")}
 
 
 @pytest.fixture
 async def embedded(environment):
-    """Stills with a sandbox of its own."""
+    """Stills with an embedded sandbox."""
     async with Stills.from_env(sandbox=True, environment=environment) as stills:
         yield stills
 
@@ -71,8 +71,8 @@ def run_script(
     )
 
 
-async def test_the_environment_alone_makes_an_image(embedded, tmp_path):
-    """With an embedded sandbox nothing needs to be set; the image lies below OUTPUT_DIR."""
+async def test_the_environment_is_enough_to_generate(embedded, tmp_path):
+    """With an embedded sandbox nothing else is needed; the image is stored below OUTPUT_DIR."""
     stages: list[Stage] = []
     result = await embedded.generate(KITE, on_stage=stages.append)
     assert (result.width, result.height, result.seed, result.cached) == (512, 512, 1, False)
@@ -83,14 +83,14 @@ async def test_the_environment_alone_makes_an_image(embedded, tmp_path):
     assert path.is_relative_to(tmp_path / "out" / "ai-image-qwen-image" / "images")
 
 
-async def test_explicit_parts_make_an_image(stills, sandbox):
-    """Whoever brings their own ports needs no environment."""
+async def test_explicit_ports_are_enough_to_generate(stills, sandbox):
+    """Without any environment variable."""
     assert (await stills.generate(KITE)).cached is False
     assert len(sandbox.ledger.generations) == 1
 
 
 async def test_the_model_of_the_call_wins_over_that_of_the_environment(environment, sandbox):
-    """Either is an exact id, and one that is none is refused before anything is sent."""
+    """Both are exact ids, and an unknown one is rejected before anything is sent."""
     variables = {
         "STILLS_MODEL": "qwen-image-2.0",
         "DASHSCOPE_API_KEY": "sk-sandbox",
@@ -117,15 +117,15 @@ async def test_the_model_of_the_call_wins_over_that_of_the_environment(environme
         ({"DASHSCOPE_API_KEY": "sk-a", "STILLS_STORE": "memory:///"}, ConfigError),
     ],
 )
-def test_an_environment_that_can_not_work_is_refused_at_once(environment, variables, error):
-    """Before anything is opened or made; it never falls back to the sandbox."""
+def test_an_invalid_environment_is_rejected_at_once(environment, variables, error):
+    """Before anything is opened; it never falls back to the sandbox."""
     with pytest.raises(error):
         Stills.from_env(environment=environment | variables)
     assert not Path(environment["OUTPUT_DIR"]).exists()
 
 
 async def test_closing_is_safe_at_any_time(environment):
-    """Unused, used, and again."""
+    """Unused, used, and closed already."""
     unused = Stills.from_env(sandbox=True, environment=environment)
     await unused.close()
     await unused.close()
@@ -136,7 +136,7 @@ async def test_closing_is_safe_at_any_time(environment):
 
 
 async def test_a_use_after_the_close_says_that_it_is_closed(environment):
-    """And nothing of the disk or the service, which are well."""
+    """The error does not blame the disk or the service."""
     async with Stills.from_env(sandbox=True, environment=environment) as used:
         await used.generate(KITE)
     for use in (used.generate(KITE), used.images.list(), used.images.verify()):
@@ -144,8 +144,8 @@ async def test_a_use_after_the_close_says_that_it_is_closed(environment):
             await use
 
 
-def test_another_event_loop_is_refused(environment):
-    """The second asyncio.run, or the loop of another thread; the first one still closes it."""
+def test_another_event_loop_is_rejected(environment):
+    """A second asyncio.run, or another thread's loop; the first loop can still close it."""
     stills = Stills.from_env(sandbox=True, environment=environment)
 
     async def use() -> None:
@@ -157,8 +157,8 @@ def test_another_event_loop_is_refused(environment):
     asyncio.run(use())
 
 
-def test_a_forked_child_is_refused(environment, tmp_path):
-    """Its copy has no thread that would answer, so it would wait for ever."""
+def test_a_forked_child_is_rejected(environment, tmp_path):
+    """Its copy has no running threads, so it would hang."""
     script = """
 import asyncio, os, sys
 from stills import ImageRequest, Stills
@@ -184,8 +184,8 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("cap", [float("nan"), float("inf"), -1, "1", True])
-async def test_a_cap_that_is_no_amount_is_refused(embedded, cap):
-    """Before anything is sent, of one request and of many."""
+async def test_an_invalid_cap_is_rejected(embedded, cap):
+    """Before anything is sent, for one request and for many."""
     with pytest.raises(InvalidRequest, match="the maximum cost is"):
         await embedded.generate(KITE, max_cost_usd=cap)
     with pytest.raises(InvalidRequest, match="the maximum cost is"):
@@ -193,14 +193,14 @@ async def test_a_cap_that_is_no_amount_is_refused(embedded, cap):
 
 
 @pytest.mark.parametrize("model", [3, ["qwen-image-max"], b"qwen-image-max"])
-async def test_a_model_that_is_no_text_is_refused(embedded, model):
-    """As an id that the table does not have."""
+async def test_a_model_that_is_not_a_string_is_rejected(embedded, model):
+    """Like an id that is not in the table."""
     with pytest.raises(UnknownModel, match="is not in the model table"):
         await embedded.generate(KITE, model=model)
 
 
-async def test_what_is_kept_can_be_looked_at_without_a_key(embedded, environment):
-    """List, show and the image's address; another image can't be made."""
+async def test_stored_images_can_be_read_without_a_key(embedded, environment):
+    """List, show and URL work; generating does not."""
     result = await embedded.generate(KITE)
     async with Stills.from_catalog(environment=environment) as looking:
         (image,) = await looking.images.list()
@@ -213,8 +213,8 @@ async def test_what_is_kept_can_be_looked_at_without_a_key(embedded, environment
             await looking.generate(KITE)
 
 
-async def test_an_id_that_fits_none_or_several_is_refused(embedded):
-    """The whole id wins over longer ones; else the choices are named."""
+async def test_an_id_that_matches_none_or_several_images_is_rejected(embedded):
+    """A full id wins over longer ones; otherwise the candidates are named."""
     small = await embedded.generate(KITE)
     large = await embedded.generate(ImageRequest(prompt="a red kite", size="1024*1024", seed=1))
     with pytest.raises(InvalidRequest, match="several") as caught:
@@ -226,8 +226,8 @@ async def test_an_id_that_fits_none_or_several_is_refused(embedded):
             await embedded.images.show(prefix)
 
 
-async def test_a_saved_image_replaces_the_file_whole(embedded, tmp_path):
-    """Folders are made, the old content is gone, and nothing else is left beside it."""
+async def test_a_saved_image_replaces_the_file_atomically(embedded, tmp_path):
+    """Folders are created, and no other file is left next to it."""
     result = await embedded.generate(KITE)
     target = tmp_path / "new folder" / "kite.png"
     for _ in range(2):
@@ -237,8 +237,8 @@ async def test_a_saved_image_replaces_the_file_whole(embedded, tmp_path):
         target.write_bytes(b"something longer than any image" * 100_000)
 
 
-async def test_a_path_that_can_not_be_written_leaves_the_image_kept(embedded, tmp_path):
-    """The error says where the image lies; nothing is left half-written."""
+async def test_a_path_that_can_not_be_written_leaves_the_image_stored(embedded, tmp_path):
+    """The error says where the image is; no partial file is left."""
     result = await embedded.generate(KITE)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("in the way")
@@ -253,7 +253,7 @@ async def test_a_path_that_can_not_be_written_leaves_the_image_kept(embedded, tm
 
 
 async def test_only_a_regular_file_is_replaced(embedded, tmp_path):
-    """A device, a pipe or a read-only file stays what it is; a link stays a link."""
+    """Devices, pipes and read-only files stay, and symbolic links too."""
     result = await embedded.generate(KITE)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "theirs.png").write_bytes(b"theirs")
@@ -273,8 +273,8 @@ async def test_only_a_regular_file_is_replaced(embedded, tmp_path):
     assert (tmp_path / "ours.png").read_bytes() == file_of(result.image_url).read_bytes()
 
 
-async def test_no_file_of_our_own_is_written_over(embedded, environment, tmp_path):
-    """A kept image or its facts, also through a link, the catalog, the spool; said beforehand."""
+async def test_no_file_of_ours_is_overwritten(embedded, environment, tmp_path):
+    """A stored image or its sidecar, also through a link, the catalog, the spool."""
     result = await embedded.generate(KITE)
     other = await embedded.generate(ImageRequest(prompt="a cat", size="512*512", seed=1))
     catalog = tmp_path / "out" / "ai-image-qwen-image" / "stills.db"
@@ -307,7 +307,7 @@ async def test_no_file_of_our_own_is_written_over(embedded, environment, tmp_pat
 
 
 async def test_other_files_in_the_store_s_folder_may_be_written(embedded):
-    """It is there that the skill puts its copy by default, time and again."""
+    """The skill saves its copy there by default."""
     result = await embedded.generate(KITE)
     target = file_of(result.image_url).with_name("output.png")
     for _ in range(2):
@@ -316,16 +316,16 @@ async def test_other_files_in_the_store_s_folder_may_be_written(embedded):
     assert target.read_bytes() == file_of(result.image_url).read_bytes()
 
 
-async def test_a_name_as_long_as_the_system_takes_is_written(embedded, tmp_path):
-    """The part that becomes it has a short name of its own."""
+async def test_a_name_of_the_maximum_length_is_written(embedded, tmp_path):
+    """The temporary file has a short name."""
     result = await embedded.generate(KITE)
     target = tmp_path / ("n" * 251 + ".png")
     await embedded.images.save(result.id, target)
     assert target.read_bytes() == file_of(result.image_url).read_bytes()
 
 
-async def test_a_replaced_file_keeps_who_may_read_it(embedded, tmp_path):
-    """What was for its owner alone still is."""
+async def test_a_replaced_file_keeps_its_permissions(embedded, tmp_path):
+    """A private file stays private."""
     result = await embedded.generate(KITE)
     target = tmp_path / "mine.png"
     target.write_bytes(b"old")
@@ -336,21 +336,21 @@ async def test_a_replaced_file_keeps_who_may_read_it(embedded, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["", "qwen"])
-async def test_a_model_that_is_none_is_never_replaced_by_the_default(embedded, model):
-    """An empty one included: a script's variable may be unset."""
+async def test_an_unknown_model_is_not_replaced_by_the_default(embedded, model):
+    """Nor is an empty one: a script's variable may be unset."""
     with pytest.raises(UnknownModel):
         await embedded.generate(KITE, model=model)
 
 
-async def test_what_is_no_request_is_told_how_to_become_one(embedded):
-    """A dict is what many would give."""
+async def test_an_object_that_is_not_a_request_gets_a_helpful_error(embedded):
+    """Many would pass a dict."""
     with pytest.raises(InvalidRequest, match="is a dict") as refused:
         await embedded.generate({"prompt": "a kite", "size": "64*64"})
     assert "ImageRequest.from_mapping" in refused.value.action
 
 
-async def test_saving_an_image_that_the_store_has_lost_is_said(embedded, tmp_path):
-    """No empty file is left in its place."""
+async def test_saving_an_image_missing_from_the_store_is_an_error(embedded, tmp_path):
+    """No empty file is left."""
     result = await embedded.generate(NATIVE)
     file_of(result.image_url).unlink()
     with pytest.raises(ImageMissing):
@@ -358,19 +358,19 @@ async def test_saving_an_image_that_the_store_has_lost_is_said(embedded, tmp_pat
     assert not (tmp_path / "a.png").exists()
 
 
-async def test_a_damaged_image_is_never_saved(embedded, tmp_path):
+async def test_a_damaged_image_is_not_saved(embedded, tmp_path):
     """One changed byte is enough; the error names the file."""
     result = await embedded.generate(NATIVE)
     kept = file_of(result.image_url)
     change_a_byte(kept)
     with pytest.raises(ImageMissing, match=f"{kept.as_uri()} is damaged") as caught:
         await embedded.images.save(result.id, tmp_path / "a.png")
-    assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+    assert caught.value.action.startswith("Restore a good copy, or use --fresh")
     assert not (tmp_path / "a.png").exists()
 
 
-async def test_a_damaged_or_lost_rendition_is_made_anew_to_be_saved(embedded, tmp_path):
-    """Of its generation, so nothing is paid; what is saved and what is kept are whole."""
+async def test_a_damaged_or_lost_rendition_is_rendered_again_to_be_saved(embedded, tmp_path):
+    """It is free; the saved and the stored image are intact."""
     result = await embedded.generate(KITE)
     kept = file_of(result.image_url)
     whole = kept.read_bytes()
@@ -381,8 +381,8 @@ async def test_a_damaged_or_lost_rendition_is_made_anew_to_be_saved(embedded, tm
     assert (await embedded.images.verify()).findings == ()
 
 
-async def test_the_synchronous_call_is_refused_inside_a_loop():
-    """It would block the loop; the error says what to use there, and nothing is begun."""
+async def test_the_synchronous_call_is_rejected_inside_a_loop():
+    """It would block the loop; the error says what to use there."""
     with pytest.raises(RuntimeError, match=r"use `Stills`|Stills\.from_env"):
         generate(KITE, sandbox=True)
 
@@ -410,14 +410,14 @@ print(json.dumps([after_import, result.cached, after_answer]))
 
 
 async def test_an_answer_from_the_catalog_loads_nothing_heavy(embedded, environment, tmp_path):
-    """Neither importing Stills nor asking again costs the time of a library it does not need."""
+    """Neither the import of Stills nor a catalog answer loads an unneeded library."""
     await embedded.generate(KITE)
     done = await asyncio.to_thread(run_script, ASK_AGAIN, environment, tmp_path)
     assert json.loads(done.stdout) == [[], True, []], done.stderr
 
 
-async def test_guarded_references_are_neither_read_nor_fetched_from_here(environment, tmp_path):
-    """A path and this machine's own addresses are refused, asked for an image or its standing."""
+async def test_untrusted_references_are_neither_read_nor_fetched_locally(environment, tmp_path):
+    """Paths and local addresses are rejected, by generate and find_statuses."""
     (tmp_path / "a.png").write_bytes(b"secret")
     given = [str(tmp_path / "a.png"), "https://localhost/a.png", "https://169.254.169.254/a.png"]
     requests = [ImageRequest(prompt="a kite", size="512*512", reference_image=one) for one in given]
@@ -433,6 +433,6 @@ async def test_guarded_references_are_neither_read_nor_fetched_from_here(environ
 
 
 def test_the_public_names_are_those_of_all():
-    """Sorted, and each there."""
+    """Sorted, and all exist."""
     assert list(package.__all__) == sorted(package.__all__)
     assert all(hasattr(package, name) for name in package.__all__)

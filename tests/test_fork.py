@@ -1,4 +1,4 @@
-"""A process that has generated images and then forks, as Celery and gunicorn with preloading do."""
+"""A process that generates images and then forks, as Celery and preloading gunicorn do."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ os.waitpid(child, 0)
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Run a program in a session of its own; kill all of it if it does not end in time."""
+    """Run a program in its own session; kill all of it if it does not end in time."""
 
     def start(program: str, **environment: str) -> str:
         running = subprocess.Popen(
@@ -101,11 +101,11 @@ def run(tmp_path: Path):
 
 
 def test_a_forked_child_generates_and_renders_images(run):
-    """So does the next child, and the parent after them; errors keep their class and facts."""
+    """So do the next child and the parent; errors keep their class and attributes."""
     assert run(_FORK) == "False True\nunknown_model model\n" * 2
 
 
-def test_a_bucket_used_before_a_fork_is_refused_in_the_child_at_once(run):
+def test_a_bucket_used_before_a_fork_is_rejected_in_the_child_at_once(run):
     """Its native runtime does not survive a fork; the error says what to do."""
     parent, child = run(
         _FORK_WITH_A_BUCKET,
@@ -121,8 +121,8 @@ def test_a_bucket_used_before_a_fork_is_refused_in_the_child_at_once(run):
     )
 
 
-def test_an_opened_stills_refuses_in_the_child_before_anything_is_sent(run):
-    """What is stored at the size asked for is still returned."""
+def test_an_open_stills_is_rejected_in_the_child_before_anything_is_sent(run):
+    """An image stored at the requested size is still returned."""
     assert run(_FORK_WITH_AN_EVENT_LOOP).splitlines() == [
         "made",
         "cached",

@@ -1,4 +1,4 @@
-"""Access: keys of our own service, made, checked and taken out of use."""
+"""API keys of our own service: create, check and revoke them."""
 
 import hashlib
 import hmac
@@ -15,27 +15,27 @@ from stills.contract.ports.api_keys import ApiKeys
 from stills.contract.rate_limit import NO_LIMIT, RateLimit
 
 MEMORY_SECONDS = 1.0
-"""How long a process remembers a key: a revoked one is refused after that."""
+"""How long a process caches a key; a revoked one is rejected after that."""
 
 _MEMORY_KEYS_MAX = 10_000
-_SHOWN = re.compile(r"stills_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
+_KEY = re.compile(r"stills_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 class Access:
-    """Tells who a caller is by the key they show."""
+    """Identifies callers by their API keys."""
 
     def __init__(self, api_keys: ApiKeys) -> None:
         self._api_keys = api_keys
-        self._remembered: dict[str, tuple[float, ApiKey | None]] = {}
+        self._cache: dict[str, tuple[float, ApiKey | None]] = {}
 
     async def add(
         self, name: str, *, day_usd: float | None = None, limit: RateLimit | None = None
     ) -> str:
-        """Make a key and give it to be shown once: only a hash of it is kept.
+        """Create a key and return it. Only its hash is stored, so it can't be returned again.
 
-        `day_usd` is what it may spend on a UTC day, `limit` how fast it may ask; without, nothing
-        but what holds for all.
+        `day_usd` caps what it may spend on a UTC day, and `limit` its requests; without them, only
+        the limits for all keys apply.
 
         Raises:
             InvalidRequest: the name, the budget or the limit is invalid.
@@ -43,7 +43,7 @@ class Access:
         """
         if _NAME.fullmatch(name) is None:
             raise InvalidRequest(
-                f"{name[:64]!r} is no name for a key",
+                f"invalid key name {name[:64]!r}",
                 field="name",
                 action="Use up to 64 letters, digits, dots, dashes and underscores.",
             )
@@ -68,40 +68,40 @@ class Access:
         except Conflict:  # another process has just created it
             return None
 
-    async def admit(self, shown: str) -> BudgetOwner:
-        """Let a caller in who shows a key.
+    async def admit(self, presented: str) -> BudgetOwner:
+        """Return the budget owner of a key that a caller presents.
 
         Raises:
-            KeyRefused: no such key was made, or it is revoked.
-            RateLimited: the key asks faster than it may.
+            KeyRefused: there is no such key, or it is revoked.
+            RateLimited: the key has exceeded its rate limit.
         """
-        parts = _SHOWN.fullmatch(shown)
+        parts = _KEY.fullmatch(presented)
         key = await self._find(parts[1]) if parts else None
         known = key.digest if key else _digest("")
-        # In constant time, and also for a key that does not exist.
-        right = hmac.compare_digest(known, _digest(parts[2] if parts else "-"))
-        if key is None or not right or key.revoked_at is not None:
+        # In constant time, even for a key that does not exist.
+        is_right = hmac.compare_digest(known, _digest(parts[2] if parts else "-"))
+        if key is None or not is_right or key.revoked_at is not None:
             raise KeyRefused
         early_seconds = await self._api_keys.take_turn(key, now=time.time())
         if early_seconds > 0.0:
             raise RateLimited(
-                f"key {key.name} asks faster than it may", retry_after_seconds=early_seconds
+                f"key {key.name} exceeded its rate limit", retry_after_seconds=early_seconds
             )
         return BudgetOwner(key.name, key.day_usd)
 
     async def list(self) -> Sequence[ApiKey]:
-        """List all keys ever made, the oldest first."""
+        """List all keys, including revoked ones, oldest first."""
         return await self._api_keys.list()
 
     async def exist(self) -> bool:
-        """Tell whether a key was ever made: then strangers stay out, also when all are revoked."""
+        """Return whether a key was ever created: if so, every caller needs one."""
         return bool(await self._api_keys.list())
 
     async def revoke(self, name: str) -> None:
-        """Take a key out of use.
+        """Revoke a key.
 
         Raises:
-            NotFound: no key in use has this name.
+            NotFound: there is no active key of this name.
         """
         if not await self._api_keys.revoke(name, now=time.time()):
             raise NotFound(
@@ -109,31 +109,31 @@ class Access:
                 field="name",
                 action="`stills keys list` shows the names.",
             )
-        self._remembered.clear()
+        self._cache.clear()
 
     async def _find(self, key_id: str) -> ApiKey | None:
         now = time.monotonic()
-        found = self._remembered.get(key_id)
-        if found is not None and now - found[0] < MEMORY_SECONDS:
-            return found[1]
+        cached = self._cache.get(key_id)
+        if cached is not None and now - cached[0] < MEMORY_SECONDS:
+            return cached[1]
         key = await self._api_keys.find(key_id)
-        if len(self._remembered) >= _MEMORY_KEYS_MAX:  # a guesser must not fill the memory
-            self._remembered.clear()
-        self._remembered[key_id] = (now, key)
+        if len(self._cache) >= _MEMORY_KEYS_MAX:  # guessed keys must not fill the memory
+            self._cache.clear()
+        self._cache[key_id] = (now, key)
         return key
 
 
 def _check(day_usd: float | None, limit: RateLimit) -> None:
     if day_usd is not None and not 0.0 <= day_usd <= USD_MAX:
         raise InvalidRequest(
-            f"a budget of {day_usd} USD is none",
+            f"invalid budget: {day_usd} USD",
             field="day_usd",
-            action="Give a number of US dollars a day, such as 5.",
+            action="Give a number of US dollars per day, such as 5.",
         )
-    slow = limit.per_second is not None and not 0.0 < limit.per_second < math.inf
-    if limit.learn or slow:
+    is_invalid = limit.per_second is not None and not 0.0 < limit.per_second < math.inf
+    if limit.learn or is_invalid:
         raise InvalidRequest(
-            "a key's rate is a number of requests in a time",
+            "invalid rate limit for a key",
             field="limit",
             action="Give one such as 10/min.",
         )

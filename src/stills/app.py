@@ -30,7 +30,9 @@ from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.library import ImageDetails, Library
 from stills.loop_guard import LoopGuard
-from stills.maintenance.recover import Recovered, rebuild, recover
+from stills.maintenance.rebuild import rebuild
+from stills.maintenance.recover import recover
+from stills.maintenance.recovered import Recovered
 from stills.maintenance.verify import Finding, Verified
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline

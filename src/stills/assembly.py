@@ -1,4 +1,4 @@
-"""The adapters, made as the configuration says; the one place that knows them all."""
+"""Build the adapters from the configuration; the only module that knows them all."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -25,7 +25,7 @@ from stills.store import open_store
 
 
 def plug_together(config: Config, provider: Provider, downloader: Downloader | None) -> Ports:
-    """Make every adapter but those that the caller chose.
+    """Build the adapters that the caller did not choose.
 
     Raises:
         ConfigError: the store's location is none.
@@ -41,7 +41,7 @@ def plug_together(config: Config, provider: Provider, downloader: Downloader | N
 
 
 def guard_downloads() -> Downloader:
-    """Download what strangers name, from the open internet alone."""
+    """Download untrusted references, only from public addresses."""
     downloader: Downloader = import_module("stills.web").GuardedDownload()
     return downloader
 
@@ -58,10 +58,10 @@ def _store(location: str) -> Store:
 
 
 def use_dashscope(config: Config) -> Provider:
-    """Send to the service, or to a sandbox that the base URL leads to.
+    """Call the service, or a sandbox if the base URL points to one.
 
     Raises:
-        MissingKey: no key was given.
+        MissingKey: there is no API key.
         AccessError: the key or the base URL can't be used.
     """
     credentials = find_credentials(
@@ -78,14 +78,14 @@ def use_dashscope(config: Config) -> Provider:
 
 
 def embed_sandbox() -> Provider:
-    """Send to a sandbox inside this process, started at the first send."""
+    """Call a sandbox inside this process, started at the first call."""
 
     async def make(stack: AsyncExitStack) -> Provider:
-        begin_use("libvips")  # it draws with that
+        begin_use("libvips")  # the sandbox generates images with it
         module = await asyncio.to_thread(import_module, "stills.sandbox")
         sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
         credentials = Credentials(ProviderKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
-        # The sandbox ends with this process, and so do its links.
+        # Links into the sandbox end with this process.
         return await _connect(stack, credentials, has_live_links=False)
 
     return DeferredProvider(SANDBOX.name, make)
@@ -101,7 +101,7 @@ async def _connect(
 
 
 def use_none() -> Provider:
-    """Send nothing: there is no key."""
+    """Reject every call, because there is no API key."""
     return DeferredProvider(NO_PROVIDER.name, _refuse)
 
 

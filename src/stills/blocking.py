@@ -1,4 +1,4 @@
-"""A thin synchronous façade for scripts; everything else is async."""
+"""The synchronous facade, for scripts."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ def generate(
     In a process that was forked after its parent generated an image, such as a worker of Celery,
     the request is answered in a new process, because libvips does not work after a fork.
 
-    On Ctrl-C an image that was already sent for is still finished and stored, so asking for it
-    again is free; a second Ctrl-C stops immediately.
+    After Ctrl-C, a request that was already sent is finished and its image stored, so a retry is
+    free. A second Ctrl-C stops immediately.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, once or twice.
@@ -57,10 +57,10 @@ def generate(
                 return await stills.generate(
                     request, model=model, fresh=fresh, stop=stop, on_stage=follow
                 )
-            except asyncio.CancelledError:  # asyncio.run's way to say Ctrl-C
+            except asyncio.CancelledError:  # asyncio.run does this on Ctrl-C
                 stop.set()
                 if reached is not Stage.CLAIMED:
-                    _LOG.warning("finishing the image that was sent for; Ctrl-C again stops now")
+                    _LOG.warning("finishing the request that was sent; Ctrl-C again stops now")
                 await stills.drain()
                 raise
 

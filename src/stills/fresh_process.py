@@ -1,4 +1,4 @@
-"""One request answered in a fresh Python process, for a forked child that can't use libvips."""
+"""Answer a request in a new Python process, because libvips can't be used after a fork."""
 
 import pickle
 import subprocess
@@ -26,14 +26,14 @@ def run_in_fresh_process(work: Callable[..., Any], *args: object, **options: obj
     )
     try:
         written, _ = process.communicate(pickle.dumps((sys.path, call)))
-    except KeyboardInterrupt:  # the new process gets it too, and finishes what was sent
+    except KeyboardInterrupt:  # the new process gets it too, and finishes the request
         process.wait()
         raise
     if not written:
         raise ToolFailed(
             f"the process that generates images for this forked worker ended with "
-            f"{process.returncode} and no answer",
-            action="Retry: an image that was stored or answered costs nothing.",
+            f"exit code {process.returncode} and no answer",
+            action="Retry: if the image was made, that is free.",
             billing=Billing.POSSIBLE,
         )
     value, error = pickle.loads(written)  # noqa: S301 - our own process wrote it
@@ -43,7 +43,7 @@ def run_in_fresh_process(work: Callable[..., Any], *args: object, **options: obj
 
 
 def answer(call: bytes) -> None:
-    """Make a pickled call and write its value or its exception to standard output."""
+    """Run a pickled call and write its value or exception to standard output."""
     answers, sys.stdout = sys.stdout.buffer, sys.stderr  # nothing else may write there
     work, args, options = pickle.loads(call)  # noqa: S301 - our own process wrote it
     value, error = None, None

@@ -121,7 +121,7 @@ def test_an_output_path_that_is_another_stored_image_is_refused_before_anything_
     other = ["generate", "a cat", "--size", "512*512", "--sandbox"]
     refused = run(*other, "--output", str(kept))
     assert refused.returncode == 7
-    assert "is a kept image itself" in one_line(refused.stderr)
+    assert "is a stored image" in one_line(refused.stderr)
     assert kept.read_bytes() == before
     assert "[billed]" not in refused.stderr
     assert "billed 0.075 USD" in run(*other).stderr

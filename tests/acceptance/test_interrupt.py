@@ -162,7 +162,7 @@ def test_a_script_that_calls_the_library_stores_the_image_on_ctrl_c(begin, servi
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT, stderr
-    assert stderr.startswith("finishing the image that was sent for; Ctrl-C again stops now\n")
+    assert stderr.startswith("finishing the request that was sent; Ctrl-C again stops now\n")
     assert "KeyboardInterrupt" in stderr
     assert rows("SELECT stage FROM generations") == [("kept",)]
     assert service.billed() == 1

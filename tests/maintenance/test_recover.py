@@ -1,4 +1,4 @@
-"""Recover and rebuild: what was paid for is finished, what the catalog lost is taken in again."""
+"""Recover and rebuild: finish paid images, and add stored images to the catalog again."""
 
 import asyncio
 import json
@@ -50,13 +50,13 @@ def execute(path: Path, *statements: str) -> None:
 
 
 def refusing(folder: Path, name: str) -> object:
-    """A store whose folder can't be made, for a file is in the way."""
+    """A store whose folder can't be created, because a file is in the way."""
     (folder / f"{name}-in-the-way").write_text("")
     return open_store(str(folder / f"{name}-in-the-way" / name))
 
 
 async def kept_free(stills: Stills, sandbox: Sandbox, request: ImageRequest = KITE) -> ImageResult:
-    """Ask for what was paid for: it is there, whole, and nothing is sent."""
+    """Request a paid image: it is stored and intact, and nothing is sent."""
     before = len(sandbox.ledger.generations)
     result = await stills.generate(request)
     assert result.cached
@@ -69,8 +69,8 @@ def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
     return [(outcome.kept, outcome.reason) for outcome in outcomes]
 
 
-async def test_nothing_to_recover_is_nothing_done(stills: Stills, sandbox: Sandbox):
-    """On a catalog where all is well, and on one that was never used."""
+async def test_recover_without_unfinished_images_does_nothing(stills: Stills, sandbox: Sandbox):
+    """On a healthy catalog, and on one that was never used."""
     assert await stills.recover() == []
     await stills.generate(KITE)
     assert await stills.recover() == []
@@ -80,7 +80,7 @@ async def test_nothing_to_recover_is_nothing_done(stills: Stills, sandbox: Sandb
 async def test_a_spooled_image_is_put_into_the_store(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """Without a provider at all; the spool is empty afterwards."""
+    """Without a provider; the spool is empty afterwards."""
     broken = await make_stills(store=refusing(tmp_path, "images"))
     with pytest.raises(StoreRefused, match="safe at") as caught:
         await broken.generate(KITE)
@@ -96,7 +96,7 @@ async def test_a_spooled_image_is_put_into_the_store(
 
 
 def without_a_key(stills: Stills) -> Stills:
-    """The same Stills with what it has in place of a provider when no key is set."""
+    """The same Stills as without an API key."""
 
     async def refuse(_: object) -> Provider:
         raise MissingKey
@@ -105,7 +105,7 @@ def without_a_key(stills: Stills) -> Stills:
 
 
 async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandbox: Sandbox):
-    """A link that failed for a while costs a second look, not a second image."""
+    """After a link failed for a while, the image is downloaded, not generated again."""
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     with pytest.raises(LinkDead):
         await stills.generate(KITE)
@@ -126,20 +126,20 @@ async def leave_answered(stills: Stills, sandbox: Sandbox, folder: Path) -> None
     execute(folder / "stills.db", "UPDATE generations SET url_expires_at = 1")
 
 
-async def test_an_expired_link_that_still_opens_is_recovered(
+async def test_an_expired_link_that_still_works_is_recovered(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """This machine's clock was ahead: the link is tried, and the image kept."""
+    """Our clock was ahead: the link is tried, and the image stored."""
     await leave_answered(stills, sandbox, tmp_path)
     sandbox.set_faults()
     assert ends(await stills.recover()) == [(True, "")]
     await kept_free(stills, sandbox)
 
 
-async def test_an_expired_link_that_does_not_open_is_lost_and_said(
+async def test_an_expired_link_that_fails_is_reported_as_lost(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """It is not called kept; the next request pays once for a new image, and notes the loss."""
+    """It is not called stored; the next request pays once for a new image and notes the loss."""
     await leave_answered(stills, sandbox, tmp_path)
     lost = (False, "its link expired before it was downloaded")
     assert ends(await stills.recover()) == [lost]
@@ -153,10 +153,10 @@ async def test_an_expired_link_that_does_not_open_is_lost_and_said(
     assert await stills.recover() == []
 
 
-async def test_an_expired_image_is_reported_once_if_nobody_asks_for_it_again(
+async def test_an_expired_image_that_is_not_requested_again_is_reported_once_more(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """Once more than that, and it is settled: there is nothing left to recover."""
+    """Then it is settled: there is nothing left to recover."""
     await leave_answered(stills, sandbox, tmp_path)
     lost = (False, "its link expired before it was downloaded")
     assert ends(await stills.recover()) == [lost]
@@ -164,7 +164,7 @@ async def test_an_expired_image_is_reported_once_if_nobody_asks_for_it_again(
     assert await stills.recover() == []
 
 
-async def test_without_a_key_an_answer_stays_and_the_way_out_is_named(
+async def test_without_a_key_an_answer_waits_and_the_key_is_asked_for(
     make_stills: Make, sandbox: Sandbox
 ):
     """It can only be downloaded from the service that made it."""
@@ -177,10 +177,10 @@ async def test_without_a_key_an_answer_stays_and_the_way_out_is_named(
     assert ends(await keyless.recover()) == [(False, reason)]
 
 
-async def test_store_and_spool_refusing_leaves_the_link(
+async def test_if_store_and_spool_refuse_the_link_is_left(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """The error says both and how long there is; recover downloads it once there is room."""
+    """The error says so and names the time left; recover downloads the image later."""
     both = {"store": refusing(tmp_path, "images"), "spool": refusing(tmp_path, "spool")}
     broken = await make_stills(**both)
     with pytest.raises(StoreRefused, match="the spool refused as well") as caught:
@@ -193,10 +193,10 @@ async def test_store_and_spool_refusing_leaves_the_link(
     await kept_free(mended, sandbox)
 
 
-async def test_facts_left_in_the_spool_without_an_image_do_no_harm(
+async def test_a_spooled_sidecar_without_an_image_does_no_harm(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """As a spool leaves them that fills up between the two."""
+    """A spool that fills up between the two files leaves one."""
     broken = await make_stills(store=refusing(tmp_path, "images"))
     with pytest.raises(StoreRefused):
         await broken.generate(KITE)
@@ -212,7 +212,7 @@ async def test_facts_left_in_the_spool_without_an_image_do_no_harm(
 async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """The spool is one per user; another project's recover must not carry the image off."""
+    """The spool is per user; another project's recover must not take the image."""
     broken = await make_stills(store=refusing(tmp_path, "images"))
     with pytest.raises(StoreRefused):
         await broken.generate(KITE)
@@ -252,7 +252,7 @@ CUT_OFF = (False, "cut off after it was sent: possibly billed, and no image came
 
 
 def forget_the_answer(catalog: Path) -> None:
-    """Leave the catalog as a crash does, of which only the store has the end."""
+    """Leave the catalog as after a crash, when only the store has the image."""
     execute(
         catalog,
         "DELETE FROM answers",
@@ -265,7 +265,7 @@ def forget_the_answer(catalog: Path) -> None:
 
 
 async def test_an_adopted_image_is_billed_on_the_ledger(stills: Stills, tmp_path: Path):
-    """It is the proof; asking for it again counts nothing more."""
+    """The image proves it; requesting it again is not counted."""
     result = await stills.generate(KITE)
     forget_the_answer(tmp_path / "stills.db")
     assert ends(await stills.recover()) == [(True, "")]
@@ -291,10 +291,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-async def test_a_broken_sidecar_adopts_nothing_and_hinders_nobody(
+async def test_a_broken_sidecar_is_skipped(
     stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: str
 ):
-    """Its call stays possibly billed, a retry pays once, and the others are taken in."""
+    """Its call stays possibly billed, a retry pays once, and the other images are added."""
     broken, sound = [await stills.generate(replace(KITE, seed=seed)) for seed in (1, 2)]
     forget_the_answer(tmp_path / "stills.db")
     folder = tmp_path / "images" / "facts"
@@ -315,7 +315,7 @@ async def test_a_broken_sidecar_adopts_nothing_and_hinders_nobody(
 
 @pytest.fixture
 async def spooled_elsewhere(make_stills: Make, tmp_path: Path) -> Path:
-    """An image in the spool of another user, who shares the catalog."""
+    """An image in the spool of another user who shares the catalog."""
     folder = tmp_path / "cron" / "spool"
     other = await make_stills(store=refusing(tmp_path, "images"), spool=open_store(str(folder)))
     with pytest.raises(StoreRefused, match="safe at"):
@@ -327,7 +327,7 @@ async def spooled_elsewhere(make_stills: Make, tmp_path: Path) -> Path:
 async def test_an_image_in_the_spool_of_another_user_is_stored_from_there(
     make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
 ):
-    """Asking again under another HOME costs nothing, and leaves nothing behind."""
+    """A retry with another HOME is free, and leaves nothing behind."""
     stills = await make_stills()
     await kept_free(stills, sandbox)
     assert files(spooled_elsewhere) == []
@@ -337,17 +337,17 @@ async def test_an_image_in_the_spool_of_another_user_is_stored_from_there(
 async def test_recover_stores_an_image_from_the_spool_of_another_user(
     make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
 ):
-    """Also without a key."""
+    """Without a key too."""
     keyless = without_a_key(await make_stills())
     assert ends(await keyless.recover()) == [(True, "")]
     assert files(spooled_elsewhere) == []
     await kept_free(await make_stills(), sandbox)
 
 
-async def test_a_store_that_still_refuses_leaves_the_image_where_it_is_and_says_where(
+async def test_if_the_store_still_refuses_the_image_stays_and_its_folder_is_named(
     make_stills: Make, tmp_path: Path, spooled_elsewhere: Path
 ):
-    """The folder named is the one that has it, not the one of this process."""
+    """The folder that has it, not this process's own."""
     (image,) = spooled_elsewhere.glob("*.png")
     (tmp_path / "still").mkdir()
     stills = await make_stills(store=refusing(tmp_path / "still", "images"))
@@ -358,10 +358,10 @@ async def test_a_store_that_still_refuses_leaves_the_image_where_it_is_and_says_
 
 
 @pytest.mark.parametrize("trouble", ["gone", "damaged"])
-async def test_a_spooled_image_that_can_not_be_read_is_downloaded_again_while_its_link_lives(
+async def test_a_spooled_image_that_can_not_be_read_is_downloaded_while_its_link_works(
     make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, trouble: str
 ):
-    """A container's spool may be gone with the container."""
+    """A container's spool may be lost with the container."""
     (image,) = spooled_elsewhere.glob("*.png")
     if trouble == "gone":
         image.unlink()
@@ -371,10 +371,10 @@ async def test_a_spooled_image_that_can_not_be_read_is_downloaded_again_while_it
 
 
 @pytest.mark.parametrize("expired", [False, True])
-async def test_a_spooled_image_out_of_reach_is_named_with_its_own_folder(
+async def test_an_unreachable_spooled_image_is_reported_with_its_folder(
     make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, tmp_path: Path, *, expired: bool
 ):
-    """Nothing is billed, and with the file back where it was, asking again finishes it."""
+    """Nothing is billed; once the file is back, a retry finishes it."""
     if expired:
         execute(tmp_path / "stills.db", "UPDATE generations SET url_expires_at = 1")
     (image,) = spooled_elsewhere.glob("*.png")
@@ -397,7 +397,7 @@ async def test_a_spooled_image_out_of_reach_is_named_with_its_own_folder(
 async def test_an_image_spooled_by_an_earlier_version_is_stored(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """Its catalog did not record where the spool was: it is this process's own."""
+    """Its catalog did not record the spool, so it is this process's own."""
     broken = await make_stills(store=refusing(tmp_path, "images"))
     with pytest.raises(StoreRefused):
         await broken.generate(KITE)
@@ -409,14 +409,14 @@ async def test_an_image_spooled_by_an_earlier_version_is_stored(
 
 @pytest.fixture
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up on a locked catalog soon."""
+    """Give up on a locked catalog quickly."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.2)
 
 
 async def lock_while(
     sandbox: Sandbox, path: Path, asking: asyncio.Task[ImageResult]
 ) -> CatalogError:
-    """Hold the catalog's lock from the moment that the image is being made until the end."""
+    """Lock the catalog from the moment the image is being made until the end."""
     while not sandbox.ledger.generations:
         await asyncio.sleep(0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -432,7 +432,7 @@ async def lock_while(
 async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, way: str
 ):
-    """The image is in the store, the error says where and what to run, and it is not paid again."""
+    """The store has the image, the error says where and what to run, and a retry is free."""
     stills = await make_stills()
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
     asking = asyncio.create_task(stills.generate(KITE))
@@ -465,7 +465,7 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
 async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """`stills recover` finds it there by its facts."""
+    """`stills recover` finds it there by its sidecar."""
     stills = await make_stills(store=refusing(tmp_path, "images"))
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
     asking = asyncio.create_task(stills.generate(KITE))
@@ -485,7 +485,7 @@ async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool
 async def test_a_catalog_that_fails_once_the_image_is_kept_says_that_it_was_billed(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """Only the answer could not be counted: the image is there, and free."""
+    """Only the answer could not be counted: the image is stored, and free."""
     await stills.images.list()
     refuse = "CREATE TRIGGER t BEFORE INSERT ON requests BEGIN SELECT raise(ABORT, 'no'); END"
     execute(tmp_path / "stills.db", refuse)
@@ -500,7 +500,7 @@ async def test_a_catalog_that_fails_once_the_image_is_kept_says_that_it_was_bill
 async def test_a_failing_service_is_not_hidden_by_a_failing_catalog(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """The error tells of the service; the unsettled send counts as possibly billed."""
+    """The error is the service's; the unsettled call counts as possibly billed."""
     await stills.images.list()
     execute(
         tmp_path / "stills.db",
@@ -522,7 +522,7 @@ REFUSE_ANSWERS = (
 
 
 async def bills(stills: Stills) -> tuple[int, int]:
-    """The calls that were billed, and those that may be."""
+    """The number of calls that were billed, and of those that may be."""
     (line,) = await stills.spend()
     return line.billed, line.possible
 
@@ -530,7 +530,7 @@ async def bills(stills: Stills) -> tuple[int, int]:
 async def test_an_image_that_is_kept_though_its_answer_was_not_recorded_is_billed_once(
     stills: Stills, tmp_path: Path
 ):
-    """Its call does not stay `possibly billed`: the image is there."""
+    """Its call does not stay `possibly billed`, because the image is stored."""
     await stills.images.list()
     execute(tmp_path / "stills.db", REFUSE_ANSWERS)
     await stills.generate(KITE)
@@ -538,7 +538,7 @@ async def test_an_image_that_is_kept_though_its_answer_was_not_recorded_is_bille
 
 
 async def test_recover_settles_the_call_of_a_kept_image(stills: Stills, tmp_path: Path):
-    """As earlier versions left it open."""
+    """Earlier versions left it open."""
     result = await stills.generate(KITE)
     open_again = "UPDATE sends SET settled_at = NULL, billing = 'possible', code = 'unsettled'"
     execute(tmp_path / "stills.db", open_again)
@@ -553,7 +553,7 @@ async def test_recover_settles_the_call_of_a_kept_image(stills: Stills, tmp_path
 
 
 async def fill(stills: Stills) -> list[ImageResult]:
-    """Three paid images, one of them also in another size, one with a note."""
+    """Pay for three images, one of them in two sizes, one with a note."""
     asked = [
         KITE,
         replace(KITE, size="300*300"),
@@ -567,10 +567,10 @@ def facts_of(listed: Sequence[object]) -> list[object]:
     return sorted(((image.rendition, image.generation) for image in listed), key=str)
 
 
-async def test_a_new_catalog_knows_again_what_the_store_holds(
+async def test_a_new_catalog_is_rebuilt_from_the_store(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """Prompt, style, seed, size, cost, notes, renditions; every request is answered for nothing."""
+    """Prompt, style, seed, size, cost, notes, renditions; every request is then free."""
     stills = await make_stills()
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE, match="green"))
     before = await fill(stills)
@@ -605,7 +605,7 @@ async def test_a_new_catalog_knows_again_what_the_store_holds(
 async def test_rebuilding_a_healthy_catalog_changes_nothing(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """Not a row of it."""
+    """All rows stay the same."""
     await fill(stills)
 
     def dump() -> list[str]:
@@ -638,7 +638,7 @@ def spoil_every_sidecar(store: Path) -> None:
 async def test_rebuild_without_a_store_leaves_the_catalog_as_it_is(
     make_stills: Make, tmp_path: Path, make_unavailable: Callable[[Path], None], *, damaged: bool
 ):
-    """An unmounted disk must not cost the only record of what was paid for."""
+    """An unmounted disk must not cost the only record of paid images."""
     stills = await make_stills()
     await stills.generate(KITE)
     await stills.close()
@@ -657,10 +657,8 @@ async def test_rebuild_without_a_store_leaves_the_catalog_as_it_is(
     assert list(tmp_path.glob("stills.db.damaged-*")) == []
 
 
-async def test_rebuild_goes_on_past_a_sidecar_that_can_not_be_read(
-    make_stills: Make, tmp_path: Path
-):
-    """It is named with the reason, and everything else is taken in."""
+async def test_rebuild_continues_after_an_unreadable_sidecar(make_stills: Make, tmp_path: Path):
+    """It is reported with the reason, and all other images are added."""
     stills = await make_stills()
     lost = (await stills.generate(KITE)).id.partition("-")[0]
     sound = (await stills.generate(replace(KITE, seed=2))).id.partition("-")[0]
@@ -676,8 +674,8 @@ async def test_rebuild_goes_on_past_a_sidecar_that_can_not_be_read(
     ]
 
 
-async def test_rebuild_leaves_out_what_is_not_whole(make_stills: Make, tmp_path: Path):
-    """A missing, a damaged and an exchanged image are named with the reason, the rest taken in."""
+async def test_rebuild_skips_images_that_are_not_intact(make_stills: Make, tmp_path: Path):
+    """A missing, a damaged and a swapped image are reported with the reason."""
     stills = await make_stills()
     results = [await stills.generate(replace(KITE, size="1328*1328", seed=n)) for n in range(4)]
     missing, damaged, exchanged, sound = map(file_of, results)
@@ -695,7 +693,7 @@ async def test_rebuild_leaves_out_what_is_not_whole(make_stills: Make, tmp_path:
     ids = [result.id.partition("-")[0] for result in results]
     assert "not in" in reasons[ids[0]]
     assert "damaged" in reasons[ids[1]]
-    assert reasons[ids[2]] == "the image is not the one its facts tell of"
+    assert reasons[ids[2]] == "the image does not match its sidecar"
     assert reasons[ids[3]] == ""
     assert [image.generation.id for image in await again.images.list()] == [ids[3]]
 
@@ -724,10 +722,10 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-async def test_hostile_facts_are_passed_over(
+async def test_hostile_sidecars_are_skipped(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, kind: str
 ):
-    """Whatever lies among the facts, all else is taken in, and nothing outside is touched."""
+    """All other images are added, and no file outside is touched."""
     stills = await make_stills()
     victim = await stills.generate(replace(KITE, prompt="the victim"))
     await stills.generate(KITE)

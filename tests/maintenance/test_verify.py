@@ -1,4 +1,4 @@
-"""Verify: what is missing, damaged or unknown in the store is said."""
+"""Verify: missing, damaged and unknown images in the store are reported."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,8 +24,8 @@ def findings(verified: Verified) -> list[tuple[str, str, str]]:
     return [(str(each.verdict), each.path, each.owner) for each in verified.findings]
 
 
-async def test_a_sound_store_is_sound(stills: Stills):
-    """A generation and its renditions are each one object; at native size they are the same."""
+async def test_a_healthy_store_has_no_findings(stills: Stills):
+    """A generation and its renditions are one object each; at native size they are the same."""
     assert (await stills.images.verify()).checked == 0
     await stills.generate(replace(KITE, size="1328*1328"))
     assert (await stills.images.verify()).checked == 1
@@ -34,8 +34,8 @@ async def test_a_sound_store_is_sound(stills: Stills):
     assert (verified.checked, verified.findings, verified.has_losses) == (2, (), False)
 
 
-async def test_a_missing_rendition_is_named_by_its_id_and_made_anew_when_asked_for(stills: Stills):
-    """Its generation is there, so nothing is paid."""
+async def test_a_missing_rendition_is_reported_by_id_and_rendered_again_on_request(stills: Stills):
+    """Its generation is stored, so it is free."""
     result = await stills.generate(KITE)
     file_of(result).unlink()
     verified = await stills.images.verify()
@@ -45,8 +45,8 @@ async def test_a_missing_rendition_is_named_by_its_id_and_made_anew_when_asked_f
     assert (await stills.images.verify()).findings == ()
 
 
-async def test_a_missing_generation_is_named_by_its_id_and_never_paid_again_unasked(stills: Stills):
-    """Put back, all is well."""
+async def test_a_missing_generation_is_reported_by_id_and_not_paid_for_again(stills: Stills):
+    """Once the file is back, there is no finding."""
     result = await stills.generate(replace(KITE, size="1328*1328"))
     path = file_of(result)
     away = path.rename(path.parent.parent / "away.png")
@@ -74,7 +74,7 @@ async def test_one_flipped_bit_is_damage(stills: Stills, place: int):
 async def test_a_file_that_can_not_be_read_does_not_end_the_check(
     make_stills: Callable[..., object], tmp_path: Path
 ):
-    """It is named, and so is all that is wrong with the others."""
+    """It is reported, and so are all other problems."""
     stills = await make_stills()
     native = replace(KITE, size="1328*1328")
     results = [await stills.generate(replace(native, seed=seed)) for seed in range(4)]
@@ -94,8 +94,8 @@ async def test_a_file_that_can_not_be_read_does_not_end_the_check(
     assert verified.has_losses
 
 
-async def test_an_image_that_the_catalog_does_not_know_is_no_loss(stills: Stills):
-    """Of files with other names nothing is said: they are not ours."""
+async def test_an_image_missing_in_the_catalog_is_not_a_loss(stills: Stills):
+    """Files with other names are not reported, because they are not ours."""
     path = file_of(await stills.generate(KITE))
     stranger = path.with_name("sandbox-a-cat-512x512-seed1-ffffffffffff.png")
     stranger.write_bytes(path.read_bytes())

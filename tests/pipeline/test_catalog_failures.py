@@ -1,4 +1,4 @@
-"""A catalog that fails in the middle: the first error counts, and a paid answer is not lost."""
+"""A catalog that fails midway: the first error is raised, and a paid answer is not lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ MakeFailing = Callable[[str], Awaitable[Stills]]
 
 @pytest.fixture
 def make_failing(make_stills: Callable[..., object], tmp_path: Path, monkeypatch) -> MakeFailing:
-    """Make a Stills whose catalog can't do one thing."""
+    """Make a Stills whose catalog fails in one method."""
 
     async def make(method: str) -> Stills:
         async def fail(*_: object, **__: object) -> None:
@@ -36,7 +36,7 @@ def make_failing(make_stills: Callable[..., object], tmp_path: Path, monkeypatch
 async def test_the_service_s_error_is_not_hidden(
     make_failing: MakeFailing, sandbox: Sandbox, method: str
 ):
-    """What the service said is what helps; that the catalog fails shows soon enough."""
+    """The service's error helps most; the catalog's will appear soon enough."""
     stills = await make_failing(method)
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED))
     with pytest.raises(ContentRefused) as caught:
@@ -45,7 +45,7 @@ async def test_the_service_s_error_is_not_hidden(
 
 
 async def test_a_cancelled_job_stays_cancelled(make_failing: MakeFailing, sandbox: Sandbox):
-    """Giving the claim back fails, and that is no answer to a cancellation."""
+    """Releasing the claim fails, but that must not replace the cancellation."""
     stills = await make_failing("release")
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
     working = asyncio.create_task(stills.generate(KITE))
@@ -59,7 +59,7 @@ async def test_a_cancelled_job_stays_cancelled(make_failing: MakeFailing, sandbo
 async def test_a_note_that_can_not_be_journalled_loses_no_paid_image(
     make_failing: MakeFailing, make_stills: Callable[..., object], sandbox: Sandbox
 ):
-    """The image is stored and returned with its note; the next one to ask gets it free."""
+    """The image is stored and returned with its note; a retry is free."""
     stills = await make_failing("record_note")
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE))
     result = await stills.generate(KITE)

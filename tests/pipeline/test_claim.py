@@ -1,4 +1,4 @@
-"""The heartbeat of a claim, on a clock of the test's own: nothing here waits."""
+"""The heartbeat of a claim, on a simulated clock."""
 
 import asyncio
 import math
@@ -20,7 +20,7 @@ CLAIM = Claim("key", "token", Generation("id", spec=None, stage=Stage.CLAIMED, c
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to whatever comes next."""
+    """An event loop whose time jumps to the next event."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
@@ -38,7 +38,7 @@ class Clock(asyncio.SelectorEventLoop):
 
 
 class Catalog:
-    """A catalog that fails when it is told to, and knows when the lease was renewed."""
+    """A catalog that fails on request, and records when the lease was renewed."""
 
     def __init__(self, *outcomes: bool | Exception) -> None:
         self._outcomes = iter(outcomes)
@@ -99,7 +99,7 @@ def work(catalog: Catalog, *, seconds: float) -> None:
 
 
 def test_a_claim_is_renewed_often_enough_to_miss_two_beats():
-    """Three times in each lease, for as long as the work lasts."""
+    """Three times in each lease, while the work lasts."""
     catalog = Catalog()
     work(catalog, seconds=10 * LEASE_SECONDS)
     assert len(catalog.renewed) >= 30
@@ -108,7 +108,7 @@ def test_a_claim_is_renewed_often_enough_to_miss_two_beats():
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
 def test_a_beat_that_failed_is_repeated_soon(failures: int):
-    """The lease does not lapse, though the catalog can't be written for a while."""
+    """The lease does not expire if the catalog can't be written for a while."""
     catalog = Catalog(*(CatalogError("disk full") for _ in range(failures)), True)
     work(catalog, seconds=10 * LEASE_SECONDS)
     assert catalog.longest_gap_seconds < 2 / 3 * LEASE_SECONDS + 1e-6
@@ -116,15 +116,15 @@ def test_a_beat_that_failed_is_repeated_soon(failures: int):
     assert min(steady) == pytest.approx(LEASE_SECONDS / 3)  # as before, once it works again
 
 
-def test_a_claim_that_another_has_is_not_renewed():
-    """One look is enough to know; the work goes on, because it may be paid for."""
+def test_a_lost_claim_is_not_renewed():
+    """The work goes on, because it may be paid for."""
     catalog = Catalog(True, False)
     work(catalog, seconds=10 * LEASE_SECONDS)
     assert len(catalog.tried) == 2
 
 
-def test_the_heart_stops_with_the_work():
-    """Kept, failed or cancelled: nothing renews a claim that nobody needs."""
+def test_the_heartbeat_stops_with_the_work():
+    """Whether it was stored, failed or was cancelled."""
     catalog = Catalog()
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""A job's deadline: shared by everyone who waits for the same image."""
+"""A deadline, which everyone who waits for the same image shares."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_a_deadline_moves_later_and_never_earlier():
+async def test_a_deadline_only_moves_later():
     """The most patient caller decides."""
     at = now() + 60
     deadline = Deadline(at)
@@ -23,16 +23,16 @@ async def test_a_deadline_moves_later_and_never_earlier():
     assert deadline.at == at + 30
 
 
-async def test_a_deadline_that_moves_while_it_is_held_cuts_nothing_off():
-    """Another caller came, who waits for longer."""
+async def test_a_deadline_that_moves_does_not_cancel():
+    """Another caller joined who waits longer."""
     deadline = Deadline(now() + 0.05)
     async with deadline.hold():
         deadline.extend(now() + 60)
         await asyncio.sleep(0.1)
 
 
-async def test_a_deadline_that_has_come_stays():
-    """Who comes too late starts again with a deadline of its own."""
+async def test_a_deadline_that_has_passed_does_not_move():
+    """A caller who joins too late starts again with its own deadline."""
     at = now() - 1
     deadline = Deadline(at)
 
@@ -49,8 +49,8 @@ async def test_a_deadline_that_has_come_stays():
     assert deadline.remaining_seconds == 0.0
 
 
-async def test_a_deadline_can_move_after_what_it_bounded_has_ended():
-    """A caller may join in the same moment."""
+async def test_a_deadline_can_move_after_its_work_has_ended():
+    """A caller may join at the same moment."""
     at = now() + 60
     deadline = Deadline(at)
     async with deadline.hold():
@@ -60,8 +60,8 @@ async def test_a_deadline_can_move_after_what_it_bounded_has_ended():
     assert 60 < deadline.remaining_seconds <= 120
 
 
-async def test_a_deadline_says_what_was_billed_by_the_stage_of_the_shared_work():
-    """Not by that of the caller, who only waits."""
+async def test_a_deadline_s_billing_is_that_of_the_shared_work():
+    """Not of the caller, who only waits."""
     own, shared = Deadline(now()), Deadline(now())
     shared.reached = Stage.SENT
     assert own.exceeded(1.0).billing is Billing.NONE
@@ -70,7 +70,7 @@ async def test_a_deadline_says_what_was_billed_by_the_stage_of_the_shared_work()
 
 
 async def test_a_deadline_says_whether_the_image_is_stored_already():
-    """Only then was it cut off while it was scaled, and the retry is free."""
+    """Only then was it cancelled while scaling, so the retry is free."""
     deadline = Deadline(now())
     assert deadline.exceeded(1.0).message == "no image within 1 s"
     deadline.stored = True

@@ -1,4 +1,4 @@
-"""Fetch: only an image that can be decoded is stored, and a bad copy is downloaded again free."""
+"""Fetch: only images that can be decoded are stored, and bad copies are downloaded again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,16 +18,14 @@ KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 
 
 class NotDecoding(VipsImaging):
-    """Stores images undecoded, as older versions did."""
+    """Stores images without decoding them, as older versions did."""
 
     async def check_pixels(self, png) -> None:
         del png
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-async def test_an_image_that_no_reader_decodes_is_downloaded_again(
-    stills: Stills, sandbox: Sandbox, kind
-):
+async def test_an_undecodable_image_is_downloaded_again(stills: Stills, sandbox: Sandbox, kind):
     """One bad copy is not stored, and costs nothing."""
     sandbox.set_faults(Fault(kind))
     await stills.generate(KITE)
@@ -38,10 +36,10 @@ async def test_an_image_that_no_reader_decodes_is_downloaded_again(
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-async def test_a_retry_downloads_what_could_not_be_decoded_as_long_as_its_link_lives(
+async def test_a_retry_downloads_an_undecodable_image_while_its_link_works(
     stills: Stills, sandbox: Sandbox, tmp_path: Path, kind
 ):
-    """The error says that it is billed, and that the retry is free; nothing is stored till then."""
+    """The error says that it is billed and the retry free; nothing is stored until then."""
     sandbox.set_faults(Fault(kind, times=None))
     with pytest.raises(DamagedImage, match="can't be decoded") as caught:
         await stills.generate(KITE)
@@ -55,10 +53,10 @@ async def test_a_retry_downloads_what_could_not_be_decoded_as_long_as_its_link_l
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-async def test_an_undecodable_image_of_an_older_version_is_found_and_named(
+async def test_an_undecodable_image_of_an_older_version_is_reported(
     make_stills: Callable[..., object], sandbox: Sandbox, kind
 ):
-    """`verify` calls it damaged, and other sizes of it say which file it is and what helps."""
+    """`verify` calls it damaged; requests for other sizes name the file and the fix."""
     sandbox.set_faults(Fault(kind, times=None))
     older = await make_stills(imaging=NotDecoding())
     await older.generate(KITE)
@@ -73,7 +71,7 @@ async def test_an_undecodable_image_of_an_older_version_is_found_and_named(
 async def test_an_undecodable_image_in_the_spool_is_downloaded_again(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
-    """While its link lives; the spool is not emptied into the store unseen."""
+    """While its link works; it is not moved into the store."""
     (tmp_path / "a-file").write_text("not a folder")
     sandbox.set_faults(Fault(FaultKind.SHORT_IDAT))
     older = await make_stills(

@@ -1,4 +1,4 @@
-"""Draw: what was paid for and can't be kept at once is finished, or the error says what is lost."""
+"""Interrupted images that are paid for: they are finished, or the error says what is lost."""
 
 import asyncio
 import sqlite3
@@ -34,7 +34,7 @@ def execute(folder: Path, statement: str) -> None:
 
 
 async def fail_to_journal(stills: Stills, folder: Path) -> None:
-    """Let the catalog take sends, and not what came of them."""
+    """Make the catalog record calls, but not their outcome."""
     await stills.images.list()
     refuse = "CREATE TRIGGER t BEFORE UPDATE ON sends BEGIN SELECT raise(ABORT, 'no'); END"
     execute(folder, refuse)
@@ -43,7 +43,7 @@ async def fail_to_journal(stills: Stills, folder: Path) -> None:
 async def test_a_damaged_spooled_image_with_a_dead_link_is_an_error_that_promises_no_download(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
-    """The error says where it is; a good copy put back is stored free of charge."""
+    """The error says where it is; once restored, it is stored free of charge."""
     (tmp_path / "a-file").write_text("not a folder")
     broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
     with pytest.raises(StoreRefused, match="safe at file://"):
@@ -64,10 +64,10 @@ async def test_a_damaged_spooled_image_with_a_dead_link_is_an_error_that_promise
 
 
 @pytest.mark.parametrize("deadline_seconds", [60.0, 1.2])
-async def test_a_link_that_could_not_be_journalled_is_journalled_once_the_download_failed(
+async def test_an_unjournalled_link_is_journalled_after_the_download_failed(
     make_stills: Callable[..., object], fast: Policy, sandbox: Sandbox, tmp_path, deadline_seconds
 ):
-    """Or once its time was over; asked again, the image is downloaded for nothing."""
+    """Or after the deadline; a retry downloads the image for free."""
     policy = replace(fast, deadline_seconds=deadline_seconds, download_attempts=1)
     stills = await make_stills(policy=replace(policy, download_timeout_seconds=2.0))
     await fail_to_journal(stills, tmp_path)
@@ -87,7 +87,7 @@ async def test_a_link_that_could_not_be_journalled_is_journalled_once_the_downlo
 
 
 async def leave_expired(stills: Stills, sandbox: Sandbox, folder: Path) -> None:
-    """Pay for an image whose download fails until its link expires, by our clock."""
+    """Pay for an image whose download fails until its link expires by our clock."""
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     with pytest.raises(LinkDead):
         await stills.generate(KITE)
@@ -97,7 +97,7 @@ async def leave_expired(stills: Stills, sandbox: Sandbox, folder: Path) -> None:
 async def test_an_expired_link_is_tried_before_a_new_image_is_paid_for(
     stills: Stills, sandbox: Sandbox, tmp_path: Path
 ):
-    """This machine's clock may be ahead of the service's: the paid image is still there."""
+    """Our clock may be ahead of the service's, and the image still there."""
     await leave_expired(stills, sandbox, tmp_path)
     sandbox.set_faults()
     assert (await stills.generate(KITE)).cached
@@ -108,7 +108,7 @@ async def test_an_expired_link_is_tried_before_a_new_image_is_paid_for(
 async def test_an_expired_link_that_fails_is_given_up_and_one_new_image_paid_for(
     stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: FaultKind
 ):
-    """The result says what was lost, and nothing tries the link again."""
+    """The result notes the loss, and the link is not tried again."""
     await leave_expired(stills, sandbox, tmp_path)
     sandbox.set_faults(Fault(kind, times=FAST_DOWNLOADS))
     result = await stills.generate(KITE)
@@ -121,10 +121,10 @@ async def test_an_expired_link_that_fails_is_given_up_and_one_new_image_paid_for
 
 
 @pytest.mark.parametrize("kind", [FaultKind.DEAD_URL, FaultKind.TRUNCATED_PNG])
-async def test_a_link_that_is_lost_is_said_and_no_free_download_is_promised(
+async def test_a_lost_link_is_an_error_that_promises_no_download(
     stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: FaultKind
 ):
-    """Neither catalog nor download worked; what came is still set aside, the link not shown."""
+    """Catalog and download both failed; the bytes are set aside, the link is not shown."""
     await fail_to_journal(stills, tmp_path)
     sandbox.set_faults(Fault(kind, times=None))
     with pytest.raises(LinkLost) as caught:
@@ -141,10 +141,10 @@ async def test_a_link_that_is_lost_is_said_and_no_free_download_is_promised(
     assert not (await stills.generate(KITE)).cached
 
 
-async def test_a_lost_link_is_said_where_store_and_spool_refuse(
+async def test_if_store_spool_and_catalog_fail_no_download_is_promised(
     make_stills: Callable[..., object], tmp_path: Path
 ):
-    """With nothing written anywhere, no download is promised."""
+    """Nothing could be written anywhere."""
     (tmp_path / "a-file").write_text("not a folder")
     broken = open_store(str(tmp_path / "a-file" / "images"))
     stills = await make_stills(store=broken, spool=broken)
@@ -155,7 +155,7 @@ async def test_a_lost_link_is_said_where_store_and_spool_refuse(
 
 
 async def test_a_resumed_download_says_at_once_that_it_is_billed(stills: Stills, sandbox: Sandbox):
-    """Whoever gives up while it runs is told so, and the image is still stored."""
+    """A caller who gives up meanwhile gets that in the error, and the image is still stored."""
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     with pytest.raises(LinkDead):
         await stills.generate(KITE)

@@ -1,4 +1,4 @@
-"""The way of one request, end to end: real SDK, real HTTP, real SQLite, real files."""
+"""One request, end to end: real SDK, real HTTP, real SQLite, real files."""
 
 import asyncio
 import hashlib
@@ -51,8 +51,8 @@ def dimensions(path: Path) -> tuple[int, int]:
     return image.width, image.height
 
 
-async def test_an_image_of_the_size_asked_for_is_kept(stills: Stills, sandbox: Sandbox):
-    """1024*1024 is no size of the model's, so it is planned at 1328*1328 and rendered."""
+async def test_an_image_of_the_requested_size_is_stored(stills: Stills, sandbox: Sandbox):
+    """The model has no 1024*1024, so it is planned at 1328*1328 and rendered."""
     result = await stills.generate(KITE)
     assert (result.width, result.height, result.seed) == (1024, 1024, 1234)
     assert dimensions(file_of(result)) == (1024, 1024)
@@ -63,7 +63,7 @@ async def test_an_image_of_the_size_asked_for_is_kept(stills: Stills, sandbox: S
 async def test_the_deadline_covers_rendering(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):
-    """The error says that the image is stored; a retry is free, and is cut off as well."""
+    """The error says that the image is stored; a retry is free, with its own deadline."""
 
     class Stuck(VipsImaging):
         async def fit(self, *_: object) -> bytes:
@@ -80,22 +80,22 @@ async def test_the_deadline_covers_rendering(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_asking_again_is_answered_from_the_catalog(stills: Stills, sandbox: Sandbox):
-    """The same image, for nothing."""
+async def test_a_repeated_request_is_answered_from_the_catalog(stills: Stills, sandbox: Sandbox):
+    """The same image, free of charge."""
     first = await stills.generate(KITE)
     second = await stills.generate(KITE)
     assert second == replace(first, cached=True, cost_usd=0.0)
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_an_image_that_is_there_is_not_made_again(stills: Stills):
-    """Its file stays as it is."""
+async def test_a_stored_image_is_not_written_again(stills: Stills):
+    """Its file stays unchanged."""
     before = file_of(await stills.generate(KITE)).stat()
     after = file_of(await stills.generate(KITE)).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-async def test_nothing_stays_in_memory_of_a_request_that_ended(stills: Stills):
+async def test_a_finished_request_leaves_nothing_in_memory(stills: Stills):
     """A service runs for months."""
     await asyncio.gather(stills.generate(KITE), stills.generate(KITE))
     assert stills._pipeline.under_way == 0
@@ -114,7 +114,7 @@ async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills
     ]
 
 
-async def test_the_native_size_is_passed_through_untouched(stills: Stills, sandbox: Sandbox):
+async def test_an_image_at_native_size_is_not_changed(stills: Stills, sandbox: Sandbox):
     """Its bytes are the service's own."""
     result = await stills.generate(replace(KITE, size="1328*1328"))
     shown = await stills.images.show(result.id)
@@ -124,8 +124,8 @@ async def test_the_native_size_is_passed_through_untouched(stills: Stills, sandb
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_without_a_seed_one_is_drawn_sent_and_given_back(stills: Stills, sandbox: Sandbox):
-    """Asking again, with or without that seed, returns the same image."""
+async def test_without_a_seed_a_random_one_is_sent_and_returned(stills: Stills, sandbox: Sandbox):
+    """Repeating the request, with or without that seed, returns the same image."""
     unseeded = replace(KITE, seed=None)
     first = await stills.generate(unseeded)
     assert sandbox.ledger.generations[0].seed == first.seed
@@ -134,8 +134,10 @@ async def test_without_a_seed_one_is_drawn_sent_and_given_back(stills: Stills, s
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_fresh_draws_anew_and_answers_from_then_on(stills: Stills, sandbox: Sandbox):
-    """The older image stays findable by its seed."""
+async def test_fresh_generates_the_image_that_answers_from_then_on(
+    stills: Stills, sandbox: Sandbox
+):
+    """The older image can still be found by its seed."""
     unseeded = replace(KITE, seed=None)
     first = await stills.generate(unseeded)
     second = await stills.generate(unseeded, fresh=True)
@@ -148,7 +150,7 @@ async def test_fresh_draws_anew_and_answers_from_then_on(stills: Stills, sandbox
 async def test_identical_requests_at_once_are_billed_once(
     make_stills: Callable[..., object], sandbox: Sandbox
 ):
-    """In one process and over two connections to one catalog; only one caller is told of a cost."""
+    """In one process and over two connections to a catalog; only one result has a cost."""
     one, two = await make_stills(), await make_stills()
     results = await asyncio.gather(*(each.generate(KITE) for each in [one, two] * 25))
     assert sandbox.ledger.billed_images == 1
@@ -157,8 +159,8 @@ async def test_identical_requests_at_once_are_billed_once(
     assert sum(not result.cached for result in results) == 1
 
 
-async def test_stages_are_told_as_they_come(stills: Stills):
-    """For spinners and event streams; a catalog answer has none."""
+async def test_stages_are_reported_in_order(stills: Stills):
+    """For spinners and event streams; an answer from the catalog has no stages."""
     stages: list[Stage] = []
     await stills.generate(KITE, on_stage=stages.append)
     assert stages == [Stage.CLAIMED, Stage.SENT, Stage.ANSWERED, Stage.KEPT]
@@ -169,7 +171,7 @@ async def test_stages_are_told_as_they_come(stills: Stills):
 async def test_an_image_whose_caller_has_left_is_rendered_and_listed(
     stills: Stills, sandbox: Sandbox
 ):
-    """Whoever looks for it finds it, in the size that was asked for."""
+    """In the requested size."""
     sent = asyncio.Event()
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.2))
 
@@ -189,10 +191,10 @@ async def test_an_image_whose_caller_has_left_is_rendered_and_listed(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_draining_waits_for_a_rendition_that_nobody_waits_for(
+async def test_draining_waits_for_a_rendition_without_callers(
     make_stills: Callable[..., object],
 ):
-    """A shutdown cuts off no file that is being written."""
+    """A shutdown does not interrupt a file that is being written."""
     fitting, finish = asyncio.Event(), asyncio.Event()
 
     class Slow(VipsImaging):
@@ -219,10 +221,10 @@ async def test_draining_waits_for_a_rendition_that_nobody_waits_for(
     assert rendition.exists()
 
 
-async def test_a_caller_who_leaves_before_the_send_costs_nothing(
+async def test_cancelling_before_the_call_costs_nothing(
     make_stills: Callable[..., object], sandbox: Sandbox
 ):
-    """It waited for its start; the claim is given back."""
+    """It waited for its start; the claim is released."""
     stills = await make_stills(rate_limit=RateLimit(0.2))
     await stills.generate(KITE)
     asking = asyncio.create_task(stills.generate(replace(KITE, seed=2)))
@@ -244,14 +246,14 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("kind", "expected"), UNKNOWN)
-async def test_a_call_of_unknown_outcome_is_made_once_and_said(
+async def test_a_call_of_unknown_outcome_is_not_retried(
     make_stills: Callable[..., object],
     sandbox: Sandbox,
     fast: Policy,
     kind: FaultKind,
     expected: type,
 ):
-    """It may be billed, so only the user decides about another; a retry is one more call."""
+    """It may be billed, so only the user decides; a retry is one more call."""
     stills = await make_stills(policy=replace(fast, answer_timeout_seconds=1.0))
     sandbox.set_faults(Fault(kind, times=None, delay_seconds=60.0))
     with pytest.raises(expected) as caught:
@@ -268,10 +270,10 @@ async def test_a_call_of_unknown_outcome_is_made_once_and_said(
 
 
 @pytest.mark.parametrize("allowed", [1, 2])
-async def test_calls_of_unknown_outcome_are_repeated_as_often_as_the_user_allows(
+async def test_calls_of_unknown_outcome_are_retried_as_often_as_allowed(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, allowed: int
 ):
-    """One more call for each, whatever mixture of failures there is."""
+    """One more call for each, in any mixture of failures."""
     stills = await make_stills(policy=replace(fast, unknown_resends=allowed))
     sandbox.set_faults(Fault(FaultKind.GATEWAY_HTML), Fault(FaultKind.DROP_AFTER, times=None))
     with pytest.raises(ConnectionLost) as caught:
@@ -287,7 +289,7 @@ async def test_calls_of_unknown_outcome_are_repeated_as_often_as_the_user_allows
 async def test_a_refusal_after_a_lost_call_says_that_the_first_may_be_billed(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, second: FaultKind
 ):
-    """The refused call costs nothing, but the request may have; the ledger tells them apart."""
+    """The rejected call is free, but the request may not be; the ledger has both."""
     stills = await make_stills(policy=replace(fast, unknown_resends=1))
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER), Fault(second))
     with pytest.raises(StillsError) as caught:
@@ -301,7 +303,7 @@ async def test_a_refusal_after_a_lost_call_says_that_the_first_may_be_billed(
 async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that_call(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path
 ):
-    """Taking the claim again would begin anew, with a full allowance and no word of that call."""
+    """Claiming again would start over and forget that call."""
     stills = await make_stills(
         policy=replace(fast, unknown_resends=1), rate_limit=RateLimit(per_second=0.2)
     )
@@ -320,7 +322,7 @@ async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_a_first_call_that_was_refused_says_nothing_of_earlier_ones(
+async def test_the_error_of_a_first_call_does_not_mention_earlier_ones(
     stills: Stills, sandbox: Sandbox
 ):
     """Nor does one after failures that certainly made no image."""
@@ -332,7 +334,7 @@ async def test_a_first_call_that_was_refused_says_nothing_of_earlier_ones(
 
 
 async def test_a_retry_after_a_429_sends_the_whole_prompt(stills: Stills, sandbox: Sandbox):
-    """Only an answer without an image simplifies it, and then a 429 does not bring it back."""
+    """Only an answer without an image simplifies it, and a 429 does not undo that."""
     prompt = "a red kite. It flies over a harbour."
     request = replace(KITE, prompt=prompt, size="1328*1328")
     sandbox.set_faults(Fault(FaultKind.THROTTLED, times=2))
@@ -348,7 +350,7 @@ async def test_a_retry_after_a_429_sends_the_whole_prompt(stills: Stills, sandbo
     assert simple in result.notes[0]
 
 
-async def test_a_call_that_may_be_billed_is_repeated_only_if_allowed_and_said(
+async def test_a_call_that_may_be_billed_is_retried_only_if_allowed(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):
     """Both calls are on the ledger, and the result says that the first may be billed."""
@@ -365,15 +367,15 @@ async def test_a_call_that_may_be_billed_is_repeated_only_if_allowed_and_said(
 
 
 async def test_throttling_is_waited_out(stills: Stills, sandbox: Sandbox):
-    """The caller notices nothing but the time."""
+    """The caller only notices the time."""
     sandbox.set_faults(Fault(FaultKind.THROTTLED, times=4))
     assert not (await stills.generate(KITE)).cached
     assert len(sandbox.ledger.generations) == 5
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_a_wait_beyond_the_deadline_is_refused_at_once(stills: Stills, sandbox: Sandbox):
-    """Better the typed error now than the same error at the deadline."""
+async def test_a_wait_beyond_the_deadline_is_rejected_at_once(stills: Stills, sandbox: Sandbox):
+    """Better the error now than the same error at the deadline."""
     sandbox.set_faults(Fault(FaultKind.THROTTLED, times=None, retry_after_seconds=3000))
     with pytest.raises(RateLimited) as caught:
         await stills.generate(KITE)
@@ -381,8 +383,8 @@ async def test_a_wait_beyond_the_deadline_is_refused_at_once(stills: Stills, san
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_a_failing_service_gets_three_sends_and_no_more(stills: Stills, sandbox: Sandbox):
-    """5xx: at most twice more."""
+async def test_a_failing_service_gets_three_calls_at_most(stills: Stills, sandbox: Sandbox):
+    """A 5xx is retried twice."""
     sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
     with pytest.raises(ServiceUnavailable):
         await stills.generate(KITE)
@@ -390,17 +392,17 @@ async def test_a_failing_service_gets_three_sends_and_no_more(stills: Stills, sa
 
 
 async def test_refused_content_is_sent_once(stills: Stills, sandbox: Sandbox):
-    """The same words will be refused again."""
+    """The same prompt would be rejected again."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None))
     with pytest.raises(ContentRefused):
         await stills.generate(KITE)
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_no_image_leads_to_one_simpler_prompt_and_the_result_says_so(
+async def test_an_answer_without_an_image_is_retried_once_with_a_simpler_prompt(
     stills: Stills, sandbox: Sandbox
 ):
-    """Also when the image is asked for again."""
+    """The result says so, also when it is requested again."""
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE))
     prompt = "a red kite. It flies over a harbour."
     request = replace(KITE, prompt=prompt, size="1328*1328")
@@ -411,7 +413,7 @@ async def test_no_image_leads_to_one_simpler_prompt_and_the_result_says_so(
 
 
 async def test_no_image_twice_is_an_error(stills: Stills, sandbox: Sandbox):
-    """Once more, never for ever."""
+    """There is one retry only."""
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE, times=None))
     with pytest.raises(NoImage):
         await stills.generate(KITE)
@@ -421,10 +423,10 @@ async def test_no_image_twice_is_an_error(stills: Stills, sandbox: Sandbox):
 @pytest.mark.parametrize(
     "kind", [FaultKind.TRUNCATED_PNG, FaultKind.CORRUPT_PNG, FaultKind.DROP_DOWNLOAD]
 )
-async def test_a_broken_download_is_repeated_for_nothing(
+async def test_a_broken_download_is_retried_free_of_charge(
     stills: Stills, sandbox: Sandbox, kind: FaultKind
 ):
-    """One bill, one whole image."""
+    """One bill, one intact image."""
     sandbox.set_faults(Fault(kind))
     result = await stills.generate(KITE)
     assert dimensions(file_of(result)) == (1024, 1024)
@@ -440,10 +442,10 @@ async def test_a_broken_download_is_repeated_for_nothing(
         FaultKind.NOT_A_PNG,
     ],
 )
-async def test_an_image_that_is_not_whole_is_never_kept(
+async def test_a_damaged_image_is_not_stored(
     stills: Stills, sandbox: Sandbox, tmp_path: Path, kind: FaultKind
 ):
-    """It is set aside for people to look at, and asked for again it is downloaded, not paid."""
+    """It is set aside for inspection; a retry downloads it, and does not pay again."""
     sandbox.set_faults(Fault(kind, times=None))
     with pytest.raises(DamagedImage) as caught:
         await stills.generate(KITE)
@@ -459,8 +461,8 @@ async def test_an_image_that_is_not_whole_is_never_kept(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_a_dead_link_is_an_error_that_keeps_the_money(stills: Stills, sandbox: Sandbox):
-    """Asked again, once the link answers, the image is downloaded and not generated."""
+async def test_a_dead_link_costs_nothing_more(stills: Stills, sandbox: Sandbox):
+    """A retry downloads the image once the link works again."""
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     with pytest.raises(LinkDead) as caught:
         await stills.generate(KITE)
@@ -471,10 +473,10 @@ async def test_a_dead_link_is_an_error_that_keeps_the_money(stills: Stills, sand
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_what_the_store_refuses_is_spooled_and_kept_when_asked_again(
+async def test_an_image_that_the_store_refuses_is_spooled_and_stored_on_retry(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
-    """The error says where the paid image lies; finishing the job costs nothing."""
+    """The error says where the paid image is; finishing the job is free."""
     (tmp_path / "a-file").write_text("not a folder")
     broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
     with pytest.raises(StoreRefused, match=r"safe at file://.*spool") as caught:
@@ -489,8 +491,8 @@ async def test_what_the_store_refuses_is_spooled_and_kept_when_asked_again(
     assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
 
 
-async def test_a_lost_file_is_never_paid_for_again_unasked(stills: Stills, sandbox: Sandbox):
-    """A lost rendition is rendered again; a lost generation is an error that names the ways out."""
+async def test_a_lost_file_is_not_paid_for_again(stills: Stills, sandbox: Sandbox):
+    """A lost rendition is rendered again; a lost generation is an error that says what to do."""
     result = await stills.generate(KITE)
     file_of(result).unlink()
     again = await stills.generate(KITE)
@@ -506,8 +508,10 @@ async def test_a_lost_file_is_never_paid_for_again_unasked(stills: Stills, sandb
 
 
 @pytest.mark.parametrize("left_bytes", [0, 5000])
-async def test_a_cut_off_rendition_is_made_anew(stills: Stills, sandbox: Sandbox, left_bytes: int):
-    """Asked for alone or with others, the answer is the whole image, and nothing is sent."""
+async def test_a_truncated_rendition_is_rendered_again(
+    stills: Stills, sandbox: Sandbox, left_bytes: int
+):
+    """By single requests and batches; the image is intact, and nothing is sent."""
     path = file_of(await stills.generate(KITE))
     whole = path.read_bytes()
     path.write_bytes(whole[:left_bytes])
@@ -524,7 +528,7 @@ async def test_a_cut_off_rendition_is_made_anew(stills: Stills, sandbox: Sandbox
 async def test_a_damaged_generation_is_an_error_of_storage_that_promises_no_download(
     stills: Stills, sandbox: Sandbox, left_bytes: int
 ):
-    """Its link is gone; a good copy put back makes all well, and other sizes need it too."""
+    """Its link is gone; once restored, all sizes work again."""
     native = replace(KITE, size="1328*1328")
     path = file_of(await stills.generate(native))
     whole = path.read_bytes()
@@ -532,7 +536,7 @@ async def test_a_damaged_generation_is_an_error_of_storage_that_promises_no_down
     for request in (native, KITE):
         with pytest.raises(ImageMissing, match="is damaged") as caught:
             await stills.generate(request)
-        assert caught.value.action.startswith("Put a good copy back, or ask with --fresh")
+        assert caught.value.action.startswith("Restore a good copy, or use --fresh")
     path.write_bytes(whole)
     assert (await stills.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
@@ -541,7 +545,7 @@ async def test_a_damaged_generation_is_an_error_of_storage_that_promises_no_down
 async def test_a_deadline_ends_a_wait_for_another_worker(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):
-    """Every wait has a deadline, and the other worker is not disturbed."""
+    """The other worker is not disturbed."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
     slow = await make_stills()
     hasty = await make_stills(policy=replace(fast, deadline_seconds=0.3))
@@ -554,10 +558,10 @@ async def test_a_deadline_ends_a_wait_for_another_worker(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_who_joins_later_waits_until_its_own_deadline(
+async def test_a_later_caller_waits_until_its_own_deadline(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):
-    """The first gives up at its own; what was sent is still waited for, and paid once."""
+    """The first gives up at its own; the call goes on and is paid once."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=5.0))
     stills = await make_stills(
         policy=replace(fast, deadline_seconds=4.0, answer_timeout_seconds=30.0)
@@ -571,10 +575,10 @@ async def test_who_joins_later_waits_until_its_own_deadline(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_closing_gives_the_claim_back(
+async def test_closing_releases_the_claim(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):
-    """The next one need not wait for the lease to lapse."""
+    """The next worker need not wait for the lease to expire."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=30.0))
     interrupted = await make_stills(policy=replace(fast, lease_seconds=300.0))
     waiting = asyncio.create_task(interrupted.generate(KITE))

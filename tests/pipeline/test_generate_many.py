@@ -1,4 +1,4 @@
-"""Many requests: outcomes as they finish, errors that stay with their request, nothing hoarded."""
+"""Many requests: outcomes as they finish, errors per request, constant memory."""
 
 import asyncio
 import sqlite3
@@ -36,7 +36,7 @@ async def collect(stills, requests, **options):
 
 
 async def test_each_request_has_one_outcome_with_its_index(stills, sandbox):
-    """Given as a list, a generator or an asynchronous one; asked again, all are there."""
+    """From a list, a generator or an async generator; repeated, all are in the catalog."""
     requests = [ask(number) for number in range(10)]
 
     async def one_by_one() -> AsyncIterator[ImageRequest]:
@@ -53,14 +53,14 @@ async def test_each_request_has_one_outcome_with_its_index(stills, sandbox):
     assert sandbox.ledger.billed_images == 10
 
 
-async def test_whoever_makes_the_requests_may_be_cancelled(stills):
-    """That is told, and nobody waits for ever."""
+async def test_a_cancelled_iterator_of_requests_is_an_error(stills):
+    """The run does not hang."""
 
     async def requests() -> AsyncIterator[ImageRequest]:
         yield ask(1)
         raise asyncio.CancelledError
 
-    with pytest.raises(RuntimeError, match="were cancelled by whoever makes them"):
+    with pytest.raises(RuntimeError, match="was cancelled from outside"):
         async with asyncio.timeout(20):
             await collect(stills, requests())
 
@@ -82,15 +82,15 @@ async def test_the_catalog_answers_as_generate_does(stills):
 
 
 async def test_the_same_request_many_times_is_billed_once(stills, sandbox):
-    """All at once, before any is kept."""
+    """All at once, before any is stored."""
     outcomes = await collect(stills, [ask(1)] * 20, concurrency=5)
     assert len(outcomes) == 20
     assert sandbox.ledger.billed_images == 1
     assert sum(not each.result.cached for each in outcomes) == 1
 
 
-async def test_an_error_is_the_outcome_of_its_request_alone(stills, sandbox):
-    """The others are made."""
+async def test_an_error_is_the_outcome_of_its_request(stills, sandbox):
+    """The other images are generated."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None, match="picture 2."))
     too_long = replace(ask(9), prompt="x" * 900)
     outcomes = await collect(stills, [*map(ask, range(5)), too_long])
@@ -100,7 +100,7 @@ async def test_an_error_is_the_outcome_of_its_request_alone(stills, sandbox):
 
 
 async def test_a_lost_file_is_one_request_s_error(stills, tmp_path):
-    """The catalog knows it, the store does not."""
+    """The catalog has it, the store does not."""
     made = await collect(stills, map(ask, range(3)))
     lost = next(each for each in made if each.index == 1)
     next(tmp_path.glob(f"images/*{lost.result.id[:12]}*.png")).unlink()
@@ -112,8 +112,8 @@ async def test_a_lost_file_is_one_request_s_error(stills, tmp_path):
     }
 
 
-async def test_an_answer_that_could_not_be_counted_is_one_that_says_so(stills, sandbox, tmp_path):
-    """Asked for alone or with others: the image is there, and that is what was asked for."""
+async def test_an_answer_that_could_not_be_counted_says_so(stills, sandbox, tmp_path):
+    """By itself or with others: the image is stored, so it is returned."""
     await collect(stills, map(ask, range(2)))
     with closing(sqlite3.connect(tmp_path / "stills.db")) as catalog:
         catalog.execute(
@@ -127,7 +127,7 @@ async def test_an_answer_that_could_not_be_counted_is_one_that_says_so(stills, s
 
 
 async def test_requests_are_read_as_they_are_needed(stills):
-    """Of a million rows few more than are under way are taken."""
+    """Of a million requests, only a few more than are under way are read."""
     taken = 0
 
     def rows() -> Iterator[ImageRequest]:
@@ -142,7 +142,7 @@ async def test_requests_are_read_as_they_are_needed(stills):
 
 
 async def test_no_more_wait_for_the_service_than_allowed(stills, sandbox):
-    """It sees four at a time; at most as many again are made ready or kept meanwhile."""
+    """It sees four at a time; at most as many again are being prepared or stored."""
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.5))
     under_way: set[int] = set()
     at_service, beside = [0], [0]
@@ -159,7 +159,7 @@ async def test_no_more_wait_for_the_service_than_allowed(stills, sandbox):
 
 
 async def test_a_failing_source_ends_the_run_with_its_own_exception(stills):
-    """What was asked before it may be under way; nothing hangs."""
+    """Earlier requests may be under way; nothing hangs."""
 
     def rows() -> Iterator[ImageRequest]:
         yield ask(1)
@@ -177,8 +177,8 @@ async def test_a_failing_source_ends_the_run_with_its_own_exception(stills):
         ({"model": "qwen-image"}, UnknownModel),
     ],
 )
-async def test_what_can_not_work_is_refused_before_anything_is_read(stills, options, error):
-    """Once, and not for each row."""
+async def test_invalid_arguments_are_rejected_before_anything_is_read(stills, options, error):
+    """Once, not per request."""
 
     def rows() -> Iterator[ImageRequest]:
         raise AssertionError("read")
@@ -188,17 +188,17 @@ async def test_what_can_not_work_is_refused_before_anything_is_read(stills, opti
         await anext(stills.generate_many(rows(), **options))
 
 
-async def test_what_is_no_request_ends_the_run_with_what_to_do(stills):
-    """As it does for one: a dict is what many would give."""
+async def test_an_object_that_is_not_a_request_ends_the_run(stills):
+    """The error says what to do, as for a single one: many would pass a dict."""
     with pytest.raises(InvalidRequest, match="the request is a dict") as refused:
         await collect(stills, [ask(1), {"prompt": "a kite", "size": SIZE}])
     assert "ImageRequest.from_mapping" in refused.value.action
 
 
-async def test_leaving_the_loop_lets_what_was_sent_be_kept_and_sends_nothing_more(
+async def test_after_leaving_the_loop_sent_calls_are_finished_and_nothing_is_sent(
     make_stills, sandbox
 ):
-    """What waits for its start is given up, with its claim."""
+    """Requests waiting to start are cancelled, and their claims released."""
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.3, match="picture 1."))
     stills = await make_stills(rate_limit=RateLimit(0.2))
     requests = [ask(0), ask(1), ask(2)]
@@ -210,8 +210,8 @@ async def test_leaving_the_loop_lets_what_was_sent_be_kept_and_sends_nothing_mor
     assert await stills._ports.catalog.list_unfinished() == []
 
 
-async def test_after_stop_what_was_sent_has_an_outcome_and_the_rest_none(make_stills, sandbox):
-    """As Ctrl-C in a terminal wants it."""
+async def test_after_stop_only_sent_requests_have_outcomes(make_stills, sandbox):
+    """As Ctrl-C in a terminal needs it."""
     stop = asyncio.Event()
     stills = await make_stills(rate_limit=RateLimit(0.2))
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.2))
@@ -226,8 +226,8 @@ async def test_after_stop_what_was_sent_has_an_outcome_and_the_rest_none(make_st
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_stop_comes_in_time_until_the_very_moment_of_the_send(stills, sandbox):
-    """A request that was not sent when `stop` was set is not sent after it."""
+async def test_stop_works_until_the_moment_of_the_call(stills, sandbox):
+    """A request that was not sent when `stop` was set is not sent afterwards."""
     stop = asyncio.Event()
     stages: list[Stage] = []
 
@@ -241,8 +241,8 @@ async def test_stop_comes_in_time_until_the_very_moment_of_the_send(stills, sand
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_stop_concerns_only_those_it_was_given_to(stills, sandbox):
-    """Another caller, who waits for the same image, gets it."""
+async def test_stop_affects_only_its_own_requests(stills, sandbox):
+    """Another caller who waits for the same image gets it."""
     stop = asyncio.Event()
     await collect(stills, [ask(0)])
 
@@ -261,10 +261,8 @@ async def test_stop_concerns_only_those_it_was_given_to(stills, sandbox):
 
 @pytest.mark.parametrize("rate_limit", [None, RateLimit(5.0)])
 @pytest.mark.parametrize("stopped", ["before the refusal", "after it"])
-async def test_after_stop_what_the_service_refused_is_not_sent_again(
-    make_stills, sandbox, rate_limit, stopped
-):
-    """However long it says to wait, and whether or not sends are paced: nobody waits for that."""
+async def test_after_stop_a_rejected_call_is_not_retried(make_stills, sandbox, rate_limit, stopped):
+    """Whatever Retry-After says, and with or without a rate limit."""
     stop = asyncio.Event()
     stills = await make_stills(rate_limit=rate_limit)
     sandbox.set_faults(Fault(FaultKind.THROTTLED, times=None, retry_after_seconds=6))
@@ -286,7 +284,7 @@ async def test_after_stop_what_the_service_refused_is_not_sent_again(
     assert len(sandbox.ledger.generations) == len(outcomes) <= 2
 
 
-async def test_after_stop_what_was_cut_off_is_not_sent_again(stills, sandbox):
+async def test_after_stop_a_lost_call_is_not_retried(stills, sandbox):
     """It may be billed, and its error says so."""
     stop = asyncio.Event()
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER, times=None))
@@ -301,8 +299,8 @@ async def test_after_stop_what_was_cut_off_is_not_sent_again(stills, sandbox):
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_a_start_that_comes_after_the_deadline_is_waited_for(make_stills, sandbox, fast):
-    """Among many a turn is waited for as long as it takes; a single request is refused."""
+async def test_a_start_after_the_deadline_is_waited_for(make_stills, sandbox, fast):
+    """In a run, requests wait as long as necessary; a single request is rejected."""
     stills = await make_stills(policy=replace(fast, deadline_seconds=0.9), rate_limit=RateLimit(2))
     outcomes = await collect(stills, map(ask, range(5)), concurrency=5)
     assert Counter(type(each.error) for each in outcomes) == {type(None): 5}
@@ -310,8 +308,8 @@ async def test_a_start_that_comes_after_the_deadline_is_waited_for(make_stills, 
     assert len(times) == sandbox.ledger.billed_images == 5
 
 
-async def test_a_place_that_comes_too_late_is_waited_for_anew(make_stills, sandbox, fast):
-    """One that is answered late does not use up the time of who waits behind it."""
+async def test_a_slot_that_comes_too_late_is_waited_for_again(make_stills, sandbox, fast):
+    """A slow answer does not use up the time of the requests behind it."""
     stills = await make_stills(policy=replace(fast, deadline_seconds=2.4))
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=1.4))
     outcomes = await collect(stills, map(ask, range(3)), concurrency=1)
@@ -319,16 +317,16 @@ async def test_a_place_that_comes_too_late_is_waited_for_anew(make_stills, sandb
     assert len(sandbox.ledger.generations) == 3
 
 
-async def test_fresh_makes_each_anew(stills, sandbox):
-    """What the catalog has does not matter."""
+async def test_fresh_generates_every_image(stills, sandbox):
+    """The catalog does not matter."""
     await collect(stills, map(ask, range(3)))
     outcomes = await collect(stills, map(ask, range(3)), fresh=True)
     assert [each.result.cached for each in outcomes] == [False] * 3
     assert sandbox.ledger.billed_images == 6
 
 
-async def test_fresh_can_be_told_by_index(stills, sandbox):
-    """Those alone are made anew, and all share the places at the service."""
+async def test_fresh_can_be_decided_per_index(stills, sandbox):
+    """Only those are generated, and all share the slots."""
     await collect(stills, map(ask, range(8)))
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.05))
     at_service = [0]
@@ -349,7 +347,7 @@ async def test_fresh_can_be_told_by_index(stills, sandbox):
 
 
 async def test_nothing_grows_with_the_number_of_requests(stills):
-    """Flights and pacers are of what is under way alone."""
+    """Only work under way is in memory."""
     await collect(stills, map(ask, range(30)))
     pipeline = stills._pipeline
     assert pipeline.under_way == 0

@@ -1,4 +1,4 @@
-"""Names of kept images."""
+"""File names of stored images."""
 
 import re
 import unicodedata
@@ -55,26 +55,26 @@ def name(
         ("", "image"),
     ],
 )
-def test_a_name_says_prompt_size_seed_and_id(prompt, slug):
-    """Letters and digits of any script are kept lower-case, all else becomes one dash."""
+def test_a_name_has_prompt_size_seed_and_id(prompt, slug):
+    """Letters and digits of any script stay, in lower case; everything else becomes one dash."""
     assert name(prompt) == f"{slug}-1024x768-seed1234-3f9a1c2b7d4e.png"
 
 
 def test_a_long_prompt_is_cut_between_words():
-    """A name holds at most 60 bytes of the prompt, and ends with a whole word."""
+    """A name has at most 60 bytes of the prompt, and ends with a whole word."""
     assert name("a very long prompt " * 20).startswith(
         "a-very-long-prompt-a-very-long-prompt-a-very-long-prompt-a-1024x768-"
     )
 
 
 def test_a_long_prompt_without_words_is_cut_between_characters():
-    """A script without spaces is cut at a character, not within its bytes."""
+    """Without spaces it is cut at a character, not within its bytes."""
     assert name("风" * 100).startswith("风" * 20 + "-1024x768-")
     assert name("a " + "风" * 100).startswith("a-" + "风" * 19 + "-1024x768-")
 
 
 def test_only_the_sandbox_makes_names_that_start_with_sandbox():
-    """A look at the folder tells play images from paid ones, whatever the prompt."""
+    """The folder shows which images are from the sandbox, whatever the prompt."""
     assert name("a kite", provider="sandbox").startswith("sandbox-a-kite-")
     assert name("Sandbox with children").startswith("image-sandbox-with-children-")
     assert name("sandbox").startswith("image-sandbox-1024x768-")
@@ -82,8 +82,8 @@ def test_only_the_sandbox_makes_names_that_start_with_sandbox():
 
 
 @pytest.mark.parametrize("generation_id", ["", "a/b", "../x", "a.b", "x" * 65])
-def test_an_id_that_is_no_plain_word_is_refused(generation_id):
-    """Ids are ours, so a strange one is a programming error."""
+def test_an_unusual_id_is_rejected(generation_id):
+    """Ids are ours, so this is a programming error."""
     with pytest.raises(ValueError, match="generation id"):
         name("a", generation_id=generation_id)
 
@@ -95,7 +95,7 @@ def test_an_id_that_is_no_plain_word_is_refused(generation_id):
     generation_id=st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
 )
 def test_every_name_is_safe_and_read_back(prompt, size, provider, generation_id):
-    """Whatever the prompt, the name is short, plain, normalized, and tells id and size."""
+    """For any prompt, the name is short, safe, normalized, and has id and size."""
     path = name(prompt, provider=provider, generation_id=generation_id, size=size)
     assert read_object_path(path) == (generation_id, size)
     assert len(path.encode()) <= 200

@@ -1,4 +1,4 @@
-"""Planning: native sizes, the text sent, limits and keys."""
+"""Planning: native sizes, the prompt sent, limits and keys."""
 
 from dataclasses import replace
 
@@ -43,12 +43,12 @@ def plan(
     ],
 )
 def test_a_size_is_planned_at_the_native_size_nearest_in_aspect_ratio(asked: str, native: str):
-    """Whatever a pipeline asks for is ordered at one of the five sizes that the model makes."""
+    """Every requested size is generated at one of the model's five."""
     assert str(native_size(parse_size(asked), MAX)) == native
 
 
 def test_a_tie_in_aspect_ratio_goes_to_the_larger_area():
-    """Of two native sizes equally far away the one with more pixels is ordered."""
+    """Of two equally near native sizes, the one with more pixels is used."""
     model = replace(MAX, native_sizes=(Size(400, 200), Size(800, 400)))
     assert native_size(Size(64, 64), model) == Size(800, 400)
 
@@ -63,12 +63,12 @@ def test_a_free_size_model_is_asked_for_a_size_in_its_range_of_pixels(asked: str
 
 
 def test_a_size_in_range_is_native_to_a_free_size_model():
-    """No cropping where none is needed."""
+    """It is not cropped."""
     assert native_size(Size(1024, 576), FREE) == Size(1024, 576)
 
 
-def test_style_is_woven_into_the_text_sent():
-    """The service has no style parameter, so the text carries it."""
+def test_the_style_is_added_to_the_prompt():
+    """The service has no style parameter."""
     assert weave_style("a red kite", "ink wash") == "a red kite. Style: ink wash"
     assert weave_style("a red kite!", "ink wash") == "a red kite! Style: ink wash"
     assert plan(style="ink wash").provider_request.text == "a red kite. Style: ink wash"
@@ -83,7 +83,7 @@ def test_a_prompt_over_the_limit_is_an_error_that_says_by_how_much():
 
 
 def test_prompt_and_style_count_together():
-    """What counts is the text that is sent."""
+    """The limit applies to the text that is sent."""
     with pytest.raises(InvalidRequest, match="prompt and style together are 813"):
         plan(prompt="x" * 795, style="y" * 9)
 
@@ -95,8 +95,8 @@ def test_a_negative_prompt_over_the_limit_is_an_error():
     assert caught.value.field == "negative_prompt"
 
 
-def test_a_reference_for_a_text_only_model_is_an_error_not_dropped():
-    """Nothing is silently dropped."""
+def test_a_reference_for_a_text_only_model_is_an_error():
+    """Nothing is dropped silently."""
     with pytest.raises(InvalidRequest, match="text only") as caught:
         plan(reference=REFERENCE)
     assert caught.value.field == "reference_image"
@@ -104,7 +104,7 @@ def test_a_reference_for_a_text_only_model_is_an_error_not_dropped():
 
 
 def test_equal_requests_have_equal_keys():
-    """Spelling does not matter: sizes that share a native size, outer spaces, empty fields."""
+    """Spelling does not matter: sizes with the same native size, outer spaces, empty fields."""
     key = plan().spec.key
     assert plan(size="512x512").spec.key == key
     assert plan(prompt="  a red kite \n", negative_prompt="", style=" ").spec.key == key
@@ -123,8 +123,8 @@ def test_equal_requests_have_equal_keys():
         {"provider": "sandbox"},
     ],
 )
-def test_whatever_reaches_the_service_differently_has_another_key(other: dict):
-    """Above all: a sandbox picture is never the answer to a real request."""
+def test_requests_that_reach_the_service_differently_have_different_keys(other: dict):
+    """Above all, a sandbox image never answers a real request."""
     assert plan(**other).spec.key != plan().spec.key
 
 
@@ -135,8 +135,8 @@ def test_the_reference_content_is_part_of_the_key():
     assert len(keys) == 3
 
 
-def test_a_request_without_a_seed_draws_one_and_has_a_key_without():
-    """Asking the same again finds the image; asking with its seed finds it too."""
+def test_a_request_without_a_seed_gets_one_that_is_not_in_its_key():
+    """Repeating it finds the image, with or without the seed."""
     first, second = plan(seed=None), plan(seed=None)
     assert first.spec.key == second.spec.key
     assert first.spec.seed != second.spec.seed
@@ -145,7 +145,7 @@ def test_a_request_without_a_seed_draws_one_and_has_a_key_without():
 
 
 def test_a_simplified_prompt_is_its_first_sentence_cut_between_words():
-    """What is sent once more after an answer without an image."""
+    """It is sent after an answer without an image."""
     assert simplify("A red kite. It flies. High up") == "A red kite"
     assert simplify("一只红色的风筝。在飞") == "一只红色的风筝"
     long = simplify("word " * 160)

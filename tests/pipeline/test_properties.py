@@ -58,8 +58,8 @@ def plan(asked: dict[str, Any], *, model: str = "qwen-image-2.0", **more: Any) -
 @given(size=sizes, model=models)
 @example(Size(64, 4096), find_model("qwen-image-max"))
 @example(Size(4096, 64), find_model("qwen-image-2.0"))
-def test_the_crop_lies_within_the_source_and_has_the_aspect_ratio_asked_for(size, model):
-    """One side is used whole, the window is centred, and only rounding bends its ratio."""
+def test_the_crop_is_within_the_source_and_has_the_requested_aspect_ratio(size, model):
+    """One side is used completely, the window is centred, and only rounding changes its ratio."""
     native = native_size(size, model)
     left, top, width, height = cover_crop(native, size)
     assert left >= 0
@@ -78,7 +78,7 @@ def test_the_crop_lies_within_the_source_and_has_the_aspect_ratio_asked_for(size
 @untimed
 @given(size=sizes, model=models)
 def test_the_native_size_is_one_that_the_model_makes(size, model):
-    """One of its own, the nearest of them in shape; or any of its range of pixels."""
+    """The nearest of its fixed sizes, or any size in its range of pixels."""
     native = native_size(size, model)
     if not model.native_sizes:
         assert model.pixels_min <= native.pixels <= model.pixels_max
@@ -94,8 +94,8 @@ def test_the_native_size_is_one_that_the_model_makes(size, model):
 @pytest.mark.parametrize(
     "size", ["64*64", "64*4096", "4096*64", "1023*767", "1920*1080", "65*1000", "1664*928"]
 )
-def test_the_rendered_image_is_exactly_as_large_as_asked_for(size):
-    """In real pixels, from the native size that is planned for it."""
+def test_the_rendered_image_has_exactly_the_requested_size(size):
+    """In real pixels, from the planned native size."""
     wanted = parse_size(size)
     native = native_size(wanted, find_model("qwen-image-max"))
     source = pyvips.Image.black(*native, bands=3).copy(interpretation="srgb").pngsave_buffer()
@@ -119,7 +119,7 @@ space = st.text(string.whitespace + "\u3000\u00a0", max_size=3)
 
 @st.composite
 def spellings(draw: Any) -> tuple[dict[str, Any], str]:
-    """A request, and the same as somebody else would write it in JSON."""
+    """A request, and the same request as another client would write it in JSON."""
     fields = draw(requests)
     spelt = dict(fields)
     for name in ("prompt", "negative_prompt", "style"):
@@ -141,7 +141,7 @@ def spellings(draw: Any) -> tuple[dict[str, Any], str]:
 @untimed
 @given(spellings())
 def test_equal_requests_in_any_spelling_have_equal_keys(spelling):
-    """Signs and spaces of sizes, outer space, empty fields, the order of fields, escapes."""
+    """Separators and spaces in sizes, outer spaces, empty fields, field order, escapes."""
     fields, written = spelling
     request, again = ImageRequest.from_mapping(fields), ImageRequest.from_json(written)
     assert again == request
@@ -156,7 +156,7 @@ def test_equal_requests_in_any_spelling_have_equal_keys(spelling):
 @untimed
 @given(first=requests, second=requests, same=st.sets(st.sampled_from(sorted(FIELDS))))
 def test_keys_are_equal_if_and_only_if_the_same_reaches_the_service(first, second, same):
-    """Requests that share any of their fields: one key for one order, another for another."""
+    """For requests that share any of their fields."""
     second = second | {name: first[name] for name in same}
     one, two = plan(first), plan(second)
 
@@ -169,7 +169,7 @@ def test_keys_are_equal_if_and_only_if_the_same_reaches_the_service(first, secon
 @untimed
 @given(fields=requests, name=st.sampled_from(sorted(FIELDS)), data=st.data())
 def test_a_change_of_any_one_field_that_reaches_the_service_changes_the_key(fields, name, data):
-    """A size that is ordered at the same native size is the one change that does not."""
+    """Except for a size with the same native size."""
     changed = fields | {name: data.draw(FIELDS[name])}
     one, two = plan(fields), plan(changed)
     asked = [ImageRequest.from_mapping(each) for each in (fields, changed)]
@@ -183,7 +183,7 @@ def test_a_change_of_any_one_field_that_reaches_the_service_changes_the_key(fiel
 @untimed
 @given(fields=requests, digest=st.sampled_from(["a", "b"]))
 def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
-    """The same words to another service, model or with another picture are another image."""
+    """The same prompt for another service, model or reference is another image."""
     reference = Reference("https://example.com/a.png", digest, "a.png")
     other = replace(reference, digest=f"{digest}{digest}")
     keys = {
@@ -198,8 +198,8 @@ def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
 
 @untimed
 @given(fields=requests)
-def test_a_seed_that_was_drawn_finds_the_image_again(fields):
-    """`seeded_key` is the key of the same request with the seed that came back."""
+def test_a_random_seed_finds_the_image_again(fields):
+    """`seeded_key` is the key of the same request with the returned seed."""
     drawn = plan(fields | {"seed": None})
     asked_with_it = plan(fields | {"seed": drawn.spec.seed})
     assert drawn.spec.seeded_key == asked_with_it.spec.key == asked_with_it.spec.seeded_key
@@ -209,7 +209,7 @@ def test_a_seed_that_was_drawn_finds_the_image_again(fields):
 @settings(untimed, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(width=st.integers(1, 32), height=st.integers(1, 32), name=st.sampled_from(["a", "ö b"]))
 async def test_one_image_as_path_data_url_or_bytes_is_one_reference(tmp_path, width, height, name):
-    """Its content is what counts; how it came is not."""
+    """Only its content matters."""
     data: bytes = pyvips.Image.black(width, height).pngsave_buffer()
     path = tmp_path / f"{name}.png"
     path.write_bytes(data)
@@ -232,7 +232,7 @@ json_values = st.recursive(
 
 @st.composite
 def mangled(draw: Any) -> bytes:
-    """A sound request whose bytes were cut, doubled, flipped, or put into another encoding."""
+    """A valid request whose bytes were cut, doubled, flipped or re-encoded."""
     written = json.dumps(draw(requests), ensure_ascii=False)
     raw = bytearray(written.encode(draw(st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-7"]))))
     for _ in range(draw(st.integers(0, 3))):
@@ -244,14 +244,14 @@ def mangled(draw: Any) -> bytes:
 
 @untimed
 @given(mangled())
-def test_a_mangled_request_is_read_or_refused(raw):
-    """Nothing but InvalidRequest is raised, however the bytes were broken on their way."""
+def test_a_mangled_request_is_read_or_rejected(raw):
+    """It raises nothing but InvalidRequest."""
     with suppress(InvalidRequest):
         plan_and_name(ImageRequest.from_json(raw))
 
 
 def plan_and_name(request: ImageRequest) -> None:
-    """What was read can be planned and named, or is refused in our words."""
+    """Plan and name a request that was read, or reject it with our own error."""
     made = make_plan(request, find_model("qwen-image-max"), provider="sandbox", reference=None)
     path = object_path(made.spec, ID, made.size)
     assert read_object_path(path) == (ID, made.size)
@@ -266,8 +266,8 @@ def plan_and_name(request: ImageRequest) -> None:
         | dict.fromkeys(("negative_prompt", "style", "seed"), json_values)
     )
 )
-def test_any_values_of_the_known_fields_are_planned_or_refused(fields):
-    """From the parser through the plan to the name of the file."""
+def test_any_values_of_the_known_fields_are_planned_or_rejected(fields):
+    """From the parser to the plan and the file name."""
     with suppress(InvalidRequest):
         plan_and_name(ImageRequest.from_mapping(fields))
 
@@ -321,15 +321,15 @@ def written(generation: Generation) -> bytes:
 
 @untimed
 @given(generations)
-def test_facts_that_are_written_are_read_back_whole(generation):
-    """Nothing that the catalog needs is lost on the way."""
+def test_a_sidecar_is_read_back_unchanged(generation):
+    """It has everything that the catalog needs."""
     assert read_sidecar(written(generation)) == generation
 
 
 @settings(untimed, max_examples=5)
 @given(generations, json_values)
-def test_facts_with_any_value_changed_are_read_or_passed_over(generation, any_value):
-    """Nothing is raised, and what is read can be written into a catalog."""
+def test_a_sidecar_with_any_value_changed_is_read_or_skipped(generation, any_value):
+    """Nothing is raised, and what is read can be written to a catalog."""
     for value in [any_value, *HOSTILE_VALUES]:
         for folder, name in PLACES:
             facts = json.loads(written(generation))
@@ -341,13 +341,13 @@ def test_facts_with_any_value_changed_are_read_or_passed_over(generation, any_va
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 @example(b"[" * 100_000)
 @example(b'{"version": 1, "id": ' + b"9" * 5000 + b"}")
-def test_whatever_lies_in_a_facts_file_nothing_is_raised(raw):
-    """A file that is no facts of ours is passed over."""
+def test_a_sidecar_with_any_content_raises_nothing(raw):
+    """A file that is not a sidecar is skipped."""
     check_read(raw)
 
 
 def check_read(raw: bytes) -> None:
-    """What is read back is of sound types and values, fit for SQLite and the file system."""
+    """The values read have valid types and ranges for SQLite and the file system."""
     generation = read_sidecar(raw)
     if generation is None:
         return

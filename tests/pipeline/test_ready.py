@@ -1,4 +1,4 @@
-"""Ready: whatever can't be loaded or opened is found out before a call is paid for."""
+"""Ready: problems with libraries and files are found before a call is paid for."""
 
 import resource
 from collections.abc import Callable
@@ -48,7 +48,7 @@ async def test_a_store_or_spool_that_can_t_be_opened_costs_nothing(
 
 
 async def test_too_few_files_cost_nothing(make_stills: Callable[..., object], sandbox: Sandbox):
-    """A call is made only if what comes after it can open its files."""
+    """A call is made only if the files needed after it can be opened."""
     stills = await make_stills()
     await stills.generate(KITE)
     sends = len(sandbox.ledger.sends)

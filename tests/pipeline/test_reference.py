@@ -1,4 +1,4 @@
-"""Reference images: every form they come in, and what is refused."""
+"""Reference images: all their forms, and which are rejected."""
 
 import base64
 import hashlib
@@ -19,22 +19,22 @@ def png() -> bytes:
     return pyvips.Image.black(32, 32, bands=3).copy(interpretation="srgb").pngsave_buffer()
 
 
-async def test_an_https_url_passes_as_it_is():
-    """Its hash is over the URL, since nobody fetches it here."""
+async def test_an_https_url_is_passed_on():
+    """Its hash is over the URL, because it is not downloaded here."""
     url = "https://example.com/a/portrait.png?Signature=secret"
     reference = await load_reference(url, IMAGING)
     assert reference.url == url
     assert reference.digest == hashlib.sha256(url.encode()).hexdigest()
 
 
-async def test_what_is_shown_of_a_url_has_no_query_and_no_credentials():
-    """A signed link is a secret for as long as it lives."""
+async def test_a_url_is_shown_without_query_and_credentials():
+    """A signed link is a secret while it is valid."""
     reference = await load_reference("https://u:pw@example.com/a.png?Signature=secret", IMAGING)
     assert reference.shown == "https://example.com/a.png"
 
 
 async def test_path_data_url_and_bytes_of_one_image_are_one_reference(tmp_path: Path, png: bytes):
-    """All go as a data URL, and the hash is over the image's bytes."""
+    """All are sent as a data URL, and hashed by the image's bytes."""
     path = tmp_path / "portrait.png"
     path.write_bytes(png)
     encoded = base64.b64encode(png).decode()
@@ -44,8 +44,8 @@ async def test_path_data_url_and_bytes_of_one_image_are_one_reference(tmp_path: 
     assert {each.url for each in references} == {f"data:image/png;base64,{encoded}"}
 
 
-async def test_the_media_type_is_what_the_bytes_are_not_what_is_claimed(png: bytes):
-    """A PNG that calls itself JPEG is sent as PNG."""
+async def test_the_media_type_is_detected_from_the_bytes(png: bytes):
+    """A PNG that is declared as JPEG is sent as PNG."""
     encoded = base64.b64encode(png).decode()
     reference = await load_reference(f"data:image/jpeg;base64,{encoded}", IMAGING)
     assert reference.url.startswith("data:image/png;base64,")
@@ -57,24 +57,24 @@ async def test_the_media_type_is_what_the_bytes_are_not_what_is_claimed(png: byt
         ("http://example.com/a.png", "only https"),
         ("file:///etc/hostname", "only https"),
         ("oss://bucket/key.png", "only https"),
-        ("https://", "no valid URL"),
-        ("https://exa mple.com/a.png", "no valid URL"),
+        ("https://", "not a valid URL"),
+        ("https://exa mple.com/a.png", "not a valid URL"),
         ("data:image/png,abc", "without ;base64"),
-        ("data:image/png;base64,!!!!", "broken base64"),
+        ("data:image/png;base64,!!!!", "invalid base64"),
         ("/no/such/file.png", "no such file"),
         (b"just text", "text"),
         (b"", "is empty|nothing|no image|not"),
     ],
 )
 async def test_anything_else_is_a_clear_error(given: str | bytes, message: str):
-    """Unusable references fail loudly and name the field."""
+    """It names the field."""
     with pytest.raises(InvalidReference, match=message) as caught:
         await load_reference(given, IMAGING)
     assert caught.value.field == "reference_image"
 
 
-async def test_a_text_file_is_refused_and_not_quoted(tmp_path: Path):
-    """A path to a secret must not end in an error message, or at the service."""
+async def test_a_text_file_is_rejected_and_not_quoted(tmp_path: Path):
+    """A secret file must not appear in an error message or reach the service."""
     path = tmp_path / "id_rsa"
     path.write_text("-----BEGIN PRIVATE KEY----- swordfish")
     with pytest.raises(InvalidReference) as caught:
@@ -82,8 +82,8 @@ async def test_a_text_file_is_refused_and_not_quoted(tmp_path: Path):
     assert "swordfish" not in str(caught.value)
 
 
-async def test_a_file_of_50_mb_is_refused_unread(tmp_path: Path):
-    """The limit is 10 MB, and the message says how far over the file is."""
+async def test_a_file_of_50_mb_is_rejected_without_reading_it(tmp_path: Path):
+    """The limit is 10 MB, and the message has the file's size."""
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(50 * 1024 * 1024)
@@ -93,13 +93,13 @@ async def test_a_file_of_50_mb_is_refused_unread(tmp_path: Path):
         await load_reference("data:image/png;base64," + "A" * (50 * 1024 * 1024 * 4 // 3), IMAGING)
 
 
-async def test_a_folder_is_no_reference(tmp_path: Path):
-    """A directory is told apart from an image."""
-    with pytest.raises(InvalidReference, match="no regular file"):
+async def test_a_folder_is_rejected(tmp_path: Path):
+    """The error says that it is not a file."""
+    with pytest.raises(InvalidReference, match="not a regular file"):
         await load_reference(str(tmp_path), IMAGING)
 
 
-class Shelf:
+class FakeDownloader:
     """A downloader whose internet is a dictionary."""
 
     def __init__(self, **pages: bytes) -> None:
@@ -111,9 +111,9 @@ class Shelf:
         return self.pages[url.rpartition("/")[2].partition("?")[0].removesuffix(".png")]
 
 
-async def test_under_guard_a_url_goes_on_as_the_bytes_behind_it(png: bytes):
+async def test_an_untrusted_url_is_downloaded_and_sent_as_bytes(png: bytes):
     """The provider never fetches it, the hash is over the bytes, the query is not shown."""
-    shelf = Shelf(portrait=png)
+    shelf = FakeDownloader(portrait=png)
     url = "https://example.com/portrait.png?Signature=secret"
     reference = await load_reference(url, IMAGING, shelf)
     assert shelf.asked == [(url, 10 * 1024 * 1024)]
@@ -122,39 +122,39 @@ async def test_under_guard_a_url_goes_on_as_the_bytes_behind_it(png: bytes):
     assert reference.shown == "https://example.com/portrait.png"
 
 
-async def test_under_guard_bytes_and_data_urls_are_taken_as_ever(png: bytes):
-    """They are in the request, so nothing is fetched."""
-    shelf = Shelf()
+async def test_untrusted_bytes_and_data_urls_are_accepted(png: bytes):
+    """They are in the request, so nothing is downloaded."""
+    shelf = FakeDownloader()
     data_url = "data:image/png;base64," + base64.b64encode(png).decode()
     for given in (png, data_url):
         assert (await load_reference(given, IMAGING, shelf)).url == data_url
     assert shelf.asked == []
 
 
-async def test_under_guard_a_path_is_refused_whether_it_is_there_or_not(tmp_path: Path, png: bytes):
-    """The error is the same for every path, and repeats none."""
+async def test_an_untrusted_path_is_rejected_whether_it_exists_or_not(tmp_path: Path, png: bytes):
+    """The error is the same for every path, and quotes none."""
     there = tmp_path / "portrait.png"
     there.write_bytes(png)
     said = set()
     for given in (str(there), str(tmp_path / "none.png"), str(tmp_path), "~/a.png", "file:/a.png"):
         with pytest.raises(InvalidReference) as caught:
-            await load_reference(given, IMAGING, Shelf())
+            await load_reference(given, IMAGING, FakeDownloader())
         said.add((caught.value.message, caught.value.action))
     ((message, action),) = said
-    assert "no https URL and no data URL" in message
+    assert "neither an https URL nor a data URL" in message
     assert "path" not in action
 
 
-async def test_under_guard_what_was_downloaded_must_be_an_image():
-    """A page behind the URL is not quoted, and goes nowhere."""
+async def test_an_untrusted_url_must_lead_to_an_image():
+    """Other content is neither quoted nor sent."""
     with pytest.raises(InvalidReference, match="is text") as caught:
-        await load_reference("https://example.com/a.png", IMAGING, Shelf(a=b"swordfish"))
+        await load_reference("https://example.com/a.png", IMAGING, FakeDownloader(a=b"swordfish"))
     assert "swordfish" not in str(caught.value)
 
 
-async def test_under_guard_other_schemes_are_refused_unasked():
-    """Plain http as well."""
-    shelf = Shelf()
+async def test_untrusted_urls_of_other_schemes_are_rejected():
+    """Plain http too, without a request."""
+    shelf = FakeDownloader()
     for given in ("http://example.com/a.png", "file:///etc/hostname", "oss://bucket/key.png"):
         with pytest.raises(InvalidReference, match="only https"):
             await load_reference(given, IMAGING, shelf)

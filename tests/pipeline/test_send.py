@@ -1,4 +1,4 @@
-"""Order: when an image is sent for, and what of that the caller is told."""
+"""Send: when a call starts, and what its caller is told about it."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 
 @pytest.fixture
 def patiences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long each request would wait for its start, in seconds."""
+    """How long each request would wait to start, in seconds."""
     seen: list[float] = []
     start = RateLimiter.start
 
@@ -38,7 +38,7 @@ def patiences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     ("deadline_seconds", "answer_timeout_seconds", "least", "most"),
     [(1000.0, 100.0, 500.0, 900.0), (1000.0, 5000.0, 0.0, 500.0)],
 )
-async def test_a_start_is_waited_for_as_long_as_leaves_time_for_the_answer(
+async def test_waiting_to_start_leaves_time_for_the_answer(
     make_stills: Callable[..., object],
     fast: Policy,
     patiences: list[float],
@@ -47,7 +47,7 @@ async def test_a_start_is_waited_for_as_long_as_leaves_time_for_the_answer(
     least: float,
     most: float,
 ):
-    """The whole time that an answer may take, but never more than half of what is left."""
+    """The whole timeout of an answer, but at most half of the time left."""
     policy = replace(
         fast, deadline_seconds=deadline_seconds, answer_timeout_seconds=answer_timeout_seconds
     )
@@ -55,10 +55,8 @@ async def test_a_start_is_waited_for_as_long_as_leaves_time_for_the_answer(
     assert least < patiences[0] <= most
 
 
-async def test_a_call_that_is_cut_off_is_counted_as_possibly_billed(
-    stills: Stills, sandbox: Sandbox
-):
-    """As the ledger has it: a batch that is stopped says so, and its cap counts it."""
+async def test_a_cancelled_call_is_counted_as_possibly_billed(stills: Stills, sandbox: Sandbox):
+    """As on the ledger: a stopped batch reports it, and its cap counts it."""
     counted: list[Billing] = []
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3600))
     asking = asyncio.create_task(
@@ -74,7 +72,7 @@ async def test_a_call_that_is_cut_off_is_counted_as_possibly_billed(
 async def test_a_claim_that_is_lost_before_the_call_is_taken_again(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
-    """Another worker may have had it in between, so the catalog is asked once more."""
+    """Another worker may have had it in between, so the catalog is asked again."""
 
     class Losing(SqliteCatalog):
         lost = False

@@ -1,4 +1,4 @@
-"""One call that several requests wait for: who is billed, and what each is told."""
+"""One call that several requests wait for: who is billed, and each one's error."""
 
 import asyncio
 from dataclasses import replace
@@ -13,8 +13,8 @@ KITE = ImageRequest(prompt="a red kite", size="512*512", seed=7)
 SLOW = Fault(FaultKind.SLOW, delay_seconds=0.3)
 
 
-async def ask_together(stills, count: int) -> list[StillsError]:
-    """Ask for the same image at the same time; returns the errors."""
+async def request_together(stills, count: int) -> list[StillsError]:
+    """Request the same image at the same time; returns the errors."""
     asked = (stills.generate(KITE, model="qwen-image-2.0") for _ in range(count))
     errors = await asyncio.gather(*asked, return_exceptions=True)
     assert all(isinstance(error, StillsError) for error in errors)
@@ -24,12 +24,10 @@ async def ask_together(stills, count: int) -> list[StillsError]:
 @pytest.mark.parametrize(
     ("fault", "code"), [(FaultKind.DEAD_URL, "link_dead"), (FaultKind.NOT_A_PNG, "damaged_image")]
 )
-async def test_of_those_who_wait_for_one_call_only_its_sender_is_billed(
-    stills, sandbox, fault, code
-):
-    """The others are told that the call is not theirs to pay."""
+async def test_only_the_request_that_began_a_shared_call_is_billed(stills, sandbox, fault, code):
+    """The others' errors say that another request pays."""
     sandbox.set_faults(SLOW, Fault(fault, times=None))
-    sender, *others = await ask_together(stills, 3)
+    sender, *others = await request_together(stills, 3)
     assert sandbox.ledger.billed_images == 1
     assert {error.code for error in (sender, *others)} == {code}
     assert (sender.billing, sender.shared_billing) == (Billing.BILLED, Billing.NONE)
@@ -39,11 +37,11 @@ async def test_of_those_who_wait_for_one_call_only_its_sender_is_billed(
         assert "an equal request" not in sender.message
 
 
-async def test_a_deadline_bills_only_the_sender(make_stills, sandbox, fast):
-    """Nobody is told to repeat unasked a call that may be billed."""
+async def test_a_deadline_bills_only_the_request_that_began_the_call(make_stills, sandbox, fast):
+    """No error suggests retrying a call that may be billed."""
     stills = await make_stills(policy=replace(fast, deadline_seconds=0.5))
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=30.0))
-    sender, *others = await ask_together(stills, 3)
+    sender, *others = await request_together(stills, 3)
     assert sender.billing is Billing.POSSIBLE
     assert [error.billing for error in others] == [Billing.NONE] * 2
     assert [error.shared_billing for error in others] == [Billing.POSSIBLE] * 2

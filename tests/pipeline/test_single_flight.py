@@ -1,4 +1,4 @@
-"""Single flight: one works, all get the value."""
+"""Single flight: one task works, and every caller gets its value."""
 
 import asyncio
 import gc
@@ -9,8 +9,8 @@ from stills.contract.errors import Billing, ConnectionLost
 from stills.pipeline.single_flight import SingleFlight
 
 
-async def test_of_many_callers_one_works_and_all_get_the_value():
-    """Exactly one of them is told that it began the work."""
+async def test_many_callers_share_one_task():
+    """Exactly one of them began it."""
     flights: SingleFlight[str, object] = SingleFlight()
     runs = 0
 
@@ -27,7 +27,7 @@ async def test_of_many_callers_one_works_and_all_get_the_value():
 
 
 async def test_a_failure_reaches_every_caller_and_is_forgotten():
-    """The next caller tries anew."""
+    """The next caller tries again."""
     flights: SingleFlight[str, str] = SingleFlight()
 
     async def fail() -> str:
@@ -45,8 +45,8 @@ async def test_a_failure_reaches_every_caller_and_is_forgotten():
     assert await flights.join("key", succeed) == ("done", True)
 
 
-async def test_each_caller_gets_an_error_of_its_own():
-    """With all its facts, caused by the one that was raised."""
+async def test_each_caller_gets_its_own_copy_of_an_error():
+    """With all attributes, caused by the original."""
     flights: SingleFlight[str, None] = SingleFlight()
     raised = ConnectionLost("cut off", billing=Billing.POSSIBLE, request_id="r-1")
 
@@ -64,7 +64,7 @@ async def test_each_caller_gets_an_error_of_its_own():
 
 
 async def test_a_caller_who_gives_up_does_not_stop_the_work():
-    """A client that hangs up does not cancel what is being paid for."""
+    """A client that hangs up does not cancel a paid call."""
     flights: SingleFlight[str, str] = SingleFlight()
     finish = asyncio.Event()
 
@@ -80,8 +80,8 @@ async def test_a_caller_who_gives_up_does_not_stop_the_work():
     assert await joined == ("done", False)
 
 
-async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
-    """Nothing is left running, and whatever must be given back has been."""
+async def test_closing_cancels_calls_and_waits_for_them_to_end():
+    """Nothing is left running, and their clean-up is done."""
     flights: SingleFlight[str, None] = SingleFlight()
     started = asyncio.Event()
     landed = False
@@ -104,7 +104,7 @@ async def test_closing_cancels_what_flies_and_waits_for_it_to_land():
 
 
 async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
-    """Not with the first; and whoever comes then does not join what is ending."""
+    """Not with the first; and a new caller does not join a call that is ending."""
     flights: SingleFlight[str, str] = SingleFlight()
 
     async def forever() -> str:
@@ -128,7 +128,7 @@ async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
     assert len(flights) == 0
 
 
-async def test_draining_waits_for_work_that_nobody_waits_for():
+async def test_draining_waits_for_work_without_callers():
     """A shutdown leaves nothing half done."""
     flights: SingleFlight[str, None] = SingleFlight()
     finish = asyncio.Event()
@@ -146,8 +146,8 @@ async def test_draining_waits_for_work_that_nobody_waits_for():
     assert "key" not in flights
 
 
-async def test_an_error_that_nobody_waits_for_is_not_reported_as_forgotten():
-    """Its callers have left, and asyncio would log a traceback of its own."""
+async def test_an_error_without_callers_is_not_logged_by_asyncio():
+    """Its callers have left."""
     reported: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     flights: SingleFlight[str, None] = SingleFlight()

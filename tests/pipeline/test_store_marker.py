@@ -1,4 +1,4 @@
-"""The store's marker: an unmounted disk or another store is noticed before anything is paid for."""
+"""The store's marker: an unmounted disk or another store is detected before paying."""
 
 import json
 import logging
@@ -33,14 +33,14 @@ def execute(path: Path, *statements: str) -> None:
 
 
 def forget_the_marker(tmp_path: Path) -> None:
-    """Leave catalog and store as a version without markers made them."""
+    """Leave catalog and store as a version without markers did."""
     (tmp_path / "images" / "store" / "id.txt").unlink()
     execute(tmp_path / "stills.db", "UPDATE store SET confirmed = FALSE")
 
 
 @pytest.fixture
 async def filled(make_stills: Make, tmp_path: Path) -> Path:
-    """A catalog with one image; gives the store's folder."""
+    """Make a catalog with one image; returns the store's folder."""
     stills = await make_stills()
     await stills.generate(KITE)
     await stills.close()
@@ -48,7 +48,7 @@ async def filled(make_stills: Make, tmp_path: Path) -> Path:
 
 
 async def refusal(stills: Stills, sandbox: Sandbox, request: ImageRequest = CAT) -> WrongStore:
-    """Ask for a new image: nothing may be sent."""
+    """Request a new image, which must be rejected before anything is sent."""
     before = len(sandbox.ledger.generations)
     with pytest.raises(WrongStore) as caught:
         await stills.generate(request)
@@ -59,7 +59,7 @@ async def refusal(stills: Stills, sandbox: Sandbox, request: ImageRequest = CAT)
 
 
 async def test_a_store_has_one_marker_for_all_its_catalogs(make_stills: Make, tmp_path: Path):
-    """The first catalog makes it, and the others record the same."""
+    """The first catalog creates it, and the others record the same id."""
     stills = await make_stills()
     await stills.generate(KITE)
     marker = tmp_path / "images" / "store" / "id.txt"
@@ -73,11 +73,11 @@ async def test_a_store_has_one_marker_for_all_its_catalogs(make_stills: Make, tm
 
 @pytest.mark.parametrize("bare", ["empty", "gone"])
 @pytest.mark.parametrize("before_markers", [False, True])
-async def test_an_unmounted_store_is_noticed_before_anything_is_sent(
+async def test_an_unmounted_store_is_detected_before_anything_is_sent(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, filled: Path, *,
     bare: str, before_markers: bool
 ):  # fmt: skip
-    """The bare mount point stays as it is; mounted again, the same process goes on."""
+    """The mount point stays empty; once mounted, the same process continues."""
     if before_markers:
         forget_the_marker(tmp_path)
     away = filled.rename(tmp_path / "away")
@@ -95,9 +95,7 @@ async def test_an_unmounted_store_is_noticed_before_anything_is_sent(
     assert (await stills.images.verify()).findings == ()
 
 
-async def test_a_store_from_before_markers_gets_one(
-    make_stills: Make, tmp_path: Path, filled: Path
-):
+async def test_a_store_older_than_markers_gets_one(make_stills: Make, tmp_path: Path, filled: Path):
     """Because it has the catalog's images; one of the newest is enough."""
     stills = await make_stills()
     lost = await stills.generate(CAT)
@@ -111,10 +109,10 @@ async def test_a_store_from_before_markers_gets_one(
 
 
 @pytest.mark.usefixtures("filled")
-async def test_a_store_of_another_catalog_is_refused_until_it_is_rebuilt_from(
+async def test_a_store_of_another_catalog_is_rejected_until_a_rebuild(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """A STILLS_STORE that was changed by mistake gets no image; a rebuild takes it on purpose."""
+    """An accidentally changed STILLS_STORE gets no image; a rebuild accepts it on purpose."""
     other = {
         "catalog": SqliteCatalog(tmp_path / "other.db"),
         "store": open_store(str(tmp_path / "other")),
@@ -124,7 +122,7 @@ async def test_a_store_of_another_catalog_is_refused_until_it_is_rebuilt_from(
 
     stills = await make_stills(store=open_store(str(tmp_path / "other")))
     error = await refusal(stills, sandbox)
-    assert "marks the store of another catalog" in error.message
+    assert "belongs to another catalog's store" in error.message
     assert "recover --rebuild" in error.action
     assert files(tmp_path / "other") == before
 
@@ -134,10 +132,10 @@ async def test_a_store_of_another_catalog_is_refused_until_it_is_rebuilt_from(
     assert "of another catalog" in (await refusal(again, sandbox, replace(CAT, seed=2))).message
 
 
-async def test_an_empty_marker_says_that_the_store_is_the_right_one(
+async def test_an_empty_marker_accepts_the_store(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, filled: Path
 ):
-    """The way out for those who emptied the store on purpose."""
+    """For users who emptied the store on purpose."""
     filled.rename(tmp_path / "away")
     stills = await make_stills()
     assert "store/id.txt" in (await refusal(stills, sandbox)).action
@@ -148,8 +146,8 @@ async def test_an_empty_marker_says_that_the_store_is_the_right_one(
     assert written == (tmp_path / "away" / "store" / "id.txt").read_text()
 
 
-async def test_a_catalog_without_images_takes_another_store(make_stills: Make, tmp_path: Path):
-    """As after a first store that was too small: there is no image that could be missed."""
+async def test_a_catalog_without_images_accepts_another_store(make_stills: Make, tmp_path: Path):
+    """For example after a first store that was too small: no image can be missing."""
     full = await make_stills()
     facts = tmp_path / "images" / "facts"
     facts.parent.mkdir()
@@ -162,7 +160,7 @@ async def test_a_catalog_without_images_takes_another_store(make_stills: Make, t
 
 
 class Unlisted:
-    """A store that can't be listed the first time, as if it was down for a moment."""
+    """A store that can't be listed the first time, as after a short outage."""
 
     def __init__(self, folder: Path) -> None:
         self._store = open_store(str(folder))
@@ -182,7 +180,7 @@ class Unlisted:
 async def test_a_store_that_could_not_be_checked_is_checked_before_the_first_write(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, filled: Path, *, mounted: bool
 ):
-    """An outage is no reason not to pay; a paid image goes to the right store or to the spool."""
+    """During an outage, images can be paid for, but are only written to the right store."""
     if not mounted:
         filled.rename(tmp_path / "away")
     stills = await make_stills(store=Unlisted(filled))
@@ -198,10 +196,10 @@ async def test_a_store_that_could_not_be_checked_is_checked_before_the_first_wri
     assert sandbox.ledger.billed_images == 2
 
 
-async def test_other_sizes_are_not_written_to_a_bare_mount_point(
+async def test_renditions_are_not_written_to_an_unmounted_store(
     make_stills: Make, tmp_path: Path, filled: Path
 ):
-    """A rendition is free, but there it would be hidden once the disk is mounted."""
+    """Mounting the disk would hide them."""
     images = {path: path.read_bytes() for path in filled.glob("*.png")}
     filled.rename(tmp_path / "away")
     filled.mkdir()
@@ -217,10 +215,10 @@ async def test_other_sizes_are_not_written_to_a_bare_mount_point(
 
 
 @pytest.mark.usefixtures("filled")
-async def test_an_empty_catalog_beside_a_full_store_warns_once_before_anything_is_sent(
+async def test_an_empty_catalog_with_a_full_store_warns_once_before_anything_is_sent(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, caplog
 ):
-    """In the log, and in the notes of the first image that is paid for."""
+    """In the log, and in the notes of the first paid image."""
     (tmp_path / "stills.db").unlink()
     stills = await make_stills()
     sent: list[int] = []
@@ -246,10 +244,10 @@ async def test_an_empty_catalog_beside_a_full_store_warns_once_before_anything_i
     assert (await stills.generate(CAT)).notes == second.notes
 
 
-async def test_a_new_catalog_with_a_new_store_and_a_rebuilt_one_warn_of_nothing(
+async def test_a_new_or_rebuilt_catalog_does_not_warn(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, caplog
 ):
-    """There is nothing to read back, or it was."""
+    """There is nothing to read back, or it was done."""
     stills = await make_stills()
     await stills.generate(KITE)
     await stills.close()
@@ -266,7 +264,7 @@ async def test_a_new_catalog_with_a_new_store_and_a_rebuilt_one_warn_of_nothing(
 
 
 async def spool_one(make_stills: Make, tmp_path: Path, **parts: object) -> None:
-    """Pay for an image that the store of a catalog refuses."""
+    """Pay for an image that a catalog's store refuses."""
     stills = await make_stills(**parts)
     folder = tmp_path / "images" / "facts"
     aside = folder.rename(tmp_path / "facts")
@@ -279,10 +277,10 @@ async def spool_one(make_stills: Make, tmp_path: Path, **parts: object) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-async def test_a_rebuild_takes_in_what_the_spool_has_for_this_store(
+async def test_a_rebuild_adds_the_spooled_images_of_this_store(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """With the catalog lost, its sidecar says for which store the image was paid."""
+    """The sidecar names the store for which the image was paid."""
     await spool_one(make_stills, tmp_path)
     (tmp_path / "stills.db").unlink()
 
@@ -304,10 +302,10 @@ async def test_a_rebuild_takes_in_what_the_spool_has_for_this_store(
 
 
 @pytest.mark.usefixtures("filled")
-async def test_a_rebuild_takes_in_what_does_not_say_for_which_store_it_is(
+async def test_a_rebuild_adds_spooled_images_without_a_store_id(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path
 ):
-    """As earlier versions spooled it."""
+    """Earlier versions spooled them like this."""
     await spool_one(make_stills, tmp_path)
     (tmp_path / "stills.db").unlink()
     (sidecar,) = (tmp_path / "spool" / "facts").iterdir()

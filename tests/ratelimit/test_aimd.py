@@ -1,4 +1,4 @@
-"""Pacing: the logic on a simulated clock, and starts that are shared and waited for."""
+"""The rate limiter: its rule on a simulated clock, and starts shared by processes."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 
 
 class Service:
-    """A token bucket on a simulated clock, as the sandbox's, and all that starts at it."""
+    """A token bucket on a simulated clock, like the sandbox's, and the calls it gets."""
 
     def __init__(self, per_second: float, *, down_from: float = 0.0, seconds: float = 0.0) -> None:
         self.down_from, self.down_until = down_from, down_from + seconds
@@ -54,7 +54,7 @@ class Service:
 def run(
     service: Service, limit: RateLimit, *, seconds: float, faults: frozenset[int] = frozenset()
 ):
-    """Start as many as the pace allows; every 429 comes back at once. Gives all start times."""
+    """Start calls as the limiter allows; a 429 comes back at once. Returns all start times."""
     pace, now, starts = None, BEGIN, []
     while now < BEGIN + seconds:
         pace, given = take_starts(pace, limit, now=now, wanted=4)
@@ -73,7 +73,7 @@ def rate(times: list[float], begin: float, end: float) -> float:
 
 @pytest.mark.parametrize("per_second", [1 / 30, 0.5, 1.0, 2.0, 20.0])
 def test_starts_are_spread_evenly_and_never_over_the_limit(per_second):
-    """A service that enforces the very limit refuses nothing, and hardly a start is left unused."""
+    """A service with exactly this limit rejects nothing, and hardly a start is left unused."""
     service = Service(per_second)
     starts = run(service, RateLimit(per_second), seconds=600)
     gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
@@ -82,8 +82,8 @@ def test_starts_are_spread_evenly_and_never_over_the_limit(per_second):
     assert len(starts) >= 0.97 * 600 * per_second
 
 
-def test_a_refusal_out_of_the_blue_costs_little():
-    """The rate falls at once and is back after a few starts."""
+def test_a_single_refusal_costs_little():
+    """The rate falls at once and recovers after a few starts."""
     limit = RateLimit(20.0)
     calm = run(Service(100.0), limit, seconds=100)
     faulty = run(Service(100.0), limit, seconds=100, faults=frozenset(range(50, 2000, 50)))
@@ -91,8 +91,8 @@ def test_a_refusal_out_of_the_blue_costs_little():
 
 
 @pytest.mark.parametrize("true", [2.0, 5.0, 10.0])
-def test_a_limit_set_too_high_is_backed_off_from(true):
-    """What the service allows is used, and of the sends only some are refused."""
+def test_a_limit_set_too_high_is_corrected(true):
+    """The allowance of the service is used, and only some calls are rejected."""
     service = Service(true)
     starts = run(service, RateLimit(20.0), seconds=200)
     assert rate(service.accepted, 100, 200) == pytest.approx(true, rel=0.15)
@@ -102,8 +102,8 @@ def test_a_limit_set_too_high_is_backed_off_from(true):
 @pytest.mark.parametrize(
     ("per_second", "seconds"), [(1 / 30, 60), (1 / 30, 300), (1.0, 60), (10.0, 20), (10.0, 300)]
 )
-def test_after_a_time_of_refusals_the_rate_is_soon_what_it_was(per_second, seconds):
-    """Meanwhile hardly anything is sent, for nothing was accepted at any rate."""
+def test_the_rate_recovers_soon_after_an_outage(per_second, seconds):
+    """Meanwhile hardly anything is sent, because nothing was accepted at any rate."""
     service = Service(per_second, down_from=600, seconds=seconds)
     run(service, RateLimit(per_second), seconds=600 + seconds + 600)
     back = 600 + seconds
@@ -113,8 +113,8 @@ def test_after_a_time_of_refusals_the_rate_is_soon_what_it_was(per_second, secon
 
 
 @pytest.mark.parametrize(("true", "seconds"), [(0.5, 60), (10.0, 5), (10.0, 60)])
-def test_a_limit_that_was_found_survives_a_time_of_refusals(true, seconds):
-    """It is not looked for again from below."""
+def test_a_learned_limit_survives_an_outage(true, seconds):
+    """It is not learned again from the beginning."""
     service = Service(true, down_from=300, seconds=seconds)
     run(service, LEARN_LIMIT, seconds=300 + seconds + 300)
     back = 300 + seconds
@@ -123,8 +123,8 @@ def test_a_limit_that_was_found_survives_a_time_of_refusals(true, seconds):
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0])
-def test_an_unknown_limit_is_found_within_a_minute_and_kept_to(true):
-    """Within 10 % of it, with hardly a refusal from then on."""
+def test_an_unknown_limit_is_learned_within_a_minute(true):
+    """Within 10 %, and hardly a call is rejected afterwards."""
     service = Service(true)
     run(service, LEARN_LIMIT, seconds=120)
     assert rate(service.accepted, 60, 120) == pytest.approx(true, rel=0.1)
@@ -132,7 +132,7 @@ def test_an_unknown_limit_is_found_within_a_minute_and_kept_to(true):
 
 
 def test_an_unknown_limit_of_a_few_a_minute_is_not_hammered():
-    """2/min: after the first minutes nearly every send is accepted."""
+    """2/min: after the first minutes nearly every call is accepted."""
     service = Service(1 / 30)
     run(service, LEARN_LIMIT, seconds=1800)
     assert len(service.accepted) >= 0.6 * 1800 / 30
@@ -140,7 +140,7 @@ def test_an_unknown_limit_of_a_few_a_minute_is_not_hammered():
 
 
 def test_one_burst_of_refusals_lowers_the_rate_once():
-    """Those that started before the rate was lowered say nothing about the lower one."""
+    """Calls that started at the old rate say nothing about the new one."""
     limit = RateLimit(20.0)
     pace, starts = take_starts(None, limit, now=BEGIN, wanted=5)
     for at in starts:
@@ -148,8 +148,8 @@ def test_one_burst_of_refusals_lowers_the_rate_once():
     assert pace.rate_fraction == pytest.approx(0.8)
 
 
-def test_retry_after_holds_every_start():
-    """Nobody starts before the time that the service asked for."""
+def test_retry_after_delays_every_start():
+    """None is earlier than the service asked for."""
     limit = RateLimit(20.0)
     pace, starts = take_starts(None, limit, now=BEGIN, wanted=1)
     pace = slow_down(pace, limit, now=BEGIN, started_at=starts[0], retry_after_seconds=7.0)
@@ -157,23 +157,23 @@ def test_retry_after_holds_every_start():
     assert take_starts(pace, limit, now=BEGIN + 1.0, wanted=3)[1] == ()
 
 
-def test_a_clock_that_is_set_back_makes_nobody_wait_for_it():
-    """The next start is as far away as it was."""
+def test_setting_the_clock_back_does_not_delay_starts():
+    """The next start is as far away as before."""
     limit = RateLimit(1.0)
     pace, _ = take_starts(None, limit, now=BEGIN, wanted=1)
     pace, _ = take_starts(pace, limit, now=BEGIN - 3600.0, wanted=0)
     assert next_start_at(pace) <= BEGIN - 3600.0 + 1.1
 
 
-def test_what_was_idle_begins_without_a_burst():
-    """An hour without a start is no credit."""
+def test_there_is_no_burst_after_idle_time():
+    """An hour without calls earns no credit."""
     limit = RateLimit(1.0)
     pace, _ = take_starts(None, limit, now=BEGIN, wanted=1)
     assert take_starts(pace, limit, now=BEGIN + 3600.0, wanted=9)[1] == (BEGIN + 3600.0,)
 
 
 def test_the_limit_is_the_one_set_or_that_of_the_model_table():
-    """The sandbox has none by itself, so that trying things out is not slow."""
+    """The sandbox has none by default, so that it is fast to try."""
     assert rate_limit_of(LANE, None) == RateLimit(2 / 60)
     assert rate_limit_of(replace(LANE, provider="sandbox"), None).is_unlimited
     assert rate_limit_of(replace(LANE, model="qwen-image-2.0"), None).is_unlimited
@@ -181,16 +181,16 @@ def test_the_limit_is_the_one_set_or_that_of_the_model_table():
     assert rate_limit_of(LANE, NO_LIMIT).is_unlimited
 
 
-def test_a_paced_429_waits_for_the_pace_alone():
-    """Its own backoff would come on top of the one that all wait for."""
+def test_a_rate_limited_429_waits_only_for_the_limiter():
+    """Its own backoff would be added to the limiter's delay."""
     retries = Retries(Policy(), is_rate_limited=True)
     for _ in range(20):
         assert retries.next(RateLimited(retry_after_seconds=30.0)).wait_seconds == 0.0
 
 
 @pytest.fixture
-async def make_pacer(tmp_path):
-    """Pacers of one lane, each with a catalog connection of its own, as so many processes."""
+async def make_limiter(tmp_path):
+    """Make limiters of one model, each with its own catalog connection, like processes."""
     catalogs = []
 
     def make(limit: RateLimit) -> RateLimiter:
@@ -202,9 +202,9 @@ async def make_pacer(tmp_path):
         await catalog.close()
 
 
-async def test_two_processes_share_one_limit(make_pacer):
-    """No two starts of theirs are closer than the limit allows."""
-    pacers = [make_pacer(RateLimit(40.0)) for _ in range(2)]
+async def test_two_processes_share_one_limit(make_limiter):
+    """No two of their starts are closer than the limit allows."""
+    pacers = [make_limiter(RateLimit(40.0)) for _ in range(2)]
     starts = sorted(
         await asyncio.gather(*(each.start(patience_seconds=60) for each in pacers * 10))
     )
@@ -213,16 +213,16 @@ async def test_two_processes_share_one_limit(make_pacer):
     assert min(gaps) >= 0.99 / 40.0
 
 
-async def test_without_a_limit_the_catalog_is_not_asked():
-    """No catalog is there, and none is missed."""
+async def test_without_a_limit_the_catalog_is_not_used():
+    """It works without a catalog."""
     pacer = RateLimiter(None, LANE, NO_LIMIT)
     assert await pacer.start(patience_seconds=0.0) == 0.0
     await pacer.slow_down(started_at=0.0, retry_after_seconds=9.0)
 
 
-async def test_a_start_beyond_the_patience_is_refused_at_once(make_pacer):
-    """Also to those who would have to wait for others first; the error says when to come again."""
-    pacer = make_pacer(RateLimit(1 / 3600))
+async def test_a_start_beyond_the_patience_is_rejected_at_once(make_limiter):
+    """Also for calls behind others in the queue; the error says when to retry."""
+    pacer = make_limiter(RateLimit(1 / 3600))
     await pacer.start(patience_seconds=1.0)
     with pytest.raises(StartTooLate, match="rate limit") as caught:
         await pacer.start(patience_seconds=60.0)
@@ -230,18 +230,18 @@ async def test_a_start_beyond_the_patience_is_refused_at_once(make_pacer):
     assert (caught.value.code, caught.value.billing) == ("rate_limited", Billing.NONE)
 
 
-async def test_a_refusal_in_one_process_holds_the_others(make_pacer):
-    """Retry-After counts for all."""
-    one, other = make_pacer(RateLimit(100.0)), make_pacer(RateLimit(100.0))
+async def test_a_refusal_in_one_process_delays_the_others(make_limiter):
+    """Retry-After applies to all."""
+    one, other = make_limiter(RateLimit(100.0)), make_limiter(RateLimit(100.0))
     started_at = await one.start(patience_seconds=1.0)
     await one.slow_down(started_at=started_at, retry_after_seconds=3000.0)
     with pytest.raises(StartTooLate):
         await other.start(patience_seconds=60.0)
 
 
-async def test_who_gives_up_does_not_block_the_next(make_pacer):
-    """A cancelled wait leaves the line."""
-    pacer = make_pacer(RateLimit(20.0))
+async def test_a_cancelled_wait_does_not_block_the_next(make_limiter):
+    """It leaves the queue."""
+    pacer = make_limiter(RateLimit(20.0))
     await pacer.start(patience_seconds=1.0)
     waiting = [asyncio.create_task(pacer.start(patience_seconds=60.0)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -250,8 +250,8 @@ async def test_who_gives_up_does_not_block_the_next(make_pacer):
     assert starts[1] - starts[0] >= 0.99 / 20.0
 
 
-async def test_a_service_that_is_not_reached_takes_no_start(make_stills):
-    """With a limit of one an hour, the resends would come hours later; nothing was used up."""
+async def test_a_service_that_is_not_reached_uses_no_start(make_stills):
+    """At one call per hour, retries would come hours later although nothing was used."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     nowhere = Credentials(ProviderKey("sk-sandbox"), f"http://127.0.0.1:{port}/api/v1")
@@ -261,8 +261,8 @@ async def test_a_service_that_is_not_reached_takes_no_start(make_stills):
     assert (await stills.quota()).sends_last_minute == 3
 
 
-async def test_every_send_takes_a_start_resends_too(make_stills, sandbox):
-    """One row of the catalog knows them all."""
+async def test_every_call_uses_a_start_including_retries(make_stills, sandbox):
+    """The catalog counts them all."""
     stills = await make_stills(rate_limit=RateLimit(50.0))
     sandbox.set_faults(Fault(FaultKind.THROTTLED, times=2), Fault(FaultKind.UNAVAILABLE))
     await stills.generate(KITE)
@@ -273,8 +273,8 @@ async def test_every_send_takes_a_start_resends_too(make_stills, sandbox):
     assert quota.per_second <= 50.0
 
 
-async def test_a_turn_too_late_after_a_lost_send_says_what_it_may_have_cost(make_stills, sandbox):
-    """The money of the earlier send is not forgotten."""
+async def test_a_start_too_late_after_a_lost_call_says_that_it_may_be_billed(make_stills, sandbox):
+    """The cost of the earlier call is not forgotten."""
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
     stills = await make_stills(rate_limit=RateLimit(1 / 3600))
     with pytest.raises((RateLimited, ConnectionLost)) as caught:

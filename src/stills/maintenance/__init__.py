@@ -1,1 +1,1 @@
-"""Upkeep of what is stored: recover, rebuild, verify, export."""
+"""Maintenance of the catalog and the store: recover, rebuild, verify, export."""

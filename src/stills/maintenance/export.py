@@ -1,4 +1,4 @@
-"""Save: copy a kept image to a file of the caller's, whole or not at all."""
+"""Export: copy a stored image to the caller's file, atomically."""
 
 import asyncio
 import secrets
@@ -17,54 +17,54 @@ from stills.pipeline.store_marker import MARKER
 
 
 async def check_target(ports: Ports, path: Path) -> None:
-    """Check, before anything is sent, that a file can be saved to, and is none of our own.
+    """Check, before anything is sent, that a file can be written and is not one of ours.
 
     Raises:
-        OutputRefused: it can't, or is.
+        OutputRefused: it can't be written, or is a file of the store, spool or catalog.
     """
     await asyncio.to_thread(_check_target, ports, path)
 
 
 async def save(ports: Ports, image: Image, data: bytes, path: Path) -> None:
-    """Copy a kept image to a file; what is there is replaced, unless it is our own.
+    """Copy an image to a file, replacing it unless it is one of ours.
 
     Raises:
-        OutputRefused: the file can't be written; the image stays kept.
+        OutputRefused: the file can't be written; the image stays stored.
     """
     try:
         await asyncio.to_thread(_save, ports, path, data)
     except OSError as error:
         url = ports.store.url(image.rendition.object_path)
         raise OutputRefused(
-            f"{path} can't be written ({error.strerror or error}); the image is kept at {url}"
+            f"{path} can't be written ({error.strerror or error}); the image is stored at {url}"
         ) from error
 
 
 def _check_target(ports: Ports, path: Path) -> None:
-    own = None
-    with suppress(OSError):  # the check says what is wrong
-        own = _own(ports, path)
-    if own is not None:
-        raise OutputRefused(f"{path} is {own}", action="Choose another path; nothing was sent.")
+    ours = None
+    with suppress(OSError):  # check_writable reports it
+        ours = _describe_own(ports, path)
+    if ours is not None:
+        raise OutputRefused(f"{path} is {ours}", action="Choose another path; nothing was sent.")
     check_writable(path)
 
 
 def _save(ports: Ports, path: Path, data: bytes) -> None:
-    path = path.resolve()  # a link stays a link
+    path = path.resolve()  # a symbolic link stays one
     check_replaceable(path)
-    own = _own(ports, path)
-    if own is not None:
-        raise PermissionError(1, f"it is {own}")
+    ours = _describe_own(ports, path)
+    if ours is not None:
+        raise PermissionError(1, f"it is {ours}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, data)
+    _write_atomically(path, data)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_atomically(path: Path, data: bytes) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     part = path.with_name(f".{secrets.token_hex(8)}.part")  # short: the name may be at its limit
     try:
         with part.open("xb") as file:
-            if mode is not None:  # before there is anything to read
+            if mode is not None:  # before the file has contents
                 part.chmod(mode)
             file.write(data)
         part.replace(path)
@@ -72,8 +72,8 @@ def _write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _own(ports: Ports, path: Path) -> str | None:
-    """Say what of ours a file is; files of others may lie in the store's folder too."""
+def _describe_own(ports: Ports, path: Path) -> str | None:
+    """Describe a file of ours; None for other files, even in the store's folder."""
     path = path.resolve()
     if find_own_name(ports.catalog, path) is not None:
         return "the catalog"
@@ -83,7 +83,7 @@ def _own(ports: Ports, path: Path) -> str | None:
         return "a file of the spool"
     name = find_own_name(ports.store, path) or ""
     if read_object_path(name) is not None:
-        return "a kept image itself"
+        return "a stored image"
     if name == MARKER:
         return "the store's marker"
-    return "the facts of a kept image" if name.startswith(f"{SIDECAR_FOLDER}/") else None
+    return "the sidecar of a stored image" if name.startswith(f"{SIDECAR_FOLDER}/") else None

@@ -1,4 +1,4 @@
-"""Verify: hash and decode every image of the store that the catalog knows."""
+"""Verify: hash and decode every image in the store, and compare it with the catalog."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _AT_ONCE = 8
 
 
 class Verdict(StrEnum):
-    """What is wrong with an object of the store."""
+    """The problem with an object in the store."""
 
     MISSING = "missing"
     DAMAGED = "damaged"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One object that is not as the catalog says. `owner` is the image's id, if it has one."""
+    """An object that differs from the catalog. `owner` is the id of its image, if it has one."""
 
     verdict: Verdict
     path: str
@@ -34,31 +34,31 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How many objects were read, and what is wrong."""
+    """The number of objects read, and the problems."""
 
     checked: int
     findings: tuple[Finding, ...]
 
     @property
     def has_losses(self) -> bool:
-        """Whether anything is missing, damaged or unreadable."""
+        """Whether any image is missing, damaged or unreadable."""
         return any(finding.verdict is not Verdict.UNKNOWN for finding in self.findings)
 
 
 async def verify(ports: Ports) -> Verified:
-    """Read every object that the catalog knows, and look for images that it does not know.
+    """Read every object in the catalog, and find images in the store that it does not have.
 
-    One that can't be read does not keep the others from being checked.
+    An unreadable object does not stop the others from being checked.
 
     Raises:
-        StorageError: catalog or store can't be used at all.
+        StorageError: the catalog or the store can't be used at all.
     """
     listed = await ports.store.paths("")
-    gate = asyncio.Semaphore(_AT_ONCE)
+    at_once = asyncio.Semaphore(_AT_ONCE)
     objects = await ports.catalog.list_objects()
 
     async def check(stored: StoredObject) -> Finding | None:
-        async with gate:
+        async with at_once:
             return await _check(ports, stored)
 
     findings = [finding for finding in await asyncio.gather(*map(check, objects)) if finding]
@@ -77,7 +77,7 @@ async def _check(ports: Ports, stored: StoredObject) -> Finding | None:
     except ImageMissing:
         return Finding(Verdict.MISSING, stored.path, stored.owner)
     except StoreRefused:
-        await ports.store.exists(SIDECAR_FOLDER)  # raises if it is the store that can't be used
+        await ports.store.exists(SIDECAR_FOLDER)  # raises if the whole store can't be used
         return Finding(Verdict.UNREADABLE, stored.path, stored.owner)
     if not await matches_digest(data, stored.sha256):
         return Finding(Verdict.DAMAGED, stored.path, stored.owner)

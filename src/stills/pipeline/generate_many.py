@@ -1,8 +1,8 @@
-"""Many: requests in, outcomes out as they finish; no more is held than what is under way.
+"""Generate many images: requests in, outcomes out as they finish, in constant memory.
 
-A reader takes requests ahead, an answerer gives at once what the catalog has and begins the rest.
-At most `concurrency` wait for the service at a time; some more are made ready for it, or kept after
-it, so that it never waits for the disk. Whoever takes the outcomes slowly slows all of it down.
+One task reads requests ahead. Another returns at once what the catalog has, and starts the rest. At
+most `concurrency` requests wait for the service at a time; a few more are being prepared or stored,
+so that the service never waits for the disk. A slow consumer slows everything down.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from stills.queue_reader import read_waiting
 from stills.ratelimit.limiter import StartTooLate
 
 LOOKAHEAD = 64
-"""How many requests are read ahead, and looked up together at most."""
+"""How many requests are read ahead, and at most looked up together."""
 
-BESIDE_MAX = 16
-"""How many are under way at most beside those that the service works on."""
+PREPARING_MAX = 16
+"""How many requests are at most being prepared or stored, in addition to those at the service."""
 
 Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
 FreshOf = Callable[[int], bool]
-"""Tells of a request, by its index, whether to pay for a new image in any case."""
+"""Returns whether to always pay for a new image, by the index of the request."""
 
 OnStageOf = Callable[[int, Stage], None]
-"""Called on the event loop each time the generation of a request, by its index, gets further."""
+"""Called on the event loop with a request's index at each stage of its generation."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Indexed:
     index: int
     request: ImageRequest
     is_fresh: bool
@@ -50,8 +50,8 @@ class _Row:
 class Many:
     """One run through many requests.
 
-    `stop`, once set, lets only what was sent be finished. What the service refused, or lost, is not
-    sent again: its error is its outcome.
+    After `stop` is set, only calls already sent are finished. A call that then fails is not
+    retried: its error is the outcome.
     """
 
     def __init__(
@@ -71,19 +71,19 @@ class Many:
         )
         self._is_fresh = is_fresh
         self._on_stage = on_stage
-        self._under_way = asyncio.Semaphore(concurrency + min(concurrency, BESIDE_MAX))
-        self._rows: asyncio.Queue[_Row | None] = asyncio.Queue(LOOKAHEAD)
+        self._under_way = asyncio.Semaphore(concurrency + min(concurrency, PREPARING_MAX))
+        self._read_ahead: asyncio.Queue[_Indexed | None] = asyncio.Queue(LOOKAHEAD)
         self._outcomes: asyncio.Queue[Sequence[RequestOutcome] | None] = asyncio.Queue(1)
         self._making: dict[int, asyncio.Task[None]] = {}
         self._sent: set[int] = set()
         self._failure: Exception | None = None
 
     async def outcomes(self, requests: Requests) -> AsyncGenerator[RequestOutcome]:
-        """Give outcomes as they finish; leaving the loop begins and waits for nothing more."""
+        """Yield outcomes as they finish; leaving the loop stops starting and waiting."""
         running = asyncio.create_task(self._run(requests))
         try:
-            while (together := await self._outcomes.get()) is not None:
-                for outcome in together:
+            while (batch := await self._outcomes.get()) is not None:
+                for outcome in batch:
                     yield outcome
             if self._failure is not None:
                 raise self._failure
@@ -110,73 +110,74 @@ class Many:
         try:
             async for request in _each(requests):
                 check_is_request(request)
-                await self._rows.put(_Row(index, request, self._is_fresh(index)))
+                await self._read_ahead.put(_Indexed(index, request, self._is_fresh(index)))
                 index += 1
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            # A group takes that for the end of this task, and all others would wait for ever.
-            raise RuntimeError("the requests were cancelled by whoever makes them") from None
-        await self._rows.put(None)
+            # A task group ignores a cancelled task, and the others would wait forever.
+            raise RuntimeError("the iterator of requests was cancelled from outside") from None
+        await self._read_ahead.put(None)
 
     async def _answer(self, group: asyncio.TaskGroup) -> None:
-        while rows := await read_waiting(self._rows):
-            kept = await self._find_kept([row for row in rows if not row.is_fresh])
-            if kept:
-                await self._outcomes.put(kept)
-            answered = {outcome.index for outcome in kept}
-            for row in rows:
-                if row.index not in answered:
+        while batch := await read_waiting(self._read_ahead):
+            stored = await self._find_stored([each for each in batch if not each.is_fresh])
+            if stored:
+                await self._outcomes.put(stored)
+            answered = {outcome.index for outcome in stored}
+            for each in batch:
+                if each.index not in answered:
                     await self._under_way.acquire()
-                    self._making[row.index] = group.create_task(self._make(row))
+                    self._making[each.index] = group.create_task(self._make(each))
 
-    async def _find_kept(self, rows: Sequence[_Row]) -> Sequence[RequestOutcome]:
-        if not rows:
+    async def _find_stored(self, batch: Sequence[_Indexed]) -> Sequence[RequestOutcome]:
+        if not batch:
             return ()
-        requests = [row.request for row in rows]
+        requests = [each.request for each in batch]
         answers = await self._pipeline.answer_from_catalog(requests, self._options)
         return [
-            RequestOutcome(row.index, row.request, result=answer.result)
-            for row, answer in zip(rows, answers, strict=True)
+            RequestOutcome(each.index, each.request, result=answer.result)
+            for each, answer in zip(batch, answers, strict=True)
             if answer.result is not None
         ]
 
-    async def _make(self, row: _Row) -> None:
+    async def _make(self, each: _Indexed) -> None:
+        index, request = each.index, each.request
         try:
             try:
-                outcome = RequestOutcome(row.index, row.request, result=await self._ask(row))
+                outcome = RequestOutcome(index, request, result=await self._generate(each))
             except StillsError as error:
-                outcome = RequestOutcome(row.index, row.request, error=error)
-            self._making.pop(row.index, None)
+                outcome = RequestOutcome(index, request, error=error)
+            self._making.pop(index, None)
             await self._outcomes.put([outcome])
         finally:
-            self._making.pop(row.index, None)
-            self._sent.discard(row.index)
+            self._making.pop(index, None)
+            self._sent.discard(index)
             self._under_way.release()
 
-    async def _ask(self, row: _Row) -> ImageResult:
+    async def _generate(self, each: _Indexed) -> ImageResult:
         options = replace(
             self._options,
-            fresh=row.is_fresh,
-            on_stage=lambda stage: self._follow(row, stage),
+            fresh=each.is_fresh,
+            on_stage=lambda stage: self._follow(each.index, stage),
         )
         while True:
             try:
-                return await self._pipeline.generate(row.request, options)
+                return await self._pipeline.generate(each.request, options)
             except StartTooLate as error:
-                # Many may wait for longer than the deadline of one. Nothing is under way.
+                # In a long run the wait may exceed one request's deadline. Nothing was sent.
                 if not error.can_repeat or self._stop.is_set():
                     raise
-                self._sent.discard(row.index)
+                self._sent.discard(each.index)
                 await asyncio.sleep(error.retry_after_seconds or 0.0)
 
-    def _follow(self, row: _Row, stage: Stage) -> None:
+    def _follow(self, index: int, stage: Stage) -> None:
         if stage is Stage.CLAIMED:
-            self._sent.discard(row.index)
+            self._sent.discard(index)
         else:
-            self._sent.add(row.index)
+            self._sent.add(index)
         if self._on_stage is not None:
-            self._on_stage(row.index, stage)
+            self._on_stage(index, stage)
 
     async def _stop_unsent(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         await self._stop.wait()

@@ -1,4 +1,4 @@
-"""Whole: what is read back is the very image that was kept."""
+"""Verify that a stored image is read back unchanged."""
 
 import asyncio
 import hashlib
@@ -11,18 +11,18 @@ async def read_verified(store: Store, path: str, sha256: str) -> bytes:
     """Read an object whose hex digest is known.
 
     Raises:
-        ImageMissing: there is none, or it is damaged.
-        StoreRefused: it could not be read.
+        ImageMissing: it is missing, or damaged.
+        StoreRefused: it can't be read.
     """
     data = await store.get(path)
     if not await matches_digest(data, sha256):
         raise ImageMissing(
             f"{store.url(path)} is damaged",
-            action="Put a good copy back, or ask with --fresh to pay for a new one.",
+            action="Restore a good copy, or use --fresh to pay for a new one.",
         )
     return data
 
 
 async def matches_digest(data: bytes, sha256: str) -> bool:
-    """Tell whether bytes have a hex digest; hashed off the event loop."""
+    """Return whether bytes have this SHA-256 hex digest; hashed in a thread."""
     return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest() == sha256)

@@ -1,4 +1,4 @@
-"""Names of kept images, for people who look into the folder."""
+"""File names of stored images, readable for people who open the folder."""
 
 import re
 import unicodedata
@@ -8,14 +8,14 @@ from stills.contract.providers import SANDBOX, is_paid
 from stills.contract.size import Size
 
 _SLUG_MAX_BYTES = 60
-_SLUG_MIN_BYTES = 30  # where cutting between words would leave less, a word is cut
+_SLUG_MIN_BYTES = 30  # if cutting between words would leave less, a word is cut
 _GENERATION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 def object_path(spec: GenerationSpec, generation_id: str, size: Size) -> str:
     """Name an image: `red-kite-1024x1024-seed1234-3f9a1c2b7d4e.png`, at most 200 bytes of UTF-8.
 
-    Only images of the sandbox have names that start with `sandbox-`.
+    Only images from the sandbox have names that start with `sandbox-`.
     """
     if _GENERATION_ID.fullmatch(generation_id) is None:
         raise ValueError(f"generation id {generation_id!r} can't be part of a file name")
@@ -34,7 +34,7 @@ def _slug(prompt: str) -> str:
 
 
 def _is_of_a_word(character: str) -> bool:
-    """Letters, digits, and the marks without which many scripts can't be read."""
+    """Return whether it is a letter, a digit or a combining mark, which many scripts need."""
     category = unicodedata.category(character)
     return category[0] in "LM" or category == "Nd"
 
@@ -54,6 +54,6 @@ _RENDITION = re.compile(r".*-([0-9]{1,4})x([0-9]{1,4})-seed[0-9]+-([0-9a-f]{12})
 
 
 def read_object_path(path: str) -> tuple[str, Size] | None:
-    """Read generation id and size back off a name; None if it is no name of ours."""
+    """Return the generation id and size in a file name; None if it is not one of ours."""
     match = _RENDITION.fullmatch(path)
     return None if match is None else (match[3], Size(int(match[1]), int(match[2])))

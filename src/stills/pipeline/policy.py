@@ -7,10 +7,10 @@ from stills.contract.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Waits and limits of a generation; all in seconds unless named otherwise.
+    """Timeouts and retry limits of a generation.
 
-    `transient_resends` is for calls that certainly made no image. `unknown_resends` is for those
-    that may have made one: each can be billed, so by default none is repeated.
+    `transient_resends` limits retries of calls that certainly made no image, `unknown_resends` of
+    calls that may have made one. Each of these can be billed, so by default none is retried.
 
     Raises:
         InvalidRequest: `unknown_resends` is not a whole number of 0 or more.
@@ -32,5 +32,5 @@ class Policy:
             raise InvalidRequest(
                 f"resend_unknown is {self.unknown_resends!r:.40}",
                 field="resend_unknown",
-                action="Set it to 0 or more: how often a call of unknown outcome may be repeated.",
+                action="Set it to 0 or more: how often to retry calls of unknown outcome.",
             )

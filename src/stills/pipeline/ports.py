@@ -1,4 +1,4 @@
-"""The adapters of one Stills, as every step gets them."""
+"""The adapters of one Stills, which every step gets."""
 
 from dataclasses import dataclass, field
 
@@ -12,11 +12,10 @@ from stills.pipeline.store_marker import StoreMarker
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the steps work with. `spool` takes the images that `store` refuses.
+    """The adapters. `spool` takes the images that `store` refuses.
 
-    Before anything is written to the store, `marker` is checked.
-
-    With a `downloader`, references come from strangers: no local path, no URL for the provider.
+    `marker` must be checked before anything is written to the store. With a `downloader`, reference
+    images are untrusted: local paths are rejected, and URLs are downloaded here.
     """
 
     provider: Provider

@@ -1,4 +1,4 @@
-"""Ready: what a call needs is loaded and opened before it is sent, and so can't fail after."""
+"""Load and open everything a call needs before it is sent, so that it can't fail afterwards."""
 
 import os
 from contextlib import ExitStack
@@ -7,18 +7,17 @@ from stills.contract.errors import LibraryFailed
 from stills.contract.forked import check_libraries
 from stills.pipeline.ports import Ports
 
-# Two connections with the look-up of their names, the image's file and its folder, and what SQLite
-# opens for a moment.
+# Two connections with DNS look-ups, the image's file and folder, and SQLite's temporary files.
 _SPARE_FILES = 10
 
 
 async def get_ready(ports: Ports) -> None:
-    """Load libraries, open the store and the spool, and see that more files can be opened.
+    """Load libraries, open the store and the spool, and check that more files can be opened.
 
     Raises:
-        ForkedProcess: a library can't be used in this process; nothing was sent.
-        LibraryFailed: something can't be loaded or opened; nothing was sent.
-        StoreRefused: the store or the spool can't be used; nothing was sent.
+        ForkedProcess: a library can't be used in this process. Nothing was sent.
+        LibraryFailed: something can't be loaded or opened. Nothing was sent.
+        StoreRefused: the store or the spool can't be used. Nothing was sent.
     """
     check_libraries()
     try:
@@ -29,7 +28,7 @@ async def get_ready(ports: Ports) -> None:
         _open_spare_files()
     except (ImportError, OSError) as error:
         raise LibraryFailed(
-            f"what a call needs can't be loaded or opened, so nothing was sent: {error}"
+            f"a library or file that a call needs can't be opened, so nothing was sent: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Load a reference image: whatever form it comes in, it leaves as a URL that can be sent."""
+"""Load a reference image in any form, as a URL that can be sent."""
 
 import asyncio
 import base64
@@ -18,10 +18,10 @@ REFERENCE_MAX_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A checked reference.
+    """A verified reference image.
 
-    `url` is https or a data URL. `digest` is the SHA-256 of the image's bytes, or of the URL.
-    `shown` is what a person may see of it: no query, no credentials, no bytes.
+    `url` is an https or data URL. `digest` is the SHA-256 of the image's bytes, or of an https URL.
+    `shown` is for people, without query, credentials or bytes.
     """
 
     url: str
@@ -32,13 +32,13 @@ class Reference:
 async def load_reference(
     given: str | bytes | None, imaging: Imaging, downloader: Downloader | None = None
 ) -> Reference | None:
-    """Check a reference: an https URL, a data URL, a local path, or bytes.
+    """Load a reference image from an https URL, a data URL, a local path or bytes.
 
-    With a `downloader` it comes from a stranger: a path is refused unread, and a URL is downloaded
-    here and goes on as bytes, so that nobody else fetches it.
+    With a `downloader` it is untrusted: a path is rejected without reading it, and a URL is
+    downloaded here and sent as bytes, so that the service does not fetch it.
 
     Raises:
-        InvalidReference: it is none of these, too big, or no PNG, JPEG or WebP.
+        InvalidReference: it is something else, too big, or not a PNG, JPEG or WebP.
     """
     if given is None:
         return None
@@ -55,12 +55,12 @@ async def load_reference(
         return await _from_bytes(data, imaging, shown="data URL")
     if "://" in given[:12]:
         raise InvalidReference(
-            f"reference_image has scheme {given.split('://', 1)[0]!r}, only https can be fetched",
+            f"reference_image has scheme {given.split('://', 1)[0]!r}, but only https is supported",
             field="reference_image",
         )
     if downloader is not None:
         raise InvalidReference(
-            "reference_image is no https URL and no data URL",
+            "reference_image is neither an https URL nor a data URL",
             field="reference_image",
             action="Give an https URL, a data URL or bytes of a PNG, JPEG or WebP.",
         )
@@ -75,7 +75,7 @@ def _from_url(url: str) -> Reference:
     except ValueError:
         host = None
     if not host or any(character.isspace() for character in url):
-        raise InvalidReference("reference_image is no valid URL", field="reference_image")
+        raise InvalidReference("reference_image is not a valid URL", field="reference_image")
     digest = hashlib.sha256(url.encode()).hexdigest()
     return Reference(url, digest, shown=f"https://{host}{parts.path}")
 
@@ -105,12 +105,12 @@ def _decode_data_url(url: str) -> bytes:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidReference(
-            "reference_image is a data URL with broken base64", field="reference_image"
+            "reference_image is a data URL with invalid base64", field="reference_image"
         ) from None
 
 
 def _find_file(written: str) -> Path:
-    """Find a path as the locale spells it, or else in UTF-8, which is how Stills names files."""
+    """Return the path in the locale's encoding, or in UTF-8, which Stills uses for file names."""
     path = Path(written).expanduser()
     if path.exists():
         return path
@@ -122,7 +122,7 @@ def _read_file(written: str) -> bytes:
     try:
         path = _find_file(written)
         if not path.is_file():
-            what = "no regular file" if path.exists() else "no such file"
+            what = "not a regular file" if path.exists() else "no such file"
             raise InvalidReference(
                 f"reference_image {written[:200]!r}: {what}", field="reference_image"
             )
@@ -141,5 +141,5 @@ def _too_big(byte_count: int) -> InvalidReference:
         f"reference_image is {byte_count / 1024 / 1024:.1f} MB, over the limit of "
         f"{REFERENCE_MAX_BYTES // 1024 // 1024} MB",
         field="reference_image",
-        action="Scale it down; 2048 pixels a side are plenty.",
+        action="Scale it down; 2048 pixels per side are plenty.",
     )

@@ -1,7 +1,7 @@
-"""The spool: where a paid image waits while the store refuses it.
+"""The spool: a local folder for paid images that the store refuses.
 
-Its folder follows HOME, so processes that share a catalog may have different ones. The catalog says
-where each image is.
+By default it is in HOME, so processes that share a catalog may have different spools. The catalog
+records where each image is.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ from stills.pipeline.sidecar import sidecar_path
 
 
 def spool_path(generation_id: str) -> str:
-    """Return the name of a generation's image in every spool."""
+    """Return the file name of a generation's image in any spool."""
     return f"{generation_id}.png"
 
 
 def spool_url(ports: Ports, generation: Generation) -> str:
-    """Return where a spooled image is, by the catalog if it knows."""
+    """Return where a spooled image is, from the catalog if it knows."""
     return generation.spool_url or ports.spool.url(spool_path(generation.id))
 
 
 async def read_spooled(ports: Ports, generation: Generation) -> bytes:
-    """Read a spooled image from this process's spool, or from where the catalog says it is.
+    """Read a spooled image from this process's spool or from the place in the catalog.
 
     Raises:
-        ImageMissing: neither has the image that was spooled.
+        ImageMissing: the image is in neither place.
     """
     path, sha256 = spool_path(generation.id), generation.sha256 or ""
     where = spool_url(ports, generation)
@@ -46,11 +46,11 @@ async def read_spooled(ports: Ports, generation: Generation) -> bytes:
         except OSError as error:
             reason = error.strerror or str(error)
     raise ImageMissing(
-        f"the paid image waits in the spool at {where}, and can't be read there ({reason})",
+        f"the paid image in the spool at {where} can't be read ({reason})",
         action=(
             "Restore that file or make it readable for this process, or set STILLS_SPOOL to the "
-            "folder it is in now, then ask again: that costs nothing. If it is lost, ask with "
-            "--fresh to pay for a new one."
+            "folder it is in now, then retry, which is free. If it is lost, use --fresh to pay for "
+            "a new one."
         ),
     )
 
@@ -68,5 +68,5 @@ async def discard_spooled(ports: Ports, generation: Generation) -> None:
         return
     image = file_path(spool_url(ports, generation))
     for file in (image, image.parent / sidecar):
-        with suppress(OSError):  # it is another user's: a copy too many does no harm
+        with suppress(OSError):  # another user's file; an extra copy does no harm
             await asyncio.to_thread(file.unlink)

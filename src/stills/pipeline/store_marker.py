@@ -1,8 +1,8 @@
-"""The store's marker: one small object that shows that this is the store of the catalog.
+"""The store's marker: a small object that identifies the catalog's store.
 
-Without it, the bare mount point of an unmounted disk looks like an empty store. The catalog records
-the marker's id once it has seen it; a store from before there were markers gets one as soon as it
-turns out to have the catalog's images.
+Without it, the mount point of an unmounted disk looks like an empty store. The catalog records the
+marker's id when it first sees it. A store older than markers gets one when it is found to have the
+catalog's images.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ class StoreMarker:
         self._may_pay = False
 
     async def check(self) -> None:
-        """See that the store is the catalog's, until it was once; a new store gets its marker.
+        """Check that the store is the catalog's, once; a new store gets its marker.
 
         Raises:
-            WrongStore: it is another one, or its disk is not mounted.
-            StoreRefused: the store can't be read, or the marker not be written.
+            WrongStore: it is another catalog's, or its disk is not mounted.
+            StoreRefused: the store can't be read, or the marker can't be written.
             CatalogError: the catalog can't be used.
         """
         async with self._checking:
@@ -45,12 +45,12 @@ class StoreMarker:
                 self._is_checked = True
 
     async def check_before_paying(self) -> tuple[str, ...]:
-        """Check the store; one that can't be used now is no reason not to pay, but to spool.
+        """Check the store; if it can't be used now, images can still be paid for and spooled.
 
-        Returns a note, once, if the catalog is empty beside a store that has images.
+        Returns a note, once, if the catalog is empty but the store has images.
 
         Raises:
-            WrongStore: it is another one, or its disk is not mounted.
+            WrongStore: it is another catalog's, or its disk is not mounted.
             CatalogError: the catalog can't be used.
         """
         async with self._paying:
@@ -67,11 +67,11 @@ class StoreMarker:
             return notes
 
     async def check_ready(self) -> None:
-        """See that the store is the catalog's and can be used now, and once that it can be written.
+        """Check that the store is the catalog's and is usable now, and once that it is writable.
 
         Raises:
-            WrongStore: it is another one, or its disk is not mounted.
-            StoreRefused: the store can't be used, or its marker not be written.
+            WrongStore: it is another catalog's, or its disk is not mounted.
+            StoreRefused: the store can't be used, or its marker can't be written.
             CatalogError: the catalog can't be used.
         """
         await self.check()
@@ -83,7 +83,7 @@ class StoreMarker:
             raise WrongStore(f"the store's marker {where} is gone, so its disk may be unmounted")
 
     async def accept(self) -> None:
-        """Take the store, whichever it is, as the catalog's from now on.
+        """Make this store the catalog's from now on.
 
         Raises:
             StoreRefused: the marker can't be read or written.
@@ -101,24 +101,24 @@ class StoreMarker:
         return (await self._catalog.read_store()).id
 
     async def _check(self, known: KnownStore) -> None:
-        found = await self._read()
-        if known.newest:  # else no image can be missed
-            await self._compare(known, found)
-        await self._confirm(known, found)
+        marker_id = await self._read()
+        if known.newest:  # otherwise no image can be missing
+            await self._compare(known, marker_id)
+        await self._confirm(known, marker_id)
 
-    async def _compare(self, known: KnownStore, found: str | None) -> None:
+    async def _compare(self, known: KnownStore, marker_id: str | None) -> None:
         where = self._store.url(MARKER)
-        if known.confirmed and found is None:
+        if known.confirmed and marker_id is None:
             raise WrongStore(f"the store's marker {where} is missing, so its disk may be unmounted")
-        if known.confirmed and found and found != known.id:
+        if known.confirmed and marker_id and marker_id != known.id:
             raise WrongStore(
-                f"{where} marks the store of another catalog",
+                f"{where} belongs to another catalog's store",
                 action=(
                     "Correct STILLS_STORE or, to use this store from now on, run `stills recover "
-                    "--rebuild`, then ask again."
+                    "--rebuild`, then retry."
                 ),
             )
-        if not known.confirmed and found is None:
+        if not known.confirmed and marker_id is None:
             await self._look_for_images(known)
 
     async def _look_for_images(self, known: KnownStore) -> None:
@@ -133,15 +133,15 @@ class StoreMarker:
                 "the store's disk may be unmounted"
             )
 
-    async def _confirm(self, known: KnownStore, found: str | None) -> None:
+    async def _confirm(self, known: KnownStore, marker_id: str | None) -> None:
         """Write the marker if it is missing or empty, and record its id."""
-        if not found:
+        if not marker_id:
             await self._store.put(MARKER, _content(known.id))
-        if not known.confirmed or (found and found != known.id):
-            await self._catalog.record_store(found or known.id)
+        if not known.confirmed or (marker_id and marker_id != known.id):
+            await self._catalog.record_store(marker_id or known.id)
 
     async def _read(self) -> str | None:
-        """Return the marker's id, `""` if a user made an empty one, None if there is none."""
+        """Return the marker's id, `""` if a user made an empty marker, None without a marker."""
         if MARKER not in await self._store.paths(_FOLDER):
             return None
         return (await self._store.get(MARKER)).decode(errors="replace").strip()[:64]
@@ -158,7 +158,7 @@ class StoreMarker:
         images = "1 image" if number == 1 else f"{number} images"
         note = (
             f"The catalog is empty, but the store has {images}. Run `stills recover --rebuild` to "
-            "read back what is there; otherwise it may be paid for again."
+            "add them to the catalog; otherwise they may be paid for again."
         )
         _LOG.warning(note)
         return (note,)

@@ -1,1 +1,1 @@
-"""When a request may start: a pure AIMD rule, and the limiter that waits by it."""
+"""When an API call may start: the AIMD rule, and the limiter that waits by it."""

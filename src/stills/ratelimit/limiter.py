@@ -1,4 +1,4 @@
-"""Pacer: lets each send of this process wait for its start, and slows all down on a refusal."""
+"""Limiter: delays the API calls of this process, and slows all processes down on a refusal."""
 
 import asyncio
 import time
@@ -20,47 +20,47 @@ from stills.ratelimit.aimd import (
 
 
 class StartTooLate(RateLimited):
-    """The send's turn comes too late for its deadline; it was not sent.
+    """The call could not start in time for its deadline; it was not sent.
 
-    `retry_after_seconds` says when there is room again.
+    `retry_after_seconds` is when a new attempt can succeed.
     """
 
 
-def rate_limit_of(lane: LimitScope, given: RateLimit | None) -> RateLimit:
-    """Give the limit set, else the model table's; without either there is none."""
+def rate_limit_of(scope: LimitScope, given: RateLimit | None) -> RateLimit:
+    """Return the given limit, or else the model table's; without either there is no limit."""
     if given is not None:
         return given
-    model = MODELS.get(lane.model)
-    if not is_paid(lane.provider) or model is None or model.requests_per_minute is None:
+    model = MODELS.get(scope.model)
+    if not is_paid(scope.provider) or model is None or model.requests_per_minute is None:
         return RateLimit()
     return RateLimit(model.requests_per_minute / 60.0)
 
 
 class RateLimiter:
-    """The starts of one lane, for all requests of this process; `clock` gives Unix seconds."""
+    """Delays the calls to one model from this process; `clock` returns Unix seconds."""
 
     def __init__(
         self,
         catalog: LimiterStates,
-        lane: LimitScope,
+        scope: LimitScope,
         limit: RateLimit,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.limit = limit
         self._catalog = catalog
-        self._lane = lane
+        self._scope = scope
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._queue = asyncio.Lock()
         self._waiting = 0
         self._starts: deque[float] = deque()
-        self._pace: LimiterState | None = None
+        self._state: LimiterState | None = None
 
     async def start(self, *, patience_seconds: float) -> float:
-        """Wait for a start and give its time, Unix seconds; 0 where there is no limit.
+        """Wait until a call may start; returns that time in Unix seconds, 0 without a limit.
 
         Raises:
-            TurnTooLate: it is further away than `patience_seconds`.
+            StartTooLate: the wait would be longer than `patience_seconds`.
         """
         if self.limit.is_unlimited:
             return 0.0
@@ -68,7 +68,7 @@ class RateLimiter:
         self._check(latest_at, ahead=self._waiting)
         self._waiting += 1
         try:
-            async with self._turn:  # first come, first served
+            async with self._queue:  # in order of arrival
                 start_at = await self._take(latest_at)
         finally:
             self._waiting -= 1
@@ -76,62 +76,61 @@ class RateLimiter:
         return start_at
 
     async def quota(self) -> Quota:
-        """Tell what is used of the limit, by all who share the catalog."""
+        """Return the limit and its use by all processes that share the catalog."""
         since = self._clock() - 60.0
-        pace, sends = await self._catalog.read_limiter_state(self._lane, since=since)
+        state, sends = await self._catalog.read_limiter_state(self._scope, since=since)
         if self.limit.is_unlimited:
             return Quota(None, None, sends)
-        if pace is None:
+        if state is None:
             return Quota(self.limit.per_second, self.limit.per_second, sends)
-        limit_per_second = self.limit.per_second or pace.limit_per_second
-        return Quota(limit_per_second, limit_per_second * pace.rate_fraction, sends)
+        limit_per_second = self.limit.per_second or state.limit_per_second
+        return Quota(limit_per_second, limit_per_second * state.rate_fraction, sends)
 
     async def slow_down(self, *, started_at: float, retry_after_seconds: float | None) -> None:
-        """Take in that the service refused a send that started at `started_at`."""
+        """Record that the service refused a call that started at `started_at`."""
         if self.limit.is_unlimited:
             return
 
-        def change(pace: LimiterState | None) -> tuple[LimiterState, LimiterState]:
-            pace = slow_down(
-                pace,
+        def change(state: LimiterState | None) -> tuple[LimiterState, LimiterState]:
+            state = slow_down(
+                state,
                 self.limit,
                 now=self._clock(),
                 started_at=started_at,
                 retry_after_seconds=retry_after_seconds,
             )
-            return pace, pace
+            return state, state
 
-        self._pace = await self._catalog.update_limiter_state(self._lane, change)
+        self._state = await self._catalog.update_limiter_state(self._scope, change)
 
     async def _take(self, latest_at: float) -> float:
         while True:
             while self._starts:
                 start_at = self._starts.popleft()
-                if start_at >= self._clock() - LOOKAHEAD_SECONDS:  # else whose it was has given up
+                if start_at >= self._clock() - LOOKAHEAD_SECONDS:  # else its caller has given up
                     return start_at
-            pace, starts = await self._catalog.update_limiter_state(self._lane, self._next_starts)
-            self._pace = pace
+            state, starts = await self._catalog.update_limiter_state(self._scope, self._next_starts)
+            self._state = state
             self._starts.extend(starts)
             if not starts:
                 self._check(latest_at)
-                until_next = next_start_at(pace) - LOOKAHEAD_SECONDS - self._clock()
+                until_next = next_start_at(state) - LOOKAHEAD_SECONDS - self._clock()
                 await asyncio.sleep(until_next)
 
     def _next_starts(
-        self, pace: LimiterState | None
+        self, state: LimiterState | None
     ) -> tuple[LimiterState, tuple[LimiterState, tuple[float, ...]]]:
-        taken = take_starts(pace, self.limit, now=self._clock(), wanted=self._waiting)
+        taken = take_starts(state, self.limit, now=self._clock(), wanted=self._waiting)
         return taken[0], taken
 
     def _check(self, latest_at: float, *, ahead: int = 0) -> None:
-        """Refuse at once what would wait in vain, with `ahead` others before it."""
-        if self._pace is None:
+        """Reject a call at once if it would wait too long behind `ahead` others."""
+        if self._state is None:
             return
-        now, interval = self._clock(), interval_seconds(self._pace)
-        start_at = max(now, next_start_at(self._pace)) + ahead * interval
+        now, interval = self._clock(), interval_seconds(self._state)
+        start_at = max(now, next_start_at(self._state)) + ahead * interval
         if start_at > max(latest_at, now + LOOKAHEAD_SECONDS):
             raise StartTooLate(
-                f"by the rate limit the next free start is in {start_at - now:.0f} s, "
-                "too late for the deadline",
+                f"rate limit: the next free start is in {start_at - now:.0f} s, after the deadline",
                 retry_after_seconds=start_at - max(now, latest_at) + interval,
             )
