@@ -1,0 +1,237 @@
+"""Rebuild: a lost catalog gets the images of its store back."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from tests.support.bad_sector import BadSector
+
+from stills.app import Recovered, Stills
+from stills.contract.errors import (
+    StoreRefused,
+)
+from stills.contract.money import SpendBy
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", style="ink", seed=1)
+Make = Callable[..., object]
+
+
+def file_of(result: ImageResult) -> Path:
+    return Path(unquote(urlsplit(result.image_url).path))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
+    return [(outcome.kept, outcome.reason) for outcome in outcomes]
+
+
+async def fill(stills: Stills) -> list[ImageResult]:
+    """Pay for three images, one of them in two sizes, one with a note."""
+    asked = [
+        KITE,
+        replace(KITE, size="300*300"),
+        replace(KITE, size="1328*1328", prompt="a blue kite", style=None, seed=None),
+        replace(KITE, prompt="a green kite. It flies.", negative_prompt="blurry"),
+    ]
+    return [await stills.generate(request) for request in asked]
+
+
+def facts_of(listed: Sequence[object]) -> list[object]:
+    return sorted(((image.rendition, image.generation) for image in listed), key=str)
+
+
+async def test_a_new_catalog_is_rebuilt_from_the_store(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """Prompt, style, seed, size, cost, notes, renditions; every request is then free."""
+    stills = await make_stills()
+    sandbox.set_faults(Fault(FaultKind.NO_IMAGE, match="green"))
+    before = await fill(stills)
+    listed, spent = facts_of(await stills.images.list()), await stills.spend(by=SpendBy.STYLE)
+    await stills.close()
+    (tmp_path / "stills.db").rename(tmp_path / "lost.db")
+
+    again = await make_stills()
+    aside, outcomes = await again.rebuild()
+    assert (aside, ends(outcomes)) == (None, [(True, "")] * 3)
+    rebuilt = facts_of(await again.images.list())
+    assert [one for one in listed if one not in rebuilt] == []
+    assert [(line.group, line.billed_usd) for line in await again.spend(by=SpendBy.STYLE)] == [
+        (line.group, line.billed_usd) for line in spent
+    ]
+    requests = [KITE, replace(KITE, size="300*300")]
+    assert [await again.generate(one) for one in requests] == [
+        replace(one, cached=True, cost_usd=0.0) for one in before[:2]
+    ]
+    assert (
+        before[3].notes
+        == (
+            await again.generate(
+                replace(KITE, prompt="a green kite. It flies.", negative_prompt="blurry")
+            )
+        ).notes
+    )
+    assert sandbox.ledger.billed_images == 3
+    assert (await again.images.verify()).findings == ()
+
+
+async def test_rebuilding_a_healthy_catalog_changes_nothing(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """All rows stay the same."""
+    await fill(stills)
+
+    def dump() -> list[str]:
+        with closing(sqlite3.connect(tmp_path / "stills.db")) as connection:
+            return list(connection.iterdump())
+
+    before, store = dump(), files(tmp_path / "images")
+    assert await stills.rebuild() == (None, [])
+    assert dump() == before
+    assert files(tmp_path / "images") == store
+    assert sandbox.ledger.billed_images == 3
+
+
+def move_away(store: Path) -> None:
+    store.rename(store.with_name("away"))
+
+
+def empty(store: Path) -> None:
+    move_away(store)
+    store.mkdir()
+
+
+def spoil_every_sidecar(store: Path) -> None:
+    for path in (store / "facts").iterdir():
+        path.write_bytes(b"[]")
+
+
+@pytest.mark.parametrize("make_unavailable", [move_away, empty, spoil_every_sidecar])
+@pytest.mark.parametrize("damaged", [False, True], ids=["sound", "damaged"])
+async def test_rebuild_without_a_store_leaves_the_catalog_as_it_is(
+    make_stills: Make, tmp_path: Path, make_unavailable: Callable[[Path], None], *, damaged: bool
+):
+    """An unmounted disk must not cost the only record of paid images."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    await stills.close()
+    catalog = tmp_path / "stills.db"
+    if damaged:
+        catalog.write_bytes(b"\xa5" * 4096)
+    before = catalog.read_bytes()
+    make_unavailable(tmp_path / "images")
+
+    again = await make_stills()
+    with pytest.raises(StoreRefused, match="the catalog is unchanged") as caught:
+        await again.rebuild()
+    assert "STILLS_STORE" in caught.value.action
+    await again.close()
+    assert catalog.read_bytes() == before
+    assert list(tmp_path.glob("stills.db.damaged-*")) == []
+
+
+async def test_rebuild_continues_after_an_unreadable_sidecar(make_stills: Make, tmp_path: Path):
+    """It is reported with the reason, and all other images are added."""
+    stills = await make_stills()
+    lost = (await stills.generate(KITE)).id.partition("-")[0]
+    sound = (await stills.generate(replace(KITE, seed=2))).id.partition("-")[0]
+    await stills.close()
+    (tmp_path / "stills.db").unlink()
+
+    disk = BadSector(tmp_path / "images", f"facts/{lost}.json")
+    again = await make_stills(store=disk)
+    _, outcomes = await again.rebuild()
+    assert [(one.generation_id, one.kept, one.reason) for one in outcomes] == [
+        (sound, True, ""),
+        (lost, False, "a bad sector"),
+    ]
+
+
+async def test_rebuild_skips_images_that_are_not_intact(make_stills: Make, tmp_path: Path):
+    """A missing, a damaged and a swapped image are reported with the reason."""
+    stills = await make_stills()
+    results = [await stills.generate(replace(KITE, size="1328*1328", seed=n)) for n in range(4)]
+    missing, damaged, exchanged, sound = map(file_of, results)
+    await stills.close()
+    missing.unlink()
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    exchanged.write_bytes(sound.read_bytes())
+    (tmp_path / "stills.db").unlink()
+
+    again = await make_stills()
+    _, outcomes = await again.rebuild()
+    reasons = {outcome.generation_id: outcome.reason for outcome in outcomes}
+    ids = [result.id.partition("-")[0] for result in results]
+    assert "not in" in reasons[ids[0]]
+    assert "damaged" in reasons[ids[1]]
+    assert reasons[ids[2]] == "the image does not match its sidecar"
+    assert reasons[ids[3]] == ""
+    assert [image.generation.id for image in await again.images.list()] == [ids[3]]
+
+
+HOSTILE = {
+    "no JSON": lambda _: b"\x89PNG",
+    "empty": lambda _: b"",
+    "a list": lambda _: b"[1, 2, 3]",
+    "deep": lambda _: b"[" * 200_000,
+    "huge": lambda facts: facts | {"notes": ["x" * 1000] * 20_000, "id": "../../etc"},
+    "traversal": lambda facts: facts | {"path": "../../../../../../../etc/passwd"},
+    "traversal to a PNG": lambda facts: facts | {"path": f"../secret-{facts['id']}.png"},
+    "absolute": lambda facts: facts | {"path": "/etc/passwd"},
+    "path of a device": lambda facts: facts | {"path": "CON:"},
+    "another's id": lambda facts: facts | {"id": "ffffffffffff"},
+    "id of a path": lambda facts: facts | {"id": "../../x"},
+    "wrong types": lambda facts: facts | {"id": 5, "path": None, "draft": []},
+    "no draft": lambda facts: {name: facts[name] for name in facts if name != "draft"},
+    "endless time": lambda facts: facts | {"created_at": float("inf")},
+    "no time": lambda facts: facts | {"created_at": float("nan")},
+    "half a pair": lambda facts: facts | {"draft": facts["draft"] | {"prompt": "\ud800"}},
+    "large seed": lambda facts: facts | {"draft": facts["draft"] | {"seed": 10**30}},
+    "no size": lambda facts: facts | {"draft": facts["draft"] | {"native_size": [0, 0]}},
+    "newer version": lambda facts: facts | {"version": 2},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_hostile_sidecars_are_skipped(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path, kind: str
+):
+    """All other images are added, and no file outside is touched."""
+    stills = await make_stills()
+    victim = await stills.generate(replace(KITE, prompt="the victim"))
+    await stills.generate(KITE)
+    await stills.close()
+    path = tmp_path / "images" / "facts" / f"{victim.id.partition('-')[0]}.json"
+    facts = json.loads(path.read_text())
+    (tmp_path / f"secret-{facts['id']}.png").write_bytes(file_of(victim).read_bytes())
+    hostile = HOSTILE[kind](facts)
+    path.write_bytes(hostile if isinstance(hostile, bytes) else json.dumps(hostile).encode())
+    (tmp_path / "stills.db").unlink()
+    before = files(tmp_path)
+
+    again = await make_stills()
+    aside, outcomes = await again.rebuild()
+    assert (aside, ends(outcomes)) == (None, [(True, "")])
+    assert await again.rebuild() == (None, [])
+    assert await again.recover() == []
+    await kept_free_besides(again, sandbox)
+    await again.close()
+    assert [name for name in files(tmp_path) if not name.startswith("stills.db")] == before
+
+
+async def kept_free_besides(stills: Stills, sandbox: Sandbox) -> None:
+    assert (await stills.generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 2

@@ -1,0 +1,159 @@
+"""Images in a spool, also another user's: they are stored, downloaded again or reported."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stills.app import Recovered, Stills
+from stills.contract.errors import (
+    Billing,
+    ImageMissing,
+    MissingKey,
+    StoreRefused,
+)
+from stills.contract.ports.provider import Provider
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.provider.deferred import DeferredProvider
+from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.store import open_store
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", style="ink", seed=1)
+Make = Callable[..., object]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def refusing(folder: Path, name: str) -> object:
+    """A store whose folder can't be created, because a file is in the way."""
+    (folder / f"{name}-in-the-way").write_text("")
+    return open_store(str(folder / f"{name}-in-the-way" / name))
+
+
+async def kept_free(stills: Stills, sandbox: Sandbox, request: ImageRequest = KITE) -> ImageResult:
+    """Request a paid image: it is stored and intact, and nothing is sent."""
+    before = len(sandbox.ledger.generations)
+    result = await stills.generate(request)
+    assert result.cached
+    assert len(sandbox.ledger.generations) == before
+    assert (await stills.images.verify()).findings == ()
+    return result
+
+
+def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
+    return [(outcome.kept, outcome.reason) for outcome in outcomes]
+
+
+def without_a_key(stills: Stills) -> Stills:
+    """The same Stills as without an API key."""
+
+    async def refuse(_: object) -> Provider:
+        raise MissingKey
+
+    return Stills(replace(stills._ports, provider=DeferredProvider("none", refuse)))
+
+
+@pytest.fixture
+async def spooled_elsewhere(make_stills: Make, tmp_path: Path) -> Path:
+    """An image in the spool of another user who shares the catalog."""
+    folder = tmp_path / "cron" / "spool"
+    other = await make_stills(store=refusing(tmp_path, "images"), spool=open_store(str(folder)))
+    with pytest.raises(StoreRefused, match="safe at"):
+        await other.generate(KITE)
+    await other.close()
+    return folder
+
+
+async def test_an_image_in_the_spool_of_another_user_is_stored_from_there(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
+):
+    """A retry with another HOME is free, and leaves nothing behind."""
+    stills = await make_stills()
+    await kept_free(stills, sandbox)
+    assert files(spooled_elsewhere) == []
+    assert await stills.recover() == []
+
+
+async def test_recover_stores_an_image_from_the_spool_of_another_user(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
+):
+    """Without a key too."""
+    keyless = without_a_key(await make_stills())
+    assert ends(await keyless.recover()) == [(True, "")]
+    assert files(spooled_elsewhere) == []
+    await kept_free(await make_stills(), sandbox)
+
+
+async def test_if_the_store_still_refuses_the_image_stays_and_its_folder_is_named(
+    make_stills: Make, tmp_path: Path, spooled_elsewhere: Path
+):
+    """The folder that has it, not this process's own."""
+    (image,) = spooled_elsewhere.glob("*.png")
+    (tmp_path / "still").mkdir()
+    stills = await make_stills(store=refusing(tmp_path / "still", "images"))
+    with pytest.raises(StoreRefused, match=f"safe at {image.as_uri()}"):
+        await stills.generate(KITE)
+    assert image.exists()
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("trouble", ["gone", "damaged"])
+async def test_a_spooled_image_that_can_not_be_read_is_downloaded_while_its_link_works(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, trouble: str
+):
+    """A container's spool may be lost with the container."""
+    (image,) = spooled_elsewhere.glob("*.png")
+    if trouble == "gone":
+        image.unlink()
+    else:
+        image.write_bytes(image.read_bytes()[:-100])
+    await kept_free(await make_stills(), sandbox)
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_an_unreachable_spooled_image_is_reported_with_its_folder(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, tmp_path: Path, *, expired: bool
+):
+    """Nothing is billed; once the file is back, a retry finishes it."""
+    if expired:
+        execute(tmp_path / "stills.db", "UPDATE generations SET url_expires_at = 1")
+    (image,) = spooled_elsewhere.glob("*.png")
+    away = image.rename(image.with_name("away"))
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    stills = await make_stills()
+    with pytest.raises(ImageMissing) as caught:
+        await stills.generate(KITE)
+    error = caught.value
+    assert image.as_uri() in error.message
+    assert "STILLS_SPOOL" in error.action
+    assert error.billing is Billing.NONE
+    ((kept, reason),) = ends(await stills.recover())
+    assert not kept
+    assert image.as_uri() in reason
+    away.rename(image)
+    await kept_free(stills, sandbox)
+
+
+async def test_an_image_spooled_by_an_earlier_version_is_stored(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """Its catalog did not record the spool, so it is this process's own."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    execute(tmp_path / "stills.db", "UPDATE generations SET spool_url = NULL")
+    assert ends(await broken.recover())[0][0] is False
+    await kept_free(await make_stills(), sandbox)
+    assert files(tmp_path / "spool") == []
