@@ -1,4 +1,4 @@
-"""Stills: what all doors call."""
+"""Stills: the facade that every front end calls."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -9,9 +9,9 @@ from typing import Self
 
 from stills.api_keys import Access
 from stills.assembly import (
+    build_ports,
     embed_sandbox,
     guard_downloads,
-    plug_together,
     use_dashscope,
     use_none,
 )
@@ -42,9 +42,10 @@ from stills.pipeline.ports import Ports
 
 
 class Stills:
-    """Makes and keeps images. Use it as `async with Stills.from_env() as stills`.
+    """Generates and stores images. Use it as `async with Stills.from_env() as stills`.
 
-    One event loop, one process: any other raises RuntimeError, and so does a use after the close.
+    It belongs to one event loop and one process: use from another one, or after closing, raises
+    RuntimeError.
     """
 
     def __init__(
@@ -58,17 +59,17 @@ class Stills:
         rate_limit: RateLimit | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
-        self._bound = LoopGuard()
-        self._plugged = ports
+        self._guard = LoopGuard()
+        self._guarded_ports = ports
         self._policy = policy or Policy()
         self._model = model
         self._price_usd = price_usd
         self._concurrency = concurrency
         self._access = Access(ports.catalog.api_keys)
-        self._one_pipeline = Pipeline(
+        self._guarded_pipeline = Pipeline(
             ports, self._policy, price_usd=price_usd, day_usd=budget_usd, rate_limit=rate_limit
         )
-        self._images = Library(ports, self._one_pipeline, self._bound)
+        self._images = Library(ports, self._guarded_pipeline, self._guard)
 
     @classmethod
     def from_env(
@@ -80,16 +81,15 @@ class Stills:
         guard_references: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Self:
-        """Plug Stills together as the environment says; `sandbox` embeds one and needs no key.
+        """Create Stills as the environment says; `sandbox` embeds one and needs no API key.
 
-        `rate_limit` goes before that of the environment, and so does `resend_unknown`: how often a
-        call whose outcome is unknown may be repeated, 0 by default, because each may be billed.
-        `guard_references` is for requests of
-        strangers: a path as the reference is refused, and a URL is fetched from the open internet
-        alone, by us.
+        `rate_limit` and `resend_unknown` override the environment. `resend_unknown` is how often to
+        retry a call of unknown outcome: 0 by default, because each may be billed.
+        `guard_references` is for untrusted requests: reference images can't be local paths, and
+        URLs are downloaded here, only from public addresses.
 
         Raises:
-            MissingKey: no key was given, and no sandbox asked for.
+            MissingKey: there is no API key, and `sandbox` is false.
             AccessError: the key or the base URL can't be used.
             InvalidRequest: a variable or an argument has no usable value.
         """
@@ -103,7 +103,7 @@ class Stills:
 
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
-        """Plug Stills together without a key, to look after what is kept."""
+        """Create Stills without an API key, for the stored images."""
         config = read_config(environment)
         return cls._from_config(config, use_none())
 
@@ -112,7 +112,7 @@ class Stills:
         cls, config: Config, provider: Provider, downloader: Downloader | None = None
     ) -> Self:
         return cls(
-            plug_together(config, provider, downloader),
+            build_ports(config, provider, downloader),
             policy=Policy(
                 deadline_seconds=config.deadline_seconds,
                 unknown_resends=config.resend_unknown,
@@ -136,11 +136,11 @@ class Stills:
         await self.close()
 
     async def close(self) -> None:
-        """Stop what is under way, give claims back, close everything; again does nothing."""
-        if self._bound.closed:
+        """Cancel what is under way, release claims and close everything, if it is still open."""
+        if self._guard.closed:
             return
         ports, pipeline = self._ports, self._pipeline
-        self._bound.closed = True
+        self._guard.closed = True
         async with AsyncExitStack() as stack:
             stack.push_async_callback(ports.catalog.close)
             stack.push_async_callback(ports.spool.close)
@@ -161,7 +161,7 @@ class Stills:
         on_send_settled: OnSendSettled | None = None,
         looked_up: bool = False,
     ) -> ImageResult:
-        """Answer a request: out of the catalog if it can be, else with a new image.
+        """Answer a request: from the catalog if possible, otherwise with a new image.
 
         `fresh` always pays for a new image. `max_cost_usd` caps what this request may cost. Calls
         count towards `payer` and its daily budget. After `stop` is set, calls already sent are
@@ -200,19 +200,18 @@ class Stills:
         on_stage: OnStageOf | None = None,
         on_send_settled: OnSendSettled | None = None,
     ) -> AsyncGenerator[RequestOutcome]:
-        """Answer any number of requests and give each one's outcome as it finishes.
+        """Answer any number of requests, and yield each one's outcome as it finishes.
 
-        Requests are read as they are needed, at most `concurrency` wait for the service at once,
-        and a few more are made ready for it or kept after it. The error of one is its outcome; only
-        an exception that is no StillsError, of `requests` too, ends them all.
-        Waiting for a start is not counted towards a request's deadline. Once `stop` is set, what
-        was sent is finished and the rest has no outcome. Leaving the loop begins nothing more, and
-        what was sent is finished and kept, unless Stills is closed. The other arguments are those
-        of `generate`, for each request; `on_stage` is called with its index as well, and `fresh`
-        can be a function of the index.
+        Requests are read as needed. At most `concurrency` wait for the service at once; a few more
+        are being prepared or stored. A request's StillsError is its outcome; any other exception,
+        also from `requests`, ends the run. Waiting to start does not count towards a request's
+        deadline. After `stop` is set, calls already sent are finished, and the other requests have
+        no outcome. After leaving the loop, calls already sent are finished and their images stored,
+        unless Stills is closed. The other arguments are as for `generate`; `on_stage` also gets the
+        request's index, and `fresh` can be a function of it.
 
         Raises:
-            InvalidRequest: the model or the concurrency is none, or one of `requests` is no
+            InvalidRequest: the model or the concurrency is invalid, or one of `requests` is not an
                 ImageRequest.
         """
         options = Options(
@@ -265,30 +264,30 @@ class Stills:
         return self._ports.catalog.idempotency
 
     async def check_ready(self) -> None:
-        """Check that catalog and store answer and can be written.
+        """Check that the catalog and the store can be read and written.
 
         Raises:
-            StorageError: one of them does not, or can't.
+            StorageError: one of them can't.
         """
         await self._ports.catalog.check_writable()
         await self._ports.marker.check_ready()
 
     async def drain(self) -> None:
-        """Wait until what was sent is kept, also where nobody waits for it any more."""
+        """Wait until all calls already sent are finished and their images stored."""
         await self._pipeline.drain()
 
     @property
     def provider(self) -> str:
-        """Who makes the images: `dashscope` or `sandbox`, or `none` where there is no key."""
+        """The provider of the images: `dashscope` or `sandbox`, or `none` without an API key."""
         return self._ports.provider.name
 
     @property
     def deadline_seconds(self) -> float:
-        """How long a request may take, in seconds."""
+        """The time limit of a request, in seconds."""
         return self._policy.deadline_seconds
 
     def model(self, model_id: str | None = None) -> Model:
-        """Look up the model that requests go to, at the price that holds here.
+        """Return the model of requests, with its price here.
 
         Raises:
             UnknownModel: the table has no such id.
@@ -299,7 +298,7 @@ class Stills:
     async def find_statuses(
         self, requests: Sequence[ImageRequest], *, model: str | None = None
     ) -> Sequence[RequestStatus]:
-        """Tell of each request whether its image is there; nothing is sent, nothing written.
+        """Return for each request whether its image is stored; nothing is sent or written.
 
         Raises:
             UnknownModel: the table has no such id.
@@ -308,37 +307,37 @@ class Stills:
         return await self._pipeline.find_statuses(requests, self._id(model))
 
     async def quota(self, *, model: str | None = None) -> Quota:
-        """Tell what is used of the account's limit on sends, by all who share the catalog."""
+        """Return the rate limit and its use by all processes that share the catalog."""
         return await self._pipeline.limiter(self._id(model)).quota()
 
     async def recover(self) -> Sequence[Recovered]:
-        """Finish what was paid for and interrupted; nothing is sent."""
+        """Finish interrupted images that are paid for; nothing is sent."""
         return await recover(self._ports, self._policy)
 
     async def rebuild(self) -> tuple[str | None, Sequence[Recovered]]:
-        """Read the store's images into the catalog, a new one if the old file is damaged.
+        """Add the store's images to the catalog, or to a new one if the catalog is damaged.
 
-        Returns where the damaged file is now, and what was taken in or could not be.
+        Returns the damaged file's new path, if any, and the outcome for each missing image.
 
         Raises:
-            StoreRefused: the store is missing, can't be read or is empty; the catalog is as it was.
+            StoreRefused: the store is missing, unreadable or empty; the catalog is unchanged.
             CatalogError: the catalog can't be used.
         """
         return await rebuild(self._ports)
 
     async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
-        """Add up what was billed, possibly billed and saved from `since` (Unix seconds) on."""
+        """Add up what was billed, possibly billed and saved since `since` (Unix seconds)."""
         return await self._ports.catalog.spend(since=since, by=by)
 
     @property
     def _ports(self) -> Ports:
-        self._bound.check()
-        return self._plugged
+        self._guard.check()
+        return self._guarded_ports
 
     @property
     def _pipeline(self) -> Pipeline:
-        self._bound.check()
-        return self._one_pipeline
+        self._guard.check()
+        return self._guarded_pipeline
 
     def _id(self, model: str | None) -> str:
         return self._model if model is None else model

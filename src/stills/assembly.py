@@ -24,11 +24,11 @@ from stills.provider.deferred import DeferredProvider
 from stills.store import open_store
 
 
-def plug_together(config: Config, provider: Provider, downloader: Downloader | None) -> Ports:
+def build_ports(config: Config, provider: Provider, downloader: Downloader | None) -> Ports:
     """Build the adapters that the caller did not choose.
 
     Raises:
-        ConfigError: the store's location is none.
+        ConfigError: the store's location is not valid.
     """
     return Ports(
         provider=provider,

@@ -20,7 +20,7 @@ import pyvips  # noqa: F401 - loaded before the first fork
 
 import stills.provider.dashscope  # noqa: F401
 from stills.app import Stills
-from stills.assembly import plug_together, use_dashscope
+from stills.assembly import build_ports, use_dashscope
 from stills.config import read_config
 from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
@@ -36,7 +36,7 @@ def open_stills(job: dict[str, Any]) -> Stills:
     if "policy" not in job:
         return Stills.from_env()
     config = read_config()
-    ports = plug_together(config, use_dashscope(config), None)
+    ports = build_ports(config, use_dashscope(config), None)
     return Stills(ports, policy=Policy(**job["policy"]))
 
 

@@ -29,7 +29,7 @@ async def look_up(job: Job) -> Job:
     """Find the request's image in the catalog; if there is none, check the store before paying.
 
     Raises:
-        WrongStore: there is none, and the store is not the catalog's or its disk is not mounted.
+        WrongStore: the image is new, and the store is not the catalog's or its disk is not mounted.
         CatalogError: the catalog can't be used.
     """
     options, plan = job.options, known(job.plan)
