@@ -169,7 +169,7 @@ async def main():
 asyncio.run(main())
 """
     done = run_script(script, environment, tmp_path)
-    assert "belongs to the event loop and the process" in done.stdout, done.stderr
+    assert "belongs to the event loop and process" in done.stdout, done.stderr
     assert done.stdout.endswith("0\n")
 
 

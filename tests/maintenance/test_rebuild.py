@@ -32,6 +32,10 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def files_without_catalog(folder: Path) -> list[str]:
+    return [name for name in files(folder) if not name.startswith("stills.db")]
+
+
 def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
     return [(outcome.kept, outcome.reason) for outcome in outcomes]
 
@@ -47,7 +51,7 @@ async def fill(stills: Stills) -> list[ImageResult]:
     return [await stills.generate(request) for request in asked]
 
 
-def facts_of(listed: Sequence[object]) -> list[object]:
+def records_of(listed: Sequence[object]) -> list[object]:
     return sorted(((image.rendition, image.generation) for image in listed), key=str)
 
 
@@ -58,14 +62,14 @@ async def test_a_new_catalog_is_rebuilt_from_the_store(
     stills = await make_stills()
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE, match="green"))
     before = await fill(stills)
-    listed, spent = facts_of(await stills.images.list()), await stills.spend(by=SpendBy.STYLE)
+    listed, spent = records_of(await stills.images.list()), await stills.spend(by=SpendBy.STYLE)
     await stills.close()
     (tmp_path / "stills.db").rename(tmp_path / "lost.db")
 
     again = await make_stills()
     aside, outcomes = await again.rebuild()
     assert (aside, ends(outcomes)) == (None, [(True, "")] * 3)
-    rebuilt = facts_of(await again.images.list())
+    rebuilt = records_of(await again.images.list())
     assert [one for one in listed if one not in rebuilt] == []
     assert [(line.group, line.billed_usd) for line in await again.spend(by=SpendBy.STYLE)] == [
         (line.group, line.billed_usd) for line in spent
@@ -220,18 +224,18 @@ async def test_hostile_sidecars_are_skipped(
     hostile = HOSTILE[kind](facts)
     path.write_bytes(hostile if isinstance(hostile, bytes) else json.dumps(hostile).encode())
     (tmp_path / "stills.db").unlink()
-    before = files(tmp_path)
+    before = files_without_catalog(tmp_path)
 
     again = await make_stills()
     aside, outcomes = await again.rebuild()
     assert (aside, ends(outcomes)) == (None, [(True, "")])
     assert await again.rebuild() == (None, [])
     assert await again.recover() == []
-    await kept_free_besides(again, sandbox)
+    await others_stay_free(again, sandbox)
     await again.close()
-    assert [name for name in files(tmp_path) if not name.startswith("stills.db")] == before
+    assert files_without_catalog(tmp_path) == before
 
 
-async def kept_free_besides(stills: Stills, sandbox: Sandbox) -> None:
+async def others_stay_free(stills: Stills, sandbox: Sandbox) -> None:
     assert (await stills.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 2

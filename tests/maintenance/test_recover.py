@@ -77,10 +77,10 @@ async def test_a_spooled_image_is_put_into_the_store(
     assert caught.value.action.endswith("A retry or `stills recover` stores it free of charge.")
     assert ends(await broken.recover())[0][0] is False
 
-    mended = without_a_key(await make_stills())
-    assert ends(await mended.recover()) == [(True, "")]
+    repaired = without_a_key(await make_stills())
+    assert ends(await repaired.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
-    assert await mended.recover() == []
+    assert await repaired.recover() == []
     await kept_free(await make_stills(), sandbox)
 
 
@@ -177,9 +177,9 @@ async def test_if_store_and_spool_refuse_the_link_is_left(
     assert caught.value.billing is Billing.BILLED
     assert "within a day" in caught.value.action
 
-    mended = await make_stills()
-    assert ends(await mended.recover()) == [(True, "")]
-    await kept_free(mended, sandbox)
+    repaired = await make_stills()
+    assert ends(await repaired.recover()) == [(True, "")]
+    await kept_free(repaired, sandbox)
 
 
 async def test_a_spooled_sidecar_without_an_image_does_no_harm(

@@ -61,7 +61,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def lock_while(
-    sandbox: Sandbox, path: Path, asking: asyncio.Task[ImageResult]
+    sandbox: Sandbox, path: Path, pending: asyncio.Task[ImageResult]
 ) -> CatalogError:
     """Lock the catalog from the moment the image is being made until the end."""
     while not sandbox.ledger.generations:
@@ -69,21 +69,21 @@ async def lock_while(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(CatalogError) as caught:
-            await asking
+            await pending
         other.execute("ROLLBACK")
     return caught.value
 
 
 @pytest.mark.usefixtures("short_wait")
-@pytest.mark.parametrize("way", ["recover", "rebuild", "ask again"])
+@pytest.mark.parametrize("way", ["recover", "rebuild", "retry"])
 async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, way: str
 ):
     """The store has the image, the error says where and what to run, and a retry is free."""
     stills = await make_stills()
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
-    asking = asyncio.create_task(stills.generate(KITE))
-    error = await lock_while(sandbox, tmp_path / "stills.db", asking)
+    pending = asyncio.create_task(stills.generate(KITE))
+    error = await lock_while(sandbox, tmp_path / "stills.db", pending)
     assert error.billing is Billing.BILLED
     assert "is locked by another process" in error.message
     assert "safe at file://" in error.message
@@ -101,7 +101,7 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
         aside, outcomes = await later.rebuild()
         assert (aside, ends(outcomes)) == (None, [(True, "")])
     listed = await later.images.list()
-    assert [str(image.rendition.size) for image in listed] == ["1328*1328"] * (way != "ask again")
+    assert [str(image.rendition.size) for image in listed] == ["1328*1328"] * (way != "retry")
     await kept_free(later, sandbox)
     assert await later.recover() == []
     line = (await later.spend())[0]
@@ -115,18 +115,18 @@ async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool
     """`stills recover` finds it there by its sidecar."""
     stills = await make_stills(store=refusing(tmp_path, "images"))
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
-    asking = asyncio.create_task(stills.generate(KITE))
-    error = await lock_while(sandbox, tmp_path / "stills.db", asking)
+    pending = asyncio.create_task(stills.generate(KITE))
+    error = await lock_while(sandbox, tmp_path / "stills.db", pending)
     assert "spool" in error.message
     assert "`stills recover`" in error.action
     await stills.close()
     execute(tmp_path / "stills.db", "UPDATE claims SET lease_until = 0")
 
-    mended = await make_stills()
-    assert ends(await mended.recover()) == [(True, "")]
+    repaired = await make_stills()
+    assert ends(await repaired.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
-    assert len(await mended.images.list()) == 1
-    await kept_free(mended, sandbox)
+    assert len(await repaired.images.list()) == 1
+    await kept_free(repaired, sandbox)
 
 
 async def test_a_catalog_that_fails_once_the_image_is_kept_says_that_it_was_billed(

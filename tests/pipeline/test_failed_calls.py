@@ -102,7 +102,7 @@ async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that
         policy=replace(fast, unknown_resends=1), rate_limit=RateLimit(per_second=0.2)
     )
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER, times=None))
-    asking = asyncio.create_task(stills.generate(KITE))
+    pending = asyncio.create_task(stills.generate(KITE))
     with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as catalog:
         while not sandbox.ledger.generations or not sandbox.ledger.generations[0].finished:
             await asyncio.sleep(0.01)
@@ -111,7 +111,7 @@ async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that
             await asyncio.sleep(0.01)
         catalog.execute("DELETE FROM claims")  # while the repeat waits for its start
     with pytest.raises(ConnectionLost) as caught:
-        await asking
+        await pending
     assert caught.value.billing is Billing.POSSIBLE
     assert len(sandbox.ledger.generations) == 1
 

@@ -54,12 +54,12 @@ async def test_a_damaged_spooled_image_with_a_dead_link_is_an_error_that_promise
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
 
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
-    mended = await make_stills()
+    repaired = await make_stills()
     with pytest.raises(ImageMissing, match=f"{spooled.as_uri()} is damaged") as caught:
-        await mended.generate(KITE)
+        await repaired.generate(KITE)
     assert caught.value.action.startswith("Restore that file")
     spooled.write_bytes(whole)
-    assert (await mended.generate(KITE)).cached
+    assert (await repaired.generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
 
 
@@ -72,13 +72,13 @@ async def test_an_unjournalled_link_is_journalled_after_the_download_failed(
     stills = await make_stills(policy=replace(policy, download_timeout_seconds=2.0))
     await fail_to_journal(stills, tmp_path)
     sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, times=None, delay_seconds=30.0))
-    asking = asyncio.create_task(stills.generate(KITE))
+    pending = asyncio.create_task(stills.generate(KITE))
     while not any(send.finished for send in sandbox.ledger.generations):
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.5)
     execute(tmp_path, "DROP TRIGGER t")
     with pytest.raises((LinkDead, DeadlineExceeded)) as caught:
-        await asking
+        await pending
     if isinstance(caught.value, LinkDead):
         assert "free of charge" in caught.value.action
     sandbox.set_faults()
@@ -129,12 +129,12 @@ async def test_a_lost_link_is_an_error_that_promises_no_download(
     sandbox.set_faults(Fault(kind, times=None))
     with pytest.raises(LinkLost) as caught:
         await stills.generate(KITE)
-    told = caught.value.message + caught.value.action
-    assert "the link to the paid image is lost" in told
-    assert "a retry is billed again" in told
-    assert "free of charge" not in told
-    assert "http:" not in told
-    assert ("set aside at file://" in told) is (kind is FaultKind.TRUNCATED_PNG)
+    text = caught.value.message + caught.value.action
+    assert "the link to the paid image is lost" in text
+    assert "a retry is billed again" in text
+    assert "free of charge" not in text
+    assert "http:" not in text
+    assert ("set aside at file://" in text) is (kind is FaultKind.TRUNCATED_PNG)
     assert caught.value.billing is Billing.BILLED
     sandbox.set_faults()
     execute(tmp_path, "DROP TRIGGER t")

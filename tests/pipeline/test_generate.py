@@ -169,11 +169,11 @@ async def test_an_image_whose_caller_has_left_is_rendered_and_listed(
         if stage is Stage.SENT:
             sent.set()
 
-    asking = asyncio.create_task(stills.generate(KITE, on_stage=follow))
+    pending = asyncio.create_task(stills.generate(KITE, on_stage=follow))
     await asyncio.wait_for(sent.wait(), 20)
-    asking.cancel()
-    await asyncio.wait({asking})
-    assert asking.cancelled()
+    pending.cancel()
+    await asyncio.wait({pending})
+    assert pending.cancelled()
     await stills.drain()
     (image,) = await stills.images.list()
     assert str(image.rendition.size) == KITE.size
@@ -217,10 +217,10 @@ async def test_cancelling_before_the_call_costs_nothing(
     """It waited for its start; the claim is released."""
     stills = await make_stills(rate_limit=RateLimit(0.2))
     await stills.generate(KITE)
-    asking = asyncio.create_task(stills.generate(replace(KITE, seed=2)))
+    pending = asyncio.create_task(stills.generate(replace(KITE, seed=2)))
     await asyncio.sleep(0.2)
-    asking.cancel()
-    await asyncio.wait({asking})
+    pending.cancel()
+    await asyncio.wait({pending})
     await stills.drain()
     assert len(sandbox.ledger.generations) == 1
 
@@ -288,8 +288,8 @@ async def test_an_image_that_the_store_refuses_is_spooled_and_stored_on_retry(
         await broken.generate(KITE)
     assert caught.value.billing is Billing.BILLED
 
-    mended = await make_stills()
-    result = await mended.generate(KITE)
+    repaired = await make_stills()
+    result = await repaired.generate(KITE)
     assert result.cached
     assert dimensions(file_of(result)) == (1024, 1024)
     assert sandbox.ledger.billed_images == 1

@@ -145,17 +145,17 @@ async def test_no_more_wait_for_the_service_than_allowed(stills, sandbox):
     """It sees four at a time; at most as many again are being prepared or stored."""
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.5))
     under_way: set[int] = set()
-    at_service, beside = [0], [0]
+    at_service, preparing = [0], [0]
 
     def follow(index: int, stage: Stage) -> None:
         under_way.add(index) if stage is Stage.CLAIMED else None
         under_way.discard(index) if stage is Stage.KEPT else None
         at_service.append(sum(not send.finished for send in sandbox.ledger.generations))
-        beside.append(len(under_way))
+        preparing.append(len(under_way))
 
     await collect(stills, map(ask, range(16)), concurrency=4, on_stage=follow)
     assert max(at_service) == 4
-    assert 4 < max(beside) <= 8
+    assert 4 < max(preparing) <= 8
 
 
 async def test_a_failing_source_ends_the_run_with_its_own_exception(stills):

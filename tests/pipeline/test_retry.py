@@ -98,13 +98,13 @@ def test_an_answer_without_an_image_is_retried_once_simplified():
     assert retries.next(NoImage()) is None
 
 
-@pytest.mark.parametrize("paced", [False, True])
+@pytest.mark.parametrize("is_rate_limited", [False, True])
 @pytest.mark.parametrize(
     "error", [ServiceUnavailable(), RateLimited(), RateLimited(retry_after_seconds=1.0)]
 )
-def test_a_call_after_a_simplified_one_stays_simplified(error: StillsError, paced: bool):
+def test_a_call_after_a_simplified_one_stays_simplified(error: StillsError, is_rate_limited: bool):
     """Neither a 503 nor a 429 restores the prompt that gave no image."""
-    retries = Retries(POLICY, is_rate_limited=paced)
+    retries = Retries(POLICY, is_rate_limited=is_rate_limited)
     retries.next(NoImage())
     assert retries.next(error).simplified
 

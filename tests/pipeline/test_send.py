@@ -26,9 +26,9 @@ def patiences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seen: list[float] = []
     start = RateLimiter.start
 
-    async def watch(pacer: RateLimiter, *, patience_seconds: float) -> float:
+    async def watch(limiter: RateLimiter, *, patience_seconds: float) -> float:
         seen.append(patience_seconds)
-        return await start(pacer, patience_seconds=patience_seconds)
+        return await start(limiter, patience_seconds=patience_seconds)
 
     monkeypatch.setattr(RateLimiter, "start", watch)
     return seen
@@ -59,13 +59,13 @@ async def test_a_cancelled_call_is_counted_as_possibly_billed(stills: Stills, sa
     """As on the ledger: a stopped batch reports it, and its cap counts it."""
     counted: list[Billing] = []
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3600))
-    asking = asyncio.create_task(
+    pending = asyncio.create_task(
         stills.generate(KITE, on_send_settled=lambda _, billing: counted.append(billing))
     )
     while not sandbox.ledger.generations:
         await asyncio.sleep(0.01)
     await stills.close()
-    await asyncio.wait({asking})
+    await asyncio.wait({pending})
     assert counted == [Billing.POSSIBLE]
 
 

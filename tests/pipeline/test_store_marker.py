@@ -211,7 +211,7 @@ async def test_renditions_are_not_written_to_an_unmounted_store(
     assert len(files(filled)) == len(images)
 
 
-# An empty catalog beside a store with images
+# An empty catalog and a store with images
 
 
 @pytest.mark.usefixtures("filled")
@@ -309,9 +309,9 @@ async def test_a_rebuild_adds_spooled_images_without_a_store_id(
     await spool_one(make_stills, tmp_path)
     (tmp_path / "stills.db").unlink()
     (sidecar,) = (tmp_path / "spool" / "facts").iterdir()
-    told = json.loads(sidecar.read_bytes())
-    del told["store"]
-    sidecar.write_text(json.dumps(told))
+    sidecar_fields = json.loads(sidecar.read_bytes())
+    del sidecar_fields["store"]
+    sidecar.write_text(json.dumps(sidecar_fields))
     stills = await make_stills()
     await stills.rebuild()
     assert (await stills.generate(CAT)).cached

@@ -20,7 +20,7 @@ from stills.ratelimit.limiter import RateLimiter, StartTooLate, rate_limit_of
 from stills.sandbox import Fault, FaultKind
 
 BEGIN = 1_000_000.0
-LANE = LimitScope("dashscope", "qwen-image-max")
+SCOPE = LimitScope("dashscope", "qwen-image-max")
 KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 
 
@@ -174,11 +174,11 @@ def test_there_is_no_burst_after_idle_time():
 
 def test_the_limit_is_the_one_set_or_that_of_the_model_table():
     """The sandbox has none by default, so that it is fast to try."""
-    assert rate_limit_of(LANE, None) == RateLimit(2 / 60)
-    assert rate_limit_of(replace(LANE, provider="sandbox"), None).is_unlimited
-    assert rate_limit_of(replace(LANE, model="qwen-image-2.0"), None).is_unlimited
-    assert rate_limit_of(LANE, LEARN_LIMIT) == LEARN_LIMIT
-    assert rate_limit_of(LANE, NO_LIMIT).is_unlimited
+    assert rate_limit_of(SCOPE, None) == RateLimit(2 / 60)
+    assert rate_limit_of(replace(SCOPE, provider="sandbox"), None).is_unlimited
+    assert rate_limit_of(replace(SCOPE, model="qwen-image-2.0"), None).is_unlimited
+    assert rate_limit_of(SCOPE, LEARN_LIMIT) == LEARN_LIMIT
+    assert rate_limit_of(SCOPE, NO_LIMIT).is_unlimited
 
 
 def test_a_rate_limited_429_waits_only_for_the_limiter():
@@ -195,7 +195,7 @@ async def make_limiter(tmp_path):
 
     def make(limit: RateLimit) -> RateLimiter:
         catalogs.append(SqliteCatalog(tmp_path / "stills.db"))
-        return RateLimiter(catalogs[-1], LANE, limit)
+        return RateLimiter(catalogs[-1], SCOPE, limit)
 
     yield make
     for catalog in catalogs:
@@ -204,9 +204,9 @@ async def make_limiter(tmp_path):
 
 async def test_two_processes_share_one_limit(make_limiter):
     """No two of their starts are closer than the limit allows."""
-    pacers = [make_limiter(RateLimit(40.0)) for _ in range(2)]
+    limiters = [make_limiter(RateLimit(40.0)) for _ in range(2)]
     starts = sorted(
-        await asyncio.gather(*(each.start(patience_seconds=60) for each in pacers * 10))
+        await asyncio.gather(*(each.start(patience_seconds=60) for each in limiters * 10))
     )
     gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
     assert len(starts) == 20
@@ -215,17 +215,17 @@ async def test_two_processes_share_one_limit(make_limiter):
 
 async def test_without_a_limit_the_catalog_is_not_used():
     """It works without a catalog."""
-    pacer = RateLimiter(None, LANE, NO_LIMIT)
-    assert await pacer.start(patience_seconds=0.0) == 0.0
-    await pacer.slow_down(started_at=0.0, retry_after_seconds=9.0)
+    limiter = RateLimiter(None, SCOPE, NO_LIMIT)
+    assert await limiter.start(patience_seconds=0.0) == 0.0
+    await limiter.slow_down(started_at=0.0, retry_after_seconds=9.0)
 
 
 async def test_a_start_beyond_the_patience_is_rejected_at_once(make_limiter):
     """Also for calls behind others in the queue; the error says when to retry."""
-    pacer = make_limiter(RateLimit(1 / 3600))
-    await pacer.start(patience_seconds=1.0)
+    limiter = make_limiter(RateLimit(1 / 3600))
+    await limiter.start(patience_seconds=1.0)
     with pytest.raises(StartTooLate, match="rate limit") as caught:
-        await pacer.start(patience_seconds=60.0)
+        await limiter.start(patience_seconds=60.0)
     assert 3000 < caught.value.retry_after_seconds < 2 * 3700
     assert (caught.value.code, caught.value.billing) == ("rate_limited", Billing.NONE)
 
@@ -241,9 +241,9 @@ async def test_a_refusal_in_one_process_delays_the_others(make_limiter):
 
 async def test_a_cancelled_wait_does_not_block_the_next(make_limiter):
     """It leaves the queue."""
-    pacer = make_limiter(RateLimit(20.0))
-    await pacer.start(patience_seconds=1.0)
-    waiting = [asyncio.create_task(pacer.start(patience_seconds=60.0)) for _ in range(3)]
+    limiter = make_limiter(RateLimit(20.0))
+    await limiter.start(patience_seconds=1.0)
+    waiting = [asyncio.create_task(limiter.start(patience_seconds=60.0)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     starts = await asyncio.gather(*waiting[1:])
