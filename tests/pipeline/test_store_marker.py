@@ -129,7 +129,8 @@ async def test_a_store_of_another_catalog_is_rejected_until_a_rebuild(
     await stills.rebuild()
     assert not (await stills.generate(CAT)).cached
     again = await make_stills()
-    assert "of another catalog" in (await refusal(again, sandbox, replace(CAT, seed=2))).message
+    error = await refusal(again, sandbox, replace(CAT, seed=2))
+    assert "another catalog's store" in error.message
 
 
 async def test_an_empty_marker_accepts_the_store(
