@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # What is imported stays until the end, so looking for garbage in it would only take time.
+    # Modules stay until the end, so it would be a waste of time to look for garbage in them.
     gc.disable()
     command = import_module(f"stills.cli.commands.{options.module}")
     gc.freeze()

@@ -47,7 +47,7 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name} is out of range",
                 field=name,
-                action="Give a number above 0, or 0 for no latency.",
+                action="Give a number above 0; --latency also takes 0.",
             )
     for model in options.retired:
         find_model(model)

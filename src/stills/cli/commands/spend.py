@@ -1,4 +1,4 @@
-"""`stills spend`: what was billed, possibly billed, and saved by the catalog."""
+"""`stills spend`: amounts billed, possibly billed, and saved by the catalog."""
 
 import argparse
 import asyncio
