@@ -24,3 +24,13 @@ async def till(tmp_path: Path) -> AsyncIterator[Till]:
     catalog = SqliteCatalog(tmp_path / "stills.db")
     yield Till(catalog)
     await catalog.close()
+
+
+@pytest.fixture
+async def made(tmp_path: Path) -> Path:
+    """A new catalog, closed."""
+    path = tmp_path / "stills.db"
+    catalog = SqliteCatalog(path)
+    await catalog.list_images(limit=1)
+    await catalog.close()
+    return path
