@@ -16,12 +16,13 @@ Serve = Callable[..., Awaitable[str]]
 
 @pytest.fixture
 async def serve(make_stills: Callable[..., Awaitable[Stills]]) -> AsyncIterator[Serve]:
-    """Start services, each a worker with a Stills of its own on the same catalog."""
+    """Start services: workers on the same catalog, each with its own Stills."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: object) -> str:
             stills = await make_stills()
-            given = replace(Settings(model="qwen-image-max", drain_seconds=5.0), **settings)
+            defaults = Settings(model="qwen-image-max", drain_seconds=5.0, key_check_seconds=0.0)
+            given = replace(defaults, **settings)
             return await stack.enter_async_context(serving(stills, given))
 
         yield start

@@ -53,8 +53,8 @@ async def drip(writer: asyncio.StreamWriter, text: bytes) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_a_client_that_says_nothing_is_cut_off(port: int):
-    """It asked nothing, so it gets no answer."""
+async def test_a_silent_client_is_disconnected(port: int):
+    """Without a request there is no response."""
     async with connected(port) as (reader, _):
         assert await reader.read() == b""
 
@@ -71,7 +71,7 @@ async def test_a_client_that_says_nothing_is_cut_off(port: int):
 async def test_a_request_that_drips_is_cut_off(
     port: int, sandbox: Sandbox, begun: bytes, more: bytes
 ):
-    """Each byte comes soon after the one before, but the whole does not come in time."""
+    """Each byte arrives soon after the last, but the request is not complete in time."""
     async with connected(port) as (reader, writer):
         writer.write(begun)
         dripping = asyncio.create_task(drip(writer, more))
@@ -124,13 +124,15 @@ async def test_an_idle_keep_alive_connection_is_closed(port: int):
         assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_client_that_reads_no_answer_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch):
-    """It would hold the answer in memory for as long as it likes."""
+async def test_a_client_that_does_not_read_is_disconnected(
+    port: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Otherwise it could keep a response in memory for ever."""
     lost = asyncio.Event()
-    told = Connection.connection_lost
+    connection_lost = Connection.connection_lost
 
     def note(self: Connection, error: Exception | None) -> None:
-        told(self, error)
+        connection_lost(self, error)
         lost.set()
 
     monkeypatch.setattr(Connection, "connection_lost", note)

@@ -46,7 +46,7 @@ def test_a_caller_does_not_learn_which_process_works_on_the_image():
     ids=lambda kind: kind.code,
 )
 def test_every_error_has_a_status_and_a_wait_if_it_is_429(kind: type[errors.StillsError]):
-    """Each error of the tree has an answer of its own."""
+    """The table of statuses covers the whole tree."""
     error = kind()
     answer = error_answer(error)
     assert answer.status_code == status_of(error) >= 400
@@ -64,7 +64,7 @@ def test_every_remedy_has_a_sentence():
 
 
 def test_a_reference_is_described_in_the_forms_of_http():
-    """Neither a path nor bytes can be given over HTTP."""
+    """HTTP accepts neither a path nor bytes."""
     text = error_answer(errors.InvalidReference("it is empty")).body.decode()
     assert "Give an https URL or a data URL of a PNG, JPEG or WebP." in text
 
@@ -106,7 +106,7 @@ async def test_the_path_of_a_damaged_image_is_not_shown(
     assert str(tmp_path) not in text
 
 
-async def test_variations_that_pass_a_budget_say_what_was_made(
+async def test_variations_over_a_budget_report_the_finished_images(
     serve, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
     """The caller learns which seeds are paid for, and does not read that nothing was sent."""
@@ -139,7 +139,7 @@ async def test_callers_who_share_a_failure_learn_only_of_their_own_images(
     )
     texts = await asyncio.gather(ask(2, 2), ask(1, 3))
     assert sandbox.ledger.billed_images == 3
-    assert "1 of 2 images were generated (seeds 2); " in texts[0]
+    assert "1 of 2 images were generated (seed 2); " in texts[0]
     assert "2 of 3 images were generated (seeds 1, 2); " in texts[1]
     assert [one.count("were generated") for one in texts] == [1, 1]
     assert sum("It was billed." in one for one in texts) == 1
@@ -150,11 +150,11 @@ async def test_a_request_that_is_cut_off_by_a_stop_gets_an_answer(
 ):
     """It has the usual shape, also at the end of a stream, and the log has no traceback."""
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=8.0))
-    body = {"prompt": "a red kite", "size": "512*512"}
+    kite = {"prompt": "a red kite", "size": "512*512"}
 
     async def ask(url: str, accept: str) -> tuple[int, str | None, str]:
         headers = {"Accept": accept}
-        async with http.post(f"{url}/v1/image.generate", json=body, headers=headers) as answer:
+        async with http.post(f"{url}/v1/image.generate", json=kite, headers=headers) as answer:
             again = answer.headers.get("x-should-retry")
             return answer.status, again, await answer.text()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from time import time
 
 import aiohttp
 import openai
@@ -9,9 +11,16 @@ import pytest
 import pyvips
 from tests.support.running_service import json_logs
 
+from stills.http import idempotency
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512x512"}
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Set the clock of the service an hour ahead."""
+    return lambda: monkeypatch.setattr(idempotency, "time", lambda: time() + 3600)
 
 
 async def ask(
@@ -22,18 +31,22 @@ async def ask(
         return answer.status, await answer.json()
 
 
-async def test_the_same_key_and_body_give_the_first_answer(url: str, http: aiohttp.ClientSession):
-    """Down to the second it was made in."""
+async def test_the_same_key_and_body_get_the_first_answer(
+    url: str, http: aiohttp.ClientSession, later: Callable[[], None]
+):
+    """The time of creation is the same too."""
     first = await ask(http, url, KITE)
-    await asyncio.sleep(1.1)
+    later()
     assert await ask(http, url, KITE) == first
 
 
-async def test_another_worker_gives_the_first_answer_too(serve, http: aiohttp.ClientSession):
-    """Keys lie in the catalog, so they outlive a process."""
+async def test_another_worker_returns_the_first_answer_too(
+    serve, http: aiohttp.ClientSession, later: Callable[[], None]
+):
+    """Keys are stored in the catalog, so they outlive a process."""
     one, other = await serve(), await serve()
     first = await ask(http, one, KITE | {"response_format": "b64_json"})
-    await asyncio.sleep(1.1)
+    later()
     assert await ask(http, other, KITE | {"response_format": "b64_json"}) == first
 
 
@@ -48,7 +61,7 @@ async def test_the_same_key_with_another_body_is_a_conflict(
     assert body["error"]["param"] == "Idempotency-Key"
     async with openai.AsyncOpenAI(
         api_key="any", base_url=url
-    ) as client:  # tries twice more if told
+    ) as client:  # retries twice if the response allows it
         with pytest.raises(openai.ConflictError) as refused:
             await client.images.generate(**again, extra_headers={"Idempotency-Key": "one"})
     assert refused.value.response.headers["x-should-retry"] == "false"
@@ -74,7 +87,9 @@ async def test_concurrent_requests_to_two_workers_get_one_answer(
     assert all(answer == answers[0] for answer in answers)
 
 
-async def test_at_once_the_log_says_once_what_it_cost(url: str, http: aiohttp.ClientSession, capfd):
+async def test_the_log_counts_the_cost_of_concurrent_requests_once(
+    url: str, http: aiohttp.ClientSession, capfd
+):
     """However many lines there are for one image, their costs add up to its price."""
     with json_logs():
         await asyncio.gather(*(ask(http, url, KITE) for _ in range(5)))
@@ -83,8 +98,8 @@ async def test_at_once_the_log_says_once_what_it_cost(url: str, http: aiohttp.Cl
     assert [line["cached"] for line in lines].count(False) == 1
 
 
-async def test_an_edit_is_known_again_though_its_boundary_is_new(url: str):
-    """A multipart body never has the same bytes twice."""
+async def test_an_edit_is_recognized_despite_a_new_boundary(url: str, later: Callable[[], None]):
+    """No two multipart bodies have the same bytes."""
     png = bytes(pyvips.Image.black(512, 512, bands=3).pngsave_buffer())
     async with openai.AsyncOpenAI(api_key="any", base_url=url) as client:
 
@@ -97,7 +112,7 @@ async def test_an_edit_is_known_again_though_its_boundary_is_new(url: str):
             )
 
         first = await edit()
-        await asyncio.sleep(1.1)
+        later()
         assert await edit() == first
 
 

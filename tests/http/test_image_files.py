@@ -1,4 +1,4 @@
-"""The images over HTTP: whole, in part, or not at all if the caller has them."""
+"""The PNG files over HTTP: complete, in part, or not sent if the client has them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ KITE = ImageRequest(prompt="ein roter Drächen 風箏", size="512*384", seed=7)
 
 @pytest.fixture
 async def kept(stills: Stills) -> ImageResult:
-    """An image in the catalog that the service shares."""
+    """An image in the catalog of the service."""
     return await stills.generate(KITE)
 
 
 @pytest.fixture
 async def png(stills: Stills, kept: ImageResult) -> bytes:
-    """Its bytes."""
+    """The bytes of the image."""
     return await stills.images.read(await stills.images.find(kept.id))
 
 
 @pytest.fixture
 def image_url(url: str, kept: ImageResult) -> str:
-    """Where the service gives it."""
+    """The URL of the image."""
     return f"{url}/images/{kept.id}.png"
 
 
@@ -43,8 +43,8 @@ async def ask(
         return answer.status, answer.headers, await answer.read()
 
 
-async def test_an_image_is_given_whole_and_may_be_cached_for_ever(http, image_url, png, stills):
-    """Its hash is its tag, its readable name the name to save it under; read twice, it is same."""
+async def test_an_image_may_be_cached_for_ever(http, image_url, png, stills):
+    """Its tag is its hash, it has a readable file name, and a second read returns the same."""
     (image,) = await stills.images.list()
     for _ in range(2):
         status, headers, body = await ask(http, image_url)
@@ -61,8 +61,8 @@ async def test_an_image_is_given_whole_and_may_be_cached_for_ever(http, image_ur
     assert headers["Content-Disposition"] == f"inline; filename*=UTF-8''{quote(name)}"
 
 
-async def test_head_gives_the_head_alone(http, image_url, png):
-    """The same as of GET, without a body."""
+async def test_head_returns_only_headers(http, image_url, png):
+    """They are those of GET."""
     status, headers, body = await ask(http, image_url, method="HEAD")
     assert (status, body) == (200, b"")
     _, whole, _ = await ask(http, image_url)
@@ -74,8 +74,8 @@ async def test_head_gives_the_head_alone(http, image_url, png):
     ("wanted", "first", "end"),
     [("0-99", 0, 100), ("100-", 100, None), ("-50", -50, None), ("5-999999999", 5, None)],
 )
-async def test_a_range_is_given_in_part(http, image_url, png, wanted, first, end):
-    """From, from and to, or the last bytes; an end that is too far is cut."""
+async def test_a_range_returns_a_part(http, image_url, png, wanted, first, end):
+    """A start, a start and an end, or the last bytes; an end past the image is cut."""
     status, headers, body = await ask(http, image_url, Range=f"bytes={wanted}")
     assert (status, body) == (206, png[first:end])
     begin = first % len(png)
@@ -86,7 +86,7 @@ async def test_a_range_is_given_in_part(http, image_url, png, wanted, first, end
 
 @pytest.mark.parametrize("wanted", ["999999999-", "-0"])
 async def test_a_range_outside_the_image_is_refused(http, image_url, png, wanted):
-    """The answer says how large the image is, and is not cached as the image is."""
+    """The response has the size of the image, and may not be cached."""
     status, headers, body = await ask(http, image_url, Range=f"bytes={wanted}")
     assert (status, body) == (416, b"")
     assert headers["Content-Range"] == f"bytes */{len(png)}"
@@ -96,14 +96,14 @@ async def test_a_range_outside_the_image_is_refused(http, image_url, png, wanted
 @pytest.mark.parametrize(
     "wanted", ["bytes=0-1,5-6", "bytes=9-3", "bytes=x-", "bytes=-", "lines=1-2", "bytes=٣-٥"]
 )
-async def test_what_is_no_single_range_gets_it_all(http, image_url, png, wanted):
-    """Several ranges, none, or another unit."""
+async def test_anything_but_a_single_range_returns_the_whole_image(http, image_url, png, wanted):
+    """Several ranges, an invalid one, or another unit."""
     status, _, body = await ask(http, image_url, Range=wanted)
     assert (status, body) == (200, png)
 
 
-async def test_who_has_the_image_gets_no_bytes(http, image_url):
-    """By its tag, in a list and weak too, by a star, or by the date; the tag goes before."""
+async def test_a_client_that_has_the_image_gets_no_bytes(http, image_url):
+    """By its tag, also in a list or weak, by a star, or by the date; the tag has precedence."""
     _, whole, _ = await ask(http, image_url)
     tag, date = whole["ETag"], whole["Last-Modified"]
     for known in (tag, f'"other", W/{tag}', "*"):
@@ -117,8 +117,8 @@ async def test_who_has_the_image_gets_no_bytes(http, image_url):
     assert (await ask(http, image_url, **both))[0] == 200
 
 
-async def test_a_part_of_another_image_is_never_given(http, image_url, png):
-    """If-Range of the same tag or date gives the part, any other the whole."""
+async def test_a_range_of_another_image_returns_the_whole_image(http, image_url, png):
+    """If-Range with the same tag or date returns the part."""
     _, whole, _ = await ask(http, image_url)
     for same in (whole["ETag"], whole["Last-Modified"]):
         assert (await ask(http, image_url, Range="bytes=0-9", If_Range=same))[0] == 206
@@ -127,8 +127,8 @@ async def test_a_part_of_another_image_is_never_given(http, image_url, png):
         assert (status, body) == (200, png)
 
 
-async def test_an_id_is_exact(http, url, kept):
-    """The beginning of one, another size, or anything else is not found, in OpenAI's shape."""
+async def test_an_id_must_be_complete(http, url, kept):
+    """A prefix of an id, another size, or anything else is not found, in OpenAI's shape."""
     for unknown in (kept.id[:-1], kept.id.split("-")[0], "000000000000-0x0", "a%2Fb", "..", "%00"):
         status, _, body = await ask(http, f"{url}/images/{unknown}.png")
         assert status == 404, unknown
@@ -158,8 +158,8 @@ async def test_an_image_missing_from_the_store_is_gone_until_it_is_restored(
     assert (await ask(http, image_url))[0] == 200
 
 
-async def test_an_image_is_read_and_nothing_else(http, image_url):
-    """Other methods are told so."""
+async def test_only_get_and_head_are_supported(http, image_url):
+    """Other methods are refused with 405."""
     async with http.post(image_url) as posted, http.delete(image_url) as deleted:
         assert posted.status == deleted.status == 405
         assert posted.headers["Allow"] == "GET, HEAD"

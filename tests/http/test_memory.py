@@ -1,4 +1,4 @@
-"""Memory: many callers of large images at once work on a few of them at a time."""
+"""Memory: of many concurrent large images, only a few are processed at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +22,7 @@ AT_ONCE = 2
 
 
 class Counter:
-    """Counts what is under way at once; none ends before another has begun beside it."""
+    """Counts concurrent calls; none ends before another has begun."""
 
     def __init__(self) -> None:
         self._now = 0
@@ -35,7 +35,7 @@ class Counter:
         self.most = max(self.most, self._now)
         try:
             await self._pairs.wait()
-            await asyncio.sleep(0.1)  # others come in meanwhile, if they may
+            await asyncio.sleep(0.1)  # others begin meanwhile, if they may
             yield
         finally:
             self._now -= 1
@@ -46,7 +46,7 @@ async def test_images_are_rendered_and_encoded_within_a_budget_of_pixels(
     http: aiohttp.ClientSession,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """Each caller is answered in turn, for a new image as well as for the bytes of a stored one."""
+    """Each request is answered in turn, for a new image and for the bytes of a stored one."""
     rendered, read = Counter(), Counter()
 
     class Imaging(VipsImaging):

@@ -35,33 +35,33 @@ async def numbers(http: aiohttp.ClientSession, url: str) -> dict[str, float]:
         (FaultKind.CONTENT_REFUSED, 0.0, 0.0),
     ],
 )
-async def test_what_failed_is_counted_by_what_it_cost(
+async def test_failed_calls_are_counted_by_their_billing(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, kind, billed_usd, possible_usd
 ):
-    """Send by send, as the ledger has it; an error does not hide money."""
+    """Each API call counts as in the ledger; an error does not hide money."""
     sandbox.set_faults(Fault(kind, times=None))
     async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
         assert answer.status >= 400
-    told = await numbers(http, url)
+    metrics = await numbers(http, url)
     billed, possible = (
-        told[f'stills_{kind}_usd_total{{model="qwen-image-max"}}']
+        metrics[f'stills_{kind}_usd_total{{model="qwen-image-max"}}']
         for kind in ("billed", "possibly_billed")
     )
     assert (billed, possible) == (billed_usd, possible_usd)
 
 
 async def test_money_adds_up_without_noise(url: str, http: aiohttp.ClientSession):
-    """Three answers out of the catalog save 0.225 USD, not 0.22499999999999998."""
+    """Three answers from the catalog save 0.225 USD, not 0.22499999999999998."""
     for _ in range(4):
         async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
             assert answer.status == 200
-    told = await numbers(http, url)
-    assert told['stills_saved_usd_total{model="qwen-image-max"}'] == 0.225
-    assert told['stills_billed_usd_total{model="qwen-image-max"}'] == 0.075
+    metrics = await numbers(http, url)
+    assert metrics['stills_saved_usd_total{model="qwen-image-max"}'] == 0.225
+    assert metrics['stills_billed_usd_total{model="qwen-image-max"}'] == 0.075
 
 
-async def test_what_waited_in_a_dead_worker_waits_no_more(tmp_path: Path):
-    """What it counted before stays."""
+async def test_the_queue_of_a_dead_worker_is_not_counted(tmp_path: Path):
+    """Its counters stay."""
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for code in (COUNT_IN_A_WORKER, COUNT_IN_A_WORKER.replace("length(5)", "length(0)")):
         count = [sys.executable, "-c", code + "print(metrics.text().decode())", str(tmp_path)]

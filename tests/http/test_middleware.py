@@ -1,4 +1,4 @@
-"""The gate: keys, strangers, sizes, logs."""
+"""What happens before a route: keys, origins, body limits, the log."""
 
 import asyncio
 import io
@@ -22,12 +22,11 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-async def test_with_a_key_made_nobody_comes_in_without(
+async def test_once_a_key_exists_requests_need_one(
     url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """From the first key on, every route but health and images asks for one."""
+    """Every route except health and images requires it."""
     key = await stills.keys.add("pipeline")
-    await asyncio.sleep(1.1)
     for headers in (
         {},
         bearer("stills_0123456789ab_" + "a" * 43),
@@ -45,25 +44,25 @@ async def test_with_a_key_made_nobody_comes_in_without(
         assert (image.status, health.status) == (200, 200)
 
 
-async def test_a_revoked_key_is_refused_within_a_second(
-    url: str, stills: Stills, http: aiohttp.ClientSession
-):
-    """Also by a worker that has just let it in."""
+async def test_a_revoked_key_is_soon_refused(url: str, stills: Stills, http: aiohttp.ClientSession):
+    """Also by a worker that has just accepted it."""
     key = await stills.keys.add("pipeline")
     async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
         assert answer.status == 200
     await stills.keys.revoke("pipeline")
-    await asyncio.sleep(1.1)
-    async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
-        assert answer.status == 401
+    status = 200
+    async with asyncio.timeout(60):
+        while status == 200:
+            async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
+                status = answer.status
+    assert status == 401
 
 
-async def test_a_key_over_its_rate_is_told_when_to_come_back(
+async def test_a_key_over_its_rate_gets_a_time_to_retry(
     url: str, stills: Stills, http: aiohttp.ClientSession
 ):
-    """Its burst is a minute's worth; then 429 with Retry-After."""
+    """It may use a minute's worth at once; then it gets 429 with Retry-After."""
     key = await stills.keys.add("pipeline", limit=RateLimit(2 / 60))
-    await asyncio.sleep(1.1)
     statuses = []
     for _ in range(3):
         async with http.get(f"{url}/v1/models", headers=bearer(key)) as answer:
@@ -73,13 +72,12 @@ async def test_a_key_over_its_rate_is_told_when_to_come_back(
     assert 1 <= int(wait) <= 30
 
 
-async def test_a_key_over_its_budget_gets_only_what_is_kept(
+async def test_a_key_over_its_budget_gets_only_stored_images(
     url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """Its day's budget holds for what it sends, and no other key's."""
+    """Its daily budget limits its own API calls, not those of other keys."""
     key = await stills.keys.add("small", day_usd=0.1)
     other = await stills.keys.add("other")
-    await asyncio.sleep(1.1)
     statuses = []
     for prompt, shown in (("a", key), ("b", key), ("a", key), ("b", other)):
         body = KITE | {"prompt": prompt}
@@ -111,7 +109,7 @@ async def test_a_key_over_its_budget_gets_only_what_is_kept(
 async def test_a_web_page_can_t_spend_on_a_service_without_keys(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, headers: dict[str, str]
 ):
-    """A browser here sends what any page tells it to, and a proxy what strangers send."""
+    """A local browser sends requests for any page, and a proxy for strangers."""
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
         assert answer.status == 403
     assert not sandbox.ledger.generations
@@ -137,10 +135,10 @@ async def test_only_the_service_s_own_pages_may_call_it_without_keys(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_a_page_of_a_named_origin_may_ask_first_and_read_the_answer(
+async def test_a_page_of_a_listed_origin_may_call_the_service(
     serve: Serve, http: aiohttp.ClientSession
 ):
-    """A browser asks for permission with OPTIONS, for MCP too; errors and images can be read."""
+    """Preflight requests are answered, for MCP too, and the page can read errors and images."""
     url = await serve(cors_origins=("https://app.example",), keys_required=True)
     page = {"Origin": "https://app.example"}
     ask = {"Access-Control-Request-Method": "POST"}
@@ -160,10 +158,10 @@ async def test_a_page_of_a_named_origin_may_ask_first_and_read_the_answer(
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_a_link_opens_under_another_name_where_keys_were_made(
+async def test_an_image_opens_under_another_host_name_once_a_key_exists(
     stills: Stills, serve: Serve, http: aiohttp.ClientSession
 ):
-    """Behind a proxy with a name of its own, and before anything else was asked of the worker."""
+    """A proxy may use another name, and this may be the worker's first request."""
     result = await stills.generate(ImageRequest(prompt="a kite", size="512*512"))
     foreign = {"Host": "images.example"}
     async with http.get(f"{await serve()}/images/{result.id}.png", headers=foreign) as answer:
@@ -173,15 +171,15 @@ async def test_a_link_opens_under_another_name_where_keys_were_made(
         assert answer.status == 200
 
 
-async def test_json_is_asked_for_by_name(url: str, http: aiohttp.ClientSession):
-    """A page could send text/plain to any host without asking."""
+async def test_a_body_must_be_declared_as_json(url: str, http: aiohttp.ClientSession):
+    """A page could send text/plain to any host without a preflight request."""
     async with http.post(f"{url}/v1/image.generate", data=json.dumps(KITE)) as answer:
         assert answer.status == 415
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_over_20_mb_is_refused(url: str, http: aiohttp.ClientSession, chunked: bool):
-    """Told by its length or not, it is not read to its end."""
+    """With or without its length, it is not read to its end."""
 
     async def pieces():
         for _ in range(21):
@@ -211,10 +209,9 @@ async def test_an_error_shows_no_key_and_no_path(
 async def test_one_line_is_logged_for_each_request(
     url: str, stills: Stills, http: aiohttp.ClientSession, capfd
 ):
-    """Who asked, for what, what it cost; never the key or the prompt."""
+    """It has the key's name, the model and the cost, but never the key or the prompt."""
     with json_logs():
         key = await stills.keys.add("pipeline")
-        await asyncio.sleep(1.1)
         async with http.post(f"{url}/v1/image.generate", json=KITE, headers=bearer(key)) as answer:
             request_id = answer.headers["X-Request-ID"]
         async with http.get(f"{url}/%0afake%1b[31m", headers=bearer(key)):
@@ -230,10 +227,10 @@ async def test_one_line_is_logged_for_each_request(
     assert "red kite" not in written
 
 
-async def test_the_log_says_what_failed_and_what_was_given_again(
+async def test_the_log_shows_errors_and_repeated_answers(
     url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
 ):
-    """The error's code, for a 5xx too; and no cost where an earlier answer was repeated."""
+    """It has the code of an error, and no cost if an earlier answer is repeated."""
     with json_logs():
         sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
         for headers in ({}, {"Accept": "text/event-stream"}):
@@ -250,10 +247,10 @@ async def test_the_log_says_what_failed_and_what_was_given_again(
     assert (repeated["cached"], repeated["cost_usd"]) == (True, 0.0)
 
 
-async def test_the_log_says_that_a_caller_of_events_has_left(
+async def test_the_log_shows_that_a_client_left_a_stream(
     url: str, sandbox: Sandbox, http: aiohttp.ClientSession, capfd
 ):
-    """And for which model; the money is counted all the same, once it is known."""
+    """It has the model, and the cost is still counted once it is known."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
     with json_logs():
         events = {"Accept": "text/event-stream"}
@@ -275,7 +272,7 @@ async def test_the_log_says_that_a_caller_of_events_has_left(
 
 
 async def test_head_is_answered_like_get_without_the_body(url: str, http: aiohttp.ClientSession):
-    """Monitors ask so; where there is nothing to read it is as wrong as GET."""
+    """Monitors use HEAD; where GET is not allowed, neither is HEAD."""
     for path, status in (("/healthz", 200), ("/v1/models", 200), ("/v1/image.generate", 405)):
         async with http.head(f"{url}{path}") as head, http.get(f"{url}{path}") as whole:
             assert head.status == whole.status == status

@@ -30,10 +30,10 @@ def picture() -> io.BytesIO:
     return png
 
 
-async def test_without_a_response_format_link_and_bytes_are_the_same_image(
+async def test_without_a_response_format_url_and_bytes_are_returned(
     client: openai.AsyncOpenAI, http: aiohttp.ClientSession
 ):
-    """Clients that name no format accept either, so both are there."""
+    """A client that does not choose may expect either; both are the same image."""
     answer = await client.images.generate(prompt="a red kite", size="512x512")
     async with http.get(answer.data[0].url) as got:
         assert await got.read() == base64.b64decode(answer.data[0].b64_json)
@@ -41,18 +41,18 @@ async def test_without_a_response_format_link_and_bytes_are_the_same_image(
 
 
 @pytest.mark.parametrize("wanted", ["url", "b64_json"])
-async def test_a_response_format_gives_that_alone(client: openai.AsyncOpenAI, wanted: str):
-    """What was not asked for is left out."""
+async def test_a_response_format_returns_only_that(client: openai.AsyncOpenAI, wanted: str):
+    """The other field is omitted."""
     answer = await client.images.generate(prompt="a red kite", response_format=wanted)
     assert answer.data
     given = answer.data[0].model_dump(exclude_none=True)
     assert list(given) == [wanted]
 
 
-async def test_n_images_have_seeds_that_count_up(
+async def test_n_images_have_consecutive_seeds(
     client: openai.AsyncOpenAI, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """Variations can be asked for again, one by one."""
+    """Each variation can be requested again by its seed."""
     answer = await client.images.generate(
         prompt="a red kite", n=3, response_format="url", extra_body={"seed": 7}
     )
@@ -70,16 +70,16 @@ async def test_n_images_have_seeds_that_count_up(
     assert len(sandbox.ledger.generations) == 3
 
 
-async def test_an_answer_has_the_shape_of_openai_and_no_more(url: str, http: aiohttp.ClientSession):
-    """A top-level id makes one client poll for ever."""
+async def test_a_response_has_only_openai_s_fields(url: str, http: aiohttp.ClientSession):
+    """With a top-level id, one client would poll for ever."""
     body = {"prompt": "a red kite", "quality": "hd", "user": "me"}
     async with http.post(f"{url}/v1/images/generations", json=body) as answer:
         assert set(await answer.json()) == {"created", "data"}
         assert answer.headers["X-Stills-Ignored"] == "quality, user"
 
 
-def test_every_field_of_openai_s_client_is_served_or_ignored():
-    """A client that is upgraded must not be refused for what it sends by itself."""
+def test_every_field_of_openai_s_client_is_supported_or_ignored():
+    """An upgraded client must not be refused for fields that it adds itself."""
     sent = set(ImageGenerateParamsNonStreaming.__annotations__) | set(
         ImageGenerateParamsBase.__annotations__
     )
@@ -93,7 +93,7 @@ def test_every_field_of_openai_s_client_is_served_or_ignored():
 
 @pytest.mark.parametrize("base", ["", "/v1", "/api/v1"])
 async def test_any_usual_base_url_works(url: str, base: str):
-    """A base URL is set as the host, as /v1 or as /api/v1."""
+    """Clients use the host, /v1 or /api/v1."""
     async with openai.AsyncOpenAI(api_key="any", base_url=url + base) as client:
         assert (await client.images.generate(prompt="a red kite")).data
         assert (await client.models.retrieve("qwen-image-max")).id == "qwen-image-max"
@@ -102,7 +102,7 @@ async def test_any_usual_base_url_works(url: str, base: str):
 async def test_an_edit_sends_its_file_as_the_reference(
     client: openai.AsyncOpenAI, sandbox: Sandbox
 ):
-    """A portrait given as a file goes to a model that takes references."""
+    """A portrait is sent as a file to a model that takes references."""
     answer = await client.images.edit(
         image=picture(), prompt="the same, at dusk", model="qwen-image-2.0", size="512x512"
     )
@@ -111,7 +111,7 @@ async def test_an_edit_sends_its_file_as_the_reference(
 
 
 async def test_a_reference_for_a_model_without_references_is_refused(client: openai.AsyncOpenAI):
-    """A reference is never dropped in silence."""
+    """A reference is never silently dropped."""
     with pytest.raises(openai.BadRequestError) as refused:
         await client.images.edit(image=picture(), prompt="the same, at dusk")
     assert refused.value.param
@@ -120,7 +120,7 @@ async def test_a_reference_for_a_model_without_references_is_refused(client: ope
 async def test_an_edit_without_an_image_is_refused(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """Without the reference it would be another picture, and paid for."""
+    """Without its reference it would be another image, and billed."""
     form = aiohttp.FormData({"prompt": "the same, at dusk"}, default_to_multipart=True)
     async with http.post(f"{url}/v1/images/edits", data=form) as answer:
         assert answer.status == 400
@@ -128,10 +128,10 @@ async def test_an_edit_without_an_image_is_refused(
     assert not sandbox.ledger.generations
 
 
-async def test_a_link_of_this_service_is_a_reference(
+async def test_an_image_url_of_this_service_is_a_reference(
     client: openai.AsyncOpenAI, http: aiohttp.ClientSession, url: str, sandbox: Sandbox
 ):
-    """A portrait first, then each shot with it: the link is read here, though it is of loopback."""
+    """The service reads its own URL directly, although it is a loopback address."""
     portrait = (await client.images.generate(prompt="Ada", response_format="url")).data[0].url
     body = {"prompt": "Ada at sea", "model": "qwen-image-2.0", "image": portrait}
     for image, status in ((portrait, 200), (portrait.replace("x", "y"), 400)):
@@ -143,7 +143,7 @@ async def test_a_link_of_this_service_is_a_reference(
 
 
 async def test_two_references_are_refused(client: openai.AsyncOpenAI):
-    """One of two would have to be dropped."""
+    """One of them would have to be dropped."""
     with pytest.raises(openai.BadRequestError) as refused:
         await client.images.edit(
             image=[picture(), picture()], prompt="both", model="qwen-image-2.0"
@@ -151,8 +151,8 @@ async def test_two_references_are_refused(client: openai.AsyncOpenAI):
     assert refused.value.param == "image"
 
 
-async def test_a_hard_wired_model_is_served_only_when_mapped(serve):
-    """No silent swap: the operator says what gpt-image-1 stands for."""
+async def test_a_hard_coded_model_is_accepted_only_if_mapped(serve):
+    """The operator decides which model gpt-image-1 stands for."""
     async with openai.AsyncOpenAI(api_key="any", base_url=await serve(), max_retries=0) as plain:
         with pytest.raises(openai.BadRequestError, match="STILLS_MODEL_ALIASES"):
             await plain.images.generate(prompt="a red kite", model="gpt-image-1")
@@ -163,7 +163,7 @@ async def test_a_hard_wired_model_is_served_only_when_mapped(serve):
 
 
 async def test_the_synchronous_client_works_as_well(url: str):
-    """Half of all pipelines use it."""
+    """Many pipelines use it."""
 
     def ask() -> openai.types.ImagesResponse:
         with openai.OpenAI(api_key="any", base_url=f"{url}/v1") as client:
@@ -179,10 +179,10 @@ async def test_the_synchronous_client_works_as_well(url: str):
         (FaultKind.RETIRED_MODEL, openai.NotFoundError),
     ],
 )
-async def test_refusals_have_openai_s_classes(
+async def test_errors_have_openai_s_classes(
     client: openai.AsyncOpenAI, sandbox: Sandbox, kind: FaultKind, expected: type[Exception]
 ):
-    """A client tells what can be tried again from what can't."""
+    """A client can tell which errors may be retried."""
     sandbox.set_faults(Fault(kind, times=None))
     with pytest.raises(expected) as refused:
         await client.images.generate(prompt="a red kite")
@@ -219,7 +219,7 @@ async def test_the_client_s_own_retries_cost_no_extra_image(
         ("stream", True),
     ],
 )  # fmt: skip
-async def test_a_bad_field_is_named(
+async def test_an_invalid_field_is_named(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, field: str, value: object
 ):
     """Every mistake is a 400 that names its field, and nothing is sent."""

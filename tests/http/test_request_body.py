@@ -1,4 +1,4 @@
-"""Bodies that are cut off, bent or blown up: a clear refusal, and nothing is sent."""
+"""Truncated, malformed and oversized bodies are refused, and nothing is sent."""
 
 import asyncio
 import io
@@ -36,20 +36,20 @@ BAD_FORMS = {
 
 
 @pytest.mark.parametrize("form", BAD_FORMS.values(), ids=BAD_FORMS)
-async def test_a_form_that_is_not_whole_or_says_a_thing_twice_is_refused(
+async def test_an_incomplete_or_ambiguous_form_is_refused(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, form: bytes
 ):
-    """What would be dropped in silence is an error, before anything is paid."""
+    """Nothing is silently dropped; the error comes before anything is billed."""
     async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["code"] in ("invalid_request", "invalid_reference")
     assert not sandbox.ledger.generations
 
 
-async def test_text_that_is_no_utf_8_is_refused(
+async def test_text_that_is_not_utf_8_is_refused(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """A console in another encoding would pay for other words; UTF-8 of every script is taken."""
+    """In another encoding the prompt would change; UTF-8 in any script is accepted."""
     for prompt, status in (("红色的风筝".encode("gbk"), 400), ("红色的风筝 ÿþ".encode(), 200)):
         form = HEAD.replace(b"a kite", prompt) + MODEL + FILE + b"\r\n--b--"
         async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
@@ -59,10 +59,10 @@ async def test_text_that_is_no_utf_8_is_refused(
     assert [send.prompt for send in sandbox.ledger.generations] == ["红色的风筝 ÿþ"]
 
 
-async def test_a_caller_who_leaves_in_the_middle_of_a_body_asks_for_nothing(
+async def test_a_client_that_leaves_in_the_middle_of_a_body_sends_nothing(
     url: str, sandbox: Sandbox, http: aiohttp.ClientSession
 ):
-    """What came until then is not taken for all there is."""
+    """A part of a body is not taken for a request."""
     parts = urlsplit(url)
     reading, writing = await asyncio.open_connection(parts.hostname, parts.port)
     body = HEAD + FILE + b"\r\n--b--"
@@ -93,10 +93,10 @@ async def test_a_caller_who_leaves_in_the_middle_of_a_body_asks_for_nothing(
     ],
     ids=["half a surrogate pair", "many parts", "a long model", "a long name"],
 )
-async def test_a_blown_up_body_is_a_short_refusal(
+async def test_an_oversized_body_gets_a_short_refusal(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, body: bytes
 ):
-    """No error of the server, and no answer that is as long as the question."""
+    """It is not a server error, and the response is much shorter than the body."""
     headers = {"Content-Type": "application/json"}
     async with http.post(
         f"{url}/v1/images/generations", data=io.BytesIO(body), headers=headers
@@ -107,10 +107,8 @@ async def test_a_blown_up_body_is_a_short_refusal(
 
 
 @pytest.mark.parametrize(("levels", "status"), [(7, 200), (8, 400), (4000, 400)])
-async def test_a_body_is_nested_up_to_a_limit(
-    url: str, http: aiohttp.ClientSession, levels: int, status: int
-):
-    """A field that means nothing here is not looked into, however deep it is."""
+async def test_nesting_has_a_limit(url: str, http: aiohttp.ClientSession, levels: int, status: int):
+    """An ignored field may be nested up to the same limit."""
     body = f'{{"prompt": "x", "size": "512x512", "user": {"[" * levels}1{"]" * levels}}}'
     headers = {"Content-Type": "application/json"}
     async with http.post(
@@ -128,10 +126,10 @@ async def test_a_body_is_nested_up_to_a_limit(
     ],
     ids=["many fields", "many files", "a file of another name"],
 )
-async def test_a_form_with_more_than_is_read_is_refused(
+async def test_a_form_with_unsupported_parts_is_refused(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, more: bytes, words: str
 ):
-    """Nothing is dropped, and nothing is sent."""
+    """Nothing is silently dropped, and nothing is sent."""
     form = HEAD + MODEL + more + FILE + b"\r\n--b--"
     async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
         assert answer.status == 400

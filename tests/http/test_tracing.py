@@ -33,7 +33,7 @@ SDK = ("opentelemetry.sdk.trace", "opentelemetry.exporter")
 
 
 class Receiver:
-    """An OTLP/HTTP receiver that keeps the bytes it was sent."""
+    """An OTLP/HTTP receiver that stores the bytes it receives."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -95,7 +95,7 @@ async def start(
 
 @pytest.fixture
 async def traced(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Service]:
-    """A service that sends its traces to the receiver, and only when it stops or must."""
+    """A service that sends traces to the receiver when it stops or its buffer is full."""
     process = await start(
         tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_BSP_SCHEDULE_DELAY="600000"
     )
@@ -122,13 +122,13 @@ def attributes(span: Span) -> dict[str, Any]:
 
 
 async def ask(http: aiohttp.ClientSession, url: str, **headers: str) -> dict[str, Any]:
-    """Ask for the one image of this file."""
+    """Request the image that all tests here use."""
     async with http.post(f"{url}/v1/image.generate", json=BODY, headers=headers) as answer:
         return await answer.json()
 
 
 async def test_a_request_and_its_image_are_spans_of_the_callers_trace(receiver, traced, http):
-    """Named as the conventions say; the image is below the request, that below the caller."""
+    """Names follow the conventions; the image is a child of the request, that of the caller."""
     result = await ask(http, traced.url, traceparent=f"00-{TRACE}-{CALLER}-01")
     await traced.stop()
     image, request = sorted(receiver.spans(), key=lambda span: span.kind, reverse=True)
@@ -160,8 +160,8 @@ async def test_a_request_and_its_image_are_spans_of_the_callers_trace(receiver, 
     assert image.parent_span_id == request.span_id
 
 
-async def test_no_prompt_and_no_key_is_in_a_trace(receiver, traced, http):
-    """Whether the image is made, found, or refused."""
+async def test_a_trace_contains_neither_prompt_nor_key(receiver, traced, http):
+    """Whether the image is generated, found, or refused."""
     secret = {"Authorization": "Bearer stills-secret"}
     await ask(http, traced.url, **secret)
     again = await ask(http, traced.url, **secret)
@@ -177,8 +177,8 @@ async def test_no_prompt_and_no_key_is_in_a_trace(receiver, traced, http):
     assert again["cached"]
 
 
-async def test_a_failed_image_carries_the_code_of_its_error(receiver, traced, http):
-    """The code, and no message: that may quote the prompt."""
+async def test_the_span_of_a_failed_image_has_its_error_code(receiver, traced, http):
+    """It has no message, because that may quote the prompt."""
     body = {**BODY, "reference_image": "https://127.0.0.1/kite.png"}
     async with http.post(f"{traced.url}/v1/image.generate", json=body) as answer:
         assert answer.status == 400
@@ -190,8 +190,8 @@ async def test_a_failed_image_carries_the_code_of_its_error(receiver, traced, ht
     assert (image.status.message, list(image.events)) == ("", [])
 
 
-async def test_the_service_has_the_name_it_is_given(tmp_path, receiver, http):
-    """`stills`, and what OpenTelemetry's own variables say goes before that."""
+async def test_the_service_name_can_be_set(tmp_path, receiver, http):
+    """It is `stills` unless OpenTelemetry's own variables set another."""
     process = await start(
         tmp_path,
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{receiver.url}/v1/traces",
@@ -211,7 +211,7 @@ async def test_the_service_has_the_name_it_is_given(tmp_path, receiver, http):
 
 @pytest.mark.parametrize("exporter", ["otlp", "none"])
 async def test_without_traces_no_sdk_is_loaded(tmp_path, receiver, http, exporter):
-    """Neither the SDK nor the exporter, even after an image was made; with them, both are."""
+    """Neither SDK nor exporter is imported, even after an image; with traces, both are."""
     process = await start(
         tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_EXPORTER=exporter
     )
@@ -225,20 +225,20 @@ async def test_without_traces_no_sdk_is_loaded(tmp_path, receiver, http, exporte
     assert bool(loaded[1:]) == bool(receiver.bodies) == (exporter == "otlp")
 
 
-async def test_a_missing_sdk_is_told_before_the_service_starts(tmp_path):
-    """With what to install."""
+async def test_a_missing_sdk_is_reported_before_the_service_starts(tmp_path):
+    """The error says what to install."""
     process = await start(
         tmp_path,
         missing=("opentelemetry.exporter.otlp.proto.http",),
         OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:4318",
     )
-    _, told = await process.communicate()
+    _, errors = await process.communicate()
     assert process.returncode == 2
-    assert b"pip install 'stills[otel]'" in told
+    assert b"pip install 'stills[otel]'" in errors
 
 
-async def test_a_receiver_that_is_not_there_holds_nothing_up(tmp_path, unused_tcp_port, http):
-    """Images are answered, and the service stops."""
+async def test_a_missing_receiver_delays_nothing(tmp_path, unused_tcp_port, http):
+    """Images are returned, and the service stops."""
     process = await start(
         tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{unused_tcp_port}"
     )

@@ -1,4 +1,4 @@
-"""The MCP server over streamable HTTP, mounted as a service mounts it."""
+"""The MCP server over streamable HTTP, mounted as in the HTTP service."""
 
 import asyncio
 import base64
@@ -58,8 +58,8 @@ def serve() -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_an_image_is_made_over_http(serve, stills, mode):
-    """Progress, asked and opened as the service says, and the PNG as a resource."""
+async def test_an_image_is_generated_over_http(serve, stills, mode):
+    """It uses the service's generation and URL, reports progress, and has the PNG as a resource."""
     messages: list[str] = []
 
     async def on_progress(_: float, __: float | None, message: str | None) -> None:
@@ -91,8 +91,8 @@ async def test_an_image_is_made_over_http(serve, stills, mode):
         assert base64.b64decode(read.contents[0].blob).startswith(b"\x89PNG")
 
 
-async def test_a_kept_image_is_a_reference_by_its_uri(serve, stills, sandbox):
-    """A portrait first, then each shot with it; the model that takes it is named in the call."""
+async def test_a_stored_image_is_a_reference_by_its_uri(serve, stills, sandbox):
+    """A portrait is the reference of a shot, with a model that takes one."""
     async with serve(stills) as url, Client(url) as client:
         portrait = await client.call_tool("image_generate", KITE)
         shot = {**KITE, "reference_image": portrait.content[0].uri, "model": "qwen-image-2.0"}
@@ -104,7 +104,7 @@ async def test_a_kept_image_is_a_reference_by_its_uri(serve, stills, sandbox):
 
 
 async def test_any_worker_answers_any_request(serve, stills, make_stills):
-    """Two servers on one catalog: what one makes the other shows, with no session in between."""
+    """Two servers on one catalog, without sessions: one shows what the other generated."""
     async with serve(stills) as one, serve(await make_stills()) as other:
         async with Client(one) as client:
             made = (await client.call_tool("image_generate", KITE)).structured_content
@@ -140,7 +140,7 @@ async def test_an_unknown_id_is_not_found(serve, stills):
 
 
 async def test_a_get_is_refused(serve, stills):
-    """There is nothing to wait for outside a call, so no connection is held open."""
+    """The server sends nothing outside a call, so it holds no connection open."""
     async with (
         serve(stills) as url,
         aiohttp.ClientSession() as session,

@@ -1,4 +1,4 @@
-"""The relay in front of an engine: what passes through it, and what each does without the other."""
+"""The relay in front of an engine: copying, signals, and each without the other."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ print(sorted(heavy & set(sys.modules)), threading.active_count())
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
-    """Start a program that has an engine behind a relay."""
+    """Start a program with an engine behind a relay."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(engine: str) -> "subprocess.Popen[bytes]":
@@ -79,7 +79,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
 
 @pytest.fixture
 def wait_for(tmp_path: Path) -> Callable[[str], None]:
-    """Wait until the engine has noted something in the program's folder."""
+    """Wait until the engine has written something to the program's folder."""
 
     def wait(word: str) -> None:
         notes = tmp_path / "notes"
@@ -91,8 +91,8 @@ def wait_for(tmp_path: Path) -> Callable[[str], None]:
     return wait
 
 
-def test_all_that_is_said_passes_in_both_directions(begin):
-    """Byte for byte, however much; the exit code is the engine's."""
+def test_the_relay_copies_everything_in_both_directions(begin):
+    """Any amount arrives byte for byte; the exit code is the engine's."""
     said = b"".join(b"%d %s\n" % (number, b"x" * 997) for number in range(2000))
     process = begin("echo")
     answered, _ = process.communicate(said, timeout=60)
@@ -100,21 +100,21 @@ def test_all_that_is_said_passes_in_both_directions(begin):
     assert process.returncode == 7
 
 
-def test_the_engine_s_log_reaches_the_client_s(begin):
-    """On standard error, as if there were no relay."""
+def test_the_engine_s_log_reaches_the_client(begin):
+    """It arrives on standard error, as without a relay."""
     _, log = begin("complain").communicate(timeout=60)
     assert log == b"an engine's log\n"
 
 
 def test_an_engine_that_is_killed_is_reported_as_a_shell_does(begin):
-    """128 and the number of the signal."""
+    """The exit code is 128 plus the signal's number."""
     process = begin("fail")
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
 
 
-def test_a_client_that_reads_nothing_more_does_not_stop_the_engine(begin, wait_for):
-    """Its pipes are closed, and the engine's words are dropped."""
+def test_a_client_that_stops_reading_does_not_stop_the_engine(begin, wait_for):
+    """Its pipes are closed, and the engine's output is dropped."""
     process = begin("talk")
     process.stdout.close()
     process.stderr.close()
@@ -123,7 +123,7 @@ def test_a_client_that_reads_nothing_more_does_not_stop_the_engine(begin, wait_f
 
 
 def test_a_client_s_kill_does_not_reach_the_engine(begin, wait_for):
-    """SIGKILL to the whole process group, as Python's SDK does; the engine notices, and ends."""
+    """After SIGKILL to the process group, as Python's SDK does, the engine finishes and exits."""
     process = begin("survive")
     pid, session = map(int, process.stdout.readline().split())
     assert session == pid
@@ -133,10 +133,8 @@ def test_a_client_s_kill_does_not_reach_the_engine(begin, wait_for):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_first_signal_is_passed_on_and_the_second_leaves_the_engine_alone(
-    begin, wait_for, number
-):
-    """The engine is asked to end, once; who is in a hurry does not wait for it."""
+def test_the_first_signal_is_passed_on_and_the_second_ends_only_the_relay(begin, wait_for, number):
+    """The engine receives one SIGTERM; a client in a hurry need not wait for it."""
     process = begin("survive")
     process.stdout.readline()
     process.send_signal(number)
@@ -148,7 +146,7 @@ def test_the_first_signal_is_passed_on_and_the_second_leaves_the_engine_alone(
 
 
 def test_the_relay_is_light():
-    """No MCP, no event loop's libraries, no second thread: it starts fast, and can fork."""
+    """It imports neither MCP nor asyncio and has one thread, so it starts fast and can fork."""
     looked = subprocess.run(
         [
             sys.executable,

@@ -99,7 +99,8 @@ class HttpGeneration:
         for other in others:
             if isinstance(other, StillsError):
                 seeds = ", ".join(str(one.seed) for one in results)
-                generated = f"{len(results)} of {count} images were generated (seeds {seeds})"
+                noun = "seed" if len(results) == 1 else "seeds"
+                generated = f"{len(results)} of {count} images were generated ({noun} {seeds})"
                 raise other.with_(message=f"{generated}; {other.message}") from other
             if isinstance(other, BaseException):
                 raise other

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from time import time
 
 from starlette.requests import Request
 
@@ -53,7 +53,7 @@ async def answer_once(
     key = request.headers.get(HEADER)
     if key is None:
         results = await work()
-        return IdempotentResult(results, time.time(), results)
+        return IdempotentResult(results, time(), results)
     if not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable():
         raise InvalidRequest(
             f"{HEADER} is empty or too long",
@@ -69,7 +69,7 @@ async def answer_once(
     if record.answer is not None:
         return _read(record.answer)
     results = await work()
-    own = IdempotentResult(results, time.time())
+    own = IdempotentResult(results, time())
     first = _read(await stills.idempotency.finish(owner, key, _write(own)))
     return replace(first, own_results=results)
 

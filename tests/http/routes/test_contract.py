@@ -1,4 +1,4 @@
-"""The contract over HTTP: JSON, stages as they are reached, callers who hang up."""
+"""The contract over HTTP: JSON, events for stages, clients that leave."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ Serve = Callable[..., Awaitable[str]]
 KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
 
 
-async def test_the_contract_s_fields_come_back_and_the_link_opens(
+async def test_the_contract_s_fields_are_returned_and_the_url_opens(
     url: str, http: aiohttp.ClientSession
 ):
-    """One request in, one kept image out, at an address of the service's own."""
+    """One request returns one stored image, at a URL of this service."""
     async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
         result = await answer.json()
     assert (result["width"], result["height"], result["seed"]) == (512, 512, 7)
@@ -28,18 +28,20 @@ async def test_the_contract_s_fields_come_back_and_the_link_opens(
         assert (await image.read())[:4] == b"\x89PNG"
 
 
-async def test_asked_again_it_comes_from_the_catalog(
+async def test_a_repeated_request_is_answered_from_the_catalog(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """A second caller pays nothing."""
+    """It bills nothing."""
     for cached in (False, True):
         async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
             assert (await answer.json())["cached"] is cached
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_many_at_once_pay_once(url: str, http: aiohttp.ClientSession, sandbox: Sandbox):
-    """A burst of the same request is one generation."""
+async def test_concurrent_requests_pay_once(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A burst of equal requests is one generation."""
 
     async def ask() -> str:
         async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
@@ -58,30 +60,30 @@ async def events(answer: aiohttp.ClientResponse) -> list[tuple[str, dict[str, ob
     ]
 
 
-async def test_a_stream_tells_each_stage_and_then_the_result(url: str, http: aiohttp.ClientSession):
-    """A caller can show how far the image has come."""
+async def test_a_stream_has_each_stage_and_then_the_result(url: str, http: aiohttp.ClientSession):
+    """A client can show the progress."""
     headers = {"Accept": "text/event-stream"}
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
         assert answer.content_type == "text/event-stream"
-        told = await events(answer)
-    assert [data.get("stage") for name, data in told if name == "stage"] == [
+        received = await events(answer)
+    assert [data.get("stage") for name, data in received if name == "stage"] == [
         "queued", "sent", "answered", "kept",
     ]  # fmt: skip
-    assert told[0][1]["position"] == 1
-    assert told[-1][0] == "result"
-    assert told[-1][1]["seed"] == 7
+    assert received[0][1]["position"] == 1
+    assert received[-1][0] == "result"
+    assert received[-1][1]["seed"] == 7
 
 
 async def test_a_stream_ends_with_the_error(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """A refusal comes as an event, in the shape of every other error."""
+    """An error is an event, in the shape of every other error."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None))
     headers = {"Accept": "text/event-stream"}
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
-        told = await events(answer)
-    assert told[-1][0] == "error"
-    assert told[-1][1]["error"]["code"] == "content_refused"
+        received = await events(answer)
+    assert received[-1][0] == "error"
+    assert received[-1][1]["error"]["code"] == "content_refused"
 
 
 @pytest.mark.parametrize(
@@ -97,20 +99,20 @@ async def test_a_stream_ends_with_the_error(
         ("application/json; q=, text/event-stream", "text/event-stream"),
     ],
 )
-async def test_events_come_to_those_who_prefer_them(
+async def test_events_are_sent_only_to_clients_that_prefer_them(
     url: str, http: aiohttp.ClientSession, accept: str, media_type: str
 ):
-    """An error in a stream comes with status 200, which nobody else would notice."""
+    """An error in a stream has status 200, which other clients would not notice."""
     headers = {"Accept": accept}
     async with http.post(f"{url}/v1/image.generate", json=KITE, headers=headers) as answer:
         assert (answer.status, answer.content_type) == (200, media_type)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_caller_who_hangs_up_leaves_a_kept_image(
+async def test_the_image_of_a_client_that_leaves_is_stored(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, accept: str
 ):
-    """What was sent is finished and kept, though nobody waits for it."""
+    """It was paid for, so it is finished."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
     headers = {"Accept": accept}
     asking = asyncio.create_task(
@@ -141,7 +143,7 @@ async def test_a_caller_who_hangs_up_leaves_a_kept_image(
         (b'{"prompt": "a", "size": "512*512", "reference_image": "file:///etc/passwd"}', 400),
     ],
 )  # fmt: skip
-async def test_a_bad_body_is_a_400_and_sends_nothing(
+async def test_an_invalid_body_is_a_400_and_sends_nothing(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox, body: bytes, status: int
 ):
     """Any unreadable body is reported."""
@@ -152,18 +154,20 @@ async def test_a_bad_body_is_a_400_and_sends_nothing(
     assert not sandbox.ledger.generations
 
 
-async def test_a_prompt_over_the_limit_says_by_how_much(url: str, http: aiohttp.ClientSession):
-    """The service would cut it in silence."""
+async def test_a_prompt_over_the_limit_is_refused_with_its_length(
+    url: str, http: aiohttp.ClientSession
+):
+    """The provider would cut it silently."""
     body = KITE | {"prompt": "a" * 801}
     async with http.post(f"{url}/v1/image.generate", json=body) as answer:
         assert answer.status == 400
         assert "801" in (await answer.json())["error"]["message"]
 
 
-async def test_a_reference_that_is_no_image_says_what_can_be_given_over_http(
+async def test_an_invalid_reference_names_the_forms_that_http_accepts(
     url: str, http: aiohttp.ClientSession
 ):
-    """A path is of no use to a caller of another machine."""
+    """A path does not help a client on another machine."""
     body = KITE | {"model": "qwen-image-2.0", "reference_image": "data:image/png;base64,aGVsbG8="}
     async with http.post(f"{url}/v1/image.generate", json=body) as answer:
         assert answer.status == 400
@@ -188,10 +192,10 @@ async def test_a_stream_sends_comments_while_nothing_happens(
     assert "event: result" in lines[answered:]
 
 
-async def test_a_reader_of_events_who_waits_gets_the_result_of_a_service_that_stops(
+async def test_a_service_that_stops_still_sends_the_result_in_a_stream(
     make_stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """A deployment costs no caller the answer."""
+    """A client that waits gets its image despite a deployment."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
 
     async def ask(url: str) -> list[tuple[str, dict[str, object]]]:
@@ -207,10 +211,10 @@ async def test_a_reader_of_events_who_waits_gets_the_result_of_a_service_that_st
     assert (name, result["seed"]) == ("result", 7)
 
 
-async def test_a_service_that_stops_keeps_what_a_reader_of_events_left_behind(
+async def test_a_service_that_stops_stores_an_image_whose_client_left(
     make_stills, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
-    """Nobody waits for the image any more, and it is paid for."""
+    """The image was paid for."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
     async with serving(await make_stills(), Settings(model="qwen-image-max")) as url:
         headers = {"Accept": "text/event-stream"}

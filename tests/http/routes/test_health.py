@@ -1,4 +1,4 @@
-"""Health: both answers come soon, whatever state the catalog and the store are in."""
+"""Health: both probes respond soon, in any state of catalog and store."""
 
 import asyncio
 import sqlite3
@@ -19,7 +19,7 @@ from stills.store import open_store
 
 
 class SilentStore:
-    """A store that was there when it was opened, and answers nothing any more."""
+    """A store that hangs after it was opened."""
 
     def __init__(self, location: str) -> None:
         self._store = open_store(location)
@@ -35,14 +35,14 @@ class SilentStore:
         return []
 
 
-async def test_a_store_that_hangs_is_told_soon_and_asked_once(
+async def test_a_store_that_hangs_is_reported_soon_and_checked_once(
     stills: Stills,
     make_stills: Callable[..., Awaitable[Stills]],
     http: aiohttp.ClientSession,
     tmp_path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """Probes come every few seconds; they must not pile up behind it, nor keep it from stopping."""
+    """Probes every few seconds must not pile up, nor keep the service from stopping."""
     monkeypatch.setattr(health, "READY_SECONDS", 0.2)
     await stills.generate(ImageRequest(prompt="a red kite", size="512*512"))
     store = SilentStore(str(tmp_path / "images"))
@@ -81,10 +81,10 @@ async def test_an_unmounted_disk_makes_the_service_unready(
     assert await readiness(http, url) == (200, "")
 
 
-async def test_a_catalog_that_can_not_be_written_makes_a_service_unready(
+async def test_a_read_only_catalog_makes_the_service_unready(
     url: str, http: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Reading alone is not enough to take orders; who may read the log finds the reason."""
+    """Generating needs more than reading; the reason is in the log."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.2)
     with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -93,8 +93,8 @@ async def test_a_catalog_that_can_not_be_written_makes_a_service_unready(
     assert await readiness(http, url) == (200, "")
 
 
-async def test_probes_may_come_from_anywhere(url: str, http: aiohttp.ClientSession):
-    """Without keys too: they ask under names of their own, and learn nothing else."""
+async def test_probes_are_allowed_from_anywhere(url: str, http: aiohttp.ClientSession):
+    """Also without keys and under other host names: probes learn nothing else."""
     for path in ("/healthz", "/readyz"):
         async with http.get(f"{url}{path}", headers={"Host": "10.0.0.7:8000"}) as answer:
             assert answer.status == 200

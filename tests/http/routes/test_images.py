@@ -1,4 +1,4 @@
-"""What the catalog holds, over HTTP."""
+"""Stored images as JSON, over HTTP."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ PROMPTS = ("a red kite", "100% ink", "a RED barn", "100 inks")
 
 @pytest.fixture
 async def kept(stills: Stills) -> list[str]:
-    """The ids of four images, the newest first."""
+    """The ids of four images, newest first."""
     ids = []
     for seed, prompt in enumerate(PROMPTS):
         style = "ink" if seed % 2 else None
@@ -35,16 +35,16 @@ def ids_of(body: dict[str, object]) -> list[str]:
     return [record["id"] for record in body["data"]]
 
 
-async def test_an_empty_catalog_gives_an_empty_page(http, url):
-    """No images, no further page."""
+async def test_an_empty_catalog_is_an_empty_page(http, url):
+    """It has no images and no next page."""
     assert await ask(http, f"{url}/v1/images") == (
         200,
         {"object": "list", "data": [], "has_more": False, "next_cursor": None},
     )
 
 
-async def test_a_record_tells_all_that_is_known_of_an_image(http, url, stills, kept):
-    """Its URL opens, its date is of UTC, and alone it shows what was sent for it."""
+async def test_a_record_has_everything_about_an_image(http, url, stills, kept):
+    """Its URL opens, its time is in UTC, and a single record has the API calls."""
     _, body = await ask(http, f"{url}/v1/images", limit=1)
     (record,) = body["data"]
     image = await stills.images.find(kept[0])
@@ -78,8 +78,8 @@ async def test_a_record_tells_all_that_is_known_of_an_image(http, url, stills, k
     assert datetime.fromisoformat(send["sent_at"]).tzinfo is not None
 
 
-async def test_pages_stay_as_they_are_while_new_images_come_in(http, url, stills, kept):
-    """The cursor is a place between two images: none is shown twice, none left out."""
+async def test_pages_are_stable_while_images_are_added(http, url, stills, kept):
+    """No image is shown twice or left out."""
     _, first = await ask(http, f"{url}/v1/images", limit=2)
     assert (ids_of(first), first["has_more"]) == (kept[:2], True)
     await stills.generate(ImageRequest(prompt="a newer one", size="512*512", seed=9))
@@ -103,8 +103,8 @@ async def test_pages_stay_as_they_are_while_new_images_come_in(http, url, stills
     ],
 )
 @pytest.mark.usefixtures("kept")
-async def test_filters_hold_together(http, url, query, prompts):
-    """Text is anywhere in the prompt, in upper or lower case, and no wildcard; the rest exact."""
+async def test_filters_combine(http, url, query, prompts):
+    """Text matches anywhere in the prompt, without case or wildcards; the rest must be equal."""
     status, body = await ask(http, f"{url}/v1/images", **query)
     assert (status, [record["prompt"] for record in body["data"]]) == (200, prompts)
 
@@ -121,15 +121,15 @@ async def test_filters_hold_together(http, url, query, prompts):
         {"seed": -1},
     ],
 )
-async def test_a_bad_query_is_refused_by_the_name_of_its_parameter(http, url, query):
-    """In OpenAI's error shape."""
+async def test_an_invalid_query_names_its_parameter(http, url, query):
+    """The error has OpenAI's shape."""
     status, body = await ask(http, f"{url}/v1/images", **query)
     assert (status, body["error"]["param"]) == (400, next(iter(query)))
     assert body["error"]["type"] == "invalid_request_error"
 
 
 async def test_an_unknown_id_is_not_found(http, url, kept):
-    """The beginning of one is unknown too."""
+    """A prefix of an id is unknown too."""
     for unknown in (kept[0][:-1], kept[0].split("-")[0], "nothing"):
         status, body = await ask(http, f"{url}/v1/images/{unknown}")
         assert (status, body["error"]["code"]) == (404, "not_found")
