@@ -326,6 +326,15 @@ def test_a_sidecar_is_read_back_unchanged(generation):
     assert read_sidecar(written(generation)) == generation
 
 
+@settings(untimed, max_examples=1)
+@given(generations)
+def test_the_smallest_numbers_are_read_back(generation):
+    """Each number is accepted down to its limit."""
+    spec = replace(generation.spec, native_size=Size(1, 1), seed=0)
+    smallest = replace(generation, spec=spec, byte_count=1)
+    assert read_sidecar(written(smallest)) == smallest
+
+
 @settings(untimed, max_examples=5)
 @given(generations, json_values)
 def test_a_sidecar_with_any_value_changed_is_read_or_skipped(generation, any_value):
