@@ -1,4 +1,4 @@
-"""What holds for every size, every spelling of a request, and whatever lies in a facts file.
+"""Properties of every size, every spelling of a request, and every content of a sidecar file.
 
 A failure prints the example that fails; hypothesis tries it first in the next run.
 """

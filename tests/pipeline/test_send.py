@@ -1,4 +1,4 @@
-"""Send: when a call starts, and what its caller is told about it."""
+"""Send: when a call starts, and what its caller learns about it."""
 
 import asyncio
 from collections.abc import Callable
