@@ -2,16 +2,20 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from tests.support.documents import ROOT, SKILL, code, rows
 
 from stills.cli.commands.generate import read_request
 from stills.cli.main import build_parser
+from stills.contract.models import find_model
 from stills.contract.request import REQUEST_FIELDS, ImageRequest, RequestField
 from stills.http.openai_request import read_generation
 from stills.http.openapi import CONTRACT, EDIT, GENERATION
 from stills.mcp.schemas import GENERATE
+from stills.pipeline.plan import make_plan
+from stills.pipeline.reference import Reference
 from stills.shotlist.reader import read_shots
 from stills.shotlist.shots import Defaults, Shot
 
@@ -69,6 +73,19 @@ def test_an_openai_request_passes_on_every_field():
     given = {("image" if name == "reference_image" else name): one for name, one in URL.items()}
     wanted = read_generation(given, default_model="qwen-image-2.0", aliases={})
     assert wanted.first == ImageRequest.from_mapping(URL)
+
+
+@every_field
+def test_a_field_is_part_of_what_makes_requests_identical(field: RequestField):
+    """A request that differs in a field never gets the other's image from the catalog."""
+    model = find_model("qwen-image-2.0")
+    base: dict[str, Any] = {"prompt": "a kite", "size": "1024*1024"}
+    changed = ImageRequest.from_mapping(base | {field.name: field.example})
+    url = changed.reference_image
+    reference = Reference(str(url), digest=str(url), shown=str(url)) if url else None
+    plain = make_plan(ImageRequest(**base), model, provider="sandbox", reference=None)
+    other = make_plan(changed, model, provider="sandbox", reference=reference)
+    assert plain.spec.key != other.spec.key
 
 
 @every_field
