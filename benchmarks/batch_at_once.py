@@ -49,7 +49,7 @@ def _run(base_url: str, model: str, size: str) -> tuple[float, float]:
 
 
 async def _batch(folder: Path, base_url: str, model: str, size: str) -> tuple[float, float]:
-    """Make all images; gives the seconds it took, and the CPU seconds of this process."""
+    """Generate all images; returns the seconds it took, and the CPU seconds of this process."""
     environment = batch_sandbox.environment(
         folder, base_url, STILLS_RATE_LIMIT="none", STILLS_MODEL=model
     )

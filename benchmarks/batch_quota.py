@@ -61,7 +61,7 @@ def _run(number: int) -> tuple[float, bool]:
 
 
 async def _batch(folder: Path, base_url: str) -> tuple[float, int]:
-    """Make all images; gives the seconds it took and how many failed."""
+    """Generate all images; returns the seconds it took and how many failed."""
     environment = batch_sandbox.environment(
         folder, base_url, STILLS_RATE_LIMIT=f"{LIMIT_PER_SECOND}/s", STILLS_CONCURRENCY="32"
     )

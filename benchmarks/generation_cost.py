@@ -55,7 +55,7 @@ def main() -> int:
 
 
 async def stills(base_url: str, folder: Path) -> None:
-    from stills import ImageRequest, Stills  # noqa: PLC0415 - each client loads its own alone
+    from stills import ImageRequest, Stills  # noqa: PLC0415 - each client loads only its own
 
     environment = {
         "DASHSCOPE_API_KEY": "sk-stub",

@@ -1,7 +1,7 @@
 """Small changes of meaning to Python and SQL source: what `mutants.py` samples from.
 
 Every mutation is an edit of the source text. Imports, annotations, decorators, docstrings and
-messages are left alone, because a change there is equivalent or says nothing about a test.
+messages are not changed, because a change there is equivalent or says nothing about a test.
 """
 
 import ast
@@ -93,10 +93,10 @@ class _Finder(ast.NodeVisitor):
         self._line_starts = [0, *(found.end() for found in re.finditer(rb"\n", source))]
 
     def visit_Import(self, node: ast.Import) -> None:
-        """Leave imports alone."""
+        """Skip imports."""
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Leave imports alone."""
+        """Skip imports."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._visit_function(node)

@@ -28,7 +28,7 @@ async def test_a_payer_s_budget_counts_only_its_own_calls(till: Till):
 
 
 async def test_a_payer_s_claim_reserves_its_price(till: Till):
-    """For the payer alone, until it is given back, and for whom it was taken over."""
+    """Only for this payer, until it is released, and for the payer that took it over."""
     film, agent = (Caps(payer=name, payer_day_usd=PRICE_USD) for name in ("film", "agent"))
     first = await till.claim("a", film)
     with pytest.raises(BudgetExceeded, match="reserved"):
@@ -70,14 +70,14 @@ async def test_a_payer_without_a_budget_is_counted_and_not_capped(till: Till):
 
 
 def buy_for_one_payer(path: Path, worker: int) -> int:
-    """Buy ten images at once under a payer's budget of 7; gives how many were let through."""
+    """Buy ten images at once under a payer's budget of 7; returns how many were allowed."""
 
     async def run() -> int:
         till = Till(SqliteCatalog(path))
         caps = Caps(payer="film", payer_day_usd=7 * PRICE_USD)
 
         async def buy(number: int) -> bool:
-            await till.buy(f"free {worker}-{number}")  # what nobody pays for stands beside it
+            await till.buy(f"free {worker}-{number}")  # calls without a payer don't count
             try:
                 await till.buy(f"{worker}-{number}", caps)
             except BudgetExceeded:

@@ -237,7 +237,7 @@ async def test_a_refusal_leaves_no_trace(till: Till):
 
 
 def claim_under_a_budget(path: Path, worker: int) -> int:
-    """Buy ten images at once under a budget of 7; gives how many were let through."""
+    """Buy ten images at once under a budget of 7; returns how many were allowed."""
 
     async def run() -> int:
         till = Till(SqliteCatalog(path))

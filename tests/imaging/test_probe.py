@@ -1,4 +1,4 @@
-"""What bytes are said to be."""
+"""Recognising image formats, and checking that a PNG decodes."""
 
 import hashlib
 import struct

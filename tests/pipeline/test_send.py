@@ -72,7 +72,7 @@ async def test_a_cancelled_call_is_counted_as_possibly_billed(stills: Stills, sa
 async def test_a_claim_that_is_lost_before_the_call_is_taken_again(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
-    """Another worker may have had it in between, so the catalog is asked again."""
+    """Another worker may have stored it meanwhile, so the catalog is queried again."""
 
     class Losing(SqliteCatalog):
         lost = False

@@ -37,7 +37,7 @@ def write(tmp_path):
 
 
 def test_without_a_home_there_is_no_file(find):
-    """Then the variable alone can have the key."""
+    """Then only the variable can have the key."""
     assert find(credentials_file=None, key="sk-a").key.reveal() == "sk-a"
     with pytest.raises(MissingKey):
         find(credentials_file=None)

@@ -84,7 +84,7 @@ async def failure(provider, provider_request, *, timeout_seconds: float = PATIEN
 
 
 async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, provider_request):
-    """Every field of the order arrives; the timeout is ours alone."""
+    """Every field of the request arrives; the timeout stays on our side."""
     sent = provider_request(negative_prompt="fog", size=Size(1664, 928), seed=99, watermark=True)
     answer = await provider.send(sent, timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends

@@ -29,7 +29,7 @@ class Disk:
             self._bytes[synced.st_ino] = synced.st_size
 
     def survives(self, file: Path, *, below: Path) -> bool:
-        """Tell whether a file is there after a power cut, if `below` was there before."""
+        """Return whether a file survives a power failure, if `below` existed before."""
         entry = file
         while entry != below:
             if entry.name not in self._names.get(entry.parent.stat().st_ino, ()):

@@ -1,4 +1,4 @@
-"""Downloads for strangers: from the open internet alone, and within limits."""
+"""Downloads for untrusted callers: only from public addresses, and within limits."""
 
 import asyncio
 import gzip
