@@ -49,7 +49,7 @@ class OpenAiRequest:
 
 
 def read_generation(
-    given: Mapping[str, Any],
+    body: Mapping[str, Any],
     *,
     default_model: str,
     aliases: Mapping[str, str],
@@ -61,7 +61,7 @@ def read_generation(
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = {name: value for name, value in body.items() if value is not None}
     ignored = tuple(sorted(name for name in fields if name in IGNORED))
     _refuse_unknown(fields)
     if fields.get("stream") not in (None, False, "false"):
@@ -103,24 +103,24 @@ def naming_image() -> Iterator[None]:
         raise
 
 
-def resolve_model(given: object, default_model: str, aliases: Mapping[str, str]) -> str:
+def resolve_model(name: object, default_model: str, aliases: Mapping[str, str]) -> str:
     """Return the exact id of the model that a client names.
 
     Raises:
         UnknownModel: it is neither in the model table nor an alias of this service.
     """
-    if given is None or given == "":
+    if name is None or name == "":
         return default_model
-    if not isinstance(given, str):
+    if not isinstance(name, str):
         raise InvalidRequest("model is not text", field="model", action="Send it as text.")
-    if given in aliases:
-        return aliases[given]
+    if name in aliases:
+        return aliases[name]
     try:
-        return find_model(given).id
+        return find_model(name).id
     except UnknownModel as error:
         raise UnknownModel(
             f"{error.message}; if the client can't use another name, start the service with "
-            f"STILLS_MODEL_ALIASES={_alias_example(given)}",
+            f"STILLS_MODEL_ALIASES={_alias_example(name)}",
             field="model",
             action=f"Use an exact id ({', '.join(MODELS)}) or omit it.",
         ) from None
@@ -131,9 +131,9 @@ def variations(first: ImageRequest, *, seed: int, count: int) -> list[ImageReque
     return [replace(first, seed=(seed + step) % (SEED_MAX + 1)) for step in range(1, count)]
 
 
-def _alias_example(given: str) -> str:
-    written = "".join(c for c in given[:40] if c.isascii() and (c.isalnum() or c in "-._"))
-    return f"{written or 'gpt-image-1'}=qwen-image-max"
+def _alias_example(name: str) -> str:
+    alias = "".join(c for c in name[:40] if c.isascii() and (c.isalnum() or c in "-._"))
+    return f"{alias or 'gpt-image-1'}=qwen-image-max"
 
 
 def _refuse_unknown(fields: Mapping[str, Any]) -> None:
@@ -149,39 +149,39 @@ def _refuse_unknown(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _size(given: object) -> object:
-    return AUTO_SIZE if given is None or given == "auto" else given
+def _size(value: object) -> object:
+    return AUTO_SIZE if value is None or value == "auto" else value
 
 
-def _count(given: object) -> int:
-    if given is None:
+def _count(value: object) -> int:
+    if value is None:
         return 1
-    if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= IMAGES_MAX:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= IMAGES_MAX:
         raise InvalidRequest(
             "n is out of range", field="n", action=f"Use a whole number from 1 to {IMAGES_MAX}."
         )
-    return given
+    return value
 
 
-def _response_format(given: object) -> ResponseFormat:
-    if given is None:
+def _response_format(value: object) -> ResponseFormat:
+    if value is None:
         return ResponseFormat.BOTH
-    if given not in ("url", "b64_json"):
+    if value not in ("url", "b64_json"):
         raise InvalidRequest(
             "response_format is neither url nor b64_json",
             field="response_format",
             action="Use one of the two, or omit it to get both.",
         )
-    return ResponseFormat(given)
+    return ResponseFormat(value)
 
 
-def _reference(given: object, files: Sequence[bytes]) -> str | bytes | None:
+def _reference(value: object, files: Sequence[bytes]) -> str | bytes | None:
     references: list[str | bytes] = list(files)
-    if isinstance(given, str):
-        references.append(given)
-    elif isinstance(given, list) and all(isinstance(one, str) for one in given):
-        references.extend(given)
-    elif given is not None:
+    if isinstance(value, str):
+        references.append(value)
+    elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+        references.extend(value)
+    elif value is not None:
         raise InvalidReference("image is neither text nor a list of text", field="image")
     if len(references) > 1:
         raise InvalidReference(
