@@ -1,4 +1,4 @@
-"""Steps that buy images from a catalog, and a clock that stands still."""
+"""A catalog with steps to buy images, and a stopped clock."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A caller that is cancelled while it takes a claim: at whatever moment, the key is free again."""
+"""A caller that is cancelled while it claims a key: the key is always free again."""
 
 import asyncio
 import sqlite3
@@ -74,7 +74,7 @@ async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
 
 
 async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, path: Path):
-    """Its transaction has begun and waits for the file's lock."""
+    """The transaction has started and waits for the file's lock."""
     begun = threading.Event()
     await till.catalog._database.read(
         lambda made: made.set_trace_callback(lambda told: told.startswith("BEGIN") and begun.set())
@@ -124,7 +124,7 @@ async def test_a_claim_that_can_t_be_released_is_released_later(
 
 
 async def test_closing_the_catalog_cancels_a_later_release(till: Till, path: Path, monkeypatch):
-    """A closed catalog leaves no task; the process ends, and with it the claim."""
+    """A closed catalog leaves no task; the claim ends with the process."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 3600)
     claim = await till.claim("a")

@@ -1,4 +1,4 @@
-"""A catalog file that changes under a process that has it open: no money is spent on it."""
+"""A catalog file that changes while a process has it open: no money is spent."""
 
 import shutil
 import sqlite3
@@ -61,7 +61,7 @@ CHANGES = pytest.mark.parametrize(
 
 @CHANGES
 async def test_nothing_is_claimed_in_a_changed_file(till: Till, path: Path, change, words):
-    """The claim itself is refused, so nothing is sent; stored images are still found."""
+    """The claim is refused, so nothing is sent; stored images are still found."""
     change(path)
     with pytest.raises(CatalogError, match=words) as caught:
         await till.claim("new")
@@ -70,7 +70,7 @@ async def test_nothing_is_claimed_in_a_changed_file(till: Till, path: Path, chan
 
 
 @CHANGES
-async def test_nothing_is_sent_on_a_claim_that_is_older_than_the_change(
+async def test_nothing_is_sent_for_a_claim_from_before_the_change(
     till: Till, path: Path, change, words
 ):
     """A claimed generation that waits for its start is not sent."""
@@ -81,7 +81,7 @@ async def test_nothing_is_sent_on_a_claim_that_is_older_than_the_change(
 
 
 async def test_an_answer_is_still_journalled_after_an_upgrade(till: Till, path: Path):
-    """The money is spent; the journal must still learn where the image is."""
+    """The money is spent, so the journal must record where the image is."""
     claim = await till.claim("new")
     send = await till.send(claim, None)
     upgrade(path)
@@ -94,7 +94,7 @@ async def test_an_answer_is_still_journalled_after_an_upgrade(till: Till, path: 
 async def test_an_answer_is_not_journalled_in_a_file_that_is_no_longer_used(
     till: Till, path: Path, change
 ):
-    """It is an error, so that the caller stores the image and says that it is not recorded."""
+    """An error makes the caller store the image and report that it is not recorded."""
     claim = await till.claim("new")
     send = await till.send(claim, None)
     change(path)
@@ -103,7 +103,7 @@ async def test_an_answer_is_not_journalled_in_a_file_that_is_no_longer_used(
 
 
 async def test_a_file_that_is_moved_back_is_used_again(till: Till, path: Path):
-    """Nothing was lost, so nothing has to be restarted."""
+    """Nothing was lost, so no restart is needed."""
     aside = path.with_name("aside.db")
     path.rename(aside)
     with pytest.raises(CatalogError):

@@ -1,4 +1,4 @@
-"""SQLite in trouble: a clear error, nothing changed on the disk, and a loop that goes on."""
+"""SQLite failures: a clear error, no change on disk, and a responsive event loop."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ def path(tmp_path) -> Path:
 
 
 async def refusal(path: Path) -> CatalogError:
-    """Use a catalog that can't be used."""
+    """Return the error of using a catalog."""
     catalog = SqliteCatalog(path)
     try:
         with pytest.raises(CatalogError, match=re.escape(str(path))) as caught:
@@ -97,7 +97,7 @@ DAMAGE = {
 }
 
 
-# Nothing asks for a failed generation, or for an index by its name.
+# No query reads a failed generation, or an index by its name.
 UNREAD = {"a stage is unknown", "an index's name is not UTF-8"}
 
 
@@ -115,7 +115,7 @@ async def make_damaged(path: Path, kind: str) -> Claim:
 
 @pytest.mark.parametrize("kind", DAMAGE)
 async def test_damage_that_sqlite_does_not_see_is_found_before_a_rebuild(path, kind):
-    """The damaged file is set aside, and a new catalog takes its place."""
+    """The damaged file is set aside, and a new catalog replaces it."""
     await make_damaged(path, kind)
     catalog = SqliteCatalog(path)
     aside = await catalog.set_aside_if_damaged()
@@ -125,7 +125,7 @@ async def test_damage_that_sqlite_does_not_see_is_found_before_a_rebuild(path, k
 
 
 @pytest.mark.parametrize("kind", sorted(DAMAGE.keys() - UNREAD))
-async def test_damage_that_sqlite_does_not_see_is_named_when_it_is_read(path, kind):
+async def test_damage_that_sqlite_does_not_see_is_reported_when_it_is_read(path, kind):
     """As damage, with what to do, and never as Python's decoding error."""
     claim = await make_damaged(path, kind)
     catalog = SqliteCatalog(path)
@@ -176,7 +176,7 @@ async def test_a_read_only_older_catalog_is_read(path, version, tmp_path):
 
 
 async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
-    """Both versions are named, and nothing is changed."""
+    """The error names both versions, and nothing changes."""
     execute(made, "PRAGMA user_version = 999")
     before = tree(tmp_path)
     error = await refusal(made)
@@ -186,13 +186,13 @@ async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
 
 
 def test_migrations_are_numbered_without_gaps():
-    """A number that is used twice would migrate two catalogs in different orders."""
+    """A duplicate number would migrate catalogs in different orders."""
     numbers = [int(script.name.partition("_")[0]) for script in schema._scripts()]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_a_read_only_newer_catalog_is_refused(made, tmp_path):
-    """Its tables may mean something else, so nothing is answered from it."""
+    """Its tables may differ, so nothing is read from it."""
     execute(made, "PRAGMA user_version = 999")
     before = tree(tmp_path)
     with pytest.raises(CatalogError, match=r"newer Stills \(schema 999"):
@@ -212,13 +212,13 @@ async def test_a_database_of_another_program_is_refused(path, tmp_path, version)
 
 
 async def test_a_folder_that_can_t_be_created_is_reported(tmp_path):
-    """A path below a file."""
+    """The path is below a file."""
     (tmp_path / "file").write_text("in the way")
     assert "can't be used" in (await refusal(tmp_path / "file" / "below" / "stills.db")).message
 
 
 async def test_a_path_that_is_a_folder_is_reported(tmp_path):
-    """It stays an empty folder."""
+    """The folder stays empty."""
     (tmp_path / "stills.db").mkdir()
     assert "can't be used" in (await refusal(tmp_path / "stills.db")).message
     assert list(tree(tmp_path)) == ["stills.db"]

@@ -1,4 +1,4 @@
-"""What the catalog has synced to the disk when a call returns: all that money depends on."""
+"""What is synced to disk when a call returns: everything that money depends on."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -40,8 +40,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "stills.db"
 
 
-class Told:
-    """The statements that SQLite runs, and how each commit among them is synced."""
+class Trace:
+    """The statements that SQLite runs, and how each commit is synced."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -57,26 +57,26 @@ class Told:
 
 
 @pytest.fixture
-async def told(till: Till) -> Told:
-    told = Told()
-    watch = lambda connection: connection.set_trace_callback(told.statements.append)  # noqa: E731
+async def trace(till: Till) -> Trace:
+    trace = Trace()
+    watch = lambda connection: connection.set_trace_callback(trace.statements.append)  # noqa: E731
     await till.catalog._database.read(watch)
-    return told
+    return trace
 
 
 @pytest.mark.parametrize("write", SYNCED.values(), ids=SYNCED)
-async def test_what_was_paid_for_is_synced(till: Till, told: Told, write: Write):
+async def test_everything_paid_is_synced(till: Till, trace: Trace, write: Write):
     """A call before it is sent, its outcome, the link, and the image's path."""
     claim = await till.claim("a")
     send = await till.send(claim, None)
-    told.statements.clear()
+    trace.statements.clear()
     await write(till.catalog, claim, send)
-    assert told.commits() == ["FULL"]
+    assert trace.commits() == ["FULL"]
 
 
-async def test_a_claim_need_not_be_synced(till: Till, told: Told):
-    """A crash of the machine ends the process that holds it."""
-    told.statements.clear()
+async def test_a_claim_need_not_be_synced(till: Till, trace: Trace):
+    """A crash of the machine also ends the holder."""
+    trace.statements.clear()
     claim = await till.claim("a")
     await till.catalog.release(claim)
-    assert told.commits() == ["NORMAL", "NORMAL"]
+    assert trace.commits() == ["NORMAL", "NORMAL"]

@@ -34,7 +34,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def stills(output: Path, sandbox: Sandbox) -> AsyncIterator[Stills]:
-    """Today's code on that copy."""
+    """The current code on that copy."""
     environment = {
         "STILLS_STORE": str(output / "images"),
         "STILLS_CATALOG": str(output / "stills.db"),

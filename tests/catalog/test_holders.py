@@ -1,4 +1,4 @@
-"""Claims of real processes: the dead hold nothing, the paused keep what may still be billed."""
+"""Claims of real processes: a dead one holds nothing, a paused one keeps its open call."""
 
 import os
 import signal
@@ -119,14 +119,14 @@ async def test_a_claim_belongs_to_the_process_that_took_it_over(till: Till, hold
 
 
 @pytest.mark.parametrize("stage", [Stage.CLAIMED, Stage.ANSWERED])
-async def test_a_paused_process_that_waits_for_no_call_is_overtaken(till: Till, hold, stage: Stage):
-    """Nothing can be billed twice: it has not sent yet, or its image only has to be downloaded."""
+async def test_a_paused_process_without_an_open_call_is_overtaken(till: Till, hold, stage: Stage):
+    """Nothing can be billed twice: it has not sent yet, or only the download is missing."""
     hold(stage, LAPSED).pause()
     assert isinstance(await ask(till), Claim)
 
 
 async def test_a_reused_pid_is_another_process(till: Till, hold, path: Path):
-    """The holder has ended if the process of its pid started at another time."""
+    """The holder has ended if its pid's process started at another time."""
     hold(Stage.SENT, LIVE)
     edit_claims(path, "started = started - 1")
     assert isinstance(await ask(till), Claim)
@@ -168,7 +168,7 @@ async def test_without_proc_the_lease_decides(till: Till, hold, proc: Path, leas
     assert isinstance(await ask(till), Held if lease_seconds == LIVE else Claim)
 
 
-async def test_a_process_of_another_user_is_judged_as_well(till: Till, hold, monkeypatch):
+async def test_a_process_of_another_user_is_judged_too(till: Till, hold, monkeypatch):
     """The system refuses to send it a signal, which shows that it exists."""
     hold(Stage.SENT, LAPSED)
 
@@ -182,7 +182,7 @@ async def test_a_process_of_another_user_is_judged_as_well(till: Till, hold, mon
         monkeypatch.undo()
 
 
-def test_a_system_without_time_namespaces_has_a_scope_too(monkeypatch, tmp_path: Path):
+def test_a_system_without_time_namespaces_has_a_scope(monkeypatch, tmp_path: Path):
     """Linux has them since 5.6."""
     (tmp_path / "pid").symlink_to("pid:[1]")
     monkeypatch.setattr(processes, "_NAMESPACES", tmp_path)
@@ -211,7 +211,7 @@ async def test_a_lease_from_before_a_reboot_reserves_nothing(till: Till, hold, p
 
 
 async def test_a_forked_process_is_not_its_parent():
-    """Its claims are its own, and free when it ends."""
+    """A child's claims are its own, and free when it ends."""
     script = (
         "import os; from stills.catalog.processes import judge, this_process\n"
         "own = this_process(); read, write = os.pipe()\n"
@@ -223,8 +223,8 @@ async def test_a_forked_process_is_not_its_parent():
     assert told.split() == ["True", "alive"]
 
 
-async def test_a_process_with_a_hostile_name_is_read_right(tmp_path: Path):
-    """A program's file name comes before the start time, and may look like one."""
+async def test_a_process_with_a_hostile_name_is_read_correctly(tmp_path: Path):
+    """The program's name precedes the start time, and may look like one."""
     program = tmp_path / ") Z 1 (1"
     program.symlink_to(sys.executable)
     script = (

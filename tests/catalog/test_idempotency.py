@@ -1,4 +1,4 @@
-"""How long a reply is remembered."""
+"""How long an answer is remembered."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that a test moves."""
+    """A clock that the test sets."""
     clock = Clock()
     monkeypatch.setattr(idempotency, "time", clock)
     return clock
@@ -31,13 +31,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 async def remembered(tmp_path: Path) -> AsyncIterator[IdempotencyStore]:
-    """The replies of a new catalog."""
+    """The idempotency store of a new catalog."""
     catalog = SqliteCatalog(tmp_path / "stills.db")
     yield catalog.idempotency
     await catalog.close()
 
 
-async def test_a_reply_is_forgotten_after_a_day(remembered: IdempotencyStore, clock: Clock):
+async def test_an_answer_is_forgotten_after_a_day(remembered: IdempotencyStore, clock: Clock):
     """Until then it is returned; afterwards the key is free for another body."""
     await remembered.begin("film", "k", "d1")
     await remembered.finish("film", "k", "{}")
@@ -47,7 +47,9 @@ async def test_a_reply_is_forgotten_after_a_day(remembered: IdempotencyStore, cl
     assert await remembered.begin("film", "k", "d2") == IdempotencyRecord("d2", None)
 
 
-async def test_the_replies_of_others_are_forgotten_too(remembered: IdempotencyStore, clock: Clock):
+async def test_answers_of_other_owners_are_forgotten_too(
+    remembered: IdempotencyStore, clock: Clock
+):
     """Otherwise the table would grow for ever."""
     await remembered.begin("film", "k", "d1")
     clock.now += DAY_SECONDS + 1.0

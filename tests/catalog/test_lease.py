@@ -24,7 +24,7 @@ from stills.contract.money import Caps
     ],
 )
 async def test_a_lease_that_starts_in_the_future_has_ended(tmp_path, left):
-    """It used another clock: the next process takes it over at once, and its reserve is free."""
+    """It used another clock: it is taken over at once, and its reserved price is free."""
     path = tmp_path / "stills.db"
     one, other = SqliteCatalog(path), SqliteCatalog(path)
     limits = {"lease_seconds": 60.0, "fresh": False, "caps": Caps(day_usd=0.075)}

@@ -1,4 +1,4 @@
-"""What one payer may spend on a day, worked out on a ledger made by hand."""
+"""A payer's daily budget, on a ledger made by hand."""
 
 import asyncio
 import multiprocessing
@@ -14,7 +14,7 @@ from stills.contract.money import Caps
 
 
 async def test_a_payer_s_budget_counts_only_its_own_calls(till: Till):
-    """Those of others, and of nobody, are not in it; the day's cap counts them all."""
+    """Other payers' calls don't count; the daily cap counts all calls."""
     film = Caps(payer="film", payer_day_usd=2 * PRICE_USD)
     await till.buy("a", film)
     await till.buy("b", Caps(payer="agent", payer_day_usd=PRICE_USD))
@@ -27,8 +27,8 @@ async def test_a_payer_s_budget_counts_only_its_own_calls(till: Till):
         await till.claim("e", Caps(day_usd=4 * PRICE_USD, payer="agent"))
 
 
-async def test_a_payer_s_claim_reserves_its_price(till: Till):
-    """Only for this payer, until it is released, and for the payer that took it over."""
+async def test_a_payers_claim_reserves_its_price(till: Till):
+    """Only for the payer until it is released, then for the payer who takes it over."""
     film, agent = (Caps(payer=name, payer_day_usd=PRICE_USD) for name in ("film", "agent"))
     first = await till.claim("a", film)
     with pytest.raises(BudgetExceeded, match="reserved"):
@@ -41,7 +41,7 @@ async def test_a_payer_s_claim_reserves_its_price(till: Till):
 
 
 async def test_a_second_send_counts_towards_its_payer(till: Till):
-    """What may be billed is counted as if it were."""
+    """A possibly billed call counts as billed."""
     caps = Caps(payer="film", payer_day_usd=1.5 * PRICE_USD)
     claim = await till.claim("a", caps)
     await till.send(claim, Billing.NONE, caps)
@@ -50,7 +50,7 @@ async def test_a_second_send_counts_towards_its_payer(till: Till):
         await till.send(claim, Billing.NONE, caps)
 
 
-async def test_a_payer_s_budget_is_new_at_midnight_utc(till: Till, clock: Clock):
+async def test_a_payers_budget_resets_at_midnight_utc(till: Till, clock: Clock):
     """Like the daily budget; simulated bills of the sandbox count separately."""
     caps = Caps(payer="film", payer_day_usd=PRICE_USD)
     await till.buy("play", caps, provider="sandbox")
@@ -61,8 +61,8 @@ async def test_a_payer_s_budget_is_new_at_midnight_utc(till: Till, clock: Clock)
     await till.buy("b", caps)
 
 
-async def test_a_payer_without_a_budget_is_counted_and_not_capped(till: Till):
-    """A budget given later counts what was sent before."""
+async def test_a_payer_without_a_budget_is_counted_but_not_capped(till: Till):
+    """A budget that is set later counts earlier calls."""
     for key in ("a", "b"):
         await till.buy(key, Caps(payer="film"))
     with pytest.raises(BudgetExceeded, match=r"0\.15 USD are spent"):
@@ -70,7 +70,7 @@ async def test_a_payer_without_a_budget_is_counted_and_not_capped(till: Till):
 
 
 def buy_for_one_payer(path: Path, worker: int) -> int:
-    """Buy ten images at once under a payer's budget of 7; returns how many were allowed."""
+    """Buy ten images at once under a payer's budget of 7; return how many were allowed."""
 
     async def run() -> int:
         till = Till(SqliteCatalog(path))
@@ -91,8 +91,8 @@ def buy_for_one_payer(path: Path, worker: int) -> int:
     return asyncio.run(run())
 
 
-def test_processes_share_one_payer_s_budget(tmp_path: Path):
-    """Two race for it, 20 images wanted, 7 allowed: 7 are let through, never 8."""
+def test_processes_share_a_payers_budget(tmp_path: Path):
+    """Two processes want 20 images with a budget for 7: exactly 7 are allowed."""
     path = tmp_path / "stills.db"
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = [pool.submit(buy_for_one_payer, path, worker) for worker in range(2)]

@@ -34,7 +34,7 @@ def spec(key: str) -> GenerationSpec:
 
 
 def claim_all(path: Path, keys: list[str]) -> list[str]:
-    """Try for every key, five times each; give those won. Run in a process of its own."""
+    """Try to claim every key five times; return those won. Runs in a process of its own."""
 
     async def run() -> list[str]:
         catalog = SqliteCatalog(path)
@@ -56,7 +56,7 @@ def share(barrier: Barrier) -> None:
 
 
 def open_all(paths: list[Path]) -> None:
-    """Use one database after another for the first time. Run in a process of its own."""
+    """Use one new database after another. Runs in a process of its own."""
 
     async def run(path: Path) -> None:
         catalog = SqliteCatalog(path)
@@ -76,8 +76,8 @@ def processes():
         yield pool
 
 
-def test_eight_processes_that_begin_at_once_make_one_database(processes, tmp_path):
-    """None of them is refused because another is making the file; sixty times over."""
+def test_eight_processes_that_start_at_once_create_one_database(processes, tmp_path):
+    """No process fails because another creates the file, in sixty rounds."""
     paths = [tmp_path / str(number) / "stills.db" for number in range(60)]
     for future in [processes.submit(open_all, paths) for _ in range(8)]:
         future.result(timeout=60)

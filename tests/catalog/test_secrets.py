@@ -1,4 +1,4 @@
-"""What the database's rows do not hold."""
+"""Secrets that the database's rows don't contain."""
 
 import sqlite3
 import time
@@ -39,7 +39,7 @@ async def catalog(tmp_path):
 
 @pytest.fixture
 def dump(tmp_path):
-    """Write all live rows out as text."""
+    """Return all live rows as text."""
 
     def dump_rows() -> str:
         with closing(sqlite3.connect(tmp_path / "stills.db")) as connection:
@@ -60,7 +60,7 @@ async def answered(catalog: SqliteCatalog, *, lives_seconds: float) -> Claim:
     return claim
 
 
-async def test_the_link_is_in_no_row_once_the_image_is_kept(catalog, dump):
+async def test_the_link_is_in_no_row_once_the_image_is_stored(catalog, dump):
     """Anyone can open an image with its signed link, so the link is deleted when not needed."""
     claim = await answered(catalog, lives_seconds=3600)
     assert "topsecret" in dump()
@@ -68,7 +68,7 @@ async def test_the_link_is_in_no_row_once_the_image_is_kept(catalog, dump):
     assert "topsecret" not in dump()
 
 
-async def test_a_link_that_is_known_to_be_dead_is_in_no_row_after_the_next_claim(catalog, dump):
+async def test_a_dead_link_is_in_no_row_after_the_next_claim(catalog, dump):
     """The next claim gives up on the old generation, and on its link."""
     claim = await answered(catalog, lives_seconds=-1)
     await catalog.record_link_dead(claim.generation.id)

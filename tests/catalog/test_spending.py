@@ -1,4 +1,4 @@
-"""What was spent, and caps: worked out on a ledger made by hand."""
+"""Spending and caps, on a ledger made by hand."""
 
 import asyncio
 import multiprocessing
@@ -25,12 +25,12 @@ def usd(number: float) -> Any:
 
 
 async def test_nothing_spent_has_no_lines(till: Till):
-    """Not a line of zeros."""
+    """There is no line of zeros."""
     assert await till.lines() == []
 
 
 async def test_billed_possible_and_saved_are_counted_and_valued(till: Till):
-    """Failed sends cost nothing and are in no line."""
+    """Failed calls cost nothing and appear in no line."""
     rendition = await till.buy("a")
     for _ in range(4):
         await till.catalog.record_requests([(rendition, asked("a"))])
@@ -42,8 +42,8 @@ async def test_billed_possible_and_saved_are_counted_and_valued(till: Till):
     ]
 
 
-async def test_play_money_has_its_own_line(till: Till):
-    """The sandbox is never added to what was really paid."""
+async def test_the_sandbox_has_its_own_line(till: Till):
+    """Simulated bills are never added to real ones."""
     await till.buy("a")
     await till.buy("b", provider="sandbox")
     await till.buy("c", provider="sandbox")
@@ -51,8 +51,8 @@ async def test_play_money_has_its_own_line(till: Till):
     assert lines == {"dashscope": (1, usd(0.075)), "sandbox": (2, usd(0.150))}
 
 
-async def test_an_unknown_price_counts_for_nothing_and_is_said(till: Till):
-    """Billed, possible and saved ones alike."""
+async def test_an_unknown_price_counts_as_zero_and_is_reported(till: Till):
+    """This holds for billed, possible and saved images."""
     rendition = await till.buy("a", price_usd=None, model="qwen-image-3.0")
     await till.catalog.record_requests([(rendition, asked("a"))])
     await till.send(await till.claim("b", price_usd=None, model="qwen-image-3.0"), None)
@@ -63,16 +63,16 @@ async def test_an_unknown_price_counts_for_nothing_and_is_said(till: Till):
     assert line.unpriced == 3
 
 
-async def test_the_price_is_that_of_the_day_it_was_paid(till: Till):
-    """A later price changes nothing about the past."""
+async def test_the_price_is_that_of_the_day_of_the_call(till: Till):
+    """A later price doesn't change the past."""
     await till.buy("a", price_usd=0.075)
     await till.buy("b", price_usd=0.020)
     (line,) = await till.lines()
     assert line.billed_usd == usd(0.095)
 
 
-async def test_spending_is_told_apart_by_model_and_style(till: Till):
-    """No style is a group of its own."""
+async def test_spending_is_grouped_by_model_and_style(till: Till):
+    """Images without a style are one group."""
     await till.buy("a", style="ink")
     await till.buy("b", style="ink", model="qwen-image-2.0", price_usd=0.035)
     await till.buy("c")
@@ -86,10 +86,8 @@ async def test_spending_is_told_apart_by_model_and_style(till: Till):
     assert styles == [("", 1, usd(0.075)), ("ink", 2, usd(0.110))]
 
 
-async def test_a_day_is_one_of_utc_and_what_was_saved_counts_on_its_own_day(
-    till: Till, clock: Clock
-):
-    """A second before midnight and midnight itself are two days."""
+async def test_a_day_is_in_utc_and_savings_count_on_their_own_day(till: Till, clock: Clock):
+    """A second before midnight and midnight itself are different days."""
     rendition = await till.buy("a")
     clock.now = SATURDAY
     await till.buy("b")
@@ -98,8 +96,8 @@ async def test_a_day_is_one_of_utc_and_what_was_saved_counts_on_its_own_day(
     assert days == [("2026-11-20", 1, 0), ("2026-11-21", 1, 1)]
 
 
-async def test_since_leaves_out_what_was_before(till: Till, clock: Clock):
-    """The moment itself is in."""
+async def test_since_leaves_out_earlier_spending(till: Till, clock: Clock):
+    """The moment itself is included."""
     rendition = await till.buy("a")
     await till.catalog.record_requests([(rendition, asked("a"))])
     clock.now = SATURDAY
@@ -113,7 +111,7 @@ async def test_since_leaves_out_what_was_before(till: Till, clock: Clock):
 
 
 async def test_a_day_takes_as_many_images_as_the_budget_holds(till: Till):
-    """Exactly: sums of prices are not thrown off by floating point."""
+    """Sums of prices are exact despite floating point."""
     caps = Caps(day_usd=7 * PRICE_USD)
     for number in range(7):
         await till.buy(f"k{number}", caps)
@@ -121,8 +119,8 @@ async def test_a_day_takes_as_many_images_as_the_budget_holds(till: Till):
         await till.claim("one more", caps)
 
 
-async def test_a_claim_reserves_its_price_until_it_is_given_back(till: Till):
-    """Another process that asks meanwhile is refused; afterwards it is not."""
+async def test_a_claim_reserves_its_price_until_it_is_released(till: Till):
+    """Another process is refused meanwhile, but not afterwards."""
     caps = Caps(day_usd=PRICE_USD)
     first = await till.claim("a", caps)
     with pytest.raises(BudgetExceeded, match="reserved"):
@@ -132,15 +130,15 @@ async def test_a_claim_reserves_its_price_until_it_is_given_back(till: Till):
 
 
 async def test_a_claim_that_lapsed_reserves_nothing(till: Till):
-    """Its worker is dead, and sent nothing."""
+    """The worker has ended and sent nothing."""
     caps = Caps(day_usd=PRICE_USD)
     dead = await till.claim("a", caps)
     await till.catalog.renew(dead, lease_seconds=-1.0)
     await till.claim("b", caps)
 
 
-async def test_a_failed_send_gives_its_money_back_and_a_lost_one_does_not(till: Till):
-    """What may be billed counts as if it were."""
+async def test_a_failed_call_frees_its_price_and_a_lost_one_does_not(till: Till):
+    """A possibly billed call counts as billed."""
     caps = Caps(day_usd=PRICE_USD)
     failed = await till.claim("a", caps)
     await till.send(failed, Billing.NONE, caps)
@@ -155,8 +153,8 @@ async def test_a_failed_send_gives_its_money_back_and_a_lost_one_does_not(till: 
         await till.claim("c", caps)
 
 
-async def test_a_second_send_is_refused_where_the_first_may_be_billed(till: Till):
-    """By the cap of the request, and by that of the day; nothing is written for it."""
+async def test_a_second_call_is_refused_if_the_first_may_be_billed(till: Till):
+    """Both the request's and the day's cap refuse it; nothing is written."""
     for caps in (Caps(request_usd=1.5 * PRICE_USD), Caps(day_usd=2.5 * PRICE_USD)):
         claim = await till.claim(str(caps), caps)
         await till.send(claim, Billing.POSSIBLE, caps)
@@ -166,8 +164,8 @@ async def test_a_second_send_is_refused_where_the_first_may_be_billed(till: Till
         await till.catalog.release(claim)
 
 
-async def test_a_cap_of_one_request_does_not_count_the_others(till: Till):
-    """Nor the sends that were not billed."""
+async def test_a_requests_cap_does_not_count_others(till: Till):
+    """Calls that were not billed don't count either."""
     caps = Caps(request_usd=PRICE_USD)
     await till.buy("a", caps)
     claim = await till.claim("b", caps)
@@ -175,8 +173,8 @@ async def test_a_cap_of_one_request_does_not_count_the_others(till: Till):
         await till.send(claim, Billing.NONE, caps)
 
 
-async def test_the_budget_is_new_at_midnight_utc(till: Till, clock: Clock):
-    """Not by the clock of the country."""
+async def test_the_budget_resets_at_midnight_utc(till: Till, clock: Clock):
+    """Local time doesn't matter."""
     caps = Caps(day_usd=PRICE_USD)
     await till.buy("a", caps)
     with pytest.raises(BudgetExceeded, match="2026-11-20"):
@@ -185,15 +183,15 @@ async def test_the_budget_is_new_at_midnight_utc(till: Till, clock: Clock):
     await till.buy("b", caps)
 
 
-async def test_play_money_uses_up_no_budget(till: Till):
-    """Each provider has the day's budget for itself."""
+async def test_the_sandbox_uses_up_no_budget(till: Till):
+    """Each provider has a daily budget of its own."""
     caps = Caps(day_usd=PRICE_USD)
     await till.buy("a", caps, provider="sandbox")
     await till.buy("b", caps)
 
 
-async def test_what_is_kept_or_half_done_is_never_refused(till: Till):
-    """A catalog answer and the end of an interrupted job cost nothing."""
+async def test_a_stored_or_half_done_image_is_never_refused(till: Till):
+    """A catalog answer and finishing an interrupted job cost nothing."""
     await till.buy("a")
     broke = Caps(day_usd=0.0, request_usd=0.0)
     found = await till.catalog.claim(spec("a"), SIZE, lease_seconds=60.0, fresh=False, caps=broke)
@@ -212,8 +210,8 @@ async def test_what_is_kept_or_half_done_is_never_refused(till: Till):
     "caps",
     [Caps(day_usd=9.0), Caps(request_usd=9.0), Caps(payer="film", payer_day_usd=9.0)],
 )
-async def test_no_cap_can_be_kept_on_an_unknown_price(till: Till, caps: Caps):
-    """The way out is named; without a cap it is the caller's choice."""
+async def test_a_cap_needs_a_known_price(till: Till, caps: Caps):
+    """The error says what to set; without a cap the price doesn't matter."""
     with pytest.raises(BudgetExceeded, match=r"price of qwen-image-3\.0 is unknown") as caught:
         await till.claim("a", caps, price_usd=None, model="qwen-image-3.0")
     assert "STILLS_PRICE_USD" in caught.value.action
@@ -221,15 +219,15 @@ async def test_no_cap_can_be_kept_on_an_unknown_price(till: Till, caps: Caps):
 
 
 @pytest.mark.parametrize("number", [float("nan"), -1.0])
-async def test_a_cap_that_is_no_amount_lets_nothing_through(till: Till, number: float):
-    """NaN compares with nothing, which must not mean: no cap."""
+async def test_a_cap_of_nan_allows_nothing(till: Till, number: float):
+    """NaN compares with nothing, which must not mean that there is no cap."""
     for caps in (Caps(day_usd=number), Caps(request_usd=number), Caps(payer_day_usd=number)):
         with pytest.raises(BudgetExceeded):
             await till.claim("a", caps)
 
 
 async def test_a_refusal_leaves_no_trace(till: Till):
-    """Neither a claim that others wait for nor an entry."""
+    """It leaves neither a claim nor an entry."""
     with pytest.raises(BudgetExceeded):
         await till.claim("a", Caps(day_usd=0.0))
     assert await till.lines() == []
@@ -237,7 +235,7 @@ async def test_a_refusal_leaves_no_trace(till: Till):
 
 
 def claim_under_a_budget(path: Path, worker: int) -> int:
-    """Buy ten images at once under a budget of 7; returns how many were allowed."""
+    """Buy ten images at once under a budget of 7; return how many were allowed."""
 
     async def run() -> int:
         till = Till(SqliteCatalog(path))
@@ -258,20 +256,20 @@ def claim_under_a_budget(path: Path, worker: int) -> int:
 
 
 def test_processes_share_one_budget(tmp_path: Path):
-    """Four at once, 40 images wanted, 7 allowed: 7 are let through, never 8."""
+    """Four processes want 40 images with a budget for 7: exactly 7 are allowed."""
     path = tmp_path / "stills.db"
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = [pool.submit(claim_under_a_budget, path, worker) for worker in range(4)]
         assert sum(each.result(timeout=60) for each in running) == 7
 
 
-def test_every_way_of_telling_spending_apart_has_its_sql():
-    """A new one without it would be a KeyError for the user."""
+def test_every_grouping_of_spending_has_its_sql():
+    """A grouping without it would be a KeyError for the user."""
     assert set(spending._GROUPS) == {None, *SpendBy}
 
 
-async def test_spending_adds_up_without_noise(till: Till):
-    """What binary fractions would add, such as 0.30000000000000004, is not there."""
+async def test_spending_adds_up_exactly(till: Till):
+    """Binary fractions would add noise, such as 0.30000000000000004."""
     for number in range(30):
         await till.buy(f"a{number}", price_usd=0.1)
     await till.buy("b", price_usd=0.000000001)
@@ -279,8 +277,8 @@ async def test_spending_adds_up_without_noise(till: Till):
     assert line.billed_usd == 3.000000001
 
 
-async def test_a_cap_admits_as_many_images_as_it_pays_for(till: Till):
-    """0.3 is three times 0.1, which it is not in binary fractions."""
+async def test_a_cap_allows_as_many_images_as_it_pays_for(till: Till):
+    """0.3 is three times 0.1, unlike in binary fractions."""
     caps = Caps(day_usd=0.3)
     for key in ("a", "b", "c"):
         await till.buy(key, caps, price_usd=0.1)
@@ -288,8 +286,8 @@ async def test_a_cap_admits_as_many_images_as_it_pays_for(till: Till):
         await till.claim("d", caps, price_usd=0.000000001)
 
 
-def test_prices_of_an_older_catalog_are_kept_to_the_last_digit(tmp_path: Path):
-    """They were binary fractions; an unknown price stays unknown."""
+def test_prices_of_an_older_catalog_are_exact_after_migration(tmp_path: Path):
+    """Binary fractions become exact; an unknown price stays unknown."""
     path = tmp_path / "stills.db"
     prices = {"a": 0.075, "b": 0.1 + 0.2, "c": None, "d": 0.000000001}
     with closing(sqlite3.connect(path)) as connection:

@@ -38,8 +38,8 @@ async def test_a_commit_that_fails_leaves_no_transaction_open(made):
         assert connection.execute("SELECT count(*) FROM claims").fetchone()[0] == 0
 
 
-async def test_a_transaction_that_sqlite_has_ended_shows_the_first_error(made):
-    """On a full disk SQLite rolls back by itself; a second rollback must not hide that."""
+async def test_a_transaction_that_sqlite_rolled_back_raises_the_first_error(made):
+    """On a full disk SQLite rolls back itself; a second rollback must not hide that."""
     with (
         closing(schema.open_catalog(made)) as connection,
         pytest.raises(RuntimeError, match="the first"),
@@ -47,7 +47,7 @@ async def test_a_transaction_that_sqlite_has_ended_shows_the_first_error(made):
         lose_the_transaction(connection)
 
 
-class Crowd:
+class BusyDatabase:
     """Concurrent writes while the database is busy, and the statements that SQLite runs."""
 
     def __init__(self, path: Path) -> None:
@@ -59,9 +59,11 @@ class Crowd:
         """Run all writes at once; returns their results and errors."""
         await self.database.read(lambda made: made.set_trace_callback(self.statements.append))
         self.gate.clear()
-        begun = threading.Event()
-        busy = asyncio.create_task(self.database.read(lambda _: begun.set() or self.gate.wait(20)))
-        await asyncio.to_thread(begun.wait, 20)  # or the first writes would be done with it
+        started = threading.Event()
+        busy = asyncio.create_task(
+            self.database.read(lambda _: started.set() or self.gate.wait(20))
+        )
+        await asyncio.to_thread(started.wait, 20)  # otherwise the first writes would run with it
         writing = [asyncio.create_task(self.database.write(one, synced=synced)) for one in works]
         await asyncio.sleep(0)
         self.gate.set()
@@ -73,15 +75,15 @@ class Crowd:
 
 
 @pytest.fixture
-async def crowd(made) -> AsyncIterator[Crowd]:
+async def busy_database(made) -> AsyncIterator[BusyDatabase]:
     """A database with waiting writes."""
-    crowd = Crowd(made)
-    yield crowd
-    await crowd.database.close()
+    busy_database = BusyDatabase(made)
+    yield busy_database
+    await busy_database.database.close()
 
 
 def note_key(key: str) -> Callable[[sqlite3.Connection], str]:
-    """A write: bind an idempotency key."""
+    """Make a write that binds an idempotency key."""
 
     def work(connection: sqlite3.Connection) -> str:
         connection.execute(
@@ -97,17 +99,19 @@ def keys(path: Path) -> set[str]:
         return {row[0] for row in connection.execute("SELECT key FROM replies")}
 
 
-async def test_writes_that_wait_together_share_one_commit(crowd, made):
+async def test_waiting_writes_share_one_commit(busy_database, made):
     """One sync to disk is enough for all, and each gets its own result."""
     wanted = [f"key {number}" for number in range(20)]
-    assert await crowd.write(*map(note_key, wanted)) == wanted
-    assert crowd.count("COMMIT") == 1
+    assert await busy_database.write(*map(note_key, wanted)) == wanted
+    assert busy_database.count("COMMIT") == 1
     assert keys(made) == set(wanted)
 
 
-async def test_a_failed_write_does_not_affect_others(crowd, made):
+async def test_a_failed_write_does_not_affect_others(busy_database, made):
     """Each is repeated separately, so only the failed one gets an error."""
-    results = await crowd.write(note_key("a"), insert_an_orphan, note_key("b"), note_key("a"))
+    results = await busy_database.write(
+        note_key("a"), insert_an_orphan, note_key("b"), note_key("a")
+    )
     assert results[0] == "a"
     assert isinstance(results[1], CatalogError)
     assert results[2] == "b"
@@ -115,33 +119,33 @@ async def test_a_failed_write_does_not_affect_others(crowd, made):
     assert keys(made) == {"a", "b"}
 
 
-async def test_our_own_errors_roll_back_their_write(crowd, made):
+async def test_our_own_errors_roll_back_their_write(busy_database, made):
     """An exceeded budget leaves no claim behind, and the next write succeeds."""
 
     def refuse(connection: sqlite3.Connection) -> None:
         note_key("half done")(connection)
         raise BudgetExceeded
 
-    refused, written = await crowd.write(refuse, note_key("a"))
+    refused, written = await busy_database.write(refuse, note_key("a"))
     assert isinstance(refused, BudgetExceeded)
     assert written == "a"
     assert keys(made) == {"a"}
 
 
-async def test_waiting_writes_wait_for_a_lock_together(crowd, made, monkeypatch):
+async def test_waiting_writes_wait_for_a_lock_together(busy_database, made, monkeypatch):
     """Not one after the other, each for the full time."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.1)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        results = await crowd.write(*map(note_key, "abc"))
+        results = await busy_database.write(*map(note_key, "abc"))
         other.execute("ROLLBACK")
     assert [type(each) for each in results] == [CatalogError] * 3
-    assert crowd.count("BEGIN IMMEDIATE") == 1
-    assert await crowd.write(note_key("a")) == ["a"]
+    assert busy_database.count("BEGIN IMMEDIATE") == 1
+    assert await busy_database.write(note_key("a")) == ["a"]
 
 
 @pytest.mark.parametrize(("synced", "mode"), [(True, "FULL"), (False, "NORMAL")])
-async def test_only_writes_that_can_be_repeated_are_not_synced(crowd, synced, mode):
+async def test_only_writes_that_can_be_repeated_are_not_synced(busy_database, synced, mode):
     """If one write of a group must reach the disk, all are synced."""
-    await crowd.write(note_key("a"), note_key("b"), synced=synced)
-    assert crowd.count(f"PRAGMA synchronous = {mode}") == 1
+    await busy_database.write(note_key("a"), note_key("b"), synced=synced)
+    assert busy_database.count(f"PRAGMA synchronous = {mode}") == 1

@@ -51,7 +51,7 @@ def make_draft(key: str = "k", **facts: Any) -> GenerationSpec:
 
 
 class Worker:
-    """One process's connection to the catalog, and the steps that a process takes."""
+    """One process's connection to the catalog, with the steps of a worker."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -98,7 +98,7 @@ class Worker:
         await self.catalog.record_requests([(rendition, asked)])
 
     async def lapse(self, claim: Claim) -> None:
-        """Let a claim's worker be as good as dead."""
+        """Let a claim's lease lapse, as if its worker had ended."""
         assert await self.catalog.renew(claim, lease_seconds=-1.0)
 
 
@@ -106,7 +106,7 @@ class Worker:
 async def open_worker(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Callable[[], Worker]]:
-    """Open the same catalog any number of times, as so many processes would."""
+    """Open the same catalog several times, as several processes would."""
     async with AsyncExitStack() as stack:
 
         def open_one() -> Worker:
@@ -131,5 +131,5 @@ def catalog(worker: Worker) -> Catalog:
 
 @pytest.fixture
 def spec() -> Callable[..., GenerationSpec]:
-    """Make drafts."""
+    """Make specs."""
     return make_draft

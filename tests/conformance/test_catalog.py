@@ -1,4 +1,4 @@
-"""What every Catalog must do with claims; to test another, add it to `CATALOGS` in conftest.py."""
+"""Claims in every Catalog. To test another catalog, add it to `CATALOGS` in conftest.py."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ BILLED = Settlement(Billing.BILLED, "answered", "r-1")
 LINK = "https://oss.example/a.png"
 
 
-async def test_of_two_who_want_the_same_one_works(open_worker, spec):
-    """The other waits, even through another connection; another key is free."""
+async def test_of_two_workers_with_the_same_key_one_works(open_worker, spec):
+    """The other waits, also on another connection; another key is free."""
     one, other = open_worker(), open_worker()
     claim = await one.take()
     assert isinstance(claim, Claim)
@@ -30,8 +30,8 @@ async def test_of_two_who_want_the_same_one_works(open_worker, spec):
     assert isinstance(await other.take(spec("k2")), Claim)
 
 
-async def test_fresh_always_begins_anew_and_the_newest_answers(catalog, worker, spec):
-    """A fresh claim is never Found; what it made answers from then on."""
+async def test_fresh_always_starts_a_generation_and_the_newest_answers(catalog, worker, spec):
+    """A fresh claim never returns a hit; its image answers from then on."""
     await worker.keep(await worker.take())
     claim = await worker.take(replace(spec(), seed=8), fresh=True)
     assert isinstance(claim, Claim)
@@ -40,8 +40,8 @@ async def test_fresh_always_begins_anew_and_the_newest_answers(catalog, worker, 
     assert (await catalog.find("k", NATIVE)).generation.spec.seed == 8
 
 
-async def test_the_newest_begun_answers_whoever_is_kept_last(catalog, worker):
-    """A slow worker that was overtaken does not push the newer image out."""
+async def test_the_newest_started_generation_answers(catalog, worker):
+    """A slow worker that was overtaken does not replace the newer image."""
     slow = await worker.take(lease_seconds=LAPSED)
     newer = await worker.take(fresh=True)
     await worker.keep(newer)
@@ -49,8 +49,8 @@ async def test_the_newest_begun_answers_whoever_is_kept_last(catalog, worker):
     assert (await catalog.find("k", NATIVE)).generation.id == newer.generation.id
 
 
-async def test_a_released_claim_is_free_and_what_was_begun_is_not_resumed(catalog, worker):
-    """Giving back a claim that sent in vain lets the next one begin a new generation."""
+async def test_a_released_claim_is_free_and_a_failed_generation_is_not_resumed(catalog, worker):
+    """After a failed call and a release, the next claim starts a new generation."""
     claim = await worker.take()
     number = await worker.send(claim)
     await catalog.settle_send(number, Settlement(Billing.NONE, "rate_limited"))
@@ -74,10 +74,10 @@ async def test_a_lapsed_lease_is_taken_over(catalog, worker):
 
 
 @pytest.mark.parametrize("step_seconds", [3600.0, -3600.0])
-async def test_a_step_of_the_time_of_day_changes_no_lease(
+async def test_setting_the_time_of_day_changes_no_lease(
     open_worker, spec, monkeypatch, step_seconds
 ):
-    """Who works is not taken over, nor recovered; who died is, however far back the step goes."""
+    """A running worker keeps its claim and a dead one loses it, however far the clock is set."""
     one, other = open_worker(), open_worker()
     await one.answer(await one.take())
     dead = await one.take(spec("k2"))
@@ -90,22 +90,22 @@ async def test_a_step_of_the_time_of_day_changes_no_lease(
     assert (await other.take(spec("k2"))).generation.answer == made
 
 
-async def test_a_lapsed_lease_that_nobody_took_still_sends(worker):
-    """Sending prolongs it."""
+async def test_a_lapsed_lease_that_was_not_taken_over_still_sends(worker):
+    """Sending extends the lease."""
     claim = await worker.take(lease_seconds=LAPSED)
     assert await worker.send(claim) is not None
     assert isinstance(await worker.take(), Held)
 
 
 async def test_renewing_keeps_others_out(catalog, worker):
-    """A lease renewed after it lapsed, but before a takeover, is the first worker's again."""
+    """A lease that is renewed after it lapsed still belongs to the first worker."""
     claim = await worker.take(lease_seconds=LAPSED)
     assert await catalog.renew(claim, lease_seconds=LEASE_SECONDS)
     assert isinstance(await worker.take(), Held)
 
 
-async def test_what_a_dead_worker_was_answered_is_resumed(worker, spec):
-    """The same generation, with the link to download it from, and the seed it was made with."""
+async def test_an_answer_of_a_dead_worker_is_resumed(worker, spec):
+    """The claim has the same generation, with its link and its seed."""
     dead = await worker.take()
     made = await worker.answer(dead)
     await worker.lapse(dead)
@@ -115,16 +115,16 @@ async def test_what_a_dead_worker_was_answered_is_resumed(worker, spec):
     assert heir.generation.spec.seed == 7
 
 
-async def test_what_was_answered_survives_a_release(catalog, worker):
-    """A worker that failed to download gives its claim back; the next one resumes."""
+async def test_an_answer_survives_a_release(catalog, worker):
+    """A worker that failed to download releases its claim; the next one resumes."""
     claim = await worker.take()
     await worker.answer(claim)
     await catalog.release(claim)
     assert (await worker.take()).generation.id == claim.generation.id
 
 
-async def test_what_lies_in_the_spool_is_resumed(catalog, worker):
-    """Even when the link has expired, for it is not needed."""
+async def test_a_spooled_image_is_resumed(catalog, worker):
+    """It needs no link, so an expired one doesn't matter."""
     claim = await worker.take()
     await worker.answer(claim, lives_seconds=-1.0)
     spooled = {"sha256": "ab" * 32, "byte_count": 9, "spool_url": "file:///a.png"}
@@ -135,8 +135,8 @@ async def test_what_lies_in_the_spool_is_resumed(catalog, worker):
     assert (left.sha256, left.byte_count, left.spool_url) == ("ab" * 32, 9, "file:///a.png")
 
 
-async def test_a_link_past_its_time_is_still_resumed(worker):
-    """This machine's clock may be ahead of the service's, so only a try can tell."""
+async def test_an_expired_link_is_still_resumed(worker):
+    """This machine's clock may be fast, so the link may still work."""
     claim = await worker.take()
     await worker.answer(claim, lives_seconds=-3600.0)
     await worker.lapse(claim)
@@ -144,8 +144,8 @@ async def test_a_link_past_its_time_is_still_resumed(worker):
     assert (heir.generation.id, heir.generation.stage) == (claim.generation.id, Stage.ANSWERED)
 
 
-async def test_a_dead_link_is_not_resumed_and_said(catalog, worker):
-    """It was billed in vain: the next image carries a note of that."""
+async def test_a_dead_link_is_not_resumed_but_noted(catalog, worker):
+    """The next image has a note about the bill."""
     claim = await worker.take()
     await worker.answer(claim, lives_seconds=-1.0)
     await catalog.record_link_dead(claim.generation.id)
@@ -157,8 +157,8 @@ async def test_a_dead_link_is_not_resumed_and_said(catalog, worker):
     assert "expired" in note
 
 
-async def test_the_link_of_a_kept_image_can_t_die(catalog, worker):
-    """A download that was slower than another's changes nothing."""
+async def test_the_link_of_a_stored_image_cannot_die(catalog, worker):
+    """A slower download changes nothing."""
     claim = await worker.take()
     await worker.answer(claim)
     await worker.keep(claim)
@@ -167,8 +167,8 @@ async def test_the_link_of_a_kept_image_can_t_die(catalog, worker):
     assert (found.generation.id, found.generation.stage) == (claim.generation.id, Stage.KEPT)
 
 
-async def test_an_unknown_outcome_is_not_resumed_and_said(catalog, worker):
-    """A worker that gave up waiting may have been billed: the next image carries a note of that."""
+async def test_an_unknown_outcome_is_not_resumed_but_noted(catalog, worker):
+    """A worker that stopped waiting may have been billed, so the next image has a note."""
     gone = await worker.take()
     await worker.send(gone)
     await catalog.release(gone)
@@ -180,10 +180,8 @@ async def test_an_unknown_outcome_is_not_resumed_and_said(catalog, worker):
     assert (await catalog.find("k", NATIVE)).generation.notes == (note,)
 
 
-async def test_a_living_worker_is_not_overtaken_while_its_call_has_no_outcome(
-    catalog, open_worker, worker
-):
-    """Its lease has lapsed, but it may only be paused: a second call would be billed too."""
+async def test_a_running_worker_is_not_overtaken_during_its_call(catalog, open_worker, worker):
+    """It may be paused, and a second call would be billed too."""
     other = open_worker()
     claim = await worker.take()
     number = await worker.send(claim)
@@ -198,8 +196,8 @@ async def test_a_living_worker_is_not_overtaken_while_its_call_has_no_outcome(
     assert isinstance(await other.take(), Claim)
 
 
-async def test_an_answered_call_can_be_overtaken_though_an_earlier_one_was_never_settled(worker):
-    """The image only has to be downloaded, which costs nothing."""
+async def test_an_answered_call_can_be_overtaken_despite_an_unsettled_earlier_one(worker):
+    """Only the download is missing, and it is free."""
     claim = await worker.take()
     await worker.send(claim)
     made = await worker.answer(claim)
@@ -208,8 +206,8 @@ async def test_an_answered_call_can_be_overtaken_though_an_earlier_one_was_never
 
 
 @pytest.mark.parametrize("sends", [0, 1])
-async def test_a_worker_that_died_without_an_open_send_leaves_no_note(catalog, worker, sends):
-    """Claimed only, or waiting after a refusal that costs nothing."""
+async def test_a_dead_worker_without_an_open_call_leaves_no_note(catalog, worker, sends):
+    """It had only claimed the key, or its call was refused free of charge."""
     dead = await worker.take()
     for _ in range(sends):
         number = await worker.send(dead)
@@ -220,7 +218,7 @@ async def test_a_worker_that_died_without_an_open_send_leaves_no_note(catalog, w
 
 
 async def test_fresh_never_resumes(catalog, worker):
-    """What waits to be downloaded stays for those who did not ask for a new image."""
+    """An answered generation stays for requests that are not fresh."""
     claim = await worker.take()
     await worker.answer(claim)
     await catalog.release(claim)
@@ -231,14 +229,14 @@ async def test_fresh_never_resumes(catalog, worker):
 
 
 async def test_a_hundred_callers_at_once_get_one_claim(open_worker):
-    """Over several connections, all at the same moment."""
+    """The callers use several connections at the same moment."""
     workers = [open_worker() for _ in range(4)]
     taken = await asyncio.gather(*(workers[number % 4].take() for number in range(100)))
     assert [isinstance(each, Claim) for each in taken].count(True) == 1
 
 
 async def test_a_cancelled_write_is_written(catalog, worker):
-    """Also one that still waits for its turn: what was paid for must reach the journal."""
+    """Even a pending write must reach the journal, because it may be paid."""
     claim = await worker.take()
     number = await worker.send(claim)
     made = ProviderAnswer(LINK, time.time() + 3600, "r-1")
@@ -255,8 +253,8 @@ async def test_a_cancelled_write_is_written(catalog, worker):
     assert (await worker.take()).generation.answer == made
 
 
-async def test_a_cancelled_claim_is_given_back(worker):
-    """Nobody holds it, so nobody must wait for it."""
+async def test_a_cancelled_claim_is_released(worker):
+    """Otherwise workers would wait for a claim without a holder."""
     for _ in range(20):
         taking = asyncio.create_task(worker.take())
         await asyncio.sleep(0)
@@ -267,7 +265,7 @@ async def test_a_cancelled_claim_is_given_back(worker):
 
 
 async def test_close_finishes_pending_work_and_may_be_called_twice(open_worker):
-    """Everything written before is there when the catalog is opened again."""
+    """Every write is there when the catalog is opened again."""
     worker = open_worker()
     claim = await worker.take()
     await worker.catalog.close()

@@ -1,4 +1,4 @@
-"""What every Catalog must do with keys and replies; to test another, add it in conftest.py."""
+"""API keys and idempotency in every Catalog. To test another, add it in conftest.py."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ NOW = 1_790_000_000.0
 
 @pytest.fixture
 def keys(catalog):
-    """The catalog's keys."""
+    """The catalog's API keys."""
     return catalog.api_keys
 
 
@@ -47,7 +47,7 @@ async def test_a_name_can_be_used_only_once(open_worker):
     assert sum(added) == 1
 
 
-async def test_a_revoked_key_is_found_as_such_and_its_name_is_free(keys):
+async def test_a_revoked_key_is_found_and_its_name_is_free(keys):
     """It is revoked once, and a later key with the same name is not."""
     await keys.add(KEY)
     assert await keys.revoke("film", now=2000.0) is True
@@ -59,7 +59,7 @@ async def test_a_revoked_key_is_found_as_such_and_its_name_is_free(keys):
     assert list(await keys.list()) == [replace(KEY, revoked_at=2000.0), successor]
 
 
-async def test_ten_a_minute_allows_a_burst_of_ten_and_then_one_every_six_seconds(keys):
+async def test_ten_per_minute_is_a_burst_of_ten_then_one_every_six_seconds(keys):
     """An early call returns the time to wait, and does not delay the next one."""
     await keys.add(KEY)
     assert [await keys.take_turn(KEY, now=NOW) for _ in range(10)] == [0.0] * 10
@@ -72,8 +72,8 @@ async def test_ten_a_minute_allows_a_burst_of_ten_and_then_one_every_six_seconds
     assert [await keys.take_turn(KEY, now=late) for _ in range(11)][:10] == [0.0] * 10
 
 
-async def test_a_rate_below_one_a_minute_has_no_burst(keys):
-    """Two an hour is one in half an hour."""
+async def test_a_rate_below_one_per_minute_has_no_burst(keys):
+    """Two per hour means one per half hour."""
     slow = replace(KEY, per_second=2 / 3600)
     await keys.add(slow)
     assert await keys.take_turn(slow, now=NOW) == 0.0
@@ -99,7 +99,7 @@ async def test_each_key_has_its_own_rate(keys):
     assert [await keys.take_turn(free, now=NOW) for _ in range(50)] == [0.0] * 50
 
 
-async def test_processes_share_a_key_s_turns(open_worker):
+async def test_processes_share_a_keys_rate(open_worker):
     """Of many concurrent calls on several connections, ten are admitted."""
     catalogs = [open_worker().catalog for _ in range(4)]
     await catalogs[0].api_keys.add(KEY)
@@ -109,7 +109,7 @@ async def test_processes_share_a_key_s_turns(open_worker):
     assert sum(wait == 0.0 for wait in waits) == 10
 
 
-async def test_the_first_digest_of_a_reply_is_kept(open_worker):
+async def test_the_first_digest_of_a_key_stays(open_worker):
     """Later calls with the same key return it, also on another connection."""
     one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
     assert await one.begin("film", "k", "d1") == IdempotencyRecord("d1", None)

@@ -1,4 +1,4 @@
-"""What every Catalog must do with paces; to test another, add it to `CATALOGS` in conftest.py."""
+"""Limiter states in every Catalog. To test another, add it to `CATALOGS` in conftest.py."""
 
 import asyncio
 import time

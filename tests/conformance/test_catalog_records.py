@@ -1,4 +1,4 @@
-"""What every Catalog must remember; to test another, add it to `CATALOGS` in conftest.py."""
+"""Records in every Catalog. To test another, add it to `CATALOGS` in conftest.py."""
 
 import time
 from dataclasses import replace
@@ -99,7 +99,7 @@ async def test_a_send_is_on_the_ledger_before_it_is_made(catalog, worker):
         pytest.param(["none"], ["none", "billed"], id="not on the ledger"),
     ],
 )
-async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
+async def test_an_adopted_image_is_billed_once(catalog, worker, sent, adopted):
     """A call already billed stays the only one; otherwise the newest open call is billed."""
     claim = await worker.take()
     for billing in sent:
@@ -111,7 +111,7 @@ async def test_an_adopted_image_is_one_bill(catalog, worker, sent, adopted):
 
 
 @pytest.mark.parametrize("stage", ["kept", "spooled"])
-async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worker, stage):
+async def test_an_image_without_a_recorded_answer_is_billed_once(catalog, worker, stage):
     """The image proves that its call was billed, and that it was the last one."""
     claim = await worker.take()
     first, second = await worker.send(claim), await worker.send(claim)
@@ -127,7 +127,7 @@ async def test_an_image_whose_answer_was_not_recorded_is_one_bill(catalog, worke
     assert list(await catalog.settle_paid()) == []
 
 
-async def test_only_images_without_a_bill_are_settled(catalog, worker, spec):
+async def test_only_images_without_a_billed_call_are_settled(catalog, worker, spec):
     """Not a call without an image, and not the lost first call of a billed image."""
     lost = await worker.take(spec("lost"))
     await worker.send(lost)

@@ -1,4 +1,4 @@
-"""How every Catalog pages and finds; to test another, add it to `CATALOGS` in conftest.py."""
+"""Search in every Catalog. To test another, add it to `CATALOGS` in conftest.py."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What every Provider must do; to test another, add it to `PROVIDERS`."""
+"""What every Provider does. To test another, add it to `PROVIDERS`."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -60,14 +60,14 @@ async def provider(make_provider, sandbox: Sandbox) -> Provider:
     return await make_provider(sandbox.base_url)
 
 
-async def test_it_says_whose_images_these_are(provider: Provider, sandbox: Sandbox):
+async def test_it_has_a_name(provider: Provider, sandbox: Sandbox):
     """The name is known before anything is sent."""
     assert provider.name == "sandbox"
     assert sandbox.ledger.sends == ()
 
 
-async def test_an_order_becomes_an_image(provider: Provider, sandbox: Sandbox):
-    """One send, billed once, with a link that gives the PNG as often as wanted."""
+async def test_a_request_becomes_an_image(provider: Provider, sandbox: Sandbox):
+    """One call is billed once, and its link can be downloaded repeatedly."""
     answer = await provider.send(ORDER, timeout_seconds=PATIENCE)
     first, second = [
         b"".join(await provider.download(answer.image_url, timeout_seconds=PATIENCE))
@@ -80,22 +80,25 @@ async def test_an_order_becomes_an_image(provider: Provider, sandbox: Sandbox):
     assert send.request_id == answer.request_id
 
 
-async def test_orders_at_once_each_get_their_own_answer(provider: Provider, sandbox: Sandbox):
-    """Nothing of one send shows in another."""
+async def test_concurrent_requests_get_their_own_answers(provider: Provider, sandbox: Sandbox):
+    """No call affects another."""
     texts = [f"kite number {number}" for number in range(40)]
-    orders = [
+    requests = [
         ProviderRequest("qwen-image-max", text, None, ORDER.size, number, True, False)
         for number, text in enumerate(texts)
     ]
     answers = await asyncio.gather(
-        *(provider.send(provider_request, timeout_seconds=PATIENCE) for provider_request in orders)
+        *(
+            provider.send(provider_request, timeout_seconds=PATIENCE)
+            for provider_request in requests
+        )
     )
     prompts = {send.request_id: send.prompt for send in sandbox.ledger.generations}
     assert [prompts[answer.request_id] for answer in answers] == texts
 
 
-async def test_a_failed_send_says_what_it_costs(provider: Provider, sandbox: Sandbox):
-    """A refusal is an error of ours with the service's request id, and costs nothing."""
+async def test_a_failed_call_says_what_it_costs(provider: Provider, sandbox: Sandbox):
+    """A refusal is a StillsError with the service's request id, and is free."""
     wrong = ProviderRequest("qwen-image-max", "a kite", None, Size(1024, 1024), 7, True, False)
     with pytest.raises(RequestRejected) as caught:
         await provider.send(wrong, timeout_seconds=PATIENCE)
@@ -103,16 +106,16 @@ async def test_a_failed_send_says_what_it_costs(provider: Provider, sandbox: San
     assert (caught.value.billing, caught.value.request_id) == (Billing.NONE, send.request_id)
 
 
-async def test_a_service_that_is_not_there_costs_nothing(make_provider, unused_tcp_port: int):
-    """No connection, no bill."""
+async def test_an_unreachable_service_costs_nothing(make_provider, unused_tcp_port: int):
+    """Without a connection, nothing is billed."""
     provider = await make_provider(f"http://127.0.0.1:{unused_tcp_port}/api/v1")
     with pytest.raises(ServiceUnreachable) as caught:
         await provider.send(ORDER, timeout_seconds=PATIENCE)
     assert caught.value.billing is Billing.NONE
 
 
-async def test_a_link_that_gives_no_image_is_dead(provider: Provider, sandbox: Sandbox):
-    """The image behind it was billed all the same."""
+async def test_a_link_without_an_image_is_dead(provider: Provider, sandbox: Sandbox):
+    """The image was billed nevertheless."""
     with pytest.raises(LinkDead) as caught:
         await provider.download(
             sandbox.base_url.replace("/api/v1", "/images/none.png"), timeout_seconds=PATIENCE
@@ -120,7 +123,7 @@ async def test_a_link_that_gives_no_image_is_dead(provider: Provider, sandbox: S
     assert caught.value.billing is Billing.BILLED
 
 
-async def test_closing_may_come_first_and_twice(provider: Provider):
-    """A provider that was never used closes too."""
+async def test_closing_works_without_a_call_and_twice(provider: Provider):
+    """A provider that was never used can be closed."""
     await provider.close()
     await provider.close()

@@ -1,4 +1,4 @@
-"""What every Store must do. To test another implementation, subclass StoreConformance."""
+"""What every Store does. To test another, subclass StoreConformance."""
 
 import asyncio
 import contextlib
@@ -71,7 +71,7 @@ class StoreConformance:
         assert await store.missing({}) == set()
 
     async def test_exists_returns_whether_an_object_exists(self, store: Store):
-        """Exists is true after a put, and only for the path that was put."""
+        """Only a path that was put exists."""
         await store.put(NAME, b"1")
         assert await store.exists(NAME) is True
         assert await store.exists("another.png") is False
@@ -105,7 +105,7 @@ class StoreConformance:
         assert await store.get("another.png") == b"2"
 
     async def test_names_may_use_every_script(self, store: Store):
-        """Letters beyond ASCII and folders in the path work for put, get, exists and url."""
+        """Non-ASCII letters and folders work in every method."""
         for path in ("红风筝-1024x1024.png", "हिन्दी.png", "été/à la mer.png"):
             await store.put(path, path.encode())
             assert await store.get(path) == path.encode()
@@ -119,13 +119,13 @@ class StoreConformance:
         assert all(urlsplit(url).scheme for url in urls)
 
     async def test_concurrent_puts_are_all_stored(self, store: Store):
-        """Concurrent first uses do not lose each other's objects."""
+        """Concurrent first uses lose no object."""
         paths = [f"{number}.png" for number in range(20)]
         await asyncio.gather(*(store.put(path, path.encode()) for path in paths))
         assert [await store.get(path) for path in paths] == [path.encode() for path in paths]
 
     async def test_concurrent_puts_of_one_path_leave_one_complete_object(self, store: Store):
-        """Writers of one path never mix their bytes."""
+        """Concurrent writers of one path never mix their bytes."""
         versions = [bytes([number]) * 200_000 for number in range(10)]
         await asyncio.gather(*(store.put(NAME, version) for version in versions))
         assert await store.get(NAME) in versions
@@ -164,7 +164,7 @@ class StoreConformance:
 
     @pytest.mark.parametrize("folder", HOSTILE_PATHS[1:], ids=ascii)
     async def test_a_hostile_folder_is_not_listed(self, store: Store, folder: str):
-        """The same for a listing, where only the empty path means the top."""
+        """An invalid folder is an error too; the empty path means the top."""
         with pytest.raises(ValueError, match="path"):
             await store.paths(folder)
 
@@ -183,7 +183,7 @@ class TestFileUrl(StoreConformance):
 
 @pytest.mark.usefixtures("s3_server")
 class TestS3(StoreConformance):
-    """obstore's real S3 client, on a look-alike of S3."""
+    """obstore's real S3 client on a simulated S3."""
 
     @pytest.fixture
     async def store(self):

@@ -1,4 +1,4 @@
-"""Cropping and scaling to the size asked for."""
+"""Cropping and scaling to the requested size."""
 
 from contextlib import suppress
 
@@ -16,7 +16,7 @@ sizes = st.builds(Size, sides, sides)
 
 
 def gradient(width: int, height: int) -> pyvips.Image:
-    """Red grows to the right, green to the bottom."""
+    """Red increases to the right, green to the bottom."""
     position = pyvips.Image.xyz(width, height)
     red = position[0] * 255 / max(1, width - 1)
     green = position[1] * 255 / max(1, height - 1)
@@ -42,7 +42,7 @@ def pixel(png: bytes, left: int, top: int) -> list[int]:
     ],
 )
 def test_the_window_is_the_largest_centred_one(source, target, window):
-    """What is cut off is cut from both sides alike."""
+    """Both sides are cut equally."""
     assert cover_crop(source, target) == window
 
 
@@ -61,7 +61,7 @@ def test_the_window_lies_within_the_source(source, target):
 
 @given(source=sizes, target=sizes)
 def test_the_window_has_the_aspect_ratio_of_the_target(source, target):
-    """The side that was cut is off by half a pixel at most, or is the least possible: one pixel."""
+    """The cut side is off by at most half a pixel, or is one pixel."""
     window = cover_crop(source, target)
     if window.height == source.height:
         exact, cut = window.height * target.width / target.height, window.width
@@ -85,7 +85,7 @@ def test_the_window_has_the_aspect_ratio_of_the_target(source, target):
     ids=str,
 )
 def test_the_size_is_exact(source, target):
-    """Every target comes out to the pixel, as a whole PNG, scaled up or down."""
+    """Every target is exact to the pixel and a complete PNG, scaled up or down."""
     fitted = fit_png(gradient(*source).pngsave_buffer(), target)
     assert inspect_png(fitted).size == target
     assert decode(fitted).avg() > 0
@@ -101,8 +101,8 @@ def test_any_size_becomes_any_size(source, target):
     assert inspect_png(fit_png(gradient(*source).pngsave_buffer(), target)).size == target
 
 
-def test_the_centre_is_kept():
-    """A wide image made square loses its left and right, nothing of its top and bottom."""
+def test_the_centre_stays():
+    """A wide image that becomes square loses only its left and right."""
     fitted = fit_png(gradient(1664, 928).pngsave_buffer(), Size(256, 256))
     assert pixel(fitted, 0, 128)[0] == pytest.approx(255 * 368 / 1664, abs=2)
     assert pixel(fitted, 255, 128)[0] == pytest.approx(255 * 1296 / 1664, abs=2)
@@ -111,7 +111,7 @@ def test_the_centre_is_kept():
 
 
 def test_fine_detail_is_averaged_not_skipped():
-    """Scaled down by four, a one-pixel checkerboard becomes even grey, as Lanczos makes it."""
+    """Scaled down by four, a one-pixel checkerboard becomes even grey."""
     position = pyvips.Image.xyz(512, 512)
     board = ((position[0] + position[1]) % 2 * 255).cast("uchar").copy(interpretation="b-w")
     fitted = decode(fit_png(board.pngsave_buffer(), Size(128, 128)))
@@ -156,7 +156,7 @@ GREY = RGB[0].copy(interpretation="b-w")
     ],
 )
 def test_every_kind_of_png_becomes_8_bit_srgb(png, bands):
-    """Deep, grey, palette and profiled images keep their colours, and alpha stays alpha."""
+    """Deep, grey, palette and profiled images keep their colours and alpha."""
     image = decode(fit_png(png, Size(100, 100)))
     assert (image.format, image.interpretation, image.bands) == ("uchar", "srgb", bands)
     red = image(50, 50)[0]
@@ -166,7 +166,7 @@ def test_every_kind_of_png_becomes_8_bit_srgb(png, bands):
 
 
 def test_hidden_colours_do_not_bleed_through_alpha():
-    """Pixels that are see-through don't tint their neighbours."""
+    """Transparent pixels don't tint their neighbours."""
     half = pyvips.Image.black(64, 128).bandjoin([255, 0, 0]).cast("uchar")
     shown = (pyvips.Image.black(64, 128, bands=4) + 255).cast("uchar")
     image = half.join(shown, "horizontal").copy(interpretation="srgb")
@@ -175,8 +175,8 @@ def test_hidden_colours_do_not_bleed_through_alpha():
     assert visible[0].min() >= 250
 
 
-def test_text_that_labels_the_image_is_kept():
-    """A text chunk, such as the label of a machine-made image, survives."""
+def test_text_chunks_survive():
+    """The label of a machine-made image, for example, is in a text chunk."""
     labelled = RGB.copy()
     labelled.set_type(pyvips.GValue.gstr_type, "png-comment-0-AIGC", '{"Label": "1"}')
     fitted = decode(fit_png(labelled.pngsave_buffer(), Size(64, 64)))
@@ -188,7 +188,7 @@ def test_text_that_labels_the_image_is_kept():
     [b"", b"<html>", RGB.pngsave_buffer()[:-200], RGB.jpegsave_buffer(), RGB.webpsave_buffer()],
     ids=["empty", "text", "truncated", "jpeg", "webp"],
 )
-def test_what_is_no_whole_png_is_damaged(data):
+def test_an_incomplete_png_is_damaged(data):
     """Bytes that can't be decoded as a PNG are DamagedImage, in one line."""
     with pytest.raises(DamagedImage, match=r"can't be decoded: .+") as caught:
         fit_png(data, Size(64, 64))
@@ -198,7 +198,7 @@ def test_what_is_no_whole_png_is_damaged(data):
 @settings(max_examples=60, deadline=None)
 @given(position=st.integers(8, len(RGB.pngsave_buffer()) - 1), bit=st.integers(0, 7))
 def test_a_flipped_bit_raises_nothing_but_damaged_image(position, bit):
-    """libvips' own errors never get through."""
+    """libvips' own errors never escape."""
     data = bytearray(RGB.pngsave_buffer())
     data[position] ^= 1 << bit
     with suppress(DamagedImage):

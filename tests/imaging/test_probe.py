@@ -1,4 +1,4 @@
-"""Recognising image formats, and checking that a PNG decodes."""
+"""Checking PNGs and references."""
 
 import hashlib
 import struct
@@ -33,19 +33,19 @@ PNG = SIGNATURE + header(2, 2) + IDAT + IEND
 PICTURE = pyvips.Image.black(8, 6).bandjoin([9, 200]).copy(interpretation="srgb")
 
 
-def test_a_whole_png_gives_its_size_and_hash():
-    """Size comes from the header, the hash is of all bytes."""
+def test_a_complete_png_has_a_size_and_a_hash():
+    """The size is from the header, the hash of all bytes."""
     inspection = inspect_png(PNG)
     assert inspection.size == Size(2, 2)
     assert inspection.sha256 == hashlib.sha256(PNG).hexdigest()
 
 
-def test_a_png_of_another_writer_is_whole():
-    """What libvips writes passes."""
+def test_a_png_of_another_writer_is_complete():
+    """A PNG that libvips writes passes."""
     assert inspect_png(PICTURE.pngsave_buffer()).size == Size(8, 6)
 
 
-def test_further_chunks_are_no_fault():
+def test_additional_chunks_are_allowed():
     """Text, several IDATs and unknown chunks pass."""
     data = SIGNATURE + header(2, 2) + chunk(b"tEXt", b"a\0b") + IDAT + IDAT + chunk(b"zzZz") + IEND
     assert inspect_png(data).size == Size(2, 2)
@@ -75,15 +75,15 @@ def test_further_chunks_are_no_fault():
     ],
     ids=range(18),
 )
-def test_what_is_no_whole_png_is_told_exactly(data, complaint):
-    """The message names the byte and the chunk where it goes wrong."""
+def test_a_damaged_png_is_described_exactly(data, complaint):
+    """The message names the byte and the chunk of the damage."""
     with pytest.raises(DamagedImage) as caught:
         inspect_png(data)
     assert complaint in caught.value.message
 
 
 def test_every_truncation_is_found():
-    """No prefix of a PNG passes as whole."""
+    """No prefix of a PNG passes."""
     for end in range(len(PNG)):
         with pytest.raises(DamagedImage, match=r"truncated|is empty"):
             inspect_png(PNG[:end])
@@ -107,8 +107,8 @@ def test_every_flipped_bit_is_found():
         ),
     )
 )
-def test_any_bytes_are_whole_or_damaged(data):
-    """Whatever the bytes, nothing but DamagedImage is raised."""
+def test_any_bytes_pass_or_are_damaged(data):
+    """No bytes raise anything but DamagedImage."""
     with suppress(DamagedImage):
         assert inspect_png(data).size.pixels > 0
 
@@ -122,8 +122,8 @@ def test_any_bytes_are_whole_or_damaged(data):
     ],
     ids=["png", "jpeg", "webp"],
 )
-def test_a_reference_of_a_kind_that_is_taken_is_named(data, expected):
-    """PNG, JPEG and WebP are told apart by their bytes."""
+def test_a_reference_has_its_media_type(data, expected):
+    """PNG, JPEG and WebP are recognised by their bytes."""
     assert media_type(data) == expected
 
 
@@ -135,8 +135,8 @@ NOISE = pyvips.Image.gaussnoise(300, 300).cast("uchar")
     [NOISE.pngsave_buffer(), NOISE.jpegsave_buffer(), NOISE.webpsave_buffer()],
     ids=["png", "jpeg", "webp"],
 )
-def test_a_reference_that_breaks_off_is_refused(data):
-    """Half a picture would be paid for as if it were one."""
+def test_a_truncated_reference_is_refused(data):
+    """Half an image would cost as much as a complete one."""
     with pytest.raises(InvalidReference, match="can't be decoded"):
         media_type(data[: len(data) // 2])
 
@@ -159,8 +159,8 @@ def test_a_reference_that_breaks_off_is_refused(data):
         (b"RIFF\x10\0\0\0WEBPVP8 ", "starts like image/webp, but can't be decoded"),
     ],
 )
-def test_a_reference_of_another_kind_is_refused_by_its_name(data, said):
-    """The message says what was found, in one line, and the action says what is taken."""
+def test_a_reference_of_another_type_is_refused(data, said):
+    """The message names the type found, and the action the accepted ones."""
     with pytest.raises(InvalidReference) as caught:
         media_type(data)
     assert said in caught.value.message
@@ -170,14 +170,14 @@ def test_a_reference_of_another_kind_is_refused_by_its_name(data, said):
 
 
 def test_a_private_text_file_is_not_quoted():
-    """A path given by mistake must not leak the file's content into an error."""
+    """A wrong path must not leak a file's content into an error."""
     with pytest.raises(InvalidReference) as caught:
         media_type(b"password = hunter2")
     assert "hunter2" not in caught.value.message
 
 
-def test_a_text_cut_within_a_character_is_text():
-    """Only the head is looked at, wherever that cuts."""
+def test_a_text_that_is_cut_within_a_character_is_text():
+    """Only the first bytes are checked, wherever they end."""
     with pytest.raises(InvalidReference, match="is text"):
         media_type(b"x" + "é".encode() * 2000)
 
@@ -205,7 +205,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_a_real_bomb_costs_no_memory(tmp_path):
-    """30000*30000 pixels in a whole PNG of a few hundred kB are refused, and the limit is named."""
+    """30000*30000 pixels in a PNG of a few hundred kB are refused, and the limit is named."""
     packer = zlib.compressobj(1)
     row = bytes(1 + 30_000 // 8)  # one bit a pixel
     body = b"".join(packer.compress(row) for _ in range(30_000)) + packer.flush()
@@ -234,7 +234,7 @@ def test_a_real_bomb_costs_no_memory(tmp_path):
     )
 )
 def test_any_bytes_are_a_media_type_or_refused(data):
-    """Whatever the bytes, nothing but InvalidReference is raised."""
+    """No bytes raise anything but InvalidReference."""
     with suppress(InvalidReference):
         assert media_type(data) in {"image/png", "image/jpeg", "image/webp"}
 
@@ -260,18 +260,18 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("png", BROKEN.values(), ids=BROKEN)
-@pytest.mark.parametrize("in_pieces", [False, True])
-def test_sound_chunks_with_pixels_that_no_reader_decodes_are_damage(png, in_pieces):
-    """Only decoding finds it, in one line and with a reason."""
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_intact_chunks_with_undecodable_pixels_are_damage(png, in_chunks):
+    """Decoding finds it, and the error is one line with a reason."""
     inspect_png(png)
     pieces = [png[at : at + 7] for at in range(0, len(png), 7)]
     with pytest.raises(DamagedImage, match=r"damaged PNG: can't be decoded: .") as caught:
-        check_pixels(pieces if in_pieces else png)
+        check_pixels(pieces if in_chunks else png)
     assert "\n" not in caught.value.message
 
 
-def test_pixels_that_decode_are_no_damage():
-    """Of every kind of PNG that a service might send."""
+def test_decodable_pixels_are_no_damage():
+    """This holds for every kind of PNG that a service might send."""
     check_pixels(rgb(zlib.compress(ROWS)))
     check_pixels(PICTURE.pngsave_buffer())
     check_pixels(PICTURE.pngsave_buffer(interlace=True))

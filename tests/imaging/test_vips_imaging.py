@@ -20,13 +20,13 @@ def imaging() -> Imaging:
 
 
 async def test_a_rendition_can_be_inspected(imaging: Imaging):
-    """What fit makes, inspect calls whole and of the size asked for."""
+    """A rendition passes the inspection and has the requested size."""
     fitted = await imaging.fit(PNG, Size(128, 72))
     assert (await imaging.inspect(fitted)).size == Size(128, 72)
     assert await imaging.media_type(fitted) == "image/png"
 
 
-async def test_errors_come_through_the_threads(imaging: Imaging):
+async def test_errors_are_raised_through_threads(imaging: Imaging):
     """Every method raises the contract's errors."""
     with pytest.raises(DamagedImage):
         await imaging.inspect(b"<html>")
@@ -37,13 +37,13 @@ async def test_errors_come_through_the_threads(imaging: Imaging):
 
 
 async def test_the_same_image_becomes_the_same_bytes(imaging: Imaging):
-    """Many renditions at once don't disturb each other."""
+    """Concurrent renditions don't affect each other."""
     fitted = await asyncio.gather(*(imaging.fit(PNG, Size(640, 360)) for _ in range(8)))
     assert len(set(fitted)) == 1
 
 
 async def test_the_event_loop_runs_while_an_image_is_made(imaging: Imaging):
-    """Other tasks get their turns during a fit."""
+    """Other tasks run during a fit."""
     fit = asyncio.create_task(imaging.fit(PNG, Size(2048, 2048)))
     turns = 0
     while not fit.done():

@@ -1,4 +1,4 @@
-"""DashScope providers on the sandbox or on a service of one's own, and orders to send."""
+"""DashScope providers on the sandbox or on a test server, and requests to send."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,13 +21,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @pytest.fixture
 def key() -> str:
-    """A key that is easy to find wherever it should not be."""
+    """A key that is easy to find in the wrong place."""
     return KEY
 
 
 @pytest.fixture
 def provider_request() -> Callable[..., ProviderRequest]:
-    """An order with any of its fields changed."""
+    """Make a request with any of its fields changed."""
 
     def make(text: str = "a red kite", **fields: Any) -> ProviderRequest:
         facts = {
@@ -45,7 +45,7 @@ def provider_request() -> Callable[..., ProviderRequest]:
 
 @pytest.fixture
 async def make_provider() -> AsyncIterator[Callable[..., Awaitable[DashScope]]]:
-    """Make providers that are closed at the end."""
+    """Make providers that are closed after the test."""
     async with AsyncExitStack() as stack:
 
         async def make(base_url: str, *, key: str = KEY, has_live_links: bool = True) -> DashScope:
@@ -66,7 +66,7 @@ async def provider(make_provider: Callable[..., Awaitable[DashScope]], sandbox: 
 
 @dataclass
 class Service:
-    """A server that answers every request with one handler, and remembers them."""
+    """A server that passes every request to one handler, and records them."""
 
     origin: str = ""
     requests: list[web.BaseRequest] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Service:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Service]]]:
-    """Start servers on free ports of this machine."""
+    """Start servers on free local ports."""
     async with AsyncExitStack() as stack:
 
         async def start(handler: Handler) -> Service:
@@ -100,7 +100,7 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Service]]]:
 
 @pytest.fixture
 def answering(serve) -> Callable[..., Awaitable[Service]]:
-    """Start a server that always gives one answer: bytes, or an object as JSON."""
+    """Start a server with a fixed answer: bytes, or an object as JSON."""
 
     async def start(body: Any, *, status: int = 200, **headers: str) -> Service:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

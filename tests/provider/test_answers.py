@@ -1,4 +1,4 @@
-"""Whatever the service says is read as an image's address or as one typed error."""
+"""Every answer of the service is read as an image's URL or one typed error."""
 
 import time
 
@@ -69,7 +69,7 @@ from stills.contract.errors import (
     ],
 )
 def test_every_code_has_its_error(status, code, expected):
-    """An exact code, a code's family, or else the status decides; the words are kept."""
+    """The code, its family or else the status decides; the service's words are included."""
     error = failure(refusal(code), status=status)
     assert (type(error), error.billing, error.request_id) == (expected, Billing.NONE, "r-1")
     assert f"{code}: as it says" in error.message
@@ -100,7 +100,7 @@ def test_every_code_has_its_error(status, code, expected):
 )
 @pytest.mark.parametrize("shape", ["the service's own", "OpenAI's"])
 def test_a_snake_case_code_is_the_same_error_in_both_envelopes(status, code, expected, shape):
-    """Twins of the CamelCase codes, and OpenAI's `error` object, hide no refusal."""
+    """Snake-case codes and OpenAI's `error` object are the same errors."""
     body = refusal(code)
     if shape == "OpenAI's":
         facts = {"code": code, "message": "as it says", "type": "t", "param": None}
@@ -110,8 +110,8 @@ def test_a_snake_case_code_is_the_same_error_in_both_envelopes(status, code, exp
     assert f"{code}: as it says" in error.message
 
 
-def test_an_openai_error_without_a_code_is_known_by_its_type():
-    """OpenAI's shape may leave the code null."""
+def test_an_openai_error_without_a_code_is_read_by_its_type():
+    """In OpenAI's form the code may be null."""
     body = {"error": {"code": None, "type": "insufficient_quota", "message": "slow down"}}
     assert type(failure(body, status=429)) is RateLimited
 
@@ -135,7 +135,7 @@ def test_an_openai_error_without_a_code_is_known_by_its_type():
     ],
 )
 def test_a_refused_reference_is_the_references_error(status, code, words):
-    """The field is named, the action is about the image, and nothing was billed."""
+    """The error names the field, suggests another image, and is free."""
     error = failure(refusal(code), status=status, has_reference=True)
     assert (type(error), error.field) == (InvalidReference, "reference_image")
     assert (error.billing, error.request_id) == (Billing.NONE, "r-1")
@@ -146,7 +146,7 @@ def test_a_refused_reference_is_the_references_error(status, code, words):
 
 
 def test_a_request_too_large_for_the_gateway_asks_for_a_smaller_reference():
-    """A 413 has no code; without a reference it is a request that breaks a rule."""
+    """A 413 has no code; without a reference the request is rejected."""
     page = b"<html>413 Request Entity Too Large</html>"
     error = failure(page, status=413, has_reference=True)
     assert (type(error), error.billing) == (InvalidReference, Billing.NONE)
@@ -156,7 +156,7 @@ def test_a_request_too_large_for_the_gateway_asks_for_a_smaller_reference():
 
 @pytest.mark.parametrize("code", ["InvalidParameter", "invalid_parameter_error"])
 def test_a_model_that_does_not_exist_is_not_a_bad_parameter(code):
-    """On launch days the service says so inside a 400."""
+    """On launch days the service reports it with status 400."""
     error = failure(refusal(code, "Model not exist."), status=400)
     assert type(error) is ModelNotServed
     assert "Model not exist" in error.message
@@ -164,7 +164,7 @@ def test_a_model_that_does_not_exist_is_not_a_bad_parameter(code):
 
 @pytest.mark.parametrize("code", ["Throttling.AllocationQuota", "insufficient_quota"])
 def test_only_the_free_quota_is_final(code):
-    """Tokens a minute come back; the free tier does not, and the action says what to switch."""
+    """Tokens per minute come back; the free tier does not, and the action names the setting."""
     error = failure(refusal(code, "Free allocated quota exceeded."), status=429)
     assert type(error) is QuotaExhausted
     assert "free tier" in error.message
@@ -180,40 +180,40 @@ def test_only_the_free_quota_is_final(code):
         (429, "CommodityNotPurchased", "Activate Model Studio"),
     ],
 )
-def test_an_account_matter_says_what_to_do_about_it(status, code, words):
-    """Each has an action of its own."""
+def test_an_account_error_says_what_to_do(status, code, words):
+    """Each error has its own action."""
     assert words in failure(refusal(code), status=status).action
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 524, 599])
 def test_a_gateways_error_leaves_the_outcome_unknown(status):
-    """What stands in front of the service can't know; the error says what a retry means."""
+    """A gateway can't know the outcome; the error says what a retry costs."""
     error = failure(b"<html>gateway</html>", status=status)
     assert (type(error), error.billing) == (ServiceUnavailable, Billing.POSSIBLE)
     assert "A retry sends it again" in error.action
 
 
 @pytest.mark.parametrize(("status", "expected"), [(429, RateLimited), (503, ServiceUnavailable)])
-def test_what_a_gateway_did_not_pass_on_made_no_image(status, expected):
-    """Both statuses say that nothing was done."""
+def test_a_request_that_a_gateway_held_back_made_no_image(status, expected):
+    """Both statuses mean that nothing was passed on."""
     error = failure(b"<html>busy</html>", status=status, retry_after="3")
     assert (type(error), error.billing) == (expected, Billing.NONE)
 
 
-def test_an_image_with_a_code_beside_it_is_not_lost():
-    """It was made, whatever else the answer says."""
+def test_an_image_with_a_code_is_not_lost():
+    """The image exists, even if the answer has a code too."""
     assert read(image(URL) | {"code": "Success", "message": ""}).image_url == URL
 
 
 @pytest.mark.parametrize("code", ["DataInspectionFailed", "Throttling", "InternalError"])
 def test_an_error_inside_a_200_is_the_same_error(code):
-    """The status does not hide code, message and request id."""
+    """Code, message and request id are read despite the status."""
     inside, outside = failure(refusal(code)), failure(refusal(code), status=500)
     assert type(inside) is type(outside)
     assert (inside.message, inside.request_id) == (outside.message, "r-1")
 
 
-def test_an_address_without_the_service_is_not_taken_for_a_retired_model():
+def test_a_wrong_base_url_is_not_a_retired_model():
     """A 404 without a code comes from a wrong base URL."""
     error = failure(b"<html>not found</html>", status=404)
     assert type(error) is UnexpectedAnswer
@@ -221,7 +221,7 @@ def test_an_address_without_the_service_is_not_taken_for_a_retired_model():
 
 
 def test_a_retired_model_names_date_and_successor():
-    """The error says what is known, and that nothing was swapped."""
+    """The error has the date and successor, and says that no other model was used."""
     error = failure(refusal("ModelNotFound"), status=404)
     assert "2026-10-10" in error.message
     assert "its successor is qwen-image-2.0" in error.message
@@ -230,8 +230,8 @@ def test_a_retired_model_names_date_and_successor():
     assert "retire" not in other.message
 
 
-def test_a_signed_link_says_when_it_dies():
-    """The signature's own date is taken, but never more than a day."""
+def test_a_signed_link_has_an_expiry():
+    """The signature's date is used, but at most a day."""
     soon = int(time.time()) + 60
     assert read(image(f"https://a.example/b?Expires={soon}")).expires_at == soon
     for url in (URL, "https://a.example/b", *(f"https://a/b?Expires={x}" for x in ("nan", "inf"))):
@@ -240,7 +240,7 @@ def test_a_signed_link_says_when_it_dies():
         assert answer.expires_at == pytest.approx(time.time() + 24 * 3600, abs=60)
 
 
-def test_an_image_is_found_beside_other_parts():
+def test_an_image_is_found_among_other_parts():
     """Text before the image does not hide it."""
     body = image(URL)
     body["output"]["choices"][0]["message"]["content"].insert(0, {"text": "here it is"})
@@ -259,7 +259,7 @@ def test_an_image_is_found_beside_other_parts():
     ],
 )
 def test_an_answer_without_a_usable_link_is_no_image(body):
-    """An output with no address in it is not billed, and its request id is kept."""
+    """An output without a URL is not billed, and its request id is read."""
     error = failure(body)
     assert (type(error), error.billing, error.request_id) == (NoImage, Billing.NONE, "r-1")
 
@@ -283,6 +283,6 @@ def test_an_answer_without_a_usable_link_is_no_image(body):
     ids=lambda body: ascii(body[:12]),
 )
 def test_an_unreadable_answer_may_be_billed(body):
-    """A 200 that is neither image nor error is not taken for free."""
+    """A 200 that is neither an image nor an error is possibly billed."""
     error = failure(body)
     assert (type(error), error.billing) == (UnexpectedAnswer, Billing.POSSIBLE)

@@ -1,4 +1,4 @@
-"""Answers and images that are far larger than they look: memory stays bounded."""
+"""Decompression bombs in answers and images: memory stays bounded."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ ROOM_MIB = 150
 
 
 def bomb(encoding: str):
-    """Yield what decompresses to 2 GiB of spaces, in pieces that each take 1 MiB."""
+    """Yield chunks that decompress to 2 GiB of spaces, 1 MiB each."""
     wbits = 31 if encoding == "gzip" else 15
     packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
     yield packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH)
-    piece = packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH)
+    chunk = packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH)
     for _ in range(BOMB_MIB - 1):
-        yield piece
+        yield chunk
 
 
 SEND_AND_DOWNLOAD = """
@@ -58,7 +58,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize("status", [200, 400])
 async def test_a_bomb_of_two_gigabytes_does_not_fill_the_memory(serve, encoding, status, tmp_path):
-    """Neither as the service's answer, nor as its error, nor as the image."""
+    """This holds for an answer, an error and an image."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         await request.read()
@@ -67,8 +67,8 @@ async def test_a_bomb_of_two_gigabytes_does_not_fill_the_memory(serve, encoding,
             headers={"Content-Encoding": encoding, "Content-Type": "application/json"},
         )
         await answer.prepare(request)
-        for piece in bomb(encoding):
-            await answer.write(piece)
+        for chunk in bomb(encoding):
+            await answer.write(chunk)
         return answer
 
     service = await serve(handle)
@@ -88,7 +88,7 @@ async def test_a_bomb_of_two_gigabytes_does_not_fill_the_memory(serve, encoding,
 async def test_an_answer_over_the_limit_may_be_billed(
     answering, make_provider, provider_request, status
 ):
-    """It is not read to its end, so nobody knows what it says."""
+    """It is not read completely, so its outcome is unknown."""
     service = await answering(json.dumps({"message": "x" * MIB}).encode(), status=status)
     provider = await make_provider(service.base_url)
     with pytest.raises(UnexpectedAnswer, match="over 1 MiB") as caught:
@@ -101,7 +101,7 @@ async def test_an_answer_over_the_limit_may_be_billed(
 async def test_an_answer_that_is_nested_too_deeply_is_unexpected(
     answering, make_provider, provider_request, nested
 ):
-    """Neither we nor the SDK fall over it."""
+    """Neither we nor the SDK crash."""
     service = await answering(nested)
     provider = await make_provider(service.base_url)
     with pytest.raises(UnexpectedAnswer) as caught:
@@ -122,13 +122,13 @@ async def test_a_compressed_answer_is_read(answering, make_provider, provider_re
 
 
 async def test_a_compressed_image_is_read(answering, make_provider):
-    """And a compressed one that breaks off is a dead link."""
+    """A truncated compressed image is a dead link."""
     packer = zlib.compressobj(wbits=31)
     packed = packer.compress(b"\x89PNG bytes") + packer.flush()
     store = await answering(packed, Content_Encoding="gzip")
     provider = await make_provider(store.base_url)
-    pieces = await provider.download(store.origin, timeout_seconds=PATIENCE)
-    assert b"".join(pieces) == b"\x89PNG bytes"
+    chunks = await provider.download(store.origin, timeout_seconds=PATIENCE)
+    assert b"".join(chunks) == b"\x89PNG bytes"
     broken = await answering(b"\x1f\x8b garbage", Content_Encoding="gzip")
     with pytest.raises(LinkDead):
         await provider.download(broken.origin, timeout_seconds=PATIENCE)

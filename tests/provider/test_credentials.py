@@ -1,4 +1,4 @@
-"""Where the key comes from, and where it may go."""
+"""Where the API key comes from, and where it may be sent."""
 
 import pytest
 
@@ -11,7 +11,7 @@ LOCAL = "http://127.0.0.1:8080"
 
 @pytest.fixture
 def find(tmp_path):
-    """Find credentials as an environment without any would, but for what is given."""
+    """Find credentials in an empty environment, plus the given values."""
 
     def find_with(**given):
         facts = {
@@ -37,14 +37,14 @@ def write(tmp_path):
 
 
 def test_without_a_home_there_is_no_file(find):
-    """Then only the variable can have the key."""
+    """Then only the variable can hold the key."""
     assert find(credentials_file=None, key="sk-a").key.reveal() == "sk-a"
     with pytest.raises(MissingKey):
         find(credentials_file=None)
 
 
-def test_the_key_given_wins_over_the_file(find, write):
-    """The variable is asked first; blanks around it are no part of it."""
+def test_a_given_key_wins_over_the_file(find, write):
+    """The variable comes first; surrounding spaces are removed."""
     write("[default]\ndashscope_api_key = sk-from-file\n")
     found = find(key=" sk-given\n")
     assert found.key.reveal() == "sk-given"
@@ -54,7 +54,7 @@ def test_the_key_given_wins_over_the_file(find, write):
 @pytest.mark.parametrize("key", [None, "", " \n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
 def test_without_a_key_the_file_is_read(find, write, key, mark):
-    """Of the profile named, with percent signs as they are."""
+    """The named profile's key is read, with percent signs unchanged."""
     write(
         mark + b"# mine\r\n[default]\r\ntype = access_key\r\ndashscope_api_key=sk-a%b\r\n"
         b"[work]\r\ndashscope_api_key = sk-work\r\n"
@@ -63,8 +63,8 @@ def test_without_a_key_the_file_is_read(find, write, key, mark):
     assert find(key=key, profile="work").key.reveal() == "sk-work"
 
 
-def test_no_key_at_all_says_every_way_to_give_one(find):
-    """Variable, file and sandbox are named."""
+def test_a_missing_key_names_every_way_to_set_one(find):
+    """The error names the variable, the file and the sandbox."""
     with pytest.raises(MissingKey) as caught:
         find()
     for way in ("DASHSCOPE_API_KEY", "dashscope_api_key", ".alibabacloud/credentials", "--sandbox"):
@@ -82,7 +82,7 @@ def test_no_key_at_all_says_every_way_to_give_one(find):
     ],
 )
 def test_a_file_without_the_profiles_key_says_so(find, write, content, profile):
-    """File and profile are named, and another profile's key is not taken."""
+    """The error names file and profile, and no other profile's key is used."""
     write(content)
     with pytest.raises(
         MissingKey, match=rf"credentials has no dashscope_api_key under \[{profile}"
@@ -102,7 +102,7 @@ def test_a_file_without_the_profiles_key_says_so(find, write, content, profile):
     ],
 )
 def test_a_broken_file_is_not_quoted(find, write, content):
-    """The error names the file and no line of it, not even in its traceback."""
+    """The error names the file but quotes no line, not even in its traceback."""
     write(content)
     with pytest.raises(AccessError, match="credentials can't be read") as caught:
         find()
@@ -111,7 +111,7 @@ def test_a_broken_file_is_not_quoted(find, write, content):
 
 
 def test_a_file_that_is_a_folder_is_an_access_error(find, tmp_path):
-    """What the system says of the file is one of our errors."""
+    """The system's error is translated."""
     (tmp_path / "credentials").mkdir()
     with pytest.raises(AccessError, match="IsADirectoryError"):
         find()
@@ -120,8 +120,8 @@ def test_a_file_that_is_a_folder_is_an_access_error(find, tmp_path):
 @pytest.mark.parametrize(
     "key", ["sk-a\nb", "sk-a\r\nX: y", "sk-a b", "sk-ключ", "sk-a\x00", "“sk”"]
 )
-def test_a_key_that_can_be_none_is_refused_unquoted(find, write, key):
-    """Line breaks would forge headers; the key itself is not in the error."""
+def test_an_invalid_key_is_refused_unquoted(find, write, key):
+    """Line breaks would forge headers; the error doesn't quote the key."""
     with pytest.raises(WrongKey) as caught:
         find(key=key)
     assert key[:4] not in str(caught.value)
@@ -158,8 +158,8 @@ def test_a_sandbox_key_needs_a_sandbox(find):
         ("http://[::1]:8080", "http://[::1]:8080/api/v1"),
     ],
 )
-def test_a_base_url_is_brought_to_one_form(written, meant):
-    """Host root, `/v1`, `/api/v1` and a gateway's own path before it."""
+def test_a_base_url_is_normalized(written, meant):
+    """Host root, `/v1`, `/api/v1` and a gateway's path prefix are accepted."""
     assert check_base_url(written) == meant
 
 
@@ -179,8 +179,8 @@ def test_a_base_url_is_brought_to_one_form(written, meant):
         "https://host:99999",
     ],
 )
-def test_what_is_no_base_url_is_refused_unquoted(written):
-    """The error names the variable and shows the form; what may be a secret is not repeated."""
+def test_an_invalid_base_url_is_refused_unquoted(written):
+    """The error names the variable and the format, and quotes nothing that may be secret."""
     with pytest.raises(AccessError, match="is not an http") as caught:
         check_base_url(written)
     assert DEFAULT_BASE_URL in caught.value.action
@@ -192,6 +192,6 @@ def test_what_is_no_base_url_is_refused_unquoted(written):
     ["http://dashscope.aliyuncs.com", "http://10.0.0.1", "http://0.0.0.0", "http://localhost.evil"],
 )
 def test_a_key_is_not_sent_unencrypted_to_another_machine(written):
-    """Plain http is for the loopback."""
+    """Plain http is only for local addresses."""
     with pytest.raises(AccessError, match="unencrypted"):
         check_base_url(written)

@@ -28,8 +28,8 @@ from stills.contract.errors import StillsError
         ("Thu, 31 Dec 2099 23:59:59 GMT", 3600.0),
     ],
 )
-def test_retry_after_is_read_in_all_its_forms(written, seconds):
-    """Seconds or a date, between now and an hour; anything else is as if it were not there."""
+def test_retry_after_is_read_in_every_form(written, seconds):
+    """Seconds or a date, at most an hour ahead; anything else is ignored."""
     error = failure(refusal("Throttling"), status=429, retry_after=written)
     assert error.retry_after_seconds == seconds
 
@@ -41,8 +41,8 @@ def test_retry_after_as_a_date_counts_from_now():
     assert error.retry_after_seconds == pytest.approx(600, abs=60)
 
 
-def test_what_the_service_says_is_safe_to_show():
-    """Keys, terminal escapes and line breaks are out of code, message and request id."""
+def test_texts_of_the_service_are_safe_to_show():
+    """Keys, terminal escapes and line breaks are removed from code, message and request id."""
     hostile = f"\x1b[2J{KEY}\r\nsk-of-someone-else\u202e\ud800\0"
     error = failure({"code": hostile, "message": hostile * 100, "request_id": hostile}, status=400)
     for shown in (error.message, error.request_id, str(error), repr(error)):
@@ -85,7 +85,7 @@ SHAPED = st.builds(
     retry_after=st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ .*"),
 )
 def test_no_answer_raises_anything_but_our_errors(body, status, retry_after):
-    """Of any bytes come an address with a date, or one of ours, fit for the catalog."""
+    """Any bytes are a URL with an expiry or a StillsError, fit for the catalog."""
     answer = error = None
     try:
         answer = read(body, status=status, retry_after=retry_after)

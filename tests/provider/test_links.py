@@ -1,4 +1,4 @@
-"""The way from an answer's link to the image: bounded, without the key, and never inwards."""
+"""Downloads from answers' links: bounded, without the key, never into a private network."""
 
 import asyncio
 import socket
@@ -74,7 +74,7 @@ NO_LINKS = [
 
 @pytest.fixture
 async def remote():
-    """A provider of the real service; nothing is sent to it."""
+    """A provider of the real service; nothing is sent."""
     provider = DashScope(
         Credentials(ProviderKey("sk-x"), "https://dashscope.aliyuncs.com/api/v1"),
         ssl.create_default_context(),
@@ -91,16 +91,16 @@ async def dead(provider, url: str, *, timeout_seconds: float = PATIENCE) -> Link
 
 
 @pytest.mark.parametrize("url", INWARD)
-async def test_a_link_into_this_network_is_not_followed(remote, url):
-    """A forged answer can't make us ask a machine that only we can reach."""
+async def test_a_link_into_a_private_network_is_not_followed(remote, url):
+    """A forged answer can't make us contact an internal machine."""
     error = await dead(remote, url)
     assert "private network" in error.message
     assert "DASHSCOPE_HTTP_BASE_URL" in error.action
 
 
 @pytest.mark.parametrize("url", NO_LINKS)
-async def test_what_is_no_web_address_is_not_followed(remote, provider, url):
-    """Neither from the service nor from a sandbox."""
+async def test_an_invalid_link_is_not_followed(remote, provider, url):
+    """This holds for the service and the sandbox."""
     for each in (remote, provider):
         assert "not an http(s) URL" in (await dead(each, url)).message
 
@@ -127,7 +127,7 @@ class Names(AbstractResolver):
 
 @pytest.fixture
 async def links_of():
-    """Make the downloads of a service's links, on a name server of the test's."""
+    """Make link downloads that use the simulated name server."""
     async with AsyncExitStack() as stack:
 
         def make(base_url: str, **addresses: str) -> ImageLinks:
@@ -146,13 +146,13 @@ REMOTE = "https://dashscope.example/api/v1"
     ["10.0.0.1", "93.184.215.14 169.254.169.254", "64:ff9b::a00:1"],
 )
 async def test_a_link_whose_name_has_a_private_address_is_not_followed(links_of, addresses):
-    """The name is public, and where it leads is not; one such address is enough."""
+    """One private address of a public name is enough."""
     links = links_of(REMOTE, oss_example=addresses, dashscope_example="93.184.215.14")
     assert "private network" in (await dead(links, "http://oss.example/a.png")).message
 
 
 async def test_a_service_in_a_private_network_may_link_into_it(serve, links_of):
-    """As a private endpoint of DashScope's, or the made-up addresses of a VPN, do."""
+    """Examples are private endpoints of DashScope and addresses of a VPN."""
 
     async def picture(_: web.BaseRequest) -> web.Response:
         return web.Response(body=b"1")
@@ -168,8 +168,8 @@ async def test_a_service_in_a_private_network_may_link_into_it(serve, links_of):
     assert len(store.requests) == 2
 
 
-async def test_a_service_whose_name_was_unknown_for_a_while_is_looked_up_again(serve, links_of):
-    """A name server that fails once must not cut a private service off from its images."""
+async def test_a_service_with_a_temporary_name_error_is_looked_up_again(serve, links_of):
+    """One failure of a name server must not block a private service's images."""
 
     async def picture(_: web.BaseRequest) -> web.Response:
         return web.Response(body=b"1")
@@ -183,20 +183,20 @@ async def test_a_service_whose_name_was_unknown_for_a_while_is_looked_up_again(s
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/a", "http://meta.example/a"])
 async def test_a_link_to_a_cloud_machines_metadata_is_never_followed(links_of, url):
-    """Not even if the service is in a private network."""
+    """This holds even if the service is in a private network."""
     links = links_of("http://127.0.0.1:9/api/v1", meta_example="169.254.169.254")
     assert "private network" in (await dead(links, url)).message
 
 
-async def test_a_name_that_is_unknown_is_a_dead_link_that_may_live_again(links_of):
-    """Name servers fail for a while."""
+async def test_an_unknown_name_is_a_link_that_may_work_later(links_of):
+    """Name servers can fail temporarily."""
     error = await dead(links_of(REMOTE), "https://oss.example/a.png")
     assert "was interrupted" in error.message
     assert error.retryable
 
 
 async def test_a_link_through_a_proxy_is_resolved_there(serve, links_of, monkeypatch):
-    """The proxy may be anywhere, because the user chose it; private addresses stay refused."""
+    """The proxy may be anywhere, but private addresses stay forbidden."""
 
     async def picture(_: web.BaseRequest) -> web.Response:
         return web.Response(body=b"1")
@@ -214,11 +214,11 @@ async def test_a_link_through_a_proxy_is_resolved_there(serve, links_of, monkeyp
 
 @pytest.mark.parametrize("port", ["99999", "x"])
 async def test_a_link_with_no_possible_port_is_dead(provider, port):
-    """An address that no client can take is LinkDead like any other."""
+    """A URL that no client accepts is LinkDead."""
     await dead(provider, f"http://127.0.0.1:{port}/a.png")
 
 
-async def test_the_image_comes_byte_for_byte_and_without_the_key(
+async def test_the_image_is_downloaded_unchanged_and_without_the_key(
     answering, make_provider, provider_request, key
 ):
     """The download carries no Authorization, no cookie and no trace of the key."""
@@ -230,8 +230,8 @@ async def test_the_image_comes_byte_for_byte_and_without_the_key(
     )
     provider = await make_provider(service.base_url)
     answer = await provider.send(provider_request(), timeout_seconds=PATIENCE)
-    pieces = await provider.download(answer.image_url, timeout_seconds=PATIENCE)
-    assert b"".join(pieces) == b"\x89PNG bytes"
+    chunks = await provider.download(answer.image_url, timeout_seconds=PATIENCE)
+    assert b"".join(chunks) == b"\x89PNG bytes"
     assert service.requests[0].headers["Authorization"] == f"Bearer {key}"
     (download,) = store.requests
     assert download.path_qs == "/a.png?Expires=1&Signature=a%2Bb%3D"
@@ -240,26 +240,26 @@ async def test_the_image_comes_byte_for_byte_and_without_the_key(
 
 
 async def test_a_redirect_of_a_link_is_not_followed(answering, provider):
-    """It could lead inwards, so it is dead."""
+    """A redirect could lead into a private network."""
     elsewhere = await answering(b"inner")
     store = await answering(b"", status=302, Location=elsewhere.origin)
     assert "302" in (await dead(provider, store.origin)).message
     assert elsewhere.requests == []
 
 
-async def test_a_link_that_gives_too_much_is_cut_off(answering, provider, monkeypatch):
-    """A hostile link can not fill the memory."""
+async def test_a_link_with_too_many_bytes_is_cut_off(answering, provider, monkeypatch):
+    """A hostile link can't fill the memory."""
     monkeypatch.setattr(links, "IMAGE_MAX_BYTES", 1024 * 1024)
     store = await answering(b"x" * (1024 * 1024 + 1))
     assert "over 1 MiB" in (await dead(provider, store.origin)).message
     exact = await answering(b"x" * 1024 * 1024)
-    pieces = await provider.download(exact.origin, timeout_seconds=PATIENCE)
-    assert len(b"".join(pieces)) == 1024 * 1024
+    chunks = await provider.download(exact.origin, timeout_seconds=PATIENCE)
+    assert len(b"".join(chunks)) == 1024 * 1024
 
 
 @pytest.mark.parametrize("status", [204, 206, 403, 404, 500])
 async def test_anything_but_200_is_a_dead_link(answering, provider, status):
-    """The status is named."""
+    """The error names the status."""
     store = await answering(b"", status=status)
     assert f"returned status {status}" in (await dead(provider, store.origin)).message
 
@@ -272,10 +272,8 @@ async def test_anything_but_200_is_a_dead_link(answering, provider, status):
         (Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=60.0), "timed out"),
     ],
 )
-async def test_a_download_that_fails_is_a_dead_link_that_may_live_again(
-    provider, sandbox, provider_request, fault, words
-):
-    """One download each; the next one gets the image, free of charge."""
+async def test_a_failed_download_can_be_retried(provider, sandbox, provider_request, fault, words):
+    """Each attempt is one download; the next one succeeds, free of charge."""
     answer = await provider.send(provider_request(), timeout_seconds=PATIENCE)
     sandbox.set_faults(fault)
     async with asyncio.timeout(PATIENCE):
@@ -288,14 +286,14 @@ async def test_a_download_that_fails_is_a_dead_link_that_may_live_again(
     assert sandbox.ledger.billed_images == 1
 
 
-async def test_a_link_that_nothing_answers_is_dead(provider, unused_tcp_port):
-    """No connection is a dead link as well."""
+async def test_a_link_without_a_server_is_dead(provider, unused_tcp_port):
+    """A failed connection is LinkDead."""
     error = await dead(provider, f"http://127.0.0.1:{unused_tcp_port}/a.png")
     assert "was interrupted" in error.message
 
 
-async def test_a_link_into_this_machine_is_followed_for_a_sandbox_only(serve, provider, remote):
-    """The sandbox's own pictures lie on the loopback."""
+async def test_a_local_link_is_followed_only_for_a_sandbox(serve, provider, remote):
+    """The sandbox serves its images locally."""
 
     async def picture(_: web.BaseRequest) -> web.Response:
         return web.Response(body=b"1")
@@ -306,9 +304,9 @@ async def test_a_link_into_this_machine_is_followed_for_a_sandbox_only(serve, pr
     assert len(store.requests) == 1
 
 
-async def test_links_of_a_service_that_dies_with_us_are_not_worth_resuming(
+async def test_links_that_end_with_the_process_are_not_resumed(
     make_provider, sandbox, provider_request
 ):
-    """An embedded sandbox's answer has expired as soon as it came."""
+    """An embedded sandbox's links count as expired at once."""
     provider = await make_provider(sandbox.base_url, has_live_links=False)
     assert (await provider.send(provider_request(), timeout_seconds=PATIENCE)).expires_at == 0.0

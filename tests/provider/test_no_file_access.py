@@ -46,10 +46,10 @@ def uploads(sandbox) -> list[object]:
         "data:image/png;base64,AAAA",
     ],
 )
-async def test_a_prompt_that_names_a_file_is_sent_as_it_is(
+async def test_a_prompt_that_names_a_file_is_sent_unchanged(
     provider, sandbox, provider_request, secret_file, prompt
 ):
-    """The service gets the words themselves, and no upload is even begun."""
+    """The service gets the text, and no upload starts."""
     text = prompt.format(path=secret_file)
     await provider.send(provider_request(text, negative_prompt=text), timeout_seconds=20)
     (send,) = sandbox.ledger.sends
@@ -62,7 +62,7 @@ async def test_a_prompt_that_names_a_file_is_sent_as_it_is(
 async def test_a_reference_that_names_a_file_is_not_read(
     provider, sandbox, provider_request, secret_file, reference
 ):
-    """The pipeline never hands one on; if it did, the service would refuse it."""
+    """The pipeline never passes one on; if it did, the service would refuse it."""
     url = reference.format(path=secret_file)
     with pytest.raises(Exception, match="InvalidParameter"):
         await provider.send(

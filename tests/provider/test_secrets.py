@@ -63,7 +63,7 @@ def test_a_key_can_not_be_pickled_or_copied(key):
 async def test_no_fault_logs_or_raises_the_key(
     provider, sandbox, provider_request, kind, logged, no_key_in
 ):
-    """With every logger at DEBUG, and with the whole traceback of the error."""
+    """This holds with every logger at DEBUG, and for the complete traceback."""
     sandbox.set_faults(Fault(kind, delay_seconds=0.5))
     try:
         answer = await provider.send(provider_request(), timeout_seconds=0.3)
@@ -82,7 +82,7 @@ async def test_no_fault_logs_or_raises_the_key(
 async def test_a_service_that_quotes_the_key_is_redacted(
     answering, make_provider, provider_request, key, logged, no_key_in, status, content_type
 ):
-    """Keys in its code, message and request id are in no error and no log."""
+    """Keys in code, message and request id appear in no error and no log."""
     quoted = f"Incorrect API key {key} provided \x1b[31m"
     body = {"code": f"Invalid {key}", "message": quoted, "request_id": key}
     service = await answering(body, status=status, Content_Type=content_type)
@@ -95,7 +95,7 @@ async def test_a_service_that_quotes_the_key_is_redacted(
 
 
 async def test_a_key_of_any_form_is_redacted(answering, make_provider, provider_request, logged):
-    """Not all keys start with sk-; what is known to be one is found by itself."""
+    """Keys without the sk- prefix are recognised by their value."""
     key = "QZ7recognisable0key9SUFFIX"
     body = {"code": "InvalidApiKey", "message": f"Incorrect API key {key} provided"}
     service = await answering(body | {"request_id": key}, status=401)
@@ -114,7 +114,7 @@ async def test_a_key_of_any_form_is_redacted(answering, make_provider, provider_
 async def test_a_broken_answer_that_quotes_the_key_is_redacted(
     serve, make_provider, provider_request, key, logged, no_key_in
 ):
-    """The HTTP parser's own error quotes what it could not read."""
+    """The HTTP parser's error quotes what it can't parse."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         request.transport.write(f"HTTP/1.1 {key} nonsense\r\n\r\n".encode())
@@ -130,10 +130,10 @@ async def test_a_broken_answer_that_quotes_the_key_is_redacted(
     no_key_in(shown(caught.value), logged())
 
 
-async def test_nothing_that_is_kept_holds_the_key(
+async def test_nothing_stored_contains_the_key(
     make_stills, sandbox, key, tmp_path, logged, no_key_in
 ):
-    """Database, store and spool after an image, a failure and an interrupted download."""
+    """Database, store and spool are checked after an image, a failure and a broken download."""
     stills = await make_stills(key=key)
     for kind in (FaultKind.UNAVAILABLE, FaultKind.CONTENT_REFUSED, FaultKind.TRUNCATED_PNG):
         sandbox.set_faults(Fault(kind, times=None if kind is FaultKind.TRUNCATED_PNG else 1))

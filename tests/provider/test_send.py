@@ -1,4 +1,4 @@
-"""One send is one request on the wire, and its error says what it may have cost."""
+"""One call is one request on the wire, and its error says what it may have cost."""
 
 import asyncio
 import socket
@@ -83,8 +83,8 @@ async def failure(provider, provider_request, *, timeout_seconds: float = PATIEN
     return caught.value
 
 
-async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, provider_request):
-    """Every field of the request arrives; the timeout stays on our side."""
+async def test_a_request_is_sent_as_the_services_parameters(provider, sandbox, provider_request):
+    """Every field arrives; the timeout is not sent."""
     sent = provider_request(negative_prompt="fog", size=Size(1664, 928), seed=99, watermark=True)
     answer = await provider.send(sent, timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends
@@ -100,8 +100,8 @@ async def test_an_order_is_sent_as_the_services_parameters(provider, sandbox, pr
     assert answer.request_id == send.request_id
 
 
-async def test_what_is_not_asked_for_is_not_sent(provider, sandbox, provider_request):
-    """Without a negative prompt there is no such parameter."""
+async def test_unset_fields_are_not_sent(provider, sandbox, provider_request):
+    """Without a negative prompt, the parameter is missing."""
     await provider.send(provider_request(prompt_extend=False), timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends
     assert "negative_prompt" not in send.parameters
@@ -112,7 +112,7 @@ async def test_what_is_not_asked_for_is_not_sent(provider, sandbox, provider_req
 async def test_every_fault_is_one_request_and_one_typed_error(
     provider, sandbox, provider_request, kind
 ):
-    """Class, billing, words and request id are right, and the SDK sends nothing again."""
+    """Class, billing, message and request id are correct, and the SDK doesn't retry."""
     expected, billing, words = FAULTS[kind]
     sandbox.set_faults(Fault(kind, times=None))
     sent = provider_request()
@@ -126,12 +126,12 @@ async def test_every_fault_is_one_request_and_one_typed_error(
 
 
 def test_no_fault_of_the_sandbox_is_forgotten():
-    """Each one that happens to a send is in the table above, or has a test of its own."""
+    """Every fault of a call is in the table above or has its own test."""
     assert set(FAULTS) | {FaultKind.SLOW} == set(FaultKind) - DOWNLOAD_FAULTS
 
 
 async def test_after_a_fault_the_same_provider_works(provider, sandbox, provider_request):
-    """A dropped connection leaves nothing behind that breaks the next send."""
+    """A dropped connection doesn't break the next call."""
     for kind in (FaultKind.DROP_AFTER, FaultKind.GATEWAY_HTML, FaultKind.ERROR_IN_200):
         sandbox.set_faults(Fault(kind))
         await failure(provider, provider_request())
@@ -139,8 +139,8 @@ async def test_after_a_fault_the_same_provider_works(provider, sandbox, provider
 
 
 @pytest.mark.parametrize("after", [None, 0, 3])
-async def test_retry_after_is_seen(provider, sandbox, provider_request, after):
-    """The service's own wait reaches the caller."""
+async def test_retry_after_is_passed_on(provider, sandbox, provider_request, after):
+    """The caller gets the service's waiting time."""
     sandbox.set_faults(Fault(FaultKind.THROTTLED, retry_after_seconds=after))
     error = await failure(provider, provider_request())
     assert error.retry_after_seconds == after
@@ -155,24 +155,24 @@ async def test_retry_after_is_seen(provider, sandbox, provider_request, after):
         ("sk-sandbox-overdue", AccountOverdue),
     ],
 )
-async def test_an_account_in_trouble_is_told_from_a_wrong_key(
+async def test_account_problems_differ_from_a_wrong_key(
     make_provider, sandbox, provider_request, key, expected
 ):
-    """401, 403 and an account that owes money each have their error; nothing is billed."""
+    """401, 403 and an overdue account have different errors; nothing is billed."""
     error = await failure(await make_provider(sandbox.base_url, key=key), provider_request())
     assert (type(error), error.billing) == (expected, Billing.NONE)
     assert len(sandbox.ledger.generations) == 1
 
 
-async def test_a_rejected_parameter_is_told_in_the_services_words(provider, provider_request):
-    """A size that the model does not make shows what the service said of it."""
+async def test_a_rejected_parameter_has_the_services_message(provider, provider_request):
+    """An unsupported size shows the service's message."""
     error = await failure(provider, provider_request(size=Size(1024, 1024)))
     assert isinstance(error, RequestRejected)
     assert "InvalidParameter: size must be one of" in error.message
 
 
 async def test_a_late_answer_is_a_timeout_that_may_be_billed(provider, sandbox, provider_request):
-    """The send ends long before the answer would come; it is not sent again."""
+    """The call ends at its timeout and is not repeated."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
     async with asyncio.timeout(PATIENCE):
         error = await failure(provider, provider_request(), timeout_seconds=0.3)
@@ -183,7 +183,7 @@ async def test_a_late_answer_is_a_timeout_that_may_be_billed(provider, sandbox, 
 async def test_a_body_that_stops_in_the_middle_may_be_billed(
     serve, make_provider, provider_request
 ):
-    """Headers came, the rest did not: that is a broken connection, not an answer."""
+    """Headers without the rest of the body are a lost connection."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
@@ -199,7 +199,7 @@ async def test_a_body_that_stops_in_the_middle_may_be_billed(
 
 
 async def test_a_cancelled_send_is_one_request(provider, sandbox, provider_request):
-    """Cancelling ends the send at once and sends nothing more."""
+    """Cancelling ends the call and sends nothing more."""
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
     task = asyncio.create_task(provider.send(provider_request(), timeout_seconds=PATIENCE))
     while not sandbox.ledger.sends:
@@ -211,16 +211,16 @@ async def test_a_cancelled_send_is_one_request(provider, sandbox, provider_reque
 
 
 async def test_refused_connections_cost_nothing(make_provider, provider_request, unused_tcp_port):
-    """Nothing listens, so nothing was sent."""
+    """There is no listener, so nothing was sent."""
     provider = await make_provider(f"http://127.0.0.1:{unused_tcp_port}/api/v1")
     error = await failure(provider, provider_request())
     assert (type(error), error.billing, error.retryable) == (ServiceUnreachable, Billing.NONE, True)
 
 
-async def test_a_connection_that_never_comes_about_costs_nothing(
+async def test_a_connection_that_is_never_made_costs_nothing(
     make_provider, provider_request, monkeypatch
 ):
-    """A service that can't be reached in time was sent nothing, however long an answer may take."""
+    """Nothing was sent if connecting takes too long, whatever the answer's timeout."""
     monkeypatch.setattr(dashscope, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         queue = [_fill(full) for _ in range(4)]
@@ -242,7 +242,7 @@ def _fill(full: socket.socket) -> socket.socket:
 async def test_a_redirect_gets_neither_prompt_nor_key(
     serve, answering, make_provider, provider_request, status
 ):
-    """It is not followed, and named as what a wrong base URL looks like."""
+    """It is not followed, and the error suggests to check the base URL."""
     elsewhere = await answering({})
 
     async def redirect(request: web.BaseRequest) -> web.Response:
@@ -259,7 +259,7 @@ async def test_a_redirect_gets_neither_prompt_nor_key(
 async def test_the_proxy_of_the_environment_is_used_and_netrc_is_not(
     answering, make_provider, provider_request, monkeypatch, tmp_path, key
 ):
-    """A default entry in ~/.netrc, meant for other tools, must not take the key's place."""
+    """A default entry in ~/.netrc must not replace the key."""
     proxy = await answering({"code": "InvalidApiKey", "message": "no"}, status=401)
     (tmp_path / "netrc").write_text("default login somebody password theirs\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -285,8 +285,8 @@ def every_client_error() -> list[type[Exception]]:
 
 
 @pytest.mark.parametrize("kind", every_client_error(), ids=lambda kind: kind.__name__)
-def test_every_error_of_the_wire_is_translated(kind):
-    """Each is one of ours, says its cause, and only those of connecting cost nothing."""
+def test_every_network_error_is_translated(kind):
+    """Each is a StillsError with its cause; only connection errors are free."""
     error = dashscope._translate(kind.__new__(kind))
     connecting = issubclass(
         kind,

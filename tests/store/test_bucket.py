@@ -1,4 +1,4 @@
-"""The store in a bucket: a service that is down, and how obstore is called."""
+"""The bucket store: services that are down, and how obstore is called."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from stills.store import open_store
 
 
 def test_every_obstore_error_has_the_base_that_is_translated():
-    """The map of foreign exceptions is complete: obstore's all share one base."""
+    """Every exception of obstore has the base class that is translated."""
     classes = [
         one
         for name in dir(obstore.exceptions)
@@ -29,7 +29,7 @@ def test_every_obstore_error_has_the_base_that_is_translated():
 
 
 def test_no_asynchronous_call_of_obstore_is_made():
-    """They can abort a process that ends soon after one, so the source has none."""
+    """They can abort a process that ends soon after, so the source has none."""
     source = "".join(
         file.read_text(encoding="utf-8")
         for file in Path(stills.store.bucket.__file__).parent.glob("*.py")
@@ -50,7 +50,7 @@ asyncio.run(main())
 """
 
 
-def test_a_process_that_ends_right_after_a_read_ends_well():
+def test_a_process_that_ends_right_after_a_read_exits_normally():
     """With obstore's asynchronous get, two of five such processes abort."""
     with serve_s3() as variables:
         for _ in range(12):
@@ -67,7 +67,7 @@ def test_a_process_that_ends_right_after_a_read_ends_well():
 
 @pytest.fixture
 def silent_service(monkeypatch):
-    """A service that takes connections and says nothing."""
+    """A service that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
         variables = s3_variables(server.getsockname()[1])
         # One request's limit, so that no thread outlives the test for long.
@@ -77,7 +77,7 @@ def silent_service(monkeypatch):
 
 
 @pytest.mark.usefixtures("silent_service")
-async def test_a_service_that_never_answers_is_given_up(monkeypatch):
+async def test_a_service_that_never_answers_times_out(monkeypatch):
     """Every method has its own deadline, and closing does not wait."""
     monkeypatch.setattr(stills.store.bucket, "_CALL_SECONDS", 0.1)
     store = open_store("s3://bucket")
@@ -90,7 +90,7 @@ async def test_a_service_that_never_answers_is_given_up(monkeypatch):
 
 @pytest.mark.usefixtures("silent_service")
 async def test_requests_to_a_silent_service_are_bounded():
-    """Without our deadline, too, a call ends by obstore's timeouts, which keep their own names."""
+    """Even without our deadline, obstore's own timeouts end a call."""
     store = open_store("s3://bucket")
     with pytest.raises(StoreRefused, match=r"could not read a\.png in s3://bucket: .*S3"):
         await store.get("a.png")
@@ -98,7 +98,7 @@ async def test_requests_to_a_silent_service_are_bounded():
 
 
 async def test_a_crash_of_native_code_is_a_refusal(monkeypatch):
-    """obstore's panics are no Exception, and would pass every handler: they are translated."""
+    """obstore's panics are not Exceptions, so they are translated explicitly."""
     crash = type("PanicException", (BaseException,), {})
 
     def panic(*_args, **_facts):

@@ -13,7 +13,7 @@ DATA = b"x" * 100_000
 
 
 class Disk:
-    """Remembers what fsync has brought to the disk."""
+    """Records what fsync has written to disk."""
 
     def __init__(self, fsync: Callable[[int], None]) -> None:
         self._fsync = fsync
@@ -29,7 +29,7 @@ class Disk:
             self._bytes[synced.st_ino] = synced.st_size
 
     def survives(self, file: Path, *, below: Path) -> bool:
-        """Return whether a file survives a power failure, if `below` existed before."""
+        """Return whether a file survives a power cut, if `below` existed before."""
         entry = file
         while entry != below:
             if entry.name not in self._names.get(entry.parent.stat().st_ino, ()):
@@ -48,13 +48,13 @@ def disk(monkeypatch) -> Disk:
 @pytest.mark.parametrize("path", ["a.png", "portraits/a.png"])
 @pytest.mark.parametrize("folder", ["images", "not yet/made/images"])
 async def test_a_stored_image_survives_a_power_cut(disk: Disk, tmp_path: Path, folder, path):
-    """Its bytes, its name, and every folder that was made for it."""
+    """Its bytes, its name and every new folder survive."""
     await open_store(str(tmp_path / folder)).put(path, DATA)
     assert disk.survives(tmp_path / folder / path, below=tmp_path)
 
 
-async def test_an_image_in_a_folder_that_was_there_survives_as_well(disk: Disk, tmp_path: Path):
-    """The folder is synced for each new name in it, and for a name that is used again."""
+async def test_an_image_in_an_existing_folder_survives(disk: Disk, tmp_path: Path):
+    """The folder is synced for each new or replaced name."""
     store = open_store(str(tmp_path))
     for name, data in [("a.png", b"1"), ("b.png", DATA), ("b.png", b"another")]:
         await store.put(name, data, preceded_by=(f"{name}.json", b"{}"))

@@ -1,4 +1,4 @@
-"""The store on a local folder: what is left behind when things go wrong."""
+"""The folder store: failures and what they leave behind."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_opening_writes_nothing(tmp_path):
-    """The folder is made by the first put, not before."""
+    """The first put creates the folder."""
     store = open_store(str(tmp_path / "images"))
     store.url("a.png")
     assert list(tmp_path.iterdir()) == []
@@ -36,7 +36,7 @@ async def test_opening_writes_nothing(tmp_path):
     assert (tmp_path / "images" / "a.png").read_bytes() == b"1"
 
 
-async def test_a_relative_folder_means_the_one_of_the_moment_of_opening(tmp_path, monkeypatch):
+async def test_a_relative_folder_is_resolved_at_opening(tmp_path, monkeypatch):
     """A later change of directory does not move the store."""
     monkeypatch.chdir(tmp_path)
     store = open_store("images")
@@ -55,8 +55,8 @@ async def test_the_url_of_a_local_image_opens_it(tmp_path):
     assert Path(unquote(parts.path)).read_bytes() == b"1"
 
 
-async def test_a_folder_that_is_not_there_does_not_look_like_lost_images(tmp_path):
-    """With an unmounted disk, exists, get and delete are StoreRefused and make no folder."""
+async def test_a_missing_folder_does_not_look_like_lost_images(tmp_path):
+    """With an unmounted disk, exists, get and delete are refused and create no folder."""
     store = open_store(str(tmp_path / "unmounted"))
     for method in (store.exists, store.get, store.delete):
         with pytest.raises(StoreRefused, match="is missing") as caught:
@@ -78,7 +78,7 @@ async def test_a_folder_deleted_after_use_does_not_look_like_lost_images(tmp_pat
         await store.get("a.png")
 
 
-async def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+async def test_a_folder_that_cannot_be_created_is_refused(tmp_path):
     """A parent that is a regular file stops even root."""
     (tmp_path / "file").write_bytes(b"")
     store = open_store(str(tmp_path / "file" / "images"))
@@ -88,15 +88,15 @@ async def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 
 async def test_a_name_that_is_too_long_is_refused(tmp_path):
-    """What the file system will not take is StoreRefused, in one line."""
+    """A name that the file system rejects is StoreRefused, in one line."""
     store = open_store(str(tmp_path))
     with pytest.raises(StoreRefused, match="too long") as caught:
         await store.put("x" * 300, b"1")
     assert "\n" not in caught.value.message
 
 
-async def test_a_folder_in_the_place_of_an_image_is_refused(tmp_path):
-    """A put that can't be finished leaves nothing staged."""
+async def test_a_folder_instead_of_an_image_is_refused(tmp_path):
+    """A failed put leaves no staged file."""
     (tmp_path / "a.png").mkdir()
     store = open_store(str(tmp_path))
     with pytest.raises(StoreRefused):
@@ -124,8 +124,8 @@ asyncio.run(main())
 """
 
 
-def test_a_put_that_runs_out_of_room_leaves_nothing(tmp_path):
-    """When no more bytes can be written the put is StoreRefused, and no part of it stays."""
+def test_a_put_that_runs_out_of_space_leaves_nothing(tmp_path):
+    """The put is refused, and no part of it remains."""
     done = run(FULL_DISK, str(tmp_path))
     assert "could not write second.png" in done.stdout, done.stderr
     assert "Free up space" in done.stdout
@@ -152,8 +152,8 @@ asyncio.run(main())
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("batches", [1, 2, 3])
-def test_a_killed_process_leaves_no_half_image(tmp_path, batches):
-    """After SIGKILL in the middle of many puts, every image under a final name is whole."""
+def test_a_killed_process_leaves_no_partial_image(tmp_path, batches):
+    """After SIGKILL during many puts, every image under a final name is complete."""
     with subprocess.Popen(
         [sys.executable, "-c", MANY_PUTS, str(tmp_path)], stdout=subprocess.PIPE
     ) as writer:
@@ -166,8 +166,8 @@ def test_a_killed_process_leaves_no_half_image(tmp_path, batches):
     assert all(entry.read_bytes() == WHOLE for entry in final)
 
 
-async def test_what_a_killed_process_staged_is_cleared_away(tmp_path):
-    """The first use removes old staged files, and nothing that is young or has another name."""
+async def test_staged_files_of_a_killed_process_are_removed(tmp_path):
+    """The first use removes old staged files, but no recent or other files."""
     for name in ("old.png#1", "young.png#1", "notes#1", "old.png"):
         (tmp_path / name).write_bytes(b"half")
         if name != "young.png#1":
@@ -188,8 +188,8 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"obstore", "pyv
 """
 
 
-async def test_a_file_that_can_not_be_cleared_away_keeps_nobody_from_writing(tmp_path, monkeypatch):
-    """It may be another user's."""
+async def test_a_staged_file_that_cannot_be_removed_prevents_no_write(tmp_path, monkeypatch):
+    """It may belong to another user."""
     (tmp_path / "a.png#1").write_bytes(b"half")
 
     def refuse(*_):
@@ -202,7 +202,7 @@ async def test_a_file_that_can_not_be_cleared_away_keeps_nobody_from_writing(tmp
 
 
 async def test_writing_leaves_no_file_open(tmp_path):
-    """A service that kept one for each image would soon have no more."""
+    """Otherwise a service would run out of descriptors."""
     store = open_store(str(tmp_path))
     await store.put("0.png", b"1")
     before = len(list(Path("/dev/fd").iterdir()))
@@ -211,8 +211,8 @@ async def test_writing_leaves_no_file_open(tmp_path):
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-async def test_a_folder_that_another_process_makes_first_is_used(tmp_path, monkeypatch):
-    """Both looked at the same moment, when it was not there yet."""
+async def test_a_folder_that_another_process_creates_first_is_used(tmp_path, monkeypatch):
+    """Both processes found it missing at the same moment."""
     with monkeypatch.context() as patched:
         patched.setattr("os.path.isdir", lambda _: False)
         await open_store(str(tmp_path)).put("a.png", b"1")

@@ -1,4 +1,4 @@
-"""A look-alike of S3 that knows the five requests that obstore's client sends."""
+"""A simulated S3 that knows the five requests of obstore's client."""
 
 import re
 import threading

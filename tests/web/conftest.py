@@ -1,4 +1,4 @@
-"""A small internet on this machine: names, public addresses, and TLS servers behind them."""
+"""A simulated internet: names, public addresses, and TLS servers behind them."""
 
 import asyncio
 import ssl
@@ -18,7 +18,7 @@ SERVER = "93.184.215.14"
 
 
 class Names(AbstractResolver):
-    """A name server: each name gives its answers in turn, the last one again and again."""
+    """A name server: each name returns its answers in turn, and then repeats the last one."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[list[str]]] = {}
@@ -39,7 +39,7 @@ class Names(AbstractResolver):
 
 
 class Roads(AbstractResolver):
-    """The way from a public address that the guard let pass to a server on this machine."""
+    """Connects public addresses that passed the guard to a local server."""
 
     def __init__(self, guarded: AbstractResolver, port: int) -> None:
         self.guarded = guarded
@@ -55,7 +55,7 @@ class Roads(AbstractResolver):
 
 
 class Internet:
-    """Names, a server with handlers by path, and the download that is tried on them."""
+    """Names, a server with handlers by path, and the download under test."""
 
     def __init__(self, names: Names, roads: Roads, download: GuardedDownload) -> None:
         self.names = names
@@ -83,7 +83,7 @@ class Internet:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    """A certificate of our own making for two names, and its key."""
+    """A self-signed certificate for two names, and its key."""
     folder = tmp_path_factory.mktemp("certificate")
     made, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
@@ -100,7 +100,7 @@ def certificate(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture
 async def internet(certificate, monkeypatch):
-    """One server for every public address, reached through the guard; proxies are set in vain."""
+    """One server for every public address, reached through the guard; proxies are ignored."""
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     made, key = certificate

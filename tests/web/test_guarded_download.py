@@ -1,4 +1,4 @@
-"""Downloads for untrusted callers: only from public addresses, and within limits."""
+"""Downloads for untrusted callers: only from the public internet, and within limits."""
 
 import asyncio
 import gzip
@@ -25,8 +25,8 @@ async def refuse(internet, url: str, message: str) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-async def test_a_public_image_is_downloaded_whole(internet):
-    """Its bytes come as they are; the request carries no cookie and asks for no compression."""
+async def test_a_public_image_is_downloaded(internet):
+    """Its bytes are unchanged; the request has no cookie and allows no compression."""
     internet.serve("/a b.png", b"picture" * 50_000)
     got = await internet.download.get(f"{IMAGES}/a%20b.png?Signature=x%2Fy%3D", max_bytes=LIMIT)
     assert got == b"picture" * 50_000
@@ -71,8 +71,8 @@ async def test_a_public_image_is_downloaded_whole(internet):
         "https://no-such-name.example/",
     ],
 )
-async def test_an_address_that_is_not_of_the_open_internet_is_not_fetched(internet, url):
-    """Whatever its spelling; nothing is sent, and the message tells nothing about it."""
+async def test_an_address_outside_the_public_internet_is_not_fetched(internet, url):
+    """Nothing is sent for any spelling, and the message reveals nothing."""
     await refuse(internet, url, NOT_FETCHED)
     assert internet.requests == []
     assert internet.roads.passed == []
@@ -83,14 +83,14 @@ async def test_an_address_that_is_not_of_the_open_internet_is_not_fetched(intern
     [["10.0.0.1"], ["93.184.215.14", "10.0.0.1"], ["2606:4700::1111", "::ffff:127.0.0.1"], []],
 )
 async def test_a_name_with_any_private_address_is_not_fetched(internet, addresses):
-    """One private address among public ones is enough; a name of none looks the same."""
+    """One private address is enough; a name without an address gets the same error."""
     internet.names.answers["private.example"] = [addresses]
     await refuse(internet, "https://private.example/a.png", NOT_FETCHED)
     assert internet.requests == []
 
 
 async def test_a_name_is_resolved_once_for_a_connection(internet):
-    """A name that answers public first and private then is connected to as it was checked."""
+    """A name that turns private later is still connected to the checked address."""
     internet.serve("/a.png", b"public")
     internet.names.answers["images.example"] = [["93.184.215.14"], ["127.0.0.1"]]
     assert await internet.download.get(f"{IMAGES}/a.png", max_bytes=LIMIT) == b"public"
@@ -122,8 +122,8 @@ async def test_a_name_that_turns_private_during_a_redirect_is_not_fetched(intern
         "data:image/png;base64,AAAA",
     ],
 )
-async def test_a_redirect_to_what_may_not_be_fetched_is_refused(internet, location):
-    """The first answer is public, and that changes nothing."""
+async def test_a_redirect_to_a_forbidden_address_is_refused(internet, location):
+    """A public first answer changes nothing."""
     internet.redirect("/a.png", location)
     internet.serve("/b.png", b"secret")
     internet.names.answers["private.example"] = [["192.168.0.1"]]
@@ -132,7 +132,7 @@ async def test_a_redirect_to_what_may_not_be_fetched_is_refused(internet, locati
 
 
 async def test_three_redirects_are_followed_and_four_are_not(internet):
-    """Cookies set on the way are not carried on."""
+    """Cookies from redirects are not sent."""
     for step in range(4):
         internet.redirect(f"/{step}", f"https://other.example/{step + 1}")
     internet.serve("/4", b"there")
@@ -142,23 +142,23 @@ async def test_three_redirects_are_followed_and_four_are_not(internet):
 
 
 async def test_a_redirect_without_an_address_is_an_error(internet):
-    """It leads nowhere: not back to itself without end, and not to a traceback."""
+    """It is an error, neither an endless loop nor a traceback."""
     internet.redirect("/a.png", "")
     await refuse(internet, f"{IMAGES}/a.png", "redirected more than 3 times")
     internet.redirect("/a.png", "https://[::1")
     await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded")
 
 
-async def test_what_is_over_the_limit_by_its_own_word_is_not_read(internet):
-    """The length that the server names is enough."""
+async def test_a_body_with_too_large_a_length_is_not_read(internet):
+    """The declared length is enough."""
     internet.serve("/exact.png", b"x" * LIMIT)
     assert len(await internet.download.get(f"{IMAGES}/exact.png", max_bytes=LIMIT)) == LIMIT
     internet.serve("/over.png", b"x" * (LIMIT + 1))
     await refuse(internet, f"{IMAGES}/over.png", "over the limit of 1 MB")
 
 
-async def test_reading_stops_at_the_limit_where_no_length_is_named(internet):
-    """A body without end is left, and the server sees the connection go."""
+async def test_reading_stops_at_the_limit_without_a_length(internet):
+    """An endless body is abandoned, and the connection is closed."""
     gone = asyncio.Event()
 
     async def endless(request):
@@ -180,7 +180,7 @@ async def test_reading_stops_at_the_limit_where_no_length_is_named(internet):
 
 
 async def raw_server(certificate, answer: bytes):
-    """Serve fixed bytes, whatever they promise, then close."""
+    """Serve fixed bytes, then close."""
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(*certificate)
 
@@ -197,8 +197,8 @@ async def raw_server(certificate, answer: bytes):
 @pytest.mark.parametrize(
     ("length", "body"), [(b"10", b"x" * 5), (b"-5", b"x"), (b"3", b"abc" + b"x" * (2 * LIMIT))]
 )
-async def test_a_length_that_lies_is_no_image(internet, certificate, length, body):
-    """A body that is shorter or longer than named is refused, not taken as it came."""
+async def test_a_wrong_length_is_refused(internet, certificate, length, body):
+    """A body that is shorter or longer than declared is refused."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" + body
     async with await raw_server(certificate, answer) as server:
         internet.roads.port = server.sockets[0].getsockname()[1]
@@ -206,20 +206,20 @@ async def test_a_length_that_lies_is_no_image(internet, certificate, length, bod
 
 
 async def test_a_compressed_body_is_refused_unpacked(internet):
-    """A small body could be a large one."""
+    """A small body could decompress to a large one."""
     body = gzip.compress(bytes(50 * LIMIT))
     internet.serve("/a.png", body, headers={"Content-Encoding": "gzip"})
     await refuse(internet, f"{IMAGES}/a.png", "compressed")
 
 
-async def test_a_status_that_is_no_success_is_said(internet):
+async def test_an_error_status_is_reported(internet):
     """An error page is not an image."""
     internet.serve("/a.png", b"gone", status=404)
     await refuse(internet, f"{IMAGES}/a.png", "status 404")
 
 
-async def test_a_server_that_drips_is_left_at_the_deadline(internet):
-    """Bytes that keep coming don't prolong it."""
+async def test_a_slow_server_is_abandoned_at_the_deadline(internet):
+    """Bytes that keep arriving don't extend it."""
 
     async def drip(request):
         response = web.StreamResponse()
@@ -233,8 +233,8 @@ async def test_a_server_that_drips_is_left_at_the_deadline(internet):
     await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded within 0.3 s")
 
 
-async def test_a_name_that_never_answers_is_left_at_the_deadline(internet):
-    """The wait for an address counts as well."""
+async def test_a_name_that_never_resolves_is_abandoned_at_the_deadline(internet):
+    """Resolving the name counts towards it."""
 
     async def never(*_):
         await asyncio.Event().wait()
@@ -244,16 +244,16 @@ async def test_a_name_that_never_answers_is_left_at_the_deadline(internet):
     await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded within 0.1 s")
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(internet):
-    """By default it is the system's authorities that count."""
+async def test_an_untrusted_certificate_is_refused(internet):
+    """By default the system's authorities are trusted."""
     internet.serve("/a.png", b"picture")
     internet.download = GuardedDownload(resolver=internet.roads)
     await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded")
     assert internet.requests == []
 
 
-async def test_the_guard_is_on_unless_another_resolver_is_brought():
-    """As Stills makes it, it asks the system for names, and refuses this machine's own."""
+async def test_the_guard_is_on_by_default():
+    """It uses the system's resolver and refuses local addresses."""
     download = GuardedDownload()
     assert isinstance(download._resolver, GuardedResolver)
     for host in ("localhost", "a" * 70 + ".example"):
