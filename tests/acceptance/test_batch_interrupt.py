@@ -104,8 +104,8 @@ def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     cut_off = [line for line in stderr.splitlines() if "[possibly billed]" in line]
     first = min(sent)  # which requests start first is random
     assert cut_off[0] == (
-        f"shots.csv:{int(first) + 2}: s{first}: it was sent, and cut off before it was kept "
-        "[possibly billed]. Run again to have it."
+        f"shots.csv:{int(first) + 2}: s{first}: interrupted before the image was stored "
+        "[possibly billed]. Run again to generate it."
     )
     assert len(cut_off) == len(sent)
     assert not list((tmp_path / "out").rglob("*.part"))

@@ -101,7 +101,7 @@ def _describe_failure(entry: ManifestEntry, failure: Failure) -> str:
 
 def _describe_cut_off(entry: ManifestEntry) -> str:
     cut_off = f"interrupted before the image was stored{MONEY[entry.billing]}"
-    return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to finish it.")
+    return printable(f"{entry.shot.source}: {entry.shot.id}: {cut_off}. Run again to generate it.")
 
 
 def _describe_sums(ending: Ending) -> str:
