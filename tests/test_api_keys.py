@@ -170,7 +170,7 @@ async def test_a_name_is_one_word(stills, name: str):
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "limits",
     [
         {"day_usd": -1.0},
         {"day_usd": float("nan")},
@@ -180,10 +180,10 @@ async def test_a_name_is_one_word(stills, name: str):
         {"limit": LEARN_LIMIT},
     ],
 )
-async def test_an_invalid_budget_or_rate_creates_no_key(stills, facts):
+async def test_an_invalid_budget_or_rate_creates_no_key(stills, limits):
     """Rather than a key without the intended cap."""
     with pytest.raises(InvalidRequest):
-        await stills.keys.add("film", **facts)
+        await stills.keys.add("film", **limits)
     assert await stills.keys.exist() is False
 
 

@@ -133,7 +133,7 @@ async def test_no_file_of_ours_is_overwritten(embedded, environment, tmp_path):
         tmp_path / "link.png",
     }
     before = {path: path.read_bytes() for path in images.rglob("*.*")}
-    assert len(own) == 12  # two natives, two renditions, two facts, the marker
+    assert len(own) == 12  # two generations, two renditions, two sidecars, the marker
     for path in own:
         with pytest.raises(OutputRefused) as caught:
             await embedded.images.check_target(path)

@@ -191,21 +191,21 @@ HOSTILE = {
     "empty": lambda _: b"",
     "a list": lambda _: b"[1, 2, 3]",
     "deep": lambda _: b"[" * 200_000,
-    "huge": lambda facts: facts | {"notes": ["x" * 1000] * 20_000, "id": "../../etc"},
-    "traversal": lambda facts: facts | {"path": "../../../../../../../etc/passwd"},
-    "traversal to a PNG": lambda facts: facts | {"path": f"../secret-{facts['id']}.png"},
-    "absolute": lambda facts: facts | {"path": "/etc/passwd"},
-    "path of a device": lambda facts: facts | {"path": "CON:"},
-    "another's id": lambda facts: facts | {"id": "ffffffffffff"},
-    "id of a path": lambda facts: facts | {"id": "../../x"},
-    "wrong types": lambda facts: facts | {"id": 5, "path": None, "draft": []},
-    "no draft": lambda facts: {name: facts[name] for name in facts if name != "draft"},
-    "endless time": lambda facts: facts | {"created_at": float("inf")},
-    "no time": lambda facts: facts | {"created_at": float("nan")},
-    "half a pair": lambda facts: facts | {"draft": facts["draft"] | {"prompt": "\ud800"}},
-    "large seed": lambda facts: facts | {"draft": facts["draft"] | {"seed": 10**30}},
-    "no size": lambda facts: facts | {"draft": facts["draft"] | {"native_size": [0, 0]}},
-    "newer version": lambda facts: facts | {"version": 2},
+    "huge": lambda sidecar: sidecar | {"notes": ["x" * 1000] * 20_000, "id": "../../etc"},
+    "traversal": lambda sidecar: sidecar | {"path": "../../../../../../../etc/passwd"},
+    "traversal to a PNG": lambda sidecar: sidecar | {"path": f"../secret-{sidecar['id']}.png"},
+    "absolute": lambda sidecar: sidecar | {"path": "/etc/passwd"},
+    "path of a device": lambda sidecar: sidecar | {"path": "CON:"},
+    "another's id": lambda sidecar: sidecar | {"id": "ffffffffffff"},
+    "id of a path": lambda sidecar: sidecar | {"id": "../../x"},
+    "wrong types": lambda sidecar: sidecar | {"id": 5, "path": None, "draft": []},
+    "no draft": lambda sidecar: {name: sidecar[name] for name in sidecar if name != "draft"},
+    "endless time": lambda sidecar: sidecar | {"created_at": float("inf")},
+    "no time": lambda sidecar: sidecar | {"created_at": float("nan")},
+    "half a pair": lambda sidecar: sidecar | {"draft": sidecar["draft"] | {"prompt": "\ud800"}},
+    "large seed": lambda sidecar: sidecar | {"draft": sidecar["draft"] | {"seed": 10**30}},
+    "no size": lambda sidecar: sidecar | {"draft": sidecar["draft"] | {"native_size": [0, 0]}},
+    "newer version": lambda sidecar: sidecar | {"version": 2},
 }
 
 
@@ -219,9 +219,9 @@ async def test_hostile_sidecars_are_skipped(
     await stills.generate(KITE)
     await stills.close()
     path = tmp_path / "images" / "facts" / f"{victim.id.partition('-')[0]}.json"
-    facts = json.loads(path.read_text())
-    (tmp_path / f"secret-{facts['id']}.png").write_bytes(file_of(victim).read_bytes())
-    hostile = HOSTILE[kind](facts)
+    sidecar = json.loads(path.read_text())
+    (tmp_path / f"secret-{sidecar['id']}.png").write_bytes(file_of(victim).read_bytes())
+    hostile = HOSTILE[kind](sidecar)
     path.write_bytes(hostile if isinstance(hostile, bytes) else json.dumps(hostile).encode())
     (tmp_path / "stills.db").unlink()
     before = files_without_catalog(tmp_path)

@@ -27,8 +27,8 @@ SIZE = "512*512"
 MODEL = "qwen-image-2.0"
 
 
-def ask(number: int, **facts: object) -> ImageRequest:
-    return ImageRequest(prompt=f"a kite, picture {number}.", size=SIZE, seed=7, **facts)
+def ask(number: int, **fields: object) -> ImageRequest:
+    return ImageRequest(prompt=f"a kite, picture {number}.", size=SIZE, seed=7, **fields)
 
 
 async def collect(stills, requests, **options):

@@ -200,10 +200,10 @@ def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
 @given(fields=requests)
 def test_a_random_seed_finds_the_image_again(fields):
     """`seeded_key` is the key of the same request with the returned seed."""
-    drawn = plan(fields | {"seed": None})
-    asked_with_it = plan(fields | {"seed": drawn.spec.seed})
-    assert drawn.spec.seeded_key == asked_with_it.spec.key == asked_with_it.spec.seeded_key
-    assert drawn.spec.key != asked_with_it.spec.key
+    unseeded = plan(fields | {"seed": None})
+    seeded = plan(fields | {"seed": unseeded.spec.seed})
+    assert unseeded.spec.seeded_key == seeded.spec.key == seeded.spec.seeded_key
+    assert unseeded.spec.key != seeded.spec.key
 
 
 @settings(untimed, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -341,9 +341,9 @@ def test_a_sidecar_with_any_value_changed_is_read_or_skipped(generation, any_val
     """Nothing is raised, and what is read can be written to a catalog."""
     for value in [any_value, *HOSTILE_VALUES]:
         for folder, name in PLACES:
-            facts = json.loads(written(generation))
-            (facts["draft"] if folder else facts)[name] = value
-            check_read(json.dumps(facts).encode())
+            sidecar = json.loads(written(generation))
+            (sidecar["draft"] if folder else sidecar)[name] = value
+            check_read(json.dumps(sidecar).encode())
 
 
 @untimed

@@ -1,4 +1,4 @@
-"""One call that several requests wait for: who is billed, and each one's error."""
+"""One call that several requests wait for: which is billed, and the errors."""
 
 import asyncio
 from dataclasses import replace

@@ -150,9 +150,9 @@ async def test_an_empty_marker_accepts_the_store(
 async def test_a_catalog_without_images_accepts_another_store(make_stills: Make, tmp_path: Path):
     """For example after a first store that was too small: no image can be missing."""
     full = await make_stills()
-    facts = tmp_path / "images" / "facts"
-    facts.parent.mkdir()
-    facts.write_text("in the way")
+    blocked = tmp_path / "images" / "facts"
+    blocked.parent.mkdir()
+    blocked.write_text("in the way")
     with pytest.raises(StoreRefused, match="safe at"):
         await full.generate(KITE)
     assert (tmp_path / "images" / "store" / "id.txt").exists()

@@ -1,27 +1,17 @@
-"""The rate limiter: its rule on a simulated clock, and starts shared by processes."""
+"""The AIMD rule, on a simulated clock."""
 
-import asyncio
 import itertools
 import math
-import socket
 from dataclasses import replace
 
 import pytest
 
-from stills.catalog import SqliteCatalog
-from stills.contract.errors import Billing, ConnectionLost, RateLimited, ServiceUnreachable
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, LimitScope, RateLimit
-from stills.contract.request import ImageRequest
-from stills.pipeline.policy import Policy
-from stills.pipeline.retry import Retries
-from stills.provider.credentials import Credentials, ProviderKey
 from stills.ratelimit.aimd import LOOKAHEAD_SECONDS, next_start_at, slow_down, take_starts
-from stills.ratelimit.limiter import RateLimiter, StartTooLate, rate_limit_of
-from stills.sandbox import Fault, FaultKind
+from stills.ratelimit.limiter import rate_limit_of
 
 BEGIN = 1_000_000.0
 SCOPE = LimitScope("dashscope", "qwen-image-max")
-KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 
 
 class Service:
@@ -55,15 +45,15 @@ def run(
     service: Service, limit: RateLimit, *, seconds: float, faults: frozenset[int] = frozenset()
 ):
     """Start calls as the limiter allows; a 429 comes back at once. Returns all start times."""
-    pace, now, starts = None, BEGIN, []
+    state, now, starts = None, BEGIN, []
     while now < BEGIN + seconds:
-        pace, given = take_starts(pace, limit, now=now, wanted=4)
+        state, given = take_starts(state, limit, now=now, wanted=4)
         for at in given:
             starts.append(at - BEGIN)
             wait = service.take(at)
             if wait is not None or len(starts) in faults:
-                pace = slow_down(pace, limit, now=at, started_at=at, retry_after_seconds=wait)
-        now = max(now + 0.001, next_start_at(pace) - LOOKAHEAD_SECONDS)
+                state = slow_down(state, limit, now=at, started_at=at, retry_after_seconds=wait)
+        now = max(now + 0.001, next_start_at(state) - LOOKAHEAD_SECONDS)
     return starts
 
 
@@ -142,34 +132,34 @@ def test_an_unknown_limit_of_a_few_a_minute_is_not_hammered():
 def test_one_burst_of_refusals_lowers_the_rate_once():
     """Calls that started at the old rate say nothing about the new one."""
     limit = RateLimit(20.0)
-    pace, starts = take_starts(None, limit, now=BEGIN, wanted=5)
+    state, starts = take_starts(None, limit, now=BEGIN, wanted=5)
     for at in starts:
-        pace = slow_down(pace, limit, now=BEGIN + 0.3, started_at=at, retry_after_seconds=None)
-    assert pace.rate_fraction == pytest.approx(0.8)
+        state = slow_down(state, limit, now=BEGIN + 0.3, started_at=at, retry_after_seconds=None)
+    assert state.rate_fraction == pytest.approx(0.8)
 
 
 def test_retry_after_delays_every_start():
     """None is earlier than the service asked for."""
     limit = RateLimit(20.0)
-    pace, starts = take_starts(None, limit, now=BEGIN, wanted=1)
-    pace = slow_down(pace, limit, now=BEGIN, started_at=starts[0], retry_after_seconds=7.0)
-    assert next_start_at(pace) == BEGIN + 7.0
-    assert take_starts(pace, limit, now=BEGIN + 1.0, wanted=3)[1] == ()
+    state, starts = take_starts(None, limit, now=BEGIN, wanted=1)
+    state = slow_down(state, limit, now=BEGIN, started_at=starts[0], retry_after_seconds=7.0)
+    assert next_start_at(state) == BEGIN + 7.0
+    assert take_starts(state, limit, now=BEGIN + 1.0, wanted=3)[1] == ()
 
 
 def test_setting_the_clock_back_does_not_delay_starts():
     """The next start is as far away as before."""
     limit = RateLimit(1.0)
-    pace, _ = take_starts(None, limit, now=BEGIN, wanted=1)
-    pace, _ = take_starts(pace, limit, now=BEGIN - 3600.0, wanted=0)
-    assert next_start_at(pace) <= BEGIN - 3600.0 + 1.1
+    state, _ = take_starts(None, limit, now=BEGIN, wanted=1)
+    state, _ = take_starts(state, limit, now=BEGIN - 3600.0, wanted=0)
+    assert next_start_at(state) <= BEGIN - 3600.0 + 1.1
 
 
 def test_there_is_no_burst_after_idle_time():
     """An hour without calls earns no credit."""
     limit = RateLimit(1.0)
-    pace, _ = take_starts(None, limit, now=BEGIN, wanted=1)
-    assert take_starts(pace, limit, now=BEGIN + 3600.0, wanted=9)[1] == (BEGIN + 3600.0,)
+    state, _ = take_starts(None, limit, now=BEGIN, wanted=1)
+    assert take_starts(state, limit, now=BEGIN + 3600.0, wanted=9)[1] == (BEGIN + 3600.0,)
 
 
 def test_the_limit_is_the_one_set_or_that_of_the_model_table():
@@ -179,105 +169,3 @@ def test_the_limit_is_the_one_set_or_that_of_the_model_table():
     assert rate_limit_of(replace(SCOPE, model="qwen-image-2.0"), None).is_unlimited
     assert rate_limit_of(SCOPE, LEARN_LIMIT) == LEARN_LIMIT
     assert rate_limit_of(SCOPE, NO_LIMIT).is_unlimited
-
-
-def test_a_rate_limited_429_waits_only_for_the_limiter():
-    """Its own backoff would be added to the limiter's delay."""
-    retries = Retries(Policy(), is_rate_limited=True)
-    for _ in range(20):
-        assert retries.next(RateLimited(retry_after_seconds=30.0)).wait_seconds == 0.0
-
-
-@pytest.fixture
-async def make_limiter(tmp_path):
-    """Make limiters of one model, each with its own catalog connection, like processes."""
-    catalogs = []
-
-    def make(limit: RateLimit) -> RateLimiter:
-        catalogs.append(SqliteCatalog(tmp_path / "stills.db"))
-        return RateLimiter(catalogs[-1], SCOPE, limit)
-
-    yield make
-    for catalog in catalogs:
-        await catalog.close()
-
-
-async def test_two_processes_share_one_limit(make_limiter):
-    """No two of their starts are closer than the limit allows."""
-    limiters = [make_limiter(RateLimit(40.0)) for _ in range(2)]
-    starts = sorted(
-        await asyncio.gather(*(each.start(patience_seconds=60) for each in limiters * 10))
-    )
-    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
-    assert len(starts) == 20
-    assert min(gaps) >= 0.99 / 40.0
-
-
-async def test_without_a_limit_the_catalog_is_not_used():
-    """It works without a catalog."""
-    limiter = RateLimiter(None, SCOPE, NO_LIMIT)
-    assert await limiter.start(patience_seconds=0.0) == 0.0
-    await limiter.slow_down(started_at=0.0, retry_after_seconds=9.0)
-
-
-async def test_a_start_beyond_the_patience_is_rejected_at_once(make_limiter):
-    """Also for calls behind others in the queue; the error says when to retry."""
-    limiter = make_limiter(RateLimit(1 / 3600))
-    await limiter.start(patience_seconds=1.0)
-    with pytest.raises(StartTooLate, match="rate limit") as caught:
-        await limiter.start(patience_seconds=60.0)
-    assert 3000 < caught.value.retry_after_seconds < 2 * 3700
-    assert (caught.value.code, caught.value.billing) == ("rate_limited", Billing.NONE)
-
-
-async def test_a_refusal_in_one_process_delays_the_others(make_limiter):
-    """Retry-After applies to all."""
-    one, other = make_limiter(RateLimit(100.0)), make_limiter(RateLimit(100.0))
-    started_at = await one.start(patience_seconds=1.0)
-    await one.slow_down(started_at=started_at, retry_after_seconds=3000.0)
-    with pytest.raises(StartTooLate):
-        await other.start(patience_seconds=60.0)
-
-
-async def test_a_cancelled_wait_does_not_block_the_next(make_limiter):
-    """It leaves the queue."""
-    limiter = make_limiter(RateLimit(20.0))
-    await limiter.start(patience_seconds=1.0)
-    waiting = [asyncio.create_task(limiter.start(patience_seconds=60.0)) for _ in range(3)]
-    await asyncio.sleep(0)
-    waiting[0].cancel()
-    starts = await asyncio.gather(*waiting[1:])
-    assert starts[1] - starts[0] >= 0.99 / 20.0
-
-
-async def test_a_service_that_is_not_reached_uses_no_start(make_stills):
-    """At one call per hour, retries would come hours later although nothing was used."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    nowhere = Credentials(ProviderKey("sk-sandbox"), f"http://127.0.0.1:{port}/api/v1")
-    stills = await make_stills(credentials=nowhere, rate_limit=RateLimit(1 / 3600))
-    with pytest.raises(ServiceUnreachable):
-        await stills.generate(KITE)
-    assert (await stills.quota()).sends_last_minute == 3
-
-
-async def test_every_call_uses_a_start_including_retries(make_stills, sandbox):
-    """The catalog counts them all."""
-    stills = await make_stills(rate_limit=RateLimit(50.0))
-    sandbox.set_faults(Fault(FaultKind.THROTTLED, times=2), Fault(FaultKind.UNAVAILABLE))
-    await stills.generate(KITE)
-    times = [send.time for send in sandbox.ledger.generations]
-    assert len(times) == 4
-    quota = await stills.quota()
-    assert (quota.limit_per_second, quota.sends_last_minute) == (50.0, 4)
-    assert quota.per_second <= 50.0
-
-
-async def test_a_start_too_late_after_a_lost_call_says_that_it_may_be_billed(make_stills, sandbox):
-    """The cost of the earlier call is not forgotten."""
-    sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
-    stills = await make_stills(rate_limit=RateLimit(1 / 3600))
-    with pytest.raises((RateLimited, ConnectionLost)) as caught:
-        await stills.generate(KITE)
-    assert caught.value.billing is Billing.POSSIBLE
-    assert len(sandbox.ledger.generations) == 1
