@@ -77,7 +77,9 @@ async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, pat
     """The transaction has started and waits for the file's lock."""
     begun = threading.Event()
     await till.catalog._database.read(
-        lambda made: made.set_trace_callback(lambda told: told.startswith("BEGIN") and begun.set())
+        lambda made: made.set_trace_callback(
+            lambda statement: statement.startswith("BEGIN") and begun.set()
+        )
     )
     with write_lock(path):
         taking = take(till)

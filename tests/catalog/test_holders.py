@@ -219,8 +219,8 @@ async def test_a_forked_process_is_not_its_parent():
         "    os.write(write, b'%d' % (this_process() != own)); os._exit(0)\n"
         "os.wait(); print(os.read(read, 1) == b'1', judge(own.scope, own.pid, own.started))\n"
     )
-    told = subprocess.check_output([sys.executable, "-c", script], text=True)
-    assert told.split() == ["True", "alive"]
+    output = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert output.split() == ["True", "alive"]
 
 
 async def test_a_process_with_a_hostile_name_is_read_correctly(tmp_path: Path):

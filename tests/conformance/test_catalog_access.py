@@ -62,30 +62,30 @@ async def test_a_revoked_key_is_found_and_its_name_is_free(keys):
 async def test_ten_per_minute_is_a_burst_of_ten_then_one_every_six_seconds(keys):
     """An early call returns the time to wait, and does not delay the next one."""
     await keys.add(KEY)
-    assert [await keys.take_turn(KEY, now=NOW) for _ in range(10)] == [0.0] * 10
+    assert [await keys.take_slot(KEY, now=NOW) for _ in range(10)] == [0.0] * 10
     for _ in range(3):
-        assert await keys.take_turn(KEY, now=NOW) == pytest.approx(6.0, abs=0.01)
-    assert await keys.take_turn(KEY, now=NOW + 4.0) == pytest.approx(2.0, abs=0.01)
-    assert await keys.take_turn(KEY, now=NOW + 6.01) == 0.0
-    assert await keys.take_turn(KEY, now=NOW + 6.01) > 5.0
+        assert await keys.take_slot(KEY, now=NOW) == pytest.approx(6.0, abs=0.01)
+    assert await keys.take_slot(KEY, now=NOW + 4.0) == pytest.approx(2.0, abs=0.01)
+    assert await keys.take_slot(KEY, now=NOW + 6.01) == 0.0
+    assert await keys.take_slot(KEY, now=NOW + 6.01) > 5.0
     late = NOW + 3600.0
-    assert [await keys.take_turn(KEY, now=late) for _ in range(11)][:10] == [0.0] * 10
+    assert [await keys.take_slot(KEY, now=late) for _ in range(11)][:10] == [0.0] * 10
 
 
 async def test_a_rate_below_one_per_minute_has_no_burst(keys):
     """Two per hour means one per half hour."""
     slow = replace(KEY, per_second=2 / 3600)
     await keys.add(slow)
-    assert await keys.take_turn(slow, now=NOW) == 0.0
-    assert await keys.take_turn(slow, now=NOW) == pytest.approx(1800.0, abs=0.01)
-    assert await keys.take_turn(slow, now=NOW + 1800.0) == 0.0
+    assert await keys.take_slot(slow, now=NOW) == 0.0
+    assert await keys.take_slot(slow, now=NOW) == pytest.approx(1800.0, abs=0.01)
+    assert await keys.take_slot(slow, now=NOW + 1800.0) == 0.0
 
 
 async def test_a_clock_set_back_blocks_a_key_only_briefly(keys):
     """For one interval at most."""
     await keys.add(KEY)
-    assert await keys.take_turn(KEY, now=NOW + 86_400.0) == 0.0
-    assert await keys.take_turn(KEY, now=NOW) <= 6.01
+    assert await keys.take_slot(KEY, now=NOW + 86_400.0) == 0.0
+    assert await keys.take_slot(KEY, now=NOW) <= 6.01
 
 
 async def test_each_key_has_its_own_rate(keys):
@@ -93,10 +93,10 @@ async def test_each_key_has_its_own_rate(keys):
     other, free = replace(KEY, id="a2", name="b"), replace(KEY, id="a3", name="c", per_second=None)
     for key in (KEY, other, free):
         await keys.add(key)
-    while await keys.take_turn(KEY, now=NOW) == 0.0:
+    while await keys.take_slot(KEY, now=NOW) == 0.0:
         pass
-    assert await keys.take_turn(other, now=NOW) == 0.0
-    assert [await keys.take_turn(free, now=NOW) for _ in range(50)] == [0.0] * 50
+    assert await keys.take_slot(other, now=NOW) == 0.0
+    assert [await keys.take_slot(free, now=NOW) for _ in range(50)] == [0.0] * 50
 
 
 async def test_processes_share_a_keys_rate(open_worker):
@@ -104,7 +104,7 @@ async def test_processes_share_a_keys_rate(open_worker):
     catalogs = [open_worker().catalog for _ in range(4)]
     await catalogs[0].api_keys.add(KEY)
     waits = await asyncio.gather(
-        *(catalogs[number % 4].api_keys.take_turn(KEY, now=NOW) for number in range(40))
+        *(catalogs[number % 4].api_keys.take_slot(KEY, now=NOW) for number in range(40))
     )
     assert sum(wait == 0.0 for wait in waits) == 10
 

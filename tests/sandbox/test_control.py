@@ -63,10 +63,10 @@ async def test_the_ledger_is_served_with_totals(control, call, download):
 
 async def test_the_control_plane_documents_itself(control):
     """The address that the command prints lists the routes and every fault."""
-    status, told = await control("GET", "")
+    status, document = await control("GET", "")
     assert status == 200
-    assert {*told["faults"]} == {kind.value for kind in FaultKind}
-    assert "POST /_sandbox/faults" in told["routes"]
+    assert {*document["faults"]} == {kind.value for kind in FaultKind}
+    assert "POST /_sandbox/faults" in document["routes"]
 
 
 async def test_a_reset_forgets_everything(control, call, download, sandbox):

@@ -55,7 +55,7 @@ class SqliteApiKeys:
 
         return await self._database.write(work)
 
-    async def take_turn(self, key: ApiKey, *, now: float) -> float:
+    async def take_slot(self, key: ApiKey, *, now: float) -> float:
         if key.per_second is None:
             return 0.0
         interval_seconds = 1.0 / key.per_second

@@ -24,6 +24,6 @@ class ApiKeys(Protocol):
         """Revoke the active key of a name; False if there is no such key."""
         ...
 
-    async def take_turn(self, key: ApiKey, *, now: float) -> float:
+    async def take_slot(self, key: ApiKey, *, now: float) -> float:
         """Count a request against a key's rate; return 0, or the seconds until it may be made."""
         ...
