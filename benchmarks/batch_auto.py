@@ -1,8 +1,8 @@
-"""STILLS_RATE_LIMIT=auto: how soon a batch finds an account's unknown limit, and stays near it.
+"""STILLS_RATE_LIMIT=auto: how soon a batch learns an account's unknown limit, and stays near it.
 
-The sandbox enforces a limit that Stills is not told; images take 300 ms. Shown is how many sends it
-accepted in each 10 s, as a share of the limit, and how many it refused. The target: in the 40 s
-after the first 60, within 10 % of the limit.
+The sandbox enforces a limit that Stills does not know; images take 300 ms. The table shows how many
+calls it accepted in each 10 s, as a share of the limit, and how many it refused. Target: in the
+40 s after the first 60, within 10 % of the limit.
 """
 
 import argparse
