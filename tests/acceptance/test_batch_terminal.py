@@ -66,7 +66,7 @@ def test_a_run_stops_if_the_reader_of_events_goes_away(
     assert process.returncode == 7, stderr
     assert stderr.splitlines()[-1] == (
         "stills: the events can't be written: Broken pipe. "
-        "What was sent is finished and kept; run again for the rest."
+        "Images in progress are finished and stored; run again for the rest."
     )
     statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
     assert statuses.count("done") == service.billed() < ROWS
