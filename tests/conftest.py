@@ -63,7 +63,7 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
         ) -> Stills:
             here = Credentials(ProviderKey(key), sandbox.base_url)
             ports = {
-                "provider": await connect(credentials or here),
+                "provider": parts.get("provider") or await connect(credentials or here),
                 "catalog": SqliteCatalog(tmp_path / "stills.db"),
                 "store": open_store(str(tmp_path / "images")),
                 "imaging": VipsImaging(),

@@ -77,20 +77,20 @@ async def test_a_spooled_image_is_put_into_the_store(
     assert caught.value.action.endswith("A retry or `stills recover` stores it free of charge.")
     assert ends(await broken.recover())[0][0] is False
 
-    repaired = without_a_key(await make_stills())
+    repaired = await make_without_a_key(make_stills)
     assert ends(await repaired.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
     assert await repaired.recover() == []
     await kept_free(await make_stills(), sandbox)
 
 
-def without_a_key(stills: Stills) -> Stills:
-    """The same Stills as without an API key."""
+async def make_without_a_key(make_stills: Make) -> Stills:
+    """Make Stills on the same catalog and store, without an API key."""
 
     async def refuse(_: object) -> Provider:
         raise MissingKey
 
-    return Stills(replace(stills._ports, provider=DeferredProvider("none", refuse)))
+    return await make_stills(provider=DeferredProvider("none", refuse))
 
 
 async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandbox: Sandbox):
@@ -161,7 +161,7 @@ async def test_without_a_key_an_answer_waits_and_the_key_is_asked_for(
     stills = await make_stills()
     with pytest.raises(LinkDead):
         await stills.generate(KITE)
-    keyless = without_a_key(await make_stills())
+    keyless = await make_without_a_key(make_stills)
     reason = "to be downloaded from sandbox: run again with its key set"
     assert ends(await keyless.recover()) == [(False, reason)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stills.app import Recovered, Stills
-from stills.catalog import schema
+from stills.catalog import SqliteCatalog, schema
 from stills.contract.errors import (
     Billing,
     CatalogError,
@@ -90,11 +90,11 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     assert "stills recover" in error.action
     assert [name for name in files(tmp_path / "images") if "/" not in name] != []
 
-    later = await make_stills()
-    while (
-        not await later._ports.catalog.list_unfinished()
-    ):  # the claim is given back a little later
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    while not await catalog.list_unfinished():  # the claim is released a little later
         await asyncio.sleep(0.02)
+    await catalog.close()
+    later = await make_stills()
     if way == "recover":
         assert ends(await later.recover()) == [(True, "")]
     if way == "rebuild":

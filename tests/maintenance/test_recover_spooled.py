@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,13 +55,13 @@ def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
     return [(outcome.kept, outcome.reason) for outcome in outcomes]
 
 
-def without_a_key(stills: Stills) -> Stills:
-    """The same Stills as without an API key."""
+async def make_without_a_key(make_stills: Make) -> Stills:
+    """Make Stills on the same catalog and store, without an API key."""
 
     async def refuse(_: object) -> Provider:
         raise MissingKey
 
-    return Stills(replace(stills._ports, provider=DeferredProvider("none", refuse)))
+    return await make_stills(provider=DeferredProvider("none", refuse))
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ async def test_recover_stores_an_image_from_the_spool_of_another_user(
     make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
 ):
     """Without a key too."""
-    keyless = without_a_key(await make_stills())
+    keyless = await make_without_a_key(make_stills)
     assert ends(await keyless.recover()) == [(True, "")]
     assert files(spooled_elsewhere) == []
     await kept_free(await make_stills(), sandbox)

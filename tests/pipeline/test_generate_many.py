@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from stills.catalog import SqliteCatalog
 from stills.contract.errors import (
     Billing,
     ConnectionLost,
@@ -196,7 +197,7 @@ async def test_an_object_that_is_not_a_request_ends_the_run(stills):
 
 
 async def test_after_leaving_the_loop_sent_calls_are_finished_and_nothing_is_sent(
-    make_stills, sandbox
+    make_stills, sandbox, tmp_path
 ):
     """Requests waiting to start are cancelled, and their claims released."""
     sandbox.set_faults(Fault(FaultKind.SLOW, times=None, delay_seconds=0.3, match="picture 1."))
@@ -207,7 +208,9 @@ async def test_after_leaving_the_loop_sent_calls_are_finished_and_nothing_is_sen
         assert outcome.index == 0
         break
     assert len(sandbox.ledger.generations) == 1
-    assert await stills._ports.catalog.list_unfinished() == []
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    assert await catalog.list_unfinished() == []
+    await catalog.close()
 
 
 async def test_after_stop_only_sent_requests_have_outcomes(make_stills, sandbox):
