@@ -1,7 +1,4 @@
-"""Every sandbox fault and its outcome, written to docs/fault-matrix.md.
-
-`STILLS_WRITE_DOCS=1` rewrites the page.
-"""
+"""Every sandbox fault and its outcome; `STILLS_WRITE_DOCS=1` rewrites docs/fault-matrix.md."""
 
 import asyncio
 import os
