@@ -36,6 +36,8 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"OUTPUT_DIR": folder, "XDG_STATE_HOME": folder}
+        # Installed programs have compiled modules; without them, each start would compile again.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         for command in COMMANDS.values():  # fills the catalog and the disk cache
             _run(command, environment)
         printed = _run(COMMANDS["stills"], environment)
