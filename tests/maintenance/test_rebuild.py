@@ -10,34 +10,23 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from tests.support.bad_sector import BadSector
+from tests.support.recovery import KITE, Make, ends, files
 
-from stills.app import Recovered, Stills
+from stills.app import Stills
 from stills.contract.errors import (
     StoreRefused,
 )
 from stills.contract.money import SpendBy
-from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.sandbox import Fault, FaultKind, Sandbox
-
-KITE = ImageRequest(prompt="a red kite", size="512*512", style="ink", seed=1)
-Make = Callable[..., object]
 
 
 def file_of(result: ImageResult) -> Path:
     return Path(unquote(urlsplit(result.image_url).path))
 
 
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
 def files_without_catalog(folder: Path) -> list[str]:
     return [name for name in files(folder) if not name.startswith("stills.db")]
-
-
-def ends(outcomes: Sequence[Recovered]) -> list[tuple[bool, str]]:
-    return [(outcome.kept, outcome.reason) for outcome in outcomes]
 
 
 async def fill(stills: Stills) -> list[ImageResult]:
