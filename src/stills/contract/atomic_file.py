@@ -18,16 +18,27 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     Raises:
         OutputRefused: the file can't be written.
     """
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
     with as_output_error(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a directory")
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with part_file(path) as part:
             yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def part_file(path: Path) -> Iterator[Path]:
+    """Yield a new name next to `path`, and move that file to `path` when the body succeeds.
+
+    Raises:
+        OSError: it can't be moved.
+    """
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short: the name may be at its limit
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

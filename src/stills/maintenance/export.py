@@ -1,12 +1,11 @@
 """Export: copy a stored image to the caller's file, atomically."""
 
 import asyncio
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
 
-from stills.contract.atomic_file import check_replaceable, check_writable
+from stills.contract.atomic_file import check_replaceable, check_writable, part_file
 from stills.contract.errors import OutputRefused
 from stills.contract.generation import Image
 from stills.contract.ports.local_files import find_own_name
@@ -61,15 +60,10 @@ def _save(ports: Ports, path: Path, data: bytes) -> None:
 
 def _write_atomically(path: Path, data: bytes) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
-    part = path.with_name(f".{secrets.token_hex(8)}.part")  # short: the name may be at its limit
-    try:
-        with part.open("xb") as file:
-            if mode is not None:  # before the file has contents
-                part.chmod(mode)
-            file.write(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with part_file(path) as part, part.open("xb") as file:
+        if mode is not None:  # before the file has contents
+            part.chmod(mode)
+        file.write(data)
 
 
 def _describe_own(ports: Ports, path: Path) -> str | None:
