@@ -19,7 +19,7 @@ from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import OnSendSettled, OnStage
-from stills.contract.models import DEFAULT_MODEL, Model, find_model
+from stills.contract.models import DEFAULT_MODEL, Model, Prices, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
 from stills.contract.ports.downloader import Downloader
@@ -293,7 +293,9 @@ class Stills:
             UnknownModel: the table has no such id.
         """
         model = find_model(self._id(model_id))
-        return model if self._price_usd is None else replace(model, price_usd=self._price_usd)
+        if self._price_usd is None:
+            return model
+        return replace(model, prices=Prices(((None, self._price_usd),)))
 
     async def find_statuses(
         self, requests: Sequence[ImageRequest], *, model: str | None = None

@@ -11,49 +11,139 @@ SEED_MAX = 2_147_483_647
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """List prices in USD.
+
+    `images` has the price of one image by its area: pairs of the largest number of pixels (None: no
+    limit) and the price, smallest first. `input_image_usd` is added for each reference image.
+    """
+
+    images: tuple[tuple[int | None, float], ...]
+    input_image_usd: float = 0.0
+
+    def image_usd(self, size: Size, input_images: int = 0) -> float:
+        """Return the price of one image of this size, made with so many reference images."""
+        fitting = (usd for most, usd in self.images if most is None or size.pixels <= most)
+        return round(next(fitting) + input_images * self.input_image_usd, 9)
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model of the service.
 
     `native_sizes` lists the only sizes it makes; if it is empty, the model makes any size from
-    `pixels_min` to `pixels_max` pixels. `price_usd` is the list price of one image, and
-    `requests_per_minute` the default limit of an account; either is None if unknown.
+    `pixels_min` to `pixels_max` pixels whose sides differ by a factor of at most `sides_ratio_max`.
+    `prompt_max_tokens` counts tokens of Qwen's tokenizer. `has_transparency` tells whether it can
+    make a transparent background, `has_thinking` whether it takes `prompt_extend_mode` and
+    `enable_thinking`, `has_tasks` whether it has the asynchronous API. `requests_per_minute` is the
+    default limit of an account. `prices` are the list prices of the international regions, and
+    `image_cny` is the list price of an image in Beijing. None means unknown.
     """
 
     id: str
     native_sizes: tuple[Size, ...]
     pixels_min: int
     pixels_max: int
-    prompt_max_characters: int
+    sides_ratio_max: float
+    prompt_max_tokens: int | None
     negative_prompt_max_characters: int
     reference_images_max: int
-    price_usd: float | None
+    images_per_call_max: int
+    has_transparency: bool
+    has_thinking: bool
+    has_tasks: bool
+    prices: Prices | None
+    image_cny: float | None
     requests_per_minute: float | None
     retired_on: date | None
     successor: str | None
     source: str
     checked_on: date
 
+    @property
+    def prompt_max_characters(self) -> int:
+        """The longest prompt in characters."""
+        return 800
 
-_API_REFERENCE = "Alibaba Cloud Model Studio, Qwen text-to-image API reference"
+    @property
+    def price_usd(self) -> float | None:
+        """The price of the smallest image without references; None if unknown."""
+        return self.prices.images[0][1] if self.prices else None
+
+
+_API_REFERENCE = "Alibaba Cloud Model Studio, Qwen image API reference"
+_CHECKED_ON = date(2026, 11, 26)
 _FREE_PIXELS_MIN = 512 * 512
 _FREE_PIXELS_MAX = 2048 * 2048
+_1K_PIXELS_MAX = 2_250_000
 
 
-def _free_size_model(model_id: str, *, price_usd: float | None, source: str) -> Model:
+def _free_size_model(
+    model_id: str,
+    *,
+    source: str,
+    prompt_max_tokens: int | None,
+    reference_images_max: int = 3,
+    images_per_call_max: int = 6,
+    has_transparency: bool = False,
+    is_third_generation: bool = False,
+    prices: Prices | None = None,
+    image_cny: float | None = None,
+    requests_per_minute: float | None = None,
+) -> Model:
     return Model(
         id=model_id,
         native_sizes=(),
         pixels_min=_FREE_PIXELS_MIN,
         pixels_max=_FREE_PIXELS_MAX,
-        prompt_max_characters=800,
+        sides_ratio_max=8.0,
+        prompt_max_tokens=prompt_max_tokens,
         negative_prompt_max_characters=500,
-        reference_images_max=3,
-        price_usd=price_usd,
-        requests_per_minute=None,
+        reference_images_max=reference_images_max,
+        images_per_call_max=images_per_call_max,
+        has_transparency=has_transparency,
+        has_thinking=is_third_generation,
+        has_tasks=is_third_generation,
+        prices=prices,
+        image_cny=image_cny,
+        requests_per_minute=requests_per_minute,
         retired_on=None,
         successor=None,
         source=source,
-        checked_on=date(2026, 11, 22),
+        checked_on=_CHECKED_ON,
+    )
+
+
+def _version_2_0(model_id: str) -> Model:
+    return _free_size_model(
+        model_id,
+        prompt_max_tokens=1300,
+        prices=Prices(((None, 0.035),)),
+        image_cny=0.2,
+        requests_per_minute=120.0,
+        source=f"{_API_REFERENCE}, rate limits and price list",
+    )
+
+
+def _version_2_0_pro(model_id: str) -> Model:
+    return _free_size_model(
+        model_id,
+        prompt_max_tokens=1300,
+        prices=Prices(((None, 0.075),)),
+        image_cny=0.5,
+        requests_per_minute=2.0,
+        source=f"{_API_REFERENCE}, rate limits and price list",
+    )
+
+
+def _version_2_1(model_id: str, *, source: str) -> Model:
+    return _free_size_model(
+        model_id,
+        prompt_max_tokens=None,
+        reference_images_max=10,
+        images_per_call_max=1,
+        has_transparency=True,
+        source=source,
     )
 
 
@@ -71,31 +161,48 @@ MODELS: dict[str, Model] = {
             ),
             pixels_min=928 * 1664,
             pixels_max=1328 * 1328,
-            prompt_max_characters=800,
+            sides_ratio_max=1664 / 928,
+            prompt_max_tokens=800,
             negative_prompt_max_characters=500,
             reference_images_max=0,
-            price_usd=0.075,
+            images_per_call_max=1,
+            has_transparency=False,
+            has_thinking=False,
+            has_tasks=False,
+            prices=Prices(((None, 0.075),)),
+            image_cny=0.5,
             requests_per_minute=2.0,
             retired_on=date(2026, 10, 10),
             successor="qwen-image-2.0",
-            source=f"{_API_REFERENCE}; list price of Singapore; limit and retirement second-hand",
-            checked_on=date(2026, 11, 22),
+            source=f"{_API_REFERENCE}, rate limits and price list; retirement second-hand",
+            checked_on=_CHECKED_ON,
+        ),
+        _version_2_0("qwen-image-2.0"),
+        _version_2_0("qwen-image-2.0-2026-03-03"),
+        _version_2_0_pro("qwen-image-2.0-pro"),
+        _version_2_0_pro("qwen-image-2.0-pro-2026-04-22"),
+        _version_2_0_pro("qwen-image-2.0-pro-2026-06-22"),
+        _version_2_1(
+            "qwen-image-2.1-turbo", source="sizes and references second-hand; the rest unknown"
+        ),
+        _version_2_1(
+            "qwen-image-2.1-pro",
+            source=f"{_API_REFERENCE} (references); sizes second-hand; the rest unknown",
         ),
         _free_size_model(
-            "qwen-image-2.0",
-            price_usd=0.035,
-            source=f"{_API_REFERENCE}; price second-hand, from resellers",
+            "qwen-image-3.0",
+            prompt_max_tokens=4500,
+            is_third_generation=True,
+            prices=Prices(((None, 0.03),), input_image_usd=0.003),
+            source=f"{_API_REFERENCE}; prices second-hand, rate limit unknown",
         ),
         _free_size_model(
-            "qwen-image-2.0-pro",
-            price_usd=0.075,
-            source=f"{_API_REFERENCE}; price second-hand, from resellers",
-        ),
-        _free_size_model(
-            "qwen-image-3.0", price_usd=None, source=f"{_API_REFERENCE}; price unknown"
-        ),
-        _free_size_model(
-            "qwen-image-3.0-pro", price_usd=None, source=f"{_API_REFERENCE}; price unknown"
+            "qwen-image-3.0-pro",
+            prompt_max_tokens=4500,
+            is_third_generation=True,
+            prices=Prices(((_1K_PIXELS_MAX, 0.04), (None, 0.075)), input_image_usd=0.003),
+            requests_per_minute=1.0,
+            source=f"{_API_REFERENCE} and rate limits; prices second-hand",
         ),
     )
 }

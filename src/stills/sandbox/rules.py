@@ -45,7 +45,12 @@ MODELS: Mapping[str, ModelRules] = {
         most_references=0,
     ),
     "qwen-image-2.0": _ANY_SIZE,
+    "qwen-image-2.0-2026-03-03": _ANY_SIZE,
     "qwen-image-2.0-pro": _ANY_SIZE,
+    "qwen-image-2.0-pro-2026-04-22": _ANY_SIZE,
+    "qwen-image-2.0-pro-2026-06-22": _ANY_SIZE,
+    "qwen-image-2.1-turbo": ModelRules(most_images=1, most_references=10),
+    "qwen-image-2.1-pro": ModelRules(most_images=1, most_references=10),
     "qwen-image-3.0": _ANY_SIZE,
     "qwen-image-3.0-pro": _ANY_SIZE,
 }
