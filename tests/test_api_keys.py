@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stills import api_keys
-from stills.contract.access import BudgetOwner
+from stills.catalog import SqliteCatalog
+from stills.contract.access import ApiKey, BudgetOwner
 from stills.contract.errors import (
     BudgetExceeded,
     Conflict,
@@ -16,6 +17,7 @@ from stills.contract.errors import (
     NotFound,
     RateLimited,
 )
+from stills.contract.ports.api_keys import ApiKeys
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 from stills.contract.request import ImageRequest
 
@@ -117,15 +119,35 @@ async def test_a_revoked_key_is_rejected_within_a_second_everywhere(make_stills,
         await elsewhere.keys.admit(shown)
 
 
-async def test_guesses_do_not_fill_the_memory(stills, monkeypatch: pytest.MonkeyPatch):
-    """However many ids are tried; a valid key still works."""
-    monkeypatch.setattr(api_keys, "_MEMORY_KEYS_MAX", 10)
-    shown = await stills.keys.add("film")
-    for number in range(50):
+class CountingApiKeys:
+    """API keys of a catalog; counts how often one is looked up there."""
+
+    def __init__(self, api_keys: ApiKeys) -> None:
+        self._api_keys = api_keys
+        self.look_ups = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._api_keys, name)
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        self.look_ups += 1
+        return await self._api_keys.find(key_id)
+
+
+async def test_guesses_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Older ones are forgotten; a valid key still works."""
+    monkeypatch.setattr(api_keys, "MEMORY_KEYS_MAX", 10)
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    counting = CountingApiKeys(catalog.api_keys)
+    keys = api_keys.Access(counting)
+    shown = await keys.add("film")
+    guesses = [f"stills_{number:012x}_{'a' * 43}" for number in range(50)]
+    for guess in (*guesses, guesses[-1], guesses[0]):
         with pytest.raises(KeyRefused):
-            await stills.keys.admit(f"stills_{number:012x}_{'a' * 43}")
-        assert len(stills.keys._cache) <= 10
-    assert await stills.keys.admit(shown) == BudgetOwner("film")
+            await keys.admit(guess)
+    assert counting.look_ups == len(guesses) + 1  # the last one is remembered, not the first
+    assert await keys.admit(shown) == BudgetOwner("film")
+    await catalog.close()
 
 
 async def test_a_key_over_its_rate_limit_gets_a_retry_after(stills, clock: Clock):

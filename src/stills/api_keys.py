@@ -17,7 +17,7 @@ from stills.contract.rate_limit import NO_LIMIT, RateLimit
 MEMORY_SECONDS = 1.0
 """How long a process caches a key; a revoked one is rejected after that."""
 
-_MEMORY_KEYS_MAX = 10_000
+MEMORY_KEYS_MAX = 10_000
 _KEY = re.compile(r"stills_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -117,7 +117,7 @@ class Access:
         if cached is not None and now - cached[0] < MEMORY_SECONDS:
             return cached[1]
         key = await self._api_keys.find(key_id)
-        if len(self._cache) >= _MEMORY_KEYS_MAX:  # guessed keys must not fill the memory
+        if len(self._cache) >= MEMORY_KEYS_MAX:  # guessed keys must not fill the memory
             self._cache.clear()
         self._cache[key_id] = (now, key)
         return key

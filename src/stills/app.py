@@ -282,6 +282,11 @@ class Stills:
         return self._ports.provider.name
 
     @property
+    def under_way(self) -> int:
+        """The number of tasks in progress."""
+        return self._pipeline.under_way
+
+    @property
     def deadline_seconds(self) -> float:
         """The time limit of a request, in seconds."""
         return self._policy.deadline_seconds

@@ -60,7 +60,7 @@ def count_claims(path: Path) -> int:
 async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
     """The catalog's thread is busy."""
     gate = threading.Event()
-    busy = asyncio.create_task(till.catalog._database.read(lambda _: gate.wait(60)))
+    busy = asyncio.create_task(till.catalog.database.read(lambda _: gate.wait(60)))
     await turn()
     taking = take(till)
     await turn()
@@ -76,7 +76,7 @@ async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
 async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, path: Path):
     """The transaction has started and waits for the file's lock."""
     begun = threading.Event()
-    await till.catalog._database.read(
+    await till.catalog.database.read(
         lambda made: made.set_trace_callback(
             lambda statement: statement.startswith("BEGIN") and begun.set()
         )
@@ -114,7 +114,7 @@ async def test_a_claim_that_can_t_be_released_is_released_later(
 ):
     """Otherwise it would be held until this process ends."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "RELEASE_RETRY_SECONDS", 0.05)
     claim = await till.claim("a")
     await till.send(claim, None)
     with write_lock(path), pytest.raises(CatalogError):
@@ -128,7 +128,7 @@ async def test_a_claim_that_can_t_be_released_is_released_later(
 async def test_closing_the_catalog_cancels_a_later_release(till: Till, path: Path, monkeypatch):
     """A closed catalog leaves no task; the claim ends with the process."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "_RELEASE_RETRY_SECONDS", 3600)
+    monkeypatch.setattr(sqlite, "RELEASE_RETRY_SECONDS", 3600)
     claim = await till.claim("a")
     with write_lock(path), pytest.raises(CatalogError):
         await till.catalog.release(claim)

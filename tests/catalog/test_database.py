@@ -155,13 +155,13 @@ async def test_an_intact_catalog_is_not_set_aside(made):
     await catalog.close()
 
 
-@pytest.mark.parametrize("version", range(1, len(schema._scripts())))
+@pytest.mark.parametrize("version", range(1, len(schema.migration_scripts())))
 async def test_a_read_only_older_catalog_is_read(path, version, tmp_path):
     """As if it were migrated; nothing is written."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for script in schema._scripts()[:version]:
+        for script in schema.migration_scripts()[:version]:
             connection.executescript(script.read_text())
-        connection.execute(f"PRAGMA application_id = {schema._APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version}")
     before = tree(tmp_path)
     with (
@@ -187,7 +187,7 @@ async def test_a_catalog_of_a_newer_version_is_refused(made, tmp_path):
 
 def test_migrations_are_numbered_without_gaps():
     """A duplicate number would migrate catalogs in different orders."""
-    numbers = [int(script.name.partition("_")[0]) for script in schema._scripts()]
+    numbers = [int(script.name.partition("_")[0]) for script in schema.migration_scripts()]
     assert numbers == list(range(1, len(numbers) + 1))
 
 

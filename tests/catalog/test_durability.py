@@ -60,7 +60,7 @@ class Trace:
 async def trace(till: Till) -> Trace:
     trace = Trace()
     watch = lambda connection: connection.set_trace_callback(trace.statements.append)  # noqa: E731
-    await till.catalog._database.read(watch)
+    await till.catalog.database.read(watch)
     return trace
 
 

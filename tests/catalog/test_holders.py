@@ -151,7 +151,7 @@ def proc(monkeypatch, tmp_path: Path) -> Iterator[Path]:
     """An empty folder instead of /proc."""
     folder = tmp_path / "proc"
     folder.mkdir()
-    monkeypatch.setattr(processes, "_PROC", folder)
+    monkeypatch.setattr(processes, "PROC", folder)
     processes.this_process.cache_clear()
     yield folder
     processes.this_process.cache_clear()
@@ -185,7 +185,7 @@ async def test_a_process_of_another_user_is_judged_too(till: Till, hold, monkeyp
 def test_a_system_without_time_namespaces_has_a_scope(monkeypatch, tmp_path: Path):
     """Linux has them since 5.6."""
     (tmp_path / "pid").symlink_to("pid:[1]")
-    monkeypatch.setattr(processes, "_NAMESPACES", tmp_path)
+    monkeypatch.setattr(processes, "NAMESPACES", tmp_path)
     processes.this_process.cache_clear()
     own = processes.this_process()
     processes.this_process.cache_clear()

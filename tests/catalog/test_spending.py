@@ -265,7 +265,7 @@ def test_processes_share_one_budget(tmp_path: Path):
 
 def test_every_grouping_of_spending_has_its_sql():
     """A grouping without it would be a KeyError for the user."""
-    assert set(spending._GROUPS) == {None, *SpendBy}
+    assert set(spending.GROUPS) == {None, *SpendBy}
 
 
 async def test_spending_adds_up_exactly(till: Till):
@@ -291,7 +291,7 @@ def test_prices_of_an_older_catalog_are_exact_after_migration(tmp_path: Path):
     path = tmp_path / "stills.db"
     prices = {"a": 0.075, "b": 0.1 + 0.2, "c": None, "d": 0.000000001}
     with closing(sqlite3.connect(path)) as connection:
-        for script in sorted(schema._MIGRATIONS.glob("*.sql")):
+        for script in sorted(schema.MIGRATIONS.glob("*.sql")):
             if script.name.endswith("_nano_usd.sql"):
                 break
             connection.executescript(script.read_text())
@@ -307,7 +307,7 @@ def test_prices_of_an_older_catalog_are_exact_after_migration(tmp_path: Path):
             " VALUES ('k', 'film', 'd', 0.1, 0)"
         )
         connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute(f"PRAGMA application_id = {schema._APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.commit()
     with closing(schema.open_catalog(path)) as migrated:
         rows = migrated.execute("SELECT id, price_nano_usd FROM generations ORDER BY id")

@@ -88,7 +88,7 @@ async def test_a_stored_image_is_not_written_again(stills: Stills):
 async def test_a_finished_request_leaves_nothing_in_memory(stills: Stills):
     """A service runs for months."""
     await asyncio.gather(stills.generate(KITE), stills.generate(KITE))
-    assert stills._pipeline.under_way == 0
+    assert stills.under_way == 0
 
 
 async def test_sizes_of_one_native_size_share_one_paid_generation(stills: Stills, sandbox: Sandbox):

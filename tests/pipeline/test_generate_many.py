@@ -1,6 +1,7 @@
 """Many requests: outcomes as they finish, errors per request, constant memory."""
 
 import asyncio
+import gc
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ from stills.contract.generation import Stage
 from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.generate_many import LOOKAHEAD
+from stills.ratelimit.limiter import RateLimiter
 from stills.sandbox import Fault, FaultKind
 
 SIZE = "512*512"
@@ -349,9 +351,15 @@ async def test_fresh_can_be_decided_per_index(stills, sandbox):
     assert max(at_service) == 2
 
 
+def count_limiters() -> int:
+    gc.collect()
+    return sum(isinstance(one, RateLimiter) for one in gc.get_objects())
+
+
 async def test_nothing_grows_with_the_number_of_requests(stills):
     """Only work under way is in memory."""
-    await collect(stills, map(ask, range(30)))
-    pipeline = stills._pipeline
-    assert pipeline.under_way == 0
-    assert len(pipeline._limiters) == 1
+    await collect(stills, map(ask, range(2)))
+    limiters = count_limiters()
+    await collect(stills, map(ask, range(2, 30)))
+    assert stills.under_way == 0
+    assert count_limiters() == limiters

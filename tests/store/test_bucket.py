@@ -79,7 +79,7 @@ def silent_service(monkeypatch):
 @pytest.mark.usefixtures("silent_service")
 async def test_a_service_that_never_answers_times_out(monkeypatch):
     """Every method has its own deadline, and closing does not wait."""
-    monkeypatch.setattr(stills.store.bucket, "_CALL_SECONDS", 0.1)
+    monkeypatch.setattr(stills.store.bucket, "CALL_SECONDS", 0.1)
     store = open_store("s3://bucket")
     calls = [store.get, store.exists, store.delete, store.paths, lambda path: store.put(path, b"1")]
     for call in calls:

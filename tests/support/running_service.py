@@ -46,7 +46,7 @@ async def serving(
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        running = asyncio.create_task(server._serve([listening]))
+        running = asyncio.create_task(server.serve([listening]))
         while not server.started:
             assert not running.done(), "the service did not start"
             await asyncio.sleep(0.01)

@@ -12,9 +12,9 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-_PROC = Path("/proc")
-_BOOT_ID = _PROC / "sys/kernel/random/boot_id"
-_NAMESPACES = _PROC / "self/ns"
+PROC = Path("/proc")
+_BOOT_ID = PROC / "sys/kernel/random/boot_id"
+NAMESPACES = PROC / "self/ns"
 _ENDED_STATES = ("Z", "X", "x")  # a zombie has ended, but its parent has not noticed yet
 _UNREADABLE = (OSError, ValueError, IndexError)
 
@@ -48,7 +48,7 @@ def this_process() -> Process:
     scope, started = None, None
     try:
         # A /proc of another namespace would show other processes under our pids.
-        if (_PROC / "self").readlink() == Path(str(pid)):
+        if (PROC / "self").readlink() == Path(str(pid)):
             _, started = _read_stat(pid)
             scope = _read_scope()
     except _UNREADABLE:
@@ -83,14 +83,14 @@ def judge(scope: str | None, pid: int, started: int | None) -> Life:
 def _read_scope() -> str:
     """Name this boot and our pid and time namespaces; Linux before 5.6 has no time namespaces."""
     try:
-        time = str((_NAMESPACES / "time").readlink())
+        time = str((NAMESPACES / "time").readlink())
     except FileNotFoundError:
         time = "time"
-    return f"{_BOOT_ID.read_text().strip()} {(_NAMESPACES / 'pid').readlink()} {time}"
+    return f"{_BOOT_ID.read_text().strip()} {(NAMESPACES / 'pid').readlink()} {time}"
 
 
 def _read_stat(pid: int) -> tuple[str, int]:
     """Read a process's state and start time."""
-    stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    stat = (PROC / str(pid) / "stat").read_text(errors="replace")
     fields = stat.rpartition(")")[2].split()  # the name before it may contain spaces and brackets
     return fields[0], int(fields[19])

@@ -12,8 +12,8 @@ from stills.catalog.transaction import transaction
 from stills.contract.errors import CatalogError
 
 LOCK_WAIT_SECONDS = 20.0
-_APPLICATION_ID = 0x5374696C  # "Stil": marks a database as ours
-_MIGRATIONS = Path(__file__).with_name("migrations")
+APPLICATION_ID = 0x5374696C  # "Stil": marks a database as ours
+MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def open_catalog(path: Path) -> sqlite3.Connection:
@@ -54,7 +54,11 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         _prepare(connection)
         _refuse_foreign(connection, path)
         version = check_version(connection, path)
-        return connection if version == len(_scripts()) else _migrate_copy(connection, version)
+        return (
+            connection
+            if version == len(migration_scripts())
+            else _migrate_copy(connection, version)
+        )
     except BaseException:
         connection.close()
         raise
@@ -66,7 +70,7 @@ def _migrate_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Conne
     connection.backup(copy)
     connection.close()
     _prepare(copy)
-    for script in _scripts()[version:]:
+    for script in migration_scripts()[version:]:
         _run(copy, script)
     return copy
 
@@ -75,7 +79,7 @@ def open_in_memory() -> sqlite3.Connection:
     """Make an empty catalog in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _prepare(connection)
-    for script in _scripts():
+    for script in migration_scripts():
         _run(connection, script)
     return connection
 
@@ -92,7 +96,7 @@ def _life_of(scope: str | None, pid: int, started: int | None, _lock_byte: int |
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    scripts = _scripts()
+    scripts = migration_scripts()
     _refuse_foreign(connection, path)
     version = check_version(connection, path)
     if version == len(scripts):
@@ -105,7 +109,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         for number, script in enumerate(scripts[version:], start=version + 1):
             _run(connection, script)
             connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -118,7 +122,7 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
         CatalogError: the schema is newer than this Stills.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    known = len(_scripts())
+    known = len(migration_scripts())
     if version > known:
         raise CatalogError(
             f"the catalog {path} was written by a newer Stills "
@@ -129,8 +133,9 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 @cache
-def _scripts() -> Sequence[Path]:
-    return sorted(_MIGRATIONS.glob("*.sql"))
+def migration_scripts() -> Sequence[Path]:
+    """Return the scripts that bring a database to each version, the first one first."""
+    return sorted(MIGRATIONS.glob("*.sql"))
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -151,7 +156,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     # Tables first: if another process creates the catalog meanwhile, it has both tables and id.
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    if tables and owner != _APPLICATION_ID:
+    if tables and owner != APPLICATION_ID:
         raise CatalogError(
             f"{path} is a database of another program",
             action="Point STILLS_CATALOG at another file. Nothing was changed.",

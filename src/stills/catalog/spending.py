@@ -54,7 +54,7 @@ FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE g.id = :own AND s.billing != 'none'
 """
 
-_GROUPS = {
+GROUPS = {
     None: ("''", "''"),
     SpendBy.DAY: ("date(s.sent_at, 'unixepoch')", "a.day"),
     SpendBy.MODEL: ("g.model", "g.model"),
@@ -134,7 +134,7 @@ def read_spend(
     connection: sqlite3.Connection, *, since: float, by: SpendBy | None
 ) -> list[SpendLine]:
     """Add up the ledger from `since` (Unix seconds)."""
-    of_sends, of_answers = _GROUPS[by]
+    of_sends, of_answers = GROUPS[by]
     query = _SPEND.format(of_sends=of_sends, of_answers=of_answers)
     return [
         SpendLine(

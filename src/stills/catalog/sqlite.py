@@ -51,27 +51,27 @@ from stills.contract.size import Size
 
 Value = TypeVar("Value")
 
-_RELEASE_RETRY_SECONDS = 1.0
+RELEASE_RETRY_SECONDS = 1.0
 
 
 class SqliteCatalog:
     """Implements the port Catalog; the first use creates the file."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+        self.database = Database(path)
         self._releasing: set[asyncio.Task[None]] = set()
         self._closed = False
-        self.api_keys = SqliteApiKeys(self._database)
-        self.idempotency = SqliteIdempotency(self._database)
+        self.api_keys = SqliteApiKeys(self.database)
+        self.idempotency = SqliteIdempotency(self.database)
 
     def name_of_file(self, file: Path) -> str | None:
-        return file.name if file in self._database.files else None
+        return file.name if file in self.database.files else None
 
     async def find(self, key: str, size: Size) -> CatalogHit | None:
-        return await self._database.read(lambda connection: _find(connection, key, size))
+        return await self.database.read(lambda connection: _find(connection, key, size))
 
     async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: [_find(connection, key, size) for key, size in wanted]
         )
 
@@ -79,7 +79,7 @@ class SqliteCatalog:
         self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:
         def work(connection: sqlite3.Connection) -> Claim | CatalogHit | Held:
-            schema.check_version(connection, self._database.path)
+            schema.check_version(connection, self.database.path)
             held = find_holder(connection, spec.key)
             if held is not None:
                 return held
@@ -92,10 +92,10 @@ class SqliteCatalog:
                 caps,
                 lease_seconds=lease_seconds,
                 fresh=fresh,
-                lock_byte=self._database.holder_lock.hold(),
+                lock_byte=self.database.holder_lock.hold(),
             )
 
-        taking = asyncio.ensure_future(self._database.write(work, synced=False))
+        taking = asyncio.ensure_future(self.database.write(work, synced=False))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -107,7 +107,7 @@ class SqliteCatalog:
             raise
 
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
-        return await self._database.write(
+        return await self.database.write(
             lambda connection: renew_claim(connection, claim, lease_seconds=lease_seconds)
         )
 
@@ -122,18 +122,18 @@ class SqliteCatalog:
             raise
 
     async def _release(self, claim: Claim) -> None:
-        await self._database.write(lambda connection: drop_claim(connection, claim), synced=False)
+        await self.database.write(lambda connection: drop_claim(connection, claim), synced=False)
 
     async def _release_later(self, claim: Claim) -> None:
         # While this process runs, others would take its claim for one in use.
         while True:
-            await asyncio.sleep(_RELEASE_RETRY_SECONDS)
+            await asyncio.sleep(RELEASE_RETRY_SECONDS)
             with suppress(CatalogError):
                 return await self._release(claim)
 
     async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
         def work(connection: sqlite3.Connection) -> int | None:
-            schema.check_version(connection, self._database.path)
+            schema.check_version(connection, self.database.path)
             if not renew_claim(connection, claim, lease_seconds=lease_seconds):
                 return None
             generation, now = claim.generation, time.time()
@@ -142,10 +142,10 @@ class SqliteCatalog:
             connection.execute(queries.MARK_SENT, values)
             return connection.execute(queries.ADD_SEND, values).lastrowid
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def settle_send(self, send: int, settlement: Settlement) -> None:
-        await self._database.write(lambda connection: _settle(connection, send, settlement))
+        await self.database.write(lambda connection: _settle(connection, send, settlement))
 
     async def record_answer(
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
@@ -156,7 +156,7 @@ class SqliteCatalog:
                 queries.RECORD_ANSWER, {"generation_id": generation_id, **asdict(answer)}
             )
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def record_link_dead(self, generation_id: str) -> None:
         await self._execute(queries.RECORD_LINK_DEAD, generation_id=generation_id)
@@ -178,7 +178,7 @@ class SqliteCatalog:
             connection.execute(queries.RECORD_SPOOLED, spooled)
             _settle_paid(connection, generation_id, "spooled")
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
@@ -195,24 +195,24 @@ class SqliteCatalog:
             _settle_paid(connection, generation_id, "kept")
             return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
-        await self._database.write(
+        await self.database.write(
             lambda connection: record_requests(connection, answered), synced=False
         )
 
     async def update_limiter_state(
         self, scope: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
     ) -> Value:
-        return await self._database.write(
+        return await self.database.write(
             lambda connection: update_limiter_state(connection, scope, change), synced=False
         )
 
     async def read_limiter_state(
         self, scope: LimitScope, *, since: float
     ) -> tuple[LimiterState | None, int]:
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: read_limiter_state(connection, scope, since)
         )
 
@@ -222,7 +222,7 @@ class SqliteCatalog:
                 read_image(row) for row in connection.execute(queries.LIST_IMAGES, {"limit": limit})
             ]
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def find_images(self, prefix: str) -> Sequence[Image]:
         if not prefix.isascii():
@@ -233,15 +233,15 @@ class SqliteCatalog:
             rows = connection.execute(queries.SHOW_IMAGES, {"prefix": literal})
             return [read_image(row) for row in rows]
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def find_image(self, image_id: str) -> Image | None:
-        return await self._database.read(lambda connection: find_image(connection, image_id))
+        return await self.database.read(lambda connection: find_image(connection, image_id))
 
     async def search_images(
         self, search: ImageSearch, *, limit: int, cursor: str | None
     ) -> ImagePage:
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
         )
 
@@ -250,22 +250,22 @@ class SqliteCatalog:
             rows = connection.execute(queries.LEDGER, {"generation_id": generation_id})
             return [read_send(row) for row in rows]
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def list_unfinished(self) -> Sequence[Generation]:
         def work(connection: sqlite3.Connection) -> list[Generation]:
             rows = connection.execute(queries.ALL_UNFINISHED, {"clock": clock()})
             return [read_generation(row) for row in rows]
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def list_objects(self) -> Sequence[StoredObject]:
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
 
     async def check_writable(self) -> None:
-        await self._database.check_writable()
+        await self.database.check_writable()
 
     async def read_store(self) -> KnownStore:
         def work(connection: sqlite3.Connection) -> KnownStore:
@@ -273,7 +273,7 @@ class SqliteCatalog:
             newest = connection.execute(queries.NEWEST_KEPT).fetchall()
             return KnownStore(row["id"], bool(row["confirmed"]), dict(map(tuple, newest)))
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     async def record_store(self, store_id: str) -> None:
         await self._execute(queries.RECORD_STORE, id=store_id)
@@ -285,31 +285,31 @@ class SqliteCatalog:
                 _settle_paid(connection, generation_id, "recovered")
             return ids
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             return _adopt(connection, generation, renditions)
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: read_spend(connection, since=since, by=by)
         )
 
     async def set_aside_if_damaged(self) -> str | None:
-        return await self._database.set_aside_if_damaged()
+        return await self.database.set_aside_if_damaged()
 
     async def close(self) -> None:
         self._closed = True
         for retrying in self._releasing:
             retrying.cancel()
         await asyncio.gather(*self._releasing, return_exceptions=True)
-        await self._database.close()
+        await self.database.close()
 
     async def _execute(self, query: str, **values: str | float) -> None:
-        await self._database.write(lambda connection: connection.execute(query, values) and None)
+        await self.database.write(lambda connection: connection.execute(query, values) and None)
 
 
 def _find(connection: sqlite3.Connection, key: str, size: Size) -> CatalogHit | None:

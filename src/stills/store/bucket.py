@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _THREADS = 32
 # A request takes at most 30 s by obstore's default (AWS_TIMEOUT and similar variables change it),
-# and none starts after _RETRY_SECONDS, so obstore gives up before _CALL_SECONDS.
+# and none starts after _RETRY_SECONDS, so obstore gives up before CALL_SECONDS.
 _RETRIES_MAX = 3
 _RETRY_SECONDS = 20.0
-_CALL_SECONDS = 60.0
+CALL_SECONDS = 60.0
 
 _Value = TypeVar("_Value")
 
@@ -131,11 +131,11 @@ class BucketStore:
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._threads, partial(self._work, work))
         try:
-            return await asyncio.wait_for(running, _CALL_SECONDS)
+            return await asyncio.wait_for(running, CALL_SECONDS)
         except (StillsError, asyncio.CancelledError):
             raise
         except TimeoutError:
-            raise self._refused(verb, path, f"no answer within {_CALL_SECONDS:g} s") from None
+            raise self._refused(verb, path, f"no answer within {CALL_SECONDS:g} s") from None
         except BaseException as error:
             reason = _storage_reason(error)
             if reason is None:
