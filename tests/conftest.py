@@ -15,6 +15,7 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
+from stills.provider.tokenizer import QwenTokenizer
 from stills.sandbox import Sandbox
 from stills.store import open_store
 
@@ -68,6 +69,7 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
                 "store": open_store(str(tmp_path / "images")),
                 "imaging": VipsImaging(),
                 "spool": open_store(str(tmp_path / "spool")),
+                "tokenizer": QwenTokenizer(),
             } | parts
             return await stack.enter_async_context(
                 Stills(Ports(**ports), policy=policy, rate_limit=rate_limit)

@@ -21,6 +21,7 @@ from stills.provider.credentials import (
     find_credentials,
 )
 from stills.provider.deferred import DeferredProvider
+from stills.provider.tokenizer import QwenTokenizer
 from stills.store import open_store
 
 
@@ -36,6 +37,7 @@ def build_ports(config: Config, provider: Provider, downloader: Downloader | Non
         store=_store(config.store),
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
+        tokenizer=QwenTokenizer(),
         downloader=downloader,
     )
 

@@ -145,7 +145,7 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
         (["a kite", "--size", "abc"], "not W*H"),
         (["a kite"], "size is missing"),
         (["", "--size", "64*64"], "prompt is empty"),
-        (["x" * 801, "--size", "64*64"], "801 characters, 1 over"),
+        (["fox " * 801, "--size", "64*64"], "801 tokens, 1 over"),
         (["a kite", "--size", "64*64", "--seed", "-1"], "seed is out of range"),
         (
             ["a kite", "--size", "64*64", "--model", "qwen-image-max-2025-12-30"],

@@ -74,20 +74,6 @@ def test_the_style_is_added_to_the_prompt():
     assert plan(style="ink wash").provider_request.text == "a red kite. Style: ink wash"
 
 
-def test_a_prompt_over_the_limit_is_an_error_that_says_by_how_much():
-    """The service would cut it silently."""
-    with pytest.raises(InvalidRequest, match=r"801 characters, 1 over .* limit of 800") as caught:
-        plan(prompt="x" * 801)
-    assert caught.value.field == "prompt"
-    assert plan(prompt="画" * 800).provider_request.text == "画" * 800
-
-
-def test_prompt_and_style_count_together():
-    """The limit applies to the text that is sent."""
-    with pytest.raises(InvalidRequest, match="prompt and style together are 813"):
-        plan(prompt="x" * 795, style="y" * 9)
-
-
 def test_a_negative_prompt_over_the_limit_is_an_error():
     """The service would cut it silently."""
     with pytest.raises(InvalidRequest, match="501 characters, 1 over") as caught:

@@ -11,7 +11,11 @@ from stills.pipeline.generate import STEPS, run
 def test_the_steps_are_listed_in_order():
     """Each is a function in the file of its name."""
     names = [step.__name__ for step in STEPS]
-    assert names == ["plan", "look_up", "claim", "send", "fetch", "keep", "render", "record"]
+    assert names == [
+        *("plan", "look_up", "check_prompt"),
+        *("claim", "send", "fetch", "keep"),
+        *("render", "record"),
+    ]
     assert [step.__module__ for step in STEPS] == [f"stills.pipeline.{name}" for name in names]
 
 

@@ -106,21 +106,31 @@ async def test_without_a_seed_one_is_picked_and_not_returned(post, sandbox):
 
 
 async def test_long_texts_are_truncated_silently(call, sandbox):
-    """The service uses 800 and 500 characters of any script; the ledger shows the truncation."""
-    answer = await call("狐" * 801, negative_prompt="b" * 501)
+    """The service uses 800 tokens and 500 characters; the ledger shows the truncation."""
+    answer = await call(" fox" * 801, negative_prompt="b" * 501)
 
     send = sandbox.ledger.sends[0]
     assert answer.status_code == 200
-    assert (send.prompt, send.text, send.text_cut) == ("狐" * 801, "狐" * 800, True)
+    assert (send.prompt, send.text, send.text_cut) == (" fox" * 801, " fox" * 800, True)
     assert (send.negative_prompt, send.negative_prompt_cut) == ("b" * 500, True)
 
 
 async def test_texts_at_the_limit_are_not_truncated(call, sandbox):
-    """800 and 500 characters pass unchanged."""
-    await call("a" * 800, negative_prompt="b" * 500)
+    """800 tokens and 500 characters pass unchanged."""
+    await call(" fox" * 800, negative_prompt="b" * 500)
 
     send = sandbox.ledger.sends[0]
-    assert (send.text, send.text_cut, send.negative_prompt_cut) == ("a" * 800, False, False)
+    assert (send.text, send.text_cut, send.negative_prompt_cut) == (" fox" * 800, False, False)
+
+
+async def test_each_version_reads_as_many_tokens_as_its_own_limit(call, sandbox):
+    """Version 2.0 reads 1300; of 2.1 no limit is known."""
+    await call(" fox" * 1301, model="qwen-image-2.0")
+    await call(" fox" * 5000, model="qwen-image-2.1-pro", size="512*512")
+
+    cut, whole = sandbox.ledger.sends
+    assert (cut.text, cut.text_cut) == (" fox" * 1300, True)
+    assert (whole.text, whole.text_cut) == (" fox" * 5000, False)
 
 
 @pytest.mark.parametrize(

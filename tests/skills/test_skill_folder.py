@@ -79,6 +79,6 @@ def test_the_sizes_and_limits_of_the_default_model_are_correct():
     text = (SKILL / "SKILL.md").read_text(encoding="utf-8").replace("\\*", "*")
     sizes = set(re.findall(r"\b\d{3,4}\*\d{3,4}\b", text)) - {"1920*1080"}
     assert sizes == {str(size) for size in model.native_sizes}
-    assert f"up to {model.prompt_max_characters} characters, `style` included" in text
+    assert f"up to {model.prompt_max_tokens} tokens, `style` included" in text
     assert f"up to {model.negative_prompt_max_characters} characters, what to avoid" in text
     assert f"{model.price_usd} USD with {model.id}" in text

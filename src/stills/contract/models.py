@@ -61,11 +61,6 @@ class Model:
     checked_on: date
 
     @property
-    def prompt_max_characters(self) -> int:
-        """The longest prompt in characters."""
-        return 800
-
-    @property
     def price_usd(self) -> float | None:
         """The price of the smallest image without references; None if unknown."""
         return self.prices.images[0][1] if self.prices else None

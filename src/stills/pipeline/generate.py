@@ -18,6 +18,7 @@ from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.rate_limit import LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.pipeline.check_prompt import check_prompt
 from stills.pipeline.claim import claim
 from stills.pipeline.context import Deadline, Job, Options, known
 from stills.pipeline.fetch import LinkExpired, fetch
@@ -35,7 +36,7 @@ from stills.ratelimit.limiter import RateLimiter, rate_limit_of
 
 Step = Callable[[Job], Awaitable[Job] | AbstractAsyncContextManager[Job]]
 
-FIND: tuple[Step, ...] = (plan, look_up)
+FIND: tuple[Step, ...] = (plan, look_up, check_prompt)
 MAKE: tuple[Step, ...] = (claim, send, fetch, keep)
 ANSWER: tuple[Step, ...] = (render, record)
 STEPS = (*FIND, *MAKE, *ANSWER)

@@ -8,6 +8,7 @@ from stills.contract.generation import Generation, Rendition
 from stills.contract.models import Model
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.request import ImageRequest
+from stills.pipeline.check_prompt import find_long_prompts
 from stills.pipeline.context import Job, Plan, known
 from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
@@ -76,6 +77,7 @@ async def find_statuses(
 
     Raises:
         CatalogError: the catalog can't be read.
+        LibraryFailed: the tokens of a prompt can't be counted.
     """
     statuses = [RequestStatus()] * len(requests)
     plans: dict[int, Plan] = {}
@@ -90,7 +92,13 @@ async def find_statuses(
         except InvalidRequest as error:
             statuses[index] = RequestStatus(error=error)
     hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
+    new = [plan.spec for plan, hit in zip(plans.values(), hits, strict=True) if hit is None]
+    too_long = iter(await find_long_prompts(new, model, ports.tokenizer))
     for (index, plan), hit in zip(plans.items(), hits, strict=True):
+        long_prompt = next(too_long) if hit is None else None
+        if long_prompt is not None:
+            statuses[index] = RequestStatus(error=long_prompt)
+            continue
         rendition = None if hit is None else hit.rendition
         url = None if rendition is None else ports.store.url(rendition.object_path)
         statuses[index] = RequestStatus(is_kept=hit is not None, image_url=url, key=plan.spec.key)

@@ -25,7 +25,7 @@ async def plan(job: Job) -> Job:
     """Load the reference image and plan the request.
 
     Raises:
-        InvalidRequest: the model can't take this prompt, negative prompt or reference.
+        InvalidRequest: the model can't take this negative prompt or reference.
     """
     ports = job.ports
     reference = await load_reference(job.request.reference_image, ports.imaging, ports.downloader)
@@ -50,10 +50,10 @@ def make_plan(
     """Plan a request for a model; `price_usd` overrides the table's price of an image.
 
     Raises:
-        InvalidRequest: the model can't take this prompt, negative prompt or reference.
+        InvalidRequest: the model can't take this negative prompt or reference.
     """
     text = weave_style(request.prompt, request.style)
-    _check_limits(request, text, model, reference)
+    _check_limits(request, model, reference)
     size = request.output_size
     native = native_size(size, model)
     seed = secrets.randbelow(SEED_MAX + 1) if request.seed is None else request.seed
@@ -146,18 +146,7 @@ def native_size(size: Size, model: Model) -> Size:
     return Size(math.floor(size.width * scale), math.floor(size.height * scale))
 
 
-def _check_limits(
-    request: ImageRequest, text: str, model: Model, reference: Reference | None
-) -> None:
-    over = len(text) - model.prompt_max_characters
-    if over > 0:
-        what = "prompt and style together are" if request.style else "prompt is"
-        raise InvalidRequest(
-            f"{what} {len(text)} characters, {over} over {model.id}'s limit of "
-            f"{model.prompt_max_characters}",
-            field="prompt",
-            action="Shorten it, because the service would silently cut off the end.",
-        )
+def _check_limits(request: ImageRequest, model: Model, reference: Reference | None) -> None:
     negative = request.negative_prompt or ""
     over = len(negative) - model.negative_prompt_max_characters
     if over > 0:

@@ -7,6 +7,7 @@ from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.imaging import Imaging
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
+from stills.contract.ports.tokenizer import Tokenizer
 from stills.pipeline.store_marker import StoreMarker
 
 
@@ -23,6 +24,7 @@ class Ports:
     store: Store
     imaging: Imaging
     spool: Store
+    tokenizer: Tokenizer
     downloader: Downloader | None = None
     marker: StoreMarker = field(init=False)
 

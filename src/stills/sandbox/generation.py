@@ -62,7 +62,9 @@ class GenerationEndpoint:
             content=summary.content,
             parameters=summary.parameters,
         )
-        accepted = rules.check(body, request.headers, self._state.settings.retired_models)
+        retired_models = self._state.settings.retired_models
+        # In a thread, because a long prompt's tokens are counted.
+        accepted = await asyncio.to_thread(rules.check, body, request.headers, retired_models)
         self._state.ledger.note(
             seq,
             text=accepted.text,

@@ -16,8 +16,8 @@ from stills.sandbox.errors import (
     model_not_found,
     model_retired,
 )
+from stills.sandbox.tokens import cut_to_tokens
 
-TEXT_LIMIT_CHARACTERS = 800
 NEGATIVE_PROMPT_LIMIT_CHARACTERS = 500
 LARGEST_SEED = 2147483647
 DEFAULT_SIZE = "1664*928"
@@ -30,29 +30,36 @@ _DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ModelRules:
-    """The limits of one model; `sizes=None` means any size between the pixel limits."""
+    """The limits of one model.
+
+    `sizes=None` means any size between the pixel limits, `most_tokens=None` that it is unknown how
+    much of a prompt the model reads.
+    """
 
     sizes: tuple[str, ...] | None = None
+    most_tokens: int | None = None
     most_images: int = 6
     most_references: int = 3
 
 
-_ANY_SIZE = ModelRules()
+_VERSION_2_0 = ModelRules(most_tokens=1300)
+_VERSION_3_0 = ModelRules(most_tokens=4500)
 MODELS: Mapping[str, ModelRules] = {
     "qwen-image-max": ModelRules(
         sizes=("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"),
+        most_tokens=800,
         most_images=1,
         most_references=0,
     ),
-    "qwen-image-2.0": _ANY_SIZE,
-    "qwen-image-2.0-2026-03-03": _ANY_SIZE,
-    "qwen-image-2.0-pro": _ANY_SIZE,
-    "qwen-image-2.0-pro-2026-04-22": _ANY_SIZE,
-    "qwen-image-2.0-pro-2026-06-22": _ANY_SIZE,
+    "qwen-image-2.0": _VERSION_2_0,
+    "qwen-image-2.0-2026-03-03": _VERSION_2_0,
+    "qwen-image-2.0-pro": _VERSION_2_0,
+    "qwen-image-2.0-pro-2026-04-22": _VERSION_2_0,
+    "qwen-image-2.0-pro-2026-06-22": _VERSION_2_0,
     "qwen-image-2.1-turbo": ModelRules(most_images=1, most_references=10),
     "qwen-image-2.1-pro": ModelRules(most_images=1, most_references=10),
-    "qwen-image-3.0": _ANY_SIZE,
-    "qwen-image-3.0-pro": _ANY_SIZE,
+    "qwen-image-3.0": _VERSION_3_0,
+    "qwen-image-3.0-pro": _VERSION_3_0,
 }
 
 
@@ -118,10 +125,11 @@ def check(
     for switch in ("prompt_extend", "watermark"):
         _boolean(parameters, switch)
     width, height = _size(parameters, rules)
+    read, text_cut = cut_to_tokens(text, rules.most_tokens)
     return AcceptedRequest(
         model=model,
-        text=text[:TEXT_LIMIT_CHARACTERS],
-        text_cut=len(text) > TEXT_LIMIT_CHARACTERS,
+        text=read,
+        text_cut=text_cut,
         negative_prompt=negative_prompt[:NEGATIVE_PROMPT_LIMIT_CHARACTERS],
         negative_prompt_cut=len(negative_prompt) > NEGATIVE_PROMPT_LIMIT_CHARACTERS,
         width=width,
