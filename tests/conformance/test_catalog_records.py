@@ -25,7 +25,15 @@ async def test_an_empty_catalog_finds_nothing(catalog):
 async def test_a_stored_image_is_found_with_every_detail(open_worker, spec):
     """By processes that waited for the claim, and by those that only look it up."""
     one, other = open_worker(), open_worker()
-    wanted = spec(negative_prompt="fog", style="ink", reference_digest="cd" * 32, price_usd=None)
+    wanted = spec(
+        negative_prompt="fog",
+        style="ink",
+        reference_digest="cd" * 32,
+        price_usd=None,
+        prompt_extend=False,
+        prompt_extend_mode="agent",
+        enable_thinking=False,
+    )
     claim = await one.take(wanted)
     rendition = await one.keep(claim)
     found = await other.take(wanted)

@@ -45,7 +45,7 @@ def test_a_field_has_a_description_and_a_valid_example(field: RequestField):
     """Front ends have nothing else to describe the field with."""
     assert field.summary
     assert not field.phrase.endswith(".")
-    assert field.type == ("integer" if isinstance(field.example, int) else "string")
+    assert field.type == {bool: "boolean", int: "integer", str: "string"}[type(field.example)]
     minimal = {"prompt": "a kite", "size": "64*64"} | {field.name: field.example}
     assert getattr(ImageRequest.from_mapping(minimal), field.name) == field.example
 
@@ -54,8 +54,11 @@ def test_the_command_line_passes_on_every_field():
     """`generate` has an option for each, or an argument for the prompt."""
     arguments = ["generate", EXAMPLE["prompt"]]
     for name, value in EXAMPLE.items():
-        if name != "prompt":
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(f"--{option}" if value else f"--no-{option}")
+        elif name != "prompt":
+            arguments += [f"--{option}", str(value)]
     request = read_request(build_parser().parse_args(arguments))
     assert request == ImageRequest.from_mapping(EXAMPLE)
 
@@ -78,7 +81,7 @@ def test_an_openai_request_passes_on_every_field():
 @every_field
 def test_a_field_is_part_of_what_makes_requests_identical(field: RequestField):
     """A request that differs in a field never gets the other's image from the catalog."""
-    model = find_model("qwen-image-2.0")
+    model = find_model("qwen-image-3.0")
     base: dict[str, Any] = {"prompt": "a kite", "size": "1024*1024"}
     changed = ImageRequest.from_mapping(base | {field.name: field.example})
     url = changed.reference_image

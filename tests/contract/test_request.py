@@ -12,7 +12,17 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size
 
-FIELDS = ["prompt", "size", "negative_prompt", "style", "seed", "reference_image"]
+FIELDS = [
+    "prompt",
+    "size",
+    "negative_prompt",
+    "style",
+    "seed",
+    "reference_image",
+    "prompt_extend",
+    "prompt_extend_mode",
+    "enable_thinking",
+]
 GOOD: dict[str, Any] = {"prompt": "a red kite", "size": "1024*1024"}
 
 # Words of pydantic that a caller should never read.
@@ -54,6 +64,9 @@ def test_a_full_request_keeps_every_field():
         "style": "film noir",
         "seed": 7,
         "reference_image": "https://example.com/a.png",
+        "prompt_extend": False,
+        "prompt_extend_mode": "agent",
+        "enable_thinking": True,
     }
     request = ImageRequest.from_json(json.dumps(fields))
     assert {name: getattr(request, name) for name in FIELDS} == fields
@@ -128,6 +141,13 @@ def test_the_whole_range_of_seeds_is_accepted(seed):
         ({"reference_image": 5}, "reference_image"),
         ({"reference_image": ["a.png"]}, "reference_image"),
         ({"reference_image": {"url": "a.png"}}, "reference_image"),
+        ({"prompt_extend": "false"}, "prompt_extend"),
+        ({"prompt_extend": 0}, "prompt_extend"),
+        ({"enable_thinking": "yes"}, "enable_thinking"),
+        ({"enable_thinking": []}, "enable_thinking"),
+        ({"prompt_extend_mode": "Agent"}, "prompt_extend_mode"),
+        ({"prompt_extend_mode": ""}, "prompt_extend_mode"),
+        ({"prompt_extend_mode": ["agent"]}, "prompt_extend_mode"),
     ],
     ids=ascii,
 )

@@ -135,3 +135,16 @@ async def test_a_form_with_unsupported_parts_is_refused(
         assert answer.status == 400
         assert words in (await answer.json())["error"]["message"]
     assert not sandbox.ledger.generations
+
+
+@pytest.mark.parametrize(("written", "status"), [("false", 200), ("True", 200), ("no", 400)])
+async def test_a_switch_in_a_form_is_true_or_false(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox, written: str, status: int
+):
+    """Forms have only text, so the value is read as JSON would write it, in any case."""
+    switch = b'--b\r\nContent-Disposition: form-data; name="prompt_extend"\r\n\r\n'
+    form = HEAD + MODEL + switch + written.encode() + b"\r\n" + FILE + b"\r\n--b--"
+    async with http.post(f"{url}/v1/images/edits", data=form, headers=FORM) as answer:
+        assert answer.status == status
+    sent = [send.parameters["prompt_extend"] for send in sandbox.ledger.generations]
+    assert sent == ([] if status == 400 else [written.lower() == "true"])

@@ -143,3 +143,64 @@ def test_every_model_of_the_table_can_be_planned():
     """A model added to the table needs no other code."""
     for model in MODELS:
         assert plan(model=model).spec.model == model
+
+
+THIRD = "qwen-image-3.0"
+
+
+def test_the_default_of_prompt_extend_given_or_not_is_the_same_image():
+    """It is sent as true in both cases, so an image that is paid for stays found."""
+    assert plan(prompt_extend=True).spec.key == plan().spec.key
+    assert plan(prompt_extend=False).spec.key != plan().spec.key
+
+
+def test_the_key_of_a_plain_request_never_changes():
+    """Images that users have paid for are found by it."""
+    key = plan(provider="dashscope", prompt="a red kite", size="1024*1024", seed=1).spec.key
+    assert key == "984da47c8f527f057b27fc819aefd83051c0296b8ed32d3a1b963dfde4d50611"
+
+
+def test_what_rewrites_the_prompt_is_sent_and_part_of_the_key_only_if_given():
+    """Models without these fields never see them."""
+    plain, told = plan(model=THIRD), plan(model=THIRD, enable_thinking=False)
+    assert (plain.provider_request.enable_thinking, plain.provider_request.prompt_extend) == (
+        None,
+        True,
+    )
+    assert told.provider_request.enable_thinking is False
+    assert told.spec.enable_thinking is False
+    assert plain.spec.key != told.spec.key
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "field", "reason"),
+    [
+        (MAX.id, {"enable_thinking": False}, "enable_thinking", "qwen-image-max has no"),
+        (FREE.id, {"prompt_extend_mode": "direct"}, "prompt_extend_mode", "has no"),
+        (
+            THIRD,
+            {"prompt_extend": False, "prompt_extend_mode": "agent"},
+            "prompt_extend_mode",
+            "has no effect",
+        ),
+        (
+            THIRD,
+            {"prompt_extend": False, "enable_thinking": True},
+            "enable_thinking",
+            "has no effect",
+        ),
+    ],
+)
+def test_a_field_that_would_be_ignored_is_refused(model, given, field, reason):
+    """The error names the field and what to do."""
+    with pytest.raises(InvalidRequest) as caught:
+        plan(model=model, **given)
+    assert caught.value.field == field
+    assert reason in caught.value.message
+    assert "Leave" in caught.value.action
+
+
+def test_thinking_can_be_switched_off_together_with_the_rewriting():
+    """Both switches off are not a contradiction."""
+    told = plan(model=THIRD, prompt_extend=False, enable_thinking=False)
+    assert told.provider_request.prompt_extend is False

@@ -104,8 +104,23 @@ async def test_unset_fields_are_not_sent(provider, sandbox, provider_request):
     """Without a negative prompt, the parameter is missing."""
     await provider.send(provider_request(prompt_extend=False), timeout_seconds=PATIENCE)
     (send,) = sandbox.ledger.sends
-    assert "negative_prompt" not in send.parameters
+    absent = {"negative_prompt", "prompt_extend_mode", "enable_thinking"}
+    assert not absent & send.parameters.keys()
     assert send.parameters["prompt_extend"] is False
+
+
+async def test_version_3_is_told_how_to_rewrite_the_prompt(provider, sandbox, provider_request):
+    """The mode and the switch arrive, also when it is off."""
+    sent = provider_request(
+        model="qwen-image-3.0",
+        size=Size(1024, 1024),
+        prompt_extend_mode="agent",
+        enable_thinking=False,
+    )
+    await provider.send(sent, timeout_seconds=PATIENCE)
+    (send,) = sandbox.ledger.sends
+    assert send.parameters["prompt_extend_mode"] == "agent"
+    assert send.parameters["enable_thinking"] is False
 
 
 @pytest.mark.parametrize("kind", FAULTS)

@@ -153,6 +153,10 @@ async def test_each_version_reads_as_many_tokens_as_its_own_limit(call, sandbox)
         body(n=7, model="qwen-image-2.0"),
         body(negative_prompt=["blurry"]),
         body(prompt_extend="yes"),
+        body(prompt_extend_mode="agent"),
+        body(prompt_extend_mode="smart", model="qwen-image-3.0"),
+        body(enable_thinking=True, model="qwen-image-2.0"),
+        body(enable_thinking=1, model="qwen-image-3.0"),
         body(watermark=1),
         body({"text": "a"}, {"text": "b"}),
         body({"image": PNG_DATA_URL}, model="qwen-image-2.0"),
@@ -206,6 +210,14 @@ async def test_a_body_over_the_limit_is_an_invalid_parameter(post):
     answer = await post(io.BytesIO(bytes(65 * 1024 * 1024)))
 
     assert (answer.status, answer.body["code"]) == (400, "InvalidParameter")
+
+
+async def test_version_3_records_how_it_was_told_to_rewrite_the_prompt(post, sandbox):
+    """A client's test can check what it sent."""
+    sent = {"prompt_extend": False, "prompt_extend_mode": "agent", "enable_thinking": False}
+
+    assert (await post(body(model="qwen-image-3.0", **sent))).status == 200
+    assert sandbox.ledger.sends[0].parameters == sent
 
 
 async def test_null_means_that_a_parameter_is_left_out(post):

@@ -71,6 +71,25 @@ def test_a_prompt_has_several_names(tmp_path, name):
     assert shot.request.prompt == "a red kite"
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(True, True), (False, False), ("TRUE", True), ("no", False), (" Yes ", True), ("0", False)],
+)
+def test_a_switch_is_also_read_from_text(tmp_path, written, read):
+    """Cells of a spreadsheet are text."""
+    shot, _ = read_row(tmp_path, {"prompt": "x", "promptExtend": written})
+    assert shot.request.prompt_extend is read
+
+
+def test_a_switch_of_another_text_is_a_problem(tmp_path):
+    """It names the column."""
+    problem, _ = read_row(tmp_path, {"prompt": "x", "prompt_extend": "maybe"})
+    assert (problem.field, problem.message) == (
+        "prompt_extend",
+        "prompt_extend is text, not true or false",
+    )
+
+
 @pytest.mark.parametrize("name", ["id", "idx", "storyboard_number", "shot_id", "shotId"])
 def test_an_id_has_several_names(tmp_path, name):
     """A number becomes text."""

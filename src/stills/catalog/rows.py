@@ -54,6 +54,9 @@ def _spec_columns(spec: GenerationSpec) -> dict[str, Any]:
         "seed": spec.seed,
         "reference_digest": spec.reference_digest,
         "price_nano_usd": None if spec.price_usd is None else to_nano_usd(spec.price_usd),
+        "prompt_extend": spec.prompt_extend,
+        "prompt_extend_mode": spec.prompt_extend_mode,
+        "enable_thinking": spec.enable_thinking,
     }
 
 
@@ -88,6 +91,9 @@ def read_generation(row: sqlite3.Row) -> Generation:
             seed=row["seed"],
             reference_digest=row["reference_digest"],
             price_usd=_optional_usd(row["price_nano_usd"]),
+            prompt_extend=bool(row["prompt_extend"]),
+            prompt_extend_mode=row["prompt_extend_mode"],
+            enable_thinking=_optional_bool(row["enable_thinking"]),
         ),
         stage=Stage(row["stage"]),
         created_at=row["created_at"],
@@ -150,6 +156,10 @@ def _read_rendition(row: sqlite3.Row, size: Size) -> Rendition:
         byte_count=row["rendition_byte_count"],
         object_path=row["rendition_object_path"],
     )
+
+
+def _optional_bool(flag: int | None) -> bool | None:
+    return None if flag is None else bool(flag)
 
 
 def _optional_usd(nano_usd: int | None) -> float | None:

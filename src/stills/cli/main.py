@@ -92,11 +92,18 @@ def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse
 def _add_request_field(command: "Group", name: str, summary: str | None = None) -> None:
     """Add the option of a request field; `summary` replaces the field's own description."""
     field = REQUEST_FIELDS[name]
-    number = field.type == "integer"
+    choices: list[str] | None = field.limits.get("enum")
+    option, number = f"--{name.replace('_', '-')}", field.type == "integer"
+    if field.type == "boolean":
+        command.add_argument(
+            option, action=argparse.BooleanOptionalAction, help=summary or field.phrase
+        )
+        return
     command.add_argument(
-        f"--{name.replace('_', '-')}",
+        option,
         type=int if number else str,
-        metavar=_METAVARS.get(name, "N" if number else "TEXT"),
+        choices=choices,
+        metavar=None if choices else _METAVARS.get(name, "N" if number else "TEXT"),
         help=summary or field.phrase,
     )
 

@@ -48,6 +48,8 @@ class ProviderRequest:
     prompt_extend: bool
     watermark: bool
     reference_url: str | None = None
+    prompt_extend_mode: str | None = None
+    enable_thinking: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class GenerationSpec:
     seed: int
     reference_digest: str | None
     price_usd: float | None
+    prompt_extend: bool = True
+    prompt_extend_mode: str | None = None
+    enable_thinking: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

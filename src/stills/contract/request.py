@@ -10,7 +10,7 @@ command that is answered from the catalog.
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self, get_args
 
@@ -21,6 +21,7 @@ from stills.contract.strict_json import STRICT, RepeatedKey, explain
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})  # Unicode's general categories
+PROMPT_EXTEND_MODES = ("direct", "agent")
 _EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"}.'
 
 
@@ -28,8 +29,8 @@ _EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"
 class RequestField:
     """One field of a request, as documents and front ends describe it.
 
-    `type` is "string" or "integer", and `limits` are further keywords of JSON Schema. `summary` and
-    `details` are phrases without a capital or a full stop.
+    `type` is "string", "integer" or "boolean", and `limits` are further keywords of JSON Schema.
+    `summary` and `details` are phrases without a capital or a full stop.
     """
 
     name: str
@@ -38,7 +39,7 @@ class RequestField:
     summary: str
     details: str
     example: str | int
-    limits: Mapping[str, int]
+    limits: Mapping[str, Any]
 
     @property
     def phrase(self) -> str:
@@ -67,7 +68,9 @@ def _sentences(*phrases: str) -> str:
     return " ".join(f"{one[0].upper()}{one[1:]}." for one in phrases if one)
 
 
-def _about(summary: str, details: str = "", *, example: str | int, **limits: int) -> dict[str, Any]:
+def _about(
+    summary: str, details: str = "", *, example: str | int, **limits: int | list[str]
+) -> dict[str, Any]:
     return {"summary": summary, "details": details, "example": example, "limits": limits}
 
 
@@ -116,6 +119,30 @@ class ImageRequest:
             example="portraits/anna.png",
         ),
     )
+    prompt_extend: bool | None = field(
+        default=None,
+        metadata=_about(
+            "whether the service may rewrite the prompt before it generates",
+            "by default it does; switch it off for finished prompts",
+            example=False,
+        ),
+    )
+    prompt_extend_mode: str | None = field(
+        default=None,
+        metadata=_about(
+            "how models of version 3.0 rewrite the prompt",
+            example="direct",
+            enum=list(PROMPT_EXTEND_MODES),
+        ),
+    )
+    enable_thinking: bool | None = field(
+        default=None,
+        metadata=_about(
+            "whether models of version 3.0 think about the prompt before they rewrite it",
+            "by default they do, which takes longer",
+            example=False,
+        ),
+    )
 
     def __post_init__(self) -> None:
         prompt = _text("prompt", self.prompt)
@@ -137,6 +164,9 @@ class ImageRequest:
         }
         _check_seed(self.seed)
         _check_reference(self.reference_image)
+        _check_switch("prompt_extend", self.prompt_extend)
+        _check_switch("enable_thinking", self.enable_thinking)
+        _check_mode(self.prompt_extend_mode)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -190,10 +220,16 @@ class ImageRequest:
         return parse_size(self.size)
 
 
+def _json_type(types: Sequence[type]) -> str:
+    if bool in types:
+        return "boolean"
+    return "integer" if int in types else "string"
+
+
 REQUEST_FIELDS: Mapping[str, RequestField] = {
     one.name: RequestField(
         name=one.name,
-        type="integer" if int in get_args(one.type) else "string",
+        type=_json_type(get_args(one.type)),
         is_required=one.default is MISSING,
         **one.metadata,
     )
@@ -254,6 +290,24 @@ def _check_reference(given: object) -> None:
             "reference_image is empty",
             field="reference_image",
             action="Give an image, or leave it out.",
+        )
+
+
+def _check_switch(field: str, given: object) -> None:
+    if given is not None and not isinstance(given, bool):
+        raise InvalidRequest(
+            f"{field} is {_kind(given)}, not true or false",
+            field=field,
+            action="Give true or false, or leave it out.",
+        )
+
+
+def _check_mode(given: object) -> None:
+    if given is not None and given not in PROMPT_EXTEND_MODES:
+        raise InvalidRequest(
+            f"prompt_extend_mode is not {' or '.join(PROMPT_EXTEND_MODES)}",
+            field="prompt_extend_mode",
+            action="Use one of the two, or leave it out.",
         )
 
 

@@ -18,6 +18,7 @@ _FIELDS_MAX = 64
 _IMAGE_NAMES = ("image", "image[]")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _NUMBERS = {"n", *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer")}
+_SWITCHES = {name for name, field in REQUEST_FIELDS.items() if field.type == "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ async def _read(form: FormData, body: bytes) -> Form:
                 f"the field {name[:40]!r} is duplicated", field=name[:40], action="Send it once."
             )
         else:
-            fields[name] = _number(name, value)
+            fields[name] = _value(name, value)
     return Form(fields, tuple(images))
 
 
@@ -111,7 +112,9 @@ async def _file(name: str, value: UploadFile) -> bytes:
     return await value.read()
 
 
-def _number(name: str, value: str) -> str | int:
+def _value(name: str, value: str) -> str | int:
+    if name in _SWITCHES and value.lower() in ("true", "false"):
+        return value.lower() == "true"
     if name in _NUMBERS and re.fullmatch("-?[0-9]{1,15}", value):
         return int(value)
     return value

@@ -17,7 +17,7 @@ from stills.pipeline.reference import Reference, load_reference
 
 KEY_VERSION = 1
 # The service's own defaults, sent explicitly so that a change of them changes nothing here.
-PROMPT_EXTEND = True
+PROMPT_EXTEND_DEFAULT = True
 WATERMARK = False
 
 
@@ -25,7 +25,7 @@ async def plan(job: Job) -> Job:
     """Load the reference image and plan the request.
 
     Raises:
-        InvalidRequest: the model can't take this negative prompt or reference.
+        InvalidRequest: the model can't take a field of this request.
     """
     ports = job.ports
     reference = await load_reference(job.request.reference_image, ports.imaging, ports.downloader)
@@ -50,14 +50,16 @@ def make_plan(
     """Plan a request for a model; `price_usd` overrides the table's price of an image.
 
     Raises:
-        InvalidRequest: the model can't take this negative prompt or reference.
+        InvalidRequest: the model can't take a field of this request.
     """
     text = weave_style(request.prompt, request.style)
     _check_limits(request, model, reference)
+    _check_prompt_extension(request, model)
     size = request.output_size
     native = native_size(size, model)
     seed = secrets.randbelow(SEED_MAX + 1) if request.seed is None else request.seed
-    sent = {
+    extend = PROMPT_EXTEND_DEFAULT if request.prompt_extend is None else request.prompt_extend
+    sent: dict[str, object] = {
         "version": KEY_VERSION,
         "provider": provider,
         "model": model.id,
@@ -65,8 +67,10 @@ def make_plan(
         "negative_prompt": request.negative_prompt,
         "size": str(native),
         "reference": reference.digest if reference else None,
-        "prompt_extend": PROMPT_EXTEND,
+        "prompt_extend": extend,
         "watermark": WATERMARK,
+        **_given("prompt_extend_mode", request.prompt_extend_mode),
+        **_given("enable_thinking", request.enable_thinking),
     }
     spec = GenerationSpec(
         key=generation_key(sent, request.seed),
@@ -81,6 +85,9 @@ def make_plan(
         seed=seed,
         reference_digest=reference.digest if reference else None,
         price_usd=model.price_usd if price_usd is None else price_usd,
+        prompt_extend=extend,
+        prompt_extend_mode=request.prompt_extend_mode,
+        enable_thinking=request.enable_thinking,
     )
     provider_request = ProviderRequest(
         model=model.id,
@@ -88,9 +95,11 @@ def make_plan(
         negative_prompt=request.negative_prompt,
         size=native,
         seed=seed,
-        prompt_extend=PROMPT_EXTEND,
+        prompt_extend=extend,
         watermark=WATERMARK,
         reference_url=reference.url if reference else None,
+        prompt_extend_mode=request.prompt_extend_mode,
+        enable_thinking=request.enable_thinking,
     )
     return Plan(spec, provider_request, size)
 
@@ -144,6 +153,31 @@ def native_size(size: Size, model: Model) -> Size:
         return Size(math.ceil(size.width * scale), math.ceil(size.height * scale))
     scale = math.sqrt(model.pixels_max / size.pixels)
     return Size(math.floor(size.width * scale), math.floor(size.height * scale))
+
+
+def _given(name: str, value: object) -> dict[str, object]:
+    """Return a part of the key that requests without this field don't have."""
+    return {} if value is None else {name: value}
+
+
+def _check_prompt_extension(request: ImageRequest, model: Model) -> None:
+    for field in ("prompt_extend_mode", "enable_thinking"):
+        value = getattr(request, field)
+        if value is None:
+            continue
+        if not model.has_thinking:
+            raise InvalidRequest(
+                f"{model.id} has no {field}",
+                field=field,
+                action="Leave it out, or choose a model that has it by its exact id, such as "
+                "qwen-image-3.0.",
+            )
+        if request.prompt_extend is False and value is not False:
+            raise InvalidRequest(
+                f"{field} has no effect, because prompt_extend is false",
+                field=field,
+                action=f"Leave out {field}, or set prompt_extend to true.",
+            )
 
 
 def _check_limits(request: ImageRequest, model: Model, reference: Reference | None) -> None:

@@ -94,6 +94,10 @@ def _read_spec(fields: dict[str, Any]) -> GenerationSpec:
         seed=_whole_number(fields["seed"], least=0),
         reference_digest=_optional_text(fields["reference_digest"]),
         price_usd=None if price_usd is None else _number(price_usd, most=PRICE_MAX_USD),
+        # Older sidecars don't have these.
+        prompt_extend=_switch(fields.get("prompt_extend", True)),
+        prompt_extend_mode=_optional_text(fields.get("prompt_extend_mode")),
+        enable_thinking=_optional_switch(fields.get("enable_thinking")),
     )
 
 
@@ -114,6 +118,16 @@ def _whole_number(value: object, *, least: int) -> int:
     if type(value) is not int or not least <= value <= _NUMBER_MAX:
         raise ValueError
     return value
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _optional_switch(value: object) -> bool | None:
+    return None if value is None else _switch(value)
 
 
 def _optional_text(value: object) -> str | None:

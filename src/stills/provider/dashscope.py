@@ -184,7 +184,11 @@ class DashScope:
 
     async def _call(self, request: ProviderRequest, key: str, timeout_seconds: float) -> None:
         content = [{"image": request.reference_url}] if request.reference_url else []
-        optional = {"negative_prompt": request.negative_prompt} if request.negative_prompt else {}
+        optional = {
+            "negative_prompt": request.negative_prompt,
+            "prompt_extend_mode": request.prompt_extend_mode,
+            "enable_thinking": request.enable_thinking,
+        }
         await _NoFileAccess.call(
             model=request.model,
             api_key=key,
@@ -198,7 +202,7 @@ class DashScope:
             seed=request.seed,
             prompt_extend=request.prompt_extend,
             watermark=request.watermark,
-            **optional,
+            **{name: value for name, value in optional.items() if value is not None},
         )
 
 

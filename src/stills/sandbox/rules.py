@@ -40,10 +40,11 @@ class ModelRules:
     most_tokens: int | None = None
     most_images: int = 6
     most_references: int = 3
+    has_thinking: bool = False
 
 
 _VERSION_2_0 = ModelRules(most_tokens=1300)
-_VERSION_3_0 = ModelRules(most_tokens=4500)
+_VERSION_3_0 = ModelRules(most_tokens=4500, has_thinking=True)
 MODELS: Mapping[str, ModelRules] = {
     "qwen-image-max": ModelRules(
         sizes=("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"),
@@ -124,6 +125,7 @@ def check(
     negative_prompt = _string(parameters, "negative_prompt") or ""
     for switch in ("prompt_extend", "watermark"):
         _boolean(parameters, switch)
+    _check_thinking(parameters, rules)
     width, height = _size(parameters, rules)
     read, text_cut = cut_to_tokens(text, rules.most_tokens)
     return AcceptedRequest(
@@ -217,6 +219,17 @@ def _check_image(image: object, headers: Mapping[str, str]) -> None:
         raise invalid_parameter("The data URL of an image is not base64.") from None
     if not decoded:
         raise invalid_parameter("The data URL of an image is empty.")
+
+
+def _check_thinking(parameters: Mapping[str, Any], rules: ModelRules) -> None:
+    """Check the parameters that only version 3.0 has (compatible-mode image API, 2026-11)."""
+    mode = _string(parameters, "prompt_extend_mode")
+    _boolean(parameters, "enable_thinking")
+    if mode not in (None, "direct", "agent"):
+        raise invalid_parameter(f"prompt_extend_mode must be direct or agent, not {mode[:40]!r}.")
+    for name in ("prompt_extend_mode", "enable_thinking"):
+        if parameters.get(name) is not None and not rules.has_thinking:
+            raise invalid_parameter(f"This model does not support {name}.")
 
 
 def _size(parameters: Mapping[str, Any], rules: ModelRules) -> tuple[int, int]:

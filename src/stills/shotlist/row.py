@@ -10,6 +10,7 @@ from stills.shotlist.columns import fallback_rank, find_field, is_ignored, sugge
 NAMES_MAX = 100
 
 _SUGGESTIONS_MAX = 5
+_SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Row(NamedTuple):
@@ -158,6 +159,11 @@ def read_seed(given: object) -> object:
     if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
         return int(given.strip()[:20])
     return given
+
+
+def read_switch(given: object) -> object:
+    """Turn text such as `true` or `no` into a boolean; ImageRequest checks the rest."""
+    return _SWITCHES.get(given.strip().lower(), given) if isinstance(given, str) else given
 
 
 def _is_known(column: object) -> bool:

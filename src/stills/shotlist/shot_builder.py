@@ -19,6 +19,7 @@ from stills.shotlist.row import (
     read_one_reference,
     read_seconds,
     read_seed,
+    read_switch,
 )
 from stills.shotlist.shots import Defaults, Problem, Shot
 from stills.shotlist.sizes import choose_size
@@ -137,7 +138,11 @@ def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Pat
         {
             "negative_prompt": defaults.negative_prompt,
             "style": defaults.style,
-            **{name: value for name, value in values.items() if name in REQUEST_FIELDS},
+            **{
+                name: read_switch(value) if REQUEST_FIELDS[name].type == "boolean" else value
+                for name, value in values.items()
+                if name in REQUEST_FIELDS
+            },
             "size": choose_size(
                 size=values.get("size"),
                 width=values.get("width"),

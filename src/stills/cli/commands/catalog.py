@@ -51,6 +51,8 @@ def describe(shown: ImageDetails) -> str:
         "prompt": spec.prompt,
         "style": spec.style,
         "negative prompt": spec.negative_prompt,
+        "prompt extend": spec.prompt_extend_mode if spec.prompt_extend else "off",
+        "thinking": {None: None, True: "on", False: "off"}[spec.enable_thinking],
         "size": str(rendition.size),
         "native size": str(spec.native_size),
         "seed": spec.seed,

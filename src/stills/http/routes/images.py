@@ -34,6 +34,9 @@ class ImageRecord(BaseModel):
     prompt: str
     negative_prompt: str | None
     style: str | None
+    prompt_extend: bool
+    prompt_extend_mode: str | None
+    enable_thinking: bool | None
     provider: str
     model: str
     native_size: str
