@@ -17,7 +17,8 @@ from stills.contract.generation import Held
 from stills.http.errors import ACTIONS, error_answer, status_of
 from stills.http.settings import Settings
 from stills.pipeline.context import Deadline
-from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind, Sandbox
+from stills.sandbox.faults import GENERATION_FAULTS
 
 OPTION = re.compile(r"--[a-z]|STILLS_|DASHSCOPE_")
 
@@ -76,7 +77,7 @@ def test_a_retry_after_a_billed_call_is_called_free():
     assert "It was billed. Retry: the image that was billed is finished free of charge." in text
 
 
-@pytest.mark.parametrize("kind", FaultKind)
+@pytest.mark.parametrize("kind", sorted(GENERATION_FAULTS | DOWNLOAD_FAULTS))
 async def test_no_fault_names_options_that_a_caller_does_not_have(
     make_stills, fast, http: aiohttp.ClientSession, sandbox: Sandbox, kind: FaultKind
 ):

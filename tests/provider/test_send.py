@@ -29,7 +29,8 @@ from stills.contract.errors import (
 )
 from stills.contract.size import Size
 from stills.provider import dashscope
-from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
+from stills.sandbox import Fault, FaultKind
+from stills.sandbox.faults import GENERATION_FAULTS
 
 PATIENCE = 20.0
 
@@ -142,7 +143,7 @@ async def test_every_fault_is_one_request_and_one_typed_error(
 
 def test_no_fault_of_the_sandbox_is_forgotten():
     """Every fault of a call is in the table above or has its own test."""
-    assert set(FAULTS) | {FaultKind.SLOW} == set(FaultKind) - DOWNLOAD_FAULTS
+    assert set(FAULTS) | {FaultKind.SLOW} == GENERATION_FAULTS
 
 
 async def test_after_a_fault_the_same_provider_works(provider, sandbox, provider_request):

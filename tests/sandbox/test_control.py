@@ -54,6 +54,7 @@ async def test_the_ledger_is_served_with_totals(control, call, download):
     assert ledger["totals"] == {
         "sends": 2,
         "generations": 1,
+        "task_queries": 0,
         "upload_policies": 0,
         "uploads": 0,
         "downloads": 1,

@@ -159,10 +159,10 @@ async def test_all_interfaces_are_announced_as_a_reachable_address(call, downloa
 
 
 async def test_asynchronous_calls_are_refused(post, sandbox, session):
-    """The asynchronous header gets 403, on the image path and on the tasks' path."""
+    """Other paths than that of tasks answer 403 to the asynchronous header."""
     body = {"model": "qwen-image-max"}
     assert (await post(body, X_DashScope_Async="enable")).status == 403
-    url = f"{sandbox.base_url}/services/aigc/image-generation/generation"
+    url = f"{sandbox.base_url}/services/aigc/text2image/image-synthesis"
     async with session.post(url, headers={"X-DashScope-Async": "enable"}) as answer:
         assert answer.status == 403
         assert (await answer.json())["code"] == "AccessDenied"

@@ -8,7 +8,11 @@ from typing import Any, Self
 
 
 class FaultKind(StrEnum):
-    """Every fault the sandbox can inject; those in `DOWNLOAD_FAULTS` apply to downloads."""
+    """Every fault the sandbox can inject.
+
+    Those in `TASK_FAULTS` apply to asynchronous tasks, those in `TASK_QUERY_FAULTS` to queries of
+    tasks, those in `DOWNLOAD_FAULTS` to downloads, and all others to generation requests.
+    """
 
     meaning: str
     """What a client sees, in one sentence."""
@@ -95,6 +99,33 @@ class FaultKind(StrEnum):
     )
     MODEL_NOT_EXIST = "model_not_exist", "400 InvalidParameter with `Model not exist`."
     RETIRED_MODEL = "retired_model", "404 ModelNotFound, with the message for a retired model."
+    TASK_FAILED = "task_failed", "The task ends as FAILED with InternalError; nothing is billed."
+    TASK_REFUSED = (
+        "task_refused",
+        "The task ends as FAILED with DataInspectionFailed: the content filter refused the image.",
+    )
+    TASK_CANCELED = "task_canceled", "The task ends as CANCELED; nothing is billed."
+    TASK_SLOW = "task_slow", "The task takes `delay_seconds` longer, and is billed when it ends."
+    TASK_LOST = (
+        "task_lost",
+        "The service answers UNKNOWN, as 24 hours later, although the image is made and billed.",
+    )
+    TASK_QUERY_DROPPED = (
+        "task_query_dropped",
+        "The connection is dropped when the client asks for the task, which goes on.",
+    )
+    TASK_QUERY_UNAVAILABLE = (
+        "task_query_unavailable",
+        "503 ServiceUnavailable when the client asks for the task, which goes on.",
+    )
+    TASK_QUERY_THROTTLED = (
+        "task_query_throttled",
+        "429 Throttling.RateQuota when the client asks for the task, which goes on.",
+    )
+    TASK_QUERY_HTML = (
+        "task_query_html",
+        "200 with an HTML page when the client asks for the task, which goes on.",
+    )
     TRUNCATED_PNG = (
         "truncated_png",
         "The download is a complete HTTP answer with only the first half of the PNG.",
@@ -130,6 +161,23 @@ class FaultKind(StrEnum):
     DROP_DOWNLOAD = "drop_download", "The connection is dropped in the middle of the download."
 
 
+TASK_FAULTS = frozenset(
+    {
+        FaultKind.TASK_FAILED,
+        FaultKind.TASK_REFUSED,
+        FaultKind.TASK_CANCELED,
+        FaultKind.TASK_SLOW,
+        FaultKind.TASK_LOST,
+    }
+)
+TASK_QUERY_FAULTS = frozenset(
+    {
+        FaultKind.TASK_QUERY_DROPPED,
+        FaultKind.TASK_QUERY_UNAVAILABLE,
+        FaultKind.TASK_QUERY_THROTTLED,
+        FaultKind.TASK_QUERY_HTML,
+    }
+)
 DOWNLOAD_FAULTS = frozenset(
     {
         FaultKind.TRUNCATED_PNG,
@@ -148,9 +196,12 @@ DOWNLOAD_FAULTS = frozenset(
 )
 
 
+GENERATION_FAULTS = frozenset(FaultKind) - TASK_FAULTS - TASK_QUERY_FAULTS - DOWNLOAD_FAULTS
+
+
 @dataclass(frozen=True)
 class Fault:
-    """A fault to inject into valid generation requests or into downloads, depending on its kind."""
+    """A fault to inject into valid requests; its kind decides into which."""
 
     kind: FaultKind
     times: int | None = 1
@@ -203,9 +254,9 @@ class _ArmedFault:
         self.left = fault.times
         self._random = random.Random(fault.random_seed)  # noqa: S311 - not for security
 
-    def happens_to(self, prompt: str, *, download: bool) -> bool:
+    def happens_to(self, prompt: str, kinds: frozenset[FaultKind]) -> bool:
         fault = self.fault
-        if self.left == 0 or (fault.kind in DOWNLOAD_FAULTS) is not download:
+        if self.left == 0 or fault.kind not in kinds:
             return False
         if fault.match is not None and fault.match not in prompt:
             return False
@@ -228,18 +279,26 @@ class FaultBoard:
 
     def for_generation(self, prompt: str) -> Fault | None:
         """Return the fault for this valid generation request, if any, and count it."""
-        return self._next(prompt, download=False)
+        return self._next(prompt, GENERATION_FAULTS)
+
+    def for_task(self, prompt: str) -> Fault | None:
+        """Return the fault for this new task, if any, and count it."""
+        return self._next(prompt, TASK_FAULTS)
+
+    def for_task_query(self, prompt: str) -> Fault | None:
+        """Return the fault for this query of a task, if any, and count it."""
+        return self._next(prompt, TASK_QUERY_FAULTS)
 
     def for_download(self, prompt: str) -> Fault | None:
         """Return the fault for this download, if any, and count it."""
-        return self._next(prompt, download=True)
+        return self._next(prompt, DOWNLOAD_FAULTS)
 
     def to_json(self) -> list[Mapping[str, Any]]:
         """Return the faults, each with the `times` it has left."""
         return [asdict(armed.fault) | {"times": armed.left} for armed in self._armed]
 
-    def _next(self, prompt: str, *, download: bool) -> Fault | None:
-        happening = (a.fault for a in self._armed if a.happens_to(prompt, download=download))
+    def _next(self, prompt: str, kinds: frozenset[FaultKind]) -> Fault | None:
+        happening = (a.fault for a in self._armed if a.happens_to(prompt, kinds))
         return next(happening, None)
 
 

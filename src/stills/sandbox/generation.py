@@ -25,10 +25,13 @@ _PAGES_AFTER = {
     FaultKind.GATEWAY_TIMEOUT: (504, "Gateway Time-out"),
     FaultKind.HTML_ANSWER: (200, "Please sign in"),
 }
+NO_IMAGE_PART = {"text": "I can't generate that."}
 
 
 class GenerationEndpoint:
     """Checks a request in the same order as the service, and returns image URLs or a refusal."""
+
+    is_task = False
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -64,7 +67,9 @@ class GenerationEndpoint:
         )
         retired_models = self._state.settings.retired_models
         # In a thread, because a long prompt's tokens are counted.
-        accepted = await asyncio.to_thread(rules.check, body, request.headers, retired_models)
+        accepted = await asyncio.to_thread(
+            rules.check, body, request.headers, retired_models, is_task=self.is_task
+        )
         self._state.ledger.note(
             seq,
             text=accepted.text,
@@ -91,13 +96,7 @@ class GenerationEndpoint:
             return self._page(seq, *_PAGES[kind])
         if kind is FaultKind.DROP_BEFORE:
             return drop_connection(request)
-        await asyncio.sleep(self._state.settings.latency_seconds)
-        if kind is FaultKind.NO_IMAGE:
-            ledger.note(seq, status=200)
-            return web.json_response(
-                _answer([{"text": "I can't generate that."}], accepted, request_id)
-            )
-        ledger.note(seq, billed=accepted.image_count)
+        answer = await self._make(request, accepted, seq, request_id, kind)
         if kind is FaultKind.DROP_AFTER:
             return drop_connection(request)
         if kind in _PAGES_AFTER:
@@ -105,26 +104,36 @@ class GenerationEndpoint:
         if fault and kind is FaultKind.SLOW:
             await asyncio.sleep(fault.delay_seconds)
         ledger.note(seq, status=200)
-        answer = json.dumps(self._images_answer(request, accepted, request_id))
+        text = json.dumps(answer)
         if kind is FaultKind.TRUNCATED_ANSWER:
-            answer = answer[: len(answer) // 2]
-        return web.Response(text=answer, content_type="application/json")
+            text = text[: len(text) // 2]
+        return web.Response(text=text, content_type="application/json")
+
+    async def _make(
+        self,
+        request: web.Request,
+        accepted: AcceptedRequest,
+        seq: int,
+        request_id: str,
+        kind: FaultKind | None,
+    ) -> dict[str, Any]:
+        """Generate the images, which are billed, and return the answer."""
+        await asyncio.sleep(self._state.settings.latency_seconds)
+        if kind is FaultKind.NO_IMAGE:
+            return build_answer([NO_IMAGE_PART], accepted, request_id)
+        self._state.ledger.note(seq, billed=accepted.image_count)
+        store = self._state.images
+        images = store.put(accepted, request_id)
+        urls = [origin(request) + store.signed_path(image) for image in images]
+        return build_answer([{"image": url} for url in urls], accepted, request_id)
 
     def _page(self, seq: int, status: int, title: str) -> web.Response:
         self._state.ledger.note(seq, status=status)
         page = f"<html><head><title>{title}</title></head><body>{title}</body></html>"
         return web.Response(status=status, text=page, content_type="text/html")
 
-    def _images_answer(
-        self, request: web.Request, accepted: AcceptedRequest, request_id: str
-    ) -> dict[str, Any]:
-        store = self._state.images
-        images = store.put(accepted, request_id)
-        urls = [origin(request) + store.signed_path(image) for image in images]
-        return _answer([{"image": url} for url in urls], accepted, request_id)
 
-
-def _answer(
+def build_answer(
     content: list[dict[str, str]], accepted: AcceptedRequest, request_id: str
 ) -> dict[str, Any]:
     """Build the answer as in the qwen-image API reference."""

@@ -12,6 +12,7 @@ class SendKind(StrEnum):
     """Kind of request."""
 
     GENERATION = "generation"
+    TASK_QUERY = "task_query"
     UPLOAD_POLICY = "upload_policy"
     UPLOAD = "upload"
     DOWNLOAD = "download"
@@ -103,6 +104,7 @@ class RequestLedger:
         return {
             "sends": len(self._sends),
             "generations": counts[SendKind.GENERATION],
+            "task_queries": counts[SendKind.TASK_QUERY],
             "upload_policies": counts[SendKind.UPLOAD_POLICY],
             "uploads": counts[SendKind.UPLOAD],
             "downloads": counts[SendKind.DOWNLOAD],

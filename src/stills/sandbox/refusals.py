@@ -76,6 +76,9 @@ _WORDS = {
         "InvalidImage.FileFormat",
         "Invalid image type. Please ensure the uploaded file is a valid image.",
     ),
+    FaultKind.TASK_QUERY_UNAVAILABLE: _Words(
+        503, "ServiceUnavailable", "The service is unavailable, please try again later."
+    ),
     FaultKind.MODEL_NOT_EXIST: _Words(400, "InvalidParameter", "Model not exist."),
 }
 
@@ -89,7 +92,7 @@ _COMPATIBLE_CODES = {
 
 def find_refusal(fault: Fault, accepted: AcceptedRequest) -> Refusal | None:
     """Return a fault's refusal, or None if the fault is another kind of failure."""
-    if fault.kind is FaultKind.THROTTLED:
+    if fault.kind in {FaultKind.THROTTLED, FaultKind.TASK_QUERY_THROTTLED}:
         error = throttled(fault.retry_after_seconds)
     elif fault.kind is FaultKind.RETIRED_MODEL:
         error = model_retired(accepted.model)

@@ -41,10 +41,11 @@ class ModelRules:
     most_images: int = 6
     most_references: int = 3
     has_thinking: bool = False
+    has_tasks: bool = False
 
 
 _VERSION_2_0 = ModelRules(most_tokens=1300)
-_VERSION_3_0 = ModelRules(most_tokens=4500, has_thinking=True)
+_VERSION_3_0 = ModelRules(most_tokens=4500, has_thinking=True, has_tasks=True)
 MODELS: Mapping[str, ModelRules] = {
     "qwen-image-max": ModelRules(
         sizes=("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"),
@@ -114,12 +115,22 @@ def summarize(body: Mapping[str, Any]) -> RequestSummary:
 
 
 def check(
-    body: Mapping[str, Any], headers: Mapping[str, str], retired_models: frozenset[str]
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    retired_models: frozenset[str],
+    *,
+    is_task: bool = False,
 ) -> AcceptedRequest:
-    """Check a request by its model's rules; raises a `Refusal` that says what is wrong."""
+    """Check a request by its model's rules; raises a `Refusal` that says what is wrong.
+
+    `is_task` tells whether it was sent to the endpoint of asynchronous tasks.
+    """
     model, rules = _model(body, retired_models)
-    if headers.get("X-DashScope-Async", "").lower() == "enable":
+    wants_task = headers.get("X-DashScope-Async", "").lower() == "enable"
+    if wants_task and not (is_task and rules.has_tasks):
         raise no_asynchronous_calls()
+    if is_task and not wants_task:
+        raise no_synchronous_calls()
     text, reference_count = _content(body, headers, rules)
     parameters = _mapping(body.get("parameters") or {}, "parameters")
     negative_prompt = _string(parameters, "negative_prompt") or ""
@@ -145,6 +156,12 @@ def check(
 def no_asynchronous_calls() -> Refusal:
     """Make the refusal of an asynchronous request."""
     message = "current user api does not support asynchronous calls."
+    return Refusal(403, "AccessDenied", message)
+
+
+def no_synchronous_calls() -> Refusal:
+    """Make the refusal of a synchronous request to the endpoint of asynchronous tasks."""
+    message = "current user api does not support synchronous calls."
     return Refusal(403, "AccessDenied", message)
 
 

@@ -18,10 +18,12 @@ from stills.sandbox.ledger import RequestLedger
 from stills.sandbox.rules import no_asynchronous_calls
 from stills.sandbox.settings import SandboxSettings
 from stills.sandbox.state import SandboxState, new_request_id
+from stills.sandbox.tasks import TaskEndpoint
 from stills.sandbox.uploads import UPLOAD_PATH, UploadEndpoints
 
 API_PATH = "/api/v1"
 _GENERATION_PATH = f"{API_PATH}/services/aigc/multimodal-generation/generation"
+_TASK_CREATION_PATH = f"{API_PATH}/services/aigc/image-generation/generation"
 _LARGEST_BODY_BYTES = 64 * 1024 * 1024
 _CLOSE_GRACE_SECONDS = 0.05  # for aiohttp, 0 means to wait forever
 _THREAD_COUNT = 4
@@ -68,6 +70,7 @@ class Sandbox:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        await self._state.tasks.close()
         # aiohttp stops handlers of open connections, but not those of clients that have left.
         for task in self._in_flight:
             task.cancel()
@@ -116,10 +119,14 @@ async def serve(settings: SandboxSettings, announce: Callable[[Sandbox], None]) 
 def _application(state: SandboxState, middleware: Middleware) -> web.Application:
     application = web.Application(middlewares=[middleware], client_max_size=_LARGEST_BODY_BYTES)
     application.on_response_prepare.append(_mark)
+    tasks = TaskEndpoint(state)
     uploads = UploadEndpoints(state)
     application.add_routes(
         [
             web.post(_GENERATION_PATH, GenerationEndpoint(state).post),
+            web.post(_TASK_CREATION_PATH, tasks.post),
+            # The SDK asks with a slash at the end.
+            web.get(API_PATH + "/tasks/{task_id}{slash:/?}", tasks.get, allow_head=False),
             web.get("/images/{file_name}", DownloadEndpoint(state).get, allow_head=False),
             web.get(f"{API_PATH}/uploads", uploads.get_policy, allow_head=False),
             web.post(UPLOAD_PATH, uploads.post_file),
@@ -135,7 +142,7 @@ async def _mark(_: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _refuse_path(request: web.Request) -> web.Response:
-    """Refuse requests to other paths, such as those of asynchronous tasks."""
+    """Refuse requests to other paths, such as those of other asynchronous tasks."""
     if request.headers.get("X-DashScope-Async", "").lower() == "enable":
         return error_response(no_asynchronous_calls(), new_request_id())
     return error_response(invalid_parameter("url error, please check url!"), new_request_id())

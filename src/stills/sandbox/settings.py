@@ -14,4 +14,6 @@ class SandboxSettings:
     rate_limit_per_second: float | None = None
     url_ttl_seconds: float = 86400.0
     """Lifetime of a result URL; 24 hours on the real service."""
+    task_life_seconds: float = 86400.0
+    """How long the service answers for an asynchronous task; 24 hours on the real service."""
     retired_models: frozenset[str] = frozenset()

@@ -13,12 +13,13 @@ from stills.sandbox.images import ImageStore
 from stills.sandbox.ledger import RequestLedger
 from stills.sandbox.rate import TokenBucket
 from stills.sandbox.settings import SandboxSettings
+from stills.sandbox.task_store import TaskStore
 
 T = TypeVar("T")
 
 
 class SandboxState:
-    """Settings, faults, ledger, rate limit, images, and the threads that render them."""
+    """Settings, faults, ledger, rate limit, tasks, images, and the threads that render them."""
 
     def __init__(self, settings: SandboxSettings, threads: Executor) -> None:
         self.settings = settings
@@ -26,13 +27,15 @@ class SandboxState:
         self.ledger = RequestLedger()
         self.rate_limit = TokenBucket(settings.rate_limit_per_second)
         self.images = ImageStore(settings.url_ttl_seconds)
+        self.tasks = TaskStore(settings.task_life_seconds)
         self._threads = threads
 
     def reset(self) -> None:
-        """Return to the initial state: no faults, no requests, no images."""
+        """Return to the initial state: no faults, requests, tasks or images."""
         self.faults.set([])
         self.ledger.clear()
         self.rate_limit.refill()
+        self.tasks.clear()
         self.images.clear()
 
     async def run_in_thread(self, work: Callable[[], T]) -> T:
