@@ -1,7 +1,8 @@
-"""One SQLite connection on a thread of its own, so that no query blocks the event loop.
+"""Two SQLite connections, each on a thread of its own, so that no query blocks the event loop.
 
-Writes that arrive while the thread is busy share one transaction: one commit and one sync to disk.
-Callers get their results only after that.
+One is for searches, which may take long. The other is for everything else. Writes that arrive while
+its thread is busy share one transaction: one commit and one sync to disk. Callers get their results
+only after that.
 """
 
 import asyncio
@@ -57,6 +58,8 @@ class Database:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-catalog")
         self._connection: sqlite3.Connection | None = None
+        self._search_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-search")
+        self._search_connection: sqlite3.Connection | None = None
         self.holder_lock = HolderLock(path)
         self._opened: tuple[int, int] | None = None  # the open file's device and inode
         self._closed = False
@@ -71,12 +74,22 @@ class Database:
         return {path.with_name(path.name + suffix) for suffix in (*_SUFFIXES, "-journal", SUFFIX)}
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Run `work`, which changes nothing, on the database's thread.
+        """Run `work`, which changes nothing and is quick: writes wait for it.
 
         Raises:
             CatalogError: the database can't be used, or was closed.
         """
         return await self._run(work, synced=None)
+
+    async def search(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run `work`, which changes nothing and may take long: only other searches wait for it.
+
+        Raises:
+            CatalogError: the database can't be used, or was closed.
+        """
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._search_thread, self._search, work)
 
     async def write(
         self, work: Callable[[sqlite3.Connection], Result], *, synced: bool = True
@@ -109,6 +122,7 @@ class Database:
             CatalogError: it is intact, but can't be used for another reason.
         """
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._search_thread, self._end_searches)
         return await asyncio.shield(loop.run_in_executor(self._thread, self._set_aside))
 
     async def close(self) -> None:
@@ -117,15 +131,18 @@ class Database:
             return
         self._closed = True
         loop = asyncio.get_running_loop()
+        if self._search_connection is not None:
+            self._search_connection.interrupt()
+        await loop.run_in_executor(self._search_thread, self._end_searches)
         await loop.run_in_executor(self._thread, self._disconnect)
         await loop.run_in_executor(self._thread, self.holder_lock.close)
+        self._search_thread.shutdown()
         self._thread.shutdown()
 
     async def _run(
         self, work: Callable[[sqlite3.Connection], Result], *, synced: bool | None
     ) -> Result:
-        if self._closed:
-            raise CatalogError(f"the catalog {self.path} is closed")
+        self._check_open()
         loop = asyncio.get_running_loop()
         operation = _Operation(work, synced, loop, loop.create_future())
         with self._lock:
@@ -135,6 +152,10 @@ class Database:
             self._thread.submit(self._drain)
         result: Result = await operation.future
         return result
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CatalogError(f"the catalog {self.path} is closed")
 
     def _drain(self) -> None:
         """Run pending operations until there are no more."""
@@ -158,7 +179,7 @@ class Database:
         """Run one read, or any number of writes in one transaction."""
         try:
             if operations[0].synced is None:
-                operations[0].result = self._read(operations[0].work)
+                operations[0].result = self._read(operations[0].work, self._connect)
                 return
             connection = self._connect()
             with transaction(connection, synced=any(each.synced for each in operations)):
@@ -175,9 +196,19 @@ class Database:
             for operation in operations:
                 self._execute([operation])
 
-    def _read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    def _search(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
-            connection = self._connect()
+            return self._read(work, self._connect_search)
+        except Exception as error:
+            raise self._translated(error) from error
+
+    def _read(
+        self,
+        work: Callable[[sqlite3.Connection], Result],
+        connect: Callable[[], sqlite3.Connection],
+    ) -> Result:
+        try:
+            connection = connect()
         except sqlite3.OperationalError as error:
             # To read an open database, SQLite has to write files next to it.
             if is_locked(error) or not (self.path.is_file() and is_frozen(self.path)):
@@ -192,6 +223,16 @@ class Database:
             self._connection.create_function("life_of", 4, self.holder_lock.judge)
             self._opened = _identify(self.path)
         return self._connection
+
+    def _connect_search(self) -> sqlite3.Connection:
+        if self._search_connection is None:
+            self._search_connection = schema.open_catalog(self.path)
+        return self._search_connection
+
+    def _end_searches(self) -> None:
+        if self._search_connection is not None:
+            self._search_connection.close()
+            self._search_connection = None
 
     def _check_in_place(self) -> None:
         """Refuse to write to a file that is no longer at its path.

@@ -173,18 +173,27 @@ ON CONFLICT (request_key, day) DO UPDATE SET
     cached = cached + excluded.cached
 """
 
-IMAGES = """
+_IMAGE = """
 SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
        r.byte_count AS rendition_byte_count, r.object_path AS rendition_object_path
-FROM renditions AS r
-JOIN generations AS g ON g.id = r.generation_id
 """
+
+IMAGES = f"{_IMAGE} FROM renditions AS r JOIN generations AS g ON g.id = r.generation_id"
+
+IMAGES_BY_PROMPT = f"""{_IMAGE}
+FROM prompts AS p
+CROSS JOIN generations AS g ON g.sequence = p.rowid
+CROSS JOIN renditions AS r ON r.generation_id = g.id
+"""  # CROSS keeps this order of loops
 
 LIST_IMAGES = f"{IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
 
+# The second condition is the exact one; the first lets SQLite use an index. "~" comes after all
+# characters of an id.
 SHOW_IMAGES = f"""{IMAGES}
-WHERE r.generation_id || '-' || r.width || 'x' || r.height GLOB :prefix || '*'
-ORDER BY r.created_at DESC LIMIT 10
+WHERE r.generation_id BETWEEN :first AND :first || '~'
+  AND r.generation_id || '-' || r.width || 'x' || r.height GLOB :prefix || '*'
+ORDER BY r.generation_id, r.width, r.height LIMIT 10
 """
 
 LEDGER = "SELECT * FROM sends WHERE generation_id = :generation_id ORDER BY number"
@@ -233,7 +242,7 @@ WHERE number = (
 UNSETTLED_PAID = """
 SELECT id FROM generations
 WHERE stage IN ('spooled', 'kept')
-  AND EXISTS (SELECT 1 FROM sends WHERE generation_id = id AND billing = 'possible')
+  AND id IN (SELECT generation_id FROM sends WHERE billing = 'possible')
   AND NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = id AND billing = 'billed')
 ORDER BY sequence
 """

@@ -3,24 +3,29 @@
 import re
 import sqlite3
 
-from stills.catalog.queries import IMAGES
+from stills.catalog.queries import IMAGES, IMAGES_BY_PROMPT
 from stills.catalog.rows import read_image
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
 
-_SEARCH = f"""{IMAGES}
-WHERE (:text IS NULL OR instr(folded(g.prompt), folded(:text)) > 0)
-  AND (:model IS NULL OR g.model = :model)
-  AND (:provider IS NULL OR g.provider = :provider)
-  AND (:style IS NULL OR g.style = :style)
-  AND (:seed IS NULL OR g.seed = :seed)
-  AND (g.sequence < :sequence
-       OR (g.sequence = :sequence AND (r.width, r.height) > (:width, :height)))
+# Each filter that is given adds its condition.
+_FILTERS = {
+    "model": "g.model = :model",
+    "provider": "g.provider = :provider",
+    "style": "g.style = :style",
+    "seed": "g.seed = :seed",
+}
+_CONTAINS = "instr(folded(g.prompt), :text) > 0"
+_PAGE = """
+  AND g.sequence <= :sequence
+  AND (g.sequence < :sequence OR (r.width, r.height) > (:width, :height))
 ORDER BY g.sequence DESC, r.width, r.height
 LIMIT :limit
 """
+# The index has no entry for a shorter text.
+_TRIGRAM_CHARACTERS = 3
 
 _EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
 
@@ -38,8 +43,10 @@ def search_images(
         InvalidRequest: the cursor is invalid.
     """
     sequence, width, height = _read_cursor(cursor)
+    text = None if search.text is None else search.text.casefold()
     values = {
-        "text": search.text,
+        "text": text,
+        "phrase": None if text is None else '"{}"'.format(text.replace('"', '""')),
         "model": search.model,
         "provider": search.provider,
         "style": search.style,
@@ -49,13 +56,25 @@ def search_images(
         "height": height,
         "limit": limit + 1,
     }
-    rows = connection.execute(_SEARCH, values).fetchall()
+    rows = connection.execute(_query(search, text), values).fetchall()
     page = rows[:limit]
     next_cursor = None
     if len(rows) > limit:
         last = page[-1]
         next_cursor = f"{last['sequence']}-{last['width']}-{last['height']}"
     return ImagePage([read_image(row) for row in page], next_cursor)
+
+
+def _query(search: ImageSearch, text: str | None) -> str:
+    """Return the query for the filters that are given."""
+    given = [sql for name, sql in _FILTERS.items() if getattr(search, name) is not None]
+    if text is not None and len(text) >= _TRIGRAM_CHARACTERS and "\0" not in text:
+        # Matches come in the order of their row ids, so the page ends the search.
+        query = f"{IMAGES_BY_PROMPT} WHERE prompts MATCH :phrase AND p.rowid <= :sequence"
+        return " AND ".join([query, *given]) + _PAGE.replace("g.sequence", "p.rowid")
+    if text is not None:
+        given.append(_CONTAINS)
+    return f"{IMAGES} WHERE " + " AND ".join([*given, "TRUE"]) + _PAGE
 
 
 def find_image(connection: sqlite3.Connection, image_id: str) -> Image | None:

@@ -228,9 +228,10 @@ class SqliteCatalog:
         if not prefix.isascii():
             return []
         literal = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
+        values = {"prefix": literal, "first": prefix.partition("-")[0]}
 
         def work(connection: sqlite3.Connection) -> list[Image]:
-            rows = connection.execute(queries.SHOW_IMAGES, {"prefix": literal})
+            rows = connection.execute(queries.SHOW_IMAGES, values)
             return [read_image(row) for row in rows]
 
         return await self.database.read(work)
@@ -241,7 +242,7 @@ class SqliteCatalog:
     async def search_images(
         self, search: ImageSearch, *, limit: int, cursor: str | None
     ) -> ImagePage:
-        return await self.database.read(
+        return await self.database.search(
             lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
         )
 
@@ -260,7 +261,7 @@ class SqliteCatalog:
         return await self.database.read(work)
 
     async def list_objects(self) -> Sequence[StoredObject]:
-        return await self.database.read(
+        return await self.database.search(
             lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
         )
 
@@ -294,7 +295,7 @@ class SqliteCatalog:
         return await self.database.write(work)
 
     async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
-        return await self.database.read(
+        return await self.database.search(
             lambda connection: read_spend(connection, since=since, by=by)
         )
 
