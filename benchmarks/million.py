@@ -1,0 +1,222 @@
+"""A catalog of a million images: how long each query takes, in a running process.
+
+Fills a SQLite catalog with images, calls and answers, 100,000 of the calls today, and asks it what
+people and pipelines ask: for an image, a page of a search, the amounts spent, and whether a call
+fits under a day's cap. Beside it, for scale, what the same takes with 1,000 images.
+"""
+
+import argparse
+import asyncio
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing
+from stills.contract.generation import Claim, GenerationSpec, Settlement
+from stills.contract.money import Caps, SpendBy
+from stills.contract.search import ImageSearch
+from stills.contract.size import Size
+
+IMAGES = 1_000_000
+TODAY = 100_000
+RARE = "zeppelin"
+SIZE = Size(1328, 1328)
+PRICE_USD = 0.075
+
+Query = Callable[[SqliteCatalog], Awaitable[object]]
+
+_WORDS = (
+    "amber arch barge bridge canyon chapel cliff cloud coast copper courtyard crane dawn "
+    "desert dusk ember estuary falcon fern ferry field fog forest fox fountain frost "
+    "garden glacier glass harbour heron hill horse island jetty kestrel kite lamp lantern "
+    "lighthouse marsh meadow mill mist moon moor mountain oak orchard otter owl palace "
+    "path pier pine plain pond quarry rain raven reef ridge river road rock roof sail "
+    "sand shore sky snow spire square stable star stone storm stream street sun swan "
+    "tavern tide tower train valley village vine wall wave wharf wind window wolf wood "
+    "yard"
+)
+_STYLES = ("", "35mm film", "watercolour", "ink", "noir")
+_MODELS = ("qwen-image-max", "qwen-image-2.0", "qwen-image-2.0-pro")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=IMAGES, metavar="N", help="1,000,000")
+    parser.add_argument("--rounds", type=int, default=20, metavar="N", help="per query: 20")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measured = [
+            asyncio.run(_measure(Path(folder) / f"{count}.db", count, options.rounds))
+            for count in (1_000, options.images)
+        ]
+    return _report(options.images, *measured)
+
+
+async def _measure(path: Path, images: int, rounds: int) -> dict[str, float]:
+    catalog = SqliteCatalog(path)
+    await catalog.list_images(limit=1)
+    began = time.perf_counter()
+    _fill(path, images)
+    print(f"{images:,} images, {path.stat().st_size / 1e9:.2f} GB", end=", ")
+    print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
+    medians = {}
+    for name, (_, query) in _queries(images).items():
+        seconds = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            await query(catalog)
+            seconds.append(time.perf_counter() - began)
+        medians[name] = statistics.median(seconds)
+    await catalog.close()
+    return medians
+
+
+def _queries(images: int) -> dict[str, tuple[float | None, Query]]:
+    """Return each query by its name, with its target in milliseconds."""
+    any_id = lambda: f"{random.randrange(images):012x}"  # noqa: E731
+    day = time.time() - time.time() % 86_400
+    return {
+        "find by key": (None, lambda c: c.find(f"key {random.randrange(images)}", SIZE)),
+        "list the newest 20": (None, lambda c: c.list_images(limit=20)),
+        "show a prefix": (5, lambda c: c.find_images(any_id()[:11])),
+        "show an id": (5, lambda c: c.find_image(f"{any_id()}-1328x1328")),
+        "search for a rare word": (50, lambda c: _search(c, RARE)),
+        "search for a common word": (50, lambda c: _search(c, "lighthouse")),
+        "search for an absent word": (50, lambda c: _search(c, "hippopotamus")),
+        "search by style and model": (50, _search_by_style),
+        "spend": (200, lambda c: c.spend(since=0.0, by=None)),
+        "spend by day": (200, lambda c: c.spend(since=0.0, by=SpendBy.DAY)),
+        "spend by style": (200, lambda c: c.spend(since=0.0, by=SpendBy.STYLE)),
+        "spend of today by model": (200, lambda c: c.spend(since=day, by=SpendBy.MODEL)),
+        "a call under a day's cap": (3, _capped_call),
+    }
+
+
+async def _search(catalog: SqliteCatalog, text: str) -> object:
+    return await catalog.search_images(ImageSearch(text=text), limit=20, cursor=None)
+
+
+async def _search_by_style(catalog: SqliteCatalog) -> object:
+    search = ImageSearch(style="noir", model="qwen-image-2.0")
+    return await catalog.search_images(search, limit=20, cursor=None)
+
+
+async def _capped_call(catalog: SqliteCatalog) -> None:
+    caps = Caps(day_usd=1e6, request_usd=1.0, payer=None, payer_day_usd=None)
+    spec = _new_spec()
+    claim = await catalog.claim(spec, SIZE, lease_seconds=30.0, fresh=True, caps=caps)
+    assert isinstance(claim, Claim)
+    send = await catalog.record_send(claim, lease_seconds=30.0, caps=caps)
+    assert send is not None
+    await catalog.settle_send(send, Settlement(Billing.NONE, "refused"))
+    await catalog.release(claim)
+
+
+def _new_spec() -> GenerationSpec:
+    seed = random.randrange(2**31)
+    return GenerationSpec(
+        key=f"new {seed}",
+        seeded_key=f"new {seed}",
+        provider="dashscope",
+        model="qwen-image-max",
+        prompt="a kite",
+        style=None,
+        text="a kite",
+        negative_prompt=None,
+        native_size=SIZE,
+        seed=seed,
+        reference_digest=None,
+        price_usd=PRICE_USD,
+    )
+
+
+def _fill(path: Path, images: int) -> None:
+    """Write the rows that Stills would have written, a tenth of them sent today."""
+    chosen = random.Random(1)
+    now = time.time()
+    today = now - now % 86_400
+
+    def sent_at(number: int) -> float:
+        since_newest = images - number
+        if since_newest <= images * TODAY // IMAGES:
+            return today + (now - today) * chosen.random()
+        return today - since_newest * 60.0
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.create_function("folded", 1, str.casefold, deterministic=True)
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        for number in range(images):
+            row = {
+                "id": f"{number:012x}",
+                "key": f"key {number}",
+                "seeded_key": f"seeded {number}",
+                "model": chosen.choice(_MODELS),
+                "prompt": _prompt(chosen, number),
+                "style": chosen.choice(_STYLES) or None,
+                "sha256": f"{number:064x}",
+                "path": f"20/{number:012x}.png",
+                "sent_at": sent_at(number),
+                "price": int(PRICE_USD * 1e9),
+                "answered": time.strftime("%Y-%m-%d", time.gmtime(now - chosen.random() * 3e7)),
+            }
+            for statement in _INSERTS:
+                connection.execute(statement, row)
+        connection.execute("UPDATE generations SET stage = 'kept'")
+        connection.execute("COMMIT")
+
+
+def _prompt(chosen: random.Random, number: int) -> str:
+    words = " ".join(chosen.choices(_WORDS.split(), k=30))
+    return f"{words} {RARE}" if number % 333_333 == 300 else words
+
+
+_INSERTS = (
+    """
+    INSERT INTO generations (
+        id, key, seeded_key, provider, model, prompt, style, text, native_width, native_height,
+        seed, price_nano_usd, stage, created_at, sha256, byte_count, object_path
+    ) VALUES (
+        :id, :key, :seeded_key, 'dashscope', :model, :prompt, :style, :prompt, 1328, 1328,
+        7, :price, 'claimed', :sent_at, :sha256, 2000000, :path
+    )
+    """,
+    """
+    INSERT INTO sends (generation_id, sent_at, settled_at, billing, code)
+    VALUES (:id, :sent_at, :sent_at + 8, 'billed', 'answered')
+    """,
+    """
+    INSERT INTO renditions (
+        generation_id, width, height, sha256, byte_count, object_path, created_at
+    ) VALUES (:id, 1328, 1328, :sha256, 2000000, :path, :sent_at)
+    """,
+    """
+    INSERT INTO requests (key, generation_id, width, height, prompt, style, seed, first_asked_at)
+    VALUES (:sha256, :id, 1328, 1328, :prompt, :style, 7, :sent_at)
+    """,
+    "INSERT INTO answers (request_key, day, paid, cached) VALUES (:sha256, :answered, 1, 2)",
+)
+
+
+def _report(images: int, small: dict[str, float], large: dict[str, float]) -> int:
+    print(f"\n{'median, in ms':28}{'1,000':>10}{f'{images:,}':>12}{'target':>9}")
+    is_met = True
+    for name, (target_ms, _) in _queries(images).items():
+        milliseconds = 1000 * large[name]
+        missed = target_ms is not None and milliseconds > target_ms
+        is_met = is_met and not missed
+        target = "" if target_ms is None else f"{target_ms:g}"
+        line = f"{name:28}{1000 * small[name]:>10.2f}{milliseconds:>12.2f}{target:>9}"
+        print(f"{line}  MISSED" if missed else line)
+    return 0 if is_met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
