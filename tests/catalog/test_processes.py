@@ -28,7 +28,7 @@ def spec(key: str) -> GenerationSpec:
         negative_prompt=None,
         native_size=SIZE,
         seed=1,
-        reference_digest=None,
+        references=(),
         price_usd=None,
     )
 

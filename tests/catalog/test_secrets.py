@@ -25,7 +25,7 @@ WANTED = GenerationSpec(
     negative_prompt=None,
     native_size=SIZE,
     seed=7,
-    reference_digest=None,
+    references=(),
     price_usd=0.075,
 )
 

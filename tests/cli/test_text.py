@@ -9,7 +9,15 @@ from stills.app import ImageDetails, Recovered
 from stills.cli.commands import catalog, generate, recover, spend, verify
 from stills.cli.text import as_json, printable
 from stills.contract.errors import Billing
-from stills.contract.generation import Generation, GenerationSpec, Image, Rendition, Send, Stage
+from stills.contract.generation import (
+    Generation,
+    GenerationSpec,
+    Image,
+    ReferenceRecord,
+    Rendition,
+    Send,
+    Stage,
+)
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
@@ -28,7 +36,7 @@ SPEC = GenerationSpec(
     negative_prompt=HOSTILE,
     native_size=SIZE,
     seed=1,
-    reference_digest=HOSTILE,
+    references=(ReferenceRecord(HOSTILE, HOSTILE),),
     price_usd=1.0,
 )
 GENERATION = Generation(

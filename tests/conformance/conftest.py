@@ -44,7 +44,7 @@ def make_draft(key: str = "k", **facts: Any) -> GenerationSpec:
         "negative_prompt": None,
         "native_size": NATIVE,
         "seed": 7,
-        "reference_digest": None,
+        "references": (),
         "price_usd": 0.075,
     }
     return GenerationSpec(key=key, **{**defaults, **facts})
@@ -94,7 +94,7 @@ class Worker:
 
     async def answer_with(self, rendition: Rendition) -> None:
         """Answer a request with a rendition."""
-        asked = RequestRecord("a red kite", rendition.size, None, None, None, None)
+        asked = RequestRecord("a red kite", rendition.size, None, None, None, ())
         await self.catalog.record_requests([(rendition, asked)])
 
     async def lapse(self, claim: Claim) -> None:

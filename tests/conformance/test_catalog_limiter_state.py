@@ -83,7 +83,7 @@ async def test_many_lookups_return_the_same_as_single_ones(catalog, worker, spec
 async def test_many_answers_are_recorded_like_single_ones(catalog, worker):
     """A repeated request counts twice."""
     rendition = await worker.keep(await worker.take())
-    asked = RequestRecord("a kite", NATIVE, None, None, None, None)
+    asked = RequestRecord("a kite", NATIVE, None, None, None, ())
     await catalog.record_requests([(rendition, asked), (rendition, replace(asked, seed=1))] * 2)
     await catalog.record_requests([])
     (line,) = await catalog.spend(since=0.0, by=None)

@@ -6,12 +6,20 @@ from dataclasses import replace
 import pytest
 
 from stills.contract.errors import Billing
-from stills.contract.generation import CatalogHit, ProviderAnswer, RequestRecord, Settlement, Stage
+from stills.contract.generation import (
+    CatalogHit,
+    ProviderAnswer,
+    ReferenceRecord,
+    RequestRecord,
+    Settlement,
+    Stage,
+)
 from stills.contract.size import Size
 
 NATIVE, SMALL = Size(1328, 1328), Size(512, 512)
 BILLED = Settlement(Billing.BILLED, "answered", "r-1")
 LINK = "https://oss.example/a.png"
+PORTRAITS = (ReferenceRecord("cd" * 32, "anna.png"), ReferenceRecord("ef" * 32, None))
 
 
 async def test_an_empty_catalog_finds_nothing(catalog):
@@ -28,7 +36,7 @@ async def test_a_stored_image_is_found_with_every_detail(open_worker, spec):
     wanted = spec(
         negative_prompt="fog",
         style="ink",
-        reference_digest="cd" * 32,
+        references=PORTRAITS,
         price_usd=None,
         prompt_extend=False,
         prompt_extend_mode="agent",
@@ -194,7 +202,7 @@ async def test_at_most_ten_images_are_shown(catalog, worker):
 async def test_each_repeated_request_is_recorded(catalog, worker):
     """The first answer with an image is paid for; all later ones are savings."""
     rendition = await worker.keep(await worker.take())
-    asked = RequestRecord("a kite", NATIVE, None, None, None, None)
+    asked = RequestRecord("a kite", NATIVE, None, None, None, ())
     for each in (asked, asked, replace(asked, style="ink")):
         await catalog.record_requests([(rendition, each)])
     (line,) = await catalog.spend(since=0.0, by=None)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,10 @@ from stills.shotlist.reader import read_shots
 from stills.shotlist.shots import Defaults, Shot
 
 EXAMPLE = {name: field.example for name, field in REQUEST_FIELDS.items()}
-URL = EXAMPLE | {"reference_image": "https://example.com/anna.png"}
+URL = EXAMPLE | {
+    "reference_image": "https://example.com/anna.png",
+    "reference_images": ["https://example.com/tom.png"],
+}
 REFERENCE = SKILL / "references" / "api_reference.md"
 FIELD = "request field"
 SHOT_LISTS = ROOT / "docs" / "shot-lists.md"
@@ -45,37 +49,48 @@ def test_a_field_has_a_description_and_a_valid_example(field: RequestField):
     """Front ends have nothing else to describe the field with."""
     assert field.summary
     assert not field.phrase.endswith(".")
-    assert field.type == {bool: "boolean", int: "integer", str: "string"}[type(field.example)]
+    types = {bool: "boolean", int: "integer", str: "string", list: "array"}
+    assert field.type == types[type(field.example)]
     minimal = {"prompt": "a kite", "size": "64*64"} | {field.name: field.example}
-    assert getattr(ImageRequest.from_mapping(minimal), field.name) == field.example
+    read = getattr(ImageRequest.from_mapping(minimal), field.name)
+    assert (list(read) if field.type == "array" else read) == field.example
 
 
 def test_the_command_line_passes_on_every_field():
-    """`generate` has an option for each, or an argument for the prompt."""
+    """`generate` has an argument for the prompt, and an option that is repeated for a list."""
     arguments = ["generate", EXAMPLE["prompt"]]
     for name, value in EXAMPLE.items():
-        option = name.replace("_", "-")
+        option = name.removesuffix("s").replace("_", "-")
         if isinstance(value, bool):
             arguments.append(f"--{option}" if value else f"--no-{option}")
         elif name != "prompt":
-            arguments += [f"--{option}", str(value)]
+            for one in value if isinstance(value, list) else [value]:
+                arguments += [f"--{option}", str(one)]
     request = read_request(build_parser().parse_args(arguments))
-    assert request == ImageRequest.from_mapping(EXAMPLE)
+    every = ImageRequest.from_mapping(EXAMPLE)
+    assert request.all_references == every.all_references
+    without = {"reference_image": None, "reference_images": ()}
+    assert replace(request, **without) == replace(every, **without)
 
 
 def test_a_row_of_a_shot_list_passes_on_every_field(tmp_path):
     """A column is never read and then dropped."""
-    (tmp_path / "shots.jsonl").write_text(json.dumps(URL), encoding="utf-8")
+    row = {name: value for name, value in URL.items() if name != "reference_images"}
+    (tmp_path / "shots.jsonl").write_text(json.dumps(row), encoding="utf-8")
     (shot,) = read_shots(tmp_path / "shots.jsonl", Defaults())
     assert isinstance(shot, Shot)
-    assert shot.request == ImageRequest.from_mapping(URL)
+    assert shot.request == ImageRequest.from_mapping(row)
 
 
 def test_an_openai_request_passes_on_every_field():
-    """Its reference is called `image`, as OpenAI calls it."""
-    given = {("image" if name == "reference_image" else name): one for name, one in URL.items()}
+    """Its references are called `image`, as OpenAI calls them."""
+    every = ImageRequest.from_mapping(URL)
+    given = {name: one for name, one in URL.items() if not name.startswith("reference_image")}
+    given["image"] = list(every.all_references)
     wanted = read_generation(given, default_model="qwen-image-2.0", aliases={})
-    assert wanted.first == ImageRequest.from_mapping(URL)
+    assert wanted.first.all_references == every.all_references
+    without = {"reference_image": None, "reference_images": ()}
+    assert replace(wanted.first, **without) == replace(every, **without)
 
 
 @every_field
@@ -84,10 +99,9 @@ def test_a_field_is_part_of_what_makes_requests_identical(field: RequestField):
     model = find_model("qwen-image-3.0")
     base: dict[str, Any] = {"prompt": "a kite", "size": "1024*1024"}
     changed = ImageRequest.from_mapping(base | {field.name: field.example})
-    url = changed.reference_image
-    reference = Reference(str(url), digest=str(url), shown=str(url)) if url else None
-    plain = make_plan(ImageRequest(**base), model, provider="sandbox", reference=None)
-    other = make_plan(changed, model, provider="sandbox", reference=reference)
+    references = [Reference(str(one), str(one), str(one)) for one in changed.all_references]
+    plain = make_plan(ImageRequest(**base), model, provider="sandbox")
+    other = make_plan(changed, model, provider="sandbox", references=references)
     assert plain.spec.key != other.spec.key
 
 
@@ -99,9 +113,11 @@ def test_the_openapi_document_describes_a_field(field: RequestField):
     assert documented["type"] == expected["type"]
     assert field.limits.items() <= documented.items()
     assert documented["description"].startswith(field.schema(details="")["description"])
-    alias = "image" if field.name == "reference_image" else field.name
     for body in (GENERATION, EDIT):
-        described = properties(body)[alias]
+        if field.name.startswith("reference_image"):
+            assert "image" in properties(body)
+            continue
+        described = properties(body)[field.name]
         assert described.get("type", "string") == expected["type"]
         assert field.limits.items() <= described.items()
     (content,) = CONTRACT["requestBody"]["content"].values()
@@ -139,6 +155,8 @@ def test_the_skill_describes_every_field():
 @every_field
 def test_the_page_on_shot_lists_describes_a_field(field: RequestField):
     """A column means what the field means; the page may add what a shot list does with it."""
+    if field.name == "reference_images":
+        field = REQUEST_FIELDS["reference_image"]  # another name of its column
     described = {code(row[0])[0]: row[-1] for row in rows(SHOT_LISTS, "field")}
     summary = field.schema(details="")["description"].rstrip(".")
     assert meaning(described[field.name]).startswith(summary)

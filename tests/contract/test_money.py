@@ -75,7 +75,7 @@ def sent(price_usd: float) -> GenerationSpec:
         negative_prompt=None,
         native_size=Size(1328, 1328),
         seed=1,
-        reference_digest=None,
+        references=(),
         price_usd=price_usd,
     )
 

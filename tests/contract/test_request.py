@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ FIELDS = [
     "style",
     "seed",
     "reference_image",
+    "reference_images",
     "prompt_extend",
     "prompt_extend_mode",
     "enable_thinking",
@@ -55,6 +57,7 @@ def test_the_smallest_request_has_a_prompt_and_a_size():
     assert request.output_size == Size(1024, 1024)
     assert (request.negative_prompt, request.style) == (None, None)
     assert (request.seed, request.reference_image) == (None, None)
+    assert request.reference_images == request.all_references == ()
 
 
 def test_a_full_request_keeps_every_field():
@@ -64,18 +67,36 @@ def test_a_full_request_keeps_every_field():
         "style": "film noir",
         "seed": 7,
         "reference_image": "https://example.com/a.png",
+        "reference_images": ["https://example.com/b.png"],
         "prompt_extend": False,
         "prompt_extend_mode": "agent",
         "enable_thinking": True,
     }
     request = ImageRequest.from_json(json.dumps(fields))
-    assert {name: getattr(request, name) for name in FIELDS} == fields
+    read = {name: getattr(request, name) for name in FIELDS}
+    assert read == fields | {"reference_images": ("https://example.com/b.png",)}
 
 
 def test_a_reference_may_be_bytes():
     """They are not changed."""
     request = ImageRequest(prompt="a", size="64*64", reference_image=b"\x89PNG\xff")
     assert request.reference_image == b"\x89PNG\xff"
+
+
+@pytest.mark.parametrize("given", [None, [], ()])
+def test_no_list_of_references_is_an_empty_one(given: object):
+    """Clients write null or an empty list for a field that they don't use."""
+    assert ImageRequest.from_mapping(GOOD | {"reference_images": given}).all_references == ()
+
+
+def test_the_single_reference_comes_before_the_list():
+    """Whether a list or a tuple is given, and for text and bytes alike."""
+    request = ImageRequest.from_mapping(
+        GOOD | {"reference_image": "a.png", "reference_images": [b"b", "c.png"]}
+    )
+    assert request.reference_images == (b"b", "c.png")
+    assert request.all_references == ("a.png", b"b", "c.png")
+    assert hash(request) == hash(replace(request, reference_images=[b"b", "c.png"]))
 
 
 @pytest.mark.parametrize("written", ["1024x768", "1024X768", "1024×768", " 1024 * 768 "])
@@ -141,6 +162,13 @@ def test_the_whole_range_of_seeds_is_accepted(seed):
         ({"reference_image": 5}, "reference_image"),
         ({"reference_image": ["a.png"]}, "reference_image"),
         ({"reference_image": {"url": "a.png"}}, "reference_image"),
+        ({"reference_images": "a.png"}, "reference_images"),
+        ({"reference_images": b"a.png"}, "reference_images"),
+        ({"reference_images": {"url": "a.png"}}, "reference_images"),
+        ({"reference_images": ["a.png", "b.png", " "]}, "reference_images[2]"),
+        ({"reference_images": ["a.png", None]}, "reference_images[1]"),
+        ({"reference_images": [["a.png"]]}, "reference_images[0]"),
+        ({"reference_images": [b"a", "a\0.png"]}, "reference_images[1]"),
         ({"prompt_extend": "false"}, "prompt_extend"),
         ({"prompt_extend": 0}, "prompt_extend"),
         ({"enable_thinking": "yes"}, "enable_thinking"),

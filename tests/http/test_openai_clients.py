@@ -142,13 +142,21 @@ async def test_an_image_url_of_this_service_is_a_reference(
     assert [len(send.content) for send in sandbox.ledger.generations] == [1, 2]
 
 
-async def test_two_references_are_refused(client: openai.AsyncOpenAI):
-    """One of them would have to be dropped."""
-    with pytest.raises(openai.BadRequestError) as refused:
-        await client.images.edit(
-            image=[picture(), picture()], prompt="both", model="qwen-image-2.0"
-        )
+async def test_several_files_are_sent_as_references(client: openai.AsyncOpenAI, sandbox: Sandbox):
+    """The client sends a list as `image[]`."""
+    await client.images.edit(image=[picture(), picture()], prompt="both", model="qwen-image-2.0")
+    (send,) = sandbox.ledger.generations
+    assert send.content == ("image:data", "image:data", "text")
+
+
+async def test_more_references_than_the_model_takes_are_refused(
+    client: openai.AsyncOpenAI, sandbox: Sandbox
+):
+    """Nothing is sent, and the error calls them by the client's name."""
+    with pytest.raises(openai.BadRequestError, match="4 reference images, 1 over") as refused:
+        await client.images.edit(image=[picture()] * 4, prompt="all", model="qwen-image-2.0")
     assert refused.value.param == "image"
+    assert not sandbox.ledger.generations
 
 
 async def test_a_hard_coded_model_is_accepted_only_if_mapped(serve):

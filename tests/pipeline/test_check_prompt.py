@@ -18,7 +18,7 @@ SENTENCE = "A wide shot of a lighthouse in fog, and slow waves roll in under a g
 async def find_error(text, model="qwen-image-max", style=None, tokenizer=None):
     request = ImageRequest(prompt=text, size="64*64", style=style)
     found = find_model(model)
-    planned = make_plan(request, found, provider="sandbox", reference=None)
+    planned = make_plan(request, found, provider="sandbox")
     (error,) = await find_long_prompts([planned.spec], found, tokenizer or QwenTokenizer())
     return error
 

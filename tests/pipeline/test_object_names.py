@@ -33,7 +33,7 @@ def name(
         negative_prompt=None,
         native_size=size,
         seed=1234,
-        reference_digest=None,
+        references=(),
         price_usd=None,
     )
     return object_path(spec, generation_id, size)

@@ -1,10 +1,12 @@
 """Planning: native sizes, the prompt sent, limits and keys."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from stills.contract.errors import InvalidRequest
+from stills.contract.generation import ReferenceRecord
 from stills.contract.models import MODELS, find_model
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size, parse_size
@@ -17,10 +19,14 @@ REFERENCE = Reference("https://example.com/a.png", "digest", "https://example.co
 
 
 def plan(
-    *, provider: str = "dashscope", model: str = MAX.id, reference: Reference | None = None, **given
+    *,
+    provider: str = "dashscope",
+    model: str = MAX.id,
+    references: Sequence[Reference] = (),
+    **given,
 ) -> Plan:
     request = ImageRequest(**({"prompt": "a red kite", "size": "1024*1024", "seed": 1} | given))
-    return make_plan(request, find_model(model), provider=provider, reference=reference)
+    return make_plan(request, find_model(model), provider=provider, references=references)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +87,6 @@ def test_a_negative_prompt_over_the_limit_is_an_error():
     assert caught.value.field == "negative_prompt"
 
 
-def test_a_reference_for_a_text_only_model_is_an_error():
-    """Nothing is dropped silently."""
-    with pytest.raises(InvalidRequest, match="text only") as caught:
-        plan(reference=REFERENCE)
-    assert caught.value.field == "reference_image"
-    assert plan(model=FREE.id, reference=REFERENCE).provider_request.reference_url == REFERENCE.url
-
-
 def test_equal_requests_have_equal_keys():
     """Spelling does not matter: sizes with the same native size, outer spaces, empty fields."""
     key = plan().spec.key
@@ -114,11 +112,35 @@ def test_requests_that_reach_the_service_differently_have_different_keys(other: 
     assert plan(**other).spec.key != plan().spec.key
 
 
-def test_the_reference_content_is_part_of_the_key():
-    """The same prompt with another reference is another image."""
+def test_content_and_order_of_references_are_part_of_the_key():
+    """The same prompt with other references, or in another order, is another image."""
     other = replace(REFERENCE, digest="other")
-    keys = {plan(model=FREE.id, reference=given).spec.key for given in (None, REFERENCE, other)}
-    assert len(keys) == 3
+    ways = [(), (REFERENCE,), (other,), (REFERENCE, other), (other, REFERENCE), (other, other)]
+    keys = {plan(model=FREE.id, references=given).spec.key for given in ways}
+    assert len(keys) == len(ways)
+
+
+@pytest.mark.parametrize(
+    ("references", "key"),
+    [
+        ((), "08c002a3fc8b9dcd22d48714a32b1fe6522cbe2556b594c856a3bb944fa38528"),
+        ((REFERENCE,), "28f78638d44266c02aca78fda393184178334bfa15cf379ed91ba61b46683edf"),
+    ],
+)
+def test_keys_of_images_that_were_paid_for_stay(references: tuple[Reference, ...], key: str):
+    """They are those of the versions that knew one reference at most."""
+    assert plan(model=FREE.id, references=references).spec.key == key
+
+
+def test_references_are_sent_and_recorded_in_order():
+    """The record has their digests and names, but not their URLs."""
+    other = Reference("data:image/png;base64,AAAA", "other", "tom.png")
+    planned = plan(model=FREE.id, references=(other, REFERENCE))
+    assert planned.provider_request.reference_urls == (other.url, REFERENCE.url)
+    assert planned.spec.references == (
+        ReferenceRecord("other", "tom.png"),
+        ReferenceRecord("digest", "https://example.com/a.png"),
+    )
 
 
 def test_a_request_without_a_seed_gets_one_that_is_not_in_its_key():

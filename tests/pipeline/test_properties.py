@@ -19,7 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.generation import Generation, GenerationSpec, Inspection, Stage
+from stills.contract.generation import (
+    Generation,
+    GenerationSpec,
+    Inspection,
+    ReferenceRecord,
+    Stage,
+)
 from stills.contract.models import MODELS, SEED_MAX, find_model
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size, parse_size
@@ -47,7 +53,7 @@ untimed = settings(deadline=None, print_blob=True)
 
 def plan(asked: dict[str, Any], *, model: str = "qwen-image-2.0", **more: Any) -> Plan:
     request = ImageRequest.from_mapping(asked)
-    given_parts = {"provider": "dashscope", "reference": None} | more
+    given_parts = {"provider": "dashscope"} | more
     return make_plan(request, find_model(model), **given_parts)
 
 
@@ -146,9 +152,7 @@ def test_equal_requests_in_any_spelling_have_equal_keys(spelling):
     request, again = ImageRequest.from_mapping(fields), ImageRequest.from_json(written)
     assert again == request
     model = find_model("qwen-image-2.0")
-    plans = [
-        make_plan(one, model, provider="dashscope", reference=None) for one in (request, again)
-    ]
+    plans = [make_plan(one, model, provider="dashscope") for one in (request, again)]
     assert plans[0].spec.key == plans[1].spec.key
     assert replace(plans[0].provider_request, seed=0) == replace(plans[1].provider_request, seed=0)
 
@@ -190,8 +194,8 @@ def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
         plan(fields).spec.key,
         plan(fields, provider="sandbox").spec.key,
         plan(fields, model="qwen-image-2.0-pro").spec.key,
-        plan(fields, reference=reference).spec.key,
-        plan(fields, reference=other).spec.key,
+        plan(fields, references=(reference,)).spec.key,
+        plan(fields, references=(other,)).spec.key,
     }
     assert len(keys) == 5
 
@@ -218,7 +222,7 @@ async def test_one_image_as_path_data_url_or_bytes_is_one_reference(tmp_path, wi
     references = [await load_reference(way, VipsImaging()) for way in ways]
     assert len({(one.url, one.digest) for one in references if one}) == 1
     fields = {"prompt": "a kite", "size": "512*512", "seed": 1}
-    assert len({plan(fields, reference=one).spec.key for one in references}) == 1
+    assert len({plan(fields, references=(one,)).spec.key for one in references}) == 1
 
 
 # The parser
@@ -252,7 +256,7 @@ def test_a_mangled_request_is_read_or_rejected(raw):
 
 def plan_and_name(request: ImageRequest) -> None:
     """Plan and name a request that was read, or reject it with our own error."""
-    made = make_plan(request, find_model("qwen-image-max"), provider="sandbox", reference=None)
+    made = make_plan(request, find_model("qwen-image-max"), provider="sandbox")
     path = object_path(made.spec, ID, made.size)
     assert read_object_path(path) == (ID, made.size)
     assert "/" not in path
@@ -286,7 +290,7 @@ specs = st.builds(
     negative_prompt=st.none() | text,
     native_size=sizes,
     seed=st.integers(0, SEED_MAX),
-    reference_digest=st.none() | text,
+    references=st.lists(st.builds(ReferenceRecord, text, st.none() | text)).map(tuple),
     price_usd=st.none() | st.floats(0, 1000),
 )
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -324,6 +328,18 @@ def written(generation: Generation) -> bytes:
 def test_a_sidecar_is_read_back_unchanged(generation):
     """It has everything that the catalog needs."""
     assert read_sidecar(written(generation)) == generation
+
+
+@settings(untimed, max_examples=5)
+@given(generations, st.none() | digests)
+def test_a_sidecar_of_a_version_with_one_reference_is_read(generation, digest):
+    """Its digest is that of the only reference, whose name is unknown."""
+    sidecar = json.loads(written(generation))
+    del sidecar["draft"]["references"]
+    sidecar["draft"]["reference_digest"] = digest
+    expected = () if digest is None else (ReferenceRecord(digest, None),)
+    read = read_sidecar(json.dumps(sidecar).encode())
+    assert read == replace(generation, spec=replace(generation.spec, references=expected))
 
 
 @settings(untimed, max_examples=1)

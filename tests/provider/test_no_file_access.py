@@ -66,7 +66,7 @@ async def test_a_reference_that_names_a_file_is_not_read(
     url = reference.format(path=secret_file)
     with pytest.raises(Exception, match="InvalidParameter"):
         await provider.send(
-            provider_request(model="qwen-image-2.0", reference_url=url), timeout_seconds=20
+            provider_request(model="qwen-image-2.0", reference_urls=(url,)), timeout_seconds=20
         )
     assert uploads(sandbox) == []
 
@@ -75,7 +75,7 @@ async def test_a_data_url_is_sent_inside_the_request(provider, sandbox, provider
     """It arrives as an image, before the text."""
     url = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
     await provider.send(
-        provider_request(model="qwen-image-2.0", reference_url=url), timeout_seconds=20
+        provider_request(model="qwen-image-2.0", reference_urls=(url,)), timeout_seconds=20
     )
     (send,) = sandbox.ledger.sends
     assert send.content == ("image:data", "text")

@@ -133,7 +133,7 @@ async def test_every_fault_is_one_request_and_one_typed_error(
     sandbox.set_faults(Fault(kind, times=None))
     sent = provider_request()
     if expected is InvalidReference:
-        sent = provider_request(model="qwen-image-2.0", reference_url=REFERENCE_URL)
+        sent = provider_request(model="qwen-image-2.0", reference_urls=(REFERENCE_URL,))
     error = await failure(provider, sent)
     (send,) = sandbox.ledger.sends
     assert (type(error), error.billing) == (expected, billing)

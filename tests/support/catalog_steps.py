@@ -82,11 +82,11 @@ def spec(key: str, **facts: Any) -> GenerationSpec:
         "negative_prompt": None,
         "native_size": SIZE,
         "seed": 1,
-        "reference_digest": None,
+        "references": (),
         "price_usd": PRICE_USD,
     }
     return GenerationSpec(key=key, seeded_key=f"{key}-seeded", **(defaults | facts))
 
 
 def asked(prompt: str) -> RequestRecord:
-    return RequestRecord(prompt, SIZE, None, None, None, None)
+    return RequestRecord(prompt, SIZE, None, None, None, ())

@@ -123,7 +123,7 @@ class ManifestEntry:
             "id": shot.id,
             "status": self.status,
             "source": shot.source,
-            "request": {name: value for name, value in given.items() if value is not None},
+            "request": {name: value for name, value in given.items() if value not in (None, ())},
         }
         if shot.is_portrait:
             line["portrait"] = True

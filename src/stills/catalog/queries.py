@@ -43,11 +43,11 @@ ORDER BY sequence DESC
 ADD_GENERATION = """
 INSERT INTO generations (
     id, key, seeded_key, provider, model, prompt, style, text, negative_prompt, native_width,
-    native_height, seed, reference_digest, price_nano_usd, prompt_extend, prompt_extend_mode,
+    native_height, seed, sent_references, price_nano_usd, prompt_extend, prompt_extend_mode,
     enable_thinking, stage, created_at, notes
 ) VALUES (
     :id, :key, :seeded_key, :provider, :model, :prompt, :style, :text, :negative_prompt,
-    :native_width, :native_height, :seed, :reference_digest, :price_nano_usd, :prompt_extend,
+    :native_width, :native_height, :seed, :sent_references, :price_nano_usd, :prompt_extend,
     :prompt_extend_mode, :enable_thinking, 'claimed', :created_at, :notes
 )
 """

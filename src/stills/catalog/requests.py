@@ -35,7 +35,7 @@ def _request_row(
         "negative_prompt": request.negative_prompt,
         "style": request.style,
         "seed": request.seed,
-        "reference": request.reference,
+        "reference": "\n".join(request.references) or None,
     }
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     return {

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +15,7 @@ from stills.contract.generation import (
     GenerationSpec,
     Image,
     ProviderAnswer,
+    ReferenceRecord,
     Rendition,
     Send,
     Stage,
@@ -52,7 +54,9 @@ def _spec_columns(spec: GenerationSpec) -> dict[str, Any]:
         "native_width": spec.native_size.width,
         "native_height": spec.native_size.height,
         "seed": spec.seed,
-        "reference_digest": spec.reference_digest,
+        "sent_references": json.dumps(
+            [asdict(reference) for reference in spec.references], ensure_ascii=False
+        ),
         "price_nano_usd": None if spec.price_usd is None else to_nano_usd(spec.price_usd),
         "prompt_extend": spec.prompt_extend,
         "prompt_extend_mode": spec.prompt_extend_mode,
@@ -89,7 +93,9 @@ def read_generation(row: sqlite3.Row) -> Generation:
             negative_prompt=row["negative_prompt"],
             native_size=Size(row["native_width"], row["native_height"]),
             seed=row["seed"],
-            reference_digest=row["reference_digest"],
+            references=tuple(
+                ReferenceRecord(**reference) for reference in json.loads(row["sent_references"])
+            ),
             price_usd=_optional_usd(row["price_nano_usd"]),
             prompt_extend=bool(row["prompt_extend"]),
             prompt_extend_mode=row["prompt_extend_mode"],

@@ -10,7 +10,7 @@ from stills.cli.program import run_program
 from stills.cli.text import printable
 from stills.contract.request import REQUEST_FIELDS
 
-_METAVARS = {"size": "W*H", "reference_image": "IMAGE"}
+_METAVARS = {"size": "W*H"}
 _DESCRIPTION = """\
 Generate still images with Alibaba Cloud's qwen-image models. Each is stored, has exactly the size
 you ask for, and is never paid for twice.
@@ -99,6 +99,11 @@ def _add_request_field(command: "Group", name: str, summary: str | None = None) 
             option, action=argparse.BooleanOptionalAction, help=summary or field.phrase
         )
         return
+    if name == "reference_image":
+        command.add_argument(
+            option, action="append", metavar="IMAGE", help=f"{field.phrase}; repeatable, in order"
+        )
+        return
     command.add_argument(
         option,
         type=int if number else str,
@@ -147,7 +152,7 @@ def _add_generate(commands: "Commands") -> None:
     request.add_argument("--request", metavar="JSON", help="the whole request as a JSON object")
     request.add_argument("--file", metavar="F", help="JSON file with the whole request; - is stdin")
     for name in REQUEST_FIELDS:
-        if name != "prompt":
+        if name not in ("prompt", "reference_images"):
             _add_request_field(request, name)
     _add_model(command)
     command.add_argument("--output", metavar="PATH", help="also copy the image to this file")

@@ -38,7 +38,7 @@ OnSendSettled = Callable[["GenerationSpec", Billing], None]
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """One call to the provider. `reference_url` is an https or a data URL."""
+    """One call to the provider. `reference_urls` are https or data URLs, in order."""
 
     model: str
     text: str
@@ -47,7 +47,7 @@ class ProviderRequest:
     seed: int
     prompt_extend: bool
     watermark: bool
-    reference_url: str | None = None
+    reference_urls: tuple[str, ...] = ()
     prompt_extend_mode: str | None = None
     enable_thinking: bool | None = None
 
@@ -71,12 +71,25 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceRecord:
+    """A reference image that was sent.
+
+    `digest` is the hex SHA-256 that stands for it in the key. `shown` is its name for people,
+    without secrets; None if an older version recorded it.
+    """
+
+    digest: str
+    shown: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationSpec:
     """A generation that is requested but not yet paid for.
 
     `key` identifies the request. `seeded_key` identifies it by the seed that was sent, so that a
     request with the seed of an earlier result gets that image. `text` is sent to the provider;
-    `prompt` and `style` are those of the first request, to be shown to people.
+    `prompt`, `style` and the names of `references` are those of the first request, to be shown to
+    people.
     """
 
     key: str
@@ -89,7 +102,7 @@ class GenerationSpec:
     negative_prompt: str | None
     native_size: Size
     seed: int
-    reference_digest: str | None
+    references: tuple[ReferenceRecord, ...]
     price_usd: float | None
     prompt_extend: bool = True
     prompt_extend_mode: str | None = None
@@ -178,14 +191,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One answered request, as the catalog records it. `reference` has no secrets in it."""
+    """One answered request, as the catalog records it. `references` have no secrets in them."""
 
     prompt: str
     size: Size
     negative_prompt: str | None
     style: str | None
     seed: int | None
-    reference: str | None
+    references: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

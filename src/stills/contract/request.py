@@ -11,8 +11,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Self, get_args
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any, Self, get_args, get_origin
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
@@ -29,8 +29,8 @@ _EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"
 class RequestField:
     """One field of a request, as documents and front ends describe it.
 
-    `type` is "string", "integer" or "boolean", and `limits` are further keywords of JSON Schema.
-    `summary` and `details` are phrases without a capital or a full stop.
+    `type` is "string", "integer", "boolean" or, for a list of text, "array"; `limits` are further
+    keywords of JSON Schema. `summary` and `details` are phrases without a capital or a full stop.
     """
 
     name: str
@@ -38,7 +38,7 @@ class RequestField:
     is_required: bool
     summary: str
     details: str
-    example: str | int
+    example: str | int | list[str]
     limits: Mapping[str, Any]
 
     @property
@@ -61,7 +61,8 @@ class RequestField:
             about: dict[str, Any] = {"description": self.description, "examples": [self.example]}
         else:
             about = {"description": _sentences(self.summary, details)}
-        return {"type": self.type, **self.limits, **about}
+        items = {"items": {"type": "string"}} if self.type == "array" else {}
+        return {"type": self.type, **items, **self.limits, **about}
 
 
 def _sentences(*phrases: str) -> str:
@@ -69,7 +70,7 @@ def _sentences(*phrases: str) -> str:
 
 
 def _about(
-    summary: str, details: str = "", *, example: str | int, **limits: int | list[str]
+    summary: str, details: str = "", *, example: str | int | list[str], **limits: int | list[str]
 ) -> dict[str, Any]:
     return {"summary": summary, "details": details, "example": example, "limits": limits}
 
@@ -119,6 +120,14 @@ class ImageRequest:
             example="portraits/anna.png",
         ),
     )
+    reference_images: tuple[str | bytes, ...] = field(
+        default=(),
+        metadata=_about(
+            "several images for the model to follow, in order",
+            "each in a form that reference_image takes; with reference_image, that is the first",
+            example=["portraits/anna.png", "portraits/tom.png"],
+        ),
+    )
     prompt_extend: bool | None = field(
         default=None,
         metadata=_about(
@@ -156,14 +165,16 @@ class ImageRequest:
                 field="prompt",
                 action="Describe what the image shows.",
             )
-        checked = {
+        checked: dict[str, object] = {
             "prompt": prompt,
             "size": str(parse_size(_text("size", self.size))),
             "negative_prompt": _optional_text("negative_prompt", self.negative_prompt),
             "style": _optional_text("style", self.style),
+            "reference_images": _read_references(self.reference_images),
         }
         _check_seed(self.seed)
-        _check_reference(self.reference_image)
+        if self.reference_image is not None:
+            _check_reference("reference_image", self.reference_image)
         _check_switch("prompt_extend", self.prompt_extend)
         _check_switch("enable_thinking", self.enable_thinking)
         _check_mode(self.prompt_extend_mode)
@@ -219,8 +230,24 @@ class ImageRequest:
         """The size of the image in pixels."""
         return parse_size(self.size)
 
+    @property
+    def all_references(self) -> tuple[str | bytes, ...]:
+        """The reference images in order: `reference_image`, then `reference_images`."""
+        first = () if self.reference_image is None else (self.reference_image,)
+        return (*first, *self.reference_images)
 
-def _json_type(types: Sequence[type]) -> str:
+    def with_references(self, references: Sequence[str | bytes]) -> Self:
+        """Return a copy with other images in place of `all_references`, as many and in order."""
+        if self.reference_image is None:
+            return replace(self, reference_images=tuple(references))
+        first, *others = references
+        return replace(self, reference_image=first, reference_images=tuple(others))
+
+
+def _json_type(python_type: Any) -> str:  # noqa: ANN401 - the type of any field
+    if get_origin(python_type) is tuple:
+        return "array"
+    types = get_args(python_type)
     if bool in types:
         return "boolean"
     return "integer" if int in types else "string"
@@ -229,7 +256,7 @@ def _json_type(types: Sequence[type]) -> str:
 REQUEST_FIELDS: Mapping[str, RequestField] = {
     one.name: RequestField(
         name=one.name,
-        type=_json_type(get_args(one.type)),
+        type=_json_type(one.type),
         is_required=one.default is MISSING,
         **one.metadata,
     )
@@ -282,14 +309,10 @@ def _check_seed(given: object) -> None:
         raise InvalidRequest("seed is out of range", field="seed", action=action)
 
 
-def _check_reference(given: object) -> None:
-    if given is None or isinstance(given, bytes):
-        return
-    if not _text("reference_image", given):
+def _check_reference(field: str, given: object) -> None:
+    if not isinstance(given, bytes) and not _text(field, given):
         raise InvalidRequest(
-            "reference_image is empty",
-            field="reference_image",
-            action="Give an image, or leave it out.",
+            f"{field} is empty", field=field, action="Give an image, or leave it out."
         )
 
 
@@ -311,7 +334,28 @@ def _check_mode(given: object) -> None:
         )
 
 
-_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+def _read_references(given: object) -> tuple[str | bytes, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple)):
+        raise InvalidRequest(
+            f"reference_images is {_kind(given)}, not a list",
+            field="reference_images",
+            action="Give a list of images, or a single one as reference_image.",
+        )
+    for index, one in enumerate(given):
+        _check_reference(f"reference_images[{index}]", one)
+    return tuple(given)
+
+
+_KINDS = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    bytes: "bytes",
+    list: "a list",
+}
 
 
 def _kind(given: object) -> str:

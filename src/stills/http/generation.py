@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -116,26 +115,27 @@ class HttpGeneration:
             on_progress(stage, position)
 
         return await self._service.generate(
-            await self._read_own_reference(http_request, request),
+            await self._read_own_references(http_request, request),
             model=model,
             payer=get_budget_owner(http_request),
             on_progress=follow,
         )
 
-    async def _read_own_reference(
+    async def _read_own_references(
         self, http_request: Request, request: ImageRequest
     ) -> ImageRequest:
-        """Read a reference that this service stores: its own URL could not be fetched."""
-        url = request.reference_image
-        if not isinstance(url, str):
-            return request
+        """Read references that this service stores: its own URLs could not be fetched."""
         prefix, suffix = self.settings.image_url(http_request, "\0").split("\0")
-        if not (url.startswith(prefix) and url.endswith(suffix)):
-            return request
-        image = await self.stills.images.find(url.removeprefix(prefix).removesuffix(suffix))
-        if image is None:
-            return request
-        return replace(request, reference_image=await self.stills.images.read(image))
+
+        async def read(given: str | bytes) -> str | bytes:
+            if isinstance(given, bytes):
+                return given
+            if not (given.startswith(prefix) and given.endswith(suffix)):
+                return given
+            image = await self.stills.images.find(given.removeprefix(prefix).removesuffix(suffix))
+            return given if image is None else await self.stills.images.read(image)
+
+        return request.with_references([await read(one) for one in request.all_references])
 
 
 def log_results(

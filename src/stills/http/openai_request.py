@@ -16,7 +16,7 @@ AUTO_SIZE = "1024*1024"
 """The size of OpenAI's own models if a request has none."""
 
 SUPPORTED = (
-    *(name for name in REQUEST_FIELDS if name != "reference_image"),
+    *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
     "image", "model", "n", "response_format",
 )  # fmt: skip
 IGNORED = frozenset(
@@ -72,15 +72,16 @@ def read_generation(
         )
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
-    reference = _reference(fields.get("image"), references)
-    if reference_required and reference is None:
+    images = _read_images(fields.get("image"), references)
+    if reference_required and not images:
         raise InvalidReference(
             "image is missing", field="image", action="Send a PNG, JPEG or WebP file as image."
         )
     with naming_image():
         first = ImageRequest.from_mapping(
             {name: value for name, value in fields.items() if name in REQUEST_FIELDS}
-            | {"size": _size(fields.get("size")), "reference_image": reference}
+            | {"size": _size(fields.get("size"))}
+            | _as_references(images)
         )
     return OpenAiRequest(
         first=first,
@@ -93,13 +94,16 @@ def read_generation(
 
 @contextmanager
 def naming_image() -> Iterator[None]:
-    """Rename the reference in errors about it to its name in these requests, `image`."""
+    """Rename references in errors about them to their name in these requests, `image`."""
     try:
         yield
     except InvalidRequest as error:
-        if error.field == "reference_image":
-            message = error.message.replace("reference_image", "image", 1)
-            raise error.with_(field="image", message=message) from error
+        for name in ("reference_images", "reference_image"):
+            if error.field is not None and error.field.startswith(name):
+                message = error.message.replace(name, "image", 1)
+                raise error.with_(
+                    field=error.field.replace(name, "image", 1), message=message
+                ) from error
         raise
 
 
@@ -175,18 +179,17 @@ def _response_format(value: object) -> ResponseFormat:
     return ResponseFormat(value)
 
 
-def _reference(value: object, files: Sequence[bytes]) -> str | bytes | None:
-    references: list[str | bytes] = list(files)
+def _read_images(value: object, files: Sequence[bytes]) -> list[str | bytes]:
+    """Return all references in order: those of the form's files, then those given as text."""
+    images: list[str | bytes] = list(files)
     if isinstance(value, str):
-        references.append(value)
+        images.append(value)
     elif isinstance(value, list) and all(isinstance(one, str) for one in value):
-        references.extend(value)
+        images.extend(value)
     elif value is not None:
         raise InvalidReference("image is neither text nor a list of text", field="image")
-    if len(references) > 1:
-        raise InvalidReference(
-            f"{len(references)} images, but a request takes one reference",
-            field="image",
-            action="Send one image.",
-        )
-    return references[0] if references else None
+    return images
+
+
+def _as_references(images: list[str | bytes]) -> dict[str, object]:
+    return {"reference_image": images[0]} if len(images) == 1 else {"reference_images": images}

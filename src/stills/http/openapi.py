@@ -23,7 +23,7 @@ _CONTRACT = {
     "model": _MODEL,
 }
 _OPENAI = {
-    **{name: schema for name, schema in _CONTRACT.items() if name != "reference_image"},
+    **{name: schema for name, schema in _CONTRACT.items() if "reference" not in name},
     "size": REQUEST_FIELDS["size"].schema(details="the value auto means 1024*1024")
     | {"pattern": rf"{_SIZE}|^auto$"},
     "n": {
@@ -35,11 +35,11 @@ _OPENAI = {
     "response_format": {"type": "string", "enum": ["url", "b64_json"]},
 }
 _IMAGE = {
-    "description": "A reference: an https URL, a data URL, or an image_url of this service.",
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 1}],
+    "description": "References in order: https URLs, data URLs, or image_urls of this service.",
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
 }
 _FILE = {"type": "string", "format": "binary", "description": "A reference: PNG, JPEG or WebP."}
-_FILES = {"type": "array", "items": _FILE, "maxItems": 1, "description": "An alternative to image."}
+_FILES = {"type": "array", "items": _FILE, "description": "Several references, in order."}
 _IGNORED = {
     name: {"description": "A field of OpenAI's, ignored and listed in X-Stills-Ignored."}
     for name in sorted(IGNORED)

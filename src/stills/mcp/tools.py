@@ -4,7 +4,6 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -106,7 +105,7 @@ class Tools:
     ) -> types.CallToolResult:
         fields = dict(arguments)
         model = _read_model(fields.pop("model", None))
-        request = await self._read_own_reference(ImageRequest.from_mapping(fields))
+        request = await self._read_own_references(ImageRequest.from_mapping(fields))
         async with report_progress(context.session.report_progress) as on_progress:
             result = await _run_cancellable(
                 self._generate_image(context.request, request, model, on_progress)
@@ -123,13 +122,15 @@ class Tools:
         content.append(types.TextContent(text=summarize(result, url)))
         return types.CallToolResult(content=content, structured_content=result_record(result, url))
 
-    async def _read_own_reference(self, request: ImageRequest) -> ImageRequest:
-        """Read a reference that is one of our own resources."""
-        uri = request.reference_image
-        if not isinstance(uri, str) or not uri.startswith(_URI):
-            return request
-        image = await self._find(uri.removeprefix(_URI))
-        return replace(request, reference_image=await self._stills.images.read(image))
+    async def _read_own_references(self, request: ImageRequest) -> ImageRequest:
+        """Read references that are our own resources."""
+
+        async def read(given: str | bytes) -> str | bytes:
+            if isinstance(given, bytes) or not given.startswith(_URI):
+                return given
+            return await self._stills.images.read(await self._find(given.removeprefix(_URI)))
+
+        return request.with_references([await read(one) for one in request.all_references])
 
     async def _list(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
         _check_names(arguments, ["limit"])

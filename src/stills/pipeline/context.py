@@ -176,7 +176,7 @@ class Job:
     price_usd: float | None = None
 
     # Set by plan.
-    reference: Reference | None = None
+    references: tuple[Reference, ...] = ()
     plan: Plan | None = None
     # Set by look_up: the hit, or notes on the store that is about to take a new image.
     hit: CatalogHit | None = None

@@ -13,7 +13,7 @@ from stills.pipeline.context import Job, Plan, known
 from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import make_request_record, make_result, try_to_count
-from stills.pipeline.reference import load_reference
+from stills.pipeline.references import load_references
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,7 @@ async def answer_from_catalog(
         hits = await _stored(ports, found)
         notes = await try_to_count(
             ports.catalog,
-            [
-                (hit.rendition, make_request_record(hit.request, hit.rendition, reference=None))
-                for hit in hits
-            ],
+            [(hit.rendition, make_request_record(hit.request, hit.rendition)) for hit in hits],
         )
     except StillsError:
         return answers
@@ -83,11 +80,9 @@ async def find_statuses(
     plans: dict[int, Plan] = {}
     for index, request in enumerate(requests):
         try:
-            reference = await load_reference(
-                request.reference_image, ports.imaging, ports.downloader
-            )
+            references = await load_references(request, model, ports)
             plans[index] = make_plan(
-                request, model, provider=ports.provider.name, reference=reference
+                request, model, provider=ports.provider.name, references=references
             )
         except InvalidRequest as error:
             statuses[index] = RequestStatus(error=error)
@@ -131,9 +126,9 @@ async def _stored(ports: Ports, hits: list[_Hit]) -> list[_Hit]:
 
 
 def _try_to_plan(request: ImageRequest, model: Model, provider: str) -> Plan | None:
-    if request.reference_image is not None:
-        return None  # it would have to be loaded first
+    if request.all_references:
+        return None  # they would have to be loaded first
     try:
-        return make_plan(request, model, provider=provider, reference=None)
+        return make_plan(request, model, provider=provider)
     except StillsError:
         return None

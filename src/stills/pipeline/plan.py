@@ -4,16 +4,18 @@ import hashlib
 import json
 import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.generation import GenerationSpec, ProviderRequest
+from stills.contract.generation import GenerationSpec, ProviderRequest, ReferenceRecord
 from stills.contract.models import SEED_MAX, Model
 from stills.contract.request import ImageRequest
 from stills.contract.size import Size
 from stills.pipeline.context import Job, Plan
-from stills.pipeline.reference import Reference, load_reference
+from stills.pipeline.reference import Reference
+from stills.pipeline.references import load_references
 
 KEY_VERSION = 1
 # The service's own defaults, sent explicitly so that a change of them changes nothing here.
@@ -22,21 +24,20 @@ WATERMARK = False
 
 
 async def plan(job: Job) -> Job:
-    """Load the reference image and plan the request.
+    """Load the reference images and plan the request.
 
     Raises:
         InvalidRequest: the model can't take a field of this request.
     """
-    ports = job.ports
-    reference = await load_reference(job.request.reference_image, ports.imaging, ports.downloader)
+    references = await load_references(job.request, job.model, job.ports)
     planned = make_plan(
         job.request,
         job.model,
-        provider=ports.provider.name,
-        reference=reference,
+        provider=job.ports.provider.name,
+        references=references,
         price_usd=job.price_usd,
     )
-    return replace(job, reference=reference, plan=planned)
+    return replace(job, references=references, plan=planned)
 
 
 def make_plan(
@@ -44,7 +45,7 @@ def make_plan(
     model: Model,
     *,
     provider: str,
-    reference: Reference | None,
+    references: Sequence[Reference] = (),
     price_usd: float | None = None,
 ) -> Plan:
     """Plan a request for a model; `price_usd` overrides the table's price of an image.
@@ -53,7 +54,7 @@ def make_plan(
         InvalidRequest: the model can't take a field of this request.
     """
     text = weave_style(request.prompt, request.style)
-    _check_limits(request, model, reference)
+    _check_limits(request, model)
     _check_prompt_extension(request, model)
     size = request.output_size
     native = native_size(size, model)
@@ -66,7 +67,7 @@ def make_plan(
         "text": text,
         "negative_prompt": request.negative_prompt,
         "size": str(native),
-        "reference": reference.digest if reference else None,
+        "reference": _key_of(references),
         "prompt_extend": extend,
         "watermark": WATERMARK,
         **_given("prompt_extend_mode", request.prompt_extend_mode),
@@ -83,7 +84,7 @@ def make_plan(
         negative_prompt=request.negative_prompt,
         native_size=native,
         seed=seed,
-        reference_digest=reference.digest if reference else None,
+        references=tuple(ReferenceRecord(one.digest, one.shown) for one in references),
         price_usd=model.price_usd if price_usd is None else price_usd,
         prompt_extend=extend,
         prompt_extend_mode=request.prompt_extend_mode,
@@ -97,11 +98,17 @@ def make_plan(
         seed=seed,
         prompt_extend=extend,
         watermark=WATERMARK,
-        reference_url=reference.url if reference else None,
+        reference_urls=tuple(one.url for one in references),
         prompt_extend_mode=request.prompt_extend_mode,
         enable_thinking=request.enable_thinking,
     )
     return Plan(spec, provider_request, size)
+
+
+def _key_of(references: Sequence[Reference]) -> str | list[str] | None:
+    """Return what stands for references in a key; one stands as it did when there was only one."""
+    digests = [one.digest for one in references]
+    return digests if len(digests) > 1 else next(iter(digests), None)
 
 
 def generation_key(sent: dict[str, object], seed: int | None) -> str:
@@ -180,7 +187,7 @@ def _check_prompt_extension(request: ImageRequest, model: Model) -> None:
             )
 
 
-def _check_limits(request: ImageRequest, model: Model, reference: Reference | None) -> None:
+def _check_limits(request: ImageRequest, model: Model) -> None:
     negative = request.negative_prompt or ""
     over = len(negative) - model.negative_prompt_max_characters
     if over > 0:
@@ -189,13 +196,4 @@ def _check_limits(request: ImageRequest, model: Model, reference: Reference | No
             f"{model.negative_prompt_max_characters}",
             field="negative_prompt",
             action="Shorten it, because the service would silently cut off the end.",
-        )
-    if reference is not None and model.reference_images_max == 0:
-        raise InvalidRequest(
-            f"{model.id} generates images from text only and takes no reference_image",
-            field="reference_image",
-            action=(
-                "Leave it out, or choose a model that takes references by its exact id, "
-                "such as qwen-image-2.0."
-            ),
         )

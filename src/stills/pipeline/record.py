@@ -22,7 +22,7 @@ async def record(job: Job) -> Job:
         CatalogDamaged: the catalog's file is damaged.
     """
     rendition, catalog, notes = known(job.rendition), job.ports.catalog, job.notes
-    answered = [(rendition, make_request_record(job.request, rendition, reference=job.reference))]
+    answered = [(rendition, make_request_record(job.request, rendition, references=job.references))]
     if job.hit is not None and rendition == job.hit.rendition:
         notes = (*notes, *await try_to_count(catalog, answered))
     else:
@@ -33,7 +33,7 @@ async def record(job: Job) -> Job:
 
 
 def make_request_record(
-    request: ImageRequest, rendition: Rendition, *, reference: Reference | None
+    request: ImageRequest, rendition: Rendition, *, references: Sequence[Reference] = ()
 ) -> RequestRecord:
     """Return a request as the catalog remembers it."""
     return RequestRecord(
@@ -42,7 +42,7 @@ def make_request_record(
         negative_prompt=request.negative_prompt,
         style=request.style,
         seed=request.seed,
-        reference=reference.shown if reference else None,
+        references=tuple(one.shown for one in references),
     )
 
 

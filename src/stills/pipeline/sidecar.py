@@ -5,16 +5,21 @@ Each is `facts/<id>.json`, written before the image.
 
 import json
 import re
-from dataclasses import fields as dataclass_fields
+from dataclasses import asdict
 from typing import Any
 
-from stills.contract.generation import Generation, GenerationSpec, Inspection, Stage
+from stills.contract.generation import (
+    Generation,
+    GenerationSpec,
+    Inspection,
+    ReferenceRecord,
+    Stage,
+)
 from stills.contract.money import PRICE_MAX_USD
 from stills.contract.size import Size
 
 SIDECAR_FOLDER = "facts"
 _VERSION = 1
-_SPEC = tuple(field.name for field in dataclass_fields(GenerationSpec))
 # A plain file name in the top folder, ending with the id: a sidecar may have been tampered with.
 _PATH = re.compile(r"[^/\\:#?%\x00-\x1f\x7f-\x9f]*([0-9a-f]{12})\.png")
 _NUMBER_MAX = 10**11  # a time far in the future, in seconds, which SQLite and datetime can hold
@@ -40,7 +45,7 @@ def write_sidecar(
         "sha256": inspection.sha256,
         "byte_count": inspection.byte_count,
         "path": path,
-        "draft": {name: getattr(generation.spec, name) for name in _SPEC},
+        "draft": asdict(generation.spec),
     }
     if store_id is not None:
         sidecar["store"] = store_id
@@ -92,13 +97,23 @@ def _read_spec(fields: dict[str, Any]) -> GenerationSpec:
         negative_prompt=_optional_text(fields["negative_prompt"]),
         native_size=Size(_whole_number(width, least=1), _whole_number(height, least=1)),
         seed=_whole_number(fields["seed"], least=0),
-        reference_digest=_optional_text(fields["reference_digest"]),
+        references=_read_references(fields),
         price_usd=None if price_usd is None else _number(price_usd, most=PRICE_MAX_USD),
         # Older sidecars don't have these.
         prompt_extend=_switch(fields.get("prompt_extend", True)),
         prompt_extend_mode=_optional_text(fields.get("prompt_extend_mode")),
         enable_thinking=_optional_switch(fields.get("enable_thinking")),
     )
+
+
+def _read_references(fields: dict[str, Any]) -> tuple[ReferenceRecord, ...]:
+    if "references" in fields:
+        return tuple(
+            ReferenceRecord(_text(one["digest"]), _optional_text(one["shown"]))
+            for one in fields["references"]
+        )
+    digest = _optional_text(fields["reference_digest"])  # of a version with one reference
+    return () if digest is None else (ReferenceRecord(digest, shown=None),)
 
 
 def _text(value: object) -> str:

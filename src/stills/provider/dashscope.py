@@ -169,7 +169,7 @@ class DashScope:
             wire.exchange,
             model=request.model,
             key=key,
-            has_reference=request.reference_url is not None,
+            has_reference=bool(request.reference_urls),
         )
         if self._has_live_links:
             return answer
@@ -183,7 +183,7 @@ class DashScope:
         await self._session.close()
 
     async def _call(self, request: ProviderRequest, key: str, timeout_seconds: float) -> None:
-        content = [{"image": request.reference_url}] if request.reference_url else []
+        images = [{"image": url} for url in request.reference_urls]
         optional = {
             "negative_prompt": request.negative_prompt,
             "prompt_extend_mode": request.prompt_extend_mode,
@@ -192,7 +192,7 @@ class DashScope:
         await _NoFileAccess.call(
             model=request.model,
             api_key=key,
-            messages=[{"role": "user", "content": [*content, {"text": request.text}]}],
+            messages=[{"role": "user", "content": [*images, {"text": request.text}]}],
             base_address=self._credentials.base_url,
             session=self._session,
             request_timeout=timeout_seconds,

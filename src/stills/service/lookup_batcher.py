@@ -26,8 +26,8 @@ class LookupBatcher:
 
     async def look_up(self, request: ImageRequest, *, model: str) -> CatalogAnswer:
         """Return the stored image of a request, or whether it needs a new one."""
-        if request.reference_image is not None:
-            return CatalogAnswer()  # the reference would have to be loaded first
+        if request.all_references:
+            return CatalogAnswer()  # they would have to be loaded first
         answer: asyncio.Future[CatalogAnswer] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Lookup(request, model, answer))
         if self._task is None:

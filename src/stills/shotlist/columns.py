@@ -32,7 +32,11 @@ _PIPELINES_NAMES = {
 }
 FIELDS = (
     Field("id", aliases=("shot_id",), fallbacks=("storyboard_number", "idx")),
-    *(_PIPELINES_NAMES.get(name, Field(name)) for name in REQUEST_FIELDS),
+    *(
+        _PIPELINES_NAMES.get(name, Field(name))
+        for name in REQUEST_FIELDS
+        if name != "reference_images"  # an alias of reference_image
+    ),
     Field("width"),
     Field("height"),
     Field("aspect_ratio"),

@@ -20,7 +20,7 @@ from stills.contract.providers import is_paid
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
 
-_OPTIONS = tuple(name for name in REQUEST_FIELDS if name != "prompt")
+_OPTIONS = tuple(name for name in REQUEST_FIELDS if name not in ("prompt", "reference_images"))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -115,7 +115,11 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
             "size is missing", field="size", action="Add --size, such as --size 1024*1024."
         )
     prompt = _read_prompt() if options.prompt == "-" else options.prompt
-    return ImageRequest(prompt=prompt, **{name: getattr(options, name) for name in _OPTIONS})
+    fields = {name: getattr(options, name) for name in _OPTIONS}
+    images = fields.pop("reference_image") or []
+    if len(images) == 1:
+        return ImageRequest(prompt=prompt, reference_image=images[0], **fields)
+    return ImageRequest(prompt=prompt, reference_images=tuple(images), **fields)
 
 
 def read_request_file(path: Path) -> ImageRequest:
