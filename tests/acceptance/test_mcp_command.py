@@ -18,6 +18,7 @@ import pyvips
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from stills.contract.request import REQUEST_FIELDS
 from stills.contract.size import Size
 from stills.imaging.probe import inspect_png
 
@@ -51,16 +52,14 @@ async def test_the_tools_are_the_contract(connect):
     assert set(tools) == {"image_generate", "image_list", "image_show"}
     tool = tools["image_generate"]
     assert tool.title == "image.generate"
-    assert set(tool.input_schema["properties"]) == {
-        "prompt", "size", "negative_prompt", "style", "seed", "reference_image", "model",
-    }  # fmt: skip
+    assert set(tool.input_schema["properties"]) == {*REQUEST_FIELDS, "model", "fresh"}
     assert tool.input_schema["required"] == ["prompt", "size"]
     assert tool.input_schema["additionalProperties"] is False
     assert all(field["description"] for field in tool.input_schema["properties"].values())
     assert {"image_url", "width", "height", "seed"} <= set(tool.output_schema["required"])
     hints = tool.annotations
     assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint) == (
-        False, False, True,
+        False, False, False,
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_the_mcp_tool_describes_a_field(field: RequestField):
 @pytest.mark.parametrize("described", [CONTRACT, GENERATION, EDIT], ids=["contract", "new", "edit"])
 def test_http_takes_no_field_that_a_request_lacks(described):
     """A field that is removed disappears from the documents as well."""
-    others = {"model", "n", "response_format", "image", "image[]"}
+    others = {"model", "fresh", "n", "response_format", "image", "image[]"}
     known = {*REQUEST_FIELDS, *others}
     extra = {name for name in properties(described) if name not in known}
     assert all(properties(described)[name].keys() == {"description"} for name in extra)

@@ -32,10 +32,14 @@ def serve() -> Callable[..., Any]:
     @asynccontextmanager
     async def start(stills: Stills, **hooks: Any) -> AsyncIterator[str]:
         async def generate(
-            _: object, request: ImageRequest, model: str | None, on_progress: OnProgress
+            _: object,
+            request: ImageRequest,
+            model: str | None,
+            fresh: bool,
+            on_progress: OnProgress,
         ) -> ImageResult:
             return await stills.generate(
-                request, model=model, on_stage=lambda stage: on_progress(stage, 0)
+                request, model=model, fresh=fresh, on_stage=lambda stage: on_progress(stage, 0)
             )
 
         @asynccontextmanager
@@ -68,8 +72,13 @@ async def test_an_image_is_generated_over_http(serve, stills, mode):
     paths: list[str] = []
 
     async def generate(
-        http_request: Any, request: ImageRequest, model: str | None, on_progress: OnProgress
+        http_request: Any,
+        request: ImageRequest,
+        model: str | None,
+        fresh: bool,
+        on_progress: OnProgress,
     ) -> ImageResult:
+        assert not fresh
         paths.append(http_request.url.path)
         on_progress(Stage.CLAIMED, 2)
         return await stills.generate(
@@ -101,6 +110,19 @@ async def test_a_stored_image_is_a_reference_by_its_uri(serve, stills, sandbox):
         refused = await client.call_tool("image_generate", {**KITE, "model": "qwen"})
     assert "unknown_model" in refused.content[0].text
     assert [len(send.content) for send in sandbox.ledger.generations] == [1, 2]
+
+
+async def test_fresh_pays_for_a_new_image(serve, stills, sandbox):
+    """Only true does; other values are rejected."""
+    async with serve(stills) as url, Client(url) as client:
+        first, same, new = [
+            (await client.call_tool("image_generate", KITE | fresh)).structured_content
+            for fresh in ({}, {"fresh": False}, {"fresh": True})
+        ]
+        refused = await client.call_tool("image_generate", KITE | {"fresh": "yes"})
+    assert same["id"] == first["id"] != new["id"]
+    assert sandbox.ledger.billed_images == 2
+    assert "fresh is neither true nor false" in refused.content[0].text
 
 
 async def test_any_worker_answers_any_request(serve, stills, make_stills):

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from stills.app import Stills
-from stills.contract.errors import StillsError
+from stills.contract.errors import Billing, StillsError
 from stills.http.access_log import get_log_entry
 from stills.http.auth import AccessControl
 from stills.http.errors import error_answer, not_found, problem, unexpected
@@ -134,7 +134,10 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         if isinstance(error, kind):
             message = f"{error.message.rstrip('.')}. {error.action}"
             return problem(status, message, code=error.code, param=error.field)
-    return error_answer(error)
+    answer = error_answer(error)
+    if getattr(request.state, "fresh", False) and error.billing is not Billing.NONE:
+        answer.headers["x-should-retry"] = "false"  # a repetition pays for another new image
+    return answer
 
 
 async def _answer_invalid_parameter(_: Request, error: Exception) -> Response:

@@ -37,19 +37,22 @@ class HttpGeneration:
         request: ImageRequest,
         *,
         model: str,
+        fresh: bool = False,
         on_progress: OnProgress = ignore_progress,
     ) -> ImageResult:
-        """Return one image.
+        """Return one image; `fresh` always pays for a new one.
 
         Raises:
             StillsError: see stills.contract.errors.
         """
+        http_request.state.fresh = fresh
         get_log_entry(http_request).model = model
         tracing: Tracing | None = getattr(http_request.state, "tracing", None)
         if tracing is None:
-            return await self._generate(http_request, request, model, on_progress)
+            return await self._generate(http_request, request, model, fresh, on_progress)
         with tracing.image(request, model) as span:
-            result = await self._generate(http_request, request, model, span.follow(on_progress))
+            on_progress = span.follow(on_progress)
+            result = await self._generate(http_request, request, model, fresh, on_progress)
             span.note_result(result)
             return result
 
@@ -58,6 +61,7 @@ class HttpGeneration:
         http_request: Request,
         request: ImageRequest,
         model: str | None,
+        fresh: bool,
         on_progress: OnProgress,
     ) -> ImageResult:
         """Return one image of `model`, by default the service's own, and log the outcome.
@@ -70,6 +74,7 @@ class HttpGeneration:
                 http_request,
                 request,
                 model=model or self.settings.model,
+                fresh=fresh,
                 on_progress=on_progress,
             )
         except StillsError as error:
@@ -79,17 +84,17 @@ class HttpGeneration:
         return result
 
     async def generate_variations(
-        self, http_request: Request, first: ImageRequest, *, model: str, count: int
+        self, http_request: Request, first: ImageRequest, *, model: str, count: int, fresh: bool
     ) -> Sequence[ImageResult]:
         """Return `count` images, with seeds that count up from the seed of the first.
 
         Raises:
             StillsError: the error of the first that failed; the others are finished and stored.
         """
-        result = await self.generate(http_request, first, model=model)
+        result = await self.generate(http_request, first, model=model, fresh=fresh)
         others = await asyncio.gather(
             *(
-                self.generate(http_request, other, model=model)
+                self.generate(http_request, other, model=model, fresh=fresh)
                 for other in variations(first, seed=result.seed, count=count)
             ),
             return_exceptions=True,
@@ -106,7 +111,12 @@ class HttpGeneration:
         return results
 
     async def _generate(
-        self, http_request: Request, request: ImageRequest, model: str, on_progress: OnProgress
+        self,
+        http_request: Request,
+        request: ImageRequest,
+        model: str,
+        fresh: bool,
+        on_progress: OnProgress,
     ) -> ImageResult:
         entry = get_log_entry(http_request)
 
@@ -117,6 +127,7 @@ class HttpGeneration:
         return await self._service.generate(
             await self._read_own_references(http_request, request),
             model=model,
+            fresh=fresh,
             payer=get_budget_owner(http_request),
             on_progress=follow,
         )

@@ -17,7 +17,7 @@ AUTO_SIZE = "1024*1024"
 
 SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
-    "image", "model", "n", "response_format",
+    "fresh", "image", "model", "n", "response_format",
 )  # fmt: skip
 IGNORED = frozenset(
     {
@@ -39,12 +39,16 @@ class ResponseFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenAiRequest:
-    """The first image, how many images in all, and the fields that were ignored."""
+    """The first image, how many images in all, and the fields that were ignored.
+
+    `fresh` is true if new images are to be paid for, even if there are stored ones.
+    """
 
     first: ImageRequest
     model: str
     count: int
     response_format: ResponseFormat
+    fresh: bool
     ignored: tuple[str, ...]
 
 
@@ -53,10 +57,13 @@ def read_generation(
     *,
     default_model: str,
     aliases: Mapping[str, str],
+    no_cache: bool = False,
     references: Sequence[bytes] = (),
     reference_required: bool = False,
 ) -> OpenAiRequest:
     """Read the fields of a generation or an edit; `references` are its files.
+
+    `no_cache` is whether the headers ask for a new image.
 
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
@@ -88,6 +95,7 @@ def read_generation(
         model=resolve_model(fields.get("model"), default_model, aliases),
         count=_count(fields.get("n")),
         response_format=_response_format(fields.get("response_format")),
+        fresh=read_fresh(fields.get("fresh"), no_cache=no_cache),
         ignored=ignored,
     )
 
@@ -128,6 +136,29 @@ def resolve_model(name: object, default_model: str, aliases: Mapping[str, str]) 
             field="model",
             action=f"Use an exact id ({', '.join(MODELS)}) or omit it.",
         ) from None
+
+
+def says_no_cache(headers: Mapping[str, str]) -> bool:
+    """Return whether the headers ask for a new image, with `Cache-Control: no-cache`."""
+    directives = headers.get("cache-control", "").lower().split(",")
+    return "no-cache" in (directive.strip() for directive in directives)
+
+
+def read_fresh(value: object, *, no_cache: bool) -> bool:
+    """Return the field `fresh`; without it, what the headers say.
+
+    Raises:
+        InvalidRequest: the field is neither true nor false.
+    """
+    if value is None:
+        return no_cache
+    if not isinstance(value, bool):
+        raise InvalidRequest(
+            "fresh is neither true nor false",
+            field="fresh",
+            action="Send true to pay for a new image, or omit it.",
+        )
+    return value
 
 
 def variations(first: ImageRequest, *, seed: int, count: int) -> list[ImageRequest]:

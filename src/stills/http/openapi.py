@@ -14,6 +14,10 @@ def _text(description: str, **more: object) -> dict[str, Any]:
 
 
 _MODEL = _text("An exact id from /v1/models; by default the service's own model.")
+_FRESH = {
+    "type": "boolean",
+    "description": "True always pays for a new image, as does the header Cache-Control: no-cache.",
+}
 _CONTRACT = {
     **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
     "size": REQUEST_FIELDS["size"].schema() | {"pattern": _SIZE},
@@ -21,6 +25,7 @@ _CONTRACT = {
         details="an https URL or a data URL of a PNG, JPEG or WebP"
     ),
     "model": _MODEL,
+    "fresh": _FRESH,
 }
 _OPENAI = {
     **{name: schema for name, schema in _CONTRACT.items() if "reference" not in name},
@@ -56,17 +61,28 @@ _WAIT = {"Retry-After": _header("Seconds to wait before a retry.")}
 IGNORED_HEADER = {"X-Stills-Ignored": _header("The fields that were ignored."), **_REQUEST_ID}
 
 
-def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "required": required}
-    content = {media_type: {"schema": {**schema, "additionalProperties": False}}}
-    parameter = {
+_PARAMETERS = [
+    {
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
         "description": "The same key and body return the first response again, for 24 hours.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    }
-    return {"requestBody": {"required": True, "content": content}, "parameters": [parameter]}
+    },
+    {
+        "name": "Cache-Control",
+        "in": "header",
+        "required": False,
+        "description": "no-cache always pays for a new image, unless the body says fresh: false.",
+        "schema": {"type": "string"},
+    },
+]
+
+
+def _body(media_type: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    content = {media_type: {"schema": {**schema, "additionalProperties": False}}}
+    return {"requestBody": {"required": True, "content": content}, "parameters": _PARAMETERS}
 
 
 def _json_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

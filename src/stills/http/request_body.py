@@ -18,7 +18,7 @@ _FIELDS_MAX = 64
 _IMAGE_NAMES = ("image", "image[]")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _NUMBERS = {"n", *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer")}
-_SWITCHES = {name for name, field in REQUEST_FIELDS.items() if field.type == "boolean"}
+_SWITCHES = {"fresh", *(name for name, field in REQUEST_FIELDS.items() if field.type == "boolean")}
 
 
 @dataclass(frozen=True, slots=True)

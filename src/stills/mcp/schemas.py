@@ -44,6 +44,11 @@ _FIELDS = {
         **_text("An exact model id, to use another model than the server's default."),
         "enum": list(MODELS),
     },
+    "fresh": {
+        "type": "boolean",
+        "default": False,
+        "description": "True pays for a new image each time, instead of returning the stored one.",
+    },
 }
 _REQUEST = {
     **_object(_FIELDS),
@@ -114,7 +119,7 @@ GENERATE = types.Tool(
         title="image.generate",
         read_only_hint=False,
         destructive_hint=False,
-        idempotent_hint=True,
+        idempotent_hint=False,  # with fresh, each call is billed
         open_world_hint=True,
     ),
 )

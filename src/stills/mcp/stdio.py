@@ -20,9 +20,13 @@ async def serve_stdio(stills: Stills, stop: asyncio.Event) -> None:
     service = ImageService(stills, stop=stop)
 
     async def generate(
-        _: object, request: ImageRequest, model: str | None, on_progress: OnProgress
+        _: object,
+        request: ImageRequest,
+        model: str | None,
+        fresh: bool,
+        on_progress: OnProgress,
     ) -> ImageResult:
-        return await service.generate(request, model=model, on_progress=on_progress)
+        return await service.generate(request, model=model, fresh=fresh, on_progress=on_progress)
 
     server = make_server(stills, generate=generate)
     try:

@@ -25,9 +25,9 @@ from stills.service.records import image_record, result_record, send_record, sum
 Context = ServerRequestContext[dict[str, Any], Any]
 ImageUrl = Callable[[Any, str], str]
 """Returns where the client of an HTTP request can open the image of an id."""
-Generate = Callable[[Any, ImageRequest, str | None, OnProgress], Awaitable[ImageResult]]
-"""Returns the image of a request to a model, None for the default; the HTTP request comes first,
-None over standard input."""
+Generate = Callable[[Any, ImageRequest, str | None, bool, OnProgress], Awaitable[ImageResult]]
+"""Returns the image of a request to a model, None for the default; true always pays for a new one.
+The HTTP request comes first, None over standard input."""
 
 _URI = "stills://images/"
 _LOG = logging.getLogger("stills.mcp")
@@ -105,10 +105,11 @@ class Tools:
     ) -> types.CallToolResult:
         fields = dict(arguments)
         model = _read_model(fields.pop("model", None))
+        fresh = _read_fresh(fields.pop("fresh", None))
         request = await self._read_own_references(ImageRequest.from_mapping(fields))
         async with report_progress(context.session.report_progress) as on_progress:
             result = await _run_cancellable(
-                self._generate_image(context.request, request, model, on_progress)
+                self._generate_image(context.request, request, model, fresh, on_progress)
             )
         try:
             image = await self._find(result.id)
@@ -223,6 +224,16 @@ def _read_model(model: object) -> str | None:
     if model is not None and not isinstance(model, str):
         raise InvalidRequest("model is not text", field="model", action="Use an exact id.")
     return model
+
+
+def _read_fresh(fresh: object) -> bool:
+    if fresh is not None and not isinstance(fresh, bool):
+        raise InvalidRequest(
+            "fresh is neither true nor false",
+            field="fresh",
+            action="Use true to pay for a new image, or leave it out.",
+        )
+    return fresh is True
 
 
 def _check_names(arguments: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from stills.app import Stills
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import Billing
 from stills.contract.generation import GenerationSpec
+from stills.contract.outcome import CatalogAnswer
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.service.lookup_batcher import LookupBatcher
@@ -55,10 +56,13 @@ class ImageService:
         request: ImageRequest,
         *,
         model: str | None = None,
+        fresh: bool = False,
         payer: BudgetOwner | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> ImageResult:
         """Return the image of a request, from the catalog if it is stored there.
+
+        `fresh` always pays for a new image.
 
         Raises:
             StillsError: see stills.contract.errors.
@@ -66,12 +70,15 @@ class ImageService:
         model = self._stills.model(model).id
         on_stage, leave = self._queue.follow(on_progress)
         try:
-            answer = await self._batcher.look_up(request, model=model)
+            answer = CatalogAnswer()
+            if not fresh:
+                answer = await self._batcher.look_up(request, model=model)
             result = answer.result
             if result is None:
                 result = await self._stills.generate(
                     request,
                     model=model,
+                    fresh=fresh,
                     payer=payer,
                     stop=self._stop,
                     on_stage=on_stage,

@@ -19,7 +19,7 @@ from stills.http.access_log import get_log_entry
 from stills.http.errors import error_answer
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
-from stills.http.openai_request import resolve_model
+from stills.http.openai_request import read_fresh, resolve_model, says_no_cache
 from stills.http.openapi import CONTRACT, refusals
 from stills.http.request_body import read_object
 from stills.service.progress import OnProgress, ignore_progress
@@ -65,12 +65,13 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
         """Generate one image, or return the stored one. `Accept: text/event-stream` adds stages."""
         fields = read_object(request)
         model = resolve_model(fields.pop("model", None), settings.model, settings.model_aliases)
+        fresh = read_fresh(fields.pop("fresh", None), no_cache=says_no_cache(request.headers))
         image_request = ImageRequest.from_mapping(fields)
 
         async def answer(on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
             async def generate() -> list[ImageResult]:
                 result = await generation.generate(
-                    request, image_request, model=model, on_progress=on_progress
+                    request, image_request, model=model, fresh=fresh, on_progress=on_progress
                 )
                 return [result]
 

@@ -25,6 +25,7 @@ from stills.http.openai_request import (
     ResponseFormat,
     naming_image,
     read_generation,
+    says_no_cache,
 )
 from stills.http.openapi import EDIT, GENERATION, IGNORED_HEADER, refusals
 from stills.http.request_body import read_form, read_object
@@ -80,7 +81,11 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
                 request,
                 content,
                 lambda: generation.generate_variations(
-                    request, wanted.first, model=wanted.model, count=wanted.count
+                    request,
+                    wanted.first,
+                    model=wanted.model,
+                    count=wanted.count,
+                    fresh=wanted.fresh,
                 ),
             )
         results = answered.results
@@ -103,6 +108,7 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
             read_object(request),
             default_model=settings.model,
             aliases=settings.model_aliases,
+            no_cache=says_no_cache(request.headers),
         )
         return await generate(request, wanted, request.state.body)
 
@@ -114,6 +120,7 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
             form.fields,
             default_model=settings.model,
             aliases=settings.model_aliases,
+            no_cache=says_no_cache(request.headers),
             references=form.images,
             reference_required=True,
         )

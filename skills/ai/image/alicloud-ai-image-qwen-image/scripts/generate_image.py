@@ -29,7 +29,7 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> int:
     request = _read_request(options)
     output = Path(options.output or default_output(os.environ) / "images" / "output.png")
-    result = make_image(request, output, sandbox=options.sandbox)
+    result = make_image(request, output, sandbox=options.sandbox, fresh=options.fresh)
     print(summary(result), file=sys.stderr)
     print(json.dumps(result.contract_fields()) if options.print_response else output.absolute())
     return 0
@@ -50,6 +50,7 @@ def _make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print image_url, width, height and seed as JSON instead of the path",
     )
+    parser.add_argument("--fresh", action="store_true", help="always pay for a new image")
     parser.add_argument(
         "--sandbox",
         action="store_true",
