@@ -183,7 +183,7 @@ MATRIX = [
     damaged(FaultKind.BAD_FILTER),
     damaged(FaultKind.IMPOSSIBLE_HEADER),
     damaged(FaultKind.NO_PALETTE),
-    damaged(FaultKind.WRONG_SIZE_PNG),
+    Row(Fault(FaultKind.WRONG_SIZE_PNG), IMAGE, IMAGE, again=0),
     damaged(FaultKind.NOT_A_PNG),
     dead(FaultKind.DEAD_URL),
     replace(

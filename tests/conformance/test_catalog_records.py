@@ -84,6 +84,26 @@ async def test_notes_are_stored_in_order(catalog, worker):
     assert (await catalog.find("k", NATIVE)).generation.notes == notes
 
 
+async def test_the_size_that_was_made_replaces_the_one_that_was_ordered(catalog, worker):
+    """With a note on it."""
+    claim = await worker.take()
+    await catalog.record_native_size(claim.generation.id, SMALL, note="smaller")
+    await worker.keep(claim)
+    found = (await catalog.find("k", SMALL)).generation
+    assert (found.spec.native_size, found.notes) == (SMALL, ("smaller",))
+
+
+async def test_an_adopted_image_has_the_size_and_notes_of_its_sidecar(catalog, worker):
+    """The catalog may have failed to record them."""
+    claim = await worker.take()
+    spec = replace(claim.generation.spec, native_size=SMALL)
+    stored = {"sha256": "ab", "byte_count": 1, "object_path": "a.png", "notes": ("smaller",)}
+    made = replace(claim.generation, spec=spec, stage=Stage.KEPT, **stored)
+    assert await catalog.adopt(made, [])
+    found = (await catalog.find("k", SMALL)).generation
+    assert (found.spec.native_size, found.notes) == (SMALL, ("smaller",))
+
+
 async def test_a_send_is_on_the_ledger_before_it_is_made(catalog, worker):
     """It is possibly billed until it is settled; each send is a line, oldest first."""
     claim = await worker.take()

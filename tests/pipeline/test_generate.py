@@ -243,7 +243,6 @@ async def test_a_broken_download_is_retried_free_of_charge(
     [
         FaultKind.TRUNCATED_PNG,
         FaultKind.CORRUPT_PNG,
-        FaultKind.WRONG_SIZE_PNG,
         FaultKind.NOT_A_PNG,
     ],
 )

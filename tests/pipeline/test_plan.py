@@ -9,8 +9,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.generation import ReferenceRecord
 from stills.contract.models import MODELS, find_model
 from stills.contract.request import ImageRequest
-from stills.contract.size import Size, parse_size
-from stills.pipeline.plan import Plan, make_plan, native_size, simplify, weave_style
+from stills.pipeline.plan import Plan, make_plan, simplify, weave_style
 from stills.pipeline.reference import Reference
 
 MAX = find_model("qwen-image-max")
@@ -27,50 +26,6 @@ def plan(
 ) -> Plan:
     request = ImageRequest(**({"prompt": "a red kite", "size": "1024*1024", "seed": 1} | given))
     return make_plan(request, find_model(model), provider=provider, references=references)
-
-
-@pytest.mark.parametrize(
-    ("asked", "native"),
-    [
-        ("1024*1024", "1328*1328"),
-        ("512*512", "1328*1328"),
-        ("1920*1080", "1664*928"),
-        ("3840*2160", "1664*928"),
-        ("1080*1920", "928*1664"),
-        ("1024*576", "1664*928"),
-        ("1600*1200", "1472*1104"),
-        ("2240*1680", "1472*1104"),
-        ("1536*1024", "1472*1104"),  # 3:2 is between 4:3 and 16:9, and nearer to 4:3
-        ("1024*1536", "1104*1472"),
-        ("1792*1024", "1664*928"),
-        ("4096*64", "1664*928"),
-        ("64*4096", "928*1664"),
-        ("1664*928", "1664*928"),
-    ],
-)
-def test_a_size_is_planned_at_the_native_size_nearest_in_aspect_ratio(asked: str, native: str):
-    """Every requested size is generated at one of the model's five."""
-    assert str(native_size(parse_size(asked), MAX)) == native
-
-
-def test_a_tie_in_aspect_ratio_goes_to_the_larger_area():
-    """Of two equally near native sizes, the one with more pixels is used."""
-    model = replace(MAX, native_sizes=(Size(400, 200), Size(800, 400)))
-    assert native_size(Size(64, 64), model) == Size(800, 400)
-
-
-@pytest.mark.parametrize("asked", ["64*64", "4096*4096", "64*4096", "4096*64", "100*3000"])
-def test_a_free_size_model_is_asked_for_a_size_in_its_range_of_pixels(asked: str):
-    """A size out of range is scaled, and keeps its aspect ratio."""
-    size = parse_size(asked)
-    native = native_size(size, FREE)
-    assert FREE.pixels_min <= native.pixels <= FREE.pixels_max
-    assert native.aspect_ratio == pytest.approx(size.aspect_ratio, rel=0.02)
-
-
-def test_a_size_in_range_is_native_to_a_free_size_model():
-    """It is not cropped."""
-    assert native_size(Size(1024, 576), FREE) == Size(1024, 576)
 
 
 def test_the_style_is_added_to_the_prompt():

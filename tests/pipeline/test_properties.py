@@ -31,8 +31,9 @@ from stills.contract.request import ImageRequest
 from stills.contract.size import Size, parse_size
 from stills.imaging import VipsImaging
 from stills.imaging.fit import cover_crop, fit_png
+from stills.pipeline.native_size import native_size
 from stills.pipeline.object_names import object_path, read_object_path
-from stills.pipeline.plan import Plan, make_plan, native_size
+from stills.pipeline.plan import Plan, make_plan
 from stills.pipeline.reference import Reference, load_reference
 from stills.pipeline.sidecar import read_sidecar, write_sidecar
 
@@ -84,10 +85,12 @@ def test_the_crop_is_within_the_source_and_has_the_requested_aspect_ratio(size, 
 @untimed
 @given(size=sizes, model=models)
 def test_the_native_size_is_one_that_the_model_makes(size, model):
-    """The nearest of its fixed sizes, or any size in its range of pixels."""
+    """The nearest of its fixed sizes, or any multiple of 16 in its range of pixels and ratios."""
     native = native_size(size, model)
     if not model.native_sizes:
         assert model.pixels_min <= native.pixels <= model.pixels_max
+        assert 1 / 8 <= native.aspect_ratio <= 8
+        assert [side % 16 for side in native] == [0, 0]
         return
     assert native in model.native_sizes
 

@@ -122,6 +122,12 @@ RECORD_NOTE = """
 UPDATE generations SET notes = json_insert(notes, '$[#]', :note) WHERE id = :generation_id
 """
 
+RECORD_NATIVE_SIZE = """
+UPDATE generations
+SET native_width = :width, native_height = :height, notes = json_insert(notes, '$[#]', :note)
+WHERE id = :generation_id
+"""
+
 RECORD_SPOOLED = """
 UPDATE generations
 SET stage = 'spooled', sha256 = :sha256, byte_count = :byte_count, spool_url = :spool_url
@@ -133,6 +139,13 @@ UPDATE generations
 SET stage = 'kept', sha256 = :sha256, byte_count = :byte_count, object_path = :object_path,
     image_url = NULL, spool_url = NULL
 WHERE id = :generation_id
+"""
+
+# The sidecar has the size that the model made, and every note.
+RECORD_ADOPTED = """
+UPDATE generations
+SET native_width = :native_width, native_height = :native_height, notes = :notes
+WHERE id = :id
 """
 
 ADD_RENDITION = """

@@ -29,8 +29,8 @@ _TRIGRAM_CHARACTERS = 3
 
 _EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
 
-_ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,4})x([0-9]{1,4})", re.ASCII)
-_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,4})-([0-9]{1,4})", re.ASCII)
+_ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,8})x([0-9]{1,8})", re.ASCII)
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,8})-([0-9]{1,8})", re.ASCII)
 _NEWEST = (2**63 - 1, 0, 0)
 
 

@@ -164,6 +164,15 @@ class SqliteCatalog:
     async def record_note(self, generation_id: str, note: str) -> None:
         await self._execute(queries.RECORD_NOTE, generation_id=generation_id, note=note)
 
+    async def record_native_size(self, generation_id: str, size: Size, *, note: str) -> None:
+        await self._execute(
+            queries.RECORD_NATIVE_SIZE,
+            generation_id=generation_id,
+            width=size.width,
+            height=size.height,
+            note=note,
+        )
+
     async def record_spooled(
         self, generation_id: str, *, sha256: str, byte_count: int, spool_url: str
     ) -> None:
@@ -355,6 +364,7 @@ def _adopt(
     if known is None:
         connection.execute(queries.ADD_GENERATION, generation_columns(generation))
     if adopted:
+        connection.execute(queries.RECORD_ADOPTED, generation_columns(generation))
         _record_kept(
             connection,
             {

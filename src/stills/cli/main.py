@@ -363,3 +363,10 @@ def _add_sandbox(commands: "Commands") -> None:
         "--retired", action="append", default=[], metavar="MODEL",
         help="refuse this model; repeatable",
     )  # fmt: skip
+    command.add_argument(
+        "--round-sizes", action="store_true", help="make images in multiples of 16 pixels"
+    )
+    command.add_argument(
+        "--ignore-size-with-references", action="store_true",
+        help="make every image that has references 2048*2048",
+    )  # fmt: skip

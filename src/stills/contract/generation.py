@@ -89,7 +89,8 @@ class GenerationSpec:
     `key` identifies the request. `seeded_key` identifies it by the seed that was sent, so that a
     request with the seed of an earlier result gets that image. `text` is sent to the provider;
     `prompt`, `style` and the names of `references` are those of the first request, to be shown to
-    people.
+    people. `native_size` is requested from the model; in a stored generation, it is the size that
+    the model made.
     """
 
     key: str

@@ -16,7 +16,6 @@ from stills.contract.errors import (
     StorageError,
 )
 from stills.contract.generation import Chunks, Generation, Inspection, ProviderAnswer, Stage
-from stills.contract.size import Size
 from stills.pipeline.context import Fetched, Job, Sent, known
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -110,7 +109,7 @@ async def _download(
 
     Raises:
         LinkDead: all attempts failed.
-        DamagedImage: it is not a decodable PNG of the promised size.
+        DamagedImage: it is not a decodable PNG. Its size does not matter, because it is paid for.
     """
     attempt = 0
     while True:
@@ -130,17 +129,10 @@ async def _download(
 async def _inspect(data: Chunks, generation: Generation, ports: Ports) -> Inspection:
     try:
         inspection = await ports.imaging.inspect(data)
-        # Before decoding: a forged header must not make us decode more than was requested.
-        _check_size(inspection.size, generation.spec.native_size)
         await ports.imaging.check_pixels(data)
     except DamagedImage as error:
         raise await _set_aside(data, generation, ports, error.message) from error
     return inspection
-
-
-def _check_size(actual: Size, requested: Size) -> None:
-    if actual != requested:
-        raise DamagedImage(f"the image is {actual}, but {requested} was requested")
 
 
 async def _set_aside(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
 from stills.contract.generation import Generation, Stage
 from stills.contract.ports.store import Store
+from stills.contract.size import Size
 from stills.pipeline.context import Fetched, Job, known
 from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
@@ -39,6 +40,7 @@ async def keep_image(ports: Ports, generation: Generation, fetched: Fetched) -> 
         CatalogError: the image is stored, but could not be journalled.
     """
     inspection = fetched.inspection
+    planned, generation = generation, _with_size(generation, inspection.size)
     path = object_path(generation.spec, generation.id, inspection.size)
     try:
         await ports.marker.check()
@@ -46,6 +48,10 @@ async def keep_image(ports: Ports, generation: Generation, fetched: Fetched) -> 
     except StoreRefused as refusal:
         raise await _spool(ports, generation, fetched, refusal) from refusal
     try:
+        if generation != planned:
+            await ports.catalog.record_native_size(
+                generation.id, inspection.size, note=generation.notes[-1]
+            )
         kept = await ports.catalog.record_kept(
             generation.id,
             sha256=inspection.sha256,
@@ -57,6 +63,16 @@ async def keep_image(ports: Ports, generation: Generation, fetched: Fetched) -> 
     if generation.stage is Stage.SPOOLED:
         await discard_spooled(ports, generation)
     return replace(kept, notes=generation.notes)  # the catalog may have failed to record a note
+
+
+def _with_size(generation: Generation, made: Size) -> Generation:
+    """Return the generation with the size that the model made, and a note if it is another."""
+    ordered = generation.spec.native_size
+    if made == ordered:
+        return generation
+    note = f"The service made {made} instead of {ordered}."
+    spec = replace(generation.spec, native_size=made)
+    return replace(generation, spec=spec, notes=(*generation.notes, note))
 
 
 async def _put(

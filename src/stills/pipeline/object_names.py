@@ -50,7 +50,7 @@ def _shorten(slug: str) -> str:
     return encoded[:_SLUG_MAX_BYTES].decode(errors="ignore").rstrip("-")
 
 
-_RENDITION = re.compile(r".*-([0-9]{1,4})x([0-9]{1,4})-seed[0-9]+-([0-9a-f]{12})\.png")
+_RENDITION = re.compile(r".*-([0-9]{1,8})x([0-9]{1,8})-seed[0-9]+-([0-9a-f]{12})\.png")
 
 
 def read_object_path(path: str) -> tuple[str, Size] | None:

@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import GenerationSpec, ProviderRequest, ReferenceRecord
 from stills.contract.models import SEED_MAX, Model
 from stills.contract.request import ImageRequest
-from stills.contract.size import Size
 from stills.pipeline.context import Job, Plan
+from stills.pipeline.native_size import native_size
 from stills.pipeline.reference import Reference
 from stills.pipeline.references import load_references
 
@@ -135,31 +133,6 @@ def simplify(prompt: str) -> str:
     if len(prompt) > longest:
         prompt = prompt[:longest].rsplit(maxsplit=1)[0]
     return prompt.strip()
-
-
-@lru_cache(maxsize=64)  # a batch needs a few sizes thousands of times
-def native_size(size: Size, model: Model) -> Size:
-    """Choose the model's size that needs the least cropping.
-
-    For a model with fixed sizes, that is the nearest aspect ratio (by log ratio; the larger area if
-    equal). For others it is `size`, scaled into the model's range of pixels if necessary.
-    """
-    if model.native_sizes:
-        wanted = math.log(size.aspect_ratio)
-        return min(
-            model.native_sizes,
-            key=lambda native: (
-                round(abs(math.log(native.aspect_ratio) - wanted), 9),
-                -native.pixels,
-            ),
-        )
-    if model.pixels_min <= size.pixels <= model.pixels_max:
-        return size
-    if size.pixels < model.pixels_min:
-        scale = math.sqrt(model.pixels_min / size.pixels)
-        return Size(math.ceil(size.width * scale), math.ceil(size.height * scale))
-    scale = math.sqrt(model.pixels_max / size.pixels)
-    return Size(math.floor(size.width * scale), math.floor(size.height * scale))
 
 
 def _given(name: str, value: object) -> dict[str, object]:

@@ -69,7 +69,7 @@ class Renderer:
         await self._calls.close()
 
     async def _render(self, generation: Generation, size: Size) -> Rendition:
-        async with self._pixels.hold(size.pixels):
+        async with self._pixels.hold(max(size.pixels, generation.spec.native_size.pixels)):
             return await _fit_and_store(self._ports, generation, size)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from stills.sandbox.keys import check_key
 from stills.sandbox.ledger import SendKind
 from stills.sandbox.refusals import find_refusal
 from stills.sandbox.rules import AcceptedRequest
+from stills.sandbox.size_made import size_made
 from stills.sandbox.state import SandboxState, drop_connection, new_request_id, origin
 
 # Gateways and proxies in front of the service answer with HTML pages.
@@ -79,7 +81,8 @@ class GenerationEndpoint:
             size=f"{accepted.width}*{accepted.height}",
             seed=accepted.seed,
         )
-        return accepted
+        width, height = size_made(accepted, self._state.settings)
+        return replace(accepted, width=width, height=height)
 
     async def _fulfil(
         self, request: web.Request, accepted: AcceptedRequest, seq: int, request_id: str

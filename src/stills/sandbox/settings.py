@@ -17,3 +17,7 @@ class SandboxSettings:
     task_life_seconds: float = 86400.0
     """How long the service answers for an asynchronous task; 24 hours on the real service."""
     retired_models: frozenset[str] = frozenset()
+    rounds_sizes: bool = False
+    """Whether it makes the nearest multiples of 16, as the API reference of May 2026 says."""
+    ignores_size_with_references: bool = False
+    """Whether an image with references is always 2048*2048, as one user reports of 3.0."""

@@ -20,6 +20,8 @@ def run(options: argparse.Namespace) -> int:
         rate_limit_per_second=options.rate,
         url_ttl_seconds=options.link_life,
         retired_models=frozenset(options.retired),
+        rounds_sizes=options.round_sizes,
+        ignores_size_with_references=options.ignore_size_with_references,
     )
     raise_open_files()
     try:

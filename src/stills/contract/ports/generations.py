@@ -75,6 +75,10 @@ class Generations(Protocol):
         """Add a note to every later result of this generation."""
         ...
 
+    async def record_native_size(self, generation_id: str, size: Size, *, note: str) -> None:
+        """Journal the size that the model made instead of the one it was asked for, and a note."""
+        ...
+
     async def record_spooled(
         self, generation_id: str, *, sha256: str, byte_count: int, spool_url: str
     ) -> None:
