@@ -159,6 +159,7 @@ async def test_an_intact_catalog_is_not_set_aside(made):
 async def test_a_read_only_older_catalog_is_read(path, version, tmp_path):
     """As if it were migrated; nothing is written."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.create_function("folded", 1, str.casefold, deterministic=True)
         for script in schema.migration_scripts()[:version]:
             connection.executescript(script.read_text())
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
