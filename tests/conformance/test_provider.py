@@ -2,11 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
 from stills.contract.errors import Billing, LinkDead, RequestRejected, ServiceUnreachable
-from stills.contract.generation import ProviderRequest
+from stills.contract.generation import ProviderAnswer, ProviderRequest
 from stills.contract.ports.provider import Provider
 from stills.contract.size import Size
 from stills.provider.credentials import Credentials, ProviderKey
@@ -78,6 +79,21 @@ async def test_a_request_becomes_an_image(provider: Provider, sandbox: Sandbox):
     (send,) = sandbox.ledger.generations
     assert (send.billed, send.size, send.seed) == (1, "1664*928", 7)
     assert send.request_id == answer.request_id
+
+
+async def test_a_task_becomes_an_image(provider: Provider, sandbox: Sandbox):
+    """One call creates the task; asking for it, however often, is free."""
+    order = replace(ORDER, model="qwen-image-3.0")
+    task_id = await provider.create_task(order, timeout_seconds=PATIENCE)
+    outcome = None
+    async with asyncio.timeout(PATIENCE):
+        while outcome is None:
+            outcome = await provider.ask_task(
+                task_id, model=order.model, has_reference=False, timeout_seconds=PATIENCE
+            )
+    assert isinstance(outcome, ProviderAnswer)
+    assert await provider.download(outcome.image_url, timeout_seconds=PATIENCE)
+    assert [send.billed for send in sandbox.ledger.generations] == [1]
 
 
 async def test_concurrent_requests_get_their_own_answers(provider: Provider, sandbox: Sandbox):

@@ -11,12 +11,14 @@ from aiohttp import web
 
 from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
+from stills.contract.size import Size
 from stills.provider import dashscope
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind
-from stills.sandbox.faults import GENERATION_FAULTS
+from stills.sandbox.faults import GENERATION_FAULTS, TASK_FAULTS, TASK_QUERY_FAULTS
 
 PATIENCE = 20.0
+MODEL = "qwen-image-3.0"
 
 
 @pytest.fixture
@@ -39,6 +41,12 @@ def logged(caplog):
     for name in ("dashscope", "aiohttp", "asyncio", "stills"):
         caplog.set_level(logging.DEBUG, logger=name)
     return lambda: caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+
+
+async def ask(provider, task_id):
+    return await provider.ask_task(
+        task_id, model=MODEL, has_reference=False, timeout_seconds=PATIENCE
+    )
 
 
 def shown(error: BaseException) -> str:
@@ -76,6 +84,41 @@ async def test_no_fault_logs_or_raises_the_key(
         assert kind in DOWNLOAD_FAULTS
     assert "dashscope" in logged()
     no_key_in(logged(), repr(provider), repr(vars(provider)))
+
+
+@pytest.mark.parametrize("kind", sorted(TASK_FAULTS | TASK_QUERY_FAULTS))
+async def test_no_fault_of_a_task_logs_or_raises_the_key(
+    provider, sandbox, provider_request, kind, logged, no_key_in
+):
+    """Asking for a task is guarded like a call."""
+    sandbox.set_faults(Fault(kind, times=3, delay_seconds=0.1))
+    request = provider_request(model=MODEL, size=Size(512, 512))
+    task_id = await provider.create_task(request, timeout_seconds=PATIENCE)
+    for _ in range(5):
+        try:
+            outcome = await ask(provider, task_id)
+        except StillsError as error:
+            outcome = error
+        no_key_in(shown(outcome) if isinstance(outcome, StillsError) else repr(outcome))
+    assert "dashscope" in logged()
+    no_key_in(logged(), repr(vars(provider)))
+
+
+@pytest.mark.parametrize("is_state", [True, False])
+async def test_a_task_that_quotes_the_key_is_redacted(
+    answering, make_provider, key, no_key_in, is_state
+):
+    """Neither the error of a task nor a state that does not exist shows it."""
+    output = {"task_id": "t", "task_status": "FAILED", "code": f"Bad.{key}", "message": f"no {key}"}
+    if is_state:
+        output = {"task_id": "t", "task_status": key}
+    provider = await make_provider((await answering({"output": output})).base_url)
+    try:
+        error = await ask(provider, "t")
+    except StillsError as raised:
+        error = raised
+    assert "***" in error.message
+    no_key_in(shown(error))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])

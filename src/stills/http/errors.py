@@ -28,6 +28,7 @@ from stills.contract.errors import (
     ServiceUnreachable,
     StillsError,
     StorageError,
+    TaskRunning,
     ToolError,
     UsageError,
 )
@@ -45,6 +46,7 @@ STATUSES: dict[type[StillsError], int] = {
     LimitError: 429,
     ServiceUnavailable: 503,
     ServiceUnreachable: 503,
+    TaskRunning: 504,
     AnswerTimeout: 504,
     DeadlineExceeded: 504,
     ServiceError: 502,
@@ -104,6 +106,9 @@ ACTIONS: dict[Remedy, str] = {
         "Retry later; if no image is stored yet, this may send a call, which is billed."
     ),
     Remedy.RETRY_FREE: "Retry: the image that was billed is finished free of charge.",
+    Remedy.CONTINUE: (
+        "Repeat the same request: it waits for this image, and no other call is sent or billed."
+    ),
     Remedy.RETRY_MAY_BILL_TWICE: "A retry sends it again, and both calls may be billed.",
     Remedy.PAY_AGAIN: f"{_OPERATOR}; a retry is billed again.",
     Remedy.RESTORE_IMAGE: f"{_OPERATOR}: restore the file, or pay for a new image.",

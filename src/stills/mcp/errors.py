@@ -8,6 +8,10 @@ _MONEY = {
     Billing.BILLED: "It was billed.",
 }
 
+_CONTINUE = (
+    "Call again with the same arguments: that waits for this image; no other call is sent or "
+    "billed."
+)
 _DOWNLOAD = "Call again with the same arguments: the image that was billed is finished free."
 
 LOCAL_ACTIONS: dict[Remedy, str] = {
@@ -27,6 +31,7 @@ LOCAL_ACTIONS: dict[Remedy, str] = {
         "example with STILLS_BUDGET_USD in this server's environment."
     ),
     Remedy.RETRY_FREE: _DOWNLOAD,
+    Remedy.CONTINUE: _CONTINUE,
     Remedy.RESTORE_IMAGE: (
         "Ask the user to restore the file, or to pay for a new image with "
         "`stills generate --fresh` in a shell."
@@ -67,6 +72,7 @@ REMOTE_ACTIONS: dict[Remedy, str] = {
         "Ask the user before you call again: if no image is stored yet, that may be billed."
     ),
     Remedy.RETRY_FREE: _DOWNLOAD,
+    Remedy.CONTINUE: _CONTINUE,
     Remedy.RETRY_MAY_BILL_TWICE: (
         "Ask the user before you call again: that sends it again, and both calls may be billed."
     ),

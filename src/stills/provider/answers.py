@@ -52,8 +52,8 @@ def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool
     Raises:
         StillsError: the answer has no image; class and `billing` say why.
     """
-    content = _parse(exchange.body)
-    request_id = redact(_text(content.get("request_id")), key) or None
+    content = parse(exchange.body)
+    request_id = redact(text_of(content.get("request_id")), key) or None
     url = _image_url(content) if exchange.status == HTTPStatus.OK else None
     if url is not None:
         return ProviderAnswer(url, _expires_at(url), request_id)
@@ -79,8 +79,10 @@ def _read_refusal(content: Mapping[str, Any]) -> tuple[str, str]:
     """Return code and message, also from the OpenAI-compatible endpoint's `error` object."""
     error = content.get("error")
     if isinstance(error, dict):
-        return _text(error.get("code")) or _text(error.get("type")), _text(error.get("message"))
-    return _text(content.get("code")), _text(content.get("message"))
+        return text_of(error.get("code")) or text_of(error.get("type")), text_of(
+            error.get("message")
+        )
+    return text_of(content.get("code")), text_of(content.get("message"))
 
 
 def _refusal(
@@ -159,7 +161,8 @@ def _describe_retirement(model: str) -> str:
     return f"{model} is not served{retired}{successor}"
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body, empty if it has none."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -167,7 +170,8 @@ def _parse(body: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return a text, empty if the value is none."""
     return value if isinstance(value, str) else ""
 
 

@@ -1,15 +1,17 @@
 """DashScope through its own SDK: one call here is one request on the wire.
 
-The SDK is prevented from three things that dashscope 2.0.2 does: reading and uploading files that a
-prompt or an image value names, retrying after a dropped connection, and losing the code and message
-of an error inside a 200. Its log is redacted, because a message of the service may quote the key.
+The SDK is prevented from four things that dashscope 2.0.2 does: reading and uploading files that a
+prompt or an image value names, retrying after a dropped connection, losing the code and message of
+an error inside a 200, and asking for a task at another base URL than it was created at. Its log is
+redacted, because a message of the service may quote the key.
 """
 
 import asyncio
 import contextvars
 import logging
 import ssl
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -37,6 +39,7 @@ from stills.provider.body_limit import (
 from stills.provider.credentials import Credentials
 from stills.provider.links import ImageLinks
 from stills.provider.proxy import find_proxy
+from stills.provider.task_answers import read_task, read_task_id
 
 CONNECT_SECONDS = 30.0
 
@@ -54,6 +57,11 @@ class _NoFileAccess(AioImageGeneration):  # type: ignore[misc]  # the SDK is not
     def _preprocess_messages(cls, model: str, messages: list[Any], api_key: str) -> bool:
         del model, messages, api_key
         return False
+
+    @classmethod
+    async def query(cls, task_id: str, **options: Any) -> Any:  # noqa: ANN401 - the SDK's
+        """Ask for a task as `fetch` does, but with the given session and base URL."""
+        return await super(AioImageGeneration, cls).fetch(task_id, **options)
 
 
 @dataclass
@@ -148,11 +156,50 @@ class DashScope:
         """Do nothing: a provider that was made is ready."""
 
     async def send(self, request: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
+        calling = _NoFileAccess.call(**self._arguments(request, timeout_seconds))
+        answer = read_answer(
+            await self._exchange(calling),
+            model=request.model,
+            key=self._credentials.key.reveal(),
+            has_reference=bool(request.reference_urls),
+        )
+        return self._with_life(answer)
+
+    async def create_task(self, request: ProviderRequest, *, timeout_seconds: float) -> str:
+        calling = _NoFileAccess.async_call(**self._arguments(request, timeout_seconds))
+        return read_task_id(
+            await self._exchange(calling),
+            model=request.model,
+            key=self._credentials.key.reveal(),
+            has_reference=bool(request.reference_urls),
+        )
+
+    async def ask_task(
+        self, task_id: str, *, model: str, has_reference: bool, timeout_seconds: float
+    ) -> ProviderAnswer | StillsError | None:
         key = self._credentials.key.reveal()
-        wire = _Wire(key)
+        asking = _NoFileAccess.query(task_id, api_key=key, **self._connection(timeout_seconds))
+        exchange = await self._exchange(asking)
+        outcome = read_task(exchange, model=model, key=key, has_reference=has_reference)
+        return self._with_life(outcome) if isinstance(outcome, ProviderAnswer) else outcome
+
+    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
+        return await self._links.download(url, timeout_seconds=timeout_seconds)
+
+    async def close(self) -> None:
+        await self._links.close()
+        await self._session.close()
+
+    async def _exchange(self, calling: Awaitable[object]) -> Exchange:
+        """Let the SDK make one request; returns the raw response.
+
+        Raises:
+            StillsError: there was no response.
+        """
+        wire = _Wire(self._credentials.key.reveal())
         token = _wire.set(wire)
         try:
-            await self._call(request, key, timeout_seconds)
+            await calling
         # If there was an answer, it is read below even if the SDK failed: it can't read unexpected
         # answers, and _watch prevents it from following a redirect.
         except _WireError as error:
@@ -165,45 +212,39 @@ class DashScope:
             _wire.reset(token)
         if wire.exchange is None:
             raise UnexpectedAnswer("the SDK gave no answer", billing=Billing.POSSIBLE)
-        answer = read_answer(
-            wire.exchange,
-            model=request.model,
-            key=key,
-            has_reference=bool(request.reference_urls),
-        )
-        if self._has_live_links:
-            return answer
-        return ProviderAnswer(answer.image_url, expires_at=0.0, request_id=answer.request_id)
+        return wire.exchange
 
-    async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
-        return await self._links.download(url, timeout_seconds=timeout_seconds)
+    def _with_life(self, answer: ProviderAnswer) -> ProviderAnswer:
+        return answer if self._has_live_links else replace(answer, expires_at=0.0)
 
-    async def close(self) -> None:
-        await self._links.close()
-        await self._session.close()
-
-    async def _call(self, request: ProviderRequest, key: str, timeout_seconds: float) -> None:
+    def _arguments(self, request: ProviderRequest, timeout_seconds: float) -> dict[str, Any]:
+        """Return the arguments of a call of the SDK."""
         images = [{"image": url} for url in request.reference_urls]
         optional = {
             "negative_prompt": request.negative_prompt,
             "prompt_extend_mode": request.prompt_extend_mode,
             "enable_thinking": request.enable_thinking,
         }
-        await _NoFileAccess.call(
-            model=request.model,
-            api_key=key,
-            messages=[{"role": "user", "content": [*images, {"text": request.text}]}],
-            base_address=self._credentials.base_url,
-            session=self._session,
-            request_timeout=timeout_seconds,
-            user_agent="stills",
-            n=1,
-            size=str(request.size),
-            seed=request.seed,
-            prompt_extend=request.prompt_extend,
-            watermark=request.watermark,
+        return {
+            "model": request.model,
+            "api_key": self._credentials.key.reveal(),
+            "messages": [{"role": "user", "content": [*images, {"text": request.text}]}],
+            **self._connection(timeout_seconds),
+            "n": 1,
+            "size": str(request.size),
+            "seed": request.seed,
+            "prompt_extend": request.prompt_extend,
+            "watermark": request.watermark,
             **{name: value for name, value in optional.items() if value is not None},
-        )
+        }
+
+    def _connection(self, timeout_seconds: float) -> dict[str, Any]:
+        return {
+            "base_address": self._credentials.base_url,
+            "session": self._session,
+            "request_timeout": timeout_seconds,
+            "user_agent": "stills",
+        }
 
 
 async def _watch(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
+from stills.contract.errors import StillsError
 from stills.contract.generation import Chunks, ProviderAnswer, ProviderRequest
 from stills.contract.ports.provider import Provider
 
@@ -32,6 +33,18 @@ class DeferredProvider:
     async def send(self, request: ProviderRequest, *, timeout_seconds: float) -> ProviderAnswer:
         provider = await self._provider()
         return await provider.send(request, timeout_seconds=timeout_seconds)
+
+    async def create_task(self, request: ProviderRequest, *, timeout_seconds: float) -> str:
+        provider = await self._provider()
+        return await provider.create_task(request, timeout_seconds=timeout_seconds)
+
+    async def ask_task(
+        self, task_id: str, *, model: str, has_reference: bool, timeout_seconds: float
+    ) -> ProviderAnswer | StillsError | None:
+        provider = await self._provider()
+        return await provider.ask_task(
+            task_id, model=model, has_reference=has_reference, timeout_seconds=timeout_seconds
+        )
 
     async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         provider = await self._provider()

@@ -44,6 +44,8 @@ from stills.contract.errors.service import (
     ServiceError,
     ServiceUnavailable,
     ServiceUnreachable,
+    TaskLost,
+    TaskRunning,
     UnexpectedAnswer,
 )
 from stills.contract.errors.tree import (
@@ -100,6 +102,8 @@ __all__ = [
     "StillsError",
     "StorageError",
     "StoreRefused",
+    "TaskLost",
+    "TaskRunning",
     "ToolError",
     "ToolFailed",
     "ToolMissing",

@@ -54,6 +54,9 @@ class Remedy(StrEnum):
     RETRY_FREE = "retry_free"
     """Retry to finish the image that is already paid for."""
 
+    CONTINUE = "continue"
+    """Repeat the same request to wait for the image that is being made; no other call is sent."""
+
     RETRY_MAY_BILL_TWICE = "retry_may_bill_twice"
     """A retry sends another call, although the first one may be billed."""
 

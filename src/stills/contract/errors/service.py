@@ -125,6 +125,31 @@ class LinkLost(ServiceError):
     default_action = "Fix the catalog first; a retry is billed again."
 
 
+class TaskRunning(ServiceError):
+    """The service is still working on the image."""
+
+    code = "task_running"
+    retryable = True
+    default_remedy = Remedy.CONTINUE
+    default_action = (
+        "Repeat the same request without --fresh, or run `stills recover`: both wait for this "
+        "image, and send and bill no other call."
+    )
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """False, because the service can be asked for the outcome."""
+        return False
+
+
+class TaskLost(ServiceError):
+    """The service no longer knows the call, so its outcome is unknown."""
+
+    code = "task_lost"
+    default_remedy = Remedy.RETRY_MAY_BILL_TWICE
+    default_action = UNKNOWN_OUTCOME_ACTION
+
+
 class DeadlineExceeded(ServiceError):
     """The request took longer than allowed."""
 

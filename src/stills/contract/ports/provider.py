@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from stills.contract.errors import StillsError
 from stills.contract.generation import Chunks, ProviderAnswer, ProviderRequest
 
 
@@ -22,6 +23,24 @@ class Provider(Protocol):
 
         Raises:
             StillsError: its `billing` says what this call may have cost.
+        """
+        ...
+
+    async def create_task(self, request: ProviderRequest, *, timeout_seconds: float) -> str:
+        """Send a request exactly once to a model's asynchronous API; returns the task's id.
+
+        Raises:
+            StillsError: its `billing` says what this call may have cost.
+        """
+        ...
+
+    async def ask_task(
+        self, task_id: str, *, model: str, has_reference: bool, timeout_seconds: float
+    ) -> ProviderAnswer | StillsError | None:
+        """Ask how a task ended, which is free: its image, its error, or None while it is running.
+
+        Raises:
+            StillsError: the service could not be asked; this says nothing about the task.
         """
         ...
 
