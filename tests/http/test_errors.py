@@ -67,7 +67,7 @@ def test_every_remedy_has_a_sentence():
 def test_a_reference_is_described_in_the_forms_of_http():
     """HTTP accepts neither a path nor bytes."""
     text = error_answer(errors.InvalidReference("it is empty")).body.decode()
-    assert "Give an https URL or a data URL of a PNG, JPEG or WebP." in text
+    assert "Give an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF." in text
 
 
 def test_a_retry_after_a_billed_call_is_called_free():

@@ -15,7 +15,7 @@ from stills.contract.size import Size
 from stills.http.routes import openai
 from stills.http.settings import Settings
 from stills.imaging import VipsImaging
-from stills.pipeline import render
+from stills.pipeline import generate
 
 SIDE = 600
 AT_ONCE = 2
@@ -61,7 +61,7 @@ async def test_images_are_rendered_and_encoded_within_a_budget_of_pixels(
             return await read_image(self, image)
 
     monkeypatch.setattr(Library, "read", count)
-    for module in (render, openai):
+    for module in (generate, openai):
         monkeypatch.setattr(module, "PixelBudget", lambda: PixelBudget(AT_ONCE * SIDE * SIDE))
 
     async def ask(url: str, number: int, response_format: str) -> int:

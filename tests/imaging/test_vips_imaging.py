@@ -23,7 +23,7 @@ async def test_a_rendition_can_be_inspected(imaging: Imaging):
     """A rendition passes the inspection and has the requested size."""
     fitted = await imaging.fit(PNG, Size(128, 72))
     assert (await imaging.inspect(fitted)).size == Size(128, 72)
-    assert await imaging.media_type(fitted) == "image/png"
+    assert (await imaging.prepare_reference(fitted)).data == fitted
 
 
 async def test_errors_are_raised_through_threads(imaging: Imaging):
@@ -33,7 +33,9 @@ async def test_errors_are_raised_through_threads(imaging: Imaging):
     with pytest.raises(DamagedImage):
         await imaging.fit(b"<html>", Size(64, 64))
     with pytest.raises(InvalidReference):
-        await imaging.media_type(b"<html>")
+        await imaging.measure_reference(b"<html>")
+    with pytest.raises(InvalidReference):
+        await imaging.prepare_reference(b"<html>")
 
 
 async def test_the_same_image_becomes_the_same_bytes(imaging: Imaging):

@@ -8,10 +8,14 @@ import pytest
 import pyvips
 
 from stills.contract.errors import InvalidReference
+from stills.contract.pixel_budget import PixelBudget
+from stills.contract.size import Size
 from stills.imaging import VipsImaging
-from stills.pipeline.reference import load_reference
+from stills.pipeline.reference import Reference, ReferenceLoader
 
-IMAGING = VipsImaging()
+
+async def load(given: str | bytes, downloader=None) -> Reference:
+    return await ReferenceLoader(VipsImaging(), PixelBudget(), downloader).load(given)
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +26,14 @@ def png() -> bytes:
 async def test_an_https_url_is_passed_on():
     """Its hash is over the URL, because it is not downloaded here."""
     url = "https://example.com/a/portrait.png?Signature=secret"
-    reference = await load_reference(url, IMAGING)
+    reference = await load(url)
     assert reference.url == url
     assert reference.digest == hashlib.sha256(url.encode()).hexdigest()
 
 
 async def test_a_url_is_shown_without_query_and_credentials():
     """A signed link is a secret while it is valid."""
-    reference = await load_reference("https://u:pw@example.com/a.png?Signature=secret", IMAGING)
+    reference = await load("https://u:pw@example.com/a.png?Signature=secret")
     assert reference.shown == "https://example.com/a.png"
 
 
@@ -39,7 +43,7 @@ async def test_path_data_url_and_bytes_of_one_image_are_one_reference(tmp_path: 
     path.write_bytes(png)
     encoded = base64.b64encode(png).decode()
     given = [png, str(path), f"data:image/png;base64,{encoded}"]
-    references = [await load_reference(each, IMAGING) for each in given]
+    references = [await load(each) for each in given]
     assert {each.digest for each in references} == {hashlib.sha256(png).hexdigest()}
     assert {each.url for each in references} == {f"data:image/png;base64,{encoded}"}
 
@@ -47,7 +51,7 @@ async def test_path_data_url_and_bytes_of_one_image_are_one_reference(tmp_path: 
 async def test_the_media_type_is_detected_from_the_bytes(png: bytes):
     """A PNG that is declared as JPEG is sent as PNG."""
     encoded = base64.b64encode(png).decode()
-    reference = await load_reference(f"data:image/jpeg;base64,{encoded}", IMAGING)
+    reference = await load(f"data:image/jpeg;base64,{encoded}")
     assert reference.url.startswith("data:image/png;base64,")
 
 
@@ -69,7 +73,7 @@ async def test_the_media_type_is_detected_from_the_bytes(png: bytes):
 async def test_anything_else_is_a_clear_error(given: str | bytes, message: str):
     """It names the field."""
     with pytest.raises(InvalidReference, match=message) as caught:
-        await load_reference(given, IMAGING)
+        await load(given)
     assert caught.value.field == "reference_image"
 
 
@@ -78,25 +82,25 @@ async def test_a_text_file_is_rejected_and_not_quoted(tmp_path: Path):
     path = tmp_path / "id_rsa"
     path.write_text("-----BEGIN PRIVATE KEY----- swordfish")
     with pytest.raises(InvalidReference) as caught:
-        await load_reference(str(path), IMAGING)
+        await load(str(path))
     assert "swordfish" not in str(caught.value)
 
 
 async def test_a_file_of_50_mb_is_rejected_without_reading_it(tmp_path: Path):
-    """The limit is 10 MB, and the message has the file's size."""
+    """The limit is 40 MB, and the message has the file's size."""
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(50 * 1024 * 1024)
-    with pytest.raises(InvalidReference, match=r"50\.0 MB, over the limit of 10 MB"):
-        await load_reference(str(path), IMAGING)
+    with pytest.raises(InvalidReference, match=r"50\.0 MB, over the limit of 40 MB"):
+        await load(str(path))
     with pytest.raises(InvalidReference, match=r"50\.0 MB"):
-        await load_reference("data:image/png;base64," + "A" * (50 * 1024 * 1024 * 4 // 3), IMAGING)
+        await load("data:image/png;base64," + "A" * (50 * 1024 * 1024 * 4 // 3))
 
 
 async def test_a_folder_is_rejected(tmp_path: Path):
     """The error says that it is not a file."""
     with pytest.raises(InvalidReference, match="not a regular file"):
-        await load_reference(str(tmp_path), IMAGING)
+        await load(str(tmp_path))
 
 
 class FakeDownloader:
@@ -115,8 +119,8 @@ async def test_an_untrusted_url_is_downloaded_and_sent_as_bytes(png: bytes):
     """The provider never fetches it, the hash is over the bytes, the query is not shown."""
     shelf = FakeDownloader(portrait=png)
     url = "https://example.com/portrait.png?Signature=secret"
-    reference = await load_reference(url, IMAGING, shelf)
-    assert shelf.asked == [(url, 10 * 1024 * 1024)]
+    reference = await load(url, shelf)
+    assert shelf.asked == [(url, 40 * 1024 * 1024)]
     assert reference.url == "data:image/png;base64," + base64.b64encode(png).decode()
     assert reference.digest == hashlib.sha256(png).hexdigest()
     assert reference.shown == "https://example.com/portrait.png"
@@ -127,7 +131,7 @@ async def test_untrusted_bytes_and_data_urls_are_accepted(png: bytes):
     shelf = FakeDownloader()
     data_url = "data:image/png;base64," + base64.b64encode(png).decode()
     for given in (png, data_url):
-        assert (await load_reference(given, IMAGING, shelf)).url == data_url
+        assert (await load(given, shelf)).url == data_url
     assert shelf.asked == []
 
 
@@ -138,7 +142,7 @@ async def test_an_untrusted_path_is_rejected_whether_it_exists_or_not(tmp_path: 
     said = set()
     for given in (str(there), str(tmp_path / "none.png"), str(tmp_path), "~/a.png", "file:/a.png"):
         with pytest.raises(InvalidReference) as caught:
-            await load_reference(given, IMAGING, FakeDownloader())
+            await load(given, FakeDownloader())
         said.add((caught.value.message, caught.value.action))
     ((message, action),) = said
     assert "neither an https URL nor a data URL" in message
@@ -148,7 +152,7 @@ async def test_an_untrusted_path_is_rejected_whether_it_exists_or_not(tmp_path: 
 async def test_an_untrusted_url_must_lead_to_an_image():
     """Other content is neither quoted nor sent."""
     with pytest.raises(InvalidReference, match="is text") as caught:
-        await load_reference("https://example.com/a.png", IMAGING, FakeDownloader(a=b"swordfish"))
+        await load("https://example.com/a.png", FakeDownloader(a=b"swordfish"))
     assert "swordfish" not in str(caught.value)
 
 
@@ -157,5 +161,18 @@ async def test_untrusted_urls_of_other_schemes_are_rejected():
     shelf = FakeDownloader()
     for given in ("http://example.com/a.png", "file:///etc/hostname", "oss://bucket/key.png"):
         with pytest.raises(InvalidReference, match="only https"):
-            await load_reference(given, IMAGING, shelf)
+            await load(given, shelf)
     assert shelf.asked == []
+
+
+async def test_what_was_changed_is_noted_and_the_original_is_the_key(tmp_path: Path):
+    """A photo keeps its key whatever is made of it to be sent, and its size for the request."""
+    photo = pyvips.Image.black(4000, 1000, bands=3).copy(interpretation="srgb").jpegsave_buffer()
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photo)
+    reference = await load(str(path))
+    assert reference.digest == hashlib.sha256(photo).hexdigest()
+    assert reference.size == Size(4000, 1000)
+    assert reference.notes == (
+        "The reference image (photo.jpg) was scaled down from 4000*1000 to 3072*768 to be sent.",
+    )

@@ -1,20 +1,24 @@
 """The references of a request: their order, their number and their names in errors."""
 
 import base64
-from types import SimpleNamespace
 
 import pytest
 import pyvips
 
 from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.models import MODELS, find_model
+from stills.contract.pixel_budget import PixelBudget
 from stills.contract.request import ImageRequest
 from stills.imaging import VipsImaging
+from stills.pipeline.reference import Reference, ReferenceLoader
 from stills.pipeline.references import load_references
 
-PORTS = SimpleNamespace(imaging=VipsImaging(), downloader=None)
-UNREADABLE = SimpleNamespace(imaging=None, downloader=None)
-"""Ports without an imaging library: loading any image fails."""
+LOAD = ReferenceLoader(VipsImaging(), PixelBudget(), None).load
+
+
+async def fail(_: object) -> Reference:
+    """Load nothing: the request must be refused before."""
+    raise AssertionError
 
 
 def png(width: int) -> bytes:
@@ -32,7 +36,7 @@ async def test_references_are_loaded_in_order():
     images = [png(width) for width in (32, 33, 34)]
     data_url = "data:image/png;base64," + base64.b64encode(images[1]).decode()
     asked = request(reference_image=images[0], reference_images=[data_url, images[2]])
-    loaded = await load_references(asked, find_model("qwen-image-2.0"), PORTS)
+    loaded = await load_references(asked, find_model("qwen-image-2.0"), LOAD)
     sent = [base64.b64decode(one.url.partition(",")[2]) for one in loaded]
     assert sent == images
 
@@ -41,11 +45,11 @@ async def test_an_error_names_the_reference():
     """The index counts from 0, as in JSON; the message is the one for a single reference."""
     model = find_model("qwen-image-2.0")
     with pytest.raises(InvalidReference) as single:
-        await load_references(request(reference_image=b"text"), model, PORTS)
+        await load_references(request(reference_image=b"text"), model, LOAD)
     assert single.value.field == "reference_image"
     asked = request(reference_image=png(32), reference_images=[png(33), b"text"])
     with pytest.raises(InvalidReference) as caught:
-        await load_references(asked, model, PORTS)
+        await load_references(asked, model, LOAD)
     assert caught.value.field == "reference_images[1]"
     assert caught.value.message == single.value.message.replace(
         "reference_image", "reference_images[1]"
@@ -66,7 +70,7 @@ async def test_too_many_references_are_refused_before_any_is_loaded(
     """The error says by how many, and which model takes them all."""
     asked = request(reference_images=["https://example.com/a.png"] * count)
     with pytest.raises(InvalidRequest, match=message) as caught:
-        await load_references(asked, find_model(model), UNREADABLE)
+        await load_references(asked, find_model(model), fail)
     assert caught.value.field == "reference_images"
     assert suggestion in caught.value.action
 
@@ -74,9 +78,7 @@ async def test_too_many_references_are_refused_before_any_is_loaded(
 async def test_a_model_for_text_only_takes_no_reference():
     """Nothing is dropped silently, and the error names the field that was given."""
     with pytest.raises(InvalidRequest, match=r"takes no reference_image$") as caught:
-        await load_references(
-            request(reference_image="a.png"), find_model("qwen-image-max"), UNREADABLE
-        )
+        await load_references(request(reference_image="a.png"), find_model("qwen-image-max"), fail)
     assert caught.value.field == "reference_image"
 
 
@@ -85,4 +87,4 @@ async def test_a_model_takes_as_many_references_as_its_table_says(model: str):
     """The limit itself is accepted."""
     most = find_model(model).reference_images_max
     asked = request(reference_images=[png(32)] * most)
-    assert len(await load_references(asked, find_model(model), PORTS)) == most
+    assert len(await load_references(asked, find_model(model), LOAD)) == most

@@ -116,7 +116,7 @@ class ImageRequest:
         default=None,
         metadata=_about(
             "an image for the model to follow, if it accepts one",
-            "an https URL, a path or a data URL of a PNG, JPEG or WebP",
+            "an https URL, a path or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF",
             example="portraits/anna.png",
         ),
     )

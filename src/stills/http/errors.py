@@ -77,7 +77,9 @@ _MONEY = {
 _OPERATOR = "Contact the operator of this service"
 ACTIONS: dict[Remedy, str] = {
     Remedy.FIX_REQUEST: "Fix the request; nothing was sent.",
-    Remedy.GIVE_REFERENCE: "Give an https URL or a data URL of a PNG, JPEG or WebP.",
+    Remedy.GIVE_REFERENCE: (
+        "Give an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF."
+    ),
     Remedy.FIX_CONFIG: f"{_OPERATOR}: a setting must be fixed.",
     Remedy.USE_KNOWN_ID: "Use an id that /v1/images lists.",
     Remedy.USE_NEW_NAME: "Choose another name; nothing was changed.",

@@ -82,7 +82,9 @@ def read_generation(
     images = _read_images(fields.get("image"), references)
     if reference_required and not images:
         raise InvalidReference(
-            "image is missing", field="image", action="Send a PNG, JPEG or WebP file as image."
+            "image is missing",
+            field="image",
+            action="Send a PNG, JPEG, WebP, GIF, BMP or TIFF file as image.",
         )
     with naming_image():
         first = ImageRequest.from_mapping(

@@ -22,7 +22,7 @@ _CONTRACT = {
     **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
     "size": REQUEST_FIELDS["size"].schema() | {"pattern": _SIZE},
     "reference_image": REQUEST_FIELDS["reference_image"].schema(
-        details="an https URL or a data URL of a PNG, JPEG or WebP"
+        details="an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF"
     ),
     "model": _MODEL,
     "fresh": _FRESH,
@@ -43,7 +43,11 @@ _IMAGE = {
     "description": "References in order: https URLs, data URLs, or image_urls of this service.",
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
 }
-_FILE = {"type": "string", "format": "binary", "description": "A reference: PNG, JPEG or WebP."}
+_FILE = {
+    "type": "string",
+    "format": "binary",
+    "description": "A reference: PNG, JPEG, WebP, GIF, BMP or TIFF.",
+}
 _FILES = {"type": "array", "items": _FILE, "description": "Several references, in order."}
 _IGNORED = {
     name: {"description": "A field of OpenAI's, ignored and listed in X-Stills-Ignored."}

@@ -1,39 +1,21 @@
-"""Checking bytes: a complete PNG, or an image that can serve as a reference."""
+"""Checking the bytes of a PNG."""
 
-import codecs
 import hashlib
 import struct
 import zlib
 
-from stills.contract.errors import DamagedImage, InvalidReference
+from stills.contract.errors import DamagedImage
 from stills.contract.generation import Chunks, Inspection
 from stills.contract.size import Size
 from stills.imaging.chunks import ChunkReader, crc32_of
-from stills.imaging.vips import PIXELS_MAX, decoding, first_line, load_vips, open_png
+from stills.imaging.vips import PIXELS_MAX, decoding, open_png
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_SIGNATURE = b"\xff\xd8\xff"
 _IHDR_BYTES = 13
 _CHUNK_HEAD_BYTES = 8  # length and kind
 _CHECKSUM_BYTES = 4
 _CHUNK_HEAD = struct.Struct(">I4s")
 _CHECKSUM = struct.Struct(">I")
-
-_LOADERS = {
-    "image/png": "pngload_buffer",
-    "image/jpeg": "jpegload_buffer",
-    "image/webp": "webpload_buffer",
-}
-
-_OTHER_KINDS = {
-    b"GIF8": "a GIF",
-    b"BM": "a BMP",
-    b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF",
-    b"8BPS": "a Photoshop file",
-    b"%PDF": "a PDF",
-    b"PK\x03\x04": "a ZIP archive",
-}
 
 
 def inspect_png(png: bytes | Chunks) -> Inspection:
@@ -61,38 +43,6 @@ def check_pixels(png: bytes | Chunks) -> None:
     """
     with decoding():
         open_png(png if isinstance(png, bytes) else b"".join(png)).avg()
-
-
-def media_type(data: bytes) -> str:
-    """Return `image/png`, `image/jpeg` or `image/webp`, after decoding every pixel.
-
-    Raises:
-        InvalidReference: it is something else, can't be decoded, or has too many pixels.
-    """
-    found = _match_signature(data)
-    if found is None:
-        raise InvalidReference(f"reference_image is {_describe(data)}", field="reference_image")
-    vips = load_vips()
-    try:
-        # Only the loader of this type, so that no other loader sees untrusted bytes.
-        image = getattr(vips.Image, _LOADERS[found])(data, access="sequential", fail_on="truncated")
-        _check_size(Size(image.width, image.height))
-        image.avg()  # decodes it to its end
-    except vips.Error as error:
-        raise InvalidReference(
-            f"reference_image starts like {found}, but can't be decoded: {first_line(error)}",
-            field="reference_image",
-        ) from None
-    return found
-
-
-def _check_size(size: Size) -> None:
-    if size.pixels > PIXELS_MAX:
-        raise InvalidReference(
-            f"reference_image is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",
-            field="reference_image",
-            action="Scale it down; nothing was sent.",
-        )
 
 
 def _check_signature(reader: ChunkReader) -> None:
@@ -178,35 +128,3 @@ def _check_sum(reader: ChunkReader, kind: bytes, start: int, checksum: int) -> N
     if checksum != int.from_bytes(reader.read(_CHECKSUM_BYTES)):
         name = kind.decode("ascii")
         raise DamagedImage(f"damaged PNG: wrong checksum of chunk {name} at byte {start}")
-
-
-def _match_signature(data: bytes) -> str | None:
-    if data.startswith(_PNG_SIGNATURE):
-        return "image/png"
-    if data.startswith(_JPEG_SIGNATURE):
-        return "image/jpeg"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "image/webp"
-    return None
-
-
-def _describe(data: bytes) -> str:
-    """Name the kind of file without quoting it, because it may be any file of the caller's."""
-    if not data:
-        return "empty"
-    for signature, name in _OTHER_KINDS.items():
-        if data.startswith(signature):
-            return name
-    if data[4:8] == b"ftyp":
-        return "a HEIC or AVIF image, or a video"
-    if _is_text(data[:1024]):
-        return "text"
-    return "of an unknown type"
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return all(character.isprintable() or character.isspace() for character in text)

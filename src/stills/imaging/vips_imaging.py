@@ -4,9 +4,11 @@ import asyncio
 from functools import cache
 
 from stills.contract.generation import Chunks, Inspection
+from stills.contract.ports.imaging import ReferenceImage
 from stills.contract.size import Size
 from stills.imaging.fit import fit_png
-from stills.imaging.probe import check_pixels, inspect_png, media_type
+from stills.imaging.probe import check_pixels, inspect_png
+from stills.imaging.reference import measure_reference, prepare_reference
 from stills.imaging.thumbnail import thumbnail_jpeg
 from stills.imaging.vips import load_vips
 
@@ -29,8 +31,11 @@ class VipsImaging:
     async def check_pixels(self, png: bytes | Chunks) -> None:
         await asyncio.to_thread(check_pixels, png)
 
-    async def media_type(self, data: bytes) -> str:
-        return await asyncio.to_thread(media_type, data)
+    async def measure_reference(self, data: bytes) -> Size:
+        return await asyncio.to_thread(measure_reference, data)
+
+    async def prepare_reference(self, data: bytes) -> ReferenceImage:
+        return await asyncio.to_thread(prepare_reference, data)
 
     async def fit(self, png: bytes, size: Size) -> bytes:
         return await asyncio.to_thread(fit_png, png, size)

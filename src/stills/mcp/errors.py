@@ -15,7 +15,9 @@ _CONTINUE = (
 _DOWNLOAD = "Call again with the same arguments: the image that was billed is finished free."
 
 LOCAL_ACTIONS: dict[Remedy, str] = {
-    Remedy.GIVE_REFERENCE: ("Give an https URL, a path or a data URL of a PNG, JPEG or WebP."),
+    Remedy.GIVE_REFERENCE: (
+        "Give an https URL, a path or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF."
+    ),
     Remedy.USE_KNOWN_ID: "image_list shows the ids.",
     Remedy.SET_KEY: (
         "Ask the user to set DASHSCOPE_API_KEY in this server's environment, or to start the "
@@ -43,7 +45,9 @@ LOCAL_ACTIONS: dict[Remedy, str] = {
 _OPERATOR = "Tell the user: the operator of this service must"
 REMOTE_ACTIONS: dict[Remedy, str] = {
     Remedy.FIX_REQUEST: "Fix the arguments; nothing was sent.",
-    Remedy.GIVE_REFERENCE: "Give an https URL or a data URL of a PNG, JPEG or WebP.",
+    Remedy.GIVE_REFERENCE: (
+        "Give an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF."
+    ),
     Remedy.FIX_CONFIG: f"{_OPERATOR} fix its settings.",
     Remedy.USE_KNOWN_ID: "image_list shows the ids.",
     Remedy.USE_NEW_NAME: "Choose another name; nothing was changed.",

@@ -37,8 +37,9 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
 _FIELDS = {
     **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
     "reference_image": REQUEST_FIELDS["reference_image"].schema(
-        details="an https URL or a data URL of a PNG, JPEG or WebP, stills://images/{id} for a "
-        "stored image, or, if the server runs on the user's machine, a path"
+        details="an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF, "
+        "stills://images/{id} for a stored image, or, if the server runs on the user's machine, "
+        "a path"
     ),
     "model": {
         **_text("An exact model id, to use another model than the server's default."),

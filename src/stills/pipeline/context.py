@@ -39,6 +39,9 @@ Value = TypeVar("Value")
 Render = Callable[[Generation, Size], Awaitable[Rendition]]
 """Crops and scales a generation and stores the rendition."""
 
+LoadReference = Callable[[str | bytes], Awaitable[Reference]]
+"""Loads a reference image from a URL, a path or bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -172,6 +175,7 @@ class Job:
     caps: Caps
     limiter: RateLimiter
     render: Render
+    load_reference: LoadReference
     deadline: Deadline
     price_usd: float | None = None
 

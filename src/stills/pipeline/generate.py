@@ -15,6 +15,7 @@ from stills.contract.generation import Image, Stage
 from stills.contract.models import find_model
 from stills.contract.money import Caps
 from stills.contract.outcome import CatalogAnswer, RequestStatus
+from stills.contract.pixel_budget import PixelBudget
 from stills.contract.rate_limit import LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
@@ -29,6 +30,7 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import read
 from stills.pipeline.record import record
+from stills.pipeline.reference import ReferenceLoader
 from stills.pipeline.render import Renderer, render
 from stills.pipeline.send import ClaimLost, Stopped, send
 from stills.pipeline.single_flight import SingleFlight
@@ -78,7 +80,9 @@ class Pipeline:
         self._limiters: dict[LimitScope, RateLimiter] = {}
         self._paying: SingleFlight[object, Job] = SingleFlight()
         self._making: SingleFlight[object, Job] = SingleFlight()
-        self._renderer = Renderer(ports)
+        pixels = PixelBudget()
+        self._renderer = Renderer(ports, pixels)
+        self._references = ReferenceLoader(ports.imaging, pixels, ports.downloader)
 
     async def generate(self, request: ImageRequest, options: Options) -> ImageResult:
         """Answer one request, from the catalog if possible.
@@ -107,7 +111,9 @@ class Pipeline:
         self, requests: Sequence[ImageRequest], model_id: str
     ) -> Sequence[RequestStatus]:
         """Return for each request whether its image is stored; nothing is sent or written."""
-        return await find_statuses(self._ports, requests, find_model(model_id))
+        return await find_statuses(
+            self._ports, requests, find_model(model_id), load_reference=self._references.load
+        )
 
     async def read(self, image: Image) -> bytes:
         """Read a stored image; a lost or damaged rendition is rendered again.
@@ -160,6 +166,7 @@ class Pipeline:
             caps=caps,
             limiter=self.limiter(model.id),
             render=self._renderer.render,
+            load_reference=self._references.load,
             deadline=deadline,
             price_usd=self._price_usd,
         )

@@ -9,7 +9,7 @@ from stills.contract.models import Model
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.request import ImageRequest
 from stills.pipeline.check_prompt import find_long_prompts
-from stills.pipeline.context import Job, Plan, known
+from stills.pipeline.context import Job, LoadReference, Plan, known
 from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import make_request_record, make_result, try_to_count
@@ -68,7 +68,11 @@ async def answer_from_catalog(
 
 
 async def find_statuses(
-    ports: Ports, requests: Sequence[ImageRequest], model: Model
+    ports: Ports,
+    requests: Sequence[ImageRequest],
+    model: Model,
+    *,
+    load_reference: LoadReference,
 ) -> Sequence[RequestStatus]:
     """Return for each request whether its image is stored; nothing is sent or written.
 
@@ -80,7 +84,7 @@ async def find_statuses(
     plans: dict[int, Plan] = {}
     for index, request in enumerate(requests):
         try:
-            references = await load_references(request, model, ports)
+            references = await load_references(request, model, load_reference)
             plans[index] = make_plan(
                 request, model, provider=ports.provider.name, references=references
             )

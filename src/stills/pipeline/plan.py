@@ -27,7 +27,7 @@ async def plan(job: Job) -> Job:
     Raises:
         InvalidRequest: the model can't take a field of this request.
     """
-    references = await load_references(job.request, job.model, job.ports)
+    references = await load_references(job.request, job.model, job.load_reference)
     planned = make_plan(
         job.request,
         job.model,

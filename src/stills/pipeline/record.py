@@ -21,7 +21,8 @@ async def record(job: Job) -> Job:
         CatalogError: a new rendition can't be recorded.
         CatalogDamaged: the catalog's file is damaged.
     """
-    rendition, catalog, notes = known(job.rendition), job.ports.catalog, job.notes
+    rendition, catalog = known(job.rendition), job.ports.catalog
+    notes = (*(note for one in job.references for note in one.notes), *job.notes)
     answered = [(rendition, make_request_record(job.request, rendition, references=job.references))]
     if job.hit is not None and rendition == job.hit.rendition:
         notes = (*notes, *await try_to_count(catalog, answered))

@@ -1,4 +1,4 @@
-"""Load a reference image in any form, as a URL that can be sent."""
+"""Load reference images in any form, each as a URL that can be sent."""
 
 import asyncio
 import base64
@@ -10,62 +10,84 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stills.contract.errors import InvalidReference
+from stills.contract.pixel_budget import PixelBudget
 from stills.contract.ports.downloader import Downloader
-from stills.contract.ports.imaging import Imaging
+from stills.contract.ports.imaging import Imaging, ReferenceImage
+from stills.contract.size import Size
 
-REFERENCE_MAX_BYTES = 10 * 1024 * 1024
+REFERENCE_MAX_BYTES = 40 * 1024 * 1024
+"""How large a reference may be as it is given; what is sent is smaller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A verified reference image.
 
-    `url` is an https or data URL. `digest` is the SHA-256 of the image's bytes, or of an https URL.
-    `shown` is for people, without query, credentials or bytes.
+    `url` is an https or data URL. `digest` is the SHA-256 of the bytes that were given, or of an
+    https URL. `shown` is for people, without query, credentials or bytes. `size` is that of the
+    original, upright; None if it was not downloaded. `notes` tell what was changed to send it.
     """
 
     url: str
     digest: str
     shown: str
+    size: Size | None = None
+    notes: tuple[str, ...] = ()
 
 
-async def load_reference(
-    given: str | bytes | None, imaging: Imaging, downloader: Downloader | None = None
-) -> Reference | None:
-    """Load a reference image from an https URL, a data URL, a local path or bytes.
+class ReferenceLoader:
+    """Loads reference images in any form; one for all requests of a process.
 
-    With a `downloader` it is untrusted: a path is rejected without reading it, and a URL is
+    With a `downloader` they are untrusted: a path is rejected without reading it, and a URL is
     downloaded here and sent as bytes, so that the service does not fetch it.
-
-    Raises:
-        InvalidReference: it is something else, too big, or not a PNG, JPEG or WebP.
     """
-    if given is None:
-        return None
-    if isinstance(given, bytes):
-        return await _from_bytes(given, imaging, shown=f"{len(given)} bytes")
-    if given[:8].lower() == "https://":
-        reference = _from_url(given)
-        if downloader is None:
-            return reference
-        data = await downloader.get(given, max_bytes=REFERENCE_MAX_BYTES)
-        return await _from_bytes(data, imaging, shown=reference.shown)
-    if given[:5].lower() == "data:":
-        data = await asyncio.to_thread(_decode_data_url, given)
-        return await _from_bytes(data, imaging, shown="data URL")
-    if "://" in given[:12]:
-        raise InvalidReference(
-            f"reference_image has scheme {given.split('://', 1)[0]!r}, but only https is supported",
-            field="reference_image",
-        )
-    if downloader is not None:
-        raise InvalidReference(
-            "reference_image is neither an https URL nor a data URL",
-            field="reference_image",
-            action="Give an https URL, a data URL or bytes of a PNG, JPEG or WebP.",
-        )
-    data = await asyncio.to_thread(_read_file, given)
-    return await _from_bytes(data, imaging, shown=Path(given).name)
+
+    def __init__(
+        self, imaging: Imaging, pixels: PixelBudget, downloader: Downloader | None
+    ) -> None:
+        self._imaging = imaging
+        self._pixels = pixels
+        self._downloader = downloader
+
+    async def load(self, given: str | bytes) -> Reference:
+        """Load a reference image from an https URL, a data URL, a local path or bytes.
+
+        Raises:
+            InvalidReference: it is something else, too big, or can't serve as a reference.
+        """
+        if isinstance(given, bytes):
+            return await self._prepare(given, shown=f"{len(given)} bytes")
+        if given[:8].lower() == "https://":
+            reference = _from_url(given)
+            if self._downloader is None:
+                return reference
+            data = await self._downloader.get(given, max_bytes=REFERENCE_MAX_BYTES)
+            return await self._prepare(data, shown=reference.shown)
+        if given[:5].lower() == "data:":
+            data = await asyncio.to_thread(_decode_data_url, given)
+            return await self._prepare(data, shown="data URL")
+        if "://" in given[:12]:
+            raise InvalidReference(
+                f"reference_image has scheme {given.split('://', 1)[0]!r}, but only https is "
+                "supported",
+                field="reference_image",
+            )
+        if self._downloader is not None:
+            raise InvalidReference(
+                "reference_image is neither an https URL nor a data URL",
+                field="reference_image",
+                action="Give an https URL, a data URL or bytes of an image.",
+            )
+        data = await asyncio.to_thread(_read_file, given)
+        return await self._prepare(data, shown=Path(given).name)
+
+    async def _prepare(self, data: bytes, *, shown: str) -> Reference:
+        if len(data) > REFERENCE_MAX_BYTES:
+            raise _too_big(len(data))
+        size = await self._imaging.measure_reference(data)
+        async with self._pixels.hold(size.pixels):
+            image = await self._imaging.prepare_reference(data)
+        return await asyncio.to_thread(_make_reference, data, image, shown)
 
 
 def _from_url(url: str) -> Reference:
@@ -80,17 +102,15 @@ def _from_url(url: str) -> Reference:
     return Reference(url, digest, shown=f"https://{host}{parts.path}")
 
 
-async def _from_bytes(data: bytes, imaging: Imaging, *, shown: str) -> Reference:
-    if len(data) > REFERENCE_MAX_BYTES:
-        raise _too_big(len(data))
-    media_type = await imaging.media_type(data)
-
-    def encode() -> Reference:
-        encoded = base64.b64encode(data).decode()
-        digest = hashlib.sha256(data).hexdigest()
-        return Reference(f"data:{media_type};base64,{encoded}", digest, shown)
-
-    return await asyncio.to_thread(encode)
+def _make_reference(data: bytes, image: ReferenceImage, shown: str) -> Reference:
+    encoded = base64.b64encode(image.data).decode()
+    return Reference(
+        url=f"data:{image.media_type};base64,{encoded}",
+        digest=hashlib.sha256(data).hexdigest(),
+        shown=shown,
+        size=image.size,
+        notes=tuple(f"The reference image ({shown}) {change}." for change in image.changes),
+    )
 
 
 def _decode_data_url(url: str) -> bytes:
@@ -141,5 +161,5 @@ def _too_big(byte_count: int) -> InvalidReference:
         f"reference_image is {byte_count / 1024 / 1024:.1f} MB, over the limit of "
         f"{REFERENCE_MAX_BYTES // 1024 // 1024} MB",
         field="reference_image",
-        action="Scale it down; 2048 pixels per side are plenty.",
+        action="Scale it down to at most 3072 pixels per side; nothing was sent.",
     )

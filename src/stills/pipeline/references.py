@@ -3,12 +3,12 @@
 from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.models import MODELS, Model
 from stills.contract.request import ImageRequest
-from stills.pipeline.ports import Ports
-from stills.pipeline.reference import Reference, load_reference
+from stills.pipeline.context import LoadReference
+from stills.pipeline.reference import Reference
 
 
 async def load_references(
-    request: ImageRequest, model: Model, ports: Ports
+    request: ImageRequest, model: Model, load: LoadReference
 ) -> tuple[Reference, ...]:
     """Load the reference images of a request, unless the model takes fewer.
 
@@ -20,11 +20,9 @@ async def load_references(
     references = []
     for name, given in _named(request):
         try:
-            reference = await load_reference(given, ports.imaging, ports.downloader)
+            references.append(await load(given))
         except InvalidReference as error:
             raise _rename(error, name) from error
-        if reference is not None:
-            references.append(reference)
     return tuple(references)
 
 

@@ -38,10 +38,10 @@ async def render(job: Job) -> Job:
 class Renderer:
     """Renders a generation to a size once, however many requests wait for it."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, pixels: PixelBudget) -> None:
         self._ports = ports
         self._calls: SingleFlight[tuple[str, Size], Rendition] = SingleFlight()
-        self._pixels = PixelBudget()
+        self._pixels = pixels
 
     def __len__(self) -> int:
         """Return how many renditions are in progress."""

@@ -43,7 +43,9 @@ class InvalidReference(InvalidRequest):
 
     code = "invalid_reference"
     default_remedy = Remedy.GIVE_REFERENCE
-    default_action = "Give an https URL, a path, a data URL or bytes of a PNG, JPEG or WebP."
+    default_action = (
+        "Give an https URL, a path, a data URL or bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF."
+    )
 
 
 class ConfigError(UsageError):

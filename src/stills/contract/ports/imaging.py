@@ -1,9 +1,24 @@
 """Imaging: checks images and makes renditions."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from stills.contract.generation import Chunks, Inspection
 from stills.contract.size import Size
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceImage:
+    """A reference image as it is sent: PNG, JPEG or WebP.
+
+    `size` is the size in which people saw the original: upright, before scaling. `changes` are
+    phrases that say what a model does not get to see: "was scaled down from ...".
+    """
+
+    data: bytes
+    media_type: str
+    size: Size
+    changes: tuple[str, ...] = ()
 
 
 class Imaging(Protocol):
@@ -29,11 +44,21 @@ class Imaging(Protocol):
         """
         ...
 
-    async def media_type(self, data: bytes) -> str:
-        """Return `image/png`, `image/jpeg` or `image/webp`.
+    async def measure_reference(self, data: bytes) -> Size:
+        """Read the size of a reference image from its header; pixels are not decoded.
 
         Raises:
-            InvalidReference: it is something else, can't be decoded, or has too many pixels.
+            InvalidReference: it is of another kind, too small, too narrow, or has too many pixels.
+        """
+        ...
+
+    async def prepare_reference(self, data: bytes) -> ReferenceImage:
+        """Decode a reference image to its last pixel, and convert it to what models accept.
+
+        An image that needs no change keeps its bytes.
+
+        Raises:
+            InvalidReference: it is of another kind, can't be decoded or has a wrong size.
         """
         ...
 
