@@ -19,7 +19,7 @@ from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import OnSendSettled, OnStage
-from stills.contract.models import DEFAULT_MODEL, Model, Prices, find_model
+from stills.contract.models import DEFAULT_MODEL, Model, find_model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
 from stills.contract.ports.downloader import Downloader
@@ -36,7 +36,7 @@ from stills.maintenance.recovered import Recovered
 from stills.maintenance.verify import Finding, Verified
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
-from stills.pipeline.generate_many import FreshOf, Many, OnStageOf, Requests
+from stills.pipeline.generate_many import FreshOf, Many, MaxCostOf, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
@@ -63,7 +63,6 @@ class Stills:
         self._guarded_ports = ports
         self._policy = policy or Policy()
         self._model = model
-        self._price_usd = price_usd
         self._concurrency = concurrency
         self._access = Access(ports.catalog.api_keys)
         self._guarded_pipeline = Pipeline(
@@ -195,7 +194,7 @@ class Stills:
         concurrency: int | None = None,
         model: str | None = None,
         fresh: bool | FreshOf = False,
-        max_cost_usd: float | None = None,
+        max_cost_usd: float | MaxCostOf | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStageOf | None = None,
         on_send_settled: OnSendSettled | None = None,
@@ -208,7 +207,7 @@ class Stills:
         deadline. After `stop` is set, calls already sent are finished, and the other requests have
         no outcome. After leaving the loop, calls already sent are finished and their images stored,
         unless Stills is closed. The other arguments are as for `generate`; `on_stage` also gets the
-        request's index, and `fresh` can be a function of it.
+        request's index, and `fresh` and `max_cost_usd` can be functions of it.
 
         Raises:
             InvalidRequest: the model or the concurrency is invalid, or one of `requests` is not an
@@ -216,7 +215,7 @@ class Stills:
         """
         options = Options(
             find_model(self._id(model)).id,
-            max_cost_usd=max_cost_usd,
+            max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
             on_send_settled=on_send_settled or (lambda *_: None),
         )
         at_once = self._concurrency if concurrency is None else concurrency
@@ -230,6 +229,7 @@ class Stills:
             self._pipeline,
             options,
             is_fresh=fresh if callable(fresh) else lambda _: fresh,
+            max_cost_of=max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd,
             concurrency=at_once,
             stop=stop,
             on_stage=on_stage,
@@ -292,15 +292,30 @@ class Stills:
         return self._policy.deadline_seconds
 
     def model(self, model_id: str | None = None) -> Model:
-        """Return the model of requests, with its price here.
+        """Return the model of requests, with its prices here.
 
         Raises:
             UnknownModel: the table has no such id.
         """
-        model = find_model(self._id(model_id))
-        if self._price_usd is None:
-            return model
-        return replace(model, prices=Prices(((None, self._price_usd),)))
+        return self._guarded_pipeline.model(self._id(model_id))
+
+    def price_usd(
+        self,
+        request: ImageRequest,
+        *,
+        model: str | None = None,
+        reference_images: int | None = None,
+    ) -> float | None:
+        """Return the price of a new image of a request in USD; None if unknown.
+
+        `reference_images` is their number, if the request does not have all of them yet.
+
+        Raises:
+            UnknownModel: the table has no such id.
+        """
+        return self._guarded_pipeline.price_usd(
+            request, self._id(model), reference_images=reference_images
+        )
 
     async def find_statuses(
         self, requests: Sequence[ImageRequest], *, model: str | None = None

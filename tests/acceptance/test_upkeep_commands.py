@@ -113,9 +113,9 @@ def test_a_maximum_cost_refuses_a_repeat_if_the_first_call_may_be_billed(stills,
 
 def test_an_unknown_price_is_refused_under_a_cap(stills, service):
     """The error says what to set; once set, the image is generated."""
-    unknown = [*KITE, "--model", "qwen-image-3.0", "--max-cost", "1"]
+    unknown = [*KITE, "--model", "qwen-image-2.1-turbo", "--max-cost", "1"]
     line = one_line(stills(*unknown), 4)
-    assert "the price of qwen-image-3.0 is unknown" in line
+    assert "the price of qwen-image-2.1-turbo is unknown" in line
     assert "STILLS_PRICE_USD" in line
     assert service.ledger()["sends"] == []
     assert stills(*unknown, STILLS_PRICE_USD="0.2").returncode == 0

@@ -7,6 +7,7 @@ from tests.support.batch_run import check_list, run_batch, write_list
 
 from stills.batch.estimate import Estimate, check_cost, make_estimate
 from stills.batch.preflight import BatchOptions
+from stills.cli.commands.batch_report import describe_estimate
 from stills.contract.errors import BudgetExceeded
 
 
@@ -54,8 +55,8 @@ def test_a_run_over_the_cap_is_refused():
 
 async def test_a_cap_is_refused_if_the_price_is_unknown(stills):
     """It could not be enforced."""
-    estimate = Estimate(rows=1, new=1, kept=0, cost_usd=None, seconds=None)
-    options = BatchOptions(stills.model("qwen-image-3.0"), max_cost_usd=1.0)
+    estimate = Estimate(rows=1, new=1, kept=0, cost_usd=None, seconds=None, unpriced=1)
+    options = BatchOptions(stills.model("qwen-image-2.1-pro"), max_cost_usd=1.0)
     with pytest.raises(BudgetExceeded, match=r"the price of .* is unknown"):
         check_cost(estimate, options)
 
@@ -114,3 +115,28 @@ async def test_dependents_of_impossible_shots_are_skipped(stills, tmp_path):
         "good": "done",
     }
     assert entries["c"].failure.message == "it depends on 'b', which has no image"
+
+
+PRO = "qwen-image-3.0-pro"
+
+
+async def test_the_estimate_follows_size_and_references(stills, tmp_path):
+    """Also for a shot whose reference does not exist yet."""
+    path = write_list(
+        tmp_path,
+        {"id": "small", "prompt": "a"},
+        {"id": "large", "prompt": "b", "size": "2048*2048"},
+        {"id": "after", "prompt": "c", "reference_shot": "small"},
+    )
+    batch = check_list(stills, path, model=stills.model(PRO))
+    estimate, _ = await make_estimate(stills, batch, tmp_path / "out")
+    assert (estimate.new, estimate.cost_usd, estimate.unpriced) == (3, 0.158, 0)
+
+
+async def test_the_estimate_counts_images_of_unknown_price(stills, tmp_path):
+    """Their cost is unknown, not zero."""
+    path = write_list(tmp_path, {"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"})
+    batch = check_list(stills, path, model=stills.model("qwen-image-2.1-turbo"))
+    estimate, _ = await make_estimate(stills, batch, tmp_path / "out")
+    assert (estimate.new, estimate.cost_usd, estimate.unpriced) == (2, None, 2)
+    assert "2 of unknown price" in describe_estimate(estimate, batch.options.model)

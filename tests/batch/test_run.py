@@ -99,6 +99,43 @@ async def test_a_run_never_exceeds_its_cap(stills, sandbox, tmp_path):
     assert sandbox.ledger.billed_images == 8
 
 
+async def test_a_cap_counts_each_image_at_its_own_price(stills, sandbox, tmp_path):
+    """An image that is too expensive fails; a cheaper one after it still fits, to the last cent."""
+    path = write_list(
+        tmp_path,
+        {"id": "small", "prompt": "a"},
+        {"id": "large", "prompt": "b", "size": "2048*2048"},
+        {"id": "after", "prompt": "c", "reference_shot": "small"},
+        {"id": "last", "prompt": "d"},
+    )
+    model = stills.model("qwen-image-3.0-pro")
+    batch = check_list(stills, path, model=model, max_cost_usd=0.083)
+    output = await run_with_output(stills, batch, tmp_path / "out")
+    entries = {entry.shot.id: entry for entry in read_manifest(tmp_path / "out/manifest.jsonl")}
+    failed = {name for name, entry in entries.items() if entry.failure}
+    assert failed == {"large", "last"}
+    assert "at 0.075 USD it could exceed" in entries["large"].failure.message
+    assert output.totals.usd == 0.083
+    assert sandbox.ledger.billed_images == 2
+
+
+async def test_under_a_cap_a_stored_image_of_unknown_price_is_free(stills, sandbox, tmp_path):
+    """Nothing is sent for it, so its price doesn't matter; a new one is refused."""
+    model = stills.model("qwen-image-2.1-turbo")
+    old = {"id": "old", "prompt": "a", "seed": 1}
+    path = write_list(tmp_path, old)
+    output = await run_with_output(
+        stills, check_list(stills, path, model=model), tmp_path / "first"
+    )
+    assert (output.totals.usd, output.totals.unpriced) == (0.0, 1)
+    path = write_list(tmp_path, old, {"id": "new", "prompt": "b"})
+    batch = check_list(stills, path, model=model, max_cost_usd=9.0)
+    entries = await run_batch(stills, batch, tmp_path / "second")
+    assert entries["old"].failure is None
+    assert "the price of qwen-image-2.1-turbo is unknown" in entries["new"].failure.message
+    assert sandbox.ledger.billed_images == 1
+
+
 async def test_rows_are_read_as_they_are_needed(stills, tmp_path):
     """A long list is never in memory as a whole."""
     path = write_list(tmp_path, *({"id": f"s{n}", "prompt": f"frame {n}"} for n in range(400)))

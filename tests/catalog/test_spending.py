@@ -51,7 +51,7 @@ async def test_the_sandbox_has_its_own_line(till: Till):
     assert lines == {"dashscope": (1, usd(0.075)), "sandbox": (2, usd(0.150))}
 
 
-async def test_an_unknown_price_counts_as_zero_and_is_reported(till: Till):
+async def test_images_of_unknown_price_are_counted_apart(till: Till):
     """This holds for billed, possible and saved images."""
     rendition = await till.buy("a", price_usd=None, model="qwen-image-3.0")
     await till.catalog.record_requests([(rendition, asked("a"))])
@@ -61,6 +61,7 @@ async def test_an_unknown_price_counts_as_zero_and_is_reported(till: Till):
     assert (line.billed, line.billed_usd) == (2, usd(0.075))
     assert (line.possible_usd, line.saved_usd) == (0.0, 0.0)
     assert line.unpriced == 3
+    assert (line.billed_unpriced, line.possible_unpriced, line.saved_unpriced) == (1, 1, 1)
 
 
 async def test_the_price_is_that_of_the_day_of_the_call(till: Till):
@@ -275,6 +276,14 @@ async def test_spending_adds_up_exactly(till: Till):
     await till.buy("b", price_usd=0.000000001)
     (line,) = await till.lines()
     assert line.billed_usd == 3.000000001
+
+
+async def test_the_error_of_a_cap_names_the_images_that_it_could_not_count(till: Till):
+    """They were sent before there was a cap, and have no known price."""
+    await till.buy("a", price_usd=None)
+    await till.buy("b", price_usd=0.1)
+    with pytest.raises(BudgetExceeded, match=r"0\.10 USD plus 1 image of unknown price are spent"):
+        await till.claim("c", Caps(day_usd=0.15), price_usd=0.1)
 
 
 async def test_a_cap_allows_as_many_images_as_it_pays_for(till: Till):

@@ -3,7 +3,7 @@
 import pytest
 
 from stills.contract.errors import UnknownModel
-from stills.contract.models import DEFAULT_MODEL, MODELS, find_model
+from stills.contract.models import DEFAULT_MODEL, MODELS, Prices, find_model
 from stills.contract.size import Size
 
 
@@ -55,7 +55,8 @@ def test_each_row_of_the_table_is_consistent(model):
     """Limits are in order, native sizes are within them, and a source is named."""
     assert 0 < model.pixels_min <= model.pixels_max
     assert all(model.pixels_min <= size.pixels <= model.pixels_max for size in model.native_sizes)
-    assert model.price_usd is None or model.price_usd > 0
+    price_usd = model.image_usd(Size(1024, 1024))
+    assert price_usd is None or price_usd > 0
     assert model.source
     assert model.successor is None or model.successor in MODELS
 
@@ -69,3 +70,32 @@ def test_qwen_image_max_makes_five_sizes():
         Size(1104, 1472),
         Size(928, 1664),
     }
+
+
+@pytest.mark.parametrize(
+    ("size", "references", "usd"),
+    [
+        (Size(1500, 1500), 0, 0.04),  # 2,250,000 pixels are still 1K
+        (Size(1501, 1500), 0, 0.075),
+        (Size(1024, 1024), 1, 0.043),
+        (Size(2048, 2048), 3, 0.084),
+    ],
+)
+def test_a_price_follows_area_and_references(size: Size, references: int, usd: float):
+    """Qwen-image-3.0-pro has two tiers of area, and each input image costs extra."""
+    assert find_model("qwen-image-3.0-pro").image_usd(size, references) == usd
+
+
+def test_a_given_price_replaces_the_list_prices():
+    """It is the same for every image, and makes an unknown price known."""
+    for model_id in ("qwen-image-3.0-pro", "qwen-image-2.1-pro"):
+        model = find_model(model_id).with_price(0.05)
+        assert model.image_usd(Size(2048, 2048), 3) == model.image_usd(Size(512, 512)) == 0.05
+    assert find_model("qwen-image-max").with_price(None).image_usd(Size(1328, 1328)) == 0.075
+
+
+def test_a_size_beyond_the_last_price_has_an_unknown_price():
+    """It is not free."""
+    prices = Prices(((1_000_000, 0.01),))
+    assert prices.image_usd(Size(1000, 1000)) == 0.01
+    assert prices.image_usd(Size(1001, 1000)) is None

@@ -60,6 +60,18 @@ async def test_money_adds_up_without_noise(url: str, http: aiohttp.ClientSession
     assert metrics['stills_billed_usd_total{model="qwen-image-max"}'] == 0.075
 
 
+async def test_images_of_unknown_price_are_counted_apart(url: str, http: aiohttp.ClientSession):
+    """The amounts in USD leave them out, instead of counting them as zero."""
+    asked = KITE | {"model": "qwen-image-2.1-turbo"}
+    for _ in range(3):
+        async with http.post(f"{url}/v1/image.generate", json=asked) as answer:
+            assert answer.status == 200
+    metrics = await numbers(http, url)
+    unpriced = 'stills_unpriced_images_total{{billing="{}",model="qwen-image-2.1-turbo"}}'
+    assert metrics[unpriced.format("billed")] == 1
+    assert metrics[unpriced.format("saved")] == 2
+
+
 async def test_the_queue_of_a_dead_worker_is_not_counted(tmp_path: Path):
     """Its counters stay."""
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}

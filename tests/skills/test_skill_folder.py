@@ -8,7 +8,7 @@ import skills_ref
 from stills.cli.errors import EXIT_CODES, INTERRUPTED, exit_code
 from stills.contract import errors
 from stills.contract.errors import StillsError
-from stills.contract.models import DEFAULT_MODEL, MODELS, find_model
+from stills.contract.models import DEFAULT_MODEL, MODELS, Model, find_model
 
 SKILL = Path(__file__).parents[2] / "skills/ai/image/alicloud-ai-image-qwen-image"
 REFERENCE = SKILL / "references" / "api_reference.md"
@@ -61,13 +61,25 @@ def test_the_reference_lists_every_error():
     }
 
 
+def describe_prices(model: Model) -> str:
+    """Write a model's list prices as the reference does."""
+    if model.prices is None:
+        return "unknown"
+    steps = [
+        f"{usd} up to {most:,} pixels" if most else f"{usd}" for most, usd in model.prices.images
+    ]
+    each = model.prices.input_image_usd
+    return ", else ".join(steps) + (f"; {each} per reference image" if each else "")
+
+
 def test_the_reference_lists_every_model():
     """Ids, whether references are taken, and prices, as the model table has them."""
-    listed = {model: (taken, price) for model, _, taken, price in rows(REFERENCE, "id")}
+    listed = {model: (taken, usd, cny) for model, _, taken, usd, cny in rows(REFERENCE, "id")}
     assert listed == {
         model.id: (
             "one" if model.reference_images_max else "no",
-            "unknown" if model.price_usd is None else str(model.price_usd),
+            describe_prices(model),
+            "unknown" if model.image_cny is None else str(model.image_cny),
         )
         for model in MODELS.values()
     }
@@ -81,4 +93,4 @@ def test_the_sizes_and_limits_of_the_default_model_are_correct():
     assert sizes == {str(size) for size in model.native_sizes}
     assert f"up to {model.prompt_max_tokens} tokens, `style` included" in text
     assert f"up to {model.negative_prompt_max_characters} characters, what to avoid" in text
-    assert f"{model.price_usd} USD with {model.id}" in text
+    assert f"{model.image_usd(model.native_sizes[0])} USD with {model.id}" in text

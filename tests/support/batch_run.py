@@ -20,7 +20,7 @@ def write_list(folder: Path, *rows: dict) -> Path:
 
 
 def check_list(stills, path: Path, **options) -> Batch:
-    return check(read_shots(path), BatchOptions(stills.model(MODEL), **options))
+    return check(read_shots(path), BatchOptions(**{"model": stills.model(MODEL)} | options))
 
 
 async def run_batch(stills, batch: Batch, folder: Path) -> dict:

@@ -7,34 +7,36 @@ from stills.contract.money import to_nano_usd, to_usd
 class CostCap:
     """The money of a run, counted in nano-USD, against its cap; None as `cap_usd` means no cap.
 
-    With a cap, `price_usd` must be known.
+    An image of unknown price never fits under a cap. Images are known by their index in the run.
     """
 
-    def __init__(self, cap_usd: float | None, price_usd: float | None) -> None:
+    def __init__(self, cap_usd: float | None) -> None:
         self._cap = None if cap_usd is None else to_nano_usd(cap_usd)
-        self._price = to_nano_usd(price_usd or 0.0)
         self._spent = 0
-        self._reserved = 0
+        self._reserved: dict[int, int] = {}
 
-    @property
-    def image_cap_usd(self) -> float | None:
-        """The amount reserved for one image, which all its requests together must not exceed."""
-        return None if self._cap is None else to_usd(self._price)
+    def has_room(self, price_usd: float | None) -> bool:
+        """Return whether one more image fits, even if everything reserved is spent."""
+        if self._cap is None:
+            return True
+        if price_usd is None:
+            return False
+        return self._spent + sum(self._reserved.values()) + to_nano_usd(price_usd) <= self._cap
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more image fits, even if everything reserved is spent."""
-        return self._cap is None or self._spent + (self._reserved + 1) * self._price <= self._cap
+    def reserve(self, index: int, price_usd: float | None) -> None:
+        """Reserve the price of an image; it matters only under a cap, where it must be known."""
+        if self._cap is not None and price_usd is not None:
+            self._reserved[index] = to_nano_usd(price_usd)
 
-    def reserve(self) -> None:
-        """Reserve the price of one image."""
-        self._reserved += 1
+    def reserved_usd(self, index: int) -> float | None:
+        """Return what all requests for an image together may cost; None without a cap."""
+        return None if self._cap is None else to_usd(self._reserved.get(index, 0))
 
-    def release(self) -> None:
-        """Release the reservation of one image, after its requests were added with `spend`."""
-        self._reserved -= 1
+    def release(self, index: int) -> None:
+        """Release the reservation of an image, after its requests were added with `spend`."""
+        self._reserved.pop(index, None)
 
-    def spend(self, billing: Billing) -> None:
+    def spend(self, price_usd: float | None, billing: Billing) -> None:
         """Add the price of one request, unless it was certainly not billed."""
-        if billing is not Billing.NONE:
-            self._spent += self._price
+        if self._cap is not None and price_usd is not None and billing is not Billing.NONE:
+            self._spent += to_nano_usd(price_usd)

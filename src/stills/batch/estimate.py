@@ -9,7 +9,7 @@ from stills.batch.image_files import local_file
 from stills.batch.preflight import Batch, BatchOptions, make_problem
 from stills.batch.references import Files, with_reference
 from stills.contract.errors import BudgetExceeded
-from stills.contract.money import format_usd, to_nano_usd, to_usd
+from stills.contract.money import format_usd, to_nano_usd, to_usd, unknown_price
 from stills.contract.outcome import RequestStatus
 from stills.shotlist.dependencies import Dependencies, Skipped
 from stills.shotlist.shots import Problem, Shot
@@ -22,8 +22,8 @@ class Estimate:
     """What a run would do with its `rows`; those in no other number were done before.
 
     `new` images are generated. `kept` ones are stored already. `shared` rows get the same image as
-    another row. `skipped` rows depend on a shot that can't be generated. `cost_usd` is None if the
-    price is unknown, `seconds` if the rate limit is.
+    another row. `skipped` rows depend on a shot that can't be generated. `cost_usd` is None if a
+    price is unknown, which `unpriced` images have; `seconds` is None if the rate limit is unknown.
     """
 
     rows: int
@@ -33,6 +33,7 @@ class Estimate:
     seconds: float | None
     shared: int = 0
     skipped: int = 0
+    unpriced: int = 0
 
 
 async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Estimate, Batch]:
@@ -53,9 +54,8 @@ async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Est
         kept=estimator.kept,
         shared=estimator.shared,
         skipped=estimator.skipped,
-        cost_usd=None
-        if model.price_usd is None
-        else to_usd(estimator.new * to_nano_usd(model.price_usd)),
+        cost_usd=None if estimator.unpriced else to_usd(estimator.nano_usd),
+        unpriced=estimator.unpriced,
         seconds=None if limit_per_second is None else estimator.new / limit_per_second,
     )
     return estimate, batch.with_problems(estimator.problems)
@@ -71,10 +71,7 @@ def check_cost(estimate: Estimate, options: BatchOptions) -> None:
     if cap_usd is None or estimate.new == 0:
         return
     if estimate.cost_usd is None:
-        raise BudgetExceeded(
-            f"the price of {options.model.id} is unknown, so --max-cost can't be enforced",
-            action="Nothing was sent. Set STILLS_PRICE_USD to the price of one image.",
-        )
+        raise unknown_price(options.model.id)
     if to_nano_usd(estimate.cost_usd) > to_nano_usd(cap_usd):
         raise BudgetExceeded(
             f"{estimate.new} new images would cost {format_usd(estimate.cost_usd)}, over the cap "
@@ -97,6 +94,7 @@ class _Estimator:
         self._keys: set[str] = set()
         self.problems: list[Problem] = []
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
+        self.nano_usd = self.unpriced = 0
 
     async def run(self) -> None:
         for _, shot in self._batch.shots():
@@ -130,7 +128,7 @@ class _Estimator:
             self._count_skipped(self._dependencies.failed(shot.id).skipped)
         elif shot.id in self._batch.options.fresh:
             self._keys.add(status.key)
-            self._count_new(shot)
+            self._count_new(shot, status.price_usd)
         elif status.is_kept:
             self.kept += 1
             self._done(shot, local_file(status.image_url or ""))
@@ -139,11 +137,11 @@ class _Estimator:
             self._count_skipped(self._dependencies.failed(shot.id).skipped)
         else:
             self._keys.add(status.key)
-            self._count_new(shot)
+            self._count_new(shot, status.price_usd)
 
-    def _count_new(self, shot: Shot) -> None:
+    def _count_new(self, shot: Shot, price_usd: float | None) -> None:
         """Count a shot whose image must be generated, and the shots that depend on it."""
-        self.new += 1
+        self._add_new(price_usd)
         self._count_skipped(self._dependencies.failed(shot.id).skipped)
 
     def _count_skipped(self, skipped: Sequence[Skipped]) -> None:
@@ -153,7 +151,22 @@ class _Estimator:
                 self._impossible.add(shot.id)
                 self.skipped += 1
             else:
-                self.new += 1
+                self._add_new(self._find_price(shot))
+
+    def _find_price(self, shot: Shot) -> float | None:
+        """Return the price of a shot that needs images which don't exist yet."""
+        return self._stills.price_usd(
+            shot.request,
+            model=self._batch.options.model.id,
+            reference_images=len(shot.request.all_references) + len(shot.needs),
+        )
+
+    def _add_new(self, price_usd: float | None) -> None:
+        self.new += 1
+        if price_usd is None:
+            self.unpriced += 1
+        else:
+            self.nano_usd += to_nano_usd(price_usd)
 
     def _done(self, shot: Shot, file: Path | None) -> None:
         if shot.id not in self._batch.needed:

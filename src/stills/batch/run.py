@@ -14,7 +14,7 @@ from stills.batch.cost_cap import CostCap
 from stills.batch.early_stop import EarlyStop
 from stills.batch.image_files import file_in
 from stills.batch.output import RunOutput
-from stills.batch.preflight import Batch
+from stills.batch.preflight import Batch, BatchOptions
 from stills.batch.references import Files, with_reference
 from stills.contract.errors import (
     Billing,
@@ -23,7 +23,7 @@ from stills.contract.errors import (
     StillsError,
 )
 from stills.contract.generation import GenerationSpec, Stage
-from stills.contract.money import format_usd
+from stills.contract.money import format_usd, unknown_price
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 from stills.queue_reader import read_waiting
@@ -85,7 +85,7 @@ class Run:
         self._options = batch.options
         self._output = output
         self._stop = stop
-        self._cost_cap = CostCap(self._options.max_cost_usd, self._options.model.price_usd)
+        self._cost_cap = CostCap(self._options.max_cost_usd)
         self._rows = batch.shots()
         self._rows_left = True
         self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
@@ -119,7 +119,7 @@ class Run:
 
     def _count(self, sent: GenerationSpec, billing: Billing) -> None:
         """Count a request when it ends: shots that share or resume it are not billed again."""
-        self._cost_cap.spend(billing)
+        self._cost_cap.spend(sent.price_usd, billing)
         self._output.add_send(sent, billing)
 
     async def _generate_all(self) -> None:
@@ -139,7 +139,7 @@ class Run:
             self._requests(),
             model=self._options.model.id,
             fresh=lambda index: self._schedule.running[index].id in self._options.fresh,
-            max_cost_usd=self._cost_cap.image_cap_usd,
+            max_cost_usd=self._cost_cap.reserved_usd,
             stop=self._stop,
             on_stage=self._schedule.set_stage,
             on_send_settled=self._count,
@@ -202,17 +202,19 @@ class Run:
 
     async def _reserve(self) -> bool:
         """Reserve money for the first ready shot; return False if it must wait, or has failed."""
-        schedule = self._schedule
+        schedule, cap = self._schedule, self._cost_cap
         shot = schedule.ready[0]
-        is_free = not self._cost_cap.has_room and await self._is_stored(shot)
-        if not self._cost_cap.has_room and not is_free:
+        request = with_reference(shot, self._files).request
+        price_usd: float | None = self._stills.price_usd(request, model=self._options.model.id)
+        is_free = not cap.has_room(price_usd) and await self._is_stored(shot)
+        if not is_free and not cap.has_room(price_usd):  # others may have ended meanwhile
             if schedule.running:
                 await schedule.wait()
             else:
                 schedule.ready.popleft()
-                self._fail(Outcome(shot, error=_over_cap(self._options.max_cost_usd)))
+                self._fail(Outcome(shot, error=_over_cap(self._options, price_usd)))
             return False
-        self._cost_cap.reserve()
+        cap.reserve(schedule.started, 0.0 if is_free else price_usd)
         return True
 
     async def _is_stored(self, shot: Shot) -> bool:
@@ -226,7 +228,7 @@ class Run:
         """Write the images of shots that ended, and add them to the output."""
         schedule = self._schedule
         for outcome in outcomes:
-            self._cost_cap.release()
+            self._cost_cap.release(outcome.index)
             self.early_stop.add(outcome)
         if self.early_stop.reason is not None:
             self._stop.set()
@@ -270,8 +272,11 @@ def _missing_need(because: str) -> InvalidReference:
     )
 
 
-def _over_cap(cap_usd: float | None) -> BudgetExceeded:
+def _over_cap(options: BatchOptions, price_usd: float | None) -> BudgetExceeded:
+    if price_usd is None or options.max_cost_usd is None:
+        return unknown_price(options.model.id)
     return BudgetExceeded(
-        f"it was not sent, because the run has reached its cap of {format_usd(cap_usd or 0.0)}",
+        f"it was not sent, because at {format_usd(price_usd)} it could exceed the run's cap of "
+        f"{format_usd(options.max_cost_usd)}",
         action="Run again with a higher --max-cost; stored images are free.",
     )

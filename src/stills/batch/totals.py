@@ -15,7 +15,8 @@ class RunTotals:
 
     `made` images are new. `left` shots were done in an earlier run. `unknown` of the `failed` shots
     may have made an image that never arrived. Requests count whatever happened to their shots:
-    `usd` was billed, `unpriced` were billed at an unknown price, `possible` may be billed.
+    `usd` was billed, plus `unpriced` images of unknown price; `possible` may be billed, which costs
+    `possible_usd`, plus `possible_unpriced` images of unknown price.
     `simulated` means that the sandbox billed them, not the service.
     """
 
@@ -28,6 +29,8 @@ class RunTotals:
     usd: float = 0.0
     unpriced: int = 0
     possible: int = 0
+    possible_usd: float = 0.0
+    possible_unpriced: int = 0
     simulated: bool = False
 
     @property
@@ -57,7 +60,10 @@ class RunTotals:
             return self
         totals = replace(self, simulated=not is_paid(sent.provider))
         if billing is Billing.POSSIBLE:
-            return replace(totals, possible=self.possible + 1)
+            totals = replace(totals, possible=self.possible + 1)
+            if sent.price_usd is None:
+                return replace(totals, possible_unpriced=self.possible_unpriced + 1)
+            return replace(totals, possible_usd=add_usd(self.possible_usd, sent.price_usd))
         if sent.price_usd is None:
             return replace(totals, unpriced=self.unpriced + 1)
         return replace(totals, usd=add_usd(self.usd, sent.price_usd))

@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stills.catalog.lease import clock
@@ -12,23 +13,25 @@ from stills.contract.money import (
     Caps,
     SpendBy,
     SpendLine,
+    format_amount,
     format_usd,
     to_nano_usd,
     to_usd,
+    unknown_price,
 )
 
 _DAY_SECONDS = 86_400
 
 # Billed or possibly billed since a point in time.
 _SENT = """
-SELECT coalesce(sum(g.price_nano_usd), 0)
+SELECT coalesce(sum(g.price_nano_usd), 0), count(*) - count(g.price_nano_usd)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
 """
 
 # Claimed by other workers, without a billed or possibly billed call so far.
 _RESERVED = f"""{HELD}
-SELECT coalesce(sum(g.price_nano_usd), 0)
+SELECT coalesce(sum(g.price_nano_usd), 0), count(*) - count(g.price_nano_usd)
 FROM held AS c JOIN generations AS g ON g.id = c.generation_id
 WHERE g.provider = :provider
   AND g.stage IN ('claimed', 'sent')
@@ -49,7 +52,7 @@ _RETRY_ACTION = (
 )
 
 _OWN = """
-SELECT coalesce(sum(g.price_nano_usd), 0)
+SELECT coalesce(sum(g.price_nano_usd), 0), count(*) - count(g.price_nano_usd)
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE g.id = :own AND s.billing != 'none'
 """
@@ -80,7 +83,13 @@ SELECT provider, grouped,
        coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'possible'), 0) AS possible_nano,
        coalesce(sum(number) FILTER (WHERE kind = 'saved'), 0) AS saved,
        coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'saved'), 0) AS saved_nano,
-       coalesce(sum(number) FILTER (WHERE nano_usd IS NULL), 0) AS unpriced
+       coalesce(sum(number) FILTER (WHERE nano_usd IS NULL), 0) AS unpriced,
+       coalesce(sum(number) FILTER (WHERE kind = 'billed' AND nano_usd IS NULL), 0)
+           AS billed_unpriced,
+       coalesce(sum(number) FILTER (WHERE kind = 'possible' AND nano_usd IS NULL), 0)
+           AS possible_unpriced,
+       coalesce(sum(number) FILTER (WHERE kind = 'saved' AND nano_usd IS NULL), 0)
+           AS saved_unpriced
 FROM entries
 GROUP BY provider, grouped
 ORDER BY provider, grouped
@@ -99,10 +108,7 @@ def check_caps(
         return
     price_usd = spec.price_usd
     if price_usd is None:
-        raise BudgetExceeded(
-            f"the price of {spec.model} is unknown, so the cap can't be enforced",
-            action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
-        )
+        raise unknown_price(spec.model)
     price = to_nano_usd(price_usd)
     values: dict[str, str | float | None] = {
         "payer": caps.payer,
@@ -113,19 +119,19 @@ def check_caps(
     }
     if caps.request_usd is not None:
         spent = _sum(connection, _OWN, values)
-        if _exceeds(spent + price, caps.request_usd):
-            action = _RETRY_ACTION if spent else ""
+        if _exceeds(spent.nano_usd + price, caps.request_usd):
+            action = _RETRY_ACTION if spent.nano_usd else ""
             raise _exceeded("this request", spent, price_usd, caps.request_usd, action=action)
     if caps.day_usd is not None:
         spent = _sum(connection, _SENT, values) + _sum(connection, _RESERVED, values)
-        if _exceeds(spent + price, caps.day_usd):
+        if _exceeds(spent.nano_usd + price, caps.day_usd):
             today = datetime.fromtimestamp(now, UTC).date()
             raise _exceeded(f"{today} (UTC)", spent, price_usd, caps.day_usd)
     if caps.payer_day_usd is not None:
         today = datetime.fromtimestamp(now, UTC).date()
         sent = _sum(connection, _SENT + _OF_PAYER.format(table="s"), values)
         spent = sent + _sum(connection, _RESERVED + _OF_PAYER.format(table="c"), values)
-        if _exceeds(spent + price, caps.payer_day_usd):
+        if _exceeds(spent.nano_usd + price, caps.payer_day_usd):
             whose = f"key {caps.payer} on {today} (UTC)"
             raise _exceeded(whose, spent, price_usd, caps.payer_day_usd, action=_PAYER_ACTION)
 
@@ -147,15 +153,32 @@ def read_spend(
             saved=row["saved"],
             saved_usd=to_usd(row["saved_nano"]),
             unpriced=row["unpriced"],
+            billed_unpriced=row["billed_unpriced"],
+            possible_unpriced=row["possible_unpriced"],
+            saved_unpriced=row["saved_unpriced"],
         )
         for row in connection.execute(query, {"since": since})
     ]
 
 
-def _sum(connection: sqlite3.Connection, query: str, values: dict[str, str | float | None]) -> int:
-    """Return a sum in nano-USD."""
-    nano_usd: int = connection.execute(query, values).fetchone()[0]
-    return nano_usd
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What some images cost, and how many more have no known price."""
+
+    nano_usd: int
+    unpriced: int
+
+    def __add__(self, other: "_Spent") -> "_Spent":
+        return _Spent(self.nano_usd + other.nano_usd, self.unpriced + other.unpriced)
+
+    def __str__(self) -> str:
+        return format_amount(to_usd(self.nano_usd), self.unpriced)
+
+
+def _sum(
+    connection: sqlite3.Connection, query: str, values: dict[str, str | float | None]
+) -> _Spent:
+    return _Spent(*connection.execute(query, values).fetchone())
 
 
 def _exceeds(nano_usd: int, cap_usd: float) -> bool:
@@ -164,10 +187,10 @@ def _exceeds(nano_usd: int, cap_usd: float) -> bool:
 
 
 def _exceeded(
-    whose: str, spent: int, price_usd: float, cap_usd: float, *, action: str = ""
+    whose: str, spent: _Spent, price_usd: float, cap_usd: float, *, action: str = ""
 ) -> BudgetExceeded:
     return BudgetExceeded(
         f"an image at {format_usd(price_usd)} would exceed the cap of {format_usd(cap_usd)} for "
-        f"{whose}: {format_usd(to_usd(spent))} are spent or reserved; this call was not sent",
+        f"{whose}: {spent} are spent or reserved; this call was not sent",
         action=action,
     )

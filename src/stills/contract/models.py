@@ -1,9 +1,10 @@
 """The model table: sizes, limits and price of each model, with their source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from stills.contract.errors import UnknownModel
+from stills.contract.money import to_nano_usd, to_usd
 from stills.contract.size import Size
 
 DEFAULT_MODEL = "qwen-image-max"
@@ -21,10 +22,16 @@ class Prices:
     images: tuple[tuple[int | None, float], ...]
     input_image_usd: float = 0.0
 
-    def image_usd(self, size: Size, input_images: int = 0) -> float:
-        """Return the price of one image of this size, made with so many reference images."""
+    def image_usd(self, size: Size, input_images: int = 0) -> float | None:
+        """Return the price of one image of this size, made with so many reference images.
+
+        None if no price covers an image so large.
+        """
         fitting = (usd for most, usd in self.images if most is None or size.pixels <= most)
-        return round(next(fitting) + input_images * self.input_image_usd, 9)
+        usd = next(fitting, None)
+        if usd is None:
+            return None
+        return to_usd(to_nano_usd(usd) + input_images * to_nano_usd(self.input_image_usd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,18 @@ class Model:
     source: str
     checked_on: date
 
-    @property
-    def price_usd(self) -> float | None:
-        """The price of the smallest image without references; None if unknown."""
-        return self.prices.images[0][1] if self.prices else None
+    def image_usd(self, size: Size, input_images: int = 0) -> float | None:
+        """Return the price of one image ordered in `size` with so many reference images.
+
+        None if unknown.
+        """
+        return None if self.prices is None else self.prices.image_usd(size, input_images)
+
+    def with_price(self, image_usd: float | None) -> "Model":
+        """Return the model with one price for every image; None keeps its list prices."""
+        if image_usd is None:
+            return self
+        return replace(self, prices=Prices(((None, image_usd),)))
 
 
 _API_REFERENCE = "Alibaba Cloud Model Studio, Qwen image API reference"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from stills.contract.errors import InvalidRequest
+from stills.contract.errors import BudgetExceeded, InvalidRequest
 
 DECIMALS = 9
 """The number of exact decimals of a US dollar."""
@@ -53,6 +53,17 @@ def format_usd(usd: float) -> str:
     return f"{'-' if usd < 0 else ''}{whole}.{decimals} USD"
 
 
+def format_amount(usd: float, unpriced: int) -> str:
+    """Format a sum that does not include `unpriced` images, because their prices are unknown.
+
+    Such as `0.12 USD plus 3 images of unknown price`.
+    """
+    if not unpriced:
+        return format_usd(usd)
+    images = "1 image" if unpriced == 1 else f"{unpriced} images"
+    return f"{f'{format_usd(usd)} plus ' if usd else ''}{images} of unknown price"
+
+
 @dataclass(frozen=True, slots=True)
 class Caps:
     """Limits on spending in USD; None: no limit.
@@ -84,6 +95,14 @@ def check_max_cost(given: object) -> None:
         )
 
 
+def unknown_price(model_id: str) -> BudgetExceeded:
+    """Return the error for a model of unknown price under a cap."""
+    return BudgetExceeded(
+        f"the price of {model_id} is unknown, so the cap can't be enforced",
+        action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
+    )
+
+
 class SpendBy(StrEnum):
     """What spending is grouped by, in addition to the provider."""
 
@@ -97,8 +116,8 @@ class SpendLine:
     """Spending on one group of images, as numbers of images and USD.
 
     `possible` counts calls with an unknown outcome, including those in flight, and `saved` free
-    answers from the catalog. `unpriced` is how many of all these have no known price and count as
-    0 USD.
+    answers from the catalog. The amounts leave out the images of unknown price: `billed_unpriced`
+    of those billed, and so on, `unpriced` in all.
     """
 
     provider: str
@@ -110,3 +129,6 @@ class SpendLine:
     saved: int
     saved_usd: float
     unpriced: int
+    billed_unpriced: int = 0
+    possible_unpriced: int = 0
+    saved_unpriced: int = 0

@@ -52,6 +52,12 @@ class Metrics:
             "stills_possibly_billed_usd_total", "Interrupted API calls that may be billed, in USD.",
             ("model",), registry=self.registry,
         )  # fmt: skip
+        self._unpriced = Counter(
+            "stills_unpriced_images_total",
+            "Images of unknown price, which the amounts in USD leave out: billed, possibly billed "
+            "(possible), or returned from the catalog (saved).",
+            ("model", "billing"), registry=self.registry,
+        )  # fmt: skip
         self._saved_usd = Counter(
             "stills_saved_usd_total", "Price of the images returned from the catalog, in USD.",
             ("model",), registry=self.registry,
@@ -82,9 +88,11 @@ class Metrics:
     def count_image(self, result: ImageResult, price_usd: float | None) -> None:
         """Count one image; `price_usd` is what a cached one would have cost."""
         self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
-        self._saved_usd.labels(result.model).inc(
-            to_nano_usd(price_usd or 0.0) if result.cached else 0
-        )
+        saved = self._saved_usd.labels(result.model)  # shown even while it is 0
+        if result.cached and price_usd is None:
+            self._unpriced.labels(result.model, "saved").inc()
+        elif result.cached and price_usd is not None:
+            saved.inc(to_nano_usd(price_usd))
 
     def set_queue_length(self, length: int) -> None:
         """Set how many generations of this process wait for their start."""
@@ -92,9 +100,15 @@ class Metrics:
 
     def count_billing(self, spec: GenerationSpec, billing: Billing) -> None:
         """Count the billing of one API call, even if its caller has left."""
-        nano_usd = to_nano_usd(spec.price_usd or 0.0)
-        self._billed_usd.labels(spec.model).inc(nano_usd if billing is Billing.BILLED else 0)
-        self._possible_usd.labels(spec.model).inc(nano_usd if billing is Billing.POSSIBLE else 0)
+        billed = self._billed_usd.labels(spec.model)  # both are shown even while they are 0
+        possible = self._possible_usd.labels(spec.model)
+        if billing is Billing.NONE:
+            return
+        if spec.price_usd is None:
+            self._unpriced.labels(spec.model, billing.value).inc()
+        else:
+            counter = billed if billing is Billing.BILLED else possible
+            counter.inc(to_nano_usd(spec.price_usd))
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

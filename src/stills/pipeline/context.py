@@ -177,7 +177,6 @@ class Job:
     render: Render
     load_reference: LoadReference
     deadline: Deadline
-    price_usd: float | None = None
 
     # Set by plan.
     references: tuple[Reference, ...] = ()

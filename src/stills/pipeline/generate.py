@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from stills.contract.errors import Billing, StillsError, StorageError
 from stills.contract.generation import Image, Stage
-from stills.contract.models import find_model
+from stills.contract.models import Model, find_model
 from stills.contract.money import Caps
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.pixel_budget import PixelBudget
@@ -25,7 +25,7 @@ from stills.pipeline.context import Deadline, Job, Options, known
 from stills.pipeline.fetch import LinkExpired, fetch
 from stills.pipeline.keep import keep
 from stills.pipeline.look_up import answer_from_catalog, find_statuses, look_up
-from stills.pipeline.plan import plan
+from stills.pipeline.plan import find_price, plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import read
@@ -59,7 +59,7 @@ async def run(steps: Sequence[Step], job: Job) -> Job:
 class Pipeline:
     """Turns requests into stored images; one for all requests of a process.
 
-    `price_usd` overrides the model table's price of an image, `rate_limit` its limit of requests.
+    `price_usd` overrides the model table's prices of images, `rate_limit` its limit of requests.
     `day_usd` caps the spending of a UTC day.
     """
 
@@ -105,15 +105,29 @@ class Pipeline:
         self, requests: Sequence[ImageRequest], options: Options
     ) -> Sequence[CatalogAnswer]:
         """Answer each request whose image is stored at its size; the others have no result."""
-        return await answer_from_catalog(self._ports, requests, find_model(options.model))
+        return await answer_from_catalog(self._ports, requests, self.model(options.model))
 
     async def find_statuses(
         self, requests: Sequence[ImageRequest], model_id: str
     ) -> Sequence[RequestStatus]:
         """Return for each request whether its image is stored; nothing is sent or written."""
         return await find_statuses(
-            self._ports, requests, find_model(model_id), load_reference=self._references.load
+            self._ports, requests, self.model(model_id), load_reference=self._references.load
         )
+
+    def model(self, model_id: str) -> Model:
+        """Return a model, with its prices here.
+
+        Raises:
+            UnknownModel: the table has no such id.
+        """
+        return find_model(model_id).with_price(self._price_usd)
+
+    def price_usd(
+        self, request: ImageRequest, model_id: str, *, reference_images: int | None = None
+    ) -> float | None:
+        """Return the price of a new image; see stills.pipeline.plan.find_price."""
+        return find_price(request, self.model(model_id), reference_images=reference_images)
 
     async def read(self, image: Image) -> bytes:
         """Read a stored image; a lost or damaged rendition is rendered again.
@@ -150,7 +164,7 @@ class Pipeline:
         await self._renderer.close()
 
     def _new_job(self, request: ImageRequest, options: Options, deadline: Deadline) -> Job:
-        model, payer = find_model(options.model), options.payer
+        model, payer = self.model(options.model), options.payer
         caps = Caps(
             day_usd=self._day_usd,
             request_usd=options.max_cost_usd,
@@ -168,7 +182,6 @@ class Pipeline:
             render=self._renderer.render,
             load_reference=self._references.load,
             deadline=deadline,
-            price_usd=self._price_usd,
         )
 
     async def _pay(self, job: Job) -> Job:

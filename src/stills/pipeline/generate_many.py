@@ -36,6 +36,9 @@ Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
 FreshOf = Callable[[int], bool]
 """Returns whether to always pay for a new image, by the index of the request."""
 
+MaxCostOf = Callable[[int], float | None]
+"""Returns the cap on a request's cost in USD, by its index; None means no cap."""
+
 OnStageOf = Callable[[int, Stage], None]
 """Called on the event loop with a request's index at each stage of its generation."""
 
@@ -45,6 +48,7 @@ class _Indexed:
     index: int
     request: ImageRequest
     is_fresh: bool
+    max_cost_usd: float | None
 
 
 class Many:
@@ -60,6 +64,7 @@ class Many:
         options: Options,
         *,
         is_fresh: FreshOf,
+        max_cost_of: MaxCostOf,
         concurrency: int,
         stop: asyncio.Event | None,
         on_stage: OnStageOf | None,
@@ -70,6 +75,7 @@ class Many:
             options, slots=asyncio.Semaphore(concurrency), stop=self._stop, looked_up=True
         )
         self._is_fresh = is_fresh
+        self._max_cost_of = max_cost_of
         self._on_stage = on_stage
         self._under_way = asyncio.Semaphore(concurrency + min(concurrency, PREPARING_MAX))
         self._read_ahead: asyncio.Queue[_Indexed | None] = asyncio.Queue(LOOKAHEAD)
@@ -110,7 +116,8 @@ class Many:
         try:
             async for request in _each(requests):
                 check_is_request(request)
-                await self._read_ahead.put(_Indexed(index, request, self._is_fresh(index)))
+                is_fresh, max_cost_usd = self._is_fresh(index), self._max_cost_of(index)
+                await self._read_ahead.put(_Indexed(index, request, is_fresh, max_cost_usd))
                 index += 1
         except asyncio.CancelledError:
             if _is_cancelled():
@@ -159,6 +166,7 @@ class Many:
         options = replace(
             self._options,
             fresh=each.is_fresh,
+            max_cost_usd=each.max_cost_usd,
             on_stage=lambda stage: self._follow(each.index, stage),
         )
         while True:

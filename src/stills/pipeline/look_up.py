@@ -100,7 +100,12 @@ async def find_statuses(
             continue
         rendition = None if hit is None else hit.rendition
         url = None if rendition is None else ports.store.url(rendition.object_path)
-        statuses[index] = RequestStatus(is_kept=hit is not None, image_url=url, key=plan.spec.key)
+        statuses[index] = RequestStatus(
+            is_kept=hit is not None,
+            image_url=url,
+            key=plan.spec.key,
+            price_usd=plan.spec.price_usd,
+        )
     return statuses
 
 

@@ -29,11 +29,7 @@ async def plan(job: Job) -> Job:
     """
     references = await load_references(job.request, job.model, job.load_reference)
     planned = make_plan(
-        job.request,
-        job.model,
-        provider=job.ports.provider.name,
-        references=references,
-        price_usd=job.price_usd,
+        job.request, job.model, provider=job.ports.provider.name, references=references
     )
     return replace(job, references=references, plan=planned)
 
@@ -44,9 +40,8 @@ def make_plan(
     *,
     provider: str,
     references: Sequence[Reference] = (),
-    price_usd: float | None = None,
 ) -> Plan:
-    """Plan a request for a model; `price_usd` overrides the table's price of an image.
+    """Plan a request for a model.
 
     Raises:
         InvalidRequest: the model can't take a field of this request.
@@ -83,7 +78,7 @@ def make_plan(
         native_size=native,
         seed=seed,
         references=tuple(ReferenceRecord(one.digest, one.shown) for one in references),
-        price_usd=model.price_usd if price_usd is None else price_usd,
+        price_usd=find_price(request, model),
         prompt_extend=extend,
         prompt_extend_mode=request.prompt_extend_mode,
         enable_thinking=request.enable_thinking,
@@ -107,6 +102,18 @@ def _key_of(references: Sequence[Reference]) -> str | list[str] | None:
     """Return what stands for references in a key; one stands as it did when there was only one."""
     digests = [one.digest for one in references]
     return digests if len(digests) > 1 else next(iter(digests), None)
+
+
+def find_price(
+    request: ImageRequest, model: Model, *, reference_images: int | None = None
+) -> float | None:
+    """Return the price of one image in USD, by the size that is ordered; None if unknown.
+
+    `reference_images` is their number, if the request does not have all of them yet.
+    """
+    if reference_images is None:
+        reference_images = len(request.all_references)
+    return model.image_usd(native_size(request.output_size, model), reference_images)
 
 
 def generation_key(sent: dict[str, object], seed: int | None) -> str:

@@ -88,7 +88,7 @@ class ImageService:
         finally:
             leave()
         if self._observer is not None:
-            self._observer.count_image(result, self._stills.model(model).price_usd)
+            self._observer.count_image(result, self._stills.price_usd(request, model=model))
         return result
 
     async def close(self) -> None:

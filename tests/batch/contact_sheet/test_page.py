@@ -117,7 +117,7 @@ def test_sandbox_costs_and_unknown_prices_are_marked(tmp_path):
     totals = RunTotals(usd=0.075, unpriced=1, possible=1, simulated=True)
     page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), totals).read_text()
     assert "<dt>spent (simulated)</dt><dd>0.075 USD</dd>" in page
-    assert "<dt>unknown price</dt><dd>1</dd>" in page
+    assert "<dt>unknown price</dt><dd>+ 1</dd>" in page
     assert "<dt>spent</dt>" not in page
     assert "0.075 USD (simulated)" in page
     assert "<dt>possibly billed</dt><dd>+ 1</dd>" in page

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -82,12 +83,18 @@ def spend(
 
 def test_all_spending_in_one_table(spend: Spend):
     """Simulated costs have their own line, and unknown prices are counted."""
-    assert spend() == (
-        "provider             billed         possibly billed  saved\n"
-        "dashscope            4 = 0.185 USD  1 = 0.075 USD    4 = 0.26 USD\n"
-        "sandbox (simulated)  2 = 0.15 USD   0 = 0.00 USD     0 = 0.00 USD\n"
-        "1 of these have an unknown price and count as 0 USD\n"
+    header, service, sandbox = spend().splitlines()
+    assert header.split() == ["provider", "billed", "possibly", "billed", "saved"]
+    assert service == (
+        "dashscope            4 = 0.185 USD plus 1 image of unknown price  1 = 0.075 USD    "
+        "4 = 0.26 USD"
     )
+    assert re.split(" {2,}", sandbox) == [
+        "sandbox (simulated)",
+        "2 = 0.15 USD",
+        "0 = 0.00 USD",
+        "0 = 0.00 USD",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +133,9 @@ def test_json_has_every_number(spend: Spend):
         "saved": 4,
         "saved_usd": 0.26,
         "unpriced": 1,
+        "billed_unpriced": 1,
+        "possible_unpriced": 0,
+        "saved_unpriced": 0,
     }
 
 

@@ -82,7 +82,7 @@ class _ShotCounts:
             ("interrupted", "", f"{self.interrupted}" if self.interrupted else ""),
             ("not started", "", f"{self.not_started}" if self.not_started else ""),
             (spent, "", format_usd(totals.usd)),
-            ("unknown price", "", f"{totals.unpriced}" if totals.unpriced else ""),
+            ("unknown price", "", f"+ {totals.unpriced}" if totals.unpriced else ""),
             ("possibly billed", "", f"+ {totals.possible}" if totals.possible else ""),
         ]
         return "\n".join(

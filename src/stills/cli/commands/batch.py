@@ -129,8 +129,7 @@ async def _generate(
         finally:
             await stills.close()  # waits for API calls in flight, so that their cost is known
             await asyncio.to_thread(output.close, batch.title)
-    price_usd = batch.options.model.price_usd
-    return Ending(folder, output.totals, run.early_stop.reason, interrupts.count, price_usd)
+    return Ending(folder, output.totals, run.early_stop.reason, interrupts.count)
 
 
 def _exit_code(ending: Ending) -> int:

@@ -10,12 +10,10 @@ from stills.batch.totals import RunTotals
 class Ending:
     """Where the results are, and how far the run got; `interrupts` counts Ctrl-C.
 
-    `stopped_because` is None unless the run itself stopped early. `price_usd` is the price of one
-    image, None if unknown.
+    `stopped_because` is None unless the run itself stopped early.
     """
 
     folder: Path
     totals: RunTotals
     stopped_because: str | None
     interrupts: int
-    price_usd: float | None

@@ -12,7 +12,7 @@ from stills.batch.output import RunOutput
 from stills.batch.preflight import Batch
 from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_report import describe_seconds
-from stills.contract.money import format_usd
+from stills.contract.money import format_amount
 from stills.contract.rate_limit import Quota
 
 _REFRESH_SECONDS = 0.25
@@ -79,7 +79,7 @@ def describe_progress(
     if quota.limit_per_second is not None:
         limit = quota.limit_per_second * _MINUTE
         facts.append(f"quota {quota.sends_last_minute} of {limit:.0f}/min")
-    facts.append(format_usd(totals.usd))
+    facts.append(format_amount(totals.usd, totals.unpriced))
     left_seconds = _left_seconds(totals, estimate, quota, per_second)
     if left_seconds is not None:
         facts.append(f"{describe_seconds(left_seconds)} left")

@@ -14,7 +14,7 @@ from stills.cli.errors import MONEY, describe
 from stills.cli.text import printable
 from stills.contract.errors import Billing
 from stills.contract.models import Model
-from stills.contract.money import format_usd
+from stills.contract.money import format_amount, format_usd
 from stills.shotlist.shots import Problem
 
 _MINUTE, _HOUR = 60, 3600
@@ -34,7 +34,9 @@ def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
 def describe_estimate(estimate: Estimate, model: Model) -> str:
     """Describe what a run would do, in one line."""
     cost = (
-        "price unknown" if estimate.cost_usd is None else f"about {format_usd(estimate.cost_usd)}"
+        f"{estimate.unpriced} of unknown price"
+        if estimate.cost_usd is None
+        else f"about {format_usd(estimate.cost_usd)}"
     )
     time = (
         ""
@@ -65,14 +67,13 @@ def describe_seconds(seconds: float) -> str:
     return f"{hours:.0f} h {rest // _MINUTE:.0f} min"
 
 
-def _describe_money(totals: RunTotals, price_usd: float | None) -> str:
+def _describe_money(totals: RunTotals) -> str:
     """Describe what was billed and possibly billed."""
-    parts = [f"{format_usd(totals.usd)}{' (simulated)' if totals.simulated else ''}"]
-    if totals.unpriced:
-        parts.append(f"{totals.unpriced} of unknown price")
+    billed = format_amount(totals.usd, totals.unpriced)
+    parts = [f"{billed}{' (simulated)' if totals.simulated else ''}"]
     if totals.possible:
-        usd = "" if price_usd is None else f", at {format_usd(price_usd)} each"
-        parts.append(f"{totals.possible} more possibly billed{usd}")
+        possible = format_amount(totals.possible_usd, totals.possible_unpriced)
+        parts.append(f"{totals.possible} more possibly billed ({possible})")
     return ", ".join(parts)
 
 
@@ -115,7 +116,7 @@ def _describe_sums(ending: Ending) -> str:
     if totals.pending:
         counts.append(f"{totals.pending} not started: run again")
     sheet = ending.folder / CONTACT_SHEET_NAME
-    money = _describe_money(totals, ending.price_usd)
+    money = _describe_money(totals)
     return f"{', '.join(counts)}; billed {money}; see {sheet}"
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from stills.app import Stills
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
-from stills.contract.money import SpendBy, SpendLine, format_usd
+from stills.contract.money import SpendBy, SpendLine, format_amount
 from stills.contract.providers import is_paid
 
 _DAY_SECONDS = 86_400
@@ -58,9 +58,9 @@ def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
         (
             printable(line.provider) + ("" if is_paid(line.provider) else " (simulated)"),
             printable(line.group)[:40] or ("(none)" if by else ""),
-            _images(line.billed, line.billed_usd),
-            _images(line.possible, line.possible_usd),
-            _images(line.saved, line.saved_usd),
+            _images(line.billed, line.billed_usd, line.billed_unpriced),
+            _images(line.possible, line.possible_usd, line.possible_unpriced),
+            _images(line.saved, line.saved_usd, line.saved_unpriced),
         )
         for line in lines
     ]
@@ -69,14 +69,11 @@ def table(lines: Sequence[SpendLine], by: SpendBy | None) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
         for row in rows
     ]
-    unpriced = sum(line.unpriced for line in lines)
-    if unpriced:
-        text.append(f"{unpriced} of these have an unknown price and count as 0 USD")
     return "\n".join(line.rstrip() for line in text)
 
 
-def _images(number: int, usd: float) -> str:
-    return f"{number} = {format_usd(usd)}"
+def _images(number: int, usd: float, unpriced: int) -> str:
+    return f"{number} = {format_amount(usd, unpriced)}"
 
 
 async def _spend(since: float, by: SpendBy | None) -> Sequence[SpendLine]:

@@ -1,0 +1,110 @@
+"""What images of different sizes and with references cost, on a sandbox in another process."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+PRO = ("--model", "qwen-image-3.0-pro")
+UNKNOWN = ("--model", "qwen-image-2.1-turbo")
+
+
+@pytest.fixture
+def stills(run: Call, service) -> Call:
+    """Run `stills` on the service."""
+
+    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run(*arguments, variables=service.variables | variables)
+
+    return call
+
+
+def kite(size: str, *options: str) -> tuple[str, ...]:
+    return ("generate", "a red kite", "--size", size, "--seed", "1", "--json", *PRO, *options)
+
+
+def cost_usd(done: subprocess.CompletedProcess[str]) -> float:
+    assert done.returncode == 0, done.stderr
+    cost: float = json.loads(done.stdout)["cost_usd"]
+    return cost
+
+
+def test_an_image_costs_what_its_size_and_its_reference_cost(stills: Call, tmp_path: Path):
+    """Result, record, sidecar and ledger have the same price, in 1K and 2K, with and without."""
+    assert cost_usd(stills(*kite("1500*1500", "--output", "kite.png"))) == 0.04
+    assert cost_usd(stills(*kite("2048*2048"))) == 0.075
+    assert cost_usd(stills(*kite("1024*1024", "--reference-image", "kite.png"))) == 0.043
+    assert cost_usd(stills(*kite("2048*2048", "--reference-image", "kite.png"))) == 0.078
+    shown = [json.loads(line) for line in stills("list", "--json").stdout.splitlines()]
+    assert sorted(one["price_usd"] for one in shown) == [0.04, 0.043, 0.075, 0.078]
+    sidecars = (tmp_path / "output").rglob("facts/*.json")
+    prices = [json.loads(one.read_text())["draft"]["price_usd"] for one in sidecars]
+    assert sorted(prices) == [0.04, 0.043, 0.075, 0.078]
+    (line,) = map(json.loads, stills("spend", "--json").stdout.splitlines())
+    assert (line["billed"], line["billed_usd"], line["unpriced"]) == (4, 0.236, 0)
+
+
+def test_a_maximum_cost_stops_exactly_at_the_price(stills: Call, service):
+    """A billionth of a dollar less is refused before anything is sent."""
+    for size, price, less in (
+        ("1024*1024", "0.04", "0.039999999"),
+        ("2048*2048", "0.075", "0.074999999"),
+    ):
+        refused = stills(*kite(size, "--max-cost", less))
+        assert refused.returncode == 4
+        assert f"an image at {price} USD would exceed the cap of {less} USD" in refused.stderr
+        assert cost_usd(stills(*kite(size, "--max-cost", price))) == float(price)
+    assert service.billed() == 2
+
+
+def test_a_batch_costs_the_sum_of_its_images(stills: Call, service, tmp_path: Path):
+    """Plan, cap and bill agree, also for a shot that follows another."""
+    rows = [
+        {"id": "small", "prompt": "a", "size": "1024*1024"},
+        {"id": "large", "prompt": "b", "size": "2048*2048"},
+        {"id": "after", "prompt": "c", "size": "1024*1024", "reference_shot": "small"},
+    ]
+    (tmp_path / "shots.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    batch = ("batch", "shots.jsonl", *PRO, "-o", "out")
+    assert "3 new with qwen-image-3.0-pro (about 0.158 USD" in stills(*batch, "--dry-run").stdout
+    refused = stills(*batch, "--max-cost", "0.157999999")
+    assert refused.returncode == 4
+    assert "3 new images would cost 0.158 USD" in refused.stderr
+    assert service.ledger()["sends"] == []
+    done = stills(*batch, "--max-cost", "0.158")
+    assert done.returncode == 0, done.stderr
+    assert "billed 0.158 USD" in done.stderr
+    assert "3 = 0.158 USD" in stills("spend").stdout
+
+
+def test_a_price_of_ones_own_is_the_same_for_every_image(stills: Call):
+    """Size and references don't matter then."""
+    own = {"STILLS_PRICE_USD": "0.05"}
+    assert cost_usd(stills(*kite("1024*1024", "--output", "kite.png"), **own)) == 0.05
+    assert cost_usd(stills(*kite("2048*2048", "--reference-image", "kite.png"), **own)) == 0.05
+
+
+def test_an_unknown_price_is_never_counted_as_zero(stills: Call, service, tmp_path: Path):
+    """A batch and `spend` name it, and every cap refuses it before anything is sent."""
+    (tmp_path / "shots.csv").write_text("prompt,size\na,512*512\nb,512*512\n")
+    batch = ("batch", "shots.csv", *UNKNOWN, "-o", "out")
+    assert "2 of unknown price" in stills(*batch, "--dry-run").stdout
+    for arguments, variables in (
+        ((*batch, "--max-cost", "100"), {}),
+        (("generate", "a", "--size", "512*512", *UNKNOWN, "--max-cost", "100"), {}),
+        (("generate", "a", "--size", "512*512", *UNKNOWN), {"STILLS_BUDGET_USD": "100"}),
+    ):
+        refused = stills(*arguments, **variables)
+        assert refused.returncode == 4, refused.stderr
+        assert "the price of qwen-image-2.1-turbo is unknown" in refused.stderr
+        assert "STILLS_PRICE_USD" in refused.stderr
+    assert service.ledger()["sends"] == []
+    done = stills(*batch)
+    assert done.returncode == 0, done.stderr
+    assert "billed 2 images of unknown price" in done.stderr
+    assert stills("generate", "a kite", "--size", "512*512").returncode == 0
+    assert "0.075 USD plus 2 images of unknown price" in stills("spend").stdout
