@@ -30,7 +30,7 @@ async def test_shots_that_the_model_refuses_are_problems(stills, tmp_path):
     """A prompt is over the limit, or a reference is missing."""
     path = write_list(
         tmp_path,
-        {"id": "long", "prompt": "a kite " * 200},
+        {"id": "long", "prompt": "a kite " * 1000},
         {"id": "lost", "prompt": "a kite", "reference_image": "nowhere.png"},
         {"id": "good", "prompt": "a kite"},
     )
@@ -98,7 +98,7 @@ async def test_dependents_of_impossible_shots_are_skipped(stills, tmp_path):
         {"id": "c", "prompt": "c", "reference_shot": "b"},
         {"id": "d", "prompt": "d", "reference_shot": "nowhere"},
         {"id": "e", "prompt": "e", "reference_shot": "d"},
-        {"id": "long", "prompt": "a kite " * 200},
+        {"id": "long", "prompt": "a kite " * 1000},
         {"id": "g", "prompt": "g", "reference_shot": "long"},
         {"id": "good", "prompt": "a kite"},
     )
