@@ -65,6 +65,7 @@ class GenerationEndpoint:
             model=summary.model,
             prompt=summary.prompt,
             content=summary.content,
+            references=summary.references,
             parameters=summary.parameters,
         )
         retired_models = self._state.settings.retired_models

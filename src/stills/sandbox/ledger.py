@@ -42,6 +42,8 @@ class LedgerEntry:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The scalar parameters as received."""
     content: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    """The SHA-256 of each image as received, in order; of its URL if it was not sent as data."""
     file_name: str | None = None
     finished: bool = False
     status: int | None = None

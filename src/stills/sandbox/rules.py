@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +90,7 @@ class RequestSummary:
     model: str | None = None
     prompt: str | None = None
     content: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -110,6 +113,9 @@ def summarize(body: Mapping[str, Any]) -> RequestSummary:
         model=model if isinstance(model, str) else None,
         prompt=prompts[0] if prompts else None,
         content=tuple(_kind(part) for part in content),
+        references=tuple(
+            _digest(part["image"]) for part in content if isinstance(part.get("image"), str)
+        ),
         parameters=_scalars(parameters) if isinstance(parameters, dict) else {},
     )
 
@@ -296,6 +302,15 @@ def _string(parameters: Mapping[str, Any], name: str) -> str | None:
 def _boolean(parameters: Mapping[str, Any], name: str) -> None:
     if not isinstance(parameters.get(name), bool | None):
         raise invalid_parameter(f"{name} must be true or false.")
+
+
+def _digest(image: str) -> str:
+    """Return the SHA-256 of the bytes in a data URL, or of any other URL."""
+    start = _DATA_URL.match(image)
+    if start is not None:
+        with suppress(binascii.Error, ValueError):
+            return hashlib.sha256(base64.b64decode(image[start.end() :], validate=True)).hexdigest()
+    return hashlib.sha256(image.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _readable_content(body: Mapping[str, Any]) -> list[dict[str, Any]]:
