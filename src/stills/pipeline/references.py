@@ -1,10 +1,18 @@
 """References: load all reference images of a request, in order."""
 
+from collections.abc import Sequence
+
 from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.models import MODELS, Model
 from stills.contract.request import ImageRequest
 from stills.pipeline.context import LoadReference
 from stills.pipeline.reference import Reference
+
+SENT_MAX_BYTES = 30 * 1024 * 1024
+"""How large all references of a request may be as sent: three of the largest.
+
+The limit of the service is not known; its chat API takes bodies of 6 to 10 MB.
+"""
 
 
 async def load_references(
@@ -12,17 +20,20 @@ async def load_references(
 ) -> tuple[Reference, ...]:
     """Load the reference images of a request, unless the model takes fewer.
 
+    They are loaded one after the other, so that only those that fit into a call are in memory.
+
     Raises:
         InvalidRequest: there are more than the model takes; none was loaded.
-        InvalidReference: one can't be used; the error names it.
+        InvalidReference: one can't be used, and the error names it; or they are too large together.
     """
     check_count(request, model)
-    references = []
+    references: list[Reference] = []
     for name, given in _named(request):
         try:
             references.append(await load(given))
         except InvalidReference as error:
             raise _rename(error, name) from error
+        _check_total(references)
     return tuple(references)
 
 
@@ -55,6 +66,18 @@ def check_count(request: ImageRequest, model: Model) -> None:
         )
         action = f"Leave some out, or choose {other}."
     raise InvalidRequest(message, field=field, action=action)
+
+
+def _check_total(references: Sequence[Reference]) -> None:
+    byte_count = sum(len(one.url) for one in references)
+    if byte_count > SENT_MAX_BYTES:
+        limit = SENT_MAX_BYTES // 1024 // 1024
+        raise InvalidReference(
+            f"reference_images: the first {len(references)} are {byte_count / 1024 / 1024:.1f} MB "
+            f"as sent, and all together may be {limit} MB",
+            field="reference_images",
+            action="Scale them down; 2048 pixels per side are plenty. Nothing was sent.",
+        )
 
 
 def _named(request: ImageRequest) -> list[tuple[str, str | bytes]]:
