@@ -158,7 +158,10 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
         (["--request", '{"prompt": "a", "size": "64*64", "n": 2}'], "unknown field 'n'"),
         (["--request", "not json"], "not JSON"),
         (["--file", "/no/such/file"], "can't be read"),
-        (["a kite", "--size", "64*64", "--reference-image", "missing.png"], "no such file"),
+        (
+            ["a kite", "--size=64*64", "--reference-image=missing.png", "--model=qwen-image-2.0"],
+            "no such file",
+        ),
         (
             ["a kite", "--size", "64*64", "--reference-image", "https://example.com/a.png"],
             "text only",
@@ -193,6 +196,32 @@ def test_a_reference_is_sent_to_a_model_that_accepts_one(run, tmp_path):
         *["--reference-image", "portrait.png", "--model", "qwen-image-2.0"],
     )
     assert json.loads(made.stdout)["model"] == "qwen-image-2.0"
+
+
+def test_references_are_repeated_options_in_order(run, tmp_path):
+    """`show` lists them in the order given; another order is another image."""
+    for name, width in (("anna.png", 32), ("tom.png", 33)):
+        pyvips.Image.black(width, 32, bands=3).write_to_file(str(tmp_path / name))
+
+    def generate(*names: str) -> str:
+        options = [word for name in names for word in ("--reference-image", name)]
+        made = run(
+            "generate", "two kites", "--size", "512*512", "--sandbox", "--json",
+            "--model", "qwen-image-2.0", *options,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        return str(json.loads(made.stdout)["id"])
+
+    first, swapped = generate("anna.png", "tom.png"), generate("tom.png", "anna.png")
+    assert generate("anna.png", "tom.png") == first != swapped
+    shown = json.loads(run("show", swapped, "--json").stdout)
+    assert [one["shown"] for one in shown["references"]] == ["tom.png", "anna.png"]
+    lines = run("show", swapped).stdout.splitlines()
+    named = [line for line in lines if line.startswith("reference ")]
+    assert [line.split(",")[0].split() for line in named] == [
+        ["reference", "1:", "tom.png"],
+        ["reference", "2:", "anna.png"],
+    ]
 
 
 def test_a_missing_key_is_an_error_that_names_every_solution(run):

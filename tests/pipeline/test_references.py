@@ -1,17 +1,25 @@
 """The references of a request: their order, their number and their names in errors."""
 
 import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pyvips
 
+from stills.app import Stills
 from stills.contract.errors import InvalidReference, InvalidRequest
+from stills.contract.generation import ReferenceRecord
 from stills.contract.models import MODELS, find_model
 from stills.contract.pixel_budget import PixelBudget
 from stills.contract.request import ImageRequest
 from stills.imaging import VipsImaging
+from stills.pipeline import references
 from stills.pipeline.reference import Reference, ReferenceLoader
 from stills.pipeline.references import load_references
+from stills.sandbox import Sandbox
 
 LOAD = ReferenceLoader(VipsImaging(), PixelBudget(), None).load
 
@@ -82,9 +90,90 @@ async def test_a_model_for_text_only_takes_no_reference():
     assert caught.value.field == "reference_image"
 
 
+async def test_references_are_limited_together(monkeypatch: pytest.MonkeyPatch):
+    """Loading stops at the first that doesn't fit; one alone has its own limit."""
+    image, model = png(32), find_model("qwen-image-2.1-pro")
+    (loaded,) = await load_references(request(reference_image=image), model, LOAD)
+    monkeypatch.setattr(references, "SENT_MAX_BYTES", 3 * len(loaded.url))
+    assert len(await load_references(request(reference_images=[image] * 3), model, LOAD)) == 3
+    with pytest.raises(InvalidReference, match=r"first 4 are 0\.0 MB as sent") as caught:
+        await load_references(request(reference_images=[image] * 4 + [b"text"]), model, LOAD)
+    assert caught.value.field == "reference_images"
+
+
 @pytest.mark.parametrize("model", MODELS)
 async def test_a_model_takes_as_many_references_as_its_table_says(model: str):
     """The limit itself is accepted."""
     most = find_model(model).reference_images_max
     asked = request(reference_images=[png(32)] * most)
     assert len(await load_references(asked, find_model(model), LOAD)) == most
+
+
+# End to end: the real SDK over real HTTP, a real catalog and a real store.
+
+EDIT = "qwen-image-2.0"
+
+
+async def test_the_service_gets_references_in_order(stills: Stills, sandbox: Sandbox):
+    """Each as an image before the text, in the order of the request."""
+    images = [png(width) for width in (32, 33, 34)]
+    await stills.generate(request(reference_images=images), model=EDIT)
+    (send,) = sandbox.ledger.generations
+    assert send.content == ("image:data", "image:data", "image:data", "text")
+    assert send.references == tuple(hashlib.sha256(image).hexdigest() for image in images)
+
+
+async def test_another_order_is_another_image(stills: Stills, sandbox: Sandbox):
+    """The same order is the same image, however it is given."""
+    one, two = png(32), png(33)
+    first = await stills.generate(request(reference_images=[one, two]), model=EDIT)
+    again = await stills.generate(request(reference_image=one, reference_images=[two]), model=EDIT)
+    swapped = await stills.generate(request(reference_images=[two, one]), model=EDIT)
+    assert (again.id, again.cached) == (first.id, True)
+    assert not swapped.cached
+    assert swapped.id != first.id
+    assert sandbox.ledger.billed_images == 2
+
+
+async def test_a_list_of_one_is_the_single_reference(stills: Stills):
+    """A client that always sends a list gets the image that was paid for."""
+    first = await stills.generate(request(reference_image=png(32)), model=EDIT)
+    again = await stills.generate(request(reference_images=[png(32)]), model=EDIT)
+    assert (again.id, again.cached) == (first.id, True)
+
+
+async def test_nothing_is_sent_if_there_are_too_many(stills: Stills, sandbox: Sandbox):
+    """The limit of the model counts both fields together."""
+    asked = request(reference_image=png(32), reference_images=[png(33), png(34), png(35)])
+    with pytest.raises(InvalidRequest, match=r"4 reference images, 1 over qwen-image-2\.0"):
+        await stills.generate(asked, model=EDIT)
+    assert sandbox.ledger.sends == ()
+
+
+async def test_a_stored_image_tells_which_references_it_got(stills: Stills, tmp_path: Path):
+    """Their names and digests, in order; no path, URL or bytes."""
+    path = tmp_path / "anna.png"
+    path.write_bytes(png(32))
+    result = await stills.generate(request(reference_images=[str(path), png(33)]), model=EDIT)
+    shown = await stills.images.show(result.id)
+    assert shown.image.generation.spec.references == (
+        ReferenceRecord(hashlib.sha256(png(32)).hexdigest(), "anna.png"),
+        ReferenceRecord(hashlib.sha256(png(33)).hexdigest(), f"{len(png(33))} bytes"),
+    )
+
+
+async def test_a_rebuilt_catalog_knows_the_references(
+    make_stills: Callable[..., Any], sandbox: Sandbox, tmp_path: Path
+):
+    """They are in the sidecar, so the image is found again without a call."""
+    asked = request(reference_images=[png(32), png(33)])
+    stills = await make_stills()
+    first = await stills.generate(asked, model=EDIT)
+    spec = (await stills.images.show(first.id)).image.generation.spec
+    await stills.close()
+    (tmp_path / "stills.db").unlink()
+    again = await make_stills()
+    await again.rebuild()
+    assert (await again.images.show(first.id)).image.generation.spec == spec
+    assert (await again.generate(asked, model=EDIT)).cached
+    assert sandbox.ledger.billed_images == 1

@@ -86,6 +86,16 @@ _IMAGE = {
     "prompt_extend": {"type": "boolean", "description": "Whether the prompt could be rewritten."},
     "prompt_extend_mode": _optional("string", "As requested."),
     "enable_thinking": _optional("boolean", "As requested."),
+    "references": {
+        "type": "array",
+        "items": _object(
+            {
+                "digest": _text("Identifies the image."),
+                "shown": _optional("string", "Its name, such as that of its file."),
+            }
+        ),
+        "description": "The reference images, in the order in which they were sent.",
+    },
     "provider": _text("dashscope or sandbox."),
     "model": _text("The exact model."),
     "native_size": _text("The size that the model generated, WIDTH*HEIGHT."),

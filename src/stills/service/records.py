@@ -31,6 +31,7 @@ def image_record(image: Image, image_url: str) -> dict[str, Any]:
         "prompt_extend": spec.prompt_extend,
         "prompt_extend_mode": spec.prompt_extend_mode,
         "enable_thinking": spec.enable_thinking,
+        "references": [asdict(reference) for reference in spec.references],
         "provider": spec.provider,
         "model": spec.model,
         "native_size": str(spec.native_size),

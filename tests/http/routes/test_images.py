@@ -63,6 +63,7 @@ async def test_a_record_has_everything_about_an_image(http, url, stills, kept):
         "prompt_extend": True,
         "prompt_extend_mode": None,
         "enable_thinking": None,
+        "references": [],
         "model": "qwen-image-max",
         "provider": image.generation.spec.provider,
         "native_size": "1328*1328",

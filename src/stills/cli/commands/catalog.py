@@ -65,6 +65,10 @@ def describe(shown: ImageDetails) -> str:
     }
     lines = [f"{name + ':':<16} {value}" for name, value in values.items() if value not in _EMPTY]
     lines += [
+        f"{f'reference {number}:':<16} {one.shown or 'name unknown'}, digest {one.digest}"
+        for number, one in enumerate(spec.references, start=1)
+    ]
+    lines += [
         f"{'send:':<16} {_time(send.sent_at)} {send.code}, {send.billing.value}"
         + (f", request id {send.request_id}" if send.request_id else "")
         for send in shown.sends

@@ -19,11 +19,18 @@ ImageUrl = Callable[[Request, str], str]
 """Returns the URL at which a client can open the image of an id."""
 
 
+class ReferenceImage(BaseModel):
+    """A reference image that was sent: `digest` identifies it, `shown` is its name if known."""
+
+    digest: str
+    shown: str | None
+
+
 class ImageRecord(BaseModel):
     """One stored image.
 
-    `created_at` is ISO 8601 in UTC, `sha256` that of the PNG in hex. `price_usd` is the price of
-    the generation, null if unknown.
+    `references` are in the order in which they were sent. `created_at` is ISO 8601 in UTC, `sha256`
+    that of the PNG in hex. `price_usd` is the price of the generation, null if unknown.
     """
 
     id: str
@@ -37,6 +44,7 @@ class ImageRecord(BaseModel):
     prompt_extend: bool
     prompt_extend_mode: str | None
     enable_thinking: bool | None
+    references: list[ReferenceImage]
     provider: str
     model: str
     native_size: str
