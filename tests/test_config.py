@@ -6,6 +6,7 @@ import pytest
 
 from stills.config import read_config
 from stills.contract.errors import ConfigError
+from stills.contract.models import MODELS
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 HOME = {"HOME": "/home/ann"}
@@ -30,6 +31,7 @@ def test_every_variable_has_a_default():
         ("STILLS_CATALOG", "/a/b.db", "catalog", Path("/a/b.db")),
         ("STILLS_SPOOL", "/a/spool", "spool", Path("/a/spool")),
         ("STILLS_MODEL", "qwen-image-2.0", "model", "qwen-image-2.0"),
+        ("STILLS_MODELS", "", "models", MODELS),
         ("STILLS_DEADLINE_SECONDS", "1.5", "deadline_seconds", 1.5),
         ("STILLS_RATE_LIMIT", "2/min", "rate_limit", RateLimit(2 / 60)),
         ("STILLS_RATE_LIMIT", " 1.5 / S ", "rate_limit", RateLimit(1.5)),

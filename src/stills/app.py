@@ -19,7 +19,7 @@ from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import OnSendSettled, OnStage
-from stills.contract.models import DEFAULT_MODEL, Model, find_model
+from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
 from stills.contract.ports.downloader import Downloader
@@ -54,6 +54,7 @@ class Stills:
         *,
         policy: Policy | None = None,
         model: str = DEFAULT_MODEL,
+        models: Mapping[str, Model] = MODELS,
         price_usd: float | None = None,
         budget_usd: float | None = None,
         rate_limit: RateLimit | None = None,
@@ -63,10 +64,16 @@ class Stills:
         self._guarded_ports = ports
         self._policy = policy or Policy()
         self._model = model
+        self._models = models
         self._concurrency = concurrency
         self._access = Access(ports.catalog.api_keys)
         self._guarded_pipeline = Pipeline(
-            ports, self._policy, price_usd=price_usd, day_usd=budget_usd, rate_limit=rate_limit
+            ports,
+            self._policy,
+            models=models,
+            price_usd=price_usd,
+            day_usd=budget_usd,
+            rate_limit=rate_limit,
         )
         self._images = Library(ports, self._guarded_pipeline, self._guard)
 
@@ -117,6 +124,7 @@ class Stills:
                 unknown_resends=config.resend_unknown,
             ),
             model=config.model,
+            models=config.models,
             price_usd=config.price_usd,
             budget_usd=config.budget_usd,
             rate_limit=config.rate_limit,
@@ -214,7 +222,7 @@ class Stills:
                 ImageRequest.
         """
         options = Options(
-            find_model(self._id(model)).id,
+            self.model(model).id,
             max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
             on_send_settled=on_send_settled or (lambda *_: None),
         )
@@ -290,6 +298,11 @@ class Stills:
     def deadline_seconds(self) -> float:
         """The time limit of a request, in seconds."""
         return self._policy.deadline_seconds
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The model table: Stills' own, with the changes of `STILLS_MODELS`."""
+        return self._models
 
     def model(self, model_id: str | None = None) -> Model:
         """Return the model of requests, with its prices here.

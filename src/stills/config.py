@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from stills.contract.errors import ConfigError, UnknownModel
-from stills.contract.models import DEFAULT_MODEL, find_model
+from stills.contract.models import DEFAULT_MODEL, MODELS, Model, find_model
+from stills.contract.models_file import read_models_file
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
@@ -21,15 +22,16 @@ class Config:
     """The configuration from the environment.
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
-    never appears in the repr. `rate_limit` is None for the model's own limit, and
-    `credentials_file` is None if no home folder is known. `resend_unknown` is how often a call
-    whose outcome is unknown may be repeated.
+    never appears in the repr. `models` is the model table. `rate_limit` is None for the model's own
+    limit, and `credentials_file` is None if no home folder is known. `resend_unknown` is how often
+    a call whose outcome is unknown may be repeated.
     """
 
     store: str
     catalog: Path
     spool: Path
     model: str
+    models: Mapping[str, Model]
     deadline_seconds: float
     price_usd: float | None
     budget_usd: float | None
@@ -57,11 +59,13 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
     environment = os.environ if environment is None else environment
     home = _home(environment)
     output = default_output(environment)
+    models = _models(environment, "STILLS_MODELS")
     return Config(
         store=environment.get("STILLS_STORE") or str(output / "images"),
         catalog=_local_path(environment, "STILLS_CATALOG") or output / "stills.db",
         spool=_local_path(environment, "STILLS_SPOOL") or _default_spool(environment, home),
         model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
+        models=models,
         deadline_seconds=_seconds(environment, "STILLS_DEADLINE_SECONDS", default=600.0),
         price_usd=_price_usd(environment),
         budget_usd=_usd(environment, "STILLS_BUDGET_USD"),
@@ -73,7 +77,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
         base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
         public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
-        model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES"),
+        model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES", models),
         traces=_traces(environment),
     )
 
@@ -115,14 +119,21 @@ def _public_url(environment: Mapping[str, str], name: str) -> str | None:
     return written.rstrip("/")
 
 
-def _aliases(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
+def _models(environment: Mapping[str, str], name: str) -> Mapping[str, Model]:
+    path = _local_path(environment, name)
+    return MODELS if path is None else read_models_file(path, MODELS, name=name)
+
+
+def _aliases(
+    environment: Mapping[str, str], name: str, models: Mapping[str, Model]
+) -> Mapping[str, str]:
     aliases: dict[str, str] = {}
     for pair in filter(None, (environment.get(name) or "").replace(" ", "").split(",")):
         alias, equals, model_id = pair.partition("=")
         if not (alias and equals):
-            raise _bad(environment, name, "pairs such as gpt-image-1=qwen-image-max, with commas")
+            raise _bad(environment, name, "pairs such as gpt-image-1=qwen-image-2.0, with commas")
         try:
-            aliases[alias] = find_model(model_id).id
+            aliases[alias] = find_model(model_id, models).id
         except UnknownModel as error:
             raise ConfigError(
                 f"{name} maps {alias[:40]} to {model_id[:40]!r}, which is not in the model table",

@@ -44,10 +44,19 @@ def test_anything_but_an_exact_id_is_unknown(model_id):
 
 def test_a_similar_id_is_suggested():
     """An extra suffix or underscore leads to the exact id."""
-    for model_id in ("qwen-image-max-2025-12-30", "qwen_image_max"):
+    for model_id in ("qwen-image-2.1-turbo-2026", "qwen_image_2.1_turbo"):
         with pytest.raises(UnknownModel) as caught:
             find_model(model_id)
-        assert caught.value.action.startswith("Did you mean qwen-image-max? ")
+        assert caught.value.action.startswith("Did you mean qwen-image-2.1-turbo? ")
+
+
+def test_a_retired_id_is_never_suggested():
+    """Calls to it fail; in the list of ids it is marked."""
+    for model_id in ("qwen-image-max-2025-12-30", "qwen_image_max", "qwen-image-maxx"):
+        with pytest.raises(UnknownModel) as caught:
+            find_model(model_id)
+        assert "Did you mean" not in caught.value.action
+        assert "qwen-image-max (retired), qwen-image-2.0, " in caught.value.action
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=str)

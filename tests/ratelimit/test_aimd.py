@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from stills.contract.models import find_model
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, LimitScope, RateLimit
 from stills.ratelimit.aimd import LOOKAHEAD_SECONDS, next_start_at, slow_down, take_starts
 from stills.ratelimit.limiter import rate_limit_of
@@ -164,8 +165,11 @@ def test_there_is_no_burst_after_idle_time():
 
 def test_the_limit_is_the_one_set_or_that_of_the_model_table():
     """The sandbox has none by default, so that it is fast to try."""
-    assert rate_limit_of(SCOPE, None) == RateLimit(2 / 60)
-    assert rate_limit_of(replace(SCOPE, provider="sandbox"), None).is_unlimited
-    assert rate_limit_of(replace(SCOPE, model="qwen-image-2.0"), None).is_unlimited
-    assert rate_limit_of(SCOPE, LEARN_LIMIT) == LEARN_LIMIT
-    assert rate_limit_of(SCOPE, NO_LIMIT).is_unlimited
+    model, unknown = find_model("qwen-image-max"), find_model("qwen-image-2.1-pro")
+    assert rate_limit_of(SCOPE, model, None) == RateLimit(2 / 60)
+    assert rate_limit_of(SCOPE, find_model("qwen-image-2.0"), None) == RateLimit(2.0)
+    assert rate_limit_of(replace(SCOPE, provider="sandbox"), model, None).is_unlimited
+    assert rate_limit_of(SCOPE, unknown, None).is_unlimited
+    assert rate_limit_of(SCOPE, None, None).is_unlimited
+    assert rate_limit_of(SCOPE, model, LEARN_LIMIT) == LEARN_LIMIT
+    assert rate_limit_of(SCOPE, model, NO_LIMIT).is_unlimited

@@ -1,5 +1,6 @@
 """The model table: sizes, limits and price of each model, with their source."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -80,6 +81,14 @@ class Model:
             return self
         return replace(self, prices=Prices(((None, image_usd),)))
 
+    @property
+    def retirement(self) -> str:
+        """What notices say of its retirement, as a phrase after its id; empty if they don't."""
+        if self.retired_on is None:
+            return ""
+        successor = f", and {self.successor} succeeds it" if self.successor else ""
+        return f"was retired on {self.retired_on}, according to notices{successor}"
+
 
 _API_REFERENCE = "Alibaba Cloud Model Studio, Qwen image API reference"
 _CHECKED_ON = date(2026, 11, 26)
@@ -157,7 +166,7 @@ def _version_2_1(model_id: str, *, source: str) -> Model:
     )
 
 
-MODELS: dict[str, Model] = {
+MODELS: Mapping[str, Model] = {
     model.id: model
     for model in (
         Model(
@@ -218,21 +227,29 @@ MODELS: dict[str, Model] = {
 }
 
 
-def find_model(model_id: str) -> Model:
-    """Find a model by its exact id, without alias or date suffix.
+def find_model(model_id: str, models: Mapping[str, Model] = MODELS) -> Model:
+    """Find a model by its exact id, without alias or date suffix, by default in Stills' own table.
 
     Raises:
         UnknownModel: the table does not have this id.
     """
     written = str(model_id)  # a Python caller may pass any type
-    if written == model_id and written in MODELS:
-        return MODELS[written]
+    if written == model_id and written in models:
+        return models[written]
     from difflib import get_close_matches  # noqa: PLC0415 - only to explain an error
 
-    near = get_close_matches(written[:60], MODELS, n=1, cutoff=0.5)
-    suggestion = f"Did you mean {near[0]}? " if near else ""
+    near = get_close_matches(written[:60], models, n=1, cutoff=0.5)
+    is_served = bool(near) and models[near[0]].retired_on is None
+    suggestion = f"Did you mean {near[0]}? " if is_served else ""
     raise UnknownModel(
         f"model {written[:60]!r} is not in the model table",
         field="model",
-        action=(f"{suggestion}Use an exact id, without alias or date suffix: {', '.join(MODELS)}."),
+        action=f"{suggestion}Use an exact id, without alias or date suffix: {list_ids(models)}.",
+    )
+
+
+def list_ids(models: Mapping[str, Model]) -> str:
+    """List the ids for an error; retired ones are marked."""
+    return ", ".join(
+        f"{model.id} (retired)" if model.retired_on else model.id for model in models.values()
     )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from stills.contract.errors import InvalidReference, InvalidRequest, UnknownModel
-from stills.contract.models import MODELS, SEED_MAX, find_model
+from stills.contract.models import MODELS, SEED_MAX, Model, find_model, list_ids
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 
 IMAGES_MAX = 10
@@ -57,6 +57,7 @@ def read_generation(
     *,
     default_model: str,
     aliases: Mapping[str, str],
+    models: Mapping[str, Model] = MODELS,
     no_cache: bool = False,
     references: Sequence[bytes] = (),
     reference_required: bool = False,
@@ -94,7 +95,7 @@ def read_generation(
         )
     return OpenAiRequest(
         first=first,
-        model=resolve_model(fields.get("model"), default_model, aliases),
+        model=resolve_model(fields.get("model"), default_model, aliases, models),
         count=_count(fields.get("n")),
         response_format=_response_format(fields.get("response_format")),
         fresh=read_fresh(fields.get("fresh"), no_cache=no_cache),
@@ -117,7 +118,12 @@ def naming_image() -> Iterator[None]:
         raise
 
 
-def resolve_model(name: object, default_model: str, aliases: Mapping[str, str]) -> str:
+def resolve_model(
+    name: object,
+    default_model: str,
+    aliases: Mapping[str, str],
+    models: Mapping[str, Model] = MODELS,
+) -> str:
     """Return the exact id of the model that a client names.
 
     Raises:
@@ -130,13 +136,13 @@ def resolve_model(name: object, default_model: str, aliases: Mapping[str, str]) 
     if name in aliases:
         return aliases[name]
     try:
-        return find_model(name).id
+        return find_model(name, models).id
     except UnknownModel as error:
         raise UnknownModel(
             f"{error.message}; if the client can't use another name, start the service with "
             f"STILLS_MODEL_ALIASES={_alias_example(name)}",
             field="model",
-            action=f"Use an exact id ({', '.join(MODELS)}) or omit it.",
+            action=f"Use an exact id ({list_ids(models)}) or omit it.",
         ) from None
 
 
@@ -170,7 +176,7 @@ def variations(first: ImageRequest, *, seed: int, count: int) -> list[ImageReque
 
 def _alias_example(name: str) -> str:
     alias = "".join(c for c in name[:40] if c.isascii() and (c.isalnum() or c in "-._"))
-    return f"{alias or 'gpt-image-1'}=qwen-image-max"
+    return f"{alias or 'gpt-image-1'}=qwen-image-2.0"
 
 
 def _refuse_unknown(fields: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The tools as clients see them: descriptions and JSON schemas."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import mcp_types as types
@@ -134,6 +135,15 @@ GENERATE = types.Tool(
         open_world_hint=True,
     ),
 )
+
+
+def with_models(tool: types.Tool, model_ids: Iterable[str]) -> types.Tool:
+    """Return a tool that takes one of these models."""
+    properties = tool.input_schema["properties"]
+    model = {**properties["model"], "enum": list(model_ids)}
+    schema = {**tool.input_schema, "properties": {**properties, "model": model}}
+    return tool.model_copy(update={"input_schema": schema})
+
 
 _READ_ONLY = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 

@@ -18,7 +18,15 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.errors import describe_error, describe_unexpected
 from stills.mcp.progress import report_progress
-from stills.mcp.schemas import GENERATE, LIST, LIST_DEFAULT, LIST_MAX, SHOW, TEMPLATE
+from stills.mcp.schemas import (
+    GENERATE,
+    LIST,
+    LIST_DEFAULT,
+    LIST_MAX,
+    SHOW,
+    TEMPLATE,
+    with_models,
+)
 from stills.service.progress import OnProgress
 from stills.service.records import image_record, result_record, send_record, summarize
 
@@ -45,7 +53,7 @@ class Tools:
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         """List the tools."""
-        return types.ListToolsResult(tools=[GENERATE, LIST, SHOW])
+        return types.ListToolsResult(tools=[with_models(GENERATE, self._stills.models), LIST, SHOW])
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams

@@ -6,13 +6,13 @@ deadlines are enforced only here and, for a call that several requests share, by
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
 from stills.contract.errors import Billing, StillsError, StorageError
 from stills.contract.generation import Image, Stage
-from stills.contract.models import Model, find_model
+from stills.contract.models import MODELS, Model, find_model
 from stills.contract.money import Caps
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.pixel_budget import PixelBudget
@@ -59,8 +59,8 @@ async def run(steps: Sequence[Step], job: Job) -> Job:
 class Pipeline:
     """Turns requests into stored images; one for all requests of a process.
 
-    `price_usd` overrides the model table's prices of images, `rate_limit` its limit of requests.
-    `day_usd` caps the spending of a UTC day.
+    `models` is the model table; `price_usd` overrides its price of an image, `rate_limit` its limit
+    of requests. `day_usd` caps the spending of a UTC day.
     """
 
     def __init__(
@@ -68,12 +68,14 @@ class Pipeline:
         ports: Ports,
         policy: Policy,
         *,
+        models: Mapping[str, Model] = MODELS,
         price_usd: float | None = None,
         day_usd: float | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
         self._ports = ports
         self._policy = policy
+        self._models = models
         self._price_usd = price_usd
         self._day_usd = day_usd
         self._rate_limit = rate_limit
@@ -121,7 +123,7 @@ class Pipeline:
         Raises:
             UnknownModel: the table has no such id.
         """
-        return find_model(model_id).with_price(self._price_usd)
+        return find_model(model_id, self._models).with_price(self._price_usd)
 
     def price_usd(
         self, request: ImageRequest, model_id: str, *, reference_images: int | None = None
@@ -142,7 +144,7 @@ class Pipeline:
         """Return the rate limiter of a model, which all its API calls share."""
         scope = LimitScope(self._ports.provider.name, model_id)
         if scope not in self._limiters:
-            limit = rate_limit_of(scope, self._rate_limit)
+            limit = rate_limit_of(scope, self._models.get(model_id), self._rate_limit)
             self._limiters[scope] = RateLimiter(self._ports.catalog, scope, limit)
         return self._limiters[scope]
 

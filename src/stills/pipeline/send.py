@@ -9,6 +9,7 @@ from stills.contract.errors import (
     Billing,
     BudgetExceeded,
     CatalogError,
+    ModelNotServed,
     RateLimited,
     ServiceUnreachable,
     StillsError,
@@ -237,6 +238,9 @@ async def _call(job: Job, request: ProviderRequest) -> ProviderAnswer | StillsEr
     timeout_seconds = job.policy.answer_timeout_seconds  # not the deadline, which may still move
     try:
         return await job.ports.provider.send(request, timeout_seconds=timeout_seconds)
+    except ModelNotServed as error:
+        retirement = job.model.retirement
+        return error.with_(message=f"{error.message}; it {retirement}") if retirement else error
     except StillsError as error:
         return error
     except asyncio.CancelledError:

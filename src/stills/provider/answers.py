@@ -24,7 +24,6 @@ from stills.contract.errors import (
     WrongKey,
 )
 from stills.contract.generation import ProviderAnswer
-from stills.contract.models import MODELS
 from stills.provider.error_codes import SCALE_ACTION, find_meaning
 
 LINK_LIFE_SECONDS = 24 * 3600.0
@@ -98,7 +97,7 @@ def _refusal(
         summary = f"{meaning.message} ({said})"
         return InvalidReference(summary, field="reference_image", action=meaning.action)
     if kind is ModelNotServed:
-        return ModelNotServed(f"{_describe_retirement(model)} ({said})")
+        return ModelNotServed(f"{model} is not served ({said})")
     summary = f"{meaning.message} ({said})" if meaning.message else _describe(kind, said)
     if kind is RateLimited:
         wait_seconds = _retry_after_seconds(exchange.headers)
@@ -147,18 +146,6 @@ def _error_without_code(exchange: Exchange, message: str, *, has_reference: bool
 
 def _describe(kind: type[StillsError], said: str) -> str:
     return f"{kind.default_message().rstrip('.')} ({said})"
-
-
-def _describe_retirement(model: str) -> str:
-    """Say that a model is not served, with its retirement date and successor if known."""
-    known = MODELS.get(model)
-    retired = (
-        f"; according to notices it retired on {known.retired_on}"
-        if known and known.retired_on
-        else ""
-    )
-    successor = f"; its successor is {known.successor}" if known and known.successor else ""
-    return f"{model} is not served{retired}{successor}"
 
 
 def parse(body: bytes) -> dict[str, Any]:

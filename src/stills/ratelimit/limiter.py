@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from stills.contract.errors import RateLimited
-from stills.contract.models import MODELS
+from stills.contract.models import Model
 from stills.contract.ports.limiter_state import LimiterStates
 from stills.contract.providers import is_paid
 from stills.contract.rate_limit import LimiterState, LimitScope, Quota, RateLimit
@@ -26,11 +26,10 @@ class StartTooLate(RateLimited):
     """
 
 
-def rate_limit_of(scope: LimitScope, given: RateLimit | None) -> RateLimit:
-    """Return the given limit, or else the model table's; without either there is no limit."""
+def rate_limit_of(scope: LimitScope, model: Model | None, given: RateLimit | None) -> RateLimit:
+    """Return the given limit, or else the model's; without either there is no limit."""
     if given is not None:
         return given
-    model = MODELS.get(scope.model)
     if not is_paid(scope.provider) or model is None or model.requests_per_minute is None:
         return RateLimit()
     return RateLimit(model.requests_per_minute / 60.0)

@@ -5,6 +5,7 @@ import asyncio
 import math
 
 from stills.cli.open_files import raise_open_files
+from stills.config import read_config
 from stills.contract.errors import ConfigError
 from stills.contract.models import find_model
 from stills.sandbox import Sandbox, SandboxSettings, serve
@@ -51,8 +52,9 @@ def _check(options: argparse.Namespace) -> None:
                 field=name,
                 action="Give a number above 0; --latency also takes 0.",
             )
+    models = read_config().models
     for model in options.retired:
-        find_model(model)
+        find_model(model, models)
 
 
 def announce(sandbox: Sandbox) -> None:

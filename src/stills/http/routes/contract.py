@@ -64,7 +64,12 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
     async def generate_image(request: Request) -> Response:
         """Generate one image, or return the stored one. `Accept: text/event-stream` adds stages."""
         fields = read_object(request)
-        model = resolve_model(fields.pop("model", None), settings.model, settings.model_aliases)
+        model = resolve_model(
+            fields.pop("model", None),
+            settings.model,
+            settings.model_aliases,
+            generation.stills.models,
+        )
         fresh = read_fresh(fields.pop("fresh", None), no_cache=says_no_cache(request.headers))
         image_request = ImageRequest.from_mapping(fields)
 

@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from stills.app import Stills
 from stills.contract.errors import ImageMissing
-from stills.contract.models import MODELS
 from stills.contract.pixel_budget import PixelBudget
 from stills.contract.result import ImageResult
 from stills.http.errors import not_found
@@ -108,6 +107,7 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
             read_object(request),
             default_model=settings.model,
             aliases=settings.model_aliases,
+            models=generation.stills.models,
             no_cache=says_no_cache(request.headers),
         )
         return await generate(request, wanted, request.state.body)
@@ -120,6 +120,7 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
             form.fields,
             default_model=settings.model,
             aliases=settings.model_aliases,
+            models=generation.stills.models,
             no_cache=says_no_cache(request.headers),
             references=form.images,
             reference_required=True,
@@ -129,7 +130,9 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
         content = json.dumps([sorted(form.fields.items()), digests]).encode()
         return await generate(request, wanted, content)
 
-    names = MODELS | {alias: MODELS[model_id] for alias, model_id in settings.model_aliases.items()}
+    models = generation.stills.models
+    names = dict(models)
+    names |= {alias: models[model_id] for alias, model_id in settings.model_aliases.items()}
     bodies = {
         name: ModelBody(
             id=name,
