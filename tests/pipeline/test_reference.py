@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import pyvips
@@ -63,7 +64,8 @@ async def test_the_media_type_is_detected_from_the_bytes(png: bytes):
         ("oss://bucket/key.png", "only https"),
         ("https://", "not a valid URL"),
         ("https://exa mple.com/a.png", "not a valid URL"),
-        ("data:image/png,abc", "without ;base64"),
+        ("data:image/png;base64", "without a comma"),
+        ("data:image/png,abc", "is text"),
         ("data:image/png;base64,!!!!", "invalid base64"),
         ("/no/such/file.png", "no such file"),
         (b"just text", "text"),
@@ -176,3 +178,75 @@ async def test_what_was_changed_is_noted_and_the_original_is_the_key(tmp_path: P
     assert reference.notes == (
         "The reference image (photo.jpg) was scaled down from 4000*1000 to 3072*768 to be sent.",
     )
+
+
+def wrap(text: str, end: str) -> str:
+    return end.join(text[at : at + 76] for at in range(0, len(text), 76)) + end
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda plain: f"data:image/png;base64,{plain}",
+        lambda plain: f"DATA:IMAGE/PNG;BASE64,{plain}",
+        lambda plain: f"data:;base64,{plain}",
+        lambda plain: f"data:base64,{plain}",
+        lambda plain: f"image/png;base64,{plain}",
+        lambda plain: f"data:image/png;charset=utf-8;base64,{plain}",
+        lambda plain: f"data:image/png; name=a.png; base64,{plain}",
+        lambda plain: f"data:image/png;base64,{wrap(plain, chr(10))}",
+        lambda plain: f"data:image/png;base64,{wrap(plain, chr(13) + chr(10))}",
+        lambda plain: f"data:image/png;base64, {wrap(plain, ' ')}",
+        lambda plain: f"data:image/png;base64,{plain.rstrip('=')}",
+        lambda plain: f"data:image/png;base64,{plain.rstrip('=')}===",
+        lambda plain: "data:image/png;base64," + plain.translate(str.maketrans("+/", "-_")),
+        lambda plain: f"data:image/png;base64,{quote(plain, safe='')}",
+        lambda plain: f"data:image/png,{quote(base64.b64decode(plain))}",
+        lambda plain: plain,
+        lambda plain: plain.rstrip("="),
+        lambda plain: plain.translate(str.maketrans("+/", "-_")),
+        lambda plain: wrap(plain, chr(10)),
+    ],
+    ids=range(19),
+)
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_base64_is_read_as_encoders_write_it(write, is_trusted: bool):
+    """Every spelling is the same image with the same key."""
+    image = picture(101)
+    assert base64.b64encode(image).endswith(b"=")
+    given = write(base64.b64encode(image).decode())
+    reference = await load(given, None if is_trusted else FakeDownloader())
+    assert reference.digest == hashlib.sha256(image).hexdigest()
+    assert reference.shown in ("data URL", "base64")
+
+
+def picture(width: int) -> bytes:
+    """Make a PNG whose base64 needs all 64 characters, and padding."""
+    image = pyvips.Image.gaussnoise(width, 32, seed=width).cast("uchar")
+    data = image.pngsave_buffer()
+    return data if len(data) % 3 else picture(width + 1)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}~", "data:image/png;base64,{}!", "%{}"])
+@pytest.mark.parametrize("kind", [b"\x89PNG\r\n\x1a\n", b"%PDF-1.7", b"swordfish"])
+@pytest.mark.parametrize("size", [90, 5000])
+async def test_base64_is_never_quoted(form: str, kind: bytes, size: int):
+    """It may be a private picture; a spoilt one is an error without it."""
+    text = base64.b64encode(kind + bytes(range(size % 90, size % 90 + 60)) * (size // 60)).decode()
+    with pytest.raises(InvalidReference) as caught:
+        await load(form.format(text))
+    assert text[8:24] not in f"{caught.value.message} {caught.value.action}"
+
+
+async def test_a_file_whose_name_could_be_base64_is_read(tmp_path: Path, monkeypatch):
+    """A path that exists is a path."""
+    name = base64.b64encode(picture(64)[:60]).decode().replace("/", "A")
+    (tmp_path / name).write_bytes(picture(64))
+    monkeypatch.chdir(tmp_path)
+    assert (await load(name)).digest == hashlib.sha256(picture(64)).hexdigest()
+
+
+async def test_a_path_that_starts_like_base64_is_a_path():
+    """A JPEG's base64 starts with /9j/, which could be a folder."""
+    with pytest.raises(InvalidReference, match="'/9j/photos/anna': no such file"):
+        await load("/9j/photos/anna")

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import os
 from dataclasses import dataclass
@@ -14,9 +13,18 @@ from stills.contract.pixel_budget import PixelBudget
 from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.imaging import Imaging, ReferenceImage
 from stills.contract.size import Size
+from stills.pipeline.encoded_image import (
+    BASE64_MIN,
+    decode_base64,
+    decode_data_url,
+    is_base64_image,
+    is_data_url,
+)
 
 REFERENCE_MAX_BYTES = 40 * 1024 * 1024
 """How large a reference may be as it is given; what is sent is smaller."""
+
+_QUOTED_MAX = 400  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class ReferenceLoader:
         self._downloader = downloader
 
     async def load(self, given: str | bytes) -> Reference:
-        """Load a reference image from an https URL, a data URL, a local path or bytes.
+        """Load a reference image from an https URL, a data URL, base64, a local path or bytes.
 
         Raises:
             InvalidReference: it is something else, too big, or can't serve as a reference.
@@ -63,9 +71,14 @@ class ReferenceLoader:
                 return reference
             data = await self._downloader.get(given, max_bytes=REFERENCE_MAX_BYTES)
             return await self._prepare(data, shown=reference.shown)
-        if given[:5].lower() == "data:":
-            data = await asyncio.to_thread(_decode_data_url, given)
+        if is_data_url(given):
+            data = await asyncio.to_thread(decode_data_url, given)
             return await self._prepare(data, shown="data URL")
+        if is_base64_image(given) and not (
+            self._downloader is None and await asyncio.to_thread(_exists, given)
+        ):
+            data = await asyncio.to_thread(decode_base64, given)
+            return await self._prepare(data, shown="base64")
         if "://" in given[:12]:
             raise InvalidReference(
                 f"reference_image has scheme {given.split('://', 1)[0]!r}, but only https is "
@@ -80,6 +93,9 @@ class ReferenceLoader:
             )
         data = await asyncio.to_thread(_read_file, given)
         return await self._prepare(data, shown=Path(given).name)
+
+    async def _is_path(self, given: str) -> bool:
+        return self._downloader is None and await asyncio.to_thread(_exists, given)
 
     async def _prepare(self, data: bytes, *, shown: str) -> Reference:
         if len(data) > REFERENCE_MAX_BYTES:
@@ -113,22 +129,6 @@ def _make_reference(data: bytes, image: ReferenceImage, shown: str) -> Reference
     )
 
 
-def _decode_data_url(url: str) -> bytes:
-    head, comma, body = url.partition(",")
-    if not comma or not head.lower().endswith(";base64"):
-        raise InvalidReference(
-            "reference_image is a data URL without ;base64,", field="reference_image"
-        )
-    if len(body) > REFERENCE_MAX_BYTES * 4 // 3 + 4:
-        raise _too_big(len(body) * 3 // 4)
-    try:
-        return base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidReference(
-            "reference_image is a data URL with invalid base64", field="reference_image"
-        ) from None
-
-
 def _find_file(written: str) -> Path:
     """Return the path in the locale's encoding, or in UTF-8, which Stills uses for file names."""
     path = Path(written).expanduser()
@@ -138,13 +138,20 @@ def _find_file(written: str) -> Path:
     return in_utf8 if in_utf8.exists() else path
 
 
+def _exists(written: str) -> bool:
+    try:
+        return _find_file(written).exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
 def _read_file(written: str) -> bytes:
     try:
         path = _find_file(written)
         if not path.is_file():
             what = "not a regular file" if path.exists() else "no such file"
             raise InvalidReference(
-                f"reference_image {written[:200]!r}: {what}", field="reference_image"
+                f"reference_image{_quote(written)}: {what}", field="reference_image"
             )
         size = path.stat().st_size
         if size > REFERENCE_MAX_BYTES:
@@ -152,8 +159,16 @@ def _read_file(written: str) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
         raise InvalidReference(
-            f"reference_image {written[:200]!r} can't be read: {error}", field="reference_image"
+            f"reference_image{_quote(written)} can't be read: "
+            f"{getattr(error, 'strerror', None) or type(error).__name__}",
+            field="reference_image",
         ) from None
+
+
+def _quote(written: str) -> str:
+    """Return a path as part of a message; nothing if it may be a spoilt image in base64."""
+    is_path = len(written) < BASE64_MIN or ("." in written and len(written) <= _QUOTED_MAX)
+    return f" {written!r}" if is_path else ""
 
 
 def _too_big(byte_count: int) -> InvalidReference:
