@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stills.app import Stills
-    from stills.blocking import generate
+    from stills.blocking import generate, generate_takes
     from stills.contract.errors import StillsError
     from stills.contract.outcome import RequestOutcome
     from stills.contract.request import ImageRequest
@@ -21,6 +21,7 @@ __all__ = [
     "StillsError",
     "__version__",
     "generate",
+    "generate_takes",
 ]
 
 _MODULES = {
@@ -30,6 +31,7 @@ _MODULES = {
     "Stills": "stills.app",
     "StillsError": "stills.contract.errors",
     "generate": "stills.blocking",
+    "generate_takes": "stills.blocking",
 }
 
 

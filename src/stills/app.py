@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from stills.api_keys import Access
@@ -17,7 +16,6 @@ from stills.assembly import (
 )
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
-from stills.contract.errors import InvalidRequest
 from stills.contract.generation import OnSendSettled, OnStage
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.money import SpendBy, SpendLine
@@ -28,6 +26,7 @@ from stills.contract.ports.provider import Provider
 from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
+from stills.contract.takes import Take, check_takes
 from stills.library import ImageDetails, Library
 from stills.loop_guard import LoopGuard
 from stills.maintenance.rebuild import rebuild
@@ -39,6 +38,7 @@ from stills.pipeline.generate import Pipeline
 from stills.pipeline.generate_many import FreshOf, Many, MaxCostOf, OnStageOf, Requests
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.takes import generate_takes, plan_takes
 
 
 class Stills:
@@ -134,12 +134,7 @@ class Stills:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -167,6 +162,7 @@ class Stills:
         on_stage: OnStage | None = None,
         on_send_settled: OnSendSettled | None = None,
         looked_up: bool = False,
+        drawn_seed: int | None = None,
     ) -> ImageResult:
         """Answer a request: from the catalog if possible, otherwise with a new image.
 
@@ -175,6 +171,7 @@ class Stills:
         finished and nothing more is sent. On the event loop, `on_stage` is called at each stage
         of the generation, and `on_send_settled` as each API call that this request makes ends.
         `looked_up` skips the look-up, because `answer_from_catalog` just found no image.
+        `drawn_seed` is sent if the request has no seed (see `plan_takes`).
         Cancelling the caller does not cancel a generation that was sent: it is finished and stored,
         unless Stills is closed. A request still waiting to start is cancelled.
 
@@ -192,8 +189,47 @@ class Stills:
             stop=stop,
             on_stage=on_stage or (lambda _: None),
             on_send_settled=on_send_settled or (lambda *_: None),
+            drawn_seed=drawn_seed,
         )
         return await self._pipeline.generate(request, options)
+
+    async def generate_takes(
+        self,
+        request: ImageRequest,
+        *,
+        takes: int,
+        model: str | None = None,
+        fresh: bool = False,
+        max_cost_usd: float | None = None,
+        stop: asyncio.Event | None = None,
+        on_stage: OnStageOf | None = None,
+    ) -> tuple[ImageResult, ...]:
+        """Answer a request with 1 to 16 images at once, each with the seed after the last one's.
+
+        The first is the image of `generate`. More takes of the same request pay only for the new
+        ones. `max_cost_usd` caps what all takes may cost together, and `on_stage` also gets the
+        number of the take, from 0. The other arguments are as for `generate`.
+
+        Raises:
+            StillsError: the error of the first take that failed; the others are finished and
+                stored, and its message names their seeds.
+        """
+        planned = await self.plan_takes(request, takes=takes, model=model, fresh=fresh)
+        options = Options(self._id(model), fresh, max_cost_usd, stop=stop)
+        return await generate_takes(self._pipeline, planned, options, on_stage or (lambda *_: None))
+
+    async def plan_takes(
+        self, request: ImageRequest, *, takes: int, model: str | None = None, fresh: bool = False
+    ) -> Sequence[Take]:
+        """List the takes of a request, for a caller that generates each with `generate`.
+
+        Raises:
+            InvalidRequest: the request or the number of takes is invalid.
+        """
+        check_is_request(request)
+        return await plan_takes(
+            self._pipeline, request, takes=check_takes(takes), model_id=self._id(model), fresh=fresh
+        )
 
     async def generate_many(
         self,
@@ -226,19 +262,12 @@ class Stills:
             max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
             on_send_settled=on_send_settled or (lambda *_: None),
         )
-        at_once = self._concurrency if concurrency is None else concurrency
-        if type(at_once) is not int or at_once < 1:
-            raise InvalidRequest(
-                f"concurrency is {at_once!r:.40}",
-                field="concurrency",
-                action="Set it to 1 or more.",
-            )
         many = Many(
             self._pipeline,
             options,
             is_fresh=fresh if callable(fresh) else lambda _: fresh,
             max_cost_of=max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd,
-            concurrency=at_once,
+            concurrency=self._concurrency if concurrency is None else concurrency,
             stop=stop,
             on_stage=on_stage,
         )

@@ -29,6 +29,33 @@ def generate(
         StillsError: see stills.contract.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
+    (result,) = _generate(request, 1, model=model, fresh=fresh, sandbox=sandbox)
+    return result
+
+
+def generate_takes(
+    request: ImageRequest,
+    *,
+    takes: int,
+    model: str | None = None,
+    fresh: bool = False,
+    sandbox: bool = False,
+) -> tuple[ImageResult, ...]:
+    """Answer one request with several images, as `Stills.generate_takes` does.
+
+    Forked processes and Ctrl-C are handled as in `generate`.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, once or twice.
+        StillsError: see stills.contract.errors.
+        RuntimeError: called from within a running event loop; use `Stills` there.
+    """
+    return _generate(request, takes, model=model, fresh=fresh, sandbox=sandbox)
+
+
+def _generate(
+    request: ImageRequest, takes: int, *, model: str | None, fresh: bool, sandbox: bool
+) -> tuple[ImageResult, ...]:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -40,26 +67,26 @@ def generate(
         )
 
     if has_lost_libraries():
-        result: ImageResult = run_in_fresh_process(
-            generate, request, model=model, fresh=fresh, sandbox=sandbox
+        results: tuple[ImageResult, ...] = run_in_fresh_process(
+            _generate, request, takes, model=model, fresh=fresh, sandbox=sandbox
         )
-        return result
-    reached = Stage.CLAIMED
+        return results
+    sent = False
 
-    def follow(stage: Stage) -> None:
-        nonlocal reached
-        reached = stage
+    def follow(_: int, stage: Stage) -> None:
+        nonlocal sent
+        sent = sent or stage is not Stage.CLAIMED
 
-    async def run() -> ImageResult:
+    async def run() -> tuple[ImageResult, ...]:
         stop = asyncio.Event()
         async with Stills.from_env(sandbox=sandbox) as stills:
             try:
-                return await stills.generate(
-                    request, model=model, fresh=fresh, stop=stop, on_stage=follow
+                return await stills.generate_takes(
+                    request, takes=takes, model=model, fresh=fresh, stop=stop, on_stage=follow
                 )
             except asyncio.CancelledError:  # asyncio.run does this on Ctrl-C
                 stop.set()
-                if reached is not Stage.CLAIMED:
+                if sent:
                     _LOG.warning("finishing the request that was sent; Ctrl-C again stops now")
                 await stills.drain()
                 raise

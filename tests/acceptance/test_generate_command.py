@@ -40,6 +40,26 @@ def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
     assert "from the catalog, nothing billed" in second.stderr
 
 
+def test_takes_print_one_path_each_and_number_the_output_files(run, tmp_path: Path):
+    """The same command with more takes pays only for the new ones."""
+    few = run("generate", *EXAMPLE, "--sandbox", "--takes", "2")
+    more = run("generate", *EXAMPLE, "--sandbox", "--takes", "3", "--output", "kite.png", "--json")
+    results = [json.loads(line) for line in more.stdout.splitlines()]
+    assert [result["seed"] for result in results] == [1234, 1235, 1236]
+    assert [result["cached"] for result in results] == [True, True, False]
+    assert [Path(path).as_uri() for path in few.stdout.split()] == [
+        result["image_url"] for result in results[:2]
+    ]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        "kite-1.png",
+        "kite-2.png",
+        "kite-3.png",
+    ]
+    refused = run("generate", *EXAMPLE, "--sandbox", "--takes", "17")
+    assert refused.returncode == 2
+    assert "1 to 16" in one_line(refused.stderr)
+
+
 def test_json_has_the_four_fields_first_and_then_the_rest(run):
     """They have exactly the contract's types."""
     answer = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json").stdout)

@@ -52,7 +52,7 @@ async def test_the_tools_are_the_contract(connect):
     assert set(tools) == {"image_generate", "image_list", "image_show"}
     tool = tools["image_generate"]
     assert tool.title == "image.generate"
-    assert set(tool.input_schema["properties"]) == {*REQUEST_FIELDS, "model", "fresh"}
+    assert set(tool.input_schema["properties"]) == {*REQUEST_FIELDS, "takes", "model", "fresh"}
     assert tool.input_schema["required"] == ["prompt", "size"]
     assert tool.input_schema["additionalProperties"] is False
     assert all(field["description"] for field in tool.input_schema["properties"].values())
@@ -103,6 +103,20 @@ async def test_an_image_is_generated_reported_shown_and_read(connect, mode):
     ]
     numbers = [number for number, _ in reported]
     assert numbers == sorted(set(numbers))
+
+
+async def test_takes_are_listed_with_a_link_and_a_thumbnail_each(connect):
+    """The first take's fields are those of a call without takes."""
+    async with connect() as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        made = await client.call_tool("image_generate", KITE | {"takes": 2})
+        refused = await client.call_tool("image_generate", KITE | {"takes": 17})
+    record = made.structured_content
+    jsonschema.validate(record, tools["image_generate"].output_schema)
+    assert [take["seed"] for take in record["takes"]] == [7, 8]
+    assert {**record["takes"][0], "takes": record["takes"]} == record
+    assert [part.type for part in made.content] == ["resource_link", "image", "text"] * 2
+    assert "1 to 16" in refused.content[0].text
 
 
 async def test_a_repeated_call_returns_the_stored_image(connect):

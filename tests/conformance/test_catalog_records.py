@@ -74,6 +74,17 @@ async def test_an_image_requested_without_a_seed_is_found_by_its_seed(catalog, w
     assert isinstance(again, CatalogHit)
 
 
+async def test_the_seed_of_a_key_is_that_of_its_newest_stored_generation(catalog, worker, spec):
+    """If none is stored, it is that of the newest that began."""
+    assert await catalog.find_seed("k") is None
+    for seed in (1, 2):
+        await worker.catalog.release(await worker.take(spec(seed=seed)))
+        assert await catalog.find_seed("k") == seed
+    await worker.keep(await worker.take(spec(seed=3)))
+    await worker.catalog.release(await worker.take(spec(seed=4), fresh=True))
+    assert await catalog.find_seed("k") == 3
+
+
 async def test_notes_are_stored_in_order(catalog, worker):
     """Including quotes and every script."""
     claim = await worker.take()

@@ -12,6 +12,7 @@ from stills.cli.commands.generate import read_request
 from stills.cli.main import build_parser
 from stills.contract.models import find_model
 from stills.contract.request import REQUEST_FIELDS, ImageRequest, RequestField
+from stills.contract.takes import TAKES_FIELD
 from stills.http.openai_request import read_generation
 from stills.http.openapi import CONTRACT, EDIT, GENERATION
 from stills.mcp.schemas import GENERATE
@@ -134,10 +135,16 @@ def test_the_mcp_tool_describes_a_field(field: RequestField):
     assert (field.name in GENERATE.input_schema["required"]) is field.is_required
 
 
+def test_takes_are_described_in_the_same_words_everywhere():
+    """They are next to the request's fields."""
+    for described in (properties(CONTRACT), GENERATE.input_schema["properties"]):
+        assert described["takes"] == TAKES_FIELD.schema()
+
+
 @pytest.mark.parametrize("described", [CONTRACT, GENERATION, EDIT], ids=["contract", "new", "edit"])
 def test_http_takes_no_field_that_a_request_lacks(described):
     """A field that is removed disappears from the documents as well."""
-    others = {"model", "fresh", "n", "response_format", "image", "image[]"}
+    others = {"model", "fresh", "n", "takes", "response_format", "image", "image[]"}
     known = {*REQUEST_FIELDS, *others}
     extra = {name for name in properties(described) if name not in known}
     assert all(properties(described)[name].keys() == {"description"} for name in extra)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.http import make_http_app
 from stills.mcp.server import make_server
-from stills.service.progress import OnProgress
+from stills.service.progress import OnTakeProgress
 
 KITE = {"prompt": "a red kite over a beach", "size": "512*512"}
 
@@ -34,12 +34,18 @@ def serve() -> Callable[..., Any]:
         async def generate(
             _: object,
             request: ImageRequest,
+            *,
+            takes: int,
             model: str | None,
             fresh: bool,
-            on_progress: OnProgress,
-        ) -> ImageResult:
-            return await stills.generate(
-                request, model=model, fresh=fresh, on_stage=lambda stage: on_progress(stage, 0)
+            on_progress: OnTakeProgress,
+        ) -> Sequence[ImageResult]:
+            return await stills.generate_takes(
+                request,
+                takes=takes,
+                model=model,
+                fresh=fresh,
+                on_stage=lambda take, stage: on_progress(take, stage, 0),
             )
 
         @asynccontextmanager
@@ -74,15 +80,20 @@ async def test_an_image_is_generated_over_http(serve, stills, mode):
     async def generate(
         http_request: Any,
         request: ImageRequest,
+        *,
+        takes: int,
         model: str | None,
         fresh: bool,
-        on_progress: OnProgress,
-    ) -> ImageResult:
+        on_progress: OnTakeProgress,
+    ) -> Sequence[ImageResult]:
         assert not fresh
         paths.append(http_request.url.path)
-        on_progress(Stage.CLAIMED, 2)
-        return await stills.generate(
-            request, model=model, on_stage=lambda stage: on_progress(stage, 0)
+        on_progress(0, Stage.CLAIMED, 2)
+        return await stills.generate_takes(
+            request,
+            takes=takes,
+            model=model,
+            on_stage=lambda take, stage: on_progress(take, stage, 0),
         )
 
     hooks = {

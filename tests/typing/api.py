@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_type
 
-from stills import ImageRequest, ImageResult, RequestOutcome, Stills, StillsError, generate
+from stills import (
+    ImageRequest,
+    ImageResult,
+    RequestOutcome,
+    Stills,
+    StillsError,
+    generate,
+    generate_takes,
+)
 from stills.app import ImageDetails
 from stills.contract.errors import RateLimited
 from stills.contract.generation import Image, Stage
@@ -17,6 +25,7 @@ def ask_synchronously() -> ImageResult:
     assert_type(request.reference_image, str | bytes | None)
     assert_type(ImageRequest.from_json('{"prompt": "a kite", "size": "512*512"}'), ImageRequest)
     assert_type(ImageRequest.from_mapping({"prompt": "a kite", "size": "512*512"}), ImageRequest)
+    assert_type(generate_takes(request, takes=4, sandbox=True), tuple[ImageResult, ...])
     return generate(request, model="qwen-image-max", fresh=True, sandbox=True)
 
 
@@ -35,6 +44,8 @@ async def ask(request: ImageRequest, seen: list[Stage]) -> ImageDetails:
         assert_type(stills, Stills)
         result = await stills.generate(request, fresh=True, on_stage=seen.append)
         assert_type(result, ImageResult)
+        takes = await stills.generate_takes(request, takes=4, max_cost_usd=0.3)
+        assert_type(takes, tuple[ImageResult, ...])
         assert_type(await stills.images.list(limit=3), Sequence[Image])
         await stills.images.save(result.id, Path("kite.png"))
         return await stills.images.show(result.id)

@@ -14,6 +14,10 @@ ORDER BY g.sequence DESC
 LIMIT 1
 """
 
+FIND_SEED = """
+SELECT seed FROM generations WHERE key = :key ORDER BY stage = 'kept' DESC, sequence DESC LIMIT 1
+"""
+
 GENERATION = "SELECT * FROM generations WHERE id = :generation_id"
 
 # Claims that no other worker may take; claims.py explains which.

@@ -75,6 +75,13 @@ class SqliteCatalog:
             lambda connection: [_find(connection, key, size) for key, size in wanted]
         )
 
+    async def find_seed(self, key: str) -> int | None:
+        def work(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute(queries.FIND_SEED, {"key": key}).fetchone()
+            return None if row is None else int(row["seed"])
+
+        return await self.database.read(work)
+
     async def claim(
         self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:

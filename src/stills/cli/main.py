@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from stills.cli.program import run_program
 from stills.cli.text import printable
 from stills.contract.request import REQUEST_FIELDS
+from stills.contract.takes import TAKES_FIELD, TAKES_MAX
 
 _METAVARS = {"size": "W*H"}
 _DESCRIPTION = """\
@@ -155,9 +156,16 @@ def _add_generate(commands: "Commands") -> None:
         if name not in ("prompt", "reference_images"):
             _add_request_field(request, name)
     _add_model(command)
-    command.add_argument("--output", metavar="PATH", help="also copy the image to this file")
     command.add_argument(
-        "--max-cost", type=float, metavar="USD", help="fail if the image could cost more than this"
+        "--takes", type=int, default=1, metavar="N",
+        help=f"{TAKES_FIELD.phrase} (default: 1, at most {TAKES_MAX})",
+    )  # fmt: skip
+    command.add_argument(
+        "--output", metavar="PATH",
+        help="also copy the image to this file; with several takes, a number is added to the name",
+    )  # fmt: skip
+    command.add_argument(
+        "--max-cost", type=float, metavar="USD", help="fail if it could cost more than this"
     )
     _add_resend_unknown(command)
     command.add_argument("--fresh", action="store_true", help="always pay for a new image")

@@ -1,6 +1,5 @@
 """Images for HTTP requests: with the budget, the log entry and the trace of each request."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,13 @@ from stills.contract.generation import Stage
 from stills.contract.money import add_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.takes import Take
 from stills.http.access_log import get_log_entry
 from stills.http.auth import get_budget_owner
-from stills.http.openai_request import variations
 from stills.http.settings import Settings
 from stills.service.image_service import ImageService
-from stills.service.progress import OnProgress, ignore_progress
+from stills.service.progress import OnProgress, OnTakeProgress, ignore_take_progress
+from stills.service.takes import GenerateTake, generate_takes
 
 if TYPE_CHECKING:
     from stills.http.tracing import Tracing
@@ -31,105 +31,72 @@ class HttpGeneration:
         self.settings = settings
         self._service = service
 
-    async def generate(
-        self,
-        http_request: Request,
-        request: ImageRequest,
-        *,
-        model: str,
-        fresh: bool = False,
-        on_progress: OnProgress = ignore_progress,
-    ) -> ImageResult:
-        """Return one image; `fresh` always pays for a new one.
-
-        Raises:
-            StillsError: see stills.contract.errors.
-        """
-        http_request.state.fresh = fresh
-        get_log_entry(http_request).model = model
-        tracing: Tracing | None = getattr(http_request.state, "tracing", None)
-        if tracing is None:
-            return await self._generate(http_request, request, model, fresh, on_progress)
-        with tracing.image(request, model) as span:
-            on_progress = span.follow(on_progress)
-            result = await self._generate(http_request, request, model, fresh, on_progress)
-            span.note_result(result)
-            return result
-
     async def generate_and_log(
         self,
         http_request: Request,
         request: ImageRequest,
+        *,
+        takes: int,
         model: str | None,
         fresh: bool,
-        on_progress: OnProgress,
-    ) -> ImageResult:
-        """Return one image of `model`, by default the service's own, and log the outcome.
+        on_progress: OnTakeProgress,
+    ) -> Sequence[ImageResult]:
+        """Return takes of `model`, by default the service's own, and log the outcome.
 
         Raises:
             StillsError: see stills.contract.errors.
         """
         try:
-            result = await self.generate(
+            results = await self.generate_takes(
                 http_request,
                 request,
                 model=model or self.settings.model,
+                takes=takes,
                 fresh=fresh,
                 on_progress=on_progress,
             )
         except StillsError as error:
             get_log_entry(http_request).error = error.code
             raise
-        log_results(http_request, [result])
-        return result
+        log_results(http_request, results)
+        return results
 
-    async def generate_variations(
-        self, http_request: Request, first: ImageRequest, *, model: str, count: int, fresh: bool
+    async def generate_takes(
+        self,
+        http_request: Request,
+        request: ImageRequest,
+        *,
+        model: str,
+        takes: int,
+        fresh: bool = False,
+        on_progress: OnTakeProgress = ignore_take_progress,
     ) -> Sequence[ImageResult]:
-        """Return `count` images, with seeds that count up from the seed of the first.
+        """Return several images of one request, each with the seed after the last one's.
 
         Raises:
             StillsError: the error of the first that failed; the others are finished and stored.
         """
-        result = await self.generate(http_request, first, model=model, fresh=fresh)
-        others = await asyncio.gather(
-            *(
-                self.generate(http_request, other, model=model, fresh=fresh)
-                for other in variations(first, seed=result.seed, count=count)
-            ),
-            return_exceptions=True,
-        )
-        results = [result, *(other for other in others if isinstance(other, ImageResult))]
-        for other in others:
-            if isinstance(other, StillsError):
-                seeds = ", ".join(str(one.seed) for one in results)
-                noun = "seed" if len(results) == 1 else "seeds"
-                generated = f"{len(results)} of {count} images were generated ({noun} {seeds})"
-                raise other.with_(message=f"{generated}; {other.message}") from other
-            if isinstance(other, BaseException):
-                raise other
-        return results
+        http_request.state.fresh = fresh
+        get_log_entry(http_request).model = model
 
-    async def _generate(
-        self,
-        http_request: Request,
-        request: ImageRequest,
-        model: str,
-        fresh: bool,
-        on_progress: OnProgress,
-    ) -> ImageResult:
-        entry = get_log_entry(http_request)
+        async def generate(take: Take, on_progress: OnProgress) -> ImageResult:
+            return await self._service.generate(
+                take.request,
+                model=model,
+                fresh=fresh,
+                payer=get_budget_owner(http_request),
+                on_progress=_note_sent(http_request, on_progress),
+                drawn_seed=take.drawn_seed,
+            )
 
-        def follow(stage: Stage, position: int) -> None:
-            entry.sent = bool(entry.sent) or stage is not Stage.CLAIMED
-            on_progress(stage, position)
-
-        return await self._service.generate(
+        return await generate_takes(
+            self.stills,
             await self._read_own_references(http_request, request),
+            _trace(http_request, generate, model),
+            takes=takes,
             model=model,
             fresh=fresh,
-            payer=get_budget_owner(http_request),
-            on_progress=follow,
+            on_progress=on_progress,
         )
 
     async def _read_own_references(
@@ -147,6 +114,32 @@ class HttpGeneration:
             return given if image is None else await self.stills.images.read(image)
 
         return request.with_references([await read(one) for one in request.all_references])
+
+
+def _trace(http_request: Request, generate: GenerateTake, model: str) -> GenerateTake:
+    """Return the same function with a span for each take, if requests are traced."""
+    tracing: Tracing | None = getattr(http_request.state, "tracing", None)
+    if tracing is None:
+        return generate
+
+    async def traced(take: Take, on_progress: OnProgress) -> ImageResult:
+        with tracing.image(take.request, model) as span:
+            result = await generate(take, span.follow(on_progress))
+            span.note_result(result)
+            return result
+
+    return traced
+
+
+def _note_sent(http_request: Request, on_progress: OnProgress) -> OnProgress:
+    """Return a function that notes in the log entry if anything is sent, and reports progress."""
+    entry = get_log_entry(http_request)
+
+    def follow(stage: Stage, position: int) -> None:
+        entry.sent = bool(entry.sent) or stage is not Stage.CLAIMED
+        on_progress(stage, position)
+
+    return follow
 
 
 def log_results(

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
 from stills.contract.errors import InvalidReference, InvalidRequest, UnknownModel
-from stills.contract.models import MODELS, SEED_MAX, Model, find_model, list_ids
+from stills.contract.models import MODELS, Model, find_model, list_ids
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 
 IMAGES_MAX = 10
@@ -167,11 +167,6 @@ def read_fresh(value: object, *, no_cache: bool) -> bool:
             action="Send true to pay for a new image, or omit it.",
         )
     return value
-
-
-def variations(first: ImageRequest, *, seed: int, count: int) -> list[ImageRequest]:
-    """Return the requests after the first, with its seed plus 1, plus 2, ..."""
-    return [replace(first, seed=(seed + step) % (SEED_MAX + 1)) for step in range(1, count)]
 
 
 def _alias_example(name: str) -> str:

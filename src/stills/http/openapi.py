@@ -3,6 +3,7 @@
 from typing import Any
 
 from stills.contract.request import REQUEST_FIELDS
+from stills.contract.takes import TAKES_FIELD
 from stills.http.errors import ErrorBody
 from stills.http.openai_request import IGNORED
 
@@ -27,6 +28,7 @@ _CONTRACT = {
     "model": _MODEL,
     "fresh": _FRESH,
 }
+_TAKES = {TAKES_FIELD.name: TAKES_FIELD.schema()}
 _OPENAI = {
     **{name: schema for name, schema in _CONTRACT.items() if "reference" not in name},
     "size": REQUEST_FIELDS["size"].schema(details="the value auto means 1024*1024")
@@ -102,7 +104,7 @@ GENERATION = _json_body({**_OPENAI, "image": _IMAGE, **_IGNORED}, ["prompt"])
 EDIT = _body(
     "multipart/form-data", {**_OPENAI, "image": _FILE, "image[]": _FILES, **_IGNORED}, ["prompt"]
 )
-CONTRACT = _json_body(_CONTRACT, ["prompt", "size"])
+CONTRACT = _json_body({**_CONTRACT, **_TAKES}, ["prompt", "size"])
 _LIMITED = 429
 _DESCRIPTIONS = {
     400: "The request is invalid, or the provider refused its content.",

@@ -7,6 +7,7 @@ import mcp_types as types
 
 from stills.contract.models import MODELS
 from stills.contract.request import REQUEST_FIELDS
+from stills.contract.takes import TAKES_FIELD
 
 LIST_MAX = 100
 LIST_DEFAULT = 20
@@ -42,6 +43,7 @@ _FIELDS = {
         "stills://images/{id} for a stored image, or, if the server runs on the user's machine, "
         "a path"
     ),
+    TAKES_FIELD.name: TAKES_FIELD.schema(),
     "model": {
         **_text("An exact model id, to use another model than the server's default."),
         "enum": list(MODELS),
@@ -57,22 +59,30 @@ _REQUEST = {
     "required": [field.name for field in REQUEST_FIELDS.values() if field.is_required],
 }
 
-_RESULT = _object(
+_RESULT = {
+    "image_url": _text("The image; the URL works for as long as the image is stored."),
+    "width": _number("In pixels."),
+    "height": _number("In pixels."),
+    "seed": _number("Use it to get this image again."),
+    "id": _text("The image's id; its resource is stills://images/{id}."),
+    "cached": {"type": "boolean", "description": "True if no API call was needed."},
+    "provider": _text("dashscope; or sandbox, which returns placeholders at simulated cost."),
+    "model": _text("The exact model."),
+    "native_size": _text(
+        "The size that the model generated, WIDTH*HEIGHT, before cropping and scaling."
+    ),
+    "cost_usd": _optional("number", "The cost of this call in USD; null if unknown."),
+    "notes": {**_TEXTS, "description": "Remarks, such as on scaling."},
+}
+_RESULTS = _object(
+    _RESULT,
     {
-        "image_url": _text("The image; the URL works for as long as the image is stored."),
-        "width": _number("In pixels."),
-        "height": _number("In pixels."),
-        "seed": _number("Use it to get this image again."),
-        "id": _text("The image's id; its resource is stills://images/{id}."),
-        "cached": {"type": "boolean", "description": "True if no API call was needed."},
-        "provider": _text("dashscope; or sandbox, which returns placeholders at simulated cost."),
-        "model": _text("The exact model."),
-        "native_size": _text(
-            "The size that the model generated, WIDTH*HEIGHT, before cropping and scaling."
-        ),
-        "cost_usd": _optional("number", "The cost of this call in USD; null if unknown."),
-        "notes": {**_TEXTS, "description": "Remarks, such as on scaling."},
-    }
+        "takes": {
+            "type": "array",
+            "items": _object(_RESULT),
+            "description": "All takes, the first included, if the call had takes.",
+        }
+    },
 )
 
 _IMAGE = {
@@ -120,13 +130,13 @@ GENERATE = types.Tool(
     name="image_generate",
     title="image.generate",
     description=(
-        "Generate one image and store it, or return the stored image of an earlier equal request: "
+        "Generate an image and store it, or return the stored image of an earlier equal request: "
         "the same request is never billed twice. A new image is billed and takes from seconds to "
         "minutes. If a call is interrupted, call again with the same arguments: an image that was "
         "paid for is finished free of charge."
     ),
     input_schema=_REQUEST,
-    output_schema=_RESULT,
+    output_schema=_RESULTS,
     annotations=types.ToolAnnotations(
         title="image.generate",
         read_only_hint=False,

@@ -1,6 +1,7 @@
 """The MCP server over standard input and output."""
 
 import asyncio
+from collections.abc import Sequence
 
 from mcp.server.stdio import stdio_server
 
@@ -9,7 +10,8 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.server import make_server
 from stills.service.image_service import ImageService
-from stills.service.progress import OnProgress
+from stills.service.progress import OnTakeProgress
+from stills.service.takes import generate_takes
 
 
 async def serve_stdio(stills: Stills, stop: asyncio.Event) -> None:
@@ -22,11 +24,27 @@ async def serve_stdio(stills: Stills, stop: asyncio.Event) -> None:
     async def generate(
         _: object,
         request: ImageRequest,
+        *,
+        takes: int,
         model: str | None,
         fresh: bool,
-        on_progress: OnProgress,
-    ) -> ImageResult:
-        return await service.generate(request, model=model, fresh=fresh, on_progress=on_progress)
+        on_progress: OnTakeProgress,
+    ) -> Sequence[ImageResult]:
+        return await generate_takes(
+            stills,
+            request,
+            lambda take, follow: service.generate(
+                take.request,
+                model=model,
+                fresh=fresh,
+                on_progress=follow,
+                drawn_seed=take.drawn_seed,
+            ),
+            takes=takes,
+            model=model,
+            fresh=fresh,
+            on_progress=on_progress,
+        )
 
     server = make_server(stills, generate=generate)
     try:

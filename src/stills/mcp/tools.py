@@ -4,7 +4,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import mcp_types as types
@@ -16,6 +16,7 @@ from stills.contract.errors import Billing, InvalidRequest, NotFound, StillsErro
 from stills.contract.generation import Image
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.takes import check_takes
 from stills.mcp.errors import describe_error, describe_unexpected
 from stills.mcp.progress import report_progress
 from stills.mcp.schemas import (
@@ -27,15 +28,31 @@ from stills.mcp.schemas import (
     TEMPLATE,
     with_models,
 )
-from stills.service.progress import OnProgress
+from stills.service.progress import OnTakeProgress
 from stills.service.records import image_record, result_record, send_record, summarize
 
 Context = ServerRequestContext[dict[str, Any], Any]
 ImageUrl = Callable[[Any, str], str]
 """Returns where the client of an HTTP request can open the image of an id."""
-Generate = Callable[[Any, ImageRequest, str | None, bool, OnProgress], Awaitable[ImageResult]]
-"""Returns the image of a request to a model, None for the default; true always pays for a new one.
-The HTTP request comes first, None over standard input."""
+
+
+class Generate(Protocol):
+    """Generates the takes of a request."""
+
+    async def __call__(
+        self,
+        http_request: Any,  # noqa: ANN401 - MCP does not know the HTTP library
+        request: ImageRequest,
+        /,
+        *,
+        takes: int,
+        model: str | None,
+        fresh: bool,
+        on_progress: OnTakeProgress,
+    ) -> Sequence[ImageResult]:
+        """Return the takes; `http_request` is None over standard input, `model` for the default."""
+        ...
+
 
 _URI = "stills://images/"
 _LOG = logging.getLogger("stills.mcp")
@@ -46,7 +63,7 @@ class Tools:
 
     def __init__(self, stills: Stills, *, generate: Generate, image_url: ImageUrl | None) -> None:
         self._stills = stills
-        self._generate_image = generate
+        self._generate_images = generate
         self._image_url = image_url
 
     async def list_tools(
@@ -114,22 +131,39 @@ class Tools:
         fields = dict(arguments)
         model = _read_model(fields.pop("model", None))
         fresh = _read_fresh(fields.pop("fresh", None))
+        takes = fields.pop("takes", None)
+        number = 1 if takes is None else check_takes(takes)
         request = await self._read_own_references(ImageRequest.from_mapping(fields))
         async with report_progress(context.session.report_progress) as on_progress:
-            result = await _run_cancellable(
-                self._generate_image(context.request, request, model, fresh, on_progress)
+            results = await _run_cancellable(
+                self._generate_images(
+                    context.request,
+                    request,
+                    takes=number,
+                    model=model,
+                    fresh=fresh,
+                    on_progress=lambda _, stage, position: on_progress(stage, position),
+                )
             )
+        content: list[types.ContentBlock] = []
+        records = []
+        for result in results:
+            image = await self._find_result(result)
+            url = self._url(context, image)
+            content.append(types.ResourceLink(**_resource(image)))
+            content += await self._thumbnail(image)
+            content.append(types.TextContent(text=summarize(result, url)))
+            records.append(result_record(result, url))
+        structured = records[0] if takes is None else records[0] | {"takes": records}
+        return types.CallToolResult(content=content, structured_content=structured)
+
+    async def _find_result(self, result: ImageResult) -> Image:
         try:
-            image = await self._find(result.id)
+            return await self._find(result.id)
         except StillsError as error:
             if result.cached:
                 raise
             raise error.with_(billing=Billing.BILLED) from error
-        url = self._url(context, image)
-        content: list[types.ContentBlock] = [types.ResourceLink(**_resource(image))]
-        content += await self._thumbnail(image)
-        content.append(types.TextContent(text=summarize(result, url)))
-        return types.CallToolResult(content=content, structured_content=result_record(result, url))
 
     async def _read_own_references(self, request: ImageRequest) -> ImageRequest:
         """Read references that are our own resources."""
@@ -197,7 +231,9 @@ class Tools:
         return [types.ImageContent(data=_base64(jpeg), mime_type="image/jpeg")]
 
 
-async def _run_cancellable(generating: Awaitable[ImageResult]) -> ImageResult:
+async def _run_cancellable(
+    generating: Awaitable[Sequence[ImageResult]],
+) -> Sequence[ImageResult]:
     """Await in a task that is cancelled once: the SDK cancels its own again and again.
 
     The pipeline then has the time to clean up.

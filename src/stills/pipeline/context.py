@@ -50,7 +50,8 @@ class Options:
     `fresh` always pays for a new image. `max_cost_usd` caps what all API calls of this request may
     cost together; `payer` has a daily cap as well. `looked_up` skips the look-up before the claim,
     because the catalog had no such image a moment ago. One of `slots` is held during each API call.
-    After `stop` is set, nothing more is sent.
+    After `stop` is set, nothing more is sent. `drawn_seed` is sent if the request has no seed; None
+    draws one.
 
     Raises:
         InvalidRequest: `max_cost_usd` is not an amount in US dollars.
@@ -65,6 +66,7 @@ class Options:
     stop: asyncio.Event | None = None
     on_stage: OnStage = lambda _: None
     on_send_settled: OnSendSettled = lambda *_: None
+    drawn_seed: int | None = None
 
     def __post_init__(self) -> None:
         check_max_cost(self.max_cost_usd)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from stills.contract.errors import Billing, StillsError, StorageError
 from stills.contract.generation import Image, Stage
-from stills.contract.models import MODELS, Model, find_model
+from stills.contract.models import MODELS, SEED_MAX, Model, find_model
 from stills.contract.money import Caps
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.pixel_budget import PixelBudget
@@ -24,7 +24,7 @@ from stills.pipeline.claim import claim
 from stills.pipeline.context import Deadline, Job, Options, known
 from stills.pipeline.fetch import LinkExpired, fetch
 from stills.pipeline.keep import keep
-from stills.pipeline.look_up import answer_from_catalog, find_statuses, look_up
+from stills.pipeline.look_up import answer_from_catalog, find_key, find_statuses, look_up
 from stills.pipeline.plan import find_price, plan
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
@@ -116,6 +116,18 @@ class Pipeline:
         return await find_statuses(
             self._ports, requests, self.model(model_id), load_reference=self._references.load
         )
+
+    async def find_first_seed(self, request: ImageRequest, model_id: str) -> int:
+        """Return the seed for the first take of a request without a seed.
+
+        It is that of the stored image, else derived from the request: the same in every process and
+        after a crash, so takes are not paid for again.
+        """
+        key = await find_key(
+            self._ports, request, self.model(model_id), load_reference=self._references.load
+        )
+        seed = await self._ports.catalog.find_seed(key)
+        return int(key[:8], 16) & SEED_MAX if seed is None else seed
 
     def model(self, model_id: str) -> Model:
         """Return a model, with its prices here.

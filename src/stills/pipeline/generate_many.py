@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, replace
 
-from stills.contract.errors import StillsError
+from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
@@ -56,6 +56,9 @@ class Many:
 
     After `stop` is set, only calls already sent are finished. A call that then fails is not
     retried: its error is the outcome.
+
+    Raises:
+        InvalidRequest: `concurrency` is not a whole number of 1 or more.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Many:
         stop: asyncio.Event | None,
         on_stage: OnStageOf | None,
     ) -> None:
+        _check_concurrency(concurrency)
         self._pipeline = pipeline
         self._stop = stop or asyncio.Event()
         self._options = replace(
@@ -192,6 +196,13 @@ class Many:
         unsent = [task for index, task in self._making.items() if index not in self._sent]
         for task in (*tasks, *unsent):
             task.cancel()
+
+
+def _check_concurrency(given: object) -> None:
+    if type(given) is not int or given < 1:
+        raise InvalidRequest(
+            f"concurrency is {given!r:.40}", field="concurrency", action="Set it to 1 or more."
+        )
 
 
 def _is_cancelled() -> bool:

@@ -109,6 +109,19 @@ async def find_statuses(
     return statuses
 
 
+async def find_key(
+    ports: Ports, request: ImageRequest, model: Model, *, load_reference: LoadReference
+) -> str:
+    """Return the key by which the catalog finds a request's image.
+
+    Raises:
+        InvalidRequest: the model can't take the request.
+    """
+    references = await load_references(request, model, load_reference)
+    planned = make_plan(request, model, provider=ports.provider.name, references=references)
+    return planned.spec.key
+
+
 async def _find(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
 ) -> tuple[list[_Hit], list[int]]:

@@ -29,7 +29,11 @@ async def plan(job: Job) -> Job:
     """
     references = await load_references(job.request, job.model, job.load_reference)
     planned = make_plan(
-        job.request, job.model, provider=job.ports.provider.name, references=references
+        job.request,
+        job.model,
+        provider=job.ports.provider.name,
+        references=references,
+        drawn_seed=job.options.drawn_seed,
     )
     return replace(job, references=references, plan=planned)
 
@@ -40,8 +44,11 @@ def make_plan(
     *,
     provider: str,
     references: Sequence[Reference] = (),
+    drawn_seed: int | None = None,
 ) -> Plan:
     """Plan a request for a model.
+
+    `drawn_seed` is sent if the request has no seed; by default, one is drawn here.
 
     Raises:
         InvalidRequest: the model can't take a field of this request.
@@ -51,7 +58,9 @@ def make_plan(
     _check_prompt_extension(request, model)
     size = request.output_size
     native = native_size(size, model)
-    seed = secrets.randbelow(SEED_MAX + 1) if request.seed is None else request.seed
+    seed = drawn_seed if request.seed is None else request.seed
+    if seed is None:
+        seed = secrets.randbelow(SEED_MAX + 1)
     extend = PROMPT_EXTEND_DEFAULT if request.prompt_extend is None else request.prompt_extend
     sent: dict[str, object] = {
         "version": KEY_VERSION,

@@ -59,10 +59,12 @@ class ImageService:
         fresh: bool = False,
         payer: BudgetOwner | None = None,
         on_progress: OnProgress = ignore_progress,
+        drawn_seed: int | None = None,
     ) -> ImageResult:
         """Return the image of a request, from the catalog if it is stored there.
 
-        `fresh` always pays for a new image.
+        `fresh` always pays for a new image. `drawn_seed` is that of a take whose request has no
+        seed.
 
         Raises:
             StillsError: see stills.contract.errors.
@@ -84,6 +86,7 @@ class ImageService:
                     on_stage=on_stage,
                     on_send_settled=self._on_send_settled,
                     looked_up=answer.is_new,
+                    drawn_seed=drawn_seed,
                 )
         finally:
             leave()

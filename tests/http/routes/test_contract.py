@@ -51,6 +51,33 @@ async def test_concurrent_requests_pay_once(
     assert sandbox.ledger.billed_images == 1
 
 
+async def test_takes_are_listed_next_to_the_first(
+    url: str, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """The contract's fields are those of the first take; asking again is free."""
+    for _ in range(2):
+        async with http.post(f"{url}/v1/image.generate", json=KITE | {"takes": 3}) as answer:
+            result = await answer.json()
+        assert [take["seed"] for take in result["takes"]] == [7, 8, 9]
+        assert {**result["takes"][0], "takes": result["takes"]} == result
+    assert sandbox.ledger.billed_images == 3
+    async with http.post(f"{url}/v1/image.generate", json=KITE | {"takes": 0}) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["param"] == "takes"
+
+
+async def test_events_of_takes_have_their_number(url: str, http: aiohttp.ClientSession):
+    """The first take's are those of a request without takes."""
+    headers = {"Accept": "text/event-stream"}
+    body = KITE | {"takes": 2}
+    async with http.post(f"{url}/v1/image.generate", json=body, headers=headers) as answer:
+        received = await events(answer)
+    stages = [data for name, data in received if name == "stage"]
+    assert [data["stage"] for data in stages if data.get("take") == 2][-1] == "kept"
+    assert [data["stage"] for data in stages if "take" not in data][-1] == "kept"
+    assert len(received[-1][1]["takes"]) == 2
+
+
 async def events(answer: aiohttp.ClientResponse) -> list[tuple[str, dict[str, object]]]:
     written = (await answer.text()).split("\n\n")
     lines = [event.splitlines() for event in written if event and not event.startswith(":")]

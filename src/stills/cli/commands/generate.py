@@ -1,10 +1,11 @@
-"""`stills generate`: one request in, the path of one stored image out."""
+"""`stills generate`: one request in, the path of each stored image out."""
 
 import argparse
 import asyncio
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from stills.contract.money import format_usd
 from stills.contract.providers import is_paid
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.takes import check_takes
 
 _OPTIONS = tuple(name for name in REQUEST_FIELDS if name not in ("prompt", "reference_images"))
 
@@ -26,74 +28,87 @@ _OPTIONS = tuple(name for name in REQUEST_FIELDS if name not in ("prompt", "refe
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     request = read_request(options)
-    output = None if options.output is None else _read_output(options.output)
-    result = make_image(
+    takes = check_takes(options.takes)
+    outputs = [] if options.output is None else _name_outputs(_read_output(options.output), takes)
+    results = make_images(
         request,
-        output,
+        outputs,
+        takes=takes,
         sandbox=options.sandbox,
         model=options.model,
         fresh=options.fresh,
         max_cost_usd=options.max_cost,
         resend_unknown=options.resend_unknown,
     )
-    if options.json:
-        print(as_json(asdict(result)))
-    else:
-        print(readable_url(result.image_url))
-        print(summary(result), file=sys.stderr)
+    for result in results:
+        if options.json:
+            print(as_json(asdict(result)))
+        else:
+            print(readable_url(result.image_url))
+            print(summary(result), file=sys.stderr)
     return 0
 
 
-def make_image(
+def make_image(request: ImageRequest, output: Path, *, sandbox: bool) -> ImageResult:
+    """Generate one image and copy it to `output`, as `make_images` does."""
+    (result,) = make_images(request, [output], sandbox=sandbox)
+    return result
+
+
+def make_images(
     request: ImageRequest,
-    output: Path | None,
+    outputs: Sequence[Path],
     *,
+    takes: int = 1,
     sandbox: bool,
     model: str | None = None,
     fresh: bool = False,
     max_cost_usd: float | None = None,
     resend_unknown: int | None = None,
-) -> ImageResult:
-    """Generate one image and copy it to `output`; the first Ctrl-C lets an API call finish.
+) -> Sequence[ImageResult]:
+    """Generate takes of a request; the first Ctrl-C lets API calls finish.
+
+    `outputs` are the files to copy them to: one for each take, or none at all.
 
     Raises:
-        KeyboardInterrupt: it was interrupted before the image was complete.
+        KeyboardInterrupt: it was interrupted before the images were complete.
         StillsError: see stills.contract.errors.
     """
-    reached = Stage.CLAIMED
+    sent = False
 
-    async def work(stop: asyncio.Event) -> ImageResult:
+    async def work(stop: asyncio.Event) -> Sequence[ImageResult]:
         made = Stills.from_env(sandbox=sandbox, resend_unknown=resend_unknown)
         async with made as stills, progress() as show:
 
-            def follow(stage: Stage) -> None:
-                nonlocal reached
-                reached = stage
+            def follow(_: int, stage: Stage) -> None:
+                nonlocal sent
+                sent = sent or stage is not Stage.CLAIMED
                 show(stage)
 
-            if output is not None:
+            for output in outputs:
                 await stills.images.check_target(output)
-            result = await stills.generate(
+            results = await stills.generate_takes(
                 request,
+                takes=takes,
                 model=model,
                 fresh=fresh,
                 max_cost_usd=max_cost_usd,
                 stop=stop,
                 on_stage=follow,
             )
-            if output is not None:
+            for result, output in zip(results, outputs, strict=False):
                 await stills.images.save(result.id, output)
-            return result
+            return results
 
-    async def run_until_interrupted() -> ImageResult | None:
+    async def run_until_interrupted() -> Sequence[ImageResult] | None:
         stop = asyncio.Event()
-        with Interrupts(stop, is_sent=lambda: reached is not Stage.CLAIMED) as interrupts:
+        with Interrupts(stop, is_sent=lambda: sent) as interrupts:
             return await interrupts.run(lambda: work(stop))
 
-    result = asyncio.run(run_until_interrupted())
-    if result is None:
-        raise KeyboardInterrupt(*([NOTHING_SENT] if reached is Stage.CLAIMED else []))
-    return result
+    results = asyncio.run(run_until_interrupted())
+    if results is None:
+        raise KeyboardInterrupt(*([] if sent else [NOTHING_SENT]))
+    return results
 
 
 def read_request(options: argparse.Namespace) -> ImageRequest:
@@ -172,6 +187,13 @@ def _read_output(written: str) -> Path:
             action="Give a file, such as shots/kite.png.",
         )
     return Path(written)
+
+
+def _name_outputs(output: Path, takes: int) -> Sequence[Path]:
+    """Return the files of all takes: `kite-1.png`, `kite-2.png`, ... if there are several."""
+    if takes == 1:
+        return [output]
+    return [output.with_stem(f"{output.stem}-{number}") for number in range(1, takes + 1)]
 
 
 def _read_json(options: argparse.Namespace) -> ImageRequest:

@@ -29,6 +29,10 @@ class Generations(Protocol):
         """Look up many keys at once, as `find` does; results are in the same order."""
         ...
 
+    async def find_seed(self, key: str) -> int | None:
+        """Return the seed of a key's newest stored generation, else of the newest that began."""
+        ...
+
     async def claim(
         self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.takes import check_takes
 from stills.http.access_log import get_log_entry
 from stills.http.errors import error_answer
 from stills.http.generation import HttpGeneration, log_results
@@ -22,7 +23,7 @@ from stills.http.idempotency import answer_once
 from stills.http.openai_request import read_fresh, resolve_model, says_no_cache
 from stills.http.openapi import CONTRACT, refusals
 from stills.http.request_body import read_object
-from stills.service.progress import OnProgress, ignore_progress
+from stills.service.progress import OnTakeProgress, ignore_take_progress
 from stills.service.records import result_record
 
 _JSON = "application/json"
@@ -47,6 +48,12 @@ class ResultBody(BaseModel):
     notes: list[str]
 
 
+class ResultsBody(ResultBody):
+    """The first take; `takes` has all, if the request had `takes`."""
+
+    takes: list[ResultBody] | None = None
+
+
 def make_contract_router(generation: HttpGeneration) -> APIRouter:
     """Serve `image.generate`."""
     router = APIRouter(prefix="/v1", tags=["image.generate"])
@@ -55,14 +62,14 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
     @router.post(
         "/image.generate",
         openapi_extra=CONTRACT,
-        response_model=ResultBody,
+        response_model=ResultsBody,
         responses={
             200: {"content": {_STREAM: {"schema": {"type": "string"}}}},
             **refusals(404, 409, 410, 413, 415, 502, 503, 504),
         },
     )
     async def generate_image(request: Request) -> Response:
-        """Generate one image, or return the stored one. `Accept: text/event-stream` adds stages."""
+        """Generate an image, or return the stored one. `Accept: text/event-stream` adds stages."""
         fields = read_object(request)
         model = resolve_model(
             fields.pop("model", None),
@@ -71,19 +78,28 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
             generation.stills.models,
         )
         fresh = read_fresh(fields.pop("fresh", None), no_cache=says_no_cache(request.headers))
+        takes = fields.pop("takes", None)
+        number = 1 if takes is None else check_takes(takes)
         image_request = ImageRequest.from_mapping(fields)
 
-        async def answer(on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
-            async def generate() -> list[ImageResult]:
-                result = await generation.generate(
-                    request, image_request, model=model, fresh=fresh, on_progress=on_progress
+        async def answer(on_progress: OnTakeProgress = ignore_take_progress) -> dict[str, Any]:
+            async def generate() -> Sequence[ImageResult]:
+                return await generation.generate_takes(
+                    request,
+                    image_request,
+                    model=model,
+                    takes=number,
+                    fresh=fresh,
+                    on_progress=on_progress,
                 )
-                return [result]
 
             answered = await answer_once(generation.stills, request, request.state.body, generate)
-            log_results(request, answered.own_results, replayed=1)
-            result = answered.results[0]
-            return result_record(result, settings.image_url(request, result.id))
+            log_results(request, answered.own_results, replayed=number)
+            records = [
+                result_record(result, settings.image_url(request, result.id))
+                for result in answered.results
+            ]
+            return records[0] if takes is None else records[0] | {"takes": records}
 
         if _prefers_events(request.headers.get("accept", "")):
             events = _stream_events(request, answer, settings.keep_alive_seconds)
@@ -106,7 +122,7 @@ def _prefers_events(accept: str) -> bool:
 
 async def _stream_events(
     request: Request,
-    answer: Callable[[OnProgress], Awaitable[dict[str, Any]]],
+    answer: Callable[[OnTakeProgress], Awaitable[dict[str, Any]]],
     keep_alive_seconds: float,
 ) -> AsyncGenerator[str]:
     """Yield an event for each stage, then one with the result or the error.
@@ -116,8 +132,10 @@ async def _stream_events(
     """
     events: asyncio.Queue[str | None] = asyncio.Queue()
 
-    def on_progress(stage: Stage, position: int) -> None:
+    def on_progress(take: int, stage: Stage, position: int) -> None:
         data: dict[str, Any] = {"stage": _STAGE_NAMES.get(stage, stage.value)}
+        if take:
+            data["take"] = take + 1
         if position:
             data["position"] = position
         events.put_nowait(_event("stage", data))

@@ -79,11 +79,11 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
                 generation.stills,
                 request,
                 content,
-                lambda: generation.generate_variations(
+                lambda: generation.generate_takes(
                     request,
                     wanted.first,
                     model=wanted.model,
-                    count=wanted.count,
+                    takes=wanted.count,
                     fresh=wanted.fresh,
                 ),
             )

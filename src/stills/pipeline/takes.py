@@ -1,0 +1,82 @@
+"""Takes: plan several images of one request, and make all of them at once."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stills.contract.errors import BudgetExceeded, StillsError
+from stills.contract.models import SEED_MAX
+from stills.contract.money import format_usd
+from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
+from stills.contract.takes import Take, list_takes, read_outcomes
+from stills.pipeline.context import Options
+from stills.pipeline.generate import Pipeline
+from stills.pipeline.generate_many import OnStageOf
+
+
+async def plan_takes(
+    pipeline: Pipeline, request: ImageRequest, *, takes: int, model_id: str, fresh: bool
+) -> tuple[Take, ...]:
+    """Return the takes of a request; asking again returns the same ones, unless `fresh`.
+
+    Raises:
+        InvalidRequest: the model can't take the request.
+        CatalogError: the catalog can't be read.
+    """
+    if takes == 1:
+        return (Take(request),)
+    if request.seed is not None:
+        seed = request.seed
+    elif fresh:
+        seed = secrets.randbelow(SEED_MAX + 1)
+    else:
+        seed = await pipeline.find_first_seed(request, model_id)
+    return list_takes(request, takes=takes, seed=seed)
+
+
+async def generate_takes(
+    pipeline: Pipeline,
+    planned: Sequence[Take],
+    options: Options,
+    on_stage: OnStageOf,
+) -> tuple[ImageResult, ...]:
+    """Make all takes at once; the rate limit decides when each call starts.
+
+    Raises:
+        StillsError: the error of the first take that failed; the others are finished and stored.
+    """
+    requests = [take.request for take in planned]
+    new = len(requests)
+    if options.max_cost_usd is not None:
+        if not options.fresh:
+            statuses = await pipeline.find_statuses(requests, options.model)
+            new = sum(not status.is_kept for status in statuses)
+        # Equal shares, so that no order of calls can spend more than the cap.
+        options = replace(options, max_cost_usd=options.max_cost_usd / max(new, 1))
+
+    async def generate(index: int, take: Take) -> ImageResult:
+        own = replace(
+            options,
+            drawn_seed=take.drawn_seed,
+            on_stage=lambda stage: on_stage(index, stage),
+        )
+        try:
+            return await pipeline.generate(take.request, own)
+        except BudgetExceeded as error:
+            raise _explain_share(error, options.max_cost_usd, new) from error
+
+    outcomes = await asyncio.gather(
+        *(generate(index, take) for index, take in enumerate(planned)), return_exceptions=True
+    )
+    return read_outcomes(outcomes)
+
+
+def _explain_share(error: BudgetExceeded, share_usd: float | None, new: int) -> StillsError:
+    if share_usd is None or new == 1:
+        return error
+    return error.with_(
+        message=f"{new} new images share the maximum cost, {format_usd(share_usd)} each: "
+        f"{error.message}"
+    )
