@@ -169,7 +169,9 @@ def _fill(path: Path, images: int) -> None:
             }
             for statement in _INSERTS:
                 connection.execute(statement, row)
-        connection.execute("UPDATE generations SET stage = 'kept'")
+        connection.execute(
+            "INSERT INTO prompts (rowid, prompt) SELECT sequence, folded(prompt) FROM generations"
+        )
         connection.execute("COMMIT")
 
 
@@ -185,7 +187,7 @@ _INSERTS = (
         seed, price_nano_usd, stage, created_at, sha256, byte_count, object_path
     ) VALUES (
         :id, :key, :seeded_key, 'dashscope', :model, :prompt, :style, :prompt, 1328, 1328,
-        7, :price, 'claimed', :sent_at, :sha256, 2000000, :path
+        7, :price, 'kept', :sent_at, :sha256, 2000000, :path
     )
     """,
     """

@@ -146,7 +146,6 @@ async def test_an_adopted_image_has_the_size_that_was_made(
         "notes = '[]', sha256 = NULL, byte_count = NULL, object_path = NULL"
     )
     with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as connection:
-        connection.create_function("folded", 1, str.casefold)  # for the index of prompts
         connection.execute(forget)
     stills = await make_stills(credentials=on(square_sandbox))
     again = await stills.generate(wanted, model="qwen-image-3.0")

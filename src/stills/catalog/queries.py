@@ -152,6 +152,12 @@ SET native_width = :native_width, native_height = :native_height, notes = :notes
 WHERE id = :id
 """
 
+INDEX_PROMPT = """
+INSERT INTO prompts (rowid, prompt)
+SELECT sequence, folded(prompt) FROM generations AS g
+WHERE id = :generation_id AND NOT EXISTS (SELECT 1 FROM prompts WHERE rowid = g.sequence)
+"""
+
 ADD_RENDITION = """
 INSERT INTO renditions (
     generation_id, width, height, sha256, byte_count, object_path, created_at

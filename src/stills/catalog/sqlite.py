@@ -357,6 +357,7 @@ def _settle_paid(connection: sqlite3.Connection, generation_id: str, code: str) 
 
 def _record_kept(connection: sqlite3.Connection, kept: dict[str, str | int | None]) -> None:
     connection.execute(queries.RECORD_KEPT, kept)
+    connection.execute(queries.INDEX_PROMPT, kept)
     # In the same step, because a stored generation is never taken over: the claim of a process
     # killed in between would stay forever.
     connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)

@@ -6,12 +6,6 @@ CREATE VIRTUAL TABLE prompts USING fts5 (
 INSERT INTO prompts (rowid, prompt)
 SELECT sequence, folded(prompt) FROM generations WHERE stage = 'kept';
 
-CREATE TRIGGER index_prompt AFTER UPDATE OF stage ON generations
-WHEN new.stage = 'kept' AND old.stage != 'kept'
-BEGIN
-    INSERT INTO prompts (rowid, prompt) VALUES (new.sequence, folded(new.prompt));
-END;
-
 CREATE INDEX generations_by_model ON generations (model, sequence);
 CREATE INDEX generations_by_style ON generations (style, sequence) WHERE style IS NOT NULL;
 CREATE INDEX generations_by_seed ON generations (seed, sequence);
