@@ -120,3 +120,11 @@ async def test_a_process_that_reopens_the_file_works(path: Path):
     taken = await restarted.claim(spec("new"), SIZE, lease_seconds=60, fresh=False, caps=Caps())
     assert taken is not None
     await restarted.close()
+
+
+async def test_a_deleted_file_is_not_writable(till: Till, path: Path):
+    """A readiness check reports it before a request fails."""
+    await till.catalog.check_writable()
+    delete(path)
+    with pytest.raises(CatalogError, match="is gone"):
+        await till.catalog.check_writable()

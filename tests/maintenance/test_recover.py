@@ -1,6 +1,9 @@
 """Recover and rebuild: finish paid images, and add stored images to the catalog again."""
 
 import json
+import os
+import socket
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +26,8 @@ from stills.contract.errors import (
     LinkDead,
     StoreRefused,
 )
+from stills.contract.generation import Generation
+from stills.contract.money import Caps
 from stills.sandbox import Fault, FaultKind, Sandbox
 from stills.store import open_store
 
@@ -270,3 +275,26 @@ def move_away(store: Path) -> None:
 def empty(store: Path) -> None:
     move_away(store)
     store.mkdir()
+
+
+class BusyCatalog(SqliteCatalog):
+    """A catalog in which another process claims each generation that is listed as unfinished."""
+
+    async def list_unfinished(self) -> Sequence[Generation]:
+        listed = await super().list_unfinished()
+        for each in listed:
+            size = each.spec.native_size
+            await super().claim(each.spec, size, lease_seconds=30, fresh=False, caps=Caps())
+        return listed
+
+
+async def test_an_image_that_another_process_works_on_is_left_to_it(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The outcome names the process."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    stills = await make_stills(catalog=BusyCatalog(tmp_path / "stills.db"))
+    with pytest.raises(LinkDead):
+        await stills.generate(KITE)
+    reason = f"process {os.getpid()} on {socket.gethostname()} is working on it"
+    assert ends(await stills.recover()) == [(False, reason)]

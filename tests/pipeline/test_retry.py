@@ -41,6 +41,13 @@ def test_throttling_without_retry_after_backs_off_up_to_the_cap():
         assert 0.0 <= resend.wait_seconds <= min(60.0, 2.0**attempt)
 
 
+def test_a_throttled_call_does_not_wait_by_itself_if_calls_are_rate_limited():
+    """The limiter has delayed all calls, by Retry-After too."""
+    retries = Retries(POLICY, is_rate_limited=True)
+    for error in (RateLimited(), RateLimited(retry_after_seconds=10.0)):
+        assert retries.next(error).wait_seconds == 0.0
+
+
 @pytest.mark.parametrize("error", [ServiceUnavailable, ServiceUnreachable])
 def test_failures_that_made_no_image_are_retried_twice_in_total(error: type):
     """Three calls at most, in any mixture of failures."""

@@ -108,3 +108,14 @@ async def test_a_crash_of_native_code_is_a_refusal(monkeypatch):
     with pytest.raises(StoreRefused, match="obstore crashed: called `Result") as caught:
         await open_store("s3://bucket").get("a.png")
     assert "\n" not in caught.value.message
+
+
+async def test_an_error_of_our_own_is_not_a_refusal(monkeypatch):
+    """It is a bug, which "the store refused" would hide."""
+
+    def fail(*_args, **_facts):
+        raise TypeError("unexpected argument")
+
+    monkeypatch.setattr(obstore.store, "from_url", fail)
+    with pytest.raises(TypeError, match="unexpected argument"):
+        await open_store("s3://bucket").get("a.png")
