@@ -101,7 +101,7 @@ def test_all_problems_are_reported_and_nothing_is_sent(batch, service, tmp_path)
         {"id": "a", "prompt": "a kite", "size": "512*512"},
         {"id": "b", "prompt": "a kite", "size": "huge"},
         {"id": "c", "prompt": "", "size": "512*512"},
-        {"id": "d", "prompt": "a kite" * 200, "size": "512*512"},
+        {"id": "d", "prompt": "a kite " * 450, "size": "512*512"},
         {"id": "e", "prompt": "a kite", "size": "512*512", "reference_image": "x.png"},
         {"id": "f", "prompt": "a kite", "size": "512*512", "reference_shot": "d"},
     ]
@@ -164,22 +164,66 @@ def test_a_cast_is_described_if_the_model_accepts_no_references(batch, cast, ser
     assert "accepts no references" in refused.stderr
 
 
-def test_two_cast_members_in_one_shot_are_described(batch, tmp_path):
-    """One note says so, and no portraits are generated."""
-    both = "  - {id: both, prompt: a walk, cast: [anna, ben]}\n"
+BOTH = "  - {id: both, prompt: a walk, cast: [anna, ben]}\n"
+
+
+def test_a_cast_of_two_is_sent_as_two_images(batch, service, tmp_path):
+    """Its portraits come first, in order; the prompt says who is who, and a re-run is free."""
     path = tmp_path / "film.yaml"
-    path.write_text(CAST.partition("  - {id: harbour")[0] + both)
+    path.write_text(CAST.partition("  - {id: harbour")[0] + BOTH)
     done = batch(path, "--model", "qwen-image-2.0")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("its cast is described in the prompt") == 1
     entries = by_id(tmp_path / "out")
-    assert list(entries) == ["both"]
-    assert entries["both"]["request"]["prompt"] == (
-        "a walk. anna: a tall woman in a yellow coat. ben: a small boy with a kite"
+    assert list(entries) == ["cast-anna", "cast-ben", "both"]
+    prompt = "a walk. Reference image 1 shows anna. Reference image 2 shows ben."
+    assert entries["both"]["request"]["prompt"] == prompt
+    assert entries["both"]["references"] == [
+        {"shot": "cast-anna", "label": "anna"},
+        {"shot": "cast-ben", "label": "ben"},
+    ]
+    *_, send = (one for one in service.ledger()["sends"] if one["kind"] == "generation")
+    assert (send["prompt"], send["content"].count("image:data")) == (prompt, 2)
+    assert batch(path, "--model", "qwen-image-2.0").returncode == 0
+    assert service.billed() == 3
+
+
+def test_a_member_that_is_one_too_many_is_described(batch, tmp_path):
+    """The plan says which; `error` refuses it instead, for all such shots at once."""
+    cast = CAST.partition("shots:")[0] + "  cat: a grey cat\n  dog: a brown dog\nshots:\n"
+    four = "  - {id: SHOT, prompt: a walk, cast: [anna, ben, cat, dog]}\n"
+    path = tmp_path / "film.yaml"
+    path.write_text(cast + four.replace("SHOT", "four") + four.replace("SHOT", "more"))
+    note = (
+        "note: qwen-image-2.0 accepts 3 reference images, so cast members are described in the "
+        "prompts of some shots: four (dog), more (dog)\n"
     )
+    assert batch(path, "--model", "qwen-image-2.0", "--dry-run").stderr == note
+    done = batch(path, "--model", "qwen-image-2.0")
+    assert done.returncode == 0, done.stderr
+    entries = by_id(tmp_path / "out")
+    assert list(entries) == ["cast-anna", "cast-ben", "cast-cat", "four", "more"]
+    assert entries["four"]["request"]["prompt"].endswith("3 shows cat. dog: a brown dog")
+
     refused = batch(path, "--model", "qwen-image-2.0", "--on-unsupported-reference", "error")
     assert refused.returncode == 2
-    assert "has 2 cast members" in refused.stderr
+    assert refused.stderr.count("accepts 3 reference images, but shot ") == 2
+    assert "qwen-image-2.1-" in refused.stderr
+
+
+def test_rows_that_wait_for_a_portrait_are_checked_before_it_is_paid_for(batch, service, tmp_path):
+    """A prompt may only be too long together with what it says about its references."""
+    long = "a kite " * 645
+    rows = f"  - {{id: long, prompt: {long}, cast: [anna, ben]}}\n"
+    rows += "  - {id: lost, prompt: a walk, cast: anna, reference_image: nowhere.png}\n"
+    rows += "  - {id: after, prompt: a walk, reference_shot: long}\n"
+    path = tmp_path / "film.yaml"
+    path.write_text(CAST.partition("  - {id: harbour")[0] + rows + BOTH)
+    done = batch(path, "--model", "qwen-image-2.0")
+    assert done.returncode == 2
+    assert "with what it says about its references" in done.stderr
+    assert "nowhere.png" in done.stderr
+    assert "2 problems" in done.stderr
+    assert service.ledger()["sends"] == []
 
 
 def test_a_failed_portrait_skips_only_its_own_shots(batch, cast, service, tmp_path):

@@ -10,7 +10,7 @@ from tests.support.finished_shots import done, failed, result, shot
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
 from stills.batch.manifest_entry import ManifestEntry, Status
 from stills.contract.errors import Billing, ConnectionLost, InvalidRequest, OutputRefused
-from stills.shotlist.shots import Outcome
+from stills.shotlist.shots import Outcome, ShotReference
 
 
 def lines(folder):
@@ -46,6 +46,7 @@ def test_a_finished_shot_has_its_request_and_result(tmp_path):
             "status": "done",
             "source": "film.csv:2",
             "request": {"prompt": "a red kite", "size": "96*64", "style": "noir"},
+            "references": [{"shot": "kira"}],
             "needs": ["kira"],
             "duration_seconds": 2.5,
             "image_url": "file:///store/kite.png",
@@ -96,9 +97,44 @@ def test_a_failed_shot_has_its_error(tmp_path):
 )
 def test_a_reference_is_shown_without_secrets_or_bytes(tmp_path, given, shown):
     """Manifests are shared, so they have no query, credentials or data URL."""
-    write(tmp_path, done(reference_image=given))
+    write(tmp_path, done(references=(ShotReference(image=given),)))
     assert lines(tmp_path)[0]["request"]["reference_image"] == shown
+    assert lines(tmp_path)[0]["references"] == [{"image": shown}]
     assert b"SECRET" not in (tmp_path / MANIFEST_NAME).read_bytes()
+
+
+def test_references_are_in_the_order_in_which_they_were_sent(tmp_path):
+    """Each is an image or the id of a shot, with what it shows."""
+    references = (
+        ShotReference(shot="cast-anna", member="anna", description="a tall woman"),
+        ShotReference(image="https://h.org/a.png?Signature=SECRET", label="the boat"),
+        ShotReference(shot="sea"),
+    )
+    write(tmp_path, done(references=references))
+    [line] = lines(tmp_path)
+    assert line["references"] == [
+        {"shot": "cast-anna", "label": "anna"},
+        {"image": "https://h.org/a.png", "label": "the boat"},
+        {"shot": "sea"},
+    ]
+    assert line["needs"] == ["cast-anna", "sea"]
+    assert "reference_image" not in line["request"]
+
+
+@pytest.mark.parametrize("references", [["a.png"], [{"shot": 5}]])
+def test_an_entry_with_invalid_references_is_refused(references):
+    """Someone has edited the manifest."""
+    line = json.loads(ManifestEntry.of(done(needs=("kira",))).to_json())
+    with pytest.raises(InvalidRequest):
+        ManifestEntry.from_json(json.dumps(line | {"references": references}).encode())
+
+
+def test_references_of_older_manifests_are_read():
+    """They had one image in the request, or the ids of shots."""
+    line = json.loads(ManifestEntry.of(done()).to_json())
+    older = line | {"needs": ["kira"], "request": line["request"] | {"reference_image": "a.png"}}
+    entry = ManifestEntry.from_json(json.dumps(older).encode())
+    assert entry.shot.references == (ShotReference(image="a.png"), ShotReference(shot="kira"))
 
 
 def test_entries_are_read_back_unchanged(tmp_path):

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from stills.contract.request import ImageRequest
 from stills.shotlist.dependencies import CYCLE_MAX, Dependencies, dependents_of, find_cycles
-from stills.shotlist.shots import Shot
+from stills.shotlist.shots import Shot, ShotReference
 
 REQUEST = ImageRequest(prompt="x", size="64*64")
 
 
 def shot(shot_id, *needs):
-    return Shot(shot_id, REQUEST, "a.yaml:1", needs=needs)
+    references = tuple(ShotReference(shot=need) for need in needs)
+    return Shot(shot_id, REQUEST, "a.yaml:1", references)
 
 
 def ids(unblocked):

@@ -10,6 +10,7 @@ from stills.contract.errors import InvalidRequest
 from stills.shotlist.reader import read_shots
 from stills.shotlist.shots import Defaults, Problem, Shot
 
+REFERENCES = "reference_images"
 DEFAULTS = Defaults(size="1024*1024")
 
 
@@ -194,8 +195,12 @@ def test_every_invalid_row_is_reported_and_the_others_are_read(read):
         ('{"prompt": "x", "id": "a\\nb"}', "id"),
         ('{"prompt": "x", "duration": "soon"}', "duration"),
         ('{"prompt": "x", "duration": 1e999}', "duration"),
-        ('{"prompt": "x", "reference_images": ["a.png", "b.png"]}', "reference_images"),
         ('{"prompt": "x", "reference_image": [{}]}', "reference_image"),
+        ('{"prompt": "x", "reference_image": 5}', "reference_image"),
+        ('{"prompt": "x", "reference_images": ["a.png", ""]}', "reference_images"),
+        ('{"prompt": "x", "reference_images": [{"image": "a.png", "lable": "x"}]}', REFERENCES),
+        ('{"prompt": "x", "reference_images": [{"image": "a.png", "label": 5}]}', REFERENCES),
+        (json.dumps({"prompt": "x", "reference_images": ["a.png"] * 101}), "reference_images"),
         ('{"prompt": "x", "cast": ["anna"]}', "cast"),
         ('{"prompt": "x", "cast": {"a": 1}}', "cast"),
     ],
@@ -294,7 +299,7 @@ def test_relative_references_start_at_the_files_folder(read, tmp_path):
     rows = ["a.png", "https://x/y.png", "data:image/png;base64,AA", "/b.png", '["c.png"]']
     lines = (json.dumps({"prompt": "x", "reference_image": row}) for row in rows)
     shots, _, _ = read("a.jsonl", "\n".join(lines))
-    assert [shot.request.reference_image for shot in shots] == [
+    assert [one.image for shot in shots for one in shot.references] == [
         str(tmp_path / "a.png"),
         *rows[1:4],
         str(tmp_path / "c.png"),

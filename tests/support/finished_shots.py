@@ -7,11 +7,13 @@ import pyvips
 from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.shotlist.shots import Outcome, Shot
+from stills.shotlist.shots import Outcome, Shot, ShotReference
 
 
 def shot(shot_id: str = "s01", prompt: str = "a red kite", size: str = "96*64", **more) -> Shot:
-    """A shot; `more` are fields of the shot or of its request."""
+    """A shot; `more` are fields of the shot or of its request, or the shots it needs."""
+    needs = tuple(ShotReference(shot=need) for need in more.pop("needs", ()))
+    more["references"] = needs + more.get("references", ())
     shot_fields = {name: more.pop(name) for name in list(more) if name in Shot.__slots__}
     request = ImageRequest(prompt=prompt, size=size, **more)
     return Shot(id=shot_id, request=request, source="film.csv:2", **shot_fields)

@@ -7,11 +7,12 @@ from pathlib import Path
 from stills.app import Stills
 from stills.batch.image_files import local_file
 from stills.batch.preflight import Batch, BatchOptions, make_problem
-from stills.batch.references import Files, with_reference
-from stills.contract.errors import BudgetExceeded
+from stills.batch.references import Files, with_references, without_needs
+from stills.contract.errors import BudgetExceeded, InvalidRequest
 from stills.contract.money import format_usd, to_nano_usd, to_usd, unknown_price
 from stills.contract.outcome import RequestStatus
-from stills.shotlist.dependencies import Dependencies, Skipped
+from stills.contract.request import ImageRequest
+from stills.shotlist.dependencies import Dependencies, Skipped, Unblocked
 from stills.shotlist.shots import Problem, Shot
 
 _LOOKED_UP_TOGETHER = 256
@@ -91,6 +92,7 @@ class _Estimator:
         self._impossible = set(batch.left_out)
         self._files: Files = {}
         self._ready: list[Shot] = []
+        self._blocked: list[Skipped] = []
         self._keys: set[str] = set()
         self.problems: list[Problem] = []
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
@@ -105,27 +107,29 @@ class _Estimator:
                 continue
             unblocked = self._dependencies.add(shot)
             self._ready += unblocked.ready
-            self._count_skipped(unblocked.skipped)
-            if len(self._ready) >= _LOOKED_UP_TOGETHER:
+            self._blocked += unblocked.skipped
+            if len(self._ready) + len(self._blocked) >= _LOOKED_UP_TOGETHER:
                 await self._look_up()
-        while self._ready:
+        while self._ready or self._blocked:
             await self._look_up()
 
     async def _look_up(self) -> None:
         shots, self._ready = self._ready, []
-        statuses = await self._stills.find_statuses(
-            [with_reference(shot, self._files).request for shot in shots],
-            model=self._batch.options.model.id,
-        )
-        for shot, status in zip(shots, statuses, strict=True):
+        requests = [with_references(shot, self._files) for shot in shots]
+        for shot, status in zip(shots, await self._find_statuses(requests), strict=True):
             self._count(shot, status)
+        blocked, self._blocked = self._blocked, []
+        requests = [without_needs(shot) for shot, _ in blocked]
+        for skipped, status in zip(blocked, await self._find_statuses(requests), strict=True):
+            self._count_blocked(skipped, status)
+
+    async def _find_statuses(self, requests: Sequence[ImageRequest]) -> Sequence[RequestStatus]:
+        return await self._stills.find_statuses(requests, model=self._batch.options.model.id)
 
     def _count(self, shot: Shot, status: RequestStatus) -> None:
         if status.error is not None:
-            self.rows -= 1
-            self.problems.append(make_problem(shot, status.error))
-            self._impossible.add(shot.id)
-            self._count_skipped(self._dependencies.failed(shot.id).skipped)
+            self._add_problem(shot, status.error)
+            self._block(self._dependencies.failed(shot.id))
         elif shot.id in self._batch.options.fresh:
             self._keys.add(status.key)
             self._count_new(shot, status.price_usd)
@@ -134,31 +138,36 @@ class _Estimator:
             self._done(shot, local_file(status.image_url or ""))
         elif status.key in self._keys:
             self.shared += 1
-            self._count_skipped(self._dependencies.failed(shot.id).skipped)
+            self._block(self._dependencies.failed(shot.id))
         else:
             self._keys.add(status.key)
             self._count_new(shot, status.price_usd)
 
     def _count_new(self, shot: Shot, price_usd: float | None) -> None:
-        """Count a shot whose image must be generated, and the shots that depend on it."""
+        """Count a shot whose image must be generated."""
         self._add_new(price_usd)
-        self._count_skipped(self._dependencies.failed(shot.id).skipped)
+        self._block(self._dependencies.failed(shot.id))
 
-    def _count_skipped(self, skipped: Sequence[Skipped]) -> None:
-        """Count shots that need an image that does not exist yet, or that never will."""
-        for shot, because in skipped:
-            if because in self._impossible:
-                self._impossible.add(shot.id)
-                self.skipped += 1
-            else:
-                self._add_new(self._find_price(shot))
+    def _count_blocked(self, blocked: Skipped, status: RequestStatus) -> None:
+        """Count a shot that needs an image that does not exist yet, or that never will.
+
+        `status` is that of its request without that image: its errors are errors in any case.
+        """
+        shot = blocked.shot
+        if not self._impossible.isdisjoint(shot.needs):
+            self._impossible.add(shot.id)
+            self.skipped += 1
+        elif status.error is not None:
+            self._add_problem(shot, status.error)
+        else:
+            self._add_new(self._find_price(shot))
 
     def _find_price(self, shot: Shot) -> float | None:
         """Return the price of a shot that needs images which don't exist yet."""
         return self._stills.price_usd(
             shot.request,
             model=self._batch.options.model.id,
-            reference_images=len(shot.request.all_references) + len(shot.needs),
+            reference_images=len(shot.references),
         )
 
     def _add_new(self, price_usd: float | None) -> None:
@@ -168,11 +177,20 @@ class _Estimator:
         else:
             self.nano_usd += to_nano_usd(price_usd)
 
+    def _add_problem(self, shot: Shot, error: InvalidRequest) -> None:
+        self.rows -= 1
+        self.problems.append(make_problem(shot, error))
+        self._impossible.add(shot.id)
+
+    def _block(self, unblocked: Unblocked) -> None:
+        """Put aside the shots that need one without an image, for the next look-up."""
+        self._blocked += unblocked.skipped
+
     def _done(self, shot: Shot, file: Path | None) -> None:
         if shot.id not in self._batch.needed:
             return
         if file is None:  # stored, but not on this disk or not in this size
-            self._count_skipped(self._dependencies.failed(shot.id).skipped)
+            self._block(self._dependencies.failed(shot.id))
             return
         self._files[shot.id] = file
         self._ready += self._dependencies.done(shot.id).ready

@@ -13,7 +13,7 @@ from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.strict_json import STRICT
-from stills.shotlist.shots import Outcome, Shot
+from stills.shotlist.shots import Outcome, Shot, ShotReference
 
 _REFERENCE_SHOWN_CHARACTERS = 300
 
@@ -56,7 +56,7 @@ class Failure:
 class ManifestEntry:
     """A shot and its result or failure; both if its image is stored but missing from the folder.
 
-    The reference in `shot.request` is fit to be shown: without query, credentials or bytes. `file`
+    The references of `shot` are fit to be shown: without query, credentials or bytes. `file`
     is the image's path in the manifest's folder, with `/` as the separator. `billing` is that of a
     pending shot whose request was interrupted.
     """
@@ -70,10 +70,8 @@ class ManifestEntry:
     @classmethod
     def of(cls, outcome: Outcome, file: str | None = None) -> Self:
         """Make the entry of an outcome."""
-        shot, reference = outcome.shot, outcome.shot.request.reference_image
-        if reference is not None:
-            shown = replace(shot.request, reference_image=show_reference(reference))
-            shot = replace(shot, request=shown)
+        shown = tuple(map(_as_shown, outcome.shot.references))
+        shot = replace(outcome.shot, references=shown)
         failure = None if outcome.error is None else Failure.of(outcome.error)
         return cls(shot, outcome.result, failure, file, outcome.billing)
 
@@ -125,8 +123,12 @@ class ManifestEntry:
             "source": shot.source,
             "request": {name: value for name, value in given.items() if value not in (None, ())},
         }
+        if [one.image is not None for one in shot.references] == [True]:
+            line["request"]["reference_image"] = shot.references[0].image
         if shot.is_portrait:
             line["portrait"] = True
+        if shot.references:
+            line["references"] = [_reference_members(one) for one in shot.references]
         if shot.needs:
             line["needs"] = shot.needs
         if shot.duration_seconds is not None:
@@ -158,6 +160,19 @@ def show_reference(given: str | bytes | None) -> str | None:
     return given[:_REFERENCE_SHOWN_CHARACTERS]
 
 
+def _as_shown(reference: ShotReference) -> ShotReference:
+    return ShotReference(
+        image=show_reference(reference.image),
+        shot=reference.shot,
+        label=reference.label or reference.member,
+    )
+
+
+def _reference_members(reference: ShotReference) -> dict[str, str]:
+    members = {"image": reference.image, "shot": reference.shot, "label": reference.label}
+    return {name: str(value) for name, value in members.items() if value is not None}
+
+
 def _result_members(result: ImageResult, file: str | None) -> dict[str, Any]:
     return result.contract_fields() | {
         "file": file,
@@ -175,13 +190,35 @@ def _read_shot(given: Mapping[str, Any]) -> Shot:
     duration = _get(given, "duration_seconds", float, None)
     if duration is not None and not (math.isfinite(duration) and duration > 0):
         raise InvalidRequest("duration_seconds is not above 0", field="duration_seconds")
+    request = dict(_get(given, "request", dict))
+    own = request.pop("reference_image", None)  # older versions had it there
     return Shot(
         id=_get(given, "id", str),
-        request=ImageRequest.from_mapping(_get(given, "request", dict)),
+        request=ImageRequest.from_mapping(request),
         source=_get(given, "source", str, ""),
-        needs=_texts(given, "needs"),
+        references=_read_references(given, own),
         duration_seconds=duration,
         is_portrait=_get(given, "portrait", bool, default=False),
+    )
+
+
+def _read_references(given: Mapping[str, Any], own: object) -> tuple[ShotReference, ...]:
+    listed = _get(given, "references", list, None)
+    if listed is None:  # as older versions wrote them
+        images = [own] if isinstance(own, str) else []
+        return (
+            *(ShotReference(image=image) for image in images),
+            *(ShotReference(shot=shot_id) for shot_id in _texts(given, "needs")),
+        )
+    if not all(isinstance(one, dict) for one in listed):
+        raise InvalidRequest("references is not a list of objects", field="references")
+    return tuple(
+        ShotReference(
+            image=_get(one, "image", str, None),
+            shot=_get(one, "shot", str, None),
+            label=_get(one, "label", str, None),
+        )
+        for one in listed
     )
 
 

@@ -89,7 +89,7 @@ class RunOutput:
         """Write the manifest and the contact sheet. Blocks."""
         self._manifest.close()
         entries = read_manifest(self._manifest.path)
-        write_contact_sheet(self.folder, title, entries, self.totals)
+        write_contact_sheet(self.folder, title, entries, self.totals, self._names)
 
 
 def _link_all(local: Sequence[tuple[Path, Path]]) -> list[StillsError | None]:

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from stills.batch.image_files import ImageNames
 from stills.batch.manifest_entry import ManifestEntry
-from stills.batch.references import OnUnsupported, ResolvedReferences, resolve_references
-from stills.contract.errors import InvalidReference, InvalidRequest
+from stills.batch.references import (
+    OnUnsupported,
+    ResolvedReferences,
+    UnsentReferences,
+    resolve_references,
+    without_needs,
+)
+from stills.contract.errors import InvalidRequest
 from stills.contract.models import Model
 from stills.shotlist.columns import suggest
 from stills.shotlist.dependencies import dependents_of
@@ -74,7 +80,7 @@ class Batch:
         for position, shot in chain(self.fresh, self._others()):
             if shot.id in left_out or (shot.is_portrait and shot.id not in self.needed):
                 continue
-            yield position, _resolve(shot, self.portraits, self.options).shot
+            yield position, _resolve(shot, self.options).shot
 
     def find_previous(self, shot: Shot) -> ManifestEntry | None:
         """Return the earlier entry of a shot that is skipped; None if it is to be generated.
@@ -103,8 +109,8 @@ def check(shot_list: ShotList, options: BatchOptions) -> Batch:
 def make_problem(shot: Shot, error: InvalidRequest) -> Problem:
     """Report a shot that can't be generated."""
     message = error.message
-    if error.field == "prompt" and shot.describe and shot.describe in shot.request.prompt:
-        message += ", with the cast described in it"
+    if error.field == "prompt" and shot.reference_text is not None:
+        message += ", with what it says about its references"
     return Problem(shot.source, error.field, message, error.action, shot_id=shot.id)
 
 
@@ -113,7 +119,7 @@ class _Check:
         self._shot_list = shot_list
         self._options = options
         self._problems: list[Problem] = []
-        self._notes: dict[str, None] = {}
+        self._unsent = UnsentReferences(options.model)
         self._needs: dict[str, tuple[str, ...]] = {}
         self._needed: set[str] = set()
         self._changed: set[str] = set()
@@ -131,7 +137,7 @@ class _Check:
             shot_list=self._shot_list,
             options=self._options,
             problems=tuple(self._problems),
-            notes=(*self._shot_list.notes, *self._notes),
+            notes=(*self._shot_list.notes, *filter(None, [self._unsent.note])),
             needed=frozenset(self._needed),
             changed=frozenset(self._changed),
             portraits=frozenset(self._portraits),
@@ -169,12 +175,12 @@ class _Check:
 
     def _check_shot(self, shot: Shot) -> None:
         try:
-            resolved = _resolve(shot, self._portraits, self._options)
-        except InvalidReference as error:
+            resolved = _resolve(shot, self._options)
+            without_needs(resolved.shot)  # checks paths and URLs
+        except InvalidRequest as error:
             self._problems.append(make_problem(shot, error))
             return
-        if resolved.note is not None:
-            self._notes[resolved.note] = None
+        self._unsent.add(resolved)
         needs = resolved.shot.needs
         self._needed.update(needs)
         if needs:
@@ -199,10 +205,8 @@ class _Check:
                 )
 
 
-def _resolve(
-    shot: Shot, portraits: Mapping[str, Shot] | frozenset[str], options: BatchOptions
-) -> ResolvedReferences:
-    return resolve_references(shot, portraits, options.model, options.on_unsupported)
+def _resolve(shot: Shot, options: BatchOptions) -> ResolvedReferences:
+    return resolve_references(shot, options.model, options.on_unsupported)
 
 
 def _find_same(shot: Shot, options: BatchOptions) -> ManifestEntry | None:
@@ -210,7 +214,8 @@ def _find_same(shot: Shot, options: BatchOptions) -> ManifestEntry | None:
     entry = (options.previous or {}).get(shot.id)
     if shot.id in options.fresh:
         return None
-    if entry is None or entry.file is None or shot.request.reference_image is not None:
+    has_image = any(one.image is not None for one in shot.references)
+    if entry is None or entry.file is None or has_image:
         return None  # a reference's file may have changed: the catalog compares its content
     before = (entry.shot.request, entry.shot.needs)
     return entry if before == (shot.request, shot.needs) else None

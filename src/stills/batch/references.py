@@ -1,18 +1,19 @@
-"""References: which of a shot's references are sent as an image, and which are described."""
+"""References: which of a shot's references are sent as images, and which are described."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
 from stills.contract.errors import InvalidReference
-from stills.contract.models import Model
+from stills.contract.models import MODELS, Model
+from stills.contract.request import ImageRequest
 from stills.shotlist.cast import end_sentence
-from stills.shotlist.shots import Shot
+from stills.shotlist.shots import Shot, ShotReference
 
-_REFERENCES_MAX = 1
+_SHOTS_NAMED_MAX = 20
 
 Files: TypeAlias = dict[str, Path]
 """Local image files by the ids of their shots."""
@@ -27,154 +28,198 @@ class OnUnsupported(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedReferences:
-    """A shot with at most one reference, and a note about the others.
+    """A shot with the references that are sent, and what its prompt says about them.
 
-    The reference is `shot.request.reference_image`, or the image of the one shot in `shot.needs`.
+    `described` are the cast members that are described in the prompt instead of being sent.
+    `left_out` is the number of other references that are not sent.
     """
 
     shot: Shot
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _References:
-    """The references of a shot: its own, and those of its cast."""
-
-    image: str | bytes | None
-    shots: tuple[str, ...]
-    portraits: tuple[str, ...]
-    cast_images: tuple[str, ...]
-
-    @property
-    def own_count(self) -> int:
-        return len(self.shots) + (self.image is not None)
-
-    @property
-    def cast_count(self) -> int:
-        return len(self.portraits) + len(self.cast_images)
+    described: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 def resolve_references(
-    shot: Shot, portraits: Collection[str], model: Model, on_unsupported: OnUnsupported | None
+    shot: Shot, model: Model, on_unsupported: OnUnsupported | None
 ) -> ResolvedReferences:
-    """Decide which references of a shot a model gets; `portraits` are the ids of portraits.
+    """Decide which references of a shot a model gets.
 
-    If `on_unsupported` is None, a cast that can't be sent is described in the prompt, and any other
-    reference that can't be sent is an error.
+    If they are too many, cast members are described in the prompt, the last ones first. If
+    `on_unsupported` is None, a cast that can't be sent is described, and any other reference that
+    can't be sent is an error.
 
     Raises:
         InvalidReference: they can't all be sent, and can't or must not be described.
     """
-    references = _References(
-        shot.request.reference_image,
-        tuple(need for need in shot.needs if need not in portraits),
-        tuple(need for need in shot.needs if need in portraits),
-        shot.cast_images,
-    )
-    if references.own_count + references.cast_count == 0:
-        return ResolvedReferences(shot)
-    room = min(model.reference_images_max, _REFERENCES_MAX)
-    if references.own_count + references.cast_count <= room:
-        return ResolvedReferences(_keep(shot, references, with_cast=True))
+    over = len(shot.references) - model.reference_images_max
+    if over <= 0:
+        return ResolvedReferences(_explain(shot, shot.references, described=()))
+    own = [one for one in shot.references if one.member is None]
     may_describe = on_unsupported is OnUnsupported.DESCRIBE or (
-        on_unsupported is None and references.cast_count > 0
+        on_unsupported is None and len(own) < len(shot.references)
     )
     if shot.is_portrait or not may_describe:
-        raise _refusal(shot, references, model)
-    described = _describe(shot) if references.cast_count else shot
-    if references.own_count <= room:
-        return ResolvedReferences(
-            _keep(described, references, with_cast=False), _make_note(model, left_out=False)
-        )
-    if on_unsupported is not OnUnsupported.DESCRIBE or room > 0:
-        raise _refusal(shot, references, model)
-    without = replace(described.request, reference_image=None)
-    resolved = replace(described, request=without, needs=(), cast_images=())
-    return ResolvedReferences(resolved, _make_note(model, left_out=True))
-
-
-def with_reference(shot: Shot, files: Files) -> Shot:
-    """Return a resolved shot with the image of the shot it needs, if any, as its reference."""
-    if not shot.needs:
-        return shot
-    file = files[shot.needs[0]]
-    try:
-        path = os.fsencode(file).decode()  # as text, whatever the locale is
-    except UnicodeDecodeError:
-        path = str(file)
-    return replace(shot, request=replace(shot.request, reference_image=path))
-
-
-def _keep(shot: Shot, references: _References, *, with_cast: bool) -> Shot:
-    image = references.image
-    needs = references.shots
-    if with_cast:
-        image = next(iter(references.cast_images), image)
-        needs += references.portraits
-    request = replace(shot.request, reference_image=image)
-    return replace(shot, request=request, needs=needs, cast_images=())
-
-
-def _describe(shot: Shot) -> Shot:
-    """Add the description of the cast to the prompt."""
-    if shot.describe is None:
+        raise _refusal(shot, model)
+    left_out: Sequence[ShotReference] = ()
+    if len(own) > model.reference_images_max:
+        if on_unsupported is not OnUnsupported.DESCRIBE or model.reference_images_max > 0:
+            raise _refusal(shot, model)
+        left_out = own
+    able = [one for one in shot.references if one.member and one.description]
+    count = over - len(left_out)
+    if len(able) < count:
         raise InvalidReference(
             "a cast member has an image but no prompt, so it can't be described",
             field="cast",
-            action="Add a prompt to the member, or choose a model that accepts references.",
+            action="Add a prompt to the member, or choose a model that accepts more references.",
         )
-    prompt = f"{end_sentence(shot.request.prompt)} {shot.describe}"
-    return replace(shot, request=replace(shot.request, prompt=prompt))
+    described = able[len(able) - count :]
+    sent = [one for one in shot.references if one not in left_out and one not in described]
+    names = tuple(str(one.member) for one in described)
+    return ResolvedReferences(_explain(shot, sent, described=described), names, len(left_out))
 
 
-def _make_note(model: Model, *, left_out: bool) -> str:
-    if model.reference_images_max > 0:
-        return "if a shot has more than one reference, its cast is described in the prompt"
-    if left_out:
+class UnsentReferences:
+    """Collects the references of a batch that are not sent, for one note."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._described: dict[str, tuple[str, ...]] = {}
+        self._shots = 0
+        self._left_out = 0
+
+    def add(self, resolved: ResolvedReferences) -> None:
+        """Add those of one shot."""
+        self._left_out += resolved.left_out
+        if resolved.described:
+            self._shots += 1
+            if self._shots <= _SHOTS_NAMED_MAX:
+                self._described[resolved.shot.id] = resolved.described
+
+    @property
+    def note(self) -> str | None:
+        """Which cast members are described, and whether other references are left out."""
+        if not self._shots and not self._left_out:
+            return None
+        if self._model.reference_images_max == 0:
+            note = f"{self._model.id} accepts no references: the cast is described in the prompts"
+            also = ", and reference images and shots are left out"
+            return note + also if self._left_out else note
+        shots = [f"{shot_id} ({', '.join(names)})" for shot_id, names in self._described.items()]
+        if self._shots > _SHOTS_NAMED_MAX:
+            shots.append(f"{self._shots - _SHOTS_NAMED_MAX} more")
+        accepted = _plural(self._model.reference_images_max, "reference image")
         return (
-            f"{model.id} accepts no references: the cast is described in the prompts, and "
-            "reference images and shots are left out"
+            f"{self._model.id} accepts {accepted}, so cast members are described in the prompts of "
+            f"some shots: {', '.join(shots)}"
         )
-    return f"{model.id} accepts no references: the cast is described in the prompts"
 
 
-def _refusal(shot: Shot, references: _References, model: Model) -> InvalidReference:
-    field = _field(references)
+def with_references(shot: Shot, files: Mapping[str, Path]) -> ImageRequest:
+    """Return the request of a resolved shot with its references; `files` has all it needs.
+
+    Raises:
+        InvalidRequest: the path or URL of a reference can't be used.
+    """
+    images: list[str | bytes] = []
+    for one in shot.references:
+        if one.image is not None:
+            images.append(one.image)
+        elif one.shot is not None:
+            images.append(_as_text(files[one.shot]))
+    if not images:
+        return shot.request
+    if len(images) == 1:  # the form that the keys of older images have
+        return replace(shot.request, reference_image=images[0])
+    return replace(shot.request, reference_images=tuple(images))
+
+
+def without_needs(shot: Shot) -> ImageRequest:
+    """Return the request of a resolved shot with only those references that exist already.
+
+    Raises:
+        InvalidRequest: the path or URL of a reference can't be used.
+    """
+    existing = tuple(one for one in shot.references if one.shot is None)
+    return with_references(replace(shot, references=existing), {})
+
+
+def _as_text(file: Path) -> str:
+    try:
+        return os.fsencode(file).decode()  # as text, whatever the locale is
+    except UnicodeDecodeError:
+        return str(file)
+
+
+def _explain(
+    shot: Shot, sent: Sequence[ShotReference], *, described: Sequence[ShotReference]
+) -> Shot:
+    """Say in the prompt what the images show that are sent, and describe the others."""
+    sentences = [
+        f"Reference image {number} shows {who}."
+        for number, one in enumerate(sent, start=1)
+        if (who := _who(one, is_alone=len(sent) + len(described) == 1))
+    ]
+    sentences += [f"{one.member}: {one.description}" for one in described]
+    if not sentences:
+        return replace(shot, references=tuple(sent))
+    *others, last = sentences
+    text = " ".join([*map(end_sentence, others), last])
+    prompt = f"{end_sentence(shot.request.prompt)} {text}"
+    request = replace(shot.request, prompt=prompt)
+    return replace(shot, request=request, references=tuple(sent), reference_text=text)
+
+
+def _who(reference: ShotReference, *, is_alone: bool) -> str | None:
+    """Return who a reference shows; a single one without a label leaves the prompt as it is."""
+    who = reference.label or (None if is_alone else reference.member)
+    return who and who.rstrip(".")
+
+
+def _refusal(shot: Shot, model: Model) -> InvalidReference:
+    field, counted = _count(shot.references)
+    accepted = _plural(model.reference_images_max, "reference image")
+    describe_hint = ", or add --on-unsupported-reference describe"
     if model.reference_images_max == 0:
         return InvalidReference(
-            f"{model.id} accepts no references, but shot {shot.id[:40]!r} has {_count(references)}",
+            f"{model.id} accepts no references, but shot {shot.id[:40]!r} has {counted}",
             field=field,
-            action=(
-                "Choose a model that accepts them, such as --model qwen-image-2.0, or add "
-                "--on-unsupported-reference describe."
-            ),
+            action="Choose a model that accepts them, such as --model qwen-image-2.0"
+            f"{describe_hint}.",
         )
-    describe_hint = (
-        ", or add --on-unsupported-reference describe to describe the cast in the prompt"
-        if references.cast_count and not shot.is_portrait
-        else ""
-    )
+    own = sum(one.member is None for one in shot.references)
+    if shot.is_portrait or own > model.reference_images_max:
+        describe_hint = ""
     return InvalidReference(
-        f"a request accepts one reference, but shot {shot.id[:40]!r} has {_count(references)}",
+        f"{model.id} accepts {accepted}, but shot {shot.id[:40]!r} has {counted}",
         field=field,
-        action=f"Keep one{describe_hint}.",
+        action=f"Keep {model.reference_images_max}{_suggest_model(len(shot.references))}"
+        f"{describe_hint}.",
     )
 
 
-def _field(references: _References) -> str:
-    if references.image is not None:
-        return "reference_image"
-    return "reference_shot" if references.shots else "cast"
+def _suggest_model(references: int) -> str:
+    able = (one.id for one in MODELS.values() if one.reference_images_max >= references)
+    model_id = next(able, None)
+    return "" if model_id is None else f", or choose a model that accepts more, such as {model_id}"
 
 
-def _count(references: _References) -> str:
-    parts = [
-        "a reference image" if references.image is not None else "",
-        _plural(len(references.shots), "reference shot"),
-        _plural(references.cast_count, "cast member"),
-    ]
-    return " and ".join(filter(None, parts))
+def _count(references: Sequence[ShotReference]) -> tuple[str, str]:
+    """Return the field of the first reference, and the number of each kind."""
+    shots = [one for one in references if one.member is None and one.shot is not None]
+    cast = [one for one in references if one.member is not None]
+    images = len(references) - len(shots) - len(cast)
+    counted = {
+        "reference_image": _plural(images, "reference image"),
+        "reference_shot": _plural(len(shots), "reference shot"),
+        "cast": _plural(len(cast), "cast member"),
+    }
+    present = {field: text for field, text in counted.items() if text}
+    return next(iter(present)), " and ".join(present.values())
 
 
 def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number > 1 else ''}" if number else ""
+    if number == 0:
+        return ""
+    article = "a" if number == 1 else str(number)
+    return f"{article} {noun}{'s' if number > 1 else ''}"

@@ -15,7 +15,7 @@ from stills.batch.early_stop import EarlyStop
 from stills.batch.image_files import file_in
 from stills.batch.output import RunOutput
 from stills.batch.preflight import Batch, BatchOptions
-from stills.batch.references import Files, with_reference
+from stills.batch.references import Files, with_references
 from stills.contract.errors import (
     Billing,
     BudgetExceeded,
@@ -161,7 +161,7 @@ class Run:
                 if await self._reserve():
                     shot = schedule.ready.popleft()
                     schedule.start(shot)
-                    yield with_reference(shot, self._files).request
+                    yield with_references(shot, self._files)
             elif self._rows_left:
                 self._read_row()
                 if not self._read % _ROWS_AT_A_TIME:
@@ -204,7 +204,7 @@ class Run:
         """Reserve money for the first ready shot; return False if it must wait, or has failed."""
         schedule, cap = self._schedule, self._cost_cap
         shot = schedule.ready[0]
-        request = with_reference(shot, self._files).request
+        request = with_references(shot, self._files)
         price_usd: float | None = self._stills.price_usd(request, model=self._options.model.id)
         is_free = not cap.has_room(price_usd) and await self._is_stored(shot)
         if not is_free and not cap.has_room(price_usd):  # others may have ended meanwhile
@@ -220,7 +220,7 @@ class Run:
     async def _is_stored(self, shot: Shot) -> bool:
         if shot.id in self._options.fresh:
             return False
-        request = with_reference(shot, self._files).request
+        request = with_references(shot, self._files)
         (status,) = await self._stills.find_statuses([request], model=self._options.model.id)
         return status.is_kept
 

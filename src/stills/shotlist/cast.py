@@ -7,35 +7,55 @@ from pathlib import Path
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.row import find_source
-from stills.shotlist.shots import Defaults, Problem
+from stills.shotlist.shots import Defaults, Problem, ShotReference
 
 PORTRAIT_PREFIX = "cast-"
 
 _SENTENCE_ENDS = ".!?。！？"  # noqa: RUF001 - the full-width ones end Chinese prompts
 
-_MEMBER_FIELDS = ("prompt", "image", "size", "aspect_ratio", "style", "negative_prompt", "seed")
+_TEXT_FIELDS = ("prompt", "image", "label", "size", "aspect_ratio", "style", "negative_prompt")
+_MEMBER_FIELDS = (*_TEXT_FIELDS, "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReference:
+    """A reference of a member's portrait: another `member` by name, or an `image` (path or URL)."""
+
+    member: str | None = None
+    image: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of the cast; with neither prompt nor image it is invalid, and was reported.
 
-    Its portrait is generated after those of the members in `references`. Those portraits and
-    `reference_images` are its references.
+    `label` is what prompts call it, if not by its name. Its portrait is generated after those of
+    the members in `references`, and made from them.
     """
 
     name: str
     source: str
     prompt: str | None = None
     image: str | None = None
+    label: str | None = None
     own: Defaults = field(default_factory=Defaults)
-    references: tuple[str, ...] = ()
-    reference_images: tuple[str, ...] = ()
+    references: tuple[MemberReference, ...] = ()
 
     @property
     def portrait_id(self) -> str | None:
         """The id of its portrait; None if the member has an image."""
         return None if self.image else f"{PORTRAIT_PREFIX}{self.name}"
+
+    def as_reference(self, label: str | None = None) -> ShotReference:
+        """Return the member's image or portrait as a reference of a shot."""
+        return ShotReference(
+            image=self.image,
+            shot=self.portrait_id,
+            label=label or self.label,
+            member=self.name,
+            description=self.prompt,
+        )
 
 
 def read_cast(
@@ -70,7 +90,7 @@ def read_member(name: str, written: object, *, source: str, folder: Path) -> Mem
     if not isinstance(written, Mapping):
         raise _member_error(name, "is neither text nor a mapping")
     values = {_field(name, key): value for key, value in written.items() if value is not None}
-    for text in ("prompt", "image", "size", "aspect_ratio", "style", "negative_prompt"):
+    for text in _TEXT_FIELDS:
         if not isinstance(values.get(text, ""), str):
             raise _member_error(name, f"has a {text} that is not text")
     prompt = (values.get("prompt") or "").strip() or None
@@ -84,15 +104,8 @@ def read_member(name: str, written: object, *, source: str, folder: Path) -> Mem
         negative_prompt=values.get("negative_prompt"),
         seed=values.get("seed"),
     )
-    return Member(name, source, prompt, image and locate_image(image, folder), own)
-
-
-def describe(members: list[Member]) -> str | None:
-    """Describe a cast as text; None if a member has no prompt."""
-    if not members or any(member.prompt is None for member in members):
-        return None
-    *others, last = (f"{member.name}: {member.prompt}" for member in members)
-    return " ".join([*map(end_sentence, others), last])
+    label = " ".join((values.get("label") or "").split()) or None
+    return Member(name, source, prompt, image and locate_image(image, folder), label, own)
 
 
 def end_sentence(text: str) -> str:

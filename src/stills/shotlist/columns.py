@@ -28,15 +28,10 @@ _PIPELINES_NAMES = {
         fallbacks=("visual_desc", "action_description", "description"),
     ),
     "size": Field("size", aliases=("image_size", "resolution")),
-    "reference_image": Field("reference_image", aliases=("reference_images",)),
 }
 FIELDS = (
     Field("id", aliases=("shot_id",), fallbacks=("storyboard_number", "idx")),
-    *(
-        _PIPELINES_NAMES.get(name, Field(name))
-        for name in REQUEST_FIELDS
-        if name != "reference_images"  # an alias of reference_image
-    ),
+    *(_PIPELINES_NAMES.get(name, Field(name)) for name in REQUEST_FIELDS),
     Field("width"),
     Field("height"),
     Field("aspect_ratio"),

@@ -131,9 +131,9 @@ class ShotList:
         needed = [name for name, member in described.items() if member.portrait_id in used]
         for name in needed:  # grows during the loop
             needed += [
-                other
+                other.member
                 for other in described[name].references
-                if other in described and other not in needed
+                if other.member in described and other.member not in needed
             ]
         for name, member in described.items():
             if name not in needed:

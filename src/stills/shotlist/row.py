@@ -98,6 +98,19 @@ def is_absent(value: object) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
+def split_cell(text: str, *, separators: str) -> list[object]:
+    """Split a table cell at any of the separators and at line breaks, or read its JSON list."""
+    if text.lstrip().startswith("["):
+        try:
+            listed = json.loads(text)
+        except (ValueError, RecursionError):
+            return [text]
+        return listed if isinstance(listed, list) else [text]
+    for separator in separators:
+        text = text.replace(separator, "\n")
+    return [part for part in text.split("\n") if part.strip()]
+
+
 def read_names(field: str, given: object) -> tuple[str, ...]:
     """Read a name or a list of names: an array, its JSON text, or text with commas.
 
@@ -105,32 +118,13 @@ def read_names(field: str, given: object) -> tuple[str, ...]:
         InvalidRequest: it is neither a name nor a list of names.
     """
     if isinstance(given, str):
-        given = _split(given, separators=",;")
+        given = split_cell(given, separators=",;")
     names = given if isinstance(given, list) else [given]
     if len(names) > NAMES_MAX or not all(_is_name(name) for name in names):
         raise InvalidRequest(
             f"{field} is not a list of names", field=field, action="Write it such as [anna, ben]."
         )
     return tuple(dict.fromkeys(str(name).strip() for name in names))
-
-
-def read_one_reference(given: object) -> Any:  # noqa: ANN401 - the request checks it
-    """Read the one reference image that a request takes, also from a list of one.
-
-    Raises:
-        InvalidRequest: the list has several.
-    """
-    if isinstance(given, str):
-        given = _split(given, separators="")
-    if not isinstance(given, list):
-        given = [given]
-    if len(given) > 1:
-        raise InvalidRequest(
-            f"{len(given)} reference images, but a request takes only one",
-            field="reference_image",
-            action="Keep the one that matters most.",
-        )
-    return given[0] if given else None
 
 
 def read_seconds(given: object) -> float | None:
@@ -172,19 +166,6 @@ def _is_known(column: object) -> bool:
 
 def _rank(item: tuple[object, object]) -> int:
     return fallback_rank(item[0]) if isinstance(item[0], str) else 0
-
-
-def _split(text: str, *, separators: str) -> list[object]:
-    if text.lstrip().startswith("["):
-        try:
-            listed = json.loads(text)
-        except (ValueError, RecursionError):
-            return [text]
-        return listed if isinstance(listed, list) else [text]
-    for separator in separators:
-        text = text.replace(separator, "\n")
-    parts: list[object] = [part for part in text.split("\n") if part.strip()]
-    return parts if separators else [text]
 
 
 def _is_name(given: object) -> bool:

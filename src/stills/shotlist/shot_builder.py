@@ -8,20 +8,20 @@ from typing import Any
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
-from stills.shotlist.cast import PORTRAIT_PREFIX, Member, describe, locate_image
+from stills.shotlist.cast import PORTRAIT_PREFIX, Member, MemberReference
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.project import Notes, Project
+from stills.shotlist.references import REFERENCE_FIELDS, read_references
 from stills.shotlist.row import (
     Fields,
     Row,
     name_fields,
     read_names,
-    read_one_reference,
     read_seconds,
     read_seed,
     read_switch,
 )
-from stills.shotlist.shots import Defaults, Problem, Shot
+from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
 from stills.shotlist.sizes import choose_size
 
 ID_MAX_CHARACTERS = 200
@@ -63,15 +63,8 @@ def build_portrait(member: Member, cast: Mapping[str, Member], defaults: Default
         negative_prompt=chosen.negative_prompt,
         seed=derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
     )
-    others = [cast[name] for name in member.references]
-    return Shot(
-        shot_id,
-        request,
-        member.source,
-        needs=tuple(other.portrait_id for other in others if other.portrait_id),
-        cast_images=(*(other.image for other in others if other.image), *member.reference_images),
-        is_portrait=True,
-    )
+    references = tuple(_portrait_reference(one, cast) for one in member.references)
+    return Shot(shot_id, request, member.source, references, is_portrait=True)
 
 
 def derive_seed(project_seed: int, shot_id: str) -> int:
@@ -111,29 +104,33 @@ def _shot(row: Row, fields: Fields, project: Project, folder: Path, notes: Notes
     values = fields.values
     shot_id = read_id(values.get("id"), row.position)
     members = _members(fields, project, notes)
-    portraits = [member.portrait_id for member in members if member.portrait_id]
-    needs = _names(values, "reference_shot") + tuple(portraits)
     return Shot(
         id=shot_id,
-        request=_request(shot_id, values, project, folder),
+        request=_request(shot_id, values, project),
         source=row.source,
-        needs=needs,
-        cast_images=tuple(member.image for member in members if member.image),
-        describe=describe(members),
+        references=(
+            *read_references(values, folder=folder),
+            *(ShotReference(shot=name) for name in _names(values, "reference_shot")),
+            *(member.as_reference() for member in members),
+        ),
         duration_seconds=read_seconds(values.get("duration")),
     )
 
 
-def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Path) -> ImageRequest:
+def _portrait_reference(reference: MemberReference, cast: Mapping[str, Member]) -> ShotReference:
+    if reference.member is not None:
+        return cast[reference.member].as_reference(reference.label)
+    return ShotReference(image=reference.image, label=reference.label)
+
+
+def _request(shot_id: str, values: dict[str, Any], project: Project) -> ImageRequest:
     defaults = project.defaults
     if "prompt" not in values:
         raise InvalidRequest(
             "prompt is missing", field="prompt", action="Describe what the image shows."
         )
     seed = read_seed(values.get("seed"))
-    reference = read_one_reference(values.get("reference_image"))
-    if isinstance(reference, str):
-        reference = locate_image(reference, folder)
+    own = REQUEST_FIELDS.keys() - REFERENCE_FIELDS
     return ImageRequest.from_mapping(
         {
             "negative_prompt": defaults.negative_prompt,
@@ -141,7 +138,7 @@ def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Pat
             **{
                 name: read_switch(value) if REQUEST_FIELDS[name].type == "boolean" else value
                 for name, value in values.items()
-                if name in REQUEST_FIELDS
+                if name in own
             },
             "size": choose_size(
                 size=values.get("size"),
@@ -151,7 +148,6 @@ def _request(shot_id: str, values: dict[str, Any], project: Project, folder: Pat
                 defaults=defaults,
             ),
             "seed": derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
-            "reference_image": reference,
         }
     )
 

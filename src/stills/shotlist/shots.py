@@ -9,24 +9,41 @@ from stills.contract.result import ImageResult
 
 
 @dataclass(frozen=True, slots=True)
+class ShotReference:
+    """A reference image of a shot: an `image` (path, URL or bytes), or the image of another `shot`.
+
+    `member` is the name of the cast member it shows, and `description` the member's prompt, which
+    is used if the image can't be sent. `label` is who or what it shows, if the file says so.
+    """
+
+    image: str | bytes | None = None
+    shot: str | None = None
+    label: str | None = None
+    member: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
     """One image of a batch.
 
-    `source` is where the shot is defined, such as `shots.csv:12`. `needs` lists the ids of the
-    shots whose images are its references, in order. `cast_images` are images (path or URL) that
-    belong to members of its cast. `describe` is the cast as text, or None if a member has no
-    prompt: it goes into the prompt if the model takes no references and the caller allows that. A
-    portrait shows a member of the cast, and is only generated for shots that need it.
+    `source` is where the shot is defined, such as `shots.csv:12`. `references` are in the order in
+    which they are sent; `request` has none until then. `reference_text` is what its prompt says
+    about them. A portrait shows a member of the cast, and is only generated for shots that need it.
     """
 
     id: str
     request: ImageRequest
     source: str
-    needs: tuple[str, ...] = ()
-    cast_images: tuple[str, ...] = ()
-    describe: str | None = None
+    references: tuple[ShotReference, ...] = ()
+    reference_text: str | None = None
     duration_seconds: float | None = None
     is_portrait: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The ids of the shots whose images are references of this one."""
+        return tuple(one.shot for one in self.references if one.shot is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from tests.support.browser import Tab, running_chromium
 from tests.support.finished_shots import done, failed, result, shot, write_png
 
 from stills.batch.contact_sheet.page import write_contact_sheet
+from stills.batch.image_files import ImageNames
 from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.totals import RunTotals
 from stills.contract.errors import Billing, ConnectionLost, ContentRefused, OutputRefused
-from stills.shotlist.shots import Outcome
+from stills.shotlist.shots import Outcome, ShotReference
 
+NAMES = ImageNames(())
 HOSTILE = """</script><script>alert(1)</script></style><img src=x onerror=alert(2)>
 <!-- <iframe src=https://example.com> " onload="alert(3)" ' ${alert(4)} $title"""
 ENTRIES = [
@@ -53,7 +55,7 @@ def sheet(tmp_path):
         if entry.file:
             write_png(tmp_path / entry.file)
     return write_contact_sheet(
-        tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES), RunTotals(usd=0.225)
+        tmp_path, f"Act <one> {HOSTILE}", iter(ENTRIES), RunTotals(usd=0.225), NAMES
     )
 
 
@@ -107,6 +109,27 @@ def test_the_top_of_the_page_has_the_totals(tab, sheet):
     ]
 
 
+def test_references_are_shown_in_order(tab, tmp_path):
+    """Images in the folder are thumbnails; others only have their label or file name."""
+    references = (
+        ShotReference(shot="kira", member="kira"),
+        ShotReference(shot="gone", label="The <b>boat"),
+        ShotReference(image="https://example.com/a/coat.png?Signature=SECRET"),
+    )
+    entry = ManifestEntry.of(done(references=references), "images/s01.png")
+    for name in ("kira", "s01"):
+        write_png(tmp_path / "images" / f"{name}.png")
+    sheet = write_contact_sheet(tmp_path, "t", [entry], RunTotals(), NAMES)
+    tab.open(sheet)
+    items = "[...document.querySelectorAll('.references li')]"
+    assert tab.run(f"{items}.map(e => e.textContent)") == ["kira", "The <b>boat", "coat.png"]
+    assert tab.run(f"{items}.map(e => e.querySelectorAll('img').length)") == [1, 0, 0]
+    shown = "document.querySelector('.references img')"
+    tab.run(f"{shown}.scrollIntoView()")
+    assert tab.run(f"{shown}.decode().then(() => {shown}.naturalWidth)") == 96
+    assert "SECRET" not in sheet.read_text()
+
+
 def test_sandbox_costs_and_unknown_prices_are_marked(tmp_path):
     """Sandbox images cost no real money; images of unknown price are only counted."""
     outcomes = [
@@ -115,7 +138,9 @@ def test_sandbox_costs_and_unknown_prices_are_marked(tmp_path):
         failed("c", ConnectionLost(billing=Billing.POSSIBLE)),
     ]
     totals = RunTotals(usd=0.075, unpriced=1, possible=1, simulated=True)
-    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), totals).read_text()
+    page = write_contact_sheet(
+        tmp_path, "t", map(ManifestEntry.of, outcomes), totals, NAMES
+    ).read_text()
     assert "<dt>spent (simulated)</dt><dd>0.075 USD</dd>" in page
     assert "<dt>unknown price</dt><dd>+ 1</dd>" in page
     assert "<dt>spent</dt>" not in page
@@ -128,7 +153,7 @@ def test_a_billed_image_without_a_file_is_a_failure(tmp_path):
     """Its frame says that it was billed, and its cost is in the totals."""
     outcome = Outcome(shot("a"), result(), OutputRefused("no room", billing=Billing.BILLED))
     page = write_contact_sheet(
-        tmp_path, "t", [ManifestEntry.of(outcome)], RunTotals(usd=0.075)
+        tmp_path, "t", [ManifestEntry.of(outcome)], RunTotals(usd=0.075), NAMES
     ).read_text()
     assert "<dt>failed</dt><dd>1</dd>" in page
     assert "<dt>spent</dt><dd>0.075 USD</dd>" in page
@@ -143,7 +168,9 @@ def test_an_interrupted_shot_shows_that_it_may_be_billed(tmp_path):
     """Its frame and the totals distinguish it from a shot that was never started."""
     outcomes = [Outcome(shot("a"), billing=Billing.POSSIBLE), Outcome(shot("b"))]
     totals = RunTotals(possible=1)
-    page = write_contact_sheet(tmp_path, "t", map(ManifestEntry.of, outcomes), totals).read_text()
+    page = write_contact_sheet(
+        tmp_path, "t", map(ManifestEntry.of, outcomes), totals, NAMES
+    ).read_text()
     first, second = page.split('class="frame ')[1:]
     assert "interrupted" in first
     assert "<dd>possibly billed</dd>" in first
@@ -269,7 +296,7 @@ def test_memory_stays_constant_for_many_frames(tmp_path):
     """Frames are written one by one."""
     entry = ManifestEntry.of(done(prompt="p" * 500), "images/x.png")
     tracemalloc.start()
-    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), RunTotals())
+    page = write_contact_sheet(tmp_path, "many", (entry for _ in range(5_000)), RunTotals(), NAMES)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert page.stat().st_size > 5_000_000
@@ -283,9 +310,9 @@ def test_the_old_sheet_stays_when_the_new_one_fails(tmp_path):
         yield ENTRIES[0]
         raise ZeroDivisionError
 
-    write_contact_sheet(tmp_path, "old", [], RunTotals())
+    write_contact_sheet(tmp_path, "old", [], RunTotals(), NAMES)
     with pytest.raises(ZeroDivisionError):
-        write_contact_sheet(tmp_path, "new", fail(), RunTotals())
+        write_contact_sheet(tmp_path, "new", fail(), RunTotals(), NAMES)
     assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
     assert "old" in (tmp_path / "index.html").read_text()
 
@@ -294,4 +321,4 @@ def test_a_sheet_that_cannot_be_written_is_refused(tmp_path):
     """Here a folder has its name."""
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OutputRefused, match=r"index\.html"):
-        write_contact_sheet(tmp_path, "t", [], RunTotals())
+        write_contact_sheet(tmp_path, "t", [], RunTotals(), NAMES)

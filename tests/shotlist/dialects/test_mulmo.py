@@ -1,11 +1,12 @@
 """Reading a MulmoScript."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from stills.shotlist.reader import read_shots
-from stills.shotlist.shots import Defaults, Problem, Shot
+from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
 
 SCRIPT = {
     "$mulmocast": {"version": "1.1"},
@@ -66,11 +67,11 @@ def test_images_are_the_cast_of_every_beat_without_image_names(read):
     """This is what mulmocast does."""
     shots, _, _ = read(SCRIPT)
     assert shots["one"].needs == ("cast-girl",)
-    assert shots["one"].cast_images == (
-        "https://example.com/cat.png",
-        "data:image/png;base64,AAAA",
-    )
-    assert shots["shot-0002"].describe == "girl: a girl in red"
+    girl, cat, *others = shots["one"].references
+    assert (girl.shot, girl.member, girl.description) == ("cast-girl", "girl", "a girl in red")
+    assert (cat.image, cat.member) == ("https://example.com/cat.png", "cat")
+    assert [one.image for one in others] == ["data:image/png;base64,AAAA"]
+    assert [one.member for one in shots["shot-0002"].references] == ["girl"]
     assert shots["shot-0003"].needs == ()
 
 
@@ -122,8 +123,39 @@ def test_an_image_that_refers_to_another_needs_its_portrait(read):
     assert not problems
     assert list(shots) == ["cast-angry", "cast-happy", "cast-girl", "shot-0001"]
     assert shots["cast-angry"].needs == ("cast-girl",)
-    assert shots["cast-happy"].cast_images == ("https://example.com/cat.png",)
+    assert [one.image for one in shots["cast-happy"].references] == ["https://example.com/cat.png"]
     assert any("spare" in note for note in shot_list.notes)
+
+
+def test_the_references_of_an_image_keep_their_order_and_labels(read, tmp_path):
+    """Names and sources can be mixed; a name takes precedence over a source, as in mulmocast."""
+    coat = {"kind": "path", "path": "coat.png"}
+    images = {
+        "girl": GIRL,
+        "angry": GIRL
+        | {
+            "references": [
+                {"source": coat, "label": "her coat"},
+                {"name": "girl", "source": coat, "label": "the girl"},
+                {"name": "girl"},
+            ]
+        },
+    }
+    shots, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": ["angry"]}))
+    assert not problems
+    girl = ShotReference(shot="cast-girl", member="girl", description="a girl in red")
+    assert shots["cast-angry"].references == (
+        ShotReference(image=str(tmp_path / "coat.png"), label="her coat"),
+        replace(girl, label="the girl"),
+        girl,
+    )
+
+
+def test_a_label_that_is_not_text_is_a_problem(read):
+    """The problem names the field."""
+    images = {"girl": GIRL | {"references": [{"name": "cat", "label": 5}]}, "cat": GIRL}
+    _, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": ["girl"]}))
+    assert problems[0].field == "label"
 
 
 def test_an_image_may_have_its_own_reference_and_size(read, tmp_path):
@@ -135,7 +167,7 @@ def test_an_image_may_have_its_own_reference_and_size(read, tmp_path):
     shots, problems, _ = read(script_of(images, {"imagePrompt": "x"}))
     assert not problems
     assert shots["cast-girl"].request.size == "640*480"
-    assert shots["cast-girl"].cast_images == (str(tmp_path / "face.png"),)
+    assert shots["cast-girl"].references == (ShotReference(image=str(tmp_path / "face.png")),)
     images = {"girl": GIRL | {"canvasSize": {"width": 640}}}
     _, problems, _ = read(script_of(images, {"imagePrompt": "x", "imageNames": []}))
     assert [(problem.field, "'girl'" in problem.message) for problem in problems] == [
@@ -179,7 +211,7 @@ def test_a_beats_own_images_are_only_in_its_cast(read):
         )
     )
     assert not problems
-    assert shots["shot-0001"].describe == "girl: a girl in red"
+    assert [one.description for one in shots["shot-0001"].references] == ["a girl in red"]
     assert shots["shot-0002"].needs == ("cast-girl-2",)
     assert shots["cast-girl-2"].request.prompt == "an old girl"
     assert shots["shot-0003"].needs == ("cast-girl", "cast-cat")

@@ -4,7 +4,7 @@ import pytest
 
 from stills.shotlist.reader import read_shots
 from stills.shotlist.shot_builder import derive_seed
-from stills.shotlist.shots import Defaults, Problem, Shot
+from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
 
 PROJECT = """
 title: The lighthouse
@@ -53,12 +53,14 @@ def test_a_shot_needs_its_cast_and_the_shot_it_names(read, tmp_path):
     """Needs are in the written order; a member's image is used as it is."""
     shots, _, _ = read(PROJECT)
     assert shots["harbour"].needs == ("cast-anna", "cast-dog")
-    assert shots["harbour"].describe == (
-        "anna: a tall woman in a yellow coat. dog: a small grey dog"
-    )
+    assert [(one.member, one.description) for one in shots["harbour"].references] == [
+        ("anna", "a tall woman in a yellow coat"),
+        ("dog", "a small grey dog"),
+    ]
     assert shots["sea"].needs == ()
-    assert shots["sea"].cast_images == (str(tmp_path / "boat.png"),)
-    assert shots["sea"].describe is None
+    assert shots["sea"].references == (
+        ShotReference(image=str(tmp_path / "boat.png"), member="boat"),
+    )
     assert shots["shot-0003"].needs == ("harbour",)
 
 

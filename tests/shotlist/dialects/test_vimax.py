@@ -66,7 +66,9 @@ def test_characters_in_the_file_are_its_cast(read):
     assert [item.id for item in items] == ["cast-Alice", "0", "1"]
     assert items[0].request.prompt == "A tall woman. A red coat."
     assert items[1].needs == ("cast-Alice",)
-    assert items[1].describe == "Alice: A tall woman. A red coat."
+    assert [(one.member, one.description) for one in items[1].references] == [
+        ("Alice", "A tall woman. A red coat.")
+    ]
 
 
 def test_characters_next_to_the_file_are_its_cast(read, tmp_path):

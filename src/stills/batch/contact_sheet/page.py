@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -13,6 +13,7 @@ from string import Template
 from typing import IO
 from urllib.parse import quote
 
+from stills.batch.image_files import ImageNames, file_in
 from stills.batch.manifest_entry import Failure, ManifestEntry, Status
 from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import replace_atomically
@@ -20,28 +21,34 @@ from stills.contract.errors import Billing
 from stills.contract.money import format_usd
 from stills.contract.providers import is_paid
 from stills.contract.result import ImageResult
+from stills.shotlist.shots import ShotReference
 
 CONTACT_SHEET_NAME = "index.html"
 
 _ALT_MAX_CHARACTERS = 300
+_REFERENCE_MAX_CHARACTERS = 60
 _MONEY = {Billing.NONE: "", Billing.POSSIBLE: " Possibly billed.", Billing.BILLED: " Billed."}
 _INTERRUPTED = {Billing.POSSIBLE: "possibly billed", Billing.BILLED: "billed"}
 _FRAMES_GO_HERE = "$frames"
 
 
 def write_contact_sheet(
-    folder: Path, title: str, entries: Iterable[ManifestEntry], totals: RunTotals
+    folder: Path,
+    title: str,
+    entries: Iterable[ManifestEntry],
+    totals: RunTotals,
+    names: ImageNames,
 ) -> Path:
     """Write the contact sheet of a batch to its folder, and return its path.
 
-    Memory stays constant for any number of entries. Blocks.
+    `names` are those of the image files. Memory stays constant for any number of entries. Blocks.
 
     Raises:
         OutputRefused: it can't be written.
     """
     path = folder / CONTACT_SHEET_NAME
     with replace_atomically(path) as part, tempfile.TemporaryFile(dir=folder) as frames:
-        counts = _write_frames(frames, entries)
+        counts = _write_frames(frames, entries, _Thumbnails(folder, names))
         head, tail = _page(title, counts, totals)
         frames.seek(0)
         with part.open("xb") as page:
@@ -92,11 +99,46 @@ class _ShotCounts:
         )
 
 
-def _write_frames(frames: IO[bytes], entries: Iterable[ManifestEntry]) -> _ShotCounts:
+class _Thumbnails:
+    """Finds the images of shots that are references."""
+
+    def __init__(self, folder: Path, names: ImageNames) -> None:
+        self._folder = folder
+        self._names = names
+
+    def as_html(self, references: Sequence[ShotReference]) -> str:
+        """List references in order: their image if it is in the folder, and what it shows."""
+        if not references:
+            return ""
+        items = "".join(f"<li>{self._image(one)}{self._name(one)}</li>" for one in references)
+        return f'<ol class="references" aria-label="References">{items}</ol>'
+
+    def _image(self, reference: ShotReference) -> str:
+        if reference.shot is None:
+            return ""
+        file = self._names.path(reference.shot)
+        if not file_in(self._folder, file).is_file():
+            return ""
+        address = _address(file)
+        return (
+            f'<a href="{address}" target="_blank" rel="noopener">'
+            f'<img src="{address}" alt="{escape(reference.shot)}" loading="lazy" decoding="async">'
+            "</a>"
+        )
+
+    def _name(self, reference: ShotReference) -> str:
+        file = str(reference.image).rpartition("/")[2]
+        name = reference.label or reference.shot or file or str(reference.image)
+        return f"<span data-search>{escape(name[:_REFERENCE_MAX_CHARACTERS])}</span>"
+
+
+def _write_frames(
+    frames: IO[bytes], entries: Iterable[ManifestEntry], thumbnails: _Thumbnails
+) -> _ShotCounts:
     counts = _ShotCounts()
     for number, entry in enumerate(entries, start=1):
         counts.add(entry)
-        frames.write(_bytes(_frame(number, entry)))
+        frames.write(_bytes(_frame(number, entry, thumbnails)))
     return counts
 
 
@@ -132,12 +174,13 @@ def _bytes(html: str) -> bytes:
     return html.encode("utf-8", "replace")  # a lone surrogate has no bytes
 
 
-def _frame(number: int, entry: ManifestEntry) -> str:
+def _frame(number: int, entry: ManifestEntry, thumbnails: _Thumbnails) -> str:
     return (
         f'<li class="frame {entry.status}"><figure>\n'
         f"{_film(number, entry)}\n"
         f"<figcaption>{_name(entry)}"
         f'<p class="prompt" data-search>{escape(entry.shot.request.prompt)}</p>'
+        f"{thumbnails.as_html(entry.shot.references)}"
         f"{_error(entry.failure)}{_details(entry)}</figcaption>\n"
         "</figure></li>\n"
     )
@@ -151,14 +194,18 @@ def _film(number: int, entry: ManifestEntry) -> str:
     if entry.result is None or entry.file is None:
         reason = _no_image(entry)
         return f'<div class="film"><div class="picture"><span>{reason}</span></div>{edge}</div>'
-    # ./ makes it a path in this folder, whatever the name contains.
-    address = "./" + quote(entry.file, errors="replace")
+    address = _address(entry.file)
     alt = f"{entry.shot.id}: {entry.shot.request.prompt}"[:_ALT_MAX_CHARACTERS]
     return (
-        f'<a class="film" href="{escape(address)}"><div class="picture">'
-        f'<img src="{escape(address)}" alt="{escape(alt)}" width="{entry.result.width}" '
+        f'<a class="film" href="{address}"><div class="picture">'
+        f'<img src="{address}" alt="{escape(alt)}" width="{entry.result.width}" '
         f'height="{entry.result.height}" loading="lazy" decoding="async"></div>{edge}</a>'
     )
+
+
+def _address(file: str) -> str:
+    # ./ makes it a path in this folder, whatever the name contains.
+    return escape("./" + quote(file, errors="replace"))
 
 
 def _no_image(entry: ManifestEntry) -> str:
@@ -210,8 +257,7 @@ def _details(entry: ManifestEntry) -> str:
     more: dict[str, object] = {
         "style": request.style,
         "negative prompt": request.negative_prompt,
-        "reference": request.reference_image,
-        "needs": ", ".join(shot.needs),
+        "references": ", ".join(str(one.image or one.shot) for one in shot.references),
         "seconds": shot.duration_seconds,
         "source": shot.source,
     }

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stills.contract.errors import InvalidRequest
-from stills.shotlist.cast import Member, locate_image, read_member
+from stills.shotlist.cast import Member, MemberReference, locate_image, read_member
 from stills.shotlist.project import Project
+from stills.shotlist.references import read_label
 from stills.shotlist.row import Row, find_source
 from stills.shotlist.shots import Defaults, Problem
 from stills.shotlist.sizes import choose_size
@@ -140,17 +141,16 @@ class ImageLibrary:
 
     def _read(self, name: str, image: _Image, source: str, folder: Path) -> Member:
         member = read_member(name, _member(name, image.written), source=source, folder=folder)
-        members: list[str] = []
-        files: list[str] = []
+        references = []
         for reference in _references(image.written):
-            if "label" in reference:
-                self.notes.append(f"{self._script}: labels of references are ignored")
+            label = read_label("label", reference.get("label"))
             file = _source_image(reference.get("source"))
-            if file is None:
-                members.append(self._find(name, reference.get("name"), image.names))
+            if file is None or reference.get("name") is not None:
+                other = self._find(name, reference.get("name"), image.names)
+                references.append(MemberReference(member=other, label=label))
             else:
-                files.append(locate_image(file, folder))
-        return replace(member, references=tuple(members), reference_images=tuple(files))
+                references.append(MemberReference(image=locate_image(file, folder), label=label))
+        return replace(member, references=tuple(references))
 
     def _find(self, name: str, key: object, names: Mapping[str, str | None]) -> str:
         found = names.get(key) if isinstance(key, str) else None
