@@ -9,7 +9,7 @@ from tests.support.documents import DOCUMENTS, ROOT, SKILL, code, name, prose, r
 from stills.cli.errors import EXIT_CODES, INTERRUPTED, SOME_FAILED
 from stills.config import read_config
 from stills.contract.models import MODELS
-from stills.provider.credentials import DEFAULT_BASE_URL
+from stills.provider.base_url import DEFAULT_BASE_URL
 
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"

@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
-from urllib.parse import urlsplit, urlunsplit
 
-from stills.contract.addresses import is_this_machine
 from stills.contract.errors import AccessError, MissingKey, WrongKey
 from stills.contract.providers import DASHSCOPE, SANDBOX, ProviderInfo
+from stills.provider.base_url import DEFAULT_BASE_URL, check_base_url
 
 # The sandbox only accepts keys with this prefix, and the service accepts none of them, so the key
 # decides whether real money is spent.
 SANDBOX_KEY_PREFIX = "sk-sandbox"
-DEFAULT_BASE_URL = "https://dashscope.aliyuncs.com/api/v1"
-_API_PATH = "/api/v1"
 
 
 class ProviderKey:
@@ -72,33 +69,6 @@ def find_credentials(
             action="Add --sandbox, or set DASHSCOPE_HTTP_BASE_URL to what `stills sandbox` prints.",
         )
     return credentials
-
-
-def check_base_url(written: str) -> str:
-    """Normalize a base URL, written as host root, `…/v1` or `…/api/v1`, to `…/api/v1`.
-
-    Raises:
-        AccessError: it is not a URL, or would send the key unencrypted to another machine.
-    """
-    try:
-        parts = urlsplit(written.strip())
-        host = parts.hostname if parts.port != 0 else None  # an invalid port raises
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in {"http", "https"} or parts.username is not None:
-        raise AccessError(
-            "DASHSCOPE_HTTP_BASE_URL is not an http(s) URL",
-            action=f"Set it to something like {DEFAULT_BASE_URL}, or leave it out.",
-        )
-    if parts.scheme == "http" and not is_this_machine(host):
-        raise AccessError(
-            f"DASHSCOPE_HTTP_BASE_URL would send the key to {host} unencrypted",
-            action="Use https.",
-        )
-    path = parts.path.rstrip("/")
-    endings = (_API_PATH, "/compatible-mode/v1", "/v1")
-    mount = path.removesuffix(next((ending for ending in endings if path.endswith(ending)), ""))
-    return urlunsplit((parts.scheme, parts.netloc, mount + _API_PATH, "", ""))
 
 
 def _read_profile(profile: str, credentials_file: Path | None) -> str:
