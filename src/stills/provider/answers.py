@@ -158,7 +158,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def text_of(value: object) -> str:
-    """Return a text, empty if the value is none."""
+    """Return the value as text, or an empty text if there is no value."""
     return value if isinstance(value, str) else ""
 
 
