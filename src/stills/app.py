@@ -6,14 +6,8 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Self
 
+from stills import assembly
 from stills.api_keys import Access
-from stills.assembly import (
-    build_ports,
-    embed_sandbox,
-    guard_downloads,
-    use_dashscope,
-    use_none,
-)
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.generation import OnSendSettled, OnStage
@@ -100,29 +94,27 @@ class Stills:
             InvalidRequest: a variable or an argument has no usable value.
         """
         config = read_config(environment)
-        if rate_limit is not None:
-            config = replace(config, rate_limit=rate_limit)
+        config = replace(config, rate_limit=rate_limit or config.rate_limit)
         if resend_unknown is not None:
             config = replace(config, resend_unknown=resend_unknown)
-        provider = embed_sandbox() if sandbox else use_dashscope(config)
-        return cls._from_config(config, provider, guard_downloads() if guard_references else None)
+        provider = assembly.embed_sandbox() if sandbox else assembly.use_dashscope(config)
+        return cls._from_config(
+            config, provider, assembly.guard_downloads() if guard_references else None
+        )
 
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
         """Create Stills without an API key, for the stored images."""
         config = read_config(environment)
-        return cls._from_config(config, use_none())
+        return cls._from_config(config, assembly.use_none())
 
     @classmethod
     def _from_config(
         cls, config: Config, provider: Provider, downloader: Downloader | None = None
     ) -> Self:
         return cls(
-            build_ports(config, provider, downloader),
-            policy=Policy(
-                deadline_seconds=config.deadline_seconds,
-                unknown_resends=config.resend_unknown,
-            ),
+            assembly.build_ports(config, provider, downloader),
+            policy=assembly.build_policy(config),
             model=config.model,
             models=config.models,
             price_usd=config.price_usd,
@@ -144,10 +136,7 @@ class Stills:
         ports, pipeline = self._ports, self._pipeline
         self._guard.closed = True
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(ports.catalog.close)
-            stack.push_async_callback(ports.spool.close)
-            stack.push_async_callback(ports.store.close)
-            stack.push_async_callback(ports.provider.close)
+            stack.push_async_callback(ports.close)
             stack.push_async_callback(pipeline.close)
 
     async def generate(
@@ -325,8 +314,8 @@ class Stills:
 
     @property
     def deadline_seconds(self) -> float:
-        """The time limit of a request, in seconds."""
-        return self._policy.deadline_seconds
+        """The longest time limit of a request, in seconds."""
+        return self._policy.for_slow_calls().deadline_seconds
 
     @property
     def models(self) -> Mapping[str, Model]:

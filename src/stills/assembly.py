@@ -13,6 +13,7 @@ from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
 from stills.contract.providers import NO_PROVIDER, SANDBOX
 from stills.imaging import VipsImaging
+from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.provider.credentials import (
     SANDBOX_KEY_PREFIX,
@@ -40,6 +41,11 @@ def build_ports(config: Config, provider: Provider, downloader: Downloader | Non
         tokenizer=QwenTokenizer(),
         downloader=downloader,
     )
+
+
+def build_policy(config: Config) -> Policy:
+    """Build the policy that the configuration asks for."""
+    return Policy(deadline_seconds=config.deadline_seconds, unknown_resends=config.resend_unknown)
 
 
 def guard_downloads() -> Downloader:

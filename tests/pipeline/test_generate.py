@@ -12,6 +12,7 @@ import pyvips
 
 from stills.app import Stills
 from stills.contract.errors import (
+    AnswerTimeout,
     Billing,
     DamagedImage,
     DeadlineExceeded,
@@ -395,3 +396,22 @@ async def test_closing_releases_the_claim(
     sandbox.set_faults()
     result = await (await make_stills()).generate(KITE)
     assert not result.cached
+
+
+@pytest.mark.parametrize(("thinks", "finishes"), [(None, True), (False, False)])
+async def test_a_model_that_thinks_has_twice_the_time(
+    make_stills: Callable[..., object],
+    sandbox: Sandbox,
+    fast: Policy,
+    thinks: bool | None,
+    finishes: bool,
+):
+    """Version 3.0 thinks by default, for minutes."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3.0))
+    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=2.0))
+    request = replace(KITE, enable_thinking=thinks)
+    if finishes:
+        assert await stills.generate(request, model="qwen-image-3.0")
+        return
+    with pytest.raises(AnswerTimeout):
+        await stills.generate(request, model="qwen-image-3.0")

@@ -92,11 +92,14 @@ class Pipeline:
         Raises:
             StillsError: see stills.contract.errors.
         """
-        seconds = self._policy.deadline_seconds
+        model = self.model(options.model)
+        thinks = model.has_thinking and request.enable_thinking is not False
+        policy = self._policy.for_slow_calls() if thinks else self._policy
+        seconds = policy.deadline_seconds
         deadline = Deadline(asyncio.get_running_loop().time() + seconds)
         try:
             async with deadline.hold():
-                job = await run(FIND, self._new_job(request, options, deadline))
+                job = await run(FIND, self._new_job(request, model, options, policy, deadline))
                 job = await (self._pay(job) if job.hit is None else run(ANSWER, job))
         except TimeoutError:
             late = deadline.exceeded(seconds)
@@ -177,8 +180,15 @@ class Pipeline:
         await self._making.close()
         await self._renderer.close()
 
-    def _new_job(self, request: ImageRequest, options: Options, deadline: Deadline) -> Job:
-        model, payer = self.model(options.model), options.payer
+    def _new_job(
+        self,
+        request: ImageRequest,
+        model: Model,
+        options: Options,
+        policy: Policy,
+        deadline: Deadline,
+    ) -> Job:
+        payer = options.payer
         caps = Caps(
             day_usd=self._day_usd,
             request_usd=options.max_cost_usd,
@@ -190,7 +200,7 @@ class Pipeline:
             model=model,
             options=options,
             ports=self._ports,
-            policy=self._policy,
+            policy=policy,
             caps=caps,
             limiter=self.limiter(model.id),
             render=self._renderer.render,

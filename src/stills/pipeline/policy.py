@@ -1,6 +1,7 @@
 """How long to wait, and how often to retry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from stills.contract.errors import InvalidRequest
 
@@ -34,3 +35,14 @@ class Policy:
                 field="resend_unknown",
                 action="Set it to 0 or more: how often to retry calls of unknown outcome.",
             )
+
+    def for_slow_calls(self) -> Self:
+        """Return the policy with twice the time for calls that think or make several images.
+
+        Alibaba advises a timeout of 600 s for them (Qwen-Image 3.0, November 2026).
+        """
+        return replace(
+            self,
+            deadline_seconds=2 * self.deadline_seconds,
+            answer_timeout_seconds=2 * self.answer_timeout_seconds,
+        )

@@ -1,5 +1,6 @@
 """The adapters of one Stills, which every step gets."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from stills.contract.ports.catalog import Catalog
@@ -30,3 +31,9 @@ class Ports:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "marker", StoreMarker(self.store, self.catalog))
+
+    async def close(self) -> None:
+        """Close all adapters, even if one fails to."""
+        async with AsyncExitStack() as stack:
+            for adapter in (self.catalog, self.spool, self.store, self.provider):
+                stack.push_async_callback(adapter.close)
