@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_image(request: ImageRequest, output: Path, *, sandbox: bool) -> ImageResult:
+def make_image(request: ImageRequest, output: Path, *, fresh: bool, sandbox: bool) -> ImageResult:
     """Generate one image and copy it to `output`, as `make_images` does."""
-    (result,) = make_images(request, [output], sandbox=sandbox)
+    (result,) = make_images(request, [output], fresh=fresh, sandbox=sandbox)
     return result
 
 
