@@ -322,6 +322,17 @@ class Stills:
         """The model table: Stills' own, with the changes of `STILLS_MODELS`."""
         return self._models
 
+    async def list_served_models(self) -> frozenset[str]:
+        """Return the ids that the provider lists, free of charge.
+
+        A listed model may still be refused, for example because the account has no access to it.
+
+        Raises:
+            StillsError: the provider gave no list.
+        """
+        timeout_seconds = self._policy.answer_timeout_seconds
+        return await self._ports.provider.list_models(timeout_seconds=timeout_seconds)
+
     def model(self, model_id: str | None = None) -> Model:
         """Return the model of requests, with its prices here.
 

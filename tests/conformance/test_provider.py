@@ -96,6 +96,13 @@ async def test_a_task_becomes_an_image(provider: Provider, sandbox: Sandbox):
     assert [send.billed for send in sandbox.ledger.generations] == [1]
 
 
+async def test_models_are_listed_free_of_charge(provider: Provider, sandbox: Sandbox):
+    """No call that could be billed is made."""
+    served = await provider.list_models(timeout_seconds=PATIENCE)
+    assert {"qwen-image-max", "qwen-image-3.0-pro"} <= served
+    assert sandbox.ledger.generations == ()
+
+
 async def test_concurrent_requests_get_their_own_answers(provider: Provider, sandbox: Sandbox):
     """No call affects another."""
     texts = [f"kite number {number}" for number in range(40)]

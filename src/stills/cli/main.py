@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_animatic(commands)
     _add_list(commands)
     _add_show(commands)
+    _add_models(commands)
     _add_spend(commands)
     _add_verify(commands)
     _add_recover(commands)
@@ -260,6 +261,15 @@ def _add_show(commands: "Commands") -> None:
     command.set_defaults(command="show")
     command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
     _add_json(command, "print JSON")
+
+
+def _add_models(commands: "Commands") -> None:
+    command = _add(commands, "models", "models", "List the models: sizes, limits and prices.")
+    command.add_argument(
+        "--check", action="store_true", help="ask the service which of them it lists; free"
+    )
+    _add_sandbox_option(command, "with --check, ask the built-in sandbox")
+    _add_json(command)
 
 
 def _add_spend(commands: "Commands") -> None:

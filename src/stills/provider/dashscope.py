@@ -38,6 +38,7 @@ from stills.provider.body_limit import (
 )
 from stills.provider.credentials import Credentials
 from stills.provider.links import ImageLinks
+from stills.provider.model_list import PAGE_SIZE, PAGES_MAX, read_model_page
 from stills.provider.proxy import find_proxy
 from stills.provider.task_answers import read_task, read_task_id
 
@@ -186,6 +187,23 @@ class DashScope:
     async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         return await self._links.download(url, timeout_seconds=timeout_seconds)
 
+    async def list_models(self, *, timeout_seconds: float) -> frozenset[str]:
+        ids: set[str] = set()
+        received = 0
+        for number in range(1, PAGES_MAX + 1):
+            asking = self._get_models(number, timeout_seconds)
+            try:
+                page = read_model_page(
+                    await self._exchange(asking), key=self._credentials.key.reveal()
+                )
+            except StillsError as error:
+                raise error.with_(billing=Billing.NONE) from error
+            ids.update(page.ids)
+            received += len(page.ids)
+            if not page.ids or received >= page.total:
+                break
+        return frozenset(ids)
+
     async def close(self) -> None:
         await self._links.close()
         await self._session.close()
@@ -213,6 +231,17 @@ class DashScope:
         if wire.exchange is None:
             raise UnexpectedAnswer("the SDK gave no answer", billing=Billing.POSSIBLE)
         return wire.exchange
+
+    async def _get_models(self, page: int, timeout_seconds: float) -> None:
+        """Ask for a page of models; not with the SDK, whose call blocks."""
+        async with self._session.get(
+            f"{self._credentials.base_url.rstrip('/')}/models",
+            params={"page_no": page, "page_size": PAGE_SIZE},
+            headers={"Authorization": f"Bearer {self._credentials.key.reveal()}"},
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+            allow_redirects=False,
+        ):
+            pass  # _watch records the response
 
     def _with_life(self, answer: ProviderAnswer) -> ProviderAnswer:
         return answer if self._has_live_links else replace(answer, expires_at=0.0)

@@ -50,6 +50,10 @@ class DeferredProvider:
         provider = await self._provider()
         return await provider.download(url, timeout_seconds=timeout_seconds)
 
+    async def list_models(self, *, timeout_seconds: float) -> frozenset[str]:
+        provider = await self._provider()
+        return await provider.list_models(timeout_seconds=timeout_seconds)
+
     async def close(self) -> None:
         async with self._making:
             await self._stack.aclose()

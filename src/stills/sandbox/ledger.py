@@ -13,6 +13,7 @@ class SendKind(StrEnum):
 
     GENERATION = "generation"
     TASK_QUERY = "task_query"
+    MODEL_LIST = "model_list"
     UPLOAD_POLICY = "upload_policy"
     UPLOAD = "upload"
     DOWNLOAD = "download"

@@ -15,6 +15,7 @@ from stills.sandbox.errors import error_response, invalid_parameter
 from stills.sandbox.faults import Fault
 from stills.sandbox.generation import GenerationEndpoint
 from stills.sandbox.ledger import RequestLedger
+from stills.sandbox.model_list import ModelListEndpoint
 from stills.sandbox.rules import no_asynchronous_calls
 from stills.sandbox.settings import SandboxSettings
 from stills.sandbox.state import SandboxState, new_request_id
@@ -128,6 +129,7 @@ def _application(state: SandboxState, middleware: Middleware) -> web.Application
             # The SDK asks with a slash at the end.
             web.get(API_PATH + "/tasks/{task_id}{slash:/?}", tasks.get, allow_head=False),
             web.get("/images/{file_name}", DownloadEndpoint(state).get, allow_head=False),
+            web.get(f"{API_PATH}/models", ModelListEndpoint(state).get, allow_head=False),
             web.get(f"{API_PATH}/uploads", uploads.get_policy, allow_head=False),
             web.post(UPLOAD_PATH, uploads.post_file),
             *ControlPlane(state).routes(),

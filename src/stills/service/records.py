@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stills.contract.generation import Image, Send
+from stills.contract.models import Model
 from stills.contract.money import format_usd
 from stills.contract.providers import is_paid
 from stills.contract.result import ImageResult
@@ -50,6 +51,23 @@ def send_record(send: Send) -> dict[str, Any]:
         "billing": send.billing.value,
         "code": send.code,
         "request_id": send.request_id,
+    }
+
+
+def model_record(model: Model) -> dict[str, Any]:
+    """Return a row of the model table as JSON; null means unknown."""
+    prices = model.prices
+    images = prices.images if prices else ()
+    record = asdict(model)
+    del record["native_sizes"], record["prices"]
+    return {
+        "id": record.pop("id"),
+        "sizes": [str(size) for size in model.native_sizes],
+        "image_usd": [{"pixels_max": most, "usd": usd} for most, usd in images] or None,
+        "input_image_usd": prices.input_image_usd if prices else None,
+        **record,
+        "retired_on": model.retired_on.isoformat() if model.retired_on else None,
+        "checked_on": model.checked_on.isoformat(),
     }
 
 

@@ -52,6 +52,14 @@ class Provider(Protocol):
         """
         ...
 
+    async def list_models(self, *, timeout_seconds: float) -> frozenset[str]:
+        """Return the ids of the models that the service lists; free of charge.
+
+        Raises:
+            StillsError: the service gave no list.
+        """
+        ...
+
     async def close(self) -> None:
         """Close every connection."""
         ...
