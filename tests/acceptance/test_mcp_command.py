@@ -148,7 +148,7 @@ async def test_a_repeated_call_returns_the_stored_image(connect):
     ("tool", "arguments", "words"),
     [
         ("image_generate", {"prompt": "a kite", "size": "huge"}, "such as 1024*1024"),
-        ("image_generate", {"prompt": "a kite", "size": "9*9"}, "64 to 4096 pixels"),
+        ("image_generate", {"prompt": "a kite", "size": "9*9"}, "64 to 8192 pixels"),
         ("image_generate", {"prompt": "a kite"}, "Add size"),
         ("image_generate", {**KITE, "colour": "red"}, "unknown field 'colour'"),
         ("image_generate", {**KITE, "seed": "7"}, "whole number"),

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.size import Size, parse_size
+from stills.contract.size import SIZE_PATTERN, Size, normalize_size, parse_size
 
-sides = st.integers(64, 4096)
+sides = st.integers(64, 4096)  # any two of them are few enough pixels
 
 
 @given(
@@ -44,8 +44,15 @@ def test_every_notation_is_the_same_size(width, height, sign, space):
         "٦٤*٦٤",
         "1" * 10_000 + "*64",
         "64*64\0",
+        "3K",
+        "2K16:9",
+        "16:9 2K",
+        "2K 2K",
+        "16:9:1",
+        "16x9:1",
+        "auto 16:9",
     ],
-    ids=range(16),
+    ids=range(23),
 )
 def test_an_invalid_size_is_rejected(written):
     """The error names the field, quotes little, and shows the notation."""
@@ -56,20 +63,62 @@ def test_an_invalid_size_is_rejected(written):
     assert "1024*1024" in caught.value.action
 
 
-@pytest.mark.parametrize("written", ["0*0", "63*64", "64*63", "4097*64", "64*4097", "99999*1"])
-def test_a_side_out_of_range_is_rejected(written):
-    """Each side must have 64 to 4096 pixels."""
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("1K", "1024*1024"),
+        (" 2k ", "2048*2048"),
+        ("4K", "4096*4096"),
+        ("16:9", "1360*768"),
+        ("9/16", "768*1360"),
+        ("2.39:1", "1584*656"),
+        ("1K 16:9", "1360*768"),
+        ("2K 16:9", "2736*1536"),
+        ("2k  4 : 3", "2368*1776"),
+        ("4K 16:9", "5456*3072"),
+        ("4K 4:1", "8192*2048"),
+        (" Auto ", "auto"),
+    ],
+)
+def test_a_tier_and_a_ratio_stand_for_a_size(written, size):
+    """A tier is a number of pixels, square without a ratio; a ratio alone has those of 1K."""
+    assert normalize_size(written) == size
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["0*0", "63*64", "64*63", "8193*64", "64*8193", "99999*1", "4124*4124", "100:1", "4K 8:1"],
+)
+def test_a_size_out_of_range_is_rejected(written):
+    """Each side must have 64 to 8192 pixels, and the image at most 17 million."""
     with pytest.raises(InvalidRequest, match="out of range") as caught:
         parse_size(written)
     assert caught.value.field == "size"
-    assert "64 to 4096 pixels" in caught.value.action
+    assert "64 to 8192 pixels" in caught.value.action
+
+
+@pytest.mark.parametrize("written", ["0:9", "16:0", "2K 0:1", "0.0:1"])
+def test_a_ratio_of_zero_is_rejected(written):
+    """It has no shape."""
+    with pytest.raises(InvalidRequest, match="has a 0") as caught:
+        parse_size(written)
+    assert caught.value.field == "size"
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_is_a_size_or_rejected(written):
     """No text raises anything but InvalidRequest."""
     with suppress(InvalidRequest):
-        assert all(64 <= side <= 4096 for side in parse_size(written))
+        assert all(64 <= side <= 8192 for side in parse_size(written))
+
+
+@given(st.from_regex(SIZE_PATTERN, fullmatch=True))
+def test_what_the_schema_describes_is_a_size_or_out_of_range(written):
+    """The pattern for clients and the parser agree on how sizes are written."""
+    try:
+        normalize_size(written)
+    except InvalidRequest as error:
+        assert "out of range" in error.message  # noqa: PT017 - most examples are in range
 
 
 def test_area_and_ratio_follow_from_width_and_height():

@@ -158,12 +158,16 @@ def test_an_unknown_column_gets_a_suggestion(tmp_path):
         ({"size": "2K", "aspect_ratio": "16:9"}, "2736*1536"),
         ({"size": "1k", "aspect_ratio": "1:1"}, "1024*1024"),
         ({"size": "1600*900", "aspect_ratio": "16:9"}, "1600*900"),
+        ({"size": "1K"}, "1024*1024"),
+        ({"size": "2K 16:9"}, "2736*1536"),
+        ({"size": "16:9"}, "1360*768"),
+        ({"size": "auto"}, "auto"),
         ({"size": "512*512", "width": 512, "height": 512}, "512*512"),
         ({}, "64*64"),
     ],
 )
 def test_a_size_can_be_written_in_several_ways(tmp_path, row, size):
-    """All become width and height."""
+    """All but auto become width and height."""
     shot, _ = read_row(tmp_path, {"prompt": "x", **row})
     assert shot.request.size == size
 
@@ -174,8 +178,7 @@ def test_a_size_can_be_written_in_several_ways(tmp_path, row, size):
         ({"width": 512}, "height"),
         ({"width": 512.5, "height": 512}, "width"),
         ({"size": "512*512", "width": 512, "height": 64}, "size"),
-        ({"size": "4K", "aspect_ratio": "16:9"}, "size"),
-        ({"size": "1K"}, "aspect_ratio"),
+        ({"size": "4K", "aspect_ratio": "8:1"}, "size"),
         ({"size": "1K", "aspect_ratio": "0:1"}, "aspect_ratio"),
         ({"aspect_ratio": "16:9"}, "aspect_ratio"),
         ({"width": 10**40, "height": 1}, "size"),

@@ -102,7 +102,7 @@ def test_the_folder_of_the_output_is_created(run, tmp_path):
         ("--request", '{"prompt": "a red', "is not JSON"),
         ("--request", '["a red kite"]', "is not a JSON object"),
         ("--request", '{"prompt": "a red kite", "size": "64*64", "n": 2}', "unknown field 'n'"),
-        ("--request", '{"prompt": "a red kite", "size": "1K"}', "'1K' is not W*H"),
+        ("--request", '{"prompt": "a red kite", "size": "3K"}', "'3K' is not W*H"),
         ("--file", "missing.json", "missing.json can't be read"),
     ],
 )

@@ -184,7 +184,7 @@ def _add_batch(commands: "Commands") -> None:
         help="output folder for images, manifest and contact sheet (default: NAME-stills)",
     )  # fmt: skip
     rows = command.add_argument_group("defaults for rows that don't set them")
-    _add_request_field(rows, "size", "W*H in pixels, or 1K, 2K, 4K with an aspect ratio")
+    _add_request_field(rows, "size", "W*H in pixels, a ratio, 1K, 2K, 4K, or auto")
     rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
     _add_request_field(rows, "style")
     _add_request_field(rows, "negative_prompt")

@@ -1,5 +1,6 @@
 """The model table: sizes, limits and price of each model, with their source."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -80,6 +81,14 @@ class Model:
         if image_usd is None:
             return self
         return replace(self, prices=Prices(((None, image_usd),)))
+
+    @property
+    def default_size(self) -> Size:
+        """The size that it makes if none is requested."""
+        if self.native_sizes:
+            return self.native_sizes[0]
+        side = math.isqrt(self.pixels_max)
+        return Size(side, side)
 
     @property
     def retirement(self) -> str:

@@ -16,7 +16,16 @@ from typing import Any, Self, get_args, get_origin
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
-from stills.contract.size import SIDE_MAX_PIXELS, SIDE_MIN_PIXELS, Size, parse_size
+from stills.contract.size import (
+    AUTO,
+    PIXELS_MAX,
+    SIDE_MAX_PIXELS,
+    SIDE_MIN_PIXELS,
+    SIZE_PATTERN,
+    Size,
+    normalize_size,
+    parse_size,
+)
 from stills.contract.strict_json import STRICT, RepeatedKey, explain
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
@@ -70,7 +79,11 @@ def _sentences(*phrases: str) -> str:
 
 
 def _about(
-    summary: str, details: str = "", *, example: str | int | list[str], **limits: int | list[str]
+    summary: str,
+    details: str = "",
+    *,
+    example: str | int | list[str],
+    **limits: int | str | list[str],
 ) -> dict[str, Any]:
     return {"summary": summary, "details": details, "example": example, "limits": limits}
 
@@ -90,9 +103,12 @@ class ImageRequest:
     )
     size: str = field(
         metadata=_about(
-            f"width and height in pixels, W*H, {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} each",
-            "the image has exactly this size",
+            f"width and height in pixels, W*H, {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} each and at "
+            f"most {PIXELS_MAX // 1_000_000} million in all",
+            "also a ratio such as 16:9; 1K, 2K or 4K, with or without a ratio; or auto, for the "
+            "ratio of the reference image",
             example="1920*1080",
+            pattern=SIZE_PATTERN,
         )
     )
     negative_prompt: str | None = field(
@@ -167,7 +183,7 @@ class ImageRequest:
             )
         checked: dict[str, object] = {
             "prompt": prompt,
-            "size": str(parse_size(_text("size", self.size))),
+            "size": normalize_size(_text("size", self.size)),
             "negative_prompt": _optional_text("negative_prompt", self.negative_prompt),
             "style": _optional_text("style", self.style),
             "reference_images": _read_references(self.reference_images),
@@ -226,9 +242,9 @@ class ImageRequest:
         return cls.from_mapping(given)
 
     @property
-    def output_size(self) -> Size:
-        """The size of the image in pixels."""
-        return parse_size(self.size)
+    def output_size(self) -> Size | None:
+        """The size of the image in pixels; None for `auto`."""
+        return None if self.size == AUTO else parse_size(self.size)
 
     @property
     def all_references(self) -> tuple[str | bytes, ...]:

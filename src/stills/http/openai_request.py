@@ -10,10 +10,11 @@ from typing import Any
 from stills.contract.errors import InvalidReference, InvalidRequest, UnknownModel
 from stills.contract.models import MODELS, Model, find_model, list_ids
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
+from stills.contract.size import AUTO
 
 IMAGES_MAX = 10
-AUTO_SIZE = "1024*1024"
-"""The size of OpenAI's own models if a request has none."""
+DEFAULT_SIZE = "1024*1024"
+"""The size of OpenAI's own models if a request has neither a size nor an image."""
 
 SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
@@ -90,7 +91,7 @@ def read_generation(
     with naming_image():
         first = ImageRequest.from_mapping(
             {name: value for name, value in fields.items() if name in REQUEST_FIELDS}
-            | {"size": _size(fields.get("size"))}
+            | {"size": _size(fields.get("size"), has_image=bool(images))}
             | _as_references(images)
         )
     return OpenAiRequest(
@@ -187,8 +188,10 @@ def _refuse_unknown(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _size(value: object) -> object:
-    return AUTO_SIZE if value is None or value == "auto" else value
+def _size(value: object, *, has_image: bool) -> object:
+    if value is None or value == AUTO:
+        return AUTO if has_image else DEFAULT_SIZE
+    return value
 
 
 def _count(value: object) -> int:

@@ -7,8 +7,6 @@ from stills.contract.takes import TAKES_FIELD
 from stills.http.errors import ErrorBody
 from stills.http.openai_request import IGNORED
 
-_SIZE = r"^[1-9][0-9]{1,3}[*x][1-9][0-9]{1,3}$"
-
 
 def _text(description: str, **more: object) -> dict[str, Any]:
     return {"type": "string", "description": description, **more}
@@ -21,7 +19,6 @@ _FRESH = {
 }
 _CONTRACT = {
     **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
-    "size": REQUEST_FIELDS["size"].schema() | {"pattern": _SIZE},
     "reference_image": REQUEST_FIELDS["reference_image"].schema(
         details="an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF"
     ),
@@ -31,8 +28,10 @@ _CONTRACT = {
 _TAKES = {TAKES_FIELD.name: TAKES_FIELD.schema()}
 _OPENAI = {
     **{name: schema for name, schema in _CONTRACT.items() if "reference" not in name},
-    "size": REQUEST_FIELDS["size"].schema(details="the value auto means 1024*1024")
-    | {"pattern": rf"{_SIZE}|^auto$"},
+    "size": REQUEST_FIELDS["size"].schema(
+        details="also a ratio such as 16:9; 1K, 2K or 4K, with or without a ratio; or auto, as "
+        "without a size: the ratio of the reference image, or 1024*1024 if there is none"
+    ),
     "n": {
         "type": "integer",
         "minimum": 1,

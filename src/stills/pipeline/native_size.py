@@ -1,11 +1,11 @@
-"""Choose the size to request from a model."""
+"""Choose the size to request from a model, and the size of an image whose request says `auto`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from stills.contract.models import Model
-from stills.contract.size import Size
+from stills.contract.size import Size, size_of_ratio
 
 _STEP = 16
 """The service moves other sizes to multiples of 16 (API reference, May 2026)."""
@@ -30,6 +30,18 @@ def native_size(size: Size, model: Model) -> Size:
             -native.pixels,
         ),
     )
+
+
+def automatic_size(model: Model, references: Sequence[Size | None]) -> Size:
+    """Return the size of an image whose request says `auto` and has references of these sizes.
+
+    It has the aspect ratio of the first one, square if that is unknown, and about 1024*1024 pixels,
+    as the service's own default for edits. Without references, it is the model's default.
+    """
+    if not references:
+        return model.default_size
+    first = references[0]
+    return size_of_ratio(1.0 if first is None else first.aspect_ratio)
 
 
 def _free_size(size: Size, model: Model) -> Size:

@@ -11,7 +11,7 @@ from stills.contract.generation import GenerationSpec, ProviderRequest, Referenc
 from stills.contract.models import SEED_MAX, Model
 from stills.contract.request import ImageRequest
 from stills.pipeline.context import Job, Plan
-from stills.pipeline.native_size import native_size
+from stills.pipeline.native_size import automatic_size, native_size
 from stills.pipeline.reference import Reference
 from stills.pipeline.references import load_references
 
@@ -56,7 +56,7 @@ def make_plan(
     text = weave_style(request.prompt, request.style)
     _check_limits(request, model)
     _check_prompt_extension(request, model)
-    size = request.output_size
+    size = request.output_size or automatic_size(model, [one.size for one in references])
     native = native_size(size, model)
     seed = drawn_seed if request.seed is None else request.seed
     if seed is None:
@@ -122,7 +122,8 @@ def find_price(
     """
     if reference_images is None:
         reference_images = len(request.all_references)
-    return model.image_usd(native_size(request.output_size, model), reference_images)
+    size = request.output_size or automatic_size(model, [None] * reference_images)
+    return model.image_usd(native_size(size, model), reference_images)
 
 
 def generation_key(sent: dict[str, object], seed: int | None) -> str:

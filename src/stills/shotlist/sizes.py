@@ -4,19 +4,23 @@ import math
 import re
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.size import parse_size
+from stills.contract.size import (
+    AUTO,
+    is_tier,
+    normalize_size,
+    parse_ratio,
+    parse_size,
+    size_of_ratio,
+)
 from stills.shotlist.shots import Defaults
 
-_RATIO = re.compile(r"\s*([0-9]{1,5}(?:\.[0-9]{1,5})?)\s*[:/x]\s*([0-9]{1,5}(?:\.[0-9]{1,5})?)\s*")
-_SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}  # sides of a square with as many pixels
-_STEP = 16
 _RATIO_TOLERANCE = 0.02
 
 
 def choose_size(
     *, size: object, width: object, height: object, aspect_ratio: object, defaults: Defaults
 ) -> str:
-    """Determine a row's size, as W*H.
+    """Determine a row's size.
 
     Raises:
         InvalidRequest: it has no valid size, or two that differ.
@@ -29,36 +33,24 @@ def choose_size(
             action="Keep only one of them.",
         )
     wanted = sides or size or defaults.size
-    if wanted is None:
+    ratio = aspect_ratio or defaults.aspect_ratio
+    if wanted is None and ratio is None:
         raise InvalidRequest(
             "size is missing",
             field="size",
             action="Add a size to the row or the project, or use --size.",
         )
+    if wanted is None or (ratio is not None and _is_automatic(wanted)):
+        return str(size_of_ratio(parse_ratio(ratio)))
     if not isinstance(wanted, str):
         raise InvalidRequest(
             "size is not text", field="size", action="Write it as text, such as 1024*1024."
         )
-    if is_area(wanted):
-        return _from_ratio(wanted.strip().upper(), aspect_ratio or defaults.aspect_ratio)
+    if is_tier(wanted) and ratio is not None:
+        return str(size_of_ratio(parse_ratio(ratio), wanted.strip()))
     if aspect_ratio is not None:
         _check_ratio(wanted, aspect_ratio)
     return wanted
-
-
-def check_size(size: str) -> None:
-    """Check a size that applies to all rows.
-
-    Raises:
-        InvalidRequest: it is neither W*H nor 1K, 2K or 4K.
-    """
-    if not is_area(size):
-        parse_size(size)
-
-
-def is_area(size: str) -> bool:
-    """Return whether it is 1K, 2K or 4K: a number of pixels without an aspect ratio."""
-    return size.strip().upper() in _SIDES
 
 
 def _from_sides(width: object, height: object) -> str | None:
@@ -84,40 +76,20 @@ def _side(field: str, given: object) -> int:
 
 
 def _differ(size: object, sides: str) -> bool:
-    return not isinstance(size, str) or parse_size(size) != parse_size(sides)
+    return not isinstance(size, str) or normalize_size(size) != normalize_size(sides)
 
 
-def _from_ratio(size: str, aspect_ratio: object) -> str:
-    if aspect_ratio is None:
-        raise InvalidRequest(
-            f"size {size} needs an aspect_ratio",
-            field="aspect_ratio",
-            action="Add one, such as 16:9, or write the size as W*H.",
-        )
-    ratio = _ratio(aspect_ratio)
-    area = _SIDES[size] ** 2
-    width, height = (
-        round(math.sqrt(exact) / _STEP) * _STEP for exact in (area * ratio, area / ratio)
-    )
-    return f"{width}*{height}"
+def _is_automatic(size: object) -> bool:
+    return isinstance(size, str) and size.strip().lower() == AUTO
 
 
 def _check_ratio(size: str, aspect_ratio: object) -> None:
-    if abs(parse_size(size).aspect_ratio / _ratio(aspect_ratio) - 1) > _RATIO_TOLERANCE:
+    if abs(parse_size(size).aspect_ratio / parse_ratio(aspect_ratio) - 1) > _RATIO_TOLERANCE:
         raise InvalidRequest(
             f"size {size[:40]} does not match aspect_ratio {_shown(aspect_ratio)}",
             field="aspect_ratio",
             action="Leave one of them out, or write size as 1K, 2K or 4K.",
         )
-
-
-def _ratio(given: object) -> float:
-    match = _RATIO.fullmatch(given) if isinstance(given, str) else None
-    if match is None or not float(match[1]) or not float(match[2]):
-        raise InvalidRequest(
-            "aspect_ratio is not W:H", field="aspect_ratio", action="Write it such as 16:9."
-        )
-    return float(match[1]) / float(match[2])
 
 
 def _shown(given: object) -> str:

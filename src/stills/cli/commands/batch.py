@@ -22,9 +22,9 @@ from stills.cli.interrupts import Interrupts
 from stills.cli.text import printable
 from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
+from stills.contract.size import normalize_size
 from stills.shotlist.reader import ShotList, read_shots
 from stills.shotlist.shots import Defaults
-from stills.shotlist.sizes import check_size
 
 _BAD_REQUEST = 2
 
@@ -66,7 +66,7 @@ async def _batch(options: argparse.Namespace) -> int:
 
 def _open(options: argparse.Namespace) -> ShotList:
     if options.size is not None:
-        check_size(options.size)
+        normalize_size(options.size)  # reported once instead of with every row
     defaults = Defaults(
         size=options.size,
         aspect_ratio=options.aspect_ratio,

@@ -10,7 +10,7 @@ from stills.shotlist.columns import fold, suggest
 from stills.shotlist.project import Project, number_rows
 from stills.shotlist.row import find_source, read_seed
 from stills.shotlist.shots import Defaults, Problem
-from stills.shotlist.sizes import choose_size, is_area
+from stills.shotlist.sizes import choose_size
 
 SHOTS = ("shots", "storyboards", "frames", "rows")
 PROJECT_FIELDS = (
@@ -74,7 +74,7 @@ def _read_defaults(values: Mapping[str, object]) -> Defaults:
     # ImageRequest checks the rest; this one is never sent.
     checked = ImageRequest(
         prompt="-",
-        size="1024*1024" if size is None or is_area(size) else size,
+        size=size or "1024*1024",
         style=_text(values, "style"),
         negative_prompt=_text(values, "negative_prompt"),
         seed=read_seed(values.get("seed")),  # type: ignore[arg-type] # checked there
