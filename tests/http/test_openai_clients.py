@@ -110,6 +110,34 @@ async def test_an_edit_sends_its_file_as_the_reference(
     assert len(sandbox.ledger.generations) == 1
 
 
+@pytest.mark.parametrize(
+    ("size", "made"),
+    [
+        ({}, "1456*720"),
+        ({"size": "auto"}, "1456*720"),
+        ({"size": "2K 16:9"}, "2720*1536"),
+        ({"size": "16:9"}, "1360*768"),
+    ],
+)
+async def test_an_edit_has_the_aspect_ratio_of_its_image_or_the_one_it_names(
+    client: openai.AsyncOpenAI, sandbox: Sandbox, size: dict[str, str], made: str
+):
+    """As with OpenAI, auto is the default; ratios and tiers are extensions."""
+    wide = pyvips.Image.black(200, 100, bands=3).pngsave_buffer()
+    await client.images.edit(
+        image=("a.png", wide, "image/png"), prompt="at dusk", model="qwen-image-2.0", **size
+    )
+    (send,) = sandbox.ledger.generations
+    assert send.size == made
+
+
+async def test_without_an_image_auto_is_square(client: openai.AsyncOpenAI):
+    """1024*1024, the default of OpenAI's own models."""
+    for size in ({}, {"size": "auto"}):
+        answer = await client.images.generate(prompt="a red kite", response_format="url", **size)
+        assert "1024x1024" in answer.data[0].url
+
+
 async def test_a_reference_for_a_model_without_references_is_refused(client: openai.AsyncOpenAI):
     """A reference is never silently dropped."""
     with pytest.raises(openai.BadRequestError) as refused:
