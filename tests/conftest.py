@@ -1,5 +1,6 @@
 """Stills on a running sandbox, put together from explicit parts."""
 
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from stills.provider.dashscope import connect
 from stills.provider.tokenizer import QwenTokenizer
 from stills.sandbox import Sandbox
 from stills.store import open_store
+from stills.web import OwnerDownload
 
 # A slow machine must not fail a test; a failure prints how to reproduce it.
 hypothesis.settings.register_profile(
@@ -70,6 +72,7 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
                 "imaging": VipsImaging(),
                 "spool": open_store(str(tmp_path / "spool")),
                 "tokenizer": QwenTokenizer(),
+                "downloader": OwnerDownload(),
             } | parts
             return await stack.enter_async_context(
                 Stills(Ports(**ports), policy=policy, rate_limit=rate_limit)
@@ -82,3 +85,20 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
 async def stills(make_stills: Callable[..., object]) -> Stills:
     """One Stills, with short waits."""
     return await make_stills()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory) -> tuple[Path, Path]:
+    """A self-signed certificate for two names and this machine, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    made, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=example", "-keyout", str(key), "-out", str(made)),
+            *("-addext", "subjectAltName=DNS:images.example,DNS:other.example,IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made, key

@@ -246,11 +246,11 @@ async def test_untrusted_references_are_neither_read_nor_fetched_locally(environ
     async with Stills.from_env(
         sandbox=True, guard_references=True, environment=environment
     ) as guarded:
-        for standing in await guarded.find_statuses(requests):
+        for standing in await guarded.find_statuses(requests, model="qwen-image-2.0"):
             assert isinstance(standing.error, InvalidReference)
         for request in requests:
             with pytest.raises(InvalidReference):
-                await guarded.generate(request)
+                await guarded.generate(request, model="qwen-image-2.0")
         assert await guarded.images.list() == []
 
 

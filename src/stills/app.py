@@ -14,7 +14,6 @@ from stills.contract.generation import OnSendSettled, OnStage
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
-from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.idempotency import IdempotencyStore
 from stills.contract.ports.provider import Provider
 from stills.contract.rate_limit import Quota, RateLimit
@@ -86,7 +85,7 @@ class Stills:
         `rate_limit` and `resend_unknown` override the environment. `resend_unknown` is how often to
         retry a call of unknown outcome: 0 by default, because each may be billed.
         `guard_references` is for untrusted requests: reference images can't be local paths, and
-        URLs are downloaded here, only from public addresses.
+        URLs are downloaded only from public addresses.
 
         Raises:
             MissingKey: there is no API key, and `sandbox` is false.
@@ -98,9 +97,7 @@ class Stills:
         if resend_unknown is not None:
             config = replace(config, resend_unknown=resend_unknown)
         provider = assembly.embed_sandbox() if sandbox else assembly.use_dashscope(config)
-        return cls._from_config(
-            config, provider, assembly.guard_downloads() if guard_references else None
-        )
+        return cls._from_config(config, provider, trusts_references=not guard_references)
 
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
@@ -110,10 +107,10 @@ class Stills:
 
     @classmethod
     def _from_config(
-        cls, config: Config, provider: Provider, downloader: Downloader | None = None
+        cls, config: Config, provider: Provider, *, trusts_references: bool = True
     ) -> Self:
         return cls(
-            assembly.build_ports(config, provider, downloader),
+            assembly.build_ports(config, provider, trusts_references=trusts_references),
             policy=assembly.build_policy(config),
             model=config.model,
             models=config.models,

@@ -3,12 +3,12 @@
 import asyncio
 from contextlib import AsyncExitStack
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from stills.catalog import SqliteCatalog
 from stills.config import Config
 from stills.contract.errors import ConfigError, MissingKey
 from stills.contract.forked import begin_use
-from stills.contract.ports.downloader import Downloader
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
 from stills.contract.providers import NO_PROVIDER, SANDBOX
@@ -25,9 +25,14 @@ from stills.provider.deferred import DeferredProvider
 from stills.provider.tokenizer import QwenTokenizer
 from stills.store import open_store
 
+if TYPE_CHECKING:
+    from stills.contract.ports.downloader import Downloader
 
-def build_ports(config: Config, provider: Provider, downloader: Downloader | None) -> Ports:
+
+def build_ports(config: Config, provider: Provider, *, trusts_references: bool = True) -> Ports:
     """Build the adapters that the caller did not choose.
+
+    References that are not trusted are downloaded only from public addresses.
 
     Raises:
         ConfigError: the store's location is not valid.
@@ -39,7 +44,8 @@ def build_ports(config: Config, provider: Provider, downloader: Downloader | Non
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
         tokenizer=QwenTokenizer(),
-        downloader=downloader,
+        downloader=_Download("OwnerDownload" if trusts_references else "GuardedDownload"),
+        trusts_references=trusts_references,
     )
 
 
@@ -48,10 +54,18 @@ def build_policy(config: Config) -> Policy:
     return Policy(deadline_seconds=config.deadline_seconds, unknown_resends=config.resend_unknown)
 
 
-def guard_downloads() -> Downloader:
-    """Download untrusted references, only from public addresses."""
-    downloader: Downloader = import_module("stills.web").GuardedDownload()
-    return downloader
+class _Download:
+    """A downloader that is loaded when it is first used: most requests need none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._made: Downloader | None = None
+
+    async def get(self, url: str, *, max_bytes: int) -> bytes:
+        if self._made is None:
+            module = await asyncio.to_thread(import_module, "stills.web")
+            self._made = getattr(module, self._name)()
+        return await self._made.get(url, max_bytes=max_bytes)
 
 
 def _store(location: str) -> Store:

@@ -12,6 +12,7 @@ from stills.cli.commands.generate import read_request
 from stills.cli.main import build_parser
 from stills.contract.models import find_model
 from stills.contract.request import REQUEST_FIELDS, ImageRequest, RequestField
+from stills.contract.size import Size
 from stills.contract.takes import TAKES_FIELD
 from stills.http.openai_request import read_generation
 from stills.http.openapi import CONTRACT, EDIT, GENERATION
@@ -100,7 +101,9 @@ def test_a_field_is_part_of_what_makes_requests_identical(field: RequestField):
     model = find_model("qwen-image-3.0")
     base: dict[str, Any] = {"prompt": "a kite", "size": "1024*1024"}
     changed = ImageRequest.from_mapping(base | {field.name: field.example})
-    references = [Reference(str(one), str(one), str(one)) for one in changed.all_references]
+    references = [
+        Reference(str(one), str(one), str(one), Size(64, 64)) for one in changed.all_references
+    ]
     plain = make_plan(ImageRequest(**base), model, provider="sandbox")
     other = make_plan(changed, model, provider="sandbox", references=references)
     assert plain.spec.key != other.spec.key

@@ -179,7 +179,7 @@ async def test_a_trace_contains_neither_prompt_nor_key(receiver, traced, http):
 
 async def test_the_span_of_a_failed_image_has_its_error_code(receiver, traced, http):
     """It has no message, because that may quote the prompt."""
-    body = {**BODY, "reference_image": "https://127.0.0.1/kite.png"}
+    body = {**BODY, "model": "qwen-image-2.0", "reference_image": "https://127.0.0.1/kite.png"}
     async with http.post(f"{traced.url}/v1/image.generate", json=body) as answer:
         assert answer.status == 400
         code = (await answer.json())["error"]["code"]

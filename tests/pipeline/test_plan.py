@@ -9,12 +9,15 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.generation import ReferenceRecord
 from stills.contract.models import MODELS, find_model
 from stills.contract.request import ImageRequest
+from stills.contract.size import Size
 from stills.pipeline.plan import Plan, make_plan, simplify, weave_style
 from stills.pipeline.reference import Reference
 
 MAX = find_model("qwen-image-max")
 FREE = find_model("qwen-image-2.0")
-REFERENCE = Reference("https://example.com/a.png", "digest", "https://example.com/a.png")
+REFERENCE = Reference(
+    "data:image/png;base64,AAAA", "digest", "https://example.com/a.png", Size(64, 64)
+)
 
 
 def plan(
@@ -89,7 +92,7 @@ def test_keys_of_images_that_were_paid_for_stay(references: tuple[Reference, ...
 
 def test_references_are_sent_and_recorded_in_order():
     """The record has their digests and names, but not their URLs."""
-    other = Reference("data:image/png;base64,AAAA", "other", "tom.png")
+    other = Reference("data:image/png;base64,AAAA", "other", "tom.png", Size(64, 64))
     planned = plan(model=FREE.id, references=(other, REFERENCE))
     assert planned.provider_request.reference_urls == (other.url, REFERENCE.url)
     assert planned.spec.references == (

@@ -191,7 +191,7 @@ def test_a_change_of_any_one_field_that_reaches_the_service_changes_the_key(fiel
 @given(fields=requests, digest=st.sampled_from(["a", "b"]))
 def test_model_provider_and_reference_are_part_of_the_key(fields, digest):
     """The same prompt for another service, model or reference is another image."""
-    reference = Reference("https://example.com/a.png", digest, "a.png")
+    reference = Reference("data:image/png;base64,AAAA", digest, "a.png", Size(64, 64))
     other = replace(reference, digest=f"{digest}{digest}")
     keys = {
         plan(fields).spec.key,

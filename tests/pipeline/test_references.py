@@ -17,11 +17,16 @@ from stills.contract.pixel_budget import PixelBudget
 from stills.contract.request import ImageRequest
 from stills.imaging import VipsImaging
 from stills.pipeline import references
-from stills.pipeline.reference import Reference, ReferenceLoader
+from stills.pipeline.reference import Reference
+from stills.pipeline.reference_cache import ReferenceCache
+from stills.pipeline.reference_loader import ReferenceLoader
 from stills.pipeline.references import load_references
 from stills.sandbox import Sandbox
+from stills.web import OwnerDownload
 
-LOAD = ReferenceLoader(VipsImaging(), PixelBudget(), None).load
+LOAD = ReferenceLoader(
+    ReferenceCache(VipsImaging(), PixelBudget(), OwnerDownload()), trusts_references=True
+).load
 
 
 async def fail(_: object) -> Reference:

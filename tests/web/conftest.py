@@ -2,9 +2,7 @@
 
 import asyncio
 import ssl
-import subprocess
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -79,23 +77,6 @@ class Internet:
             return web.Response(body=body, **options)
 
         self.pages[path] = page
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    """A self-signed certificate for two names, and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
-    made, key = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=example", "-keyout", str(key), "-out", str(made)),
-            *("-addext", "subjectAltName=DNS:images.example,DNS:other.example"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return made, key
 
 
 @pytest.fixture

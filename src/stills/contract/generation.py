@@ -38,7 +38,7 @@ OnSendSettled = Callable[["GenerationSpec", Billing], None]
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """One call to the provider. `reference_urls` are https or data URLs, in order."""
+    """One call to the provider. `reference_urls` are data URLs, in order."""
 
     model: str
     text: str

@@ -30,7 +30,8 @@ from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import read
 from stills.pipeline.record import record
-from stills.pipeline.reference import ReferenceLoader
+from stills.pipeline.reference_cache import ReferenceCache
+from stills.pipeline.reference_loader import ReferenceLoader
 from stills.pipeline.render import Renderer, render
 from stills.pipeline.send import ClaimLost, Stopped, send
 from stills.pipeline.single_flight import SingleFlight
@@ -84,7 +85,10 @@ class Pipeline:
         self._making: SingleFlight[object, Job] = SingleFlight()
         pixels = PixelBudget()
         self._renderer = Renderer(ports, pixels)
-        self._references = ReferenceLoader(ports.imaging, pixels, ports.downloader)
+        self._references = ReferenceLoader(
+            ReferenceCache(ports.imaging, pixels, ports.downloader),
+            trusts_references=ports.trusts_references,
+        )
 
     async def generate(self, request: ImageRequest, options: Options) -> ImageResult:
         """Answer one request, from the catalog if possible.
@@ -176,6 +180,7 @@ class Pipeline:
 
     async def close(self) -> None:
         """Cancel all tasks. Claims are released, and answers stay in the journal."""
+        await self._references.close()
         await self._paying.close()
         await self._making.close()
         await self._renderer.close()

@@ -16,8 +16,9 @@ from stills.pipeline.store_marker import StoreMarker
 class Ports:
     """The adapters. `spool` takes the images that `store` refuses.
 
-    `marker` must be checked before anything is written to the store. With a `downloader`, reference
-    images are untrusted: local paths are rejected, and URLs are downloaded here.
+    `marker` must be checked before anything is written to the store. `trusts_references` is false
+    if reference images come from strangers: local paths are rejected then, and `downloader` must
+    refuse private addresses.
     """
 
     provider: Provider
@@ -26,7 +27,8 @@ class Ports:
     imaging: Imaging
     spool: Store
     tokenizer: Tokenizer
-    downloader: Downloader | None = None
+    downloader: Downloader
+    trusts_references: bool = True
     marker: StoreMarker = field(init=False)
 
     def __post_init__(self) -> None:

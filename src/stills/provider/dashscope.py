@@ -39,8 +39,8 @@ from stills.provider.body_limit import (
 from stills.provider.credentials import Credentials
 from stills.provider.links import ImageLinks
 from stills.provider.model_list import PAGE_SIZE, PAGES_MAX, read_model_page
-from stills.provider.proxy import find_proxy
 from stills.provider.task_answers import read_task, read_task_id
+from stills.web.proxy import find_proxy
 
 CONNECT_SECONDS = 30.0
 

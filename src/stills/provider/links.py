@@ -19,8 +19,8 @@ from stills.contract.addresses import is_metadata_address, is_public_address, ma
 from stills.contract.errors import Billing, LinkDead
 from stills.contract.generation import Chunks
 from stills.provider.body_limit import BodyTooLarge, read_up_to
-from stills.provider.proxy import find_proxy
 from stills.web import GuardedResolver, SystemResolver
+from stills.web.proxy import find_proxy
 
 IMAGE_MAX_BYTES = 64 * 1024 * 1024  # an image of the largest size is under 20 MiB
 _STALL_SECONDS = 30.0

@@ -1,10 +1,13 @@
-"""The downloader: fetches references that untrusted callers name."""
+"""The downloader: fetches references from their URLs."""
 
 from typing import Protocol
 
 
 class Downloader(Protocol):
-    """Downloads from the public internet only, never from a private address."""
+    """Downloads images within limits of time, bytes and redirects.
+
+    For untrusted callers, it never connects to a private address.
+    """
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         """Download an https URL.

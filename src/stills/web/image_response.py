@@ -1,0 +1,64 @@
+"""What every download of a reference has in common: its request, its body and its errors."""
+
+from aiohttp import ClientResponse
+from yarl import URL
+
+from stills.contract.errors import InvalidReference
+
+REDIRECTS_MAX = 3
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity"}
+
+_OK = 200
+_CHUNK_BYTES = 64 * 1024
+_MEGABYTE = 1024 * 1024
+
+
+def read_url(written: str) -> URL:
+    """Parse a URL as aiohttp does; an ASCII URL stays unchanged, because it may be signed.
+
+    Raises:
+        ValueError: it is not a URL.
+    """
+    if not written.isprintable() or " " in written:
+        raise ValueError
+    return URL(written, encoded=written.isascii())
+
+
+async def read_body(response: ClientResponse, max_bytes: int) -> bytes:
+    """Read the body of an image.
+
+    Raises:
+        InvalidReference: there is an error instead of it, or it is too large.
+    """
+    if response.status != _OK:
+        raise failed(f"can't be downloaded: the server returned status {response.status}")
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise failed("is compressed, although the request ruled that out")
+    if (response.content_length or 0) > max_bytes:
+        raise too_big(max_bytes)
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        data += chunk
+        if len(data) > max_bytes:
+            raise too_big(max_bytes)
+    return bytes(data)
+
+
+def failed(what: str) -> InvalidReference:
+    """Make the error of a download that failed; `what` follows the name of the field."""
+    return InvalidReference(
+        f"reference_image {what}",
+        field="reference_image",
+        action="Check that its URL opens without a login and has not expired, or send the image "
+        "itself as a data URL; nothing was billed.",
+    )
+
+
+def too_big(max_bytes: int) -> InvalidReference:
+    """Make the error of an image that is too large to be read."""
+    return InvalidReference(
+        f"reference_image is over the limit of {max_bytes / _MEGABYTE:g} MB",
+        field="reference_image",
+        action="Scale it down to at most 3072 pixels per side; nothing was billed.",
+    )

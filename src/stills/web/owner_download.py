@@ -1,0 +1,93 @@
+"""The port Downloader for the user of this machine: https from any address, within limits."""
+
+import asyncio
+import ssl
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
+from yarl import URL
+
+from stills.web.image_response import (
+    HEADERS,
+    REDIRECTS,
+    REDIRECTS_MAX,
+    failed,
+    read_body,
+    read_url,
+)
+from stills.web.proxy import find_proxy
+
+
+class OwnerDownload:
+    """Implements the port Downloader for URLs from the user of this machine.
+
+    Private addresses and the proxy from the environment are used, because the user may use them.
+    """
+
+    def __init__(
+        self, *, ssl_context: ssl.SSLContext | None = None, deadline_seconds: float = 60.0
+    ) -> None:
+        self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
+        self._deadline_seconds = deadline_seconds
+
+    async def get(self, url: str, *, max_bytes: int) -> bytes:
+        try:
+            async with asyncio.timeout(self._deadline_seconds), self._session() as session:
+                return await _follow(session, url, max_bytes)
+        except TimeoutError:
+            raise failed(f"can't be downloaded within {self._deadline_seconds:g} s") from None
+        except (ClientError, OSError, ValueError) as error:
+            raise failed(f"can't be downloaded: {_explain(error)}") from None
+
+    def _session(self) -> ClientSession:
+        return ClientSession(
+            connector=TCPConnector(force_close=True, ssl=self._ssl),
+            cookie_jar=DummyCookieJar(),
+            headers=HEADERS,
+            timeout=ClientTimeout(total=None),  # get() has the deadline
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+
+async def _follow(session: ClientSession, url: str, max_bytes: int) -> bytes:
+    at = read_url(url)
+    for _ in range(REDIRECTS_MAX + 1):
+        if at.scheme != "https" or not at.raw_host:
+            raise failed("is redirected to an address that is not https")
+        async with session.get(at, allow_redirects=False, proxy=_proxy(at)) as response:
+            if response.status not in REDIRECTS:
+                return await read_body(response, max_bytes)
+            at = at.join(read_url(response.headers.get("Location", "")))
+    raise failed(f"is redirected more than {REDIRECTS_MAX} times")
+
+
+def _proxy(url: URL) -> str | None:
+    return find_proxy(f"{url.scheme}://{url.raw_authority}")
+
+
+def _explain(error: Exception) -> str:
+    """Say why, without the URL, which may be signed."""
+    match error:
+        case ClientHttpProxyError() | ClientProxyConnectionError():
+            return "the proxy of HTTPS_PROXY does not connect"
+        case ClientConnectorCertificateError():
+            return "its server's certificate is not trusted; SSL_CERT_FILE can name your own CA"
+        case ClientConnectorDNSError():
+            return "its host name is unknown"
+        case ClientConnectorError():
+            return f"its server can't be reached ({error.strerror or 'no connection'})"
+        case ClientError() | OSError():
+            return "the connection broke"
+        case _:
+            return "it is not a valid URL"
