@@ -226,6 +226,26 @@ def test_rows_that_wait_for_a_portrait_are_checked_before_it_is_paid_for(batch, 
     assert service.ledger()["sends"] == []
 
 
+def test_a_take_that_fails_does_not_affect_the_others(batch, shots, service, tmp_path):
+    """Each take is an image of its own; the next run makes only the missing one."""
+    write_rows(shots, 1)
+    service.set_faults(refuse("number 00") | {"times": 1})
+    done = batch(shots, "--takes", "3", "--model", "qwen-image-2.0")
+    assert done.returncode == 1
+    assert "2 new, 0 from the catalog, 1 failed" in done.stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert sorted(statuses) == ["done", "done", "failed"]
+    plan = batch(shots, "--takes", "3", "--model", "qwen-image-2.0", "--dry-run").stdout
+    assert plan.startswith("1 shot, 3 images: 2 stored already, 1 new with qwen-image-2.0 ")
+    assert batch(shots, "--takes", "3", "--model", "qwen-image-2.0").returncode == 0
+    entries = by_id(tmp_path / "out")
+    assert list(entries) == ["s00", "s00-2", "s00-3"]
+    assert entries["s00-2"]["take_of"] == "s00"
+    assert entries["s00-2"]["seed"] == entries["s00"]["seed"] + 1
+    assert (tmp_path / "out" / "images" / "s00-2.png").is_file()
+    assert service.billed() == 3
+
+
 def test_a_failed_portrait_skips_only_its_own_shots(batch, cast, service, tmp_path):
     """`--retry-failed` generates those and new shots, and reports the others as unchanged."""
     service.set_faults(refuse("tall woman"))

@@ -143,6 +143,14 @@ def test_shots_without_an_image_are_left_out_and_named(tmp_path):
     assert animatic.left_out == ["s1"]
 
 
+def test_only_the_first_take_of_a_shot_is_shown(tmp_path):
+    """The others are alternatives to it."""
+    write_png(tmp_path / "images/0.png")
+    outcomes = (done("s1"), done("s1-2", take=2, take_of="s1"))
+    animatic = plan_animatic(write_manifest(tmp_path, *outcomes))
+    assert [still.shot_id for still in animatic.stills] == ["s1"]
+
+
 def test_hostile_file_names_are_only_names(tmp_path):
     """They contain quotes, percent signs, and text like options or protocols."""
     folder = tmp_path / "-i 'a\"%03d b:c\\$(x)\n雨"

@@ -75,7 +75,7 @@ def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 2
     """Read a manifest, or the one in a folder, and the sizes of its images.
 
     A shot is shown for its `duration_seconds`, or for `seconds_per_shot`. The video has the most
-    common size of the images. Portraits of the cast are not in it.
+    common size of the images. Portraits of the cast and further takes are not in it.
 
     Raises:
         InvalidRequest: the manifest or an option is invalid, or no shot has an image.
@@ -89,7 +89,7 @@ def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 2
     left_out: list[str] = []
     ends_at = 0.0
     for entry in read_manifest(manifest):
-        if entry.shot.is_portrait:
+        if entry.shot.is_portrait or entry.shot.take_of is not None:
             continue
         if entry.file is None:
             left_out.append(entry.shot.id)

@@ -25,6 +25,7 @@ class Estimate:
     `new` images are generated. `kept` ones are stored already. `shared` rows get the same image as
     another row. `skipped` rows depend on a shot that can't be generated. `cost_usd` is None if a
     price is unknown, which `unpriced` images have; `seconds` is None if the rate limit is unknown.
+    `takes` of the rows are further takes of a shot.
     """
 
     rows: int
@@ -35,6 +36,7 @@ class Estimate:
     shared: int = 0
     skipped: int = 0
     unpriced: int = 0
+    takes: int = 0
 
 
 async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Estimate, Batch]:
@@ -57,6 +59,7 @@ async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Est
         skipped=estimator.skipped,
         cost_usd=None if estimator.unpriced else to_usd(estimator.nano_usd),
         unpriced=estimator.unpriced,
+        takes=estimator.takes,
         seconds=None if limit_per_second is None else estimator.new / limit_per_second,
     )
     return estimate, batch.with_problems(estimator.problems)
@@ -96,11 +99,12 @@ class _Estimator:
         self._keys: set[str] = set()
         self.problems: list[Problem] = []
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
-        self.nano_usd = self.unpriced = 0
+        self.nano_usd = self.unpriced = self.takes = 0
 
     async def run(self) -> None:
         for _, shot in self._batch.shots():
             self.rows += 1
+            self.takes += shot.take_of is not None
             entry = self._batch.find_previous(shot)
             if entry is not None:
                 self._done(shot, self._folder / (entry.file or ""))
@@ -178,9 +182,12 @@ class _Estimator:
             self.nano_usd += to_nano_usd(price_usd)
 
     def _add_problem(self, shot: Shot, error: InvalidRequest) -> None:
+        """Report a shot that the model refuses, once for all its takes."""
         self.rows -= 1
-        self.problems.append(make_problem(shot, error))
+        self.takes -= shot.take_of is not None
         self._impossible.add(shot.id)
+        if shot.take_of not in self._impossible:
+            self.problems.append(make_problem(shot, error))
 
     def _block(self, unblocked: Unblocked) -> None:
         """Put aside the shots that need one without an image, for the next look-up."""

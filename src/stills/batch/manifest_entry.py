@@ -127,6 +127,8 @@ class ManifestEntry:
             line["request"]["reference_image"] = shot.references[0].image
         if shot.is_portrait:
             line["portrait"] = True
+        if shot.take_of is not None:
+            line |= {"take": shot.take, "take_of": shot.take_of}
         if shot.references:
             line["references"] = [_reference_members(one) for one in shot.references]
         if shot.needs:
@@ -199,6 +201,8 @@ def _read_shot(given: Mapping[str, Any]) -> Shot:
         references=_read_references(given, own),
         duration_seconds=duration,
         is_portrait=_get(given, "portrait", bool, default=False),
+        take=_get(given, "take", int, 1),
+        take_of=_get(given, "take_of", str, None),
     )
 
 

@@ -74,11 +74,14 @@ class Batch:
     def shots(self) -> Iterator[tuple[int, Shot]]:
         """Yield each usable shot with its position in the input, its references resolved.
 
-        They come in input order, after those of `fresh`: shots with the same image then find it.
+        If a shot can't be generated, neither can its further takes. They come in input order, after
+        those of `fresh`: shots with the same image then find it.
         """
         left_out = self.left_out
         for position, shot in chain(self.fresh, self._others()):
-            if shot.id in left_out or (shot.is_portrait and shot.id not in self.needed):
+            if not left_out.isdisjoint([shot.id, shot.take_of]):
+                continue
+            if shot.is_portrait and shot.id not in self.needed:
                 continue
             yield position, _resolve(shot, self.options).shot
 
@@ -119,6 +122,7 @@ class _Check:
         self._shot_list = shot_list
         self._options = options
         self._problems: list[Problem] = []
+        self._invalid: set[str] = set()
         self._unsent = UnsentReferences(options.model)
         self._needs: dict[str, tuple[str, ...]] = {}
         self._needed: set[str] = set()
@@ -174,11 +178,14 @@ class _Check:
             portraits += [one for one in others if one in self._portraits and one not in portraits]
 
     def _check_shot(self, shot: Shot) -> None:
+        if shot.take_of is not None and shot.take_of in self._invalid:
+            return
         try:
             resolved = _resolve(shot, self._options)
             without_needs(resolved.shot)  # checks paths and URLs
         except InvalidRequest as error:
             self._problems.append(make_problem(shot, error))
+            self._invalid.add(shot.id)
             return
         self._unsent.add(resolved)
         needs = resolved.shot.needs

@@ -91,7 +91,7 @@ class UnsentReferences:
     def add(self, resolved: ResolvedReferences) -> None:
         """Add those of one shot."""
         self._left_out += resolved.left_out
-        if resolved.described:
+        if resolved.described and resolved.shot.take_of is None:
             self._shots += 1
             if self._shots <= _SHOTS_NAMED_MAX:
                 self._described[resolved.shot.id] = resolved.described

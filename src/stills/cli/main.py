@@ -189,6 +189,11 @@ def _add_batch(commands: "Commands") -> None:
     _add_request_field(rows, "style")
     _add_request_field(rows, "negative_prompt")
     _add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")
+    rows.add_argument(
+        "--takes", type=int, metavar="N",
+        help=f"number of images of each shot, with consecutive seeds (default: 1, at most "
+        f"{TAKES_MAX})",
+    )  # fmt: skip
     command.add_argument(
         "--encoding", metavar="NAME", help="text encoding of the file (default: UTF-8)"
     )

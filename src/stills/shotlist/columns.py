@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from stills.contract.request import REQUEST_FIELDS
+from stills.contract.takes import TAKES_FIELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ _PIPELINES_NAMES = {
 FIELDS = (
     Field("id", aliases=("shot_id",), fallbacks=("storyboard_number", "idx")),
     *(_PIPELINES_NAMES.get(name, Field(name)) for name in REQUEST_FIELDS),
+    Field(TAKES_FIELD.name),
     Field("width"),
     Field("height"),
     Field("aspect_ratio"),

@@ -1,6 +1,6 @@
 """Read a shot list in any format: shots and problems, one by one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from stills.shotlist.input_file import InputFile
 from stills.shotlist.json_reader import parse_json
 from stills.shotlist.project import Notes, Project, number_rows
 from stills.shotlist.row import Row
-from stills.shotlist.shot_builder import build_portrait, build_shot
+from stills.shotlist.shot_builder import build_portrait, build_shots
 from stills.shotlist.shots import Defaults, Problem, Shot
 from stills.shotlist.tabular import csv_rows, jsonl_rows
 
@@ -68,21 +68,30 @@ class ShotList:
     def __iter__(self) -> Iterator[Shot | Problem]:
         sources: dict[str, int | str] = {}
         needs: dict[str, tuple[str, tuple[str, ...]]] = {}
+        takes: set[str] = set()
         item: Shot | Problem | None = None
+        refused: str | None = None
         for item in self._items():
             if isinstance(item, Problem):
                 yield item
                 continue
+            if item.take_of is None:
+                refused = None
+            elif item.take_of == refused:
+                continue  # a take of the duplicate just before
             if item.id in sources:
                 yield self._duplicate(item, sources[item.id])
+                refused = item.id
                 continue
             sources[item.id] = _short_source(item)
             if item.needs:
                 needs[item.id] = (item.source, item.needs)
+                if item.take_of is not None:
+                    takes.add(item.id)
             yield item
         if item is None:
             raise InvalidRequest(f"{self.name} has no shots", action="Add at least one.")
-        yield from self._wrong_needs(needs, sources)
+        yield from self._wrong_needs(needs, sources, takes)
 
     def _items(self) -> Iterator[Shot | Problem]:
         if self.format in {Format.JSON, Format.YAML}:
@@ -90,15 +99,15 @@ class ShotList:
             return
         table = Project(defaults=self._defaults)
         for row in self._table_rows():
-            yield row if isinstance(row, Problem) else self._build(row, table)
+            yield from [row] if isinstance(row, Problem) else self._build(row, table)
 
     def _table_rows(self) -> Iterator[Row | Problem]:
         if self.format is Format.JSONL:
             return jsonl_rows(self._file)
         return csv_rows(self._file, delimiter="\t" if self.format is Format.TSV else None)
 
-    def _build(self, row: Row, project: Project) -> Shot | Problem:
-        return build_shot(row, project, folder=self._file.folder, notes=self._notes)
+    def _build(self, row: Row, project: Project) -> Sequence[Shot | Problem]:
+        return build_shots(row, project, folder=self._file.folder, notes=self._notes)
 
     def _read_project(self) -> Project:
         name, folder = self._file.name, self._file.folder
@@ -117,7 +126,7 @@ class ShotList:
         return parse_yaml(text, self._file.name)
 
     def _project_items(self, project: Project) -> Iterator[Shot | Problem]:
-        items = [self._build(row, project) for row in project.rows]
+        items = [item for row in project.rows for item in self._build(row, project)]
         yield from project.problems
         yield from self._portraits(project, items)
         yield from items
@@ -146,21 +155,26 @@ class ShotList:
 
     def _duplicate(self, shot: Shot, first: int | str) -> Problem:
         source = f"{self.name}:{first}" if isinstance(first, int) else first
+        take = "" if shot.take_of is None else f" of take {shot.take} of {shot.take_of!r}"
         return Problem(
             shot.source,
             "id",
-            f"duplicate id {shot.id!r}, already used in {source}",
+            f"duplicate id {shot.id!r}{take}, already used in {source}",
             "Give every shot a different id, or none.",
         )
 
     def _wrong_needs(
-        self, needs: Mapping[str, tuple[str, tuple[str, ...]]], known: Mapping[str, object]
+        self,
+        needs: Mapping[str, tuple[str, tuple[str, ...]]],
+        known: Mapping[str, object],
+        takes: Collection[str],
     ) -> Iterator[Problem]:
+        """Yield the problems of needs; those of further takes are reported with the first one."""
         wrong = (
             (source, shot_id, name)
             for shot_id, (source, names) in needs.items()
             for name in names
-            if name not in known
+            if name not in known and shot_id not in takes
         )
         for number, (source, shot_id, name) in enumerate(wrong):
             near = suggest(name, list(known)) if number < SUGGESTIONS_MAX else ""

@@ -148,8 +148,8 @@ def read_seconds(given: object) -> float | None:
     return seconds
 
 
-def read_seed(given: object) -> object:
-    """Turn text of digits into a number; ImageRequest checks the rest."""
+def read_number(given: object) -> object:
+    """Turn text of digits into a number; the contract checks the rest."""
     if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():
         return int(given.strip()[:20])
     return given

@@ -1,13 +1,15 @@
 """Build shots: from rows, and portraits from members of the cast."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
+from stills.contract.takes import check_takes, list_takes
 from stills.shotlist.cast import PORTRAIT_PREFIX, Member, MemberReference
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.project import Notes, Project
@@ -17,8 +19,8 @@ from stills.shotlist.row import (
     Row,
     name_fields,
     read_names,
+    read_number,
     read_seconds,
-    read_seed,
     read_switch,
 )
 from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
@@ -27,18 +29,21 @@ from stills.shotlist.sizes import choose_size
 ID_MAX_CHARACTERS = 200
 
 
-def build_shot(row: Row, project: Project, *, folder: Path, notes: Notes) -> Shot | Problem:
-    """Build the shot of a row, or report what is wrong with the row."""
+def build_shots(
+    row: Row, project: Project, *, folder: Path, notes: Notes
+) -> Sequence[Shot | Problem]:
+    """Build the takes of a row's shot, or report what is wrong with the row."""
     columns: dict[str, str] = {}
     try:
         fields = name_fields(row.values)
         columns = fields.columns
         for column in fields.ignored:
             notes.add_unused(column)
-        return _shot(row, fields, project, folder, notes)
+        shot = _shot(row, fields, project, folder, notes)
+        return _takes(shot, fields.values.get("takes"), project.defaults)
     except InvalidRequest as error:
         field = columns.get(error.field or "", error.field)
-        return Problem(row.source, field, error.message, error.action)
+        return [Problem(row.source, field, error.message, error.action)]
 
 
 def build_portrait(member: Member, cast: Mapping[str, Member], defaults: Defaults) -> Shot:
@@ -74,6 +79,11 @@ def derive_seed(project_seed: int, shot_id: str) -> int:
     """
     digest = hashlib.sha256(f"{project_seed}:{shot_id}".encode()).digest()
     return int.from_bytes(digest[:4]) & SEED_MAX
+
+
+def take_id(shot_id: str, take: int) -> str:
+    """Return the id of a take; the first one has the id of its shot."""
+    return shot_id if take == 1 else f"{shot_id}-{take}"
 
 
 def default_id(position: int) -> str:
@@ -117,6 +127,23 @@ def _shot(row: Row, fields: Fields, project: Project, folder: Path, notes: Notes
     )
 
 
+def _takes(shot: Shot, given: object, defaults: Defaults) -> Sequence[Shot]:
+    takes = defaults.takes or 1 if given is None else check_takes(read_number(given))
+    listed = list_takes(shot.request, takes=takes, seed=shot.request.seed or 0)
+    return [
+        shot
+        if number == 1
+        else replace(
+            shot,
+            id=take_id(shot.id, number),
+            request=take.request,
+            take=number,
+            take_of=shot.id,
+        )
+        for number, take in enumerate(listed, start=1)
+    ]
+
+
 def _portrait_reference(reference: MemberReference, cast: Mapping[str, Member]) -> ShotReference:
     if reference.member is not None:
         return cast[reference.member].as_reference(reference.label)
@@ -129,7 +156,7 @@ def _request(shot_id: str, values: dict[str, Any], project: Project) -> ImageReq
         raise InvalidRequest(
             "prompt is missing", field="prompt", action="Describe what the image shows."
         )
-    seed = read_seed(values.get("seed"))
+    seed = read_number(values.get("seed"))
     own = REQUEST_FIELDS.keys() - REFERENCE_FIELDS
     return ImageRequest.from_mapping(
         {

@@ -30,6 +30,9 @@ class Shot:
     `source` is where the shot is defined, such as `shots.csv:12`. `references` are in the order in
     which they are sent; `request` has none until then. `reference_text` is what its prompt says
     about them. A portrait shows a member of the cast, and is only generated for shots that need it.
+
+    A further take of a shot is a shot of its own: `take_of` is the id of the first take, and `take`
+    counts from 1.
     """
 
     id: str
@@ -39,6 +42,8 @@ class Shot:
     reference_text: str | None = None
     duration_seconds: float | None = None
     is_portrait: bool = False
+    take: int = 1
+    take_of: str | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -58,6 +63,7 @@ class Defaults:
     style: str | None = None
     negative_prompt: str | None = None
     seed: int | None = None
+    takes: int | None = None
 
     def over(self, other: Self) -> Self:
         """Return these values, with those of `other` where these are None."""

@@ -96,7 +96,7 @@ def test_a_failure_is_shown_with_code_and_action(tab, sheet):
 
 
 def test_the_top_of_the_page_has_the_totals(tab, sheet):
-    """They are the numbers of shots, and the money."""
+    """They are the numbers of shots and images, and the money."""
     tab.open(sheet)
     totals = tab.run("[...document.querySelectorAll('.totals div')].map(e => e.textContent)")
     assert totals == [
@@ -128,6 +128,18 @@ def test_references_are_shown_in_order(tab, tmp_path):
     tab.run(f"{shown}.scrollIntoView()")
     assert tab.run(f"{shown}.decode().then(() => {shown}.naturalWidth)") == 96
     assert "SECRET" not in sheet.read_text()
+
+
+def test_takes_are_counted_as_images_of_a_shot(tab, tmp_path):
+    """Each has its own frame with its number."""
+    entries = [ManifestEntry.of(done("s1")), ManifestEntry.of(done("s1-2", take=2, take_of="s1"))]
+    sheet = write_contact_sheet(tmp_path, "t", entries, RunTotals(), NAMES)
+    tab.open(sheet)
+    totals = tab.run("[...document.querySelectorAll('.totals div')].map(e => e.textContent)")
+    assert totals[:2] == ["shots1", "images2"]
+    tags = tab.run("[...document.querySelectorAll('.tag')].map(e => e.textContent)")
+    assert tags == ["done", "done", "take 2"]
+    assert tab.run("document.querySelector('#shown').textContent") == "2 frames"
 
 
 def test_sandbox_costs_and_unknown_prices_are_marked(tmp_path):

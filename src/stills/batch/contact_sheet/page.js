@@ -19,7 +19,7 @@ function filter() {
     frame.hidden = !words.every((word) => texts[index].includes(word));
     shown += !frame.hidden;
   });
-  byId("shown").textContent = words.length ? `${shown} of ${frames.length}` : `${frames.length} shots`;
+  byId("shown").textContent = words.length ? `${shown} of ${frames.length}` : `${frames.length} frames`;
   byId("none").hidden = shown > 0;
 }
 

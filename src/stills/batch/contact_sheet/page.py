@@ -60,9 +60,10 @@ def write_contact_sheet(
 
 @dataclass(slots=True)
 class _ShotCounts:
-    """The numbers of shots at the top of the page."""
+    """The numbers of shots and images at the top of the page."""
 
     shots: int = 0
+    images: int = 0
     done: int = 0
     from_catalog: int = 0
     failed: int = 0
@@ -70,7 +71,8 @@ class _ShotCounts:
     interrupted: int = 0
 
     def add(self, entry: ManifestEntry) -> None:
-        self.shots += 1
+        self.shots += entry.shot.take_of is None
+        self.images += 1
         self.done += entry.status is Status.DONE
         self.failed += entry.status is Status.FAILED
         if entry.status is Status.PENDING:
@@ -83,6 +85,7 @@ class _ShotCounts:
         spent = "spent (simulated)" if totals.simulated else "spent"
         numbers = [
             ("shots", "", f"{self.shots}"),
+            ("images", "", f"{self.images}" if self.images > self.shots else ""),
             ("done", "", f"{self.done}"),
             ("from the catalog", "", f"{self.from_catalog}"),
             ("failed", "failed", f"{self.failed}" if self.failed else ""),
@@ -155,7 +158,7 @@ def _page(title: str, counts: _ShotCounts, totals: RunTotals) -> tuple[bytes, by
         "style": style,
         "script": script,
         "totals": counts.as_html(totals),
-        "count": str(counts.shots),
+        "count": str(counts.images),
     }
     head, _, tail = _resource("page.html").partition(_FRAMES_GO_HERE)
     return _bytes(Template(head).substitute(values)), _bytes(Template(tail).substitute(values))
@@ -218,6 +221,8 @@ def _name(entry: ManifestEntry) -> str:
     tags = [f'<span class="tag status" data-search>{_status(entry)}</span>']
     if entry.shot.is_portrait:
         tags.append('<span class="tag" data-search>portrait</span>')
+    if entry.shot.take_of is not None:
+        tags.append(f'<span class="tag" data-search>take {entry.shot.take}</span>')
     identifier = f"<h2 data-search>{escape(entry.shot.id)}</h2>"
     return f'<div class="name">{identifier}{"".join(tags)}</div>'
 

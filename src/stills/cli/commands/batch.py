@@ -23,6 +23,7 @@ from stills.cli.text import printable
 from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
 from stills.contract.size import normalize_size
+from stills.contract.takes import check_takes
 from stills.shotlist.reader import ShotList, read_shots
 from stills.shotlist.shots import Defaults
 
@@ -67,12 +68,15 @@ async def _batch(options: argparse.Namespace) -> int:
 def _open(options: argparse.Namespace) -> ShotList:
     if options.size is not None:
         normalize_size(options.size)  # reported once instead of with every row
+    if options.takes is not None:
+        check_takes(options.takes)
     defaults = Defaults(
         size=options.size,
         aspect_ratio=options.aspect_ratio,
         style=options.style,
         negative_prompt=options.negative_prompt,
         seed=options.seed,
+        takes=options.takes,
     )
     return read_shots(options.shots, defaults, encoding=options.encoding)
 

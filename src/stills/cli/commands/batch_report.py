@@ -54,7 +54,9 @@ def describe_estimate(estimate: Estimate, model: Model) -> str:
         f", {estimate.skipped} skipped (they depend on invalid rows)" if estimate.skipped else ""
     )
     others += f", {left} done earlier" if left else ""
-    return f"{_shots(estimate.rows)}: {estimate.kept} stored already, {new}{others}"
+    shots = _shots(estimate.rows - estimate.takes)
+    images = f", {estimate.rows} images" if estimate.takes else ""
+    return f"{shots}{images}: {estimate.kept} stored already, {new}{others}"
 
 
 def describe_seconds(seconds: float) -> str:

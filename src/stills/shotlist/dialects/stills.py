@@ -8,7 +8,7 @@ from stills.contract.request import ImageRequest
 from stills.shotlist.cast import read_cast
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.project import Project, number_rows
-from stills.shotlist.row import find_source, read_seed
+from stills.shotlist.row import find_source, read_number
 from stills.shotlist.shots import Defaults, Problem
 from stills.shotlist.sizes import choose_size
 
@@ -77,7 +77,7 @@ def _read_defaults(values: Mapping[str, object]) -> Defaults:
         size=size or "1024*1024",
         style=_text(values, "style"),
         negative_prompt=_text(values, "negative_prompt"),
-        seed=read_seed(values.get("seed")),  # type: ignore[arg-type] # checked there
+        seed=read_number(values.get("seed")),  # type: ignore[arg-type] # checked there
     )
     return Defaults(size, aspect_ratio, checked.style, checked.negative_prompt, checked.seed)
 
