@@ -14,6 +14,7 @@ from stills.contract.models import find_model
 from stills.contract.request import REQUEST_FIELDS, ImageRequest, RequestField
 from stills.contract.size import Size
 from stills.contract.takes import TAKES_FIELD
+from stills.http.openai_references import REFERENCE_FIELDS
 from stills.http.openai_request import read_generation
 from stills.http.openapi import CONTRACT, EDIT, GENERATION
 from stills.mcp.schemas import GENERATE
@@ -27,6 +28,7 @@ URL = EXAMPLE | {
     "reference_image": "https://example.com/anna.png",
     "reference_images": ["https://example.com/tom.png"],
 }
+NO_REFERENCES: dict[str, Any] = {"reference_image": None, "reference_images": ()}
 REFERENCE = SKILL / "references" / "api_reference.md"
 FIELD = "request field"
 SHOT_LISTS = ROOT / "docs" / "shot-lists.md"
@@ -36,7 +38,7 @@ every_field = pytest.mark.parametrize("field", REQUEST_FIELDS.values(), ids=REQU
 
 def properties(body: dict) -> dict[str, dict]:
     """List the schemas of a documented HTTP body, without the alternative null."""
-    (content,) = body["requestBody"]["content"].values()
+    content, *_ = body["requestBody"]["content"].values()
     listed = content["schema"]["properties"]
     return {name: one.get("anyOf", [one])[0] for name, one in listed.items()}
 
@@ -71,17 +73,17 @@ def test_the_command_line_passes_on_every_field():
     request = read_request(build_parser().parse_args(arguments))
     every = ImageRequest.from_mapping(EXAMPLE)
     assert request.all_references == every.all_references
-    without = {"reference_image": None, "reference_images": ()}
-    assert replace(request, **without) == replace(every, **without)
+    assert replace(request, **NO_REFERENCES) == replace(every, **NO_REFERENCES)
 
 
 def test_a_row_of_a_shot_list_passes_on_every_field(tmp_path):
     """A column is never read and then dropped."""
-    row = {name: value for name, value in URL.items() if name != "reference_images"}
-    (tmp_path / "shots.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (tmp_path / "shots.jsonl").write_text(json.dumps(URL), encoding="utf-8")
     (shot,) = read_shots(tmp_path / "shots.jsonl", Defaults())
     assert isinstance(shot, Shot)
-    assert shot.request == ImageRequest.from_mapping(row)
+    every = ImageRequest.from_mapping(URL)
+    assert [one.image for one in shot.references] == list(every.all_references)
+    assert shot.request == replace(every, **NO_REFERENCES)
 
 
 def test_an_openai_request_passes_on_every_field():
@@ -91,8 +93,7 @@ def test_an_openai_request_passes_on_every_field():
     given["image"] = list(every.all_references)
     wanted = read_generation(given, default_model="qwen-image-2.0", aliases={})
     assert wanted.first.all_references == every.all_references
-    without = {"reference_image": None, "reference_images": ()}
-    assert replace(wanted.first, **without) == replace(every, **without)
+    assert replace(wanted.first, **NO_REFERENCES) == replace(every, **NO_REFERENCES)
 
 
 @every_field
@@ -147,7 +148,7 @@ def test_takes_are_described_in_the_same_words_everywhere():
 @pytest.mark.parametrize("described", [CONTRACT, GENERATION, EDIT], ids=["contract", "new", "edit"])
 def test_http_takes_no_field_that_a_request_lacks(described):
     """A field that is removed disappears from the documents as well."""
-    others = {"model", "fresh", "n", "takes", "response_format", "image", "image[]"}
+    others = {"model", "fresh", "n", "takes", "response_format", "image[]", *REFERENCE_FIELDS}
     known = {*REQUEST_FIELDS, *others}
     extra = {name for name in properties(described) if name not in known}
     assert all(properties(described)[name].keys() == {"description"} for name in extra)

@@ -13,7 +13,6 @@ from stills.sandbox import Sandbox
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na kite\r\n'
 MODEL = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nqwen-image-2.0\r\n'
-TEXT = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nhttps://example.com/a.png\r\n'
 FILE = (
     b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
     b"Content-Type: image/png\r\n\r\n" + bytes(pyvips.Image.black(512, 512).pngsave_buffer())
@@ -30,7 +29,6 @@ BAD_FORMS = {
     "no end": HEAD,
     "ends in the image": HEAD + FILE,
     "ends in the boundary": HEAD + FILE + b"\r\n--b",
-    "two links": HEAD + TEXT + TEXT + b"--b--",
     "two prompts": HEAD + HEAD + b"--b--",
 }
 

@@ -123,6 +123,33 @@ async def test_a_stored_image_is_a_reference_by_its_uri(serve, stills, sandbox):
     assert [len(send.content) for send in sandbox.ledger.generations] == [1, 2]
 
 
+async def test_several_stored_images_are_references_in_order(serve, stills, sandbox):
+    """The shot lists them, and another order is another image."""
+    edit = {**KITE, "model": "qwen-image-2.0"}
+    async with serve(stills) as url, Client(url) as client:
+        portraits = [
+            (await client.call_tool("image_generate", {**KITE, "seed": seed})).content[0].uri
+            for seed in (1, 2)
+        ]
+        shots = [
+            await client.call_tool("image_generate", {**edit, "reference_images": order})
+            for order in (portraits, portraits[::-1])
+        ]
+        shown = [
+            await client.call_tool("image_show", {"id": shot.structured_content["id"]})
+            for shot in shots
+        ]
+        too_many = await client.call_tool(
+            "image_generate", {**edit, "reference_images": portraits * 2}
+        )
+    digests = [
+        [one["digest"] for one in detail.structured_content["references"]] for detail in shown
+    ]
+    assert digests[0] == digests[1][::-1] != digests[1]
+    assert "4 reference images, 1 over" in too_many.content[0].text
+    assert len(sandbox.ledger.generations) == 4
+
+
 async def test_fresh_pays_for_a_new_image(serve, stills, sandbox):
     """Only true does; other values are rejected."""
     async with serve(stills) as url, Client(url) as client:

@@ -91,7 +91,7 @@ class HttpGeneration:
 
         return await generate_takes(
             self.stills,
-            await self._read_own_references(http_request, request),
+            await self._read_own_references(http_request, request, model),
             _trace(http_request, generate, model),
             takes=takes,
             model=model,
@@ -100,9 +100,11 @@ class HttpGeneration:
         )
 
     async def _read_own_references(
-        self, http_request: Request, request: ImageRequest
+        self, http_request: Request, request: ImageRequest, model: str
     ) -> ImageRequest:
         """Read references that this service stores: its own URLs could not be fetched."""
+        if len(request.all_references) > self.stills.model(model).reference_images_max:
+            return request  # it will be refused, so none needs to be in memory
         prefix, suffix = self.settings.image_url(http_request, "\0").split("\0")
 
         async def read(given: str | bytes) -> str | bytes:

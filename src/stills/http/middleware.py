@@ -185,7 +185,7 @@ def _body_too_large() -> Response:
     limit = BODY_MAX_BYTES // 1024 // 1024
     return problem(
         413,
-        f"The body is over the limit of {limit} MB. Scale the reference down.",
+        f"The body is over the limit of {limit} MB. Scale the references down, or send URLs.",
         code="invalid_request",
     )
 

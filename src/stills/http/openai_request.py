@@ -1,7 +1,6 @@
 """Read the requests of OpenAI's clients."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -11,6 +10,7 @@ from stills.contract.errors import InvalidReference, InvalidRequest, UnknownMode
 from stills.contract.models import MODELS, Model, find_model, list_ids
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.size import AUTO
+from stills.http.openai_references import REFERENCE_FIELDS, References, read_references
 
 IMAGES_MAX = 10
 DEFAULT_SIZE = "1024*1024"
@@ -18,7 +18,7 @@ DEFAULT_SIZE = "1024*1024"
 
 SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
-    "fresh", "image", "model", "n", "response_format",
+    *REFERENCE_FIELDS, "fresh", "model", "n", "response_format",
 )  # fmt: skip
 IGNORED = frozenset(
     {
@@ -46,6 +46,7 @@ class OpenAiRequest:
     """
 
     first: ImageRequest
+    references: References
     model: str
     count: int
     response_format: ResponseFormat
@@ -60,10 +61,10 @@ def read_generation(
     aliases: Mapping[str, str],
     models: Mapping[str, Model] = MODELS,
     no_cache: bool = False,
-    references: Sequence[bytes] = (),
+    uploaded: Sequence[str | bytes] = (),
     reference_required: bool = False,
 ) -> OpenAiRequest:
-    """Read the fields of a generation or an edit; `references` are its files.
+    """Read the fields of a generation or an edit; `uploaded` are the references of its form.
 
     `no_cache` is whether the headers ask for a new image.
 
@@ -81,42 +82,28 @@ def read_generation(
         )
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
-    images = _read_images(fields.get("image"), references)
-    if reference_required and not images:
+    references = read_references(fields, uploaded)
+    if reference_required and not references.images:
         raise InvalidReference(
             "image is missing",
             field="image",
             action="Send a PNG, JPEG, WebP, GIF, BMP or TIFF file as image.",
         )
-    with naming_image():
+    with references.named_in_errors():
         first = ImageRequest.from_mapping(
             {name: value for name, value in fields.items() if name in REQUEST_FIELDS}
-            | {"size": _size(fields.get("size"), has_image=bool(images))}
-            | _as_references(images)
+            | {"size": _size(fields.get("size"), has_image=bool(references.images))}
+            | references.as_fields()
         )
     return OpenAiRequest(
         first=first,
+        references=references,
         model=resolve_model(fields.get("model"), default_model, aliases, models),
         count=_count(fields.get("n")),
         response_format=_response_format(fields.get("response_format")),
         fresh=read_fresh(fields.get("fresh"), no_cache=no_cache),
         ignored=ignored,
     )
-
-
-@contextmanager
-def naming_image() -> Iterator[None]:
-    """Rename references in errors about them to their name in these requests, `image`."""
-    try:
-        yield
-    except InvalidRequest as error:
-        for name in ("reference_images", "reference_image"):
-            if error.field is not None and error.field.startswith(name):
-                message = error.message.replace(name, "image", 1)
-                raise error.with_(
-                    field=error.field.replace(name, "image", 1), message=message
-                ) from error
-        raise
 
 
 def resolve_model(
@@ -214,19 +201,3 @@ def _response_format(value: object) -> ResponseFormat:
             action="Use one of the two, or omit it to get both.",
         )
     return ResponseFormat(value)
-
-
-def _read_images(value: object, files: Sequence[bytes]) -> list[str | bytes]:
-    """Return all references in order: those of the form's files, then those given as text."""
-    images: list[str | bytes] = list(files)
-    if isinstance(value, str):
-        images.append(value)
-    elif isinstance(value, list) and all(isinstance(one, str) for one in value):
-        images.extend(value)
-    elif value is not None:
-        raise InvalidReference("image is neither text nor a list of text", field="image")
-    return images
-
-
-def _as_references(images: list[str | bytes]) -> dict[str, object]:
-    return {"reference_image": images[0]} if len(images) == 1 else {"reference_images": images}

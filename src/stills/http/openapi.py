@@ -5,6 +5,7 @@ from typing import Any
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD
 from stills.http.errors import ErrorBody
+from stills.http.openai_references import REFERENCE_FIELDS
 from stills.http.openai_request import IGNORED
 
 
@@ -40,9 +41,30 @@ _OPENAI = {
     },
     "response_format": {"type": "string", "enum": ["url", "b64_json"]},
 }
-_IMAGE = {
-    "description": "References in order: https URLs, data URLs, or image_urls of this service.",
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+_URL = _text("An https URL, a data URL, or an image_url of this service.")
+_REFERENCE = {
+    "anyOf": [
+        _URL,
+        {
+            "type": "object",
+            "properties": {
+                "image_url": {
+                    "anyOf": [
+                        _URL,
+                        {"type": "object", "properties": {"url": _URL}, "required": ["url"]},
+                    ]
+                }
+            },
+            "required": ["image_url"],
+        },
+    ]
+}
+_REFERENCES = {
+    name: {
+        "description": "A reference, or several in order.",
+        "anyOf": [_REFERENCE, {"type": "array", "items": _REFERENCE}],
+    }
+    for name in REFERENCE_FIELDS
 }
 _FILE = {
     "type": "string",
@@ -99,10 +121,11 @@ def _json_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any
     return _body("application/json", nullable, required)
 
 
-GENERATION = _json_body({**_OPENAI, "image": _IMAGE, **_IGNORED}, ["prompt"])
+GENERATION = _json_body({**_OPENAI, **_REFERENCES, **_IGNORED}, ["prompt"])
 EDIT = _body(
     "multipart/form-data", {**_OPENAI, "image": _FILE, "image[]": _FILES, **_IGNORED}, ["prompt"]
 )
+EDIT["requestBody"]["content"] |= GENERATION["requestBody"]["content"]
 CONTRACT = _json_body({**_CONTRACT, **_TAKES}, ["prompt", "size"])
 _LIMITED = 429
 _DESCRIPTIONS = {

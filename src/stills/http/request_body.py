@@ -1,5 +1,7 @@
 """Read the body of a request, which a stranger sent, as a JSON object or a form."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +15,10 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.strict_json import STRICT, RepeatedKey
 
+_JSON = "application/json"
 _DEPTH_MAX = 8
 _FIELDS_MAX = 64
-_IMAGE_NAMES = ("image", "image[]")
+_IMAGE_NAME = re.compile(r"image(\[\d*\])?")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _NUMBERS = {"n", *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer")}
 _SWITCHES = {"fresh", *(name for name, field in REQUEST_FIELDS.items() if field.type == "boolean")}
@@ -23,10 +26,27 @@ _SWITCHES = {"fresh", *(name for name, field in REQUEST_FIELDS.items() if field.
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A multipart body: its fields, and the files named `image` or `image[]`, in order."""
+    """A multipart body: its fields, and the references, files and text alike, in order.
+
+    References are named `image`, `image[]` or, by some clients, `image[0]`, `image[1]` and so on.
+    """
 
     fields: Mapping[str, Any]
-    images: tuple[bytes, ...]
+    images: tuple[str | bytes, ...]
+
+    @property
+    def identity(self) -> bytes:
+        """What equal forms have in common, unlike their bodies: each try has a new boundary."""
+        images = [
+            image if isinstance(image, str) else hashlib.sha256(image).hexdigest()
+            for image in self.images
+        ]
+        return json.dumps([sorted(self.fields.items()), images]).encode()
+
+
+def is_json(request: Request) -> bool:
+    """Return whether the body is JSON, by its Content-Type."""
+    return _media_type(request) == _JSON
 
 
 def read_object(request: Request) -> dict[str, Any]:
@@ -35,7 +55,7 @@ def read_object(request: Request) -> dict[str, Any]:
     Raises:
         InvalidRequest: it is not a JSON object, or is nested too deeply.
     """
-    _expect(request, "application/json")
+    _expect(request, _JSON)
     body: bytes = request.state.body
     try:
         read = STRICT.decode(body.decode("utf-8-sig"))
@@ -75,7 +95,7 @@ async def read_form(request: Request) -> Form:
 
 async def _read(form: FormData, body: bytes) -> Form:
     fields: dict[str, Any] = {}
-    images: list[bytes] = []
+    images: list[str | bytes] = []
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             images.append(await _file(name, value))
@@ -83,8 +103,8 @@ async def _read(form: FormData, body: bytes) -> Form:
             raise InvalidRequest(
                 f"{name[:40]} is not UTF-8 text", field=name[:40], action="Send it as UTF-8."
             )
-        elif name in _IMAGE_NAMES:
-            fields.setdefault("image", []).append(value)
+        elif _IMAGE_NAME.fullmatch(name):
+            images.append(value)
         elif name in fields:
             raise InvalidRequest(
                 f"the field {name[:40]!r} is duplicated", field=name[:40], action="Send it once."
@@ -103,7 +123,7 @@ def _check_complete(request: Request) -> None:
 
 
 async def _file(name: str, value: UploadFile) -> bytes:
-    if name not in _IMAGE_NAMES:
+    if not _IMAGE_NAME.fullmatch(name):
         raise InvalidRequest(
             f"the file {name[:40]!r} is not supported",
             field=name[:40],
@@ -121,11 +141,14 @@ def _value(name: str, value: str) -> str | int:
 
 
 def _expect(request: Request, media_type: str) -> None:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != media_type:
+    if _media_type(request) != media_type:
         raise WrongMediaType(
             "unsupported Content-Type", field="Content-Type", action=f"Send {media_type}."
         )
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class WrongMediaType(InvalidRequest):

@@ -133,7 +133,7 @@ class Tools:
         fresh = _read_fresh(fields.pop("fresh", None))
         takes = fields.pop("takes", None)
         number = 1 if takes is None else check_takes(takes)
-        request = await self._read_own_references(ImageRequest.from_mapping(fields))
+        request = await self._read_own_references(ImageRequest.from_mapping(fields), model)
         async with report_progress(context.session.report_progress) as on_progress:
             results = await _run_cancellable(
                 self._generate_images(
@@ -165,8 +165,10 @@ class Tools:
                 raise
             raise error.with_(billing=Billing.BILLED) from error
 
-    async def _read_own_references(self, request: ImageRequest) -> ImageRequest:
+    async def _read_own_references(self, request: ImageRequest, model: str | None) -> ImageRequest:
         """Read references that are our own resources."""
+        if len(request.all_references) > self._stills.model(model).reference_images_max:
+            return request  # it will be refused, so none needs to be in memory
 
         async def read(given: str | bytes) -> str | bytes:
             if isinstance(given, bytes) or not given.startswith(_URI):

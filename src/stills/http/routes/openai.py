@@ -2,9 +2,8 @@
 
 import asyncio
 import base64
-import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any, Literal
 
@@ -22,12 +21,11 @@ from stills.http.idempotency import answer_once
 from stills.http.openai_request import (
     OpenAiRequest,
     ResponseFormat,
-    naming_image,
     read_generation,
     says_no_cache,
 )
 from stills.http.openapi import EDIT, GENERATION, IGNORED_HEADER, refusals
-from stills.http.request_body import read_form, read_object
+from stills.http.request_body import is_json, read_form, read_object
 
 
 class ImageData(BaseModel):
@@ -74,7 +72,7 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
     encoder = _Base64Encoder(generation.stills)
 
     async def generate(request: Request, wanted: OpenAiRequest, content: bytes) -> Response:
-        with naming_image():
+        with wanted.references.named_in_errors():
             answered = await answer_once(
                 generation.stills,
                 request,
@@ -100,35 +98,23 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
             headers["X-Stills-Ignored"] = ", ".join(wanted.ignored)
         return StreamingResponse(_release(chunks), media_type="application/json", headers=headers)
 
+    @router.post("/images", openapi_extra=GENERATION, **_RESPONSES)
     @router.post("/images/generations", openapi_extra=GENERATION, **_RESPONSES)
     async def generate_images(request: Request) -> Response:
-        """Generate images from a prompt."""
-        wanted = read_generation(
-            read_object(request),
-            default_model=settings.model,
-            aliases=settings.model_aliases,
-            models=generation.stills.models,
-            no_cache=says_no_cache(request.headers),
+        """Generate images from a prompt and, if there are any, reference images."""
+        return await generate(
+            request, _read(generation, request, read_object(request)), request.state.body
         )
-        return await generate(request, wanted, request.state.body)
 
     @router.post("/images/edits", openapi_extra=EDIT, **_RESPONSES)
     async def edit_images(request: Request) -> Response:
-        """Generate images from a prompt and a reference image."""
+        """Generate images from a prompt and reference images."""
+        if is_json(request):
+            wanted = _read(generation, request, read_object(request), reference_required=True)
+            return await generate(request, wanted, request.state.body)
         form = await read_form(request)
-        wanted = read_generation(
-            form.fields,
-            default_model=settings.model,
-            aliases=settings.model_aliases,
-            models=generation.stills.models,
-            no_cache=says_no_cache(request.headers),
-            references=form.images,
-            reference_required=True,
-        )
-        digests = [hashlib.sha256(image).hexdigest() for image in form.images]
-        # Not the body: a client that retries uses a new boundary.
-        content = json.dumps([sorted(form.fields.items()), digests]).encode()
-        return await generate(request, wanted, content)
+        wanted = _read(generation, request, form.fields, form.images, reference_required=True)
+        return await generate(request, wanted, form.identity)
 
     models = generation.stills.models
     names = dict(models)
@@ -154,6 +140,25 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
         return JSONResponse(bodies[model_id].model_dump())
 
     return router
+
+
+def _read(
+    generation: HttpGeneration,
+    request: Request,
+    fields: Mapping[str, Any],
+    uploaded: Sequence[str | bytes] = (),
+    *,
+    reference_required: bool = False,
+) -> OpenAiRequest:
+    return read_generation(
+        fields,
+        default_model=generation.settings.model,
+        aliases=generation.settings.model_aliases,
+        models=generation.stills.models,
+        no_cache=says_no_cache(request.headers),
+        uploaded=uploaded,
+        reference_required=reference_required,
+    )
 
 
 class _Base64Encoder:
