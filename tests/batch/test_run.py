@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.support.batch_run import MODEL, check_list, run_batch, run_with_output, write_list
 
+from stills.batch.estimate import make_estimate
 from stills.batch.image_files import local_file
 from stills.batch.manifest import read_manifest
 from stills.batch.output import RunOutput
@@ -62,6 +63,38 @@ async def test_a_failure_skips_the_shots_that_depend_on_it(stills, sandbox, tmp_
     assert entries["one"].failure.code == "content_refused"
     assert entries["else"].failure is None
     assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_shot_needs_the_images_of_all_shots_it_names(stills, sandbox, tmp_path):
+    """They are sent in its order; if one fails, only the shots that need it are skipped."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, match="refused", times=None))
+    one, two = {"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"}
+    path = write_list(
+        tmp_path,
+        {"id": "both", "prompt": "both", "reference_shot": ["two", "one"]},
+        {"id": "none", "prompt": "none", "reference_shot": ["one", "bad"]},
+        one,
+        two,
+        {"id": "bad", "prompt": "refused"},
+    )
+    entries = await run_batch(stills, check_list(stills, path), tmp_path / "out")
+    assert "'bad'" in entries["none"].failure.message
+    assert entries["both"].shot.needs == ("two", "one")
+    *_, last = sandbox.ledger.generations
+    assert last.prompt == "both"
+    assert last.content.count("image:data") == 2
+
+
+async def test_the_order_of_references_is_part_of_the_request(stills, tmp_path):
+    """The same images in another order are another image; in the same order they are free."""
+    both = {"id": "both", "prompt": "both", "seed": 1, "reference_shot": ["one", "two"]}
+    needed = ({"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"})
+    path = write_list(tmp_path, both, *needed)
+    await run_batch(stills, check_list(stills, path), tmp_path / "out")
+    turned = both | {"id": "turned", "reference_shot": ["two", "one"]}
+    path = write_list(tmp_path, both | {"id": "same"}, turned, *needed)
+    estimate, _ = await make_estimate(stills, check_list(stills, path), tmp_path / "new")
+    assert (estimate.kept, estimate.new) == (3, 1)
 
 
 async def test_a_call_that_two_shots_share_counts_once_towards_the_cap(stills, sandbox, tmp_path):

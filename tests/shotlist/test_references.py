@@ -44,6 +44,13 @@ def test_the_cell_of_a_single_reference_is_not_split(read):
     assert read("a.csv", "prompt,reference_image\nx,a|b.png\n") == [("a|b.png", None)]
 
 
+def test_a_data_url_may_have_line_breaks(read):
+    """Encoders wrap base64, so only `|` separates images."""
+    wrapped = "data:image/png;base64,AAAA\nBBBB"
+    cell = f'prompt,reference_images\nx,"{wrapped} | a.png"\n'
+    assert read("a.csv", cell) == [(wrapped, None), ("a.png", None)]
+
+
 def test_a_list_may_have_labels(read):
     """Images with and without labels can be mixed; white space in labels is normalized."""
     images = ["a.png", {"image": "b.png", "label": " Anna,\n the keeper "}, {"image": "c.png"}]

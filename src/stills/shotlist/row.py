@@ -1,6 +1,7 @@
 """One row in any format, and its values by our field names."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -99,16 +100,15 @@ def is_absent(value: object) -> bool:
 
 
 def split_cell(text: str, *, separators: str) -> list[object]:
-    """Split a table cell at any of the separators and at line breaks, or read its JSON list."""
+    """Split a table cell at any of the separators, or read its JSON list."""
     if text.lstrip().startswith("["):
         try:
             listed = json.loads(text)
         except (ValueError, RecursionError):
             return [text]
         return listed if isinstance(listed, list) else [text]
-    for separator in separators:
-        text = text.replace(separator, "\n")
-    return [part for part in text.split("\n") if part.strip()]
+    parts = re.split(f"[{re.escape(separators)}]", text) if separators else [text]
+    return [part for part in parts if part.strip()]
 
 
 def read_names(field: str, given: object) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ def read_names(field: str, given: object) -> tuple[str, ...]:
         InvalidRequest: it is neither a name nor a list of names.
     """
     if isinstance(given, str):
-        given = split_cell(given, separators=",;")
+        given = split_cell(given, separators=",;\n")
     names = given if isinstance(given, list) else [given]
     if len(names) > NAMES_MAX or not all(_is_name(name) for name in names):
         raise InvalidRequest(
