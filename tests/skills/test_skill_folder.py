@@ -73,11 +73,11 @@ def describe_prices(model: Model) -> str:
 
 
 def test_the_reference_lists_every_model():
-    """Ids, whether references are taken, and prices, as the model table has them."""
+    """Ids, how many references are taken, and prices, as the model table has them."""
     listed = {model: (taken, usd, cny) for model, _, taken, usd, cny in rows(REFERENCE, "id")}
     assert listed == {
         model.id: (
-            "one" if model.reference_images_max else "no",
+            f"up to {model.reference_images_max}" if model.reference_images_max else "no",
             describe_prices(model),
             "unknown" if model.image_cny is None else str(model.image_cny),
         )

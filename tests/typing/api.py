@@ -23,6 +23,7 @@ def ask_synchronously() -> ImageResult:
     request = ImageRequest(prompt="a kite", size="512*512")
     assert_type(request.seed, int | None)
     assert_type(request.reference_image, str | bytes | None)
+    assert_type(request.reference_images, tuple[str | bytes, ...])
     assert_type(ImageRequest.from_json('{"prompt": "a kite", "size": "512*512"}'), ImageRequest)
     assert_type(ImageRequest.from_mapping({"prompt": "a kite", "size": "512*512"}), ImageRequest)
     assert_type(generate_takes(request, takes=4, sandbox=True), tuple[ImageResult, ...])
