@@ -21,7 +21,7 @@ from stills.pipeline.reference import Reference
 from stills.pipeline.reference_cache import ReferenceCache
 from stills.pipeline.reference_loader import ReferenceLoader
 from stills.pipeline.references import load_references
-from stills.sandbox import Sandbox
+from stills.sandbox import Fault, FaultKind, Sandbox
 from stills.web import OwnerDownload
 
 LOAD = ReferenceLoader(
@@ -182,3 +182,17 @@ async def test_a_rebuilt_catalog_knows_the_references(
     assert (await again.images.show(first.id)).image.generation.spec == spec
     assert (await again.generate(asked, model=EDIT)).cached
     assert sandbox.ledger.billed_images == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "images"),
+    [("reference_image", png(32)), ("reference_images", [png(32), png(33)])],
+)
+async def test_a_refusal_by_the_service_names_the_field(
+    stills: Stills, sandbox: Sandbox, field: str, images: object
+):
+    """The service does not always say which of several references it can't use."""
+    sandbox.set_faults(Fault(FaultKind.REFERENCE_UNREADABLE))
+    with pytest.raises(InvalidReference) as caught:
+        await stills.generate(request(**{field: images}), model=EDIT)
+    assert caught.value.field == field

@@ -252,6 +252,11 @@ class ImageRequest:
         first = () if self.reference_image is None else (self.reference_image,)
         return (*first, *self.reference_images)
 
+    @property
+    def references_field(self) -> str:
+        """The field to name in an error about all references."""
+        return "reference_images" if self.reference_images else "reference_image"
+
     def with_references(self, references: Sequence[str | bytes]) -> Self:
         """Return a copy with other images in place of `all_references`, as many and in order."""
         if self.reference_image is None:

@@ -46,7 +46,7 @@ def check_count(request: ImageRequest, model: Model) -> None:
     count = len(request.all_references)
     if count <= model.reference_images_max:
         return
-    field = "reference_images" if request.reference_images else "reference_image"
+    field = request.references_field
     other = next(
         (
             f"a model that takes {count} by its exact id, such as {one.id}"

@@ -9,6 +9,7 @@ from stills.contract.errors import (
     Billing,
     BudgetExceeded,
     CatalogError,
+    InvalidReference,
     ModelNotServed,
     RateLimited,
     ServiceUnreachable,
@@ -241,6 +242,8 @@ async def _call(job: Job, request: ProviderRequest) -> ProviderAnswer | StillsEr
     except ModelNotServed as error:
         retirement = job.model.retirement
         return error.with_(message=f"{error.message}; it {retirement}") if retirement else error
+    except InvalidReference as error:
+        return error.with_(field=job.request.references_field)
     except StillsError as error:
         return error
     except asyncio.CancelledError:
