@@ -26,6 +26,7 @@ from stills.maintenance.rebuild import rebuild
 from stills.maintenance.recover import recover
 from stills.maintenance.recovered import Recovered
 from stills.maintenance.verify import Finding, Verified
+from stills.model_table import ModelTable
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
 from stills.pipeline.generate_many import FreshOf, Many, MaxCostOf, OnStageOf, Requests
@@ -57,7 +58,6 @@ class Stills:
         self._guarded_ports = ports
         self._policy = policy or Policy()
         self._model = model
-        self._models = models
         self._concurrency = concurrency
         self._access = Access(ports.catalog.api_keys)
         self._guarded_pipeline = Pipeline(
@@ -69,6 +69,7 @@ class Stills:
             rate_limit=rate_limit,
         )
         self._images = Library(ports, self._guarded_pipeline, self._guard)
+        self._models = ModelTable(models, ports.provider, self._guard)
 
     @classmethod
     def from_env(
@@ -315,20 +316,9 @@ class Stills:
         return self._policy.for_slow_calls().deadline_seconds
 
     @property
-    def models(self) -> Mapping[str, Model]:
-        """The model table: Stills' own, with the changes of `STILLS_MODELS`."""
+    def models(self) -> ModelTable:
+        """The model table."""
         return self._models
-
-    async def list_served_models(self) -> frozenset[str]:
-        """Return the ids that the provider lists, free of charge.
-
-        A listed model may still be refused, for example because the account has no access to it.
-
-        Raises:
-            StillsError: the provider gave no list.
-        """
-        timeout_seconds = self._policy.answer_timeout_seconds
-        return await self._ports.provider.list_models(timeout_seconds=timeout_seconds)
 
     def model(self, model_id: str | None = None) -> Model:
         """Return the model of requests, with its prices here.

@@ -169,11 +169,11 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
         (["a kite", "--size", "64*64", "--seed", "-1"], "seed is out of range"),
         (
             ["a kite", "--size", "64*64", "--model", "qwen-image-max-2025-12-30"],
-            "Did you mean qwen-image-max?",
+            "Use an exact id, without alias or date suffix: qwen-image-max (retired), ",
         ),
         (
-            ["a kite", "--size", "64*64", "--model", "qwen_image_max"],
-            "Did you mean qwen-image-max?",
+            ["a kite", "--size", "64*64", "--model", "qwen_image_2.1_pro"],
+            "Did you mean qwen-image-2.1-pro?",
         ),
         (["--request", '{"prompt": "a", "size": "64*64", "n": 2}'], "unknown field 'n'"),
         (["--request", "not json"], "not JSON"),

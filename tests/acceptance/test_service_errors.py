@@ -28,10 +28,20 @@ def test_a_size_the_model_does_not_make_is_replaced_by_a_native_one(run, service
 
 def test_a_wrong_key_has_its_own_error(run, service):
     """It says to check the key and its region, and does not show the key."""
-    done = refused(run, service, {"DASHSCOPE_API_KEY": "sk-swordfish"})
+    variables = {"DASHSCOPE_API_KEY": "sk-swordfish", "STILLS_MODEL": "qwen-image-2.0"}
+    done = refused(run, service, variables)
     assert done.returncode == 3
     assert "region" in done.stderr
     assert "swordfish" not in done.stderr
+
+
+def test_a_retired_default_is_warned_of_before_a_call_that_costs_money(run, service):
+    """Standard error says so first, and how to choose another model."""
+    done = run(*KITE, variables=service.variables | {"DASHSCOPE_API_KEY": "sk-swordfish"})
+    warning, error = done.stderr.splitlines()
+    assert warning.startswith("qwen-image-max was retired on 2026-10-10, according to notices")
+    assert "Choose another model with --model" in warning
+    assert error.startswith("stills: ")
 
 
 @pytest.mark.parametrize(

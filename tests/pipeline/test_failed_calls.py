@@ -135,12 +135,12 @@ async def test_a_retry_after_a_429_sends_the_whole_prompt(stills: Stills, sandbo
     result = await stills.generate(request)
     whole, simple = "a red kite. It flies over a harbour.", "a red kite"
     assert [send.prompt for send in sandbox.ledger.generations] == [whole] * 3
-    assert result.notes == ()
+    assert not [note for note in result.notes if "simpler" in note]
 
     sandbox.set_faults(Fault(FaultKind.NO_IMAGE), Fault(FaultKind.THROTTLED))
     result = await stills.generate(replace(request, seed=2))
     assert [send.prompt for send in sandbox.ledger.generations[3:]] == [whole, simple, simple]
-    assert len(result.notes) == 1
+    assert len([note for note in result.notes if "simpler" in note]) == 1
     assert simple in result.notes[0]
 
 
@@ -203,7 +203,7 @@ async def test_an_answer_without_an_image_is_retried_once_with_a_simpler_prompt(
     result = await stills.generate(request)
     assert [send.prompt for send in sandbox.ledger.generations] == [request.prompt, "a red kite"]
     assert "simpler" in result.notes[0]
-    assert (await stills.generate(request)).notes == result.notes
+    assert (await stills.generate(request)).notes[0] == result.notes[0]
 
 
 async def test_no_image_twice_is_an_error(stills: Stills, sandbox: Sandbox):

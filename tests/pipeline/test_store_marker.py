@@ -242,7 +242,7 @@ async def test_an_empty_catalog_with_a_full_store_warns_once_before_anything_is_
     assert sent == [1]  # the call that filled the store
     assert warning.getMessage() in first.notes
     assert not [note for note in second.notes if "rebuild" in note]
-    assert (await stills.generate(CAT)).notes == second.notes
+    assert not [note for note in (await stills.generate(CAT)).notes if "rebuild" in note]
 
 
 async def test_a_new_or_rebuilt_catalog_does_not_warn(

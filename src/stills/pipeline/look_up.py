@@ -14,6 +14,7 @@ from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import make_request_record, make_result, try_to_count
 from stills.pipeline.references import load_references
+from stills.pipeline.retirement import retirement_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ async def look_up(job: Job) -> Job:
         if hit is not None:
             job.deadline.stored = True
             return replace(job, hit=hit, generation=hit.generation, rendition=hit.rendition)
-    return replace(job, notes=await job.ports.marker.check_before_paying())
+    notes = await job.ports.marker.check_before_paying()
+    return replace(job, notes=(*notes, *retirement_notes(job.model)))
 
 
 async def answer_from_catalog(

@@ -29,6 +29,7 @@ from stills.pipeline.context import Job, Sent, known
 from stills.pipeline.plan import simplify
 from stills.pipeline.ports import Ports
 from stills.pipeline.ready import get_ready
+from stills.pipeline.retirement import warn_before_paying
 from stills.pipeline.retry import Retries
 from stills.ratelimit.limiter import StartTooLate
 
@@ -104,6 +105,7 @@ async def _send_until_answered(job: Job, claim: Claim) -> Sent:
     """Call until there is an answer, and retry as the policy allows."""
     # Before the ledger, so that an interruption or a failure here does not count as sent.
     await get_ready(job.ports)
+    warn_before_paying(job.model, job.ports.provider.name)
     retries = Retries(job.policy, is_rate_limited=not job.limiter.limit.is_unlimited)
     planned = known(job.plan).provider_request
     request = replace(planned, seed=claim.generation.spec.seed)

@@ -59,7 +59,7 @@ def _row(model: Model, default: str, served: AbstractSet[str] | None) -> tuple[s
 
 async def _list_served(*, sandbox: bool) -> AbstractSet[str]:
     async with Stills.from_env(sandbox=sandbox) as stills:
-        return await stills.list_served_models()
+        return await stills.models.list_served()
 
 
 def _sizes(model: Model) -> str:

@@ -1,0 +1,95 @@
+"""What is said of a model that is retired according to notices."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from stills.app import Stills
+from stills.contract.request import ImageRequest
+from stills.pipeline import retirement
+from stills.provider.credentials import Credentials, ProviderKey
+from stills.provider.dashscope import connect
+from stills.sandbox import Sandbox
+
+Make = Callable[..., Awaitable[Stills]]
+
+KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
+NOTE = (
+    "qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 succeeds "
+    "it. Choose another model with --model, STILLS_MODEL or the field model."
+)
+
+
+class Paid:
+    """A provider that costs money, on the sandbox's wire."""
+
+    name = "dashscope"
+
+    def __init__(self, inner: object) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+@pytest.fixture
+async def paid(make_stills: Make, sandbox: Sandbox) -> Stills:
+    """Stills with a provider that costs money, in a process that has not warned yet."""
+    retirement._warn_once.cache_clear()
+    inner = await connect(Credentials(ProviderKey("sk-sandbox"), sandbox.base_url))
+    return await make_stills(provider=Paid(inner))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if "retired" in one.getMessage()]
+
+
+async def test_the_first_paid_call_of_a_retired_model_is_warned_of_before_it_is_sent(
+    paid: Stills, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+):
+    """Once in a process; standard error shows it, or the log of a service."""
+    sent: list[int] = []
+
+    class Watch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "retired" in record.getMessage():
+                sent.append(len(sandbox.ledger.generations))
+
+    watch = Watch()
+    logging.getLogger("stills").addHandler(watch)
+    try:
+        first = await paid.generate(KITE)
+    finally:
+        logging.getLogger("stills").removeHandler(watch)
+    assert sent == [0]
+    assert warnings(caplog) == [NOTE]
+    assert NOTE in first.notes
+
+
+async def test_the_sandbox_says_it_in_its_results_only(
+    stills: Stills, caplog: pytest.LogCaptureFixture
+):
+    """Nothing is paid there, but a trial should show what comes."""
+    made = await stills.generate(KITE)
+    assert NOTE in made.notes
+    assert warnings(caplog) == []
+
+
+async def test_a_stored_image_needs_no_warning(stills: Stills):
+    """It opens whether or not its model is still served."""
+    await stills.generate(KITE)
+    again = await stills.generate(KITE)
+    assert again.cached
+    assert NOTE not in again.notes
+
+
+async def test_a_model_that_is_not_retired_has_no_note(
+    paid: Stills, caplog: pytest.LogCaptureFixture
+):
+    """Nor a warning."""
+    request = replace(KITE, size="512*512")
+    made = await paid.generate(request, model="qwen-image-2.0")
+    assert not [note for note in made.notes if "retired" in note]
+    assert warnings(caplog) == []
