@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stills.catalog import SqliteCatalog
@@ -44,7 +45,9 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
         tokenizer=QwenTokenizer(),
-        downloader=_Download("OwnerDownload" if trusts_references else "GuardedDownload"),
+        downloader=_Download(
+            "OwnerDownload" if trusts_references else "GuardedDownload", config.certificates
+        ),
         trusts_references=trusts_references,
     )
 
@@ -57,14 +60,16 @@ def build_policy(config: Config) -> Policy:
 class _Download:
     """A downloader that is loaded when it is first used: most requests need none."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, certificates: tuple[str, Path] | None) -> None:
         self._name = name
+        self._certificates = certificates
         self._made: Downloader | None = None
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         if self._made is None:
             module = await asyncio.to_thread(import_module, "stills.web")
-            self._made = getattr(module, self._name)()
+            tls = await asyncio.to_thread(module.load_certificates, self._certificates)
+            self._made = getattr(module, self._name)(ssl_context=tls)
         return await self._made.get(url, max_bytes=max_bytes)
 
 
@@ -94,7 +99,9 @@ def use_dashscope(config: Config) -> Provider:
     )
 
     async def make(stack: AsyncExitStack) -> Provider:
-        return await _connect(stack, credentials, has_live_links=True)
+        return await _connect(
+            stack, credentials, certificates=config.certificates, has_live_links=True
+        )
 
     return DeferredProvider(credentials.provider.name, make)
 
@@ -108,16 +115,22 @@ def embed_sandbox() -> Provider:
         sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
         credentials = Credentials(ProviderKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
         # Links into the sandbox end with this process.
-        return await _connect(stack, credentials, has_live_links=False)
+        return await _connect(stack, credentials, certificates=None, has_live_links=False)
 
     return DeferredProvider(SANDBOX.name, make)
 
 
 async def _connect(
-    stack: AsyncExitStack, credentials: Credentials, *, has_live_links: bool
+    stack: AsyncExitStack,
+    credentials: Credentials,
+    *,
+    certificates: tuple[str, Path] | None,
+    has_live_links: bool,
 ) -> Provider:
     module = await asyncio.to_thread(import_module, "stills.provider.dashscope")
-    provider: Provider = await module.connect(credentials, has_live_links=has_live_links)
+    provider: Provider = await module.connect(
+        credentials, certificates=certificates, has_live_links=has_live_links
+    )
     stack.push_async_callback(provider.close)
     return provider
 

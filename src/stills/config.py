@@ -14,6 +14,7 @@ from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -23,8 +24,9 @@ class Config:
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
     never appears in the repr. `models` is the model table. `rate_limit` is None for the model's own
-    limit, and `credentials_file` is None if no home folder is known. `resend_unknown` is how often
-    a call whose outcome is unknown may be repeated.
+    limit, and `credentials_file` is None if no home folder is known. `certificates` are the
+    variable that names trusted CAs, and the file or folder that it names. `resend_unknown` is how
+    often a call whose outcome is unknown may be repeated.
     """
 
     store: str
@@ -42,6 +44,7 @@ class Config:
     profile: str
     credentials_file: Path | None
     base_url: str | None
+    certificates: tuple[str, Path] | None
     public_url: str | None
     model_aliases: Mapping[str, str]
     traces: bool
@@ -76,6 +79,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
         credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
         base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
+        certificates=_certificates(environment),
         public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
         model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES", models),
         traces=_traces(environment),
@@ -122,6 +126,12 @@ def _public_url(environment: Mapping[str, str], name: str) -> str | None:
 def _models(environment: Mapping[str, str], name: str) -> Mapping[str, Model]:
     path = _local_path(environment, name)
     return MODELS if path is None else read_models_file(path, MODELS, name=name)
+
+
+def _certificates(environment: Mapping[str, str]) -> tuple[str, Path] | None:
+    """Return the first variable that names certificates, and what it names."""
+    named = [(name, environment.get(name)) for name in _CERTIFICATES]
+    return next(((name, Path(written)) for name, written in named if written), None)
 
 
 def _aliases(

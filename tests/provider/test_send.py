@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -31,6 +32,7 @@ from stills.contract.size import Size
 from stills.provider import dashscope
 from stills.sandbox import Fault, FaultKind
 from stills.sandbox.faults import GENERATION_FAULTS
+from stills.web import Proxy
 
 PATIENCE = 20.0
 
@@ -303,7 +305,13 @@ def every_client_error() -> list[type[Exception]]:
 @pytest.mark.parametrize("kind", every_client_error(), ids=lambda kind: kind.__name__)
 def test_every_network_error_is_translated(kind):
     """Each is a StillsError with its cause; only connection errors are free."""
-    error = dashscope._translate(kind.__new__(kind))
+    raised = kind.__new__(kind)
+    if issubclass(kind, aiohttp.ClientConnectorError):  # these name the host
+        raised._conn_key = SimpleNamespace(host="service.example")
+        raised._certificate_error = ssl.SSLError()
+    if issubclass(kind, aiohttp.ClientResponseError):
+        raised.status = 407
+    error = dashscope._translate(raised, Proxy("http://proxy.example", "http://proxy.example"))
     connecting = issubclass(
         kind,
         aiohttp.ClientConnectorError

@@ -149,4 +149,4 @@ async def test_a_closed_port_and_an_unknown_name_are_told_apart(download):
 async def test_a_proxy_that_does_not_answer_is_named(download, monkeypatch):
     """The proxy of the environment is used, as for API calls."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    await refuse(download, "https://images.example/secret.png", "the proxy of HTTPS_PROXY")
+    await refuse(download, "https://images.example/secret.png", "the proxy in HTTPS_PROXY")

@@ -12,13 +12,11 @@ import logging
 import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
-import certifi
 from aiohttp.abc import AbstractResolver
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
 from dashscope.aigc.image_generation import AioImageGeneration
 
 from stills.contract.errors import (
@@ -40,7 +38,14 @@ from stills.provider.credentials import Credentials
 from stills.provider.links import ImageLinks
 from stills.provider.model_list import PAGE_SIZE, PAGES_MAX, read_model_page
 from stills.provider.task_answers import read_task, read_task_id
-from stills.web.proxy import find_proxy
+from stills.web import (
+    Proxy,
+    check_proxies,
+    explain_failure,
+    find_proxy,
+    load_certificates,
+    make_connector,
+)
 
 CONNECT_SECONDS = 30.0
 
@@ -70,6 +75,7 @@ class _Wire:
     """What happened on the wire during one call."""
 
     key: str
+    proxy: Proxy | None = None
     sends: int = 0
     exchange: Exchange | None = None
 
@@ -102,23 +108,19 @@ _sdk_logger.addFilter(_redact_record)
 _sdk_logger.addHandler(logging.NullHandler())
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Limits the time to connect, because the SDK has only one timeout for the complete call."""
+async def connect(
+    credentials: Credentials,
+    *,
+    certificates: tuple[str, Path] | None = None,
+    has_live_links: bool = True,
+) -> "DashScope":
+    """Make a provider. Reading the certificates is slow, so it is done off the event loop.
 
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
-    ) -> Connection:
-        del timeout
-        patience = aiohttp.ClientTimeout(connect=CONNECT_SECONDS)
-        return await super().connect(req, traces, patience)
-
-
-async def connect(credentials: Credentials, *, has_live_links: bool = True) -> "DashScope":
-    """Make a provider. Reading the certificates is slow, so it is done off the event loop."""
-    tls = await asyncio.to_thread(ssl.create_default_context, cafile=certifi.where())
+    Raises:
+        ConfigError: the certificates or a proxy of the environment can't be used.
+    """
+    check_proxies()
+    tls = await asyncio.to_thread(load_certificates, certificates)
     return DashScope(credentials, tls, has_live_links=has_live_links)
 
 
@@ -140,11 +142,13 @@ class DashScope:
     ) -> None:
         self._credentials = credentials
         self._has_live_links = has_live_links
-        connector = _Connector(ssl=tls, limit=0)
+        self._proxy = find_proxy(credentials.base_url)
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=make_connector(
+                self._proxy, ssl=tls, limit=0, connect_seconds=CONNECT_SECONDS
+            ),
             middlewares=(_watch,),
-            proxy=find_proxy(credentials.base_url),
+            proxy=self._proxy.http_url if self._proxy else None,
             response_class=BoundedResponse,
         )
         self._links = ImageLinks(credentials.base_url, tls, resolver=resolver)
@@ -214,7 +218,7 @@ class DashScope:
         Raises:
             StillsError: there was no response.
         """
-        wire = _Wire(self._credentials.key.reveal())
+        wire = _Wire(self._credentials.key.reveal(), self._proxy)
         token = _wire.set(wire)
         try:
             await calling
@@ -288,7 +292,7 @@ async def _watch(
         response = await handler(request)
         body = await response.read()
     except Exception as error:
-        raise _WireError(_translate(error)) from error
+        raise _WireError(_translate(error, wire.proxy)) from error
     wire.exchange = Exchange(response.status, response.headers, body)
     return response
 
@@ -306,9 +310,13 @@ _NOT_CONNECTED = (
 )
 
 
-def _translate(error: Exception) -> StillsError:
+def _translate(error: Exception, proxy: Proxy | None) -> StillsError:
     """Translate a network error, with what it means for billing."""
     reason = type(error).__name__
+    explained = explain_failure(error, proxy)
+    if explained is not None:
+        message, action = explained
+        return ServiceUnreachable(message, action=f"{action} Nothing was sent.")
     if isinstance(error, _NOT_CONNECTED):
         return ServiceUnreachable(f"no connection to the service ({reason})")
     if isinstance(error, TimeoutError):

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,8 +20,14 @@ from stills.contract.addresses import is_metadata_address, is_public_address, ma
 from stills.contract.errors import Billing, LinkDead
 from stills.contract.generation import Chunks
 from stills.provider.body_limit import BodyTooLarge, read_up_to
-from stills.web import GuardedResolver, SystemResolver
-from stills.web.proxy import find_proxy
+from stills.web import (
+    GuardedResolver,
+    Proxy,
+    SystemResolver,
+    explain_failure,
+    find_proxy,
+    make_connector,
+)
 
 IMAGE_MAX_BYTES = 64 * 1024 * 1024  # an image of the largest size is under 20 MiB
 _STALL_SECONDS = 30.0
@@ -37,7 +44,7 @@ class ImageLinks:
         self._tls = tls
         self._resolver = resolver or SystemResolver()
         self._service_is_private: bool | None = None
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
 
     async def download(self, url: str, *, timeout_seconds: float) -> Chunks:
         """Download the image behind a link.
@@ -46,6 +53,7 @@ class ImageLinks:
             LinkDead: it returns no image, or not in time, or must not be followed.
         """
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_read=_STALL_SECONDS)
+        proxy = None
         try:
             link = _read(url)
             proxy = find_proxy(url)
@@ -53,10 +61,12 @@ class ImageLinks:
                 await self._look_up_service()
             if not self._allows_host(link.raw_host or ""):
                 raise _is_private()
-            session = self._session(proxied=proxy is not None)
             # Redirects are not followed, because the service's storage sends none.
-            async with session.get(
-                link, timeout=timeout, allow_redirects=False, proxy=proxy
+            async with self._session(proxy).get(
+                link,
+                timeout=timeout,
+                allow_redirects=False,
+                proxy=proxy.http_url if proxy else None,
             ) as response:
                 if response.status != HTTPStatus.OK:
                     raise LinkDead(
@@ -70,6 +80,14 @@ class ImageLinks:
                 billing=Billing.BILLED,
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            explained = explain_failure(error, proxy)
+            if explained is not None:
+                message, action = explained
+                raise LinkDead(
+                    f"the image was not downloaded: {message}",
+                    action=f"{action} A retry downloads it free of charge.",
+                    billing=Billing.BILLED,
+                ) from error
             reason = "timed out" if isinstance(error, TimeoutError) else "was interrupted"
             raise LinkDead(
                 f"the image's download {reason} ({type(error).__name__})", billing=Billing.BILLED
@@ -104,18 +122,16 @@ class ImageLinks:
                 public = all(is_public_address(one["host"]) for one in found)
                 self._service_is_private = not public
 
-    def _session(self, *, proxied: bool) -> aiohttp.ClientSession:
-        if proxied not in self._sessions:
+    def _session(self, proxy: Proxy | None) -> aiohttp.ClientSession:
+        if proxy not in self._sessions:
+            resolving: dict[str, Any] = {}
             # The user chose the proxy, so it may be anywhere; it resolves the link's host itself.
-            guarded = GuardedResolver(self._resolver, self._allows_address, _is_private)
-            connector = aiohttp.TCPConnector(
-                ssl=self._tls,
-                limit=0,
-                resolver=None if proxied else guarded,
-                use_dns_cache=proxied,
-            )
-            self._sessions[proxied] = aiohttp.ClientSession(connector=connector)
-        return self._sessions[proxied]
+            if proxy is None:
+                guarded = GuardedResolver(self._resolver, self._allows_address, _is_private)
+                resolving = {"resolver": guarded, "use_dns_cache": False}
+            connector = make_connector(proxy, ssl=self._tls, limit=0, **resolving)
+            self._sessions[proxy] = aiohttp.ClientSession(connector=connector)
+        return self._sessions[proxy]
 
 
 def _read(url: str) -> URL:

@@ -2,20 +2,23 @@
 
 import asyncio
 import ssl
+from typing import Any
 
 from aiohttp import (
+    ClientConnectorCertificateError,
     ClientConnectorDNSError,
+    ClientConnectorSSLError,
     ClientError,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    TCPConnector,
 )
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from stills.contract.addresses import is_public_address, may_be_public
 from stills.contract.errors import InvalidReference
+from stills.web.connector import PROXY_ERRORS, make_connector
 from stills.web.guarded_resolver import GuardedResolver, SystemResolver
 from stills.web.image_response import (
     HEADERS,
@@ -25,6 +28,7 @@ from stills.web.image_response import (
     read_body,
     read_url,
 )
+from stills.web.proxy import Proxy, find_proxy
 
 _HTTPS_PORT = 443
 
@@ -33,6 +37,9 @@ class GuardedDownload:
     """Implements the port Downloader for URLs from untrusted callers.
 
     A `resolver`, if given, must reject private addresses itself.
+
+    Through a proxy, a name must have only public addresses here as well. The proxy may resolve it
+    to others, but the server there would need a valid certificate of that name.
     """
 
     def __init__(
@@ -48,19 +55,44 @@ class GuardedDownload:
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._session() as session:
-                return await _follow(session, url, max_bytes)
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._follow(url, max_bytes)
         except TimeoutError:
             raise failed(f"can't be downloaded within {self._deadline_seconds:g} s") from None
         except ClientConnectorDNSError:
             raise refused() from None  # don't reveal which private names exist
-        except (ClientError, OSError, ValueError):
-            raise failed("can't be downloaded") from None
+        except (ClientError, OSError, ValueError) as error:
+            raise failed(f"can't be downloaded{_reason(error)}") from None
 
-    def _session(self) -> ClientSession:
-        # A new session for each download: nothing carries over from one caller to another.
-        connector = TCPConnector(
-            resolver=self._resolver, use_dns_cache=False, force_close=True, ssl=self._ssl
+    async def _follow(self, url: str, max_bytes: int) -> bytes:
+        at = read_url(url)
+        for _ in range(REDIRECTS_MAX + 1):
+            _check(at)
+            proxy = find_proxy(str(at))
+            if proxy is not None:
+                await self._check_name(at.raw_host or "")
+            async with (
+                self._session(proxy) as session,
+                session.get(
+                    at, allow_redirects=False, proxy=proxy.http_url if proxy else None
+                ) as response,
+            ):
+                if response.status not in REDIRECTS:
+                    return await read_body(response, max_bytes)
+                at = at.join(read_url(response.headers.get("Location", "")))
+        raise failed(f"is redirected more than {REDIRECTS_MAX} times")
+
+    async def _check_name(self, host: str) -> None:
+        try:
+            await self._resolver.resolve(host, _HTTPS_PORT)
+        except OSError:
+            raise refused() from None  # don't reveal which private names exist
+
+    def _session(self, proxy: Proxy | None) -> ClientSession:
+        # A new session for each request: nothing carries over from one caller to another.
+        guard: dict[str, Any] = {"resolver": self._resolver} if proxy is None else {}
+        connector = make_connector(
+            proxy, use_dns_cache=False, force_close=True, ssl=self._ssl, **guard
         )
         return ClientSession(
             connector=connector,
@@ -72,15 +104,13 @@ class GuardedDownload:
         )
 
 
-async def _follow(session: ClientSession, url: str, max_bytes: int) -> bytes:
-    at = read_url(url)
-    for _ in range(REDIRECTS_MAX + 1):
-        _check(at)
-        async with session.get(at, allow_redirects=False) as response:
-            if response.status not in REDIRECTS:
-                return await read_body(response, max_bytes)
-            at = at.join(read_url(response.headers.get("Location", "")))
-    raise failed(f"is redirected more than {REDIRECTS_MAX} times")
+def _reason(error: Exception) -> str:
+    """Name a proxy or a certificate as the reason, without addresses of this network."""
+    if isinstance(error, ClientConnectorSSLError | ClientConnectorCertificateError):
+        return ": the certificate of its server can't be verified"
+    if isinstance(error, PROXY_ERRORS):
+        return ": the proxy in HTTPS_PROXY or ALL_PROXY makes no connection to its server"
+    return ""
 
 
 def _check(url: URL) -> None:

@@ -13,10 +13,9 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    TCPConnector,
 )
-from yarl import URL
 
+from stills.web.connector import ProxyFailed, make_connector
 from stills.web.image_response import (
     HEADERS,
     REDIRECTS,
@@ -25,7 +24,7 @@ from stills.web.image_response import (
     read_body,
     read_url,
 )
-from stills.web.proxy import find_proxy
+from stills.web.proxy import Proxy, find_proxy
 
 
 class OwnerDownload:
@@ -42,16 +41,33 @@ class OwnerDownload:
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._session() as session:
-                return await _follow(session, url, max_bytes)
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._follow(url, max_bytes)
         except TimeoutError:
             raise failed(f"can't be downloaded within {self._deadline_seconds:g} s") from None
         except (ClientError, OSError, ValueError) as error:
             raise failed(f"can't be downloaded: {_explain(error)}") from None
 
-    def _session(self) -> ClientSession:
+    async def _follow(self, url: str, max_bytes: int) -> bytes:
+        at = read_url(url)
+        for _ in range(REDIRECTS_MAX + 1):
+            if at.scheme != "https" or not at.raw_host:
+                raise failed("is redirected to an address that is not https")
+            proxy = find_proxy(f"{at.scheme}://{at.raw_authority}")
+            async with (
+                self._session(proxy) as session,
+                session.get(
+                    at, allow_redirects=False, proxy=proxy.http_url if proxy else None
+                ) as response,
+            ):
+                if response.status not in REDIRECTS:
+                    return await read_body(response, max_bytes)
+                at = at.join(read_url(response.headers.get("Location", "")))
+        raise failed(f"is redirected more than {REDIRECTS_MAX} times")
+
+    def _session(self, proxy: Proxy | None) -> ClientSession:
         return ClientSession(
-            connector=TCPConnector(force_close=True, ssl=self._ssl),
+            connector=make_connector(proxy, force_close=True, ssl=self._ssl),
             cookie_jar=DummyCookieJar(),
             headers=HEADERS,
             timeout=ClientTimeout(total=None),  # get() has the deadline
@@ -60,27 +76,11 @@ class OwnerDownload:
         )
 
 
-async def _follow(session: ClientSession, url: str, max_bytes: int) -> bytes:
-    at = read_url(url)
-    for _ in range(REDIRECTS_MAX + 1):
-        if at.scheme != "https" or not at.raw_host:
-            raise failed("is redirected to an address that is not https")
-        async with session.get(at, allow_redirects=False, proxy=_proxy(at)) as response:
-            if response.status not in REDIRECTS:
-                return await read_body(response, max_bytes)
-            at = at.join(read_url(response.headers.get("Location", "")))
-    raise failed(f"is redirected more than {REDIRECTS_MAX} times")
-
-
-def _proxy(url: URL) -> str | None:
-    return find_proxy(f"{url.scheme}://{url.raw_authority}")
-
-
 def _explain(error: Exception) -> str:
     """Say why, without the URL, which may be signed."""
     match error:
-        case ClientHttpProxyError() | ClientProxyConnectionError():
-            return "the proxy of HTTPS_PROXY does not connect"
+        case ClientHttpProxyError() | ClientProxyConnectionError() | ProxyFailed():
+            return "the proxy in HTTPS_PROXY or ALL_PROXY makes no connection"
         case ClientConnectorCertificateError():
             return "its server's certificate is not trusted; SSL_CERT_FILE can name your own CA"
         case ClientConnectorDNSError():
