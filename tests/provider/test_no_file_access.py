@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import pyvips
 
 import stills
 from stills.sandbox import SendKind
@@ -73,7 +74,8 @@ async def test_a_reference_that_names_a_file_is_not_read(
 
 async def test_a_data_url_is_sent_inside_the_request(provider, sandbox, provider_request):
     """It arrives as an image, before the text."""
-    url = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
+    png: bytes = pyvips.Image.black(64, 64, bands=3).pngsave_buffer()
+    url = "data:image/png;base64," + base64.b64encode(png).decode()
     await provider.send(
         provider_request(model="qwen-image-2.0", reference_urls=(url,)), timeout_seconds=20
     )

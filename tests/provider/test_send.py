@@ -186,7 +186,7 @@ async def test_a_rejected_parameter_has_the_services_message(provider, provider_
     """An unsupported size shows the service's message."""
     error = await failure(provider, provider_request(size=Size(1024, 1024)))
     assert isinstance(error, RequestRejected)
-    assert "InvalidParameter: size must be one of" in error.message
+    assert "InvalidParameter: The size does not match the allowed size" in error.message
 
 
 async def test_a_late_answer_is_a_timeout_that_may_be_billed(provider, sandbox, provider_request):

@@ -1,13 +1,24 @@
 """Which requests are accepted or refused, by key and by model."""
 
+import base64
 import io
 import json
+import struct
 
+import aiohttp
 import pytest
+import pyvips
 
 from stills.sandbox import Sandbox, SandboxSettings
 
-PNG_DATA_URL = "data:image/png;base64,iVBORw0KGgo="
+
+def data_url(image: bytes, media_type: str = "image/png") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(image).decode()}"
+
+
+PNG = pyvips.Image.black(64, 64, bands=3).pngsave_buffer()
+PNG_DATA_URL = data_url(PNG)
+FIVE = ["1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"]
 SUCCESSORS = ["qwen-image-2.0", "qwen-image-2.0-pro", "qwen-image-3.0", "qwen-image-3.0-pro"]
 
 
@@ -45,7 +56,7 @@ async def test_a_refused_key_is_not_quoted(call):
     assert "secret" not in answer.message
 
 
-@pytest.mark.parametrize("size", ["1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"])
+@pytest.mark.parametrize("size", FIVE)
 async def test_the_default_model_takes_its_five_sizes(call, size):
     """All five documented sizes of qwen-image-max are accepted."""
     answer = await call(size=size)
@@ -58,6 +69,13 @@ async def test_the_default_size_is_wide(call):
     answer = await call()
 
     assert (answer.usage["width"], answer.usage["height"]) == (1664, 928)
+
+
+@pytest.mark.parametrize("model", SUCCESSORS)
+async def test_the_default_size_of_the_successors_is_square(post, sandbox, model):
+    """Without a size, the image is 2048*2048."""
+    assert (await post(body(model=model))).status == 200
+    assert sandbox.ledger.sends[0].size == "2048*2048"
 
 
 @pytest.mark.parametrize("model", SUCCESSORS)
@@ -82,12 +100,93 @@ async def test_the_successors_take_up_to_three_references(call, sandbox, model):
     assert (await call(model=model, images=[*images, PNG_DATA_URL])).code == "InvalidParameter"
 
 
-async def test_an_uploaded_reference_needs_its_header(post):
-    """oss:// only works with X-DashScope-OssResourceResolve: enable."""
-    sent = body({"text": "x"}, {"image": "oss://bucket/a.png"}, model="qwen-image-2.0")
+async def test_a_reference_is_taken_from_its_upload(post, sandbox, session):
+    """oss:// needs the header X-DashScope-OssResourceResolve: enable, and the uploaded file."""
+    sent = body({"text": "x"}, {"image": "oss://sandbox/a.png"}, model="qwen-image-2.0")
+    enabled = {"X_DashScope_OssResourceResolve": "enable"}
 
     assert (await post(sent)).body["code"] == "InvalidParameter"
-    assert (await post(sent, X_DashScope_OssResourceResolve="enable")).status == 200
+    assert (await post(sent, **enabled)).body["code"] == "InvalidFile.DownloadFailed"
+    form = aiohttp.FormData({"key": "sandbox/a.png", "file": io.BytesIO(PNG)})
+    async with session.post(sandbox.base_url.removesuffix("/api/v1") + "/upload", data=form):
+        pass
+    assert (await post(sent, **enabled)).status == 200
+    sandbox.reset()
+    assert (await post(sent, **enabled)).body["code"] == "InvalidFile.DownloadFailed"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "x"}, {"type": "image", "image": PNG_DATA_URL}],
+        [{"image": PNG_DATA_URL}, {"type": "text", "text": "x"}],
+    ],
+)
+async def test_a_part_of_the_content_may_name_its_type(post, sandbox, content):
+    """Clients of the compatible endpoints send it."""
+    assert (await post(body(*content, model="qwen-image-2.0"))).status == 200
+    assert sandbox.ledger.sends[0].prompt == "x"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pyvips.Image.black(64, 64, bands=3).jpegsave_buffer(),
+        pyvips.Image.black(64, 64, bands=3).webpsave_buffer(),
+        pyvips.Image.black(64, 64, bands=3).gifsave_buffer(),
+        pyvips.Image.black(64, 64, bands=3).tiffsave_buffer(),
+        b"BM" + bytes(16) + struct.pack("<ii", 64, -64),
+    ],
+    ids=["jpeg", "webp", "gif", "tiff", "bmp"],
+)
+async def test_a_reference_may_have_any_of_the_six_formats(call, image):
+    """Whatever its data URL says; PNG is in the other tests."""
+    assert (await call(model="qwen-image-2.0", images=[data_url(image)])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "image",
+    [b"hello", PNG[:-20], b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF    WAVE"],
+    ids=["text", "truncated", "header", "short-bmp", "sound"],
+)
+async def test_a_reference_that_is_not_an_image_is_refused(call, image):
+    """In the words of the service's page of errors."""
+    answer = await call(model="qwen-image-2.0", images=[data_url(image)])
+
+    assert (answer.status_code, answer.code) == (400, "InvalidImage.FileFormat")
+
+
+async def test_a_reference_of_a_wrong_size_is_refused(post):
+    """Over 10 MB, or under 10 pixels per side."""
+    tiny = pyvips.Image.black(9, 64, bands=3).pngsave_buffer()
+    huge = PNG + bytes(10 * 1024 * 1024)
+    for image in (tiny, huge):
+        sent = body({"text": "x"}, {"image": data_url(image)}, model="qwen-image-2.0")
+        answer = await post(io.BytesIO(json.dumps(sent).encode()))
+        assert (answer.status, answer.body["code"]) == (400, "InvalidParameter")
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"n": 2}, "num_images_per_prompt must be 1"),
+        (
+            {"size": "1024*1024"},
+            f"The size does not match the allowed size {','.join(FIVE)}.",
+        ),
+        (
+            {"size": "3*3", "model": "qwen-image-2.0"},
+            "Image area must be between 262144 and 4194304 pixels. Got area=9 (width=3, height=3).",
+        ),
+        (
+            {"size": "2K", "model": "qwen-image-3.0"},
+            "Invalid size '2K'. Expected format: '<width>*<height>'",
+        ),
+    ],
+)
+async def test_a_refusal_has_the_words_of_the_service(post, sent, message):
+    """As its pages and users report them."""
+    assert (await post(body(**sent))).body["message"] == message
 
 
 @pytest.mark.parametrize("seed", [0, 2147483647])
@@ -165,9 +264,14 @@ async def test_each_version_reads_as_many_tokens_as_its_own_limit(call, sandbox)
         body({"text": "a"}, {"image": "photo.png"}, model="qwen-image-2.0"),
         body({"text": "a"}, {"image": "file:///etc/hostname"}, model="qwen-image-2.0"),
         body({"text": "a"}, {"image": "data:image/png;base64,@@@"}, model="qwen-image-2.0"),
-        body({"text": "a"}, {"image": "data:image/png;base64,"}, model="qwen-image-2.0"),
         body({"text": "a"}, {"image": "data:text/plain;base64,aGk="}, model="qwen-image-2.0"),
         body({"text": "a"}, {"image": ["https://a/b"]}, model="qwen-image-2.0"),
+        body({"type": "image", "text": "a"}),
+        body({"type": "text"}),
+        body({"type": ["text"], "text": "a"}),
+        body({"text": "a", "weight": 1}),
+        body(size="4096*256", model="qwen-image-2.0"),
+        body(size="480*4000", model="qwen-image-2.0"),
         body({"text": ""}),
         body({"text": 5}),
         body({"video": "a"}),

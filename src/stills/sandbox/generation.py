@@ -71,7 +71,12 @@ class GenerationEndpoint:
         retired_models = self._state.settings.retired_models
         # In a thread, because a long prompt's tokens are counted.
         accepted = await asyncio.to_thread(
-            rules.check, body, request.headers, retired_models, is_task=self.is_task
+            rules.check,
+            body,
+            request.headers,
+            retired_models,
+            uploaded=self._state.uploaded,
+            is_task=self.is_task,
         )
         self._state.ledger.note(
             seq,

@@ -7,11 +7,12 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from stills.sandbox.content import DATA_URL, Uploads, check_images, read_parts, read_text
 from stills.sandbox.errors import (
     Refusal,
     invalid_parameter,
@@ -22,19 +23,20 @@ from stills.sandbox.tokens import cut_to_tokens
 
 NEGATIVE_PROMPT_LIMIT_CHARACTERS = 500
 LARGEST_SEED = 2147483647
-DEFAULT_SIZE = "1664*928"
+DEFAULT_SIZE = "2048*2048"
 FEWEST_PIXELS = 512 * 512
 MOST_PIXELS = 2048 * 2048
+LARGEST_RATIO = 8
 
 _SIZE = re.compile(r"([1-9][0-9]{0,6})\*([1-9][0-9]{0,6})")
-_DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ModelRules:
     """The limits of one model.
 
-    `sizes=None` means any size between the pixel limits, `most_tokens=None` that it is unknown how
+    The first of `sizes` is the default; None means any size between the limits of pixels and ratio,
+    2048*2048 by default. `most_tokens=None` that it is unknown how
     much of a prompt the model reads.
     """
 
@@ -125,10 +127,12 @@ def check(
     headers: Mapping[str, str],
     retired_models: frozenset[str],
     *,
+    uploaded: Container[str] = (),
     is_task: bool = False,
 ) -> AcceptedRequest:
     """Check a request by its model's rules; raises a `Refusal` that says what is wrong.
 
+    `uploaded` are the keys of the files that were uploaded to this sandbox.
     `is_task` tells whether it was sent to the endpoint of asynchronous tasks.
     """
     model, rules = _model(body, retired_models)
@@ -137,7 +141,14 @@ def check(
         raise no_asynchronous_calls()
     if is_task and not wants_task:
         raise no_synchronous_calls()
-    text, reference_count = _content(body, headers, rules)
+    parts = _content(body)
+    text = read_text(parts)
+    resolves = headers.get("X-DashScope-OssResourceResolve", "").lower() == "enable"
+    reference_count = check_images(
+        [part["image"] for part in parts if "image" in part],
+        Uploads(uploaded, can_resolve=resolves),
+        most=rules.most_references,
+    )
     parameters = _mapping(body.get("parameters") or {}, "parameters")
     negative_prompt = _string(parameters, "negative_prompt") or ""
     for switch in ("prompt_extend", "watermark"):
@@ -182,66 +193,14 @@ def _model(body: Mapping[str, Any], retired_models: frozenset[str]) -> tuple[str
     return model, MODELS[model]
 
 
-def _content(
-    body: Mapping[str, Any], headers: Mapping[str, str], rules: ModelRules
-) -> tuple[str, int]:
+def _content(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     messages = _mapping(body.get("input"), "input").get("messages")
     if not isinstance(messages, list) or len(messages) != 1:
         raise invalid_parameter("input.messages must hold exactly one message.")
     message = _mapping(messages[0], "input.messages[0]")
     if message.get("role") != "user":
         raise invalid_parameter("The role of the message must be user.")
-    content = message.get("content")
-    if not isinstance(content, list):
-        raise invalid_parameter("The content of the message must be a list.")
-    parts = [_mapping(part, "Each part of the content") for part in content]
-    if any(len(part) != 1 or not part.keys() <= {"text", "image"} for part in parts):
-        raise invalid_parameter("Each part of the content must be one text or one image.")
-    return _text(parts), _reference_count(parts, headers, rules)
-
-
-def _text(parts: list[dict[str, Any]]) -> str:
-    texts = [part["text"] for part in parts if "text" in part]
-    if len(texts) != 1:
-        raise invalid_parameter(f"The content must hold exactly one text, not {len(texts)}.")
-    text = texts[0]
-    if not isinstance(text, str) or not text:
-        raise invalid_parameter("text must be a non-empty string.")
-    return text
-
-
-def _reference_count(
-    parts: list[dict[str, Any]], headers: Mapping[str, str], rules: ModelRules
-) -> int:
-    images = [part["image"] for part in parts if "image" in part]
-    if len(images) > rules.most_references:
-        raise invalid_parameter(
-            f"The content may hold at most {rules.most_references} images, not {len(images)}."
-        )
-    for image in images:
-        _check_image(image, headers)
-    return len(images)
-
-
-def _check_image(image: object, headers: Mapping[str, str]) -> None:
-    """Check the format of a reference; the sandbox never fetches a URL."""
-    if not isinstance(image, str):
-        raise invalid_parameter("image must be a string.")
-    if image.startswith(("https://", "http://")):
-        return
-    if image.startswith("oss://"):
-        if headers.get("X-DashScope-OssResourceResolve", "").lower() != "enable":
-            raise invalid_parameter("oss:// needs the header X-DashScope-OssResourceResolve.")
-        return
-    start = _DATA_URL.match(image)
-    if start is None:
-        raise invalid_parameter("image must be an http(s) URL or data:image/...;base64,...")
-    try:
-        decoded = base64.b64decode(image[start.end() :], validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid_parameter("The data URL of an image is not base64.") from None
-    if not decoded:
-        raise invalid_parameter("The data URL of an image is empty.")
+    return read_parts(message.get("content"))
 
 
 def _check_thinking(parameters: Mapping[str, Any], rules: ModelRules) -> None:
@@ -256,15 +215,25 @@ def _check_thinking(parameters: Mapping[str, Any], rules: ModelRules) -> None:
 
 
 def _size(parameters: Mapping[str, Any], rules: ModelRules) -> tuple[int, int]:
-    size = _string(parameters, "size") or DEFAULT_SIZE
+    """Read the size; the words of the refusals are those that users report (August 2026)."""
+    size = _string(parameters, "size") or (rules.sizes[0] if rules.sizes else DEFAULT_SIZE)
     match = _SIZE.fullmatch(size)
     if match is None:
-        raise invalid_parameter(f"size must be width*height, not {size[:40]!r}.")
+        raise invalid_parameter(f"Invalid size {size[:40]!r}. Expected format: '<width>*<height>'")
     width, height = int(match[1]), int(match[2])
-    if rules.sizes is not None and size not in rules.sizes:
-        raise invalid_parameter(f"size must be one of {', '.join(rules.sizes)}, not {size}.")
-    if rules.sizes is None and not FEWEST_PIXELS <= width * height <= MOST_PIXELS:
-        raise invalid_parameter(f"size must have 512*512 to 2048*2048 pixels, not {size}.")
+    if rules.sizes is not None:
+        if size not in rules.sizes:
+            allowed = ",".join(rules.sizes)
+            raise invalid_parameter(f"The size does not match the allowed size {allowed}.")
+        return width, height
+    area = width * height
+    if not FEWEST_PIXELS <= area <= MOST_PIXELS:
+        raise invalid_parameter(
+            f"Image area must be between {FEWEST_PIXELS} and {MOST_PIXELS} pixels. "
+            f"Got area={area} (width={width}, height={height})."
+        )
+    if max(width, height) > LARGEST_RATIO * min(width, height):
+        raise invalid_parameter(f"The aspect ratio must be between 1:8 and 8:1, not {size}.")
     return width, height
 
 
@@ -281,6 +250,8 @@ def _image_count(parameters: Mapping[str, Any], rules: ModelRules) -> int:
     count = parameters.get("n")
     if count is None:
         return 1
+    if rules.most_images == 1 and count != 1:
+        raise invalid_parameter("num_images_per_prompt must be 1")  # as on the page of errors
     if type(count) is not int or not 1 <= count <= rules.most_images:
         raise invalid_parameter(f"n must be an integer from 1 to {rules.most_images}.")
     return count
@@ -306,7 +277,7 @@ def _boolean(parameters: Mapping[str, Any], name: str) -> None:
 
 def _digest(image: str) -> str:
     """Return the SHA-256 of the bytes in a data URL, or of any other URL."""
-    start = _DATA_URL.match(image)
+    start = DATA_URL.match(image)
     if start is not None:
         with suppress(binascii.Error, ValueError):
             return hashlib.sha256(base64.b64decode(image[start.end() :], validate=True)).hexdigest()

@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 
 class SandboxState:
-    """Settings, faults, ledger, rate limit, tasks, images, and the threads that render them."""
+    """Settings, faults, ledger, rate limit, tasks, images, and the threads that render them.
+
+    `uploaded` are the keys of uploaded files.
+    """
 
     def __init__(self, settings: SandboxSettings, threads: Executor) -> None:
         self.settings = settings
@@ -27,15 +30,17 @@ class SandboxState:
         self.ledger = RequestLedger()
         self.rate_limit = TokenBucket(settings.rate_limit_per_second)
         self.images = ImageStore(settings.url_ttl_seconds)
+        self.uploaded: set[str] = set()
         self.tasks = TaskStore(settings.task_life_seconds)
         self._threads = threads
 
     def reset(self) -> None:
-        """Return to the initial state: no faults, requests, tasks or images."""
+        """Return to the initial state: no faults, requests, tasks, uploads or images."""
         self.faults.set([])
         self.ledger.clear()
         self.rate_limit.refill()
         self.tasks.clear()
+        self.uploaded.clear()
         self.images.clear()
 
     async def run_in_thread(self, work: Callable[[], T]) -> T:

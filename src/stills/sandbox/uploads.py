@@ -13,7 +13,7 @@ _ACCESS_KEY_ID = "STILLSSANDBOX"
 
 
 class UploadEndpoints:
-    """Accepts uploads and records them; the bytes are discarded."""
+    """Accepts uploads and records their keys; the bytes are discarded."""
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
@@ -40,6 +40,8 @@ class UploadEndpoints:
         seq = ledger.open(SendKind.UPLOAD, new_request_id())
         key = await _key_of_form(request)
         status = 400 if key is None else 200
+        if key is not None:
+            self._state.uploaded.add(key)
         ledger.note(seq, file_name=key, status=status, finished=True)
         return web.Response(status=status)
 
