@@ -35,6 +35,9 @@ FAST = Policy(
     poll_interval_seconds=0.02,
     backoff_base_seconds=0.02,
     backoff_cap_seconds=0.2,
+    task_poll_seconds=0.02,
+    task_poll_max_seconds=0.1,
+    task_poll_timeout_seconds=5.0,
 )
 
 

@@ -41,6 +41,8 @@ def test_every_variable_has_a_default():
         ("STILLS_CONCURRENCY", "32", "concurrency", 32),
         ("DASHSCOPE_API_KEY", "sk-a", "api_key", "sk-a"),
         ("STILLS_RESEND_UNKNOWN", " 2 ", "resend_unknown", 2),
+        ("STILLS_ASYNC", "auto", "uses_tasks", True),
+        ("STILLS_ASYNC", " Never ", "uses_tasks", False),
         ("DASHSCOPE_HTTP_BASE_URL", "https://a.example", "base_url", "https://a.example"),
         ("ALIBABA_CLOUD_PROFILE", "work", "profile", "work"),
         ("XDG_STATE_HOME", "/state", "spool", Path("/state/stills/spool")),
@@ -65,6 +67,7 @@ def test_each_variable_is_read(variable, value, field, read):
         "STILLS_RATE_LIMIT",
         "STILLS_CONCURRENCY",
         "STILLS_RESEND_UNKNOWN",
+        "STILLS_ASYNC",
         "DASHSCOPE_HTTP_BASE_URL",
         "ALIBABA_CLOUD_PROFILE",
         "XDG_STATE_HOME",
@@ -114,6 +117,15 @@ def test_an_invalid_number_of_repeats_is_rejected(written):
     with pytest.raises(ConfigError, match="STILLS_RESEND_UNKNOWN is ") as caught:
         read_config({**HOME, "STILLS_RESEND_UNKNOWN": written})
     assert "from 0 to 99" in caught.value.action
+
+
+@pytest.mark.parametrize("written", ["always", "0", "false"])
+def test_an_invalid_choice_of_asynchronous_calls_is_rejected(written):
+    """The error shows both values."""
+    with pytest.raises(ConfigError, match="STILLS_ASYNC is ") as caught:
+        read_config({**HOME, "STILLS_ASYNC": written})
+    assert caught.value.field == "STILLS_ASYNC"
+    assert "auto or never" in caught.value.action
 
 
 @pytest.mark.parametrize("written", ["2", "0/s", "-1/s", "2/day", "/s", "1e3/s", "fast", "٢/s"])

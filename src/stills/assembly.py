@@ -54,7 +54,11 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
 
 def build_policy(config: Config) -> Policy:
     """Build the policy that the configuration asks for."""
-    return Policy(deadline_seconds=config.deadline_seconds, unknown_resends=config.resend_unknown)
+    return Policy(
+        deadline_seconds=config.deadline_seconds,
+        unknown_resends=config.resend_unknown,
+        uses_tasks=config.uses_tasks,
+    )
 
 
 class _Download:

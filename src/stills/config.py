@@ -26,7 +26,8 @@ class Config:
     never appears in the repr. `models` is the model table. `rate_limit` is None for the model's own
     limit, and `credentials_file` is None if no home folder is known. `certificates` are the
     variable that names trusted CAs, and the file or folder that it names. `resend_unknown` is how
-    often a call whose outcome is unknown may be repeated.
+    often a call whose outcome is unknown may be repeated, and `uses_tasks` whether models with an
+    asynchronous API are called through it.
     """
 
     store: str
@@ -40,6 +41,7 @@ class Config:
     rate_limit: RateLimit | None
     concurrency: int
     resend_unknown: int
+    uses_tasks: bool
     api_key: str | None
     profile: str
     credentials_file: Path | None
@@ -75,6 +77,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         rate_limit=read_rate_limit(environment.get("STILLS_RATE_LIMIT"), "STILLS_RATE_LIMIT"),
         concurrency=_concurrency(environment, "STILLS_CONCURRENCY"),
         resend_unknown=_resends(environment, "STILLS_RESEND_UNKNOWN"),
+        uses_tasks=_uses_tasks(environment, "STILLS_ASYNC"),
         api_key=environment.get("DASHSCOPE_API_KEY"),
         profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
         credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
@@ -178,6 +181,13 @@ def _resends(environment: Mapping[str, str], name: str) -> int:
     if not re.fullmatch(r"\s*\d{1,2}\s*", written, re.ASCII):
         raise _bad(environment, name, "a whole number from 0 to 99")
     return int(written)
+
+
+def _uses_tasks(environment: Mapping[str, str], name: str) -> bool:
+    word = (environment.get(name) or "auto").strip().lower()
+    if word not in {"auto", "never"}:
+        raise _bad(environment, name, "auto or never")
+    return word == "auto"
 
 
 def _home(environment: Mapping[str, str]) -> Path | None:

@@ -9,7 +9,15 @@ from dataclasses import replace
 import pytest
 
 from stills.contract.errors import Billing, CatalogError
-from stills.contract.generation import Claim, Held, ProviderAnswer, Settlement, Stage
+from stills.contract.generation import (
+    CatalogHit,
+    Claim,
+    Held,
+    ProviderAnswer,
+    Settlement,
+    Stage,
+    Task,
+)
 from stills.contract.size import Size
 
 NATIVE = Size(1328, 1328)
@@ -226,6 +234,52 @@ async def test_fresh_never_resumes(catalog, worker):
     assert fresh.generation.id != claim.generation.id
     await catalog.release(fresh)
     assert (await worker.take()).generation.id == claim.generation.id
+
+
+async def test_a_call_with_a_task_is_resumed_until_it_is_settled(catalog, worker):
+    """The next holder of the claim asks for the task; a fresh request leaves it alone."""
+    claim = await worker.take()
+    task = Task("t-1", await worker.send(claim))
+    await catalog.record_task(claim.generation.id, task)
+    await catalog.release(claim)
+
+    resumed = await worker.take()
+    assert (resumed.generation.id, resumed.generation.task) == (claim.generation.id, task)
+    assert resumed.generation.stage is Stage.SENT
+    assert resumed.cut_off == (claim.generation.id,)  # its image may be in the store all the same
+    await catalog.release(resumed)
+    fresh = await worker.take(fresh=True)
+    assert fresh.generation.task is None
+    await catalog.release(fresh)
+
+    await catalog.settle_send(task.send, Settlement(Billing.NONE, "task_failed"))
+    new = await worker.take()
+    assert new.generation.id != claim.generation.id
+    assert new.generation.task is None
+
+
+async def test_a_second_call_forgets_the_task_of_the_first(catalog, worker):
+    """Only the task of the last call can have its image."""
+    claim = await worker.take()
+    first = Task("t-1", await worker.send(claim))
+    await catalog.record_task(claim.generation.id, first)
+    await catalog.settle_send(first.send, Settlement(Billing.NONE, "task_failed"))
+    second = Task("t-2", await worker.send(claim))
+    await catalog.record_task(claim.generation.id, second)
+    await catalog.settle_send(first.send, Settlement(Billing.NONE, "task_failed"))  # settled late
+    await catalog.release(claim)
+    assert (await worker.take()).generation.task == second
+
+
+async def test_a_late_answer_does_not_undo_a_stored_image(catalog, worker):
+    """Two workers may have asked for the same task, if nobody knows whether one is alive."""
+    claim = await worker.take()
+    await worker.keep(claim)
+    late = ProviderAnswer(LINK, time.time() + 3600, "r-1")
+    (send,) = await catalog.list_sends(claim.generation.id)
+    assert send.billing is Billing.BILLED
+    await catalog.record_answer(claim.generation.id, late, send=1, settlement=BILLED)
+    assert isinstance(await worker.take(), CatalogHit)
 
 
 async def test_a_hundred_callers_at_once_get_one_claim(open_worker):

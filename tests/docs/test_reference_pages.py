@@ -70,6 +70,7 @@ def test_the_defaults_of_the_variables_are_true(tmp_path):
     assert config.profile == defaults["ALIBABA_CLOUD_PROFILE"]
     assert defaults["DASHSCOPE_HTTP_BASE_URL"] == DEFAULT_BASE_URL
     assert config.concurrency == int(defaults["STILLS_CONCURRENCY"])
+    assert config.uses_tasks is (defaults["STILLS_ASYNC"] == "auto")
     assert config.resend_unknown == int(defaults["STILLS_RESEND_UNKNOWN"])
     assert defaults["STILLS_RATE_LIMIT"] is config.rate_limit is None
     assert defaults["STILLS_PRICE_USD"] is config.price_usd is None

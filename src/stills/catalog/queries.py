@@ -103,6 +103,15 @@ VALUES (:generation_id, :now, 'possible', 'unsettled', :payer)
 
 MARK_SENT = "UPDATE generations SET stage = 'sent' WHERE id = :generation_id"
 
+RECORD_TASK = """
+UPDATE generations SET task_id = :task_id, task_send = :send WHERE id = :generation_id
+"""
+
+FORGET_TASK = """
+UPDATE generations SET task_id = NULL, task_send = NULL
+WHERE id = (SELECT generation_id FROM sends WHERE number = :number) AND task_send = :number
+"""
+
 POSSIBLY_BILLED = "SELECT 1 FROM sends WHERE generation_id = :id AND billing = 'possible'"
 
 SETTLE_SEND = """
@@ -111,11 +120,12 @@ SET settled_at = :now, billing = :billing, code = :code, request_id = :request_i
 WHERE number = :number
 """
 
+# Two workers may have asked for the same task, and one may be ahead.
 RECORD_ANSWER = """
 UPDATE generations
 SET stage = 'answered', image_url = :image_url, url_expires_at = :expires_at,
     request_id = :request_id
-WHERE id = :generation_id
+WHERE id = :generation_id AND stage NOT IN ('spooled', 'kept')
 """
 
 RECORD_LINK_DEAD = """
@@ -141,7 +151,7 @@ WHERE id = :generation_id
 RECORD_KEPT = """
 UPDATE generations
 SET stage = 'kept', sha256 = :sha256, byte_count = :byte_count, object_path = :object_path,
-    image_url = NULL, spool_url = NULL
+    image_url = NULL, spool_url = NULL, task_id = NULL, task_send = NULL
 WHERE id = :generation_id
 """
 

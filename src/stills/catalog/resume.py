@@ -11,7 +11,7 @@ from stills.contract.generation import Generation, GenerationSpec, Stage
 def resume_or_add(
     connection: sqlite3.Connection, spec: GenerationSpec, now: float, *, fresh: bool
 ) -> tuple[Generation, tuple[str, ...]]:
-    """Resume a paid generation of an interrupted worker, or else start a new one.
+    """Resume what an interrupted worker has paid for or has a task of, or start a new generation.
 
     Also returns the ids of generations that were sent and never journalled as stored.
     """
@@ -22,6 +22,10 @@ def resume_or_add(
         if left.stage is Stage.SPOOLED or _may_open(left):
             if not fresh:
                 return left, ()
+            continue
+        if left.stage is Stage.SENT and left.task is not None:
+            if not fresh:
+                return left, (left.id, *cut_off)
             continue
         connection.execute(queries.FAIL, {"id": left.id})
         if left.stage is not Stage.CLAIMED:

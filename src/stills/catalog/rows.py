@@ -19,6 +19,7 @@ from stills.contract.generation import (
     Rendition,
     Send,
     Stage,
+    Task,
 )
 from stills.contract.money import to_nano_usd, to_usd
 from stills.contract.size import Size
@@ -80,6 +81,9 @@ def read_generation(row: sqlite3.Row) -> Generation:
     answer = None
     if row["image_url"] is not None:
         answer = ProviderAnswer(row["image_url"], row["url_expires_at"], row["request_id"])
+    task = None
+    if row["task_id"] is not None:
+        task = Task(row["task_id"], row["task_send"])
     return Generation(
         id=row["id"],
         spec=GenerationSpec(
@@ -104,6 +108,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
         stage=Stage(row["stage"]),
         created_at=row["created_at"],
         notes=tuple(json.loads(row["notes"])),
+        task=task,
         answer=answer,
         sha256=row["sha256"],
         byte_count=row["byte_count"],

@@ -43,6 +43,7 @@ from stills.contract.generation import (
     Settlement,
     Stage,
     StoredObject,
+    Task,
 )
 from stills.contract.money import Caps, SpendBy, SpendLine
 from stills.contract.rate_limit import LimiterState, LimitScope
@@ -153,6 +154,11 @@ class SqliteCatalog:
 
     async def settle_send(self, send: int, settlement: Settlement) -> None:
         await self.database.write(lambda connection: _settle(connection, send, settlement))
+
+    async def record_task(self, generation_id: str, task: Task) -> None:
+        await self._execute(
+            queries.RECORD_TASK, generation_id=generation_id, task_id=task.id, send=task.send
+        )
 
     async def record_answer(
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
@@ -337,16 +343,15 @@ def _find(connection: sqlite3.Connection, key: str, size: Size) -> CatalogHit | 
 
 
 def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:
-    connection.execute(
-        queries.SETTLE_SEND,
-        {
-            "number": send,
-            "now": time.time(),
-            "billing": settlement.billing.value,
-            "code": settlement.code,
-            "request_id": settlement.request_id,
-        },
-    )
+    settled: dict[str, str | float | None] = {
+        "number": send,
+        "now": time.time(),
+        "billing": settlement.billing.value,
+        "code": settlement.code,
+        "request_id": settlement.request_id,
+    }
+    connection.execute(queries.SETTLE_SEND, settled)
+    connection.execute(queries.FORGET_TASK, settled)
 
 
 def _settle_paid(connection: sqlite3.Connection, generation_id: str, code: str) -> None:

@@ -111,10 +111,19 @@ class GenerationSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """An asynchronous call whose outcome is not known yet; `send` is its number in the ledger."""
+
+    id: str
+    send: int
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """One image that is paid for or in progress. Times are Unix seconds.
 
-    `spool_url` is the URL of a spooled image; None if an older version spooled it.
+    `task` can be asked for the outcome of the last call. `spool_url` is the URL of a spooled image;
+    None if an older version spooled it.
     """
 
     id: str
@@ -122,6 +131,7 @@ class Generation:
     stage: Stage
     created_at: float
     notes: tuple[str, ...] = ()
+    task: Task | None = None
     answer: ProviderAnswer | None = None
     sha256: str | None = None
     byte_count: int | None = None
@@ -171,8 +181,8 @@ class Held:
 class Claim:
     """The exclusive right to work on one generation key; the port says how long it lasts.
 
-    `cut_off` lists the ids of earlier generations of this key that were sent but not journalled as
-    kept: the store may have the image of one of them.
+    `cut_off` lists the ids of generations of this key that were sent but not journalled as kept:
+    the store may have the image of one of them.
     """
 
     key: str

@@ -1,7 +1,18 @@
-"""Recover: finish interrupted images that are paid for. It is free: nothing is sent."""
+"""Recover: finish interrupted images that are paid for or being made. It sends no paid call."""
+
+import asyncio
+from dataclasses import replace
 
 from stills.contract.errors import StillsError
-from stills.contract.generation import CatalogHit, Claim, Generation, Held, Stage
+from stills.contract.generation import (
+    CatalogHit,
+    Claim,
+    Generation,
+    Held,
+    Settlement,
+    Stage,
+    Task,
+)
 from stills.contract.money import Caps
 from stills.maintenance.recovered import (
     Recovered,
@@ -11,24 +22,30 @@ from stills.maintenance.recovered import (
     try_to_adopt,
 )
 from stills.pipeline.fetch import LinkExpired, fetch_paid
+from stills.pipeline.follow import wait_for_end
 from stills.pipeline.keep import keep_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.send import is_paid
+from stills.pipeline.send import is_paid, journal
 
 _EXPIRED = "its link expired before it was downloaded"
+_STILL_RUNNING = "the service is still working on it: run `stills recover` again later"
 _CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
 
 
 async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
     """Finish every generation that is paid for but not stored.
 
+    Those that the service still works on come last, and are awaited for the time of one request.
+
     Raises:
         StorageError: the catalog or the spool can't be used at all.
     """
+    until = asyncio.get_running_loop().time() + policy.deadline_seconds
+    unfinished = await ports.catalog.list_unfinished()
     outcomes = {
-        unfinished.id: await _finish(ports, policy, unfinished)
-        for unfinished in await ports.catalog.list_unfinished()
+        generation.id: await _finish(ports, policy, generation, until)
+        for generation in sorted(unfinished, key=lambda each: each.task is not None)
     }
     spooled, unreadable = await read_sidecars(ports.spool)
     for generation in spooled:
@@ -42,21 +59,22 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
     return [*outcomes.values(), *unreadable]
 
 
-async def _finish(ports: Ports, policy: Policy, generation: Generation) -> Recovered:
+async def _finish(ports: Ports, policy: Policy, generation: Generation, until: float) -> Recovered:
     if generation.stage is not Stage.SPOOLED:
         adopted = await try_to_adopt(ports, generation.id)
-        if generation.stage is Stage.SENT:
-            return adopted or Recovered(generation.id, kept=False, reason=_CUT_OFF)
-        if adopted is not None and adopted.kept:
+        if adopted is not None and (adopted.kept or generation.stage is Stage.SENT):
             return adopted
-    provider = generation.spec.provider
-    if generation.stage is Stage.ANSWERED and provider != ports.provider.name:
-        reason = f"to be downloaded from {provider}: run again with its key set"
-        return Recovered(generation.id, kept=False, reason=reason)
-    return await _fetch_and_keep(ports, policy, generation)
+        if generation.stage is Stage.SENT and generation.task is None:
+            return Recovered(generation.id, kept=False, reason=_CUT_OFF)
+        if generation.spec.provider != ports.provider.name:
+            reason = f"to be downloaded from {generation.spec.provider}: run again with its key set"
+            return Recovered(generation.id, kept=False, reason=reason)
+    return await _claim_and_keep(ports, policy, generation, until)
 
 
-async def _fetch_and_keep(ports: Ports, policy: Policy, generation: Generation) -> Recovered:
+async def _claim_and_keep(
+    ports: Ports, policy: Policy, generation: Generation, until: float
+) -> Recovered:
     claim = await ports.catalog.claim(
         generation.spec,
         generation.spec.native_size,
@@ -67,18 +85,54 @@ async def _fetch_and_keep(ports: Ports, policy: Policy, generation: Generation) 
     if isinstance(claim, Held):
         reason = f"process {claim.pid} on {claim.host} is working on it"
         return Recovered(generation.id, kept=False, reason=reason)
+    reason = ""
     try:
         # This one is paid for too, even if another image was made for its key meanwhile.
         if isinstance(claim, CatalogHit) or claim.generation.stage is not Stage.CLAIMED:
-            if is_paid(generation):
-                kept = await keep_image(ports, *await fetch_paid(ports, policy, generation))
-                await list_image(ports, kept)
-            return Recovered(generation.id, kept=True)
+            await _keep(ports, policy, generation, until)
+        else:
+            reason = _EXPIRED
+    except TimeoutError:
+        reason = _STILL_RUNNING
     except LinkExpired:
-        return Recovered(generation.id, kept=False, reason=_EXPIRED)
+        reason = _EXPIRED
     except StillsError as error:
         return failed(generation.id, error)
     finally:
         if isinstance(claim, Claim):
             await ports.catalog.release(claim)
-    return Recovered(generation.id, kept=False, reason=_EXPIRED)
+    return Recovered(generation.id, kept=not reason, reason=reason)
+
+
+async def _keep(ports: Ports, policy: Policy, generation: Generation, until: float) -> None:
+    """Get the image of a generation and store it.
+
+    Raises:
+        TimeoutError: the service is still making it.
+        StillsError: there is none, or it can't be stored or downloaded.
+        LinkExpired: it can't be downloaded any more.
+    """
+    if generation.task is not None:
+        generation = await _wait(ports, policy, generation, generation.task, until)
+    if is_paid(generation):
+        kept = await keep_image(ports, *await fetch_paid(ports, policy, generation))
+        await list_image(ports, kept)
+
+
+async def _wait(
+    ports: Ports, policy: Policy, generation: Generation, task: Task, until: float
+) -> Generation:
+    """Wait for the end of a task, and journal it; returns the generation with its answer.
+
+    Raises:
+        TimeoutError: the task has not ended.
+        StillsError: it made no image, or can't be asked for.
+    """
+    async with asyncio.timeout_at(until):
+        outcome = await wait_for_end(ports, policy, generation, task)
+    if isinstance(outcome, StillsError):
+        settlement = Settlement(outcome.billing, outcome.code, outcome.request_id)
+        await ports.catalog.settle_send(task.send, settlement)
+        raise outcome
+    await journal(ports.catalog, generation.id, outcome, task.send)
+    return replace(generation, stage=Stage.ANSWERED, task=None, answer=outcome)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from stills.contract.access import BudgetOwner
-from stills.contract.errors import DeadlineExceeded
+from stills.contract.errors import DeadlineExceeded, TaskRunning
 from stills.contract.generation import (
     CatalogHit,
     Chunks,
@@ -77,8 +77,9 @@ class Deadline:
 
     `reached` is the stage of the work, and `held` the other process that works on it at the moment.
     `has_sent` stays true once an API call was begun. A request that waits for a shared call has
-    that call's deadline in `joined`, and `pays` only if it began the call. `stored` is true once
-    the image is stored at its native size.
+    that call's deadline in `joined`, and `pays` only if it began the call. `task_runs` is true
+    while the journal has a task that the service has not ended yet. `stored` is true once the image
+    is stored at its native size.
     """
 
     def __init__(self, at: float) -> None:
@@ -88,6 +89,7 @@ class Deadline:
         self.held: Held | None = None
         self.joined: Deadline | None = None
         self.pays = True
+        self.task_runs = False
         self.stored = False
         self._timeout: asyncio.Timeout | None = None
 
@@ -109,7 +111,7 @@ class Deadline:
         if self._timeout is not None:
             self._timeout.reschedule(at)
 
-    def exceeded(self, seconds: float) -> DeadlineExceeded:
+    def exceeded(self, seconds: float) -> DeadlineExceeded | TaskRunning:
         """Return the error to raise if it passes now, after `seconds`."""
         work = self.joined or self
         if self.stored:
@@ -119,6 +121,12 @@ class Deadline:
                 billing=work.reached.billing,
             )
         message, held, billing = f"no image within {seconds:g} s", work.held, work.reached.billing
+        if work.task_runs:
+            return TaskRunning(
+                f"{message}; the service is still working on it",
+                action=f"{TaskRunning.default_action} STILLS_DEADLINE_SECONDS allows more time.",
+                billing=billing,
+            )
         if held is None:
             return DeadlineExceeded(message, billing=billing)
         since = datetime.fromtimestamp(held.since, UTC)

@@ -12,6 +12,8 @@ class Policy:
 
     `transient_resends` limits retries of calls that certainly made no image, `unknown_resends` of
     calls that may have made one. Each of these can be billed, so by default none is retried.
+    `uses_tasks` is False to call every model synchronously. Tasks are asked for after
+    `task_poll_seconds`, then ever more slowly, up to `task_poll_max_seconds`.
 
     Raises:
         InvalidRequest: `unknown_resends` is not a whole number of 0 or more.
@@ -27,6 +29,10 @@ class Policy:
     transient_resends: int = 2
     unknown_resends: int = 0
     download_attempts: int = 3
+    uses_tasks: bool = True
+    task_poll_seconds: float = 1.0
+    task_poll_max_seconds: float = 5.0
+    task_poll_timeout_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if type(self.unknown_resends) is not int or self.unknown_resends < 0:

@@ -1,8 +1,8 @@
 """Send: call the API until it answers. Every call is on the ledger before it goes out."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from stills.contract.errors import (
@@ -14,6 +14,8 @@ from stills.contract.errors import (
     RateLimited,
     ServiceUnreachable,
     StillsError,
+    TaskLost,
+    TaskRunning,
 )
 from stills.contract.generation import (
     Claim,
@@ -22,10 +24,12 @@ from stills.contract.generation import (
     ProviderRequest,
     Settlement,
     Stage,
+    Task,
 )
 from stills.contract.ports.generations import Generations
 from stills.pipeline.adopt import adopt
 from stills.pipeline.context import Job, Sent, known
+from stills.pipeline.follow import follow
 from stills.pipeline.plan import simplify
 from stills.pipeline.ports import Ports
 from stills.pipeline.ready import get_ready
@@ -43,6 +47,23 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """Call number `number` and how it ended; `started_at` is None if another request sent it."""
+
+    number: int
+    outcome: ProviderAnswer | StillsError
+    started_at: float | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is an interrupted call that nobody can ask for any more.
+
+        As for any unknown outcome of an earlier request, asking again sends another call.
+        """
+        return self.started_at is None and isinstance(self.outcome, TaskLost)
+
+
+@dataclass(frozen=True, slots=True)
 class _Failed:
     """A failed call that will be retried; `unused_start` if it never reached the service."""
 
@@ -53,6 +74,8 @@ class _Failed:
 
 async def send(job: Job) -> Job:
     """Get the image made, unless it is paid for already or was left in the store or the spool.
+
+    If an interrupted call left a task, its outcome is awaited before anything is sent.
 
     Raises:
         StillsError: it failed for good; its `billing` covers all calls.
@@ -111,27 +134,35 @@ async def _send_until_answered(job: Job, claim: Claim) -> Sent:
     request = replace(planned, seed=claim.generation.spec.seed)
     possibly_billed = False
     failed: _Failed | None = None
+    left = claim.generation.task
     notes: list[str] = []
     while True:
         try:
-            started_at, number, answer = await _call_when_free(job, claim, request, failed)
+            calling = (
+                _resume(job, claim, left) if left else _call_when_free(job, claim, request, failed)
+            )
+            call = await calling
         except (StartTooLate, BudgetExceeded, CatalogError) as unsent:
             if not possibly_billed:
                 raise
             raise _after(unsent, possibly_billed=True) from unsent
-        if isinstance(answer, ProviderAnswer):
-            journalled = await _try_to_journal(job, claim, answer, number)
+        left = None
+        if isinstance(call.outcome, ProviderAnswer):
+            journalled = await _try_to_journal(job, claim, call.outcome, call.number)
             break
-        error = answer
-        await _settle(job, number, error)
-        await _slow_down(job, error, started_at)
+        error = _explain(job, call.outcome)
+        await _settle(job, call.number, error)
+        if call.is_lost:
+            possibly_billed = True
+            continue
+        await _slow_down(job, error, call.started_at)
         retry = retries.next(error)
         error = _after(error, possibly_billed=possibly_billed)
         possibly_billed = error.billing is not Billing.NONE
         if retry is None or retry.wait_seconds >= job.deadline.remaining_seconds:
             raise error
         # A call that never reached the service uses none of its rate limit.
-        unused_start = started_at if isinstance(error, ServiceUnreachable) else None
+        unused_start = call.started_at if isinstance(error, ServiceUnreachable) else None
         failed = _Failed(error, retry.wait_seconds, unused_start)
         if retry.simplified:
             request, note = _simplified(request, planned.text)
@@ -141,23 +172,30 @@ async def _send_until_answered(job: Job, claim: Claim) -> Sent:
         notes += await _note(job, claim, note)
     if journalled:  # otherwise a retry would be billed again
         job.reach(Stage.ANSWERED)
-    return Sent(answer, tuple(notes), number, journalled)
+    return Sent(call.outcome, tuple(notes), call.number, journalled)
 
 
 async def _call_when_free(
     job: Job, claim: Claim, request: ProviderRequest, failed: _Failed | None
-) -> tuple[float, int, ProviderAnswer | StillsError]:
-    """Call once, as soon as allowed; returns its start, its number and the answer or error."""
+) -> _Call:
+    """Call once, as soon as allowed."""
     async with _start(job, failed) as started_at:
         job.reach(Stage.SENT)
         number = await job.ports.catalog.record_send(
             claim, lease_seconds=job.policy.lease_seconds, caps=job.caps
         )
         if number is not None:
-            return started_at, number, await _call(job, request)
+            return _Call(number, await _call(job, claim, request, number), started_at)
     if failed is not None and failed.error.billing is not Billing.NONE:
         raise failed.error  # the next worker would not know that a call may be billed
     raise ClaimLost
+
+
+async def _resume(job: Job, claim: Claim, task: Task) -> _Call:
+    """Wait for the end of the task that an interrupted call left."""
+    job.reach(Stage.SENT)
+    with _reported(job):
+        return _Call(task.send, await follow(job, claim.generation, task))
 
 
 @asynccontextmanager
@@ -236,22 +274,40 @@ async def _wait_for_rate_limit(job: Job) -> float:
     return await job.limiter.start(patience_seconds=remaining_seconds - reserve_seconds)
 
 
-async def _call(job: Job, request: ProviderRequest) -> ProviderAnswer | StillsError:
-    """Call once; returns the answer or the error."""
+async def _call(
+    job: Job, claim: Claim, request: ProviderRequest, number: int
+) -> ProviderAnswer | StillsError:
+    """Call once, and wait for the end of its task if it is asynchronous."""
+    provider = job.ports.provider
     timeout_seconds = job.policy.answer_timeout_seconds  # not the deadline, which may still move
+    with _reported(job):
+        try:
+            if not (job.policy.uses_tasks and job.model.has_tasks):
+                return await provider.send(request, timeout_seconds=timeout_seconds)
+            task_id = await provider.create_task(request, timeout_seconds=timeout_seconds)
+        except StillsError as error:
+            return error
+        return await follow(job, claim.generation, Task(task_id, number))
+
+
+@contextmanager
+def _reported(job: Job) -> Iterator[None]:
+    """Report a call that has no outcome when the body ends."""
     try:
-        return await job.ports.provider.send(request, timeout_seconds=timeout_seconds)
-    except ModelNotServed as error:
-        retirement = job.model.retirement
-        return error.with_(message=f"{error.message}; it {retirement}") if retirement else error
-    except InvalidReference as error:
-        return error.with_(field=job.request.references_field)
-    except StillsError as error:
-        return error
-    except asyncio.CancelledError:
+        yield
+    except (asyncio.CancelledError, TaskRunning):
         # The ledger counts it like this until it is settled.
         _report(job, Billing.POSSIBLE)
         raise
+
+
+def _explain(job: Job, error: StillsError) -> StillsError:
+    """Add what the provider does not know."""
+    if isinstance(error, ModelNotServed) and job.model.retirement:
+        return error.with_(message=f"{error.message}; it {job.model.retirement}")
+    if isinstance(error, InvalidReference):
+        return error.with_(field=job.request.references_field)
+    return error
 
 
 async def _settle(job: Job, number: int, error: StillsError) -> None:
@@ -262,8 +318,8 @@ async def _settle(job: Job, number: int, error: StillsError) -> None:
         await job.ports.catalog.settle_send(number, settlement)
 
 
-async def _slow_down(job: Job, error: StillsError, started_at: float) -> None:
-    if isinstance(error, RateLimited):
+async def _slow_down(job: Job, error: StillsError, started_at: float | None) -> None:
+    if isinstance(error, RateLimited) and started_at is not None:
         with suppress(CatalogError):
             await job.limiter.slow_down(
                 started_at=started_at, retry_after_seconds=error.retry_after_seconds

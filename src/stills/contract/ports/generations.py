@@ -13,6 +13,7 @@ from stills.contract.generation import (
     Rendition,
     RequestRecord,
     Settlement,
+    Task,
 )
 from stills.contract.money import Caps
 from stills.contract.size import Size
@@ -39,9 +40,9 @@ class Generations(Protocol):
         """Claim a key, the sole right to generate it; a new generation reserves its price.
 
         Returns a CatalogHit if the image exists already, and Held while another worker has the
-        claim. The claim's generation is new, or an interrupted one to resume: SPOOLED, or ANSWERED
-        with a link that is not known to be dead, even if it has expired. `fresh` always starts a
-        new generation.
+        claim. The claim's generation is new, or an interrupted one to resume: SPOOLED, ANSWERED
+        with a link that is not known to be dead, even if it has expired, or SENT with a task.
+        `fresh` always starts a new generation.
 
         Leases are measured on a clock that nobody sets, so changing the time of day neither ends
         nor extends them. A process that has ended holds nothing, whatever its lease says. A process
@@ -63,6 +64,10 @@ class Generations(Protocol):
 
         After a CatalogError this is retried in the background until the catalog is closed.
         """
+        ...
+
+    async def record_task(self, generation_id: str, task: Task) -> None:
+        """Journal that a call created a task; forgotten when the call is settled."""
         ...
 
     async def record_answer(
