@@ -1,5 +1,7 @@
 """The model table."""
 
+from datetime import date
+
 import pytest
 
 from stills.contract.errors import UnknownModel
@@ -108,3 +110,36 @@ def test_a_size_beyond_the_last_price_has_an_unknown_price():
     prices = Prices(((1_000_000, 0.01),))
     assert prices.image_usd(Size(1000, 1000)) == 0.01
     assert prices.image_usd(Size(1001, 1000)) is None
+
+
+@pytest.mark.parametrize(
+    ("model_id", "tokens", "references", "images", "per_minute", "cny"),
+    [
+        ("qwen-image-max", 800, 0, 1, 2, 0.5),
+        ("qwen-image-2.0", 1300, 3, 6, 120, 0.2),
+        ("qwen-image-2.0-2026-03-03", 1300, 3, 6, 120, 0.2),
+        ("qwen-image-2.0-pro", 1300, 3, 6, 2, 0.5),
+        ("qwen-image-2.0-pro-2026-04-22", 1300, 3, 6, 2, 0.5),
+        ("qwen-image-2.0-pro-2026-06-22", 1300, 3, 6, 2, 0.5),
+        ("qwen-image-2.1-turbo", None, 10, 1, None, None),
+        ("qwen-image-2.1-pro", None, 10, 1, None, None),
+        ("qwen-image-3.0", 4500, 3, 6, None, None),
+        ("qwen-image-3.0-pro", 4500, 3, 6, 1, None),
+    ],
+)
+def test_the_limits_are_those_of_the_service(
+    model_id: str,
+    tokens: int | None,
+    references: int,
+    images: int,
+    per_minute: float | None,
+    cny: float | None,
+):
+    """As Alibaba's pages had them on 2026-11-26; None is unknown."""
+    model = find_model(model_id)
+    assert (model.prompt_max_tokens, model.reference_images_max) == (tokens, references)
+    assert (model.images_per_call_max, model.requests_per_minute) == (images, per_minute)
+    assert (model.image_cny, model.checked_on) == (cny, date(2026, 11, 26))
+    is_3_0 = model_id.startswith("qwen-image-3.0")
+    assert (model.has_tasks, model.has_thinking) == (is_3_0, is_3_0)
+    assert model.has_transparency is model_id.startswith("qwen-image-2.1")

@@ -99,7 +99,10 @@ class Model:
         return f"was retired on {self.retired_on}, according to notices{successor}"
 
 
-_API_REFERENCE = "Alibaba Cloud Model Studio, Qwen image API reference"
+# "Official" means Alibaba's own pages or copies of them, "second-hand" what others report.
+_OFFICIAL = "Alibaba Cloud Model Studio: API reference of qwen-image, rate limits, prices"
+_SOURCE_2_0 = f"{_OFFICIAL}; the range of aspect ratios as of qwen-image-3.0"
+_SOURCE_2_0_DATED = f"{_SOURCE_2_0}; limits and prices as of the id without a date"
 _CHECKED_ON = date(2026, 11, 26)
 _FREE_PIXELS_MIN = 512 * 512
 _FREE_PIXELS_MAX = 2048 * 2048
@@ -142,25 +145,25 @@ def _free_size_model(
     )
 
 
-def _version_2_0(model_id: str) -> Model:
+def _version_2_0(model_id: str, *, source: str) -> Model:
     return _free_size_model(
         model_id,
         prompt_max_tokens=1300,
         prices=Prices(((None, 0.035),)),
         image_cny=0.2,
         requests_per_minute=120.0,
-        source=f"{_API_REFERENCE}, rate limits and price list",
+        source=source,
     )
 
 
-def _version_2_0_pro(model_id: str) -> Model:
+def _version_2_0_pro(model_id: str, *, source: str) -> Model:
     return _free_size_model(
         model_id,
         prompt_max_tokens=1300,
         prices=Prices(((None, 0.075),)),
         image_cny=0.5,
         requests_per_minute=2.0,
-        source=f"{_API_REFERENCE}, rate limits and price list",
+        source=source,
     )
 
 
@@ -202,27 +205,31 @@ MODELS: Mapping[str, Model] = {
             requests_per_minute=2.0,
             retired_on=date(2026, 10, 10),
             successor="qwen-image-2.0",
-            source=f"{_API_REFERENCE}, rate limits and price list; retirement second-hand",
+            source=f"{_OFFICIAL}; retirement second-hand",
             checked_on=_CHECKED_ON,
         ),
-        _version_2_0("qwen-image-2.0"),
-        _version_2_0("qwen-image-2.0-2026-03-03"),
-        _version_2_0_pro("qwen-image-2.0-pro"),
-        _version_2_0_pro("qwen-image-2.0-pro-2026-04-22"),
-        _version_2_0_pro("qwen-image-2.0-pro-2026-06-22"),
+        _version_2_0("qwen-image-2.0", source=_SOURCE_2_0),
+        _version_2_0("qwen-image-2.0-2026-03-03", source=_SOURCE_2_0_DATED),
+        _version_2_0_pro("qwen-image-2.0-pro", source=_SOURCE_2_0),
+        _version_2_0_pro("qwen-image-2.0-pro-2026-04-22", source=_SOURCE_2_0_DATED),
+        _version_2_0_pro("qwen-image-2.0-pro-2026-06-22", source=_SOURCE_2_0_DATED),
         _version_2_1(
-            "qwen-image-2.1-turbo", source="sizes and references second-hand; the rest unknown"
+            "qwen-image-2.1-turbo",
+            source="sizes second-hand; references as qwen-image-2.1-pro; "
+            "one image per call until more is known",
         ),
         _version_2_1(
             "qwen-image-2.1-pro",
-            source=f"{_API_REFERENCE} (references); sizes second-hand; the rest unknown",
+            source="references official (API reference); sizes second-hand; "
+            "one image per call until more is known",
         ),
         _free_size_model(
             "qwen-image-3.0",
             prompt_max_tokens=4500,
             is_third_generation=True,
             prices=Prices(((None, 0.03),), input_image_usd=0.003),
-            source=f"{_API_REFERENCE}; prices second-hand, rate limit unknown",
+            source="sizes, references and tokens (advised) official (API reference); "
+            "prices second-hand",
         ),
         _free_size_model(
             "qwen-image-3.0-pro",
@@ -230,7 +237,8 @@ MODELS: Mapping[str, Model] = {
             is_third_generation=True,
             prices=Prices(((_1K_PIXELS_MAX, 0.04), (None, 0.075)), input_image_usd=0.003),
             requests_per_minute=1.0,
-            source=f"{_API_REFERENCE} and rate limits; prices second-hand",
+            source="sizes, references, tokens (advised), rate limit and areas of prices official; "
+            "amounts second-hand",
         ),
     )
 }
