@@ -201,16 +201,18 @@ def test_an_unknown_image_is_not_an_error(stills, images: Path):
 # Recover
 
 
-def refusing_store(tmp_path: Path) -> str:
-    (tmp_path / "a-file").write_text("in the way")
-    return str(tmp_path / "a-file" / "images")
+def refusing_store(folder: Path) -> str:
+    """Make a store that takes its marker, but no image."""
+    folder.mkdir()
+    (folder / "facts").write_text("in the way")
+    return str(folder)
 
 
 def test_recover_stores_a_spooled_image_free_and_without_a_key(
     stills, run, service, tmp_path: Path
 ):
     """The image is in the spool until the store works."""
-    line = one_line(stills(*NATIVE, STILLS_STORE=refusing_store(tmp_path)), 7)
+    line = one_line(stills(*NATIVE, STILLS_STORE=refusing_store(tmp_path / "broken")), 7)
     assert "[billed]" in line
     assert "safe at file://" in line
     assert "stills recover" in line
@@ -249,8 +251,8 @@ def test_recover_reports_what_it_can_t_finish(stills, run, service):
 
 def test_a_store_and_a_spool_that_both_refuse_are_reported(stills, service, tmp_path: Path):
     """The image can still be downloaded later."""
-    refusing = refusing_store(tmp_path)
-    line = one_line(stills(*NATIVE, STILLS_STORE=refusing, STILLS_SPOOL=f"{refusing}-spool"), 7)
+    store, spool = (refusing_store(tmp_path / name) for name in ("broken", "broken-spool"))
+    line = one_line(stills(*NATIVE, STILLS_STORE=store, STILLS_SPOOL=spool), 7)
     assert "the spool refused as well" in line
     assert "within a day" in line
     assert stills("recover").returncode == 0

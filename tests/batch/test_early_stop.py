@@ -2,7 +2,7 @@
 
 import pytest
 
-from stills.batch.early_stop import OUTAGE_FAILURES, EarlyStop
+from stills.batch.early_stop import OUTAGE_FAILURES, REFUSED_IMAGES, EarlyStop
 from stills.contract.errors import (
     AccountOverdue,
     AnswerTimeout,
@@ -13,6 +13,7 @@ from stills.contract.errors import (
     ServiceUnavailable,
     ServiceUnreachable,
     StillsError,
+    StoreRefused,
     UnexpectedAnswer,
 )
 from stills.contract.outcome import RequestOutcome
@@ -97,3 +98,17 @@ def test_an_account_error_stops_the_run_at_once():
     """Every other shot would fail as well; the first reason stays."""
     reason = after(failed(AccountOverdue("it owes money")), *[failed(UNANSWERED[0])] * 9)
     assert reason == "every shot would fail the same way: it owes money"
+
+
+def test_a_store_that_can_t_be_used_stops_the_run_at_once():
+    """Nothing was sent, and nothing would be."""
+    reason = after(failed(StoreRefused("no space left; nothing was sent")))
+    assert reason == "every shot would fail the same way: no space left; nothing was sent"
+
+
+def test_images_that_the_store_refuses_stop_the_run():
+    """The third in a row does: each is paid for and fills the spool. The catalog's don't count."""
+    spooled = failed(StoreRefused("no space left", billing=Billing.BILLED))
+    assert after(*[spooled] * (REFUSED_IMAGES - 1), made(cached=False), spooled) is None
+    reason = after(*[spooled, made(cached=True)] * REFUSED_IMAGES)
+    assert reason == "the store refused 3 images in a row; the last: no space left"

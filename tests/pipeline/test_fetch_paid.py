@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.recovery import refusing
 
 from stills.app import Stills
 from stills.contract.errors import (
@@ -22,7 +23,6 @@ from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
-from stills.store import open_store
 
 FAST_DOWNLOADS = Policy().download_attempts
 KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
@@ -44,8 +44,7 @@ async def test_a_damaged_spooled_image_with_a_dead_link_is_an_error_that_promise
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
     """The error says where it is; once restored, it is stored free of charge."""
-    (tmp_path / "a-file").write_text("not a folder")
-    broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
+    broken = await make_stills(store=refusing(tmp_path, "images"))
     with pytest.raises(StoreRefused, match="safe at file://"):
         await broken.generate(KITE)
     (spooled,) = tmp_path.glob("spool/*.png")
@@ -145,8 +144,7 @@ async def test_if_store_spool_and_catalog_fail_no_download_is_promised(
     make_stills: Callable[..., object], tmp_path: Path
 ):
     """Nothing could be written anywhere."""
-    (tmp_path / "a-file").write_text("not a folder")
-    broken = open_store(str(tmp_path / "a-file" / "images"))
+    broken = refusing(tmp_path, "images")
     stills = await make_stills(store=broken, spool=broken)
     await fail_to_journal(stills, tmp_path)
     with pytest.raises(StoreRefused, match="the spool refused as well") as caught:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import pyvips
+from tests.support.recovery import refusing
 
 from stills.app import Stills
 from stills.contract.errors import (
@@ -28,7 +29,6 @@ from stills.contract.size import Size
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
-from stills.store import open_store
 
 KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
 
@@ -283,8 +283,7 @@ async def test_an_image_that_the_store_refuses_is_spooled_and_stored_on_retry(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):
     """The error says where the paid image is; finishing the job is free."""
-    (tmp_path / "a-file").write_text("not a folder")
-    broken = await make_stills(store=open_store(str(tmp_path / "a-file" / "images")))
+    broken = await make_stills(store=refusing(tmp_path, "images"))
     with pytest.raises(StoreRefused, match=r"safe at file://.*spool") as caught:
         await broken.generate(KITE)
     assert caught.value.billing is Billing.BILLED

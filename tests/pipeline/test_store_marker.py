@@ -47,10 +47,10 @@ async def filled(make_stills: Make, tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-async def refusal(stills: Stills, sandbox: Sandbox, request: ImageRequest = CAT) -> WrongStore:
+async def refusal(stills: Stills, sandbox: Sandbox, request: ImageRequest = CAT) -> StoreRefused:
     """Request a new image, which must be rejected before anything is sent."""
     before = len(sandbox.ledger.generations)
-    with pytest.raises(WrongStore) as caught:
+    with pytest.raises(StoreRefused) as caught:
         await stills.generate(request)
     assert len(sandbox.ledger.generations) == before
     assert caught.value.billing is Billing.NONE
@@ -178,23 +178,39 @@ class Unlisted:
 
 
 @pytest.mark.parametrize("mounted", [True, False])
-async def test_a_store_that_could_not_be_checked_is_checked_before_the_first_write(
+async def test_nothing_is_sent_while_the_store_can_t_be_checked(
     make_stills: Make, sandbox: Sandbox, tmp_path: Path, filled: Path, *, mounted: bool
 ):
-    """During an outage, images can be paid for, but are only written to the right store."""
+    """The next request checks it again."""
     if not mounted:
         filled.rename(tmp_path / "away")
     stills = await make_stills(store=Unlisted(filled))
+    error = await refusal(stills, sandbox, CAT)
+    assert error.message == "no answer; nothing was sent"
     if mounted:
         assert not (await stills.generate(CAT)).cached
-        return
+    else:
+        assert isinstance(await refusal(stills, sandbox, CAT), WrongStore)
+        assert not filled.exists()
+
+
+async def test_after_the_store_refused_an_image_it_is_checked_before_the_next_call(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """So an outage during a run costs no more than what was already under way."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    (tmp_path / "images").rename(tmp_path / "away")
+    (tmp_path / "images").write_text("in the way")
     with pytest.raises(StoreRefused, match="safe at") as caught:
         await stills.generate(CAT)
     assert caught.value.billing is Billing.BILLED
-    assert not filled.exists()
-    (tmp_path / "away").rename(filled)
-    assert (await (await make_stills()).generate(CAT)).cached
-    assert sandbox.ledger.billed_images == 2
+    await refusal(stills, sandbox, replace(CAT, seed=2))
+    (tmp_path / "images").unlink()
+    (tmp_path / "away").rename(tmp_path / "images")
+    assert (await stills.generate(CAT)).cached
+    assert not (await stills.generate(replace(CAT, seed=2))).cached
+    assert sandbox.ledger.billed_images == 3
 
 
 async def test_renditions_are_not_written_to_an_unmounted_store(

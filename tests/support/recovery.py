@@ -10,6 +10,7 @@ from stills.contract.errors import MissingKey
 from stills.contract.ports.provider import Provider
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.pipeline.sidecar import SIDECAR_FOLDER
 from stills.provider.deferred import DeferredProvider
 from stills.sandbox import Sandbox
 from stills.store import open_store
@@ -29,9 +30,11 @@ def execute(path: Path, *statements: str) -> None:
 
 
 def refusing(folder: Path, name: str) -> object:
-    """A store whose folder can't be created, because a file is in the way."""
-    (folder / f"{name}-in-the-way").write_text("")
-    return open_store(str(folder / f"{name}-in-the-way" / name))
+    """A store that takes its marker, but no image: a file is in the way of the sidecars."""
+    store = folder / f"refusing-{name}"
+    store.mkdir(exist_ok=True)
+    (store / SIDECAR_FOLDER).write_text("")
+    return open_store(str(store))
 
 
 async def kept_free(stills: Stills, sandbox: Sandbox, request: ImageRequest = KITE) -> ImageResult:

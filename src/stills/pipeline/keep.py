@@ -46,6 +46,7 @@ async def keep_image(ports: Ports, generation: Generation, fetched: Fetched) -> 
         await ports.marker.check()
         await _put(ports.store, path, generation, fetched)
     except StoreRefused as refusal:
+        ports.marker.doubt()
         raise await _spool(ports, generation, fetched, refusal) from refusal
     try:
         if generation != planned:

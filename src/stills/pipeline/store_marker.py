@@ -45,26 +45,29 @@ class StoreMarker:
                 self._is_checked = True
 
     async def check_before_paying(self) -> tuple[str, ...]:
-        """Check the store; if it can't be used now, images can still be paid for and spooled.
+        """Check that the store can be written, once and again after it refused an image.
 
         Returns a note, once, if the catalog is empty but the store has images.
 
         Raises:
-            WrongStore: it is another catalog's, or its disk is not mounted.
+            WrongStore: it is another catalog's, or its disk is not mounted. Nothing was sent.
+            StoreRefused: it can't be used now. Nothing was sent.
             CatalogError: the catalog can't be used.
         """
         async with self._paying:
             if self._may_pay:
                 return ()
             try:
-                await self.check()
-            except WrongStore as error:
+                await self.check_ready()
+            except StoreRefused as error:
                 raise error.with_(message=f"{error.message}; nothing was sent") from error
-            except StoreRefused:
-                pass
             notes = await self._warn_of_an_empty_catalog()
             self._may_pay = True
             return notes
+
+    def doubt(self) -> None:
+        """Check the store again before the next paid call, because it refused an image."""
+        self._may_pay = self._was_written = False
 
     async def check_ready(self) -> None:
         """Check that the store is the catalog's and is usable now, and once that it is writable.
