@@ -126,6 +126,10 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(batch, shots, service, tmp_
         "20 shots: 0 stored already, 20 new with qwen-image-max "
         "(about 1.50 USD, 10 min at the rate limit)\n"
     )
+    assert planned.stderr == (
+        "note: qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 "
+        "succeeds it. Choose another with --model.\n"
+    )
     assert service.ledger()["sends"] == []
     assert not (tmp_path / "out").exists()
     write_rows(tmp_path / "few.csv", 3)

@@ -102,6 +102,9 @@ def _announce(
     """Print the notes, and the plan if it was asked for or standard error is a terminal."""
     for note in batch.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
+    model, is_shown = batch.options.model, options.dry_run or sys.stderr.isatty()
+    if model.retirement and estimate.new and is_shown:
+        print(f"note: {model.id} {model.retirement}. Choose another with --model.", file=sys.stderr)
     if events is not None:
         events.plan(estimate, batch.notes)
     elif options.dry_run:
