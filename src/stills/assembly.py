@@ -49,6 +49,7 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
             "OwnerDownload" if trusts_references else "GuardedDownload", config.certificates
         ),
         trusts_references=trusts_references,
+        public_url=config.public_url,
     )
 
 

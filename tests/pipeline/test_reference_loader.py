@@ -7,21 +7,17 @@ from urllib.parse import quote
 
 import pytest
 import pyvips
+from tests.support.reference_loader import make_loader
 
 from stills.contract.errors import InvalidReference
-from stills.contract.pixel_budget import PixelBudget
 from stills.contract.size import Size
-from stills.imaging import VipsImaging
 from stills.pipeline.reference import Reference
-from stills.pipeline.reference_cache import ReferenceCache
-from stills.pipeline.reference_loader import ReferenceLoader
 
 
 async def load(given: str | bytes, downloader=None, *, is_trusted: bool = False) -> Reference:
     """Load a reference; with a downloader it comes from a stranger, unless `is_trusted`."""
-    cache = ReferenceCache(VipsImaging(), PixelBudget(), downloader or FakeDownloader())
-    trusts = downloader is None or is_trusted
-    return await ReferenceLoader(cache, trusts_references=trusts).load(given)
+    loader = make_loader(downloader, trusts_references=downloader is None or is_trusted)
+    return await loader.load(given)
 
 
 @pytest.fixture(scope="module")

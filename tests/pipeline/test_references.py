@@ -8,25 +8,19 @@ from typing import Any
 
 import pytest
 import pyvips
+from tests.support.reference_loader import make_loader
 
 from stills.app import Stills
 from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.generation import ReferenceRecord
 from stills.contract.models import MODELS, find_model
-from stills.contract.pixel_budget import PixelBudget
 from stills.contract.request import ImageRequest
-from stills.imaging import VipsImaging
 from stills.pipeline import references
 from stills.pipeline.reference import Reference
-from stills.pipeline.reference_cache import ReferenceCache
-from stills.pipeline.reference_loader import ReferenceLoader
 from stills.pipeline.references import load_references
 from stills.sandbox import Fault, FaultKind, Sandbox
-from stills.web import OwnerDownload
 
-LOAD = ReferenceLoader(
-    ReferenceCache(VipsImaging(), PixelBudget(), OwnerDownload()), trusts_references=True
-).load
+LOAD = make_loader().load
 
 
 async def fail(_: object) -> Reference:

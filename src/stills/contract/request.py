@@ -132,7 +132,8 @@ class ImageRequest:
         default=None,
         metadata=_about(
             "an image for the model to follow, if it accepts one",
-            "an https URL, a path or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF",
+            "the id of a stored image, or an https URL, a path or a data URL of a PNG, JPEG, WebP, "
+            "GIF, BMP or TIFF",
             example="portraits/anna.png",
         ),
     )

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from stills.app import Stills
 from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
+from stills.contract.image_address import image_uri
 from stills.contract.money import add_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
@@ -91,7 +92,7 @@ class HttpGeneration:
 
         return await generate_takes(
             self.stills,
-            await self._read_own_references(http_request, request, model),
+            self._name_own_references(http_request, request),
             _trace(http_request, generate, model),
             takes=takes,
             model=model,
@@ -99,23 +100,16 @@ class HttpGeneration:
             on_progress=on_progress,
         )
 
-    async def _read_own_references(
-        self, http_request: Request, request: ImageRequest, model: str
-    ) -> ImageRequest:
-        """Read references that this service stores: its own URLs could not be fetched."""
-        if len(request.all_references) > self.stills.model(model).reference_images_max:
-            return request  # it will be refused, so none needs to be in memory
+    def _name_own_references(self, http_request: Request, request: ImageRequest) -> ImageRequest:
+        """Name references by their ids if they are URLs under which this client sees our images."""
         prefix, suffix = self.settings.image_url(http_request, "\0").split("\0")
 
-        async def read(given: str | bytes) -> str | bytes:
-            if isinstance(given, bytes):
+        def name(given: str | bytes) -> str | bytes:
+            if isinstance(given, bytes) or not given.startswith(prefix):
                 return given
-            if not (given.startswith(prefix) and given.endswith(suffix)):
-                return given
-            image = await self.stills.images.find(given.removeprefix(prefix).removesuffix(suffix))
-            return given if image is None else await self.stills.images.read(image)
+            return image_uri(given.partition("?")[0].removeprefix(prefix).removesuffix(suffix))
 
-        return request.with_references([await read(one) for one in request.all_references])
+        return request.with_references([name(one) for one in request.all_references])
 
 
 def _trace(http_request: Request, generate: GenerateTake, model: str) -> GenerateTake:

@@ -21,7 +21,8 @@ _FRESH = {
 _CONTRACT = {
     **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
     "reference_image": REQUEST_FIELDS["reference_image"].schema(
-        details="an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF"
+        details="the id or image_url of a stored image, or an https URL or a data URL of a PNG, "
+        "JPEG, WebP, GIF, BMP or TIFF"
     ),
     "model": _MODEL,
     "fresh": _FRESH,
@@ -41,7 +42,7 @@ _OPENAI = {
     },
     "response_format": {"type": "string", "enum": ["url", "b64_json"]},
 }
-_URL = _text("An https URL, a data URL, or an image_url of this service.")
+_URL = _text("An https URL, a data URL, or the id or URL of a stored image.")
 _REFERENCE = {
     "anyOf": [
         _URL,

@@ -39,9 +39,9 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
 _FIELDS = {
     **{name: field.schema() for name, field in REQUEST_FIELDS.items()},
     "reference_image": REQUEST_FIELDS["reference_image"].schema(
-        details="an https URL or a data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF, "
-        "stills://images/{id} for a stored image, or, if the server runs on the user's machine, "
-        "a path"
+        details="the id of a stored image, or its URI, stills://images/{id}; an https URL or a "
+        "data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF; or, if the server runs on the user's "
+        "machine, a path"
     ),
     TAKES_FIELD.name: TAKES_FIELD.schema(),
     "model": {

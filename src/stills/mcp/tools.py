@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from stills.app import Stills
 from stills.contract.errors import Billing, InvalidRequest, NotFound, StillsError, UsageError
 from stills.contract.generation import Image
+from stills.contract.image_address import URI_PREFIX, image_uri
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.takes import check_takes
@@ -54,7 +55,6 @@ class Generate(Protocol):
         ...
 
 
-_URI = "stills://images/"
 _LOG = logging.getLogger("stills.mcp")
 
 
@@ -117,7 +117,7 @@ class Tools:
     ) -> types.ReadResourceResult:
         """Return the PNG of an image."""
         try:
-            image = await self._find(params.uri.removeprefix(_URI))
+            image = await self._find(params.uri.removeprefix(URI_PREFIX))
             png = await self._stills.images.read(image)
         except StillsError as error:
             raise _mcp_error(error, context) from None
@@ -133,7 +133,7 @@ class Tools:
         fresh = _read_fresh(fields.pop("fresh", None))
         takes = fields.pop("takes", None)
         number = 1 if takes is None else check_takes(takes)
-        request = await self._read_own_references(ImageRequest.from_mapping(fields), model)
+        request = ImageRequest.from_mapping(fields)
         async with report_progress(context.session.report_progress) as on_progress:
             results = await _run_cancellable(
                 self._generate_images(
@@ -164,18 +164,6 @@ class Tools:
             if result.cached:
                 raise
             raise error.with_(billing=Billing.BILLED) from error
-
-    async def _read_own_references(self, request: ImageRequest, model: str | None) -> ImageRequest:
-        """Read references that are our own resources."""
-        if len(request.all_references) > self._stills.model(model).reference_images_max:
-            return request  # it will be refused, so none needs to be in memory
-
-        async def read(given: str | bytes) -> str | bytes:
-            if isinstance(given, bytes) or not given.startswith(_URI):
-                return given
-            return await self._stills.images.read(await self._find(given.removeprefix(_URI)))
-
-        return request.with_references([await read(one) for one in request.all_references])
 
     async def _list(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
         _check_names(arguments, ["limit"])
@@ -259,7 +247,7 @@ def _resource(image: Image) -> dict[str, Any]:
     spec, rendition = image.generation.spec, image.rendition
     return {
         "name": f"{rendition.id}.png",
-        "uri": f"{_URI}{rendition.id}",
+        "uri": image_uri(rendition.id),
         "description": " ".join(spec.prompt.split())[:200],
         "mime_type": "image/png",
         "size": rendition.byte_count,

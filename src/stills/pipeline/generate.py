@@ -35,6 +35,7 @@ from stills.pipeline.reference_loader import ReferenceLoader
 from stills.pipeline.render import Renderer, render
 from stills.pipeline.send import ClaimLost, Stopped, send
 from stills.pipeline.single_flight import SingleFlight
+from stills.pipeline.stored_reference import StoredReferences
 from stills.ratelimit.limiter import RateLimiter, rate_limit_of
 
 Step = Callable[[Job], Awaitable[Job] | AbstractAsyncContextManager[Job]]
@@ -87,6 +88,7 @@ class Pipeline:
         self._renderer = Renderer(ports, pixels)
         self._references = ReferenceLoader(
             ReferenceCache(ports.imaging, pixels, ports.downloader),
+            StoredReferences(ports.catalog, ports.store, self.read, public_url=ports.public_url),
             trusts_references=ports.trusts_references,
         )
 

@@ -18,7 +18,7 @@ class Ports:
 
     `marker` must be checked before anything is written to the store. `trusts_references` is false
     if reference images come from strangers: local paths are rejected then, and `downloader` must
-    refuse private addresses.
+    refuse private addresses. `public_url` is the address of our own service for its clients.
     """
 
     provider: Provider
@@ -29,6 +29,7 @@ class Ports:
     tokenizer: Tokenizer
     downloader: Downloader
     trusts_references: bool = True
+    public_url: str | None = None
     marker: StoreMarker = field(init=False)
 
     def __post_init__(self) -> None:

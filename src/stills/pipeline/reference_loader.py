@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stills.contract.errors import InvalidReference
-from stills.pipeline.encoded_image import (
+from stills.contract.encoded_image import (
     BASE64_MIN,
     decode_base64,
     decode_data_url,
     is_base64_image,
     is_data_url,
 )
+from stills.contract.errors import InvalidReference
 from stills.pipeline.reference import Reference
 from stills.pipeline.reference_cache import (
     REFERENCE_MAX_BYTES,
@@ -20,6 +20,7 @@ from stills.pipeline.reference_cache import (
     ReferenceCache,
     too_big,
 )
+from stills.pipeline.stored_reference import StoredReferences
 
 _QUOTED_MAX = 400  # characters
 
@@ -31,18 +32,29 @@ class ReferenceLoader:
     If references are not trusted, a path is rejected without looking at it.
     """
 
-    def __init__(self, cache: ReferenceCache, *, trusts_references: bool) -> None:
+    def __init__(
+        self, cache: ReferenceCache, stored: StoredReferences, *, trusts_references: bool
+    ) -> None:
         self._cache = cache
+        self._stored = stored
         self._trusts_references = trusts_references
 
     async def load(self, given: str | bytes) -> Reference:
-        """Load a reference image from an https URL, a data URL, base64, a local path or bytes.
+        """Load a reference image from any of its forms.
+
+        These are an https URL, a data URL, base64, bytes, a local path, and the id or any URL of a
+        stored image.
 
         Raises:
             InvalidReference: it is something else, too big, or can't serve as a reference.
+            ImageMissing: it is a stored image that is missing from the store, or damaged.
+            StorageError: the catalog or the store can't be read.
         """
         if isinstance(given, bytes):
             return _describe(await self._cache.prepare(given), f"{len(given)} bytes")
+        stored = None if is_data_url(given) else await self._stored.read(given)
+        if stored is not None:
+            return _describe(await self._cache.prepare(stored[0]), stored[1])
         if given[:8].lower() == "https://":
             shown = _without_secrets(given)
             return _describe(await self._cache.download(given), shown)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stills.contract.encoded_image import is_base64_image, is_data_url
 from stills.contract.errors import InvalidRequest
+from stills.contract.image_address import is_image_id
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.row import find_source
 from stills.shotlist.shots import Defaults, Problem, ShotReference
@@ -114,8 +116,13 @@ def end_sentence(text: str) -> str:
 
 
 def locate_image(written: str, folder: Path) -> str:
-    """Resolve a relative path against the folder of the file that has it; leave URLs alone."""
-    if "://" in written[:12] or written[:5].lower() == "data:" or written.startswith("~"):
+    """Resolve a relative path against the folder of the file that has it.
+
+    URLs, images in base64 and ids of stored images stay as they are.
+    """
+    if "://" in written[:12] or written.startswith("~") or is_image_id(written):
+        return written
+    if is_data_url(written) or is_base64_image(written):
         return written
     return str(folder / written.strip())
 
