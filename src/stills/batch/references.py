@@ -199,7 +199,11 @@ def _refusal(shot: Shot, model: Model) -> InvalidReference:
 
 
 def _suggest_model(references: int) -> str:
-    able = (one.id for one in MODELS.values() if one.reference_images_max >= references)
+    able = (
+        one.id
+        for one in MODELS.values()
+        if one.reference_images_max >= references and one.retired_on is None
+    )
     model_id = next(able, None)
     return "" if model_id is None else f", or choose a model that accepts more, such as {model_id}"
 
