@@ -100,7 +100,7 @@ def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     sent = {send["prompt"][-2:] for send in service.ledger()["sends"]}
     reported = {name[1:] for name, entry in entries.items() if entry.get("billing") == "possible"}
     assert reported == sent
-    assert f"{len(sent)} more possibly billed, at 0.075 USD each" in stderr
+    assert f"{len(sent)} more possibly billed (" in stderr
     cut_off = [line for line in stderr.splitlines() if "[possibly billed]" in line]
     first = min(sent)  # which requests start first is random
     assert cut_off[0] == (
