@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
@@ -91,6 +92,9 @@ def test_a_failed_shot_has_its_error(tmp_path):
         ("https://[SECRET", "unreadable URL"),
         ("data:image/png;base64,SECRET", "data URL"),
         (" Data:image/png;base64,SECRET", "data URL"),
+        ("image/png;base64,SECRET", "data URL"),
+        (b64encode(b"\x89PNG\r\n\x1a\n" + b"SECRET" * 20).decode(), "base64"),
+        ("3f9a1c2b7d4e-96x64", "3f9a1c2b7d4e-96x64"),
         (b"SECRET", "6 bytes"),
         ("refs/kira.png", "refs/kira.png"),
     ],
@@ -100,7 +104,9 @@ def test_a_reference_is_shown_without_secrets_or_bytes(tmp_path, given, shown):
     write(tmp_path, done(references=(ShotReference(image=given),)))
     assert lines(tmp_path)[0]["request"]["reference_image"] == shown
     assert lines(tmp_path)[0]["references"] == [{"image": shown}]
-    assert b"SECRET" not in (tmp_path / MANIFEST_NAME).read_bytes()
+    written = (tmp_path / MANIFEST_NAME).read_bytes()
+    assert b"SECRET" not in written
+    assert b64encode(b"SECRETSECRET") not in written
 
 
 def test_references_are_in_the_order_in_which_they_were_sent(tmp_path):

@@ -292,3 +292,16 @@ async def test_fresh_shots_count_towards_the_concurrency_limit(stills, sandbox, 
         await asyncio.sleep(0.01)
     assert all(entry.result for entry in (await running).values())
     assert max(at_service) == DEFAULT_CONCURRENCY
+
+
+async def test_a_stored_image_can_be_a_reference_by_its_id(stills, sandbox, tmp_path):
+    """It need not be in the output folder, nor be the image of a shot."""
+    first = await run_batch(
+        stills, check_list(stills, write_list(tmp_path, {"id": "a", "prompt": "a"})), tmp_path / "a"
+    )
+    image_id = first["a"].result.id
+    row = {"id": "b", "prompt": "b", "reference_images": [image_id, f"stills://images/{image_id}"]}
+    batch = check_list(stills, write_list(tmp_path, row))
+    entries = await run_batch(stills, batch, tmp_path / "b")
+    assert [one.image for one in entries["b"].shot.references] == row["reference_images"]
+    assert sandbox.ledger.generations[-1].content.count("image:data") == 2

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+from stills.contract.encoded_image import is_base64_image, is_data_url
 from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
@@ -151,8 +152,10 @@ def show_reference(given: str | bytes | None) -> str | None:
     if isinstance(given, bytes):
         return f"{len(given)} bytes"
     given = given.strip()
-    if given[:5].lower() == "data:":
+    if is_data_url(given):
         return "data URL"
+    if is_base64_image(given):
+        return "base64"
     if "://" in given[:12]:
         try:
             parts = urlsplit(given)
