@@ -283,3 +283,19 @@ def test_an_unreadable_answer_may_be_billed(body):
     """A 200 that is neither an image nor an error is possibly billed."""
     error = failure(body)
     assert (type(error), error.billing) == (UnexpectedAnswer, Billing.POSSIBLE)
+
+
+@pytest.mark.parametrize("count", [{"image_count": 1}, {"output_image_count": 1}])
+def test_an_answer_that_counts_an_image_but_has_none_is_billed(count):
+    """In both forms of usage: it is not simply sent again."""
+    error = failure({"output": {"choices": []}, "usage": count, "request_id": "r-1"}, status=200)
+    assert (type(error), error.billing) == (UnexpectedAnswer, Billing.BILLED)
+
+
+@pytest.mark.parametrize(
+    "usage", [{"image_count": 0}, {"output_image_count": 0}, {"image_count": "1"}, {}, None, [1]]
+)
+def test_an_answer_that_counts_no_image_is_not_billed(usage):
+    """Whatever else it counts."""
+    error = failure({"output": {"choices": []}, "usage": usage, "request_id": "r-1"}, status=200)
+    assert (type(error), error.billing) == (NoImage, Billing.NONE)

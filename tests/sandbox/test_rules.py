@@ -352,3 +352,13 @@ async def test_a_retired_model_says_so(call):
     assert (refused.status_code, refused.code) == (404, "ModelNotFound")
     assert "retired" in refused.message
     assert served.status_code == 200
+
+
+async def test_a_model_can_be_added_with_the_rules_of_a_known_one(call):
+    """Clients of models that the sandbox does not know can be tested."""
+    async with Sandbox(SandboxSettings(models_like={"qwen-image-4.0": "qwen-image-2.0"})) as newer:
+        served = await call(target=newer, model="qwen-image-4.0", size="512*512", n=2)
+        refused = await call(target=newer, model="qwen-image-4.0", size="256*256")
+
+    assert served.usage["image_count"] == 2
+    assert refused.code == "InvalidParameter"

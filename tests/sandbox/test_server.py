@@ -43,6 +43,32 @@ async def test_several_images_are_parts_with_consecutive_seeds(call, download, u
     assert len(images) == len(urls) == answer.usage["image_count"] == 3
 
 
+@pytest.mark.parametrize(
+    ("model", "has_metric", "usage"),
+    [
+        ("qwen-image-2.0", False, {"width": 2048, "height": 1024, "image_count": 2}),
+        (
+            "qwen-image-3.0",
+            False,
+            {
+                "output_width": 2048,
+                "output_height": 1024,
+                "output_image_count": 2,
+                "output_image_type": "1K",
+                "input_image_count": 1,
+            },
+        ),
+    ],
+)
+async def test_each_version_answers_in_its_own_form(call, model, has_metric, usage):
+    """Only qwen-image-max has a metric of the task; 3.0 tells output from input."""
+    reference = "https://example.com/a.png"
+    answer = await call(model=model, size="2048*1024", n=2, images=[reference])
+
+    assert ("task_metric" in answer.output) is has_metric
+    assert {name: value for name, value in answer.usage.items() if value} == usage
+
+
 async def test_the_same_url_gives_the_same_bytes_again(call, download):
     """Rendering at download time is deterministic."""
     answer = await call(seed=5)

@@ -387,6 +387,10 @@ def _add_sandbox(commands: "Commands") -> None:
         help="refuse this model; repeatable",
     )  # fmt: skip
     command.add_argument(
+        "--model-like", action="append", default=[], metavar="ID=KNOWN",
+        help="serve a model of this id with the rules of a known one; repeatable",
+    )  # fmt: skip
+    command.add_argument(
         "--round-sizes", action="store_true", help="make images in multiples of 16 pixels"
     )
     command.add_argument(

@@ -66,6 +66,19 @@ def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool
     raise error.with_(request_id=request_id)
 
 
+def read_image_count(content: Mapping[str, Any]) -> int | None:
+    """Return how many images an answer counts as made, so as billed; None if it does not say.
+
+    Models of version 3.0 call it `output_image_count`.
+    """
+    usage = content.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    for name in ("output_image_count", "image_count"):
+        if type(counts.get(name)) is int:
+            return int(counts[name])
+    return None
+
+
 def redact(text: str, key: str) -> str:
     """Remove keys and control characters from an external text, and shorten it."""
     text = text.replace(key, "***") if key else text
@@ -107,6 +120,13 @@ def _refusal(
 
 def _error_without_image(status: int, content: Mapping[str, Any]) -> StillsError:
     """Make the error for a success without an image; an unreadable one may have had an image."""
+    count = read_image_count(content)
+    if count:
+        return UnexpectedAnswer(
+            f"the service's answer has no image, but counts {count} as made",
+            billing=Billing.BILLED,
+            action="Report it to the service with the request id; a retry is billed again.",
+        )
     if isinstance(content.get("output"), dict):
         return NoImage()
     return UnexpectedAnswer(

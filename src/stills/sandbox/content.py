@@ -94,7 +94,7 @@ def _check_image(image: object, uploads: Uploads) -> None:
 
 
 def _measure(data: bytes) -> tuple[int, int]:
-    """Return the size of an image, after decoding it; `Refusal` if it is none."""
+    """Return the size of an image, after decoding it; raises a `Refusal` if it is not one."""
     if data.startswith(b"BM"):  # not all builds of libvips can decode these
         if len(data) < 26:  # noqa: PLR2004 - up to the height
             raise _unreadable()

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from stills.sandbox import rules
+from stills.sandbox.answers import NO_IMAGE_PART, build_answer
 from stills.sandbox.errors import Refusal, error_response, invalid_parameter
 from stills.sandbox.faults import FaultKind
 from stills.sandbox.keys import check_key
@@ -27,7 +28,6 @@ _PAGES_AFTER = {
     FaultKind.GATEWAY_TIMEOUT: (504, "Gateway Time-out"),
     FaultKind.HTML_ANSWER: (200, "Please sign in"),
 }
-NO_IMAGE_PART = {"text": "I can't generate that."}
 
 
 class GenerationEndpoint:
@@ -68,13 +68,12 @@ class GenerationEndpoint:
             references=summary.references,
             parameters=summary.parameters,
         )
-        retired_models = self._state.settings.retired_models
         # In a thread, because a long prompt's tokens are counted.
         accepted = await asyncio.to_thread(
             rules.check,
             body,
             request.headers,
-            retired_models,
+            self._state.models,
             uploaded=self._state.uploaded,
             is_task=self.is_task,
         )
@@ -140,23 +139,3 @@ class GenerationEndpoint:
         self._state.ledger.note(seq, status=status)
         page = f"<html><head><title>{title}</title></head><body>{title}</body></html>"
         return web.Response(status=status, text=page, content_type="text/html")
-
-
-def build_answer(
-    content: list[dict[str, str]], accepted: AcceptedRequest, request_id: str
-) -> dict[str, Any]:
-    """Build the answer as in the qwen-image API reference."""
-    made = sum("image" in part for part in content)
-    message = {"role": "assistant", "content": content}
-    return {
-        "output": {
-            "choices": [{"finish_reason": "stop", "message": message}],
-            "task_metric": {
-                "TOTAL": accepted.image_count,
-                "SUCCEEDED": made,
-                "FAILED": accepted.image_count - made,
-            },
-        },
-        "usage": {"width": accepted.width, "height": accepted.height, "image_count": made},
-        "request_id": request_id,
-    }

@@ -8,7 +8,6 @@ from aiohttp import web
 from stills.sandbox.errors import Refusal, error_response, invalid_parameter
 from stills.sandbox.keys import check_key
 from stills.sandbox.ledger import SendKind
-from stills.sandbox.rules import MODELS
 from stills.sandbox.state import SandboxState, new_request_id
 
 
@@ -30,8 +29,8 @@ class ModelListEndpoint:
             ledger.note(seq, status=error.status, code=error.code, finished=True)
             return error_response(error, request_id)
         ledger.note(seq, status=200, finished=True)
-        retired = self._state.settings.retired_models
-        served = [{"model": one, "name": one} for one in MODELS if one not in retired]
+        known = self._state.models
+        served = [{"model": one, "name": one} for one in known.rules if one not in known.retired]
         models = served[(page - 1) * size : page * size]
         output = {"total": len(served), "page_no": page, "page_size": size, "models": models}
         return web.json_response({"output": output, "request_id": request_id})

@@ -37,7 +37,8 @@ class ModelRules:
 
     The first of `sizes` is the default; None means any size between the limits of pixels and ratio,
     2048*2048 by default. `most_tokens=None` that it is unknown how
-    much of a prompt the model reads.
+    much of a prompt the model reads. `has_task_metric` and `has_output_usage` are parts of answers:
+    the first is in those of qwen-image-max, the second in those of 3.0 (API reference, 2026-11).
     """
 
     sizes: tuple[str, ...] | None = None
@@ -46,16 +47,21 @@ class ModelRules:
     most_references: int = 3
     has_thinking: bool = False
     has_tasks: bool = False
+    has_task_metric: bool = False
+    has_output_usage: bool = False
 
 
 _VERSION_2_0 = ModelRules(most_tokens=1300)
-_VERSION_3_0 = ModelRules(most_tokens=4500, has_thinking=True, has_tasks=True)
+_VERSION_3_0 = ModelRules(
+    most_tokens=4500, has_thinking=True, has_tasks=True, has_output_usage=True
+)
 MODELS: Mapping[str, ModelRules] = {
     "qwen-image-max": ModelRules(
         sizes=("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664"),
         most_tokens=800,
         most_images=1,
         most_references=0,
+        has_task_metric=True,
     ),
     "qwen-image-2.0": _VERSION_2_0,
     "qwen-image-2.0-2026-03-03": _VERSION_2_0,
@@ -70,10 +76,19 @@ MODELS: Mapping[str, ModelRules] = {
 
 
 @dataclass(frozen=True)
+class ServedModels:
+    """The rules of each model that is served, and the retired ones among them."""
+
+    rules: Mapping[str, ModelRules]
+    retired: frozenset[str]
+
+
+@dataclass(frozen=True)
 class AcceptedRequest:
     """A valid request as the service uses it: truncated to its limits, with defaults filled in."""
 
     model: str
+    rules: ModelRules
     text: str
     text_cut: bool
     negative_prompt: str
@@ -125,7 +140,7 @@ def summarize(body: Mapping[str, Any]) -> RequestSummary:
 def check(
     body: Mapping[str, Any],
     headers: Mapping[str, str],
-    retired_models: frozenset[str],
+    models: ServedModels,
     *,
     uploaded: Container[str] = (),
     is_task: bool = False,
@@ -135,7 +150,7 @@ def check(
     `uploaded` are the keys of the files that were uploaded to this sandbox.
     `is_task` tells whether it was sent to the endpoint of asynchronous tasks.
     """
-    model, rules = _model(body, retired_models)
+    model, rules = _model(body, models)
     wants_task = headers.get("X-DashScope-Async", "").lower() == "enable"
     if wants_task and not (is_task and rules.has_tasks):
         raise no_asynchronous_calls()
@@ -158,6 +173,7 @@ def check(
     read, text_cut = cut_to_tokens(text, rules.most_tokens)
     return AcceptedRequest(
         model=model,
+        rules=rules,
         text=read,
         text_cut=text_cut,
         negative_prompt=negative_prompt[:NEGATIVE_PROMPT_LIMIT_CHARACTERS],
@@ -182,15 +198,15 @@ def no_synchronous_calls() -> Refusal:
     return Refusal(403, "AccessDenied", message)
 
 
-def _model(body: Mapping[str, Any], retired_models: frozenset[str]) -> tuple[str, ModelRules]:
+def _model(body: Mapping[str, Any], models: ServedModels) -> tuple[str, ModelRules]:
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise invalid_parameter("model must be a non-empty string.")
-    if model in retired_models:
+    if model in models.retired:
         raise model_retired(model)
-    if model not in MODELS:
+    if model not in models.rules:
         raise model_not_found(model)
-    return model, MODELS[model]
+    return model, models.rules[model]
 
 
 def _content(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Settings of a sandbox."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class SandboxSettings:
     task_life_seconds: float = 86400.0
     """How long the service answers for an asynchronous task; 24 hours on the real service."""
     retired_models: frozenset[str] = frozenset()
+    models_like: Mapping[str, str] = field(default_factory=dict)
+    """More model ids, each with the id of the known model whose rules it has."""
     rounds_sizes: bool = False
     """Whether it makes the nearest multiples of 16, as the API reference of May 2026 says."""
     ignores_size_with_references: bool = False

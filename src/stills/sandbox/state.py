@@ -12,6 +12,7 @@ from stills.sandbox.faults import FaultBoard
 from stills.sandbox.images import ImageStore
 from stills.sandbox.ledger import RequestLedger
 from stills.sandbox.rate import TokenBucket
+from stills.sandbox.rules import MODELS, ServedModels
 from stills.sandbox.settings import SandboxSettings
 from stills.sandbox.task_store import TaskStore
 
@@ -30,6 +31,8 @@ class SandboxState:
         self.ledger = RequestLedger()
         self.rate_limit = TokenBucket(settings.rate_limit_per_second)
         self.images = ImageStore(settings.url_ttl_seconds)
+        likenesses = {new: MODELS[known] for new, known in settings.models_like.items()}
+        self.models = ServedModels({**MODELS, **likenesses}, settings.retired_models)
         self.uploaded: set[str] = set()
         self.tasks = TaskStore(settings.task_life_seconds)
         self._threads = threads

@@ -11,9 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
+from stills.sandbox.answers import NO_IMAGE_PART, build_answer
 from stills.sandbox.errors import Refusal, error_response
 from stills.sandbox.faults import FaultKind
-from stills.sandbox.generation import NO_IMAGE_PART, GenerationEndpoint, build_answer
+from stills.sandbox.generation import GenerationEndpoint
 from stills.sandbox.keys import check_key
 from stills.sandbox.ledger import SendKind
 from stills.sandbox.refusals import find_refusal

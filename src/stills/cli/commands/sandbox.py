@@ -7,7 +7,7 @@ import math
 from stills.cli.open_files import raise_open_files
 from stills.config import read_config
 from stills.contract.errors import ConfigError
-from stills.contract.models import find_model
+from stills.contract.models import MODELS, find_model
 from stills.sandbox import Sandbox, SandboxSettings, serve
 
 
@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
         rate_limit_per_second=options.rate,
         url_ttl_seconds=options.link_life,
         retired_models=frozenset(options.retired),
+        models_like=dict(map(_read_likeness, options.model_like)),
         rounds_sizes=options.round_sizes,
         ignores_size_with_references=options.ignore_size_with_references,
     )
@@ -55,6 +56,20 @@ def _check(options: argparse.Namespace) -> None:
     models = read_config().models
     for model in options.retired:
         find_model(model, models)
+
+
+def _read_likeness(written: str) -> tuple[str, str]:
+    """Read `ID=KNOWN`."""
+    new, equals, known = (part.strip() for part in written.partition("="))
+    if not new or not equals or new in MODELS or known not in MODELS:
+        raise ConfigError(
+            f"--model-like {written[:80]!r} is not a new id and a known one",
+            field="model-like",
+            action=(
+                f"Write it such as qwen-image-4.0=qwen-image-3.0; known are {', '.join(MODELS)}."
+            ),
+        )
+    return new, known
 
 
 def announce(sandbox: Sandbox) -> None:
