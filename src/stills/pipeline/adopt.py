@@ -1,6 +1,6 @@
 """Adopt: add an image to the catalog that was stored while the catalog could not be written."""
 
-from stills.contract.errors import ImageMissing
+from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.generation import Generation
 from stills.contract.ports.store import Store
 from stills.pipeline.context import Fetched
@@ -46,7 +46,7 @@ async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
 async def _find(store: Store, generation_id: str) -> Generation | None:
     """Read a generation from its sidecar, if its image is there and matches."""
     path = sidecar_path(generation_id)
-    if path not in await store.paths(SIDECAR_FOLDER):
+    if not await _exists(store, path):
         return None
     generation = read_sidecar(await store.get(path))
     if generation is None or generation.id != generation_id:
@@ -56,3 +56,13 @@ async def _find(store: Store, generation_id: str) -> Generation | None:
     except ImageMissing:
         return None
     return generation
+
+
+async def _exists(store: Store, path: str) -> bool:
+    try:
+        return await store.exists(path)
+    except StoreRefused:
+        # One that was never used is missing as a whole, which a list of its objects tells apart.
+        if await store.paths(SIDECAR_FOLDER):
+            raise
+        return False
