@@ -298,3 +298,14 @@ def test_any_json_object_is_a_request_or_rejected(fields):
         assert ImageRequest.from_json(text).output_size.pixels >= 64 * 64
     except InvalidRequest as error:
         check_wording(error, error.field)
+
+
+def test_references_are_not_in_the_representation():
+    """It may be logged, and they may be private pictures or signed links."""
+    request = ImageRequest(
+        prompt="a kite",
+        size="512*512",
+        reference_image="https://example.com/a.png?Signature=swordfish",
+        reference_images=[b"swordfish"],
+    )
+    assert "swordfish" not in repr(request)

@@ -190,12 +190,13 @@ def wrap(text: str, end: str) -> str:
         lambda plain: "data:image/png;base64," + plain.translate(str.maketrans("+/", "-_")),
         lambda plain: f"data:image/png;base64,{quote(plain, safe='')}",
         lambda plain: f"data:image/png,{quote(base64.b64decode(plain))}",
+        lambda plain: f"\n data:image/png;base64,{plain}",
         lambda plain: plain,
         lambda plain: plain.rstrip("="),
         lambda plain: plain.translate(str.maketrans("+/", "-_")),
         lambda plain: wrap(plain, chr(10)),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 @pytest.mark.parametrize("is_trusted", [True, False])
 async def test_base64_is_read_as_encoders_write_it(write, is_trusted: bool):

@@ -295,13 +295,15 @@ def test_an_unclosed_quote_is_a_problem(read):
 
 
 def test_relative_references_start_at_the_files_folder(read, tmp_path):
-    """URLs, data URLs and absolute paths stay as they are."""
-    rows = ["a.png", "https://x/y.png", "data:image/png;base64,AA", "/b.png", '["c.png"]']
+    """URLs, data URLs, base64, ids of stored images and absolute paths stay as they are."""
+    kept = ["https://x/y.png", "data:image/png;base64,AA", "/b.png", "3f9a1c2b7d4e-1024x1024"]
+    kept += ["stills://images/3f9a1c2b7d4e-1024x1024", "iVBORw0KGgoAAAANSUhEUg" + "A" * 60]
+    rows = ["a.png", *kept, '["c.png"]']
     lines = (json.dumps({"prompt": "x", "reference_image": row}) for row in rows)
     shots, _, _ = read("a.jsonl", "\n".join(lines))
     assert [one.image for shot in shots for one in shot.references] == [
         str(tmp_path / "a.png"),
-        *rows[1:4],
+        *kept,
         str(tmp_path / "c.png"),
     ]
 

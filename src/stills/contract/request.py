@@ -130,6 +130,7 @@ class ImageRequest:
     )
     reference_image: str | bytes | None = field(
         default=None,
+        repr=False,  # it may be a private picture, or a signed link
         metadata=_about(
             "an image for the model to follow, if it accepts one",
             "the id of a stored image, or an https URL, a path or a data URL of a PNG, JPEG, WebP, "
@@ -139,6 +140,7 @@ class ImageRequest:
     )
     reference_images: tuple[str | bytes, ...] = field(
         default=(),
+        repr=False,
         metadata=_about(
             "several images for the model to follow, in order",
             "each in a form that reference_image takes; with reference_image, that is the first",

@@ -52,12 +52,13 @@ class ReferenceLoader:
         """
         if isinstance(given, bytes):
             return _describe(await self._cache.prepare(given), f"{len(given)} bytes")
-        stored = None if is_data_url(given) else await self._stored.read(given)
+        address = given.strip()
+        stored = None if is_data_url(address) else await self._stored.read(address)
         if stored is not None:
             return _describe(await self._cache.prepare(stored[0]), stored[1])
-        if given[:8].lower() == "https://":
-            shown = _without_secrets(given)
-            return _describe(await self._cache.download(given), shown)
+        if address[:8].lower() == "https://":
+            shown = _without_secrets(address)
+            return _describe(await self._cache.download(address), shown)
         data, shown = await self._read(given)
         return _describe(await self._cache.prepare(data), shown)
 
@@ -67,13 +68,14 @@ class ReferenceLoader:
 
     async def _read(self, given: str) -> tuple[bytes, str]:
         """Return the bytes of a local reference, and what to call it."""
-        if is_data_url(given):
-            return await asyncio.to_thread(decode_data_url, given), "data URL"
-        if is_base64_image(given) and not await self._is_path(given):
-            return await asyncio.to_thread(decode_base64, given), "base64"
-        if "://" in given[:12]:
+        written = given.strip()
+        if is_data_url(written):
+            return await asyncio.to_thread(decode_data_url, written), "data URL"
+        if is_base64_image(written) and not await self._is_path(given):
+            return await asyncio.to_thread(decode_base64, written), "base64"
+        if "://" in written[:12]:
             raise InvalidReference(
-                f"reference_image has scheme {given.split('://', 1)[0]!r}, but only https is "
+                f"reference_image has scheme {written.split('://', 1)[0]!r}, but only https is "
                 "supported",
                 field="reference_image",
             )
