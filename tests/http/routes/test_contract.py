@@ -203,6 +203,37 @@ async def test_an_invalid_reference_names_the_forms_that_http_accepts(
     assert "path" not in message
 
 
+async def test_a_stored_image_is_a_reference_by_each_of_its_addresses(
+    serve: Serve, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """A stranger may use what the service shows anyway; an unknown id is an error."""
+    url = await serve(public_url="https://stills.example.com")
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        portrait = await answer.json()
+    assert portrait["image_url"] == f"https://stills.example.com/images/{portrait['id']}.png"
+    body = {"prompt": "at sea", "size": "512*512", "model": "qwen-image-2.0"}
+    ids = set()
+    for address in (
+        portrait["id"],
+        f"stills://images/{portrait['id']}",
+        portrait["image_url"],
+        f"{portrait['image_url']}?download=1",
+        f"{url}/images/{portrait['id']}.png",
+    ):
+        shot = {**body, "reference_image": address}
+        async with http.post(f"{url}/v1/image.generate", json=shot) as answer:
+            ids.add((await answer.json())["id"])
+    assert len(ids) == 1
+    assert sandbox.ledger.billed_images == 2
+    unknown = {**body, "reference_image": portrait["image_url"].replace(portrait["id"][:4], "0000")}
+    async with http.post(f"{url}/v1/image.generate", json=unknown) as answer:
+        assert answer.status == 400
+        error = (await answer.json())["error"]
+    assert error["code"] == "invalid_reference"
+    assert "no stored image has the id '0000" in error["message"]
+    assert "Use the id of a stored image" in error["message"]
+
+
 async def test_a_stream_sends_comments_while_nothing_happens(
     serve: Serve, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
