@@ -88,6 +88,20 @@ def test_a_price_of_ones_own_is_the_same_for_every_image(stills: Call):
     assert cost_usd(stills(*kite("2048*2048", "--reference-image", "kite.png"), **own)) == 0.05
 
 
+def test_a_price_from_the_models_file_is_used(stills: Call, tmp_path: Path):
+    """It makes an unknown price known, by area and for each reference."""
+    (tmp_path / "models.toml").write_text(
+        '["qwen-image-2.1-turbo"]\n'
+        "image_usd = [{ pixels_max = 1048576, usd = 0.02 }, { usd = 0.05 }]\n"
+        "input_image_usd = 0.001\n"
+    )
+    own = {"STILLS_MODELS": "models.toml"}
+    made = ("generate", "a", "--json", *UNKNOWN, "--max-cost", "0.051")
+    assert cost_usd(stills(*made, "--size", "1024*1024", "--output", "a.png", **own)) == 0.02
+    large = (*made, "--size", "1040*1040", "--reference-image", "a.png")
+    assert cost_usd(stills(*large, **own)) == 0.051
+
+
 def test_an_unknown_price_is_never_counted_as_zero(stills: Call, service, tmp_path: Path):
     """A batch and `spend` name it, and every cap refuses it before anything is sent."""
     (tmp_path / "shots.csv").write_text("prompt,size\na,512*512\nb,512*512\n")
@@ -102,6 +116,7 @@ def test_an_unknown_price_is_never_counted_as_zero(stills: Call, service, tmp_pa
         assert refused.returncode == 4, refused.stderr
         assert "the price of qwen-image-2.1-turbo is unknown" in refused.stderr
         assert "STILLS_PRICE_USD" in refused.stderr
+        assert "STILLS_MODELS" in refused.stderr
     assert service.ledger()["sends"] == []
     done = stills(*batch)
     assert done.returncode == 0, done.stderr

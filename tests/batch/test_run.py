@@ -152,6 +152,23 @@ async def test_a_cap_counts_each_image_at_its_own_price(stills, sandbox, tmp_pat
     assert sandbox.ledger.billed_images == 2
 
 
+async def test_a_cap_knows_the_price_of_an_automatic_size(stills, sandbox, tmp_path):
+    """It follows the reference, which must exist before the price is known."""
+    path = write_list(
+        tmp_path,
+        {"id": "wide", "prompt": "a", "size": "1024*256"},
+        {"id": "after", "prompt": "b", "size": "auto", "reference_shot": "wide"},
+    )
+    model = stills.model("qwen-image-3.0-pro")
+    batch = check_list(stills, path, model=model, max_cost_usd=0.083)
+    output = await run_with_output(stills, batch, tmp_path / "out")
+    assert (output.totals.made, output.totals.usd) == (2, 0.083)
+    assert [send.parameters["size"] for send in sandbox.ledger.generations] == [
+        "1024*256",
+        "2048*512",
+    ]
+
+
 async def test_under_a_cap_a_stored_image_of_unknown_price_is_free(stills, sandbox, tmp_path):
     """Nothing is sent for it, so its price doesn't matter; a new one is refused."""
     model = stills.model("qwen-image-2.1-turbo")

@@ -205,7 +205,7 @@ class Run:
         schedule, cap = self._schedule, self._cost_cap
         shot = schedule.ready[0]
         request = with_references(shot, self._files)
-        price_usd: float | None = self._stills.price_usd(request, model=self._options.model.id)
+        price_usd = await self._find_price(request)
         is_free = not cap.has_room(price_usd) and await self._is_stored(shot)
         if not is_free and not cap.has_room(price_usd):  # others may have ended meanwhile
             if schedule.running:
@@ -216,6 +216,16 @@ class Run:
             return False
         cap.reserve(schedule.started, 0.0 if is_free else price_usd)
         return True
+
+    async def _find_price(self, request: ImageRequest) -> float | None:
+        """Return what a shot costs; an automatic size depends on its references."""
+        model_id = self._options.model.id
+        if self._options.max_cost_usd is not None and request.output_size is None:
+            (status,) = await self._stills.find_statuses([request], model=model_id)
+            if status.error is None:
+                return status.price_usd
+        price_usd: float | None = self._stills.price_usd(request, model=model_id)
+        return price_usd
 
     async def _is_stored(self, shot: Shot) -> bool:
         if shot.id in self._options.fresh:

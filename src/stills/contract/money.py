@@ -99,7 +99,10 @@ def unknown_price(model_id: str) -> BudgetExceeded:
     """Return the error for a model of unknown price under a cap."""
     return BudgetExceeded(
         f"the price of {model_id} is unknown, so the cap can't be enforced",
-        action="Set STILLS_PRICE_USD to the price of one image. Nothing was sent.",
+        action=(
+            "Nothing was sent. Set STILLS_PRICE_USD to the price of one image, or add the model's "
+            "prices to a file and set STILLS_MODELS."
+        ),
     )
 
 

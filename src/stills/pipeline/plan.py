@@ -87,7 +87,7 @@ def make_plan(
         native_size=native,
         seed=seed,
         references=tuple(ReferenceRecord(one.digest, one.shown) for one in references),
-        price_usd=find_price(request, model),
+        price_usd=model.image_usd(native, len(request.all_references)),
         prompt_extend=extend,
         prompt_extend_mode=request.prompt_extend_mode,
         enable_thinking=request.enable_thinking,
@@ -118,7 +118,8 @@ def find_price(
 ) -> float | None:
     """Return the price of one image in USD, by the size that is ordered; None if unknown.
 
-    `reference_images` is their number, if the request does not have all of them yet.
+    `reference_images` is their number, if the request does not have all of them yet. References are
+    not loaded, so an automatic size counts as square.
     """
     if reference_images is None:
         reference_images = len(request.all_references)

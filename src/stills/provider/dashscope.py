@@ -14,11 +14,13 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from dashscope.aigc.image_generation import AioImageGeneration
 
+from stills.contract.addresses import is_this_machine
 from stills.contract.errors import (
     AnswerTimeout,
     Billing,
@@ -119,7 +121,8 @@ async def connect(
     Raises:
         ConfigError: the certificates or a proxy of the environment can't be used.
     """
-    check_proxies()
+    if not is_this_machine(urlsplit(credentials.base_url).hostname or ""):
+        check_proxies()
     tls = await asyncio.to_thread(load_certificates, certificates)
     return DashScope(credentials, tls, has_live_links=has_live_links)
 
