@@ -79,6 +79,8 @@ def test_tables_may_build_on_each_other(read):
         '["qwen-image-3.0"]\nsuccessor = "qwen-image-4.1"\n'
     )
     assert models["qwen-image-4.1"].images_per_call_max == 2
+    assert models["qwen-image-4.1"].like == "qwen-image-3.0-pro"  # of Stills' own table
+    assert models["qwen-image-3.0"].like is None
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         metavar="ID",
-        help="exact model id (default: STILLS_MODEL, else qwen-image-max)",
+        help="exact id, see `stills models` (default: STILLS_MODEL, else qwen-image-max)",
     )
 
 

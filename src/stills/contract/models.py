@@ -46,7 +46,8 @@ class Model:
     make a transparent background, `has_thinking` whether it takes `prompt_extend_mode` and
     `enable_thinking`, `has_tasks` whether it has the asynchronous API. `requests_per_minute` is the
     default limit of an account. `prices` are the list prices of the international regions, and
-    `image_cny` is the list price of an image in Beijing. None means unknown.
+    `image_cny` is the list price of an image in Beijing. None means unknown. `like` is the model of
+    Stills' own table that a model of the user's starts from.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Model:
     successor: str | None
     source: str
     checked_on: date
+    like: str | None = None
 
     def image_usd(self, size: Size, input_images: int = 0) -> float | None:
         """Return the price of one image ordered in `size` with so many reference images.

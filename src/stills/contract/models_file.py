@@ -99,6 +99,7 @@ def _read_model(
         id=model_id,
         source=file if is_new else f"{base.source}; corrected in {file}",
         checked_on=written_on,
+        like=(base.like or base.id) if is_new else base.like,
         **(_OWN_FACTS if is_new else {}),
     )
     changes = _read_prices(given, base)
