@@ -47,6 +47,14 @@ async def test_requests_and_prices_use_it(environment):
         assert OURS in caught.value.action
 
 
+async def test_the_embedded_sandbox_serves_it(environment):
+    """By the rules of the model that it is like."""
+    async with Stills.from_env(sandbox=True, environment=environment) as stills:
+        made = await stills.generate(ImageRequest(prompt="a fox", size="640*512"), model=OURS)
+        assert OURS in await stills.models.list_served()
+    assert (made.model, made.native_size, made.cost_usd) == (OURS, "640*512", 0.01)
+
+
 async def test_http_lists_it_and_its_alias(environment):
     """Clients choose from this list."""
     config = read_config(environment)

@@ -97,7 +97,7 @@ class Stills:
         config = replace(config, rate_limit=rate_limit or config.rate_limit)
         if resend_unknown is not None:
             config = replace(config, resend_unknown=resend_unknown)
-        provider = assembly.embed_sandbox() if sandbox else assembly.use_dashscope(config)
+        provider = assembly.embed_sandbox(config) if sandbox else assembly.use_dashscope(config)
         return cls._from_config(config, provider, trusts_references=not guard_references)
 
     @classmethod

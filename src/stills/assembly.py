@@ -111,13 +111,15 @@ def use_dashscope(config: Config) -> Provider:
     return DeferredProvider(credentials.provider.name, make)
 
 
-def embed_sandbox() -> Provider:
-    """Call a sandbox inside this process, started at the first call."""
+def embed_sandbox(config: Config) -> Provider:
+    """Call a sandbox inside this process, started at the first call; it serves all our models."""
+    models_like = {one.id: one.like for one in config.models.values() if one.like is not None}
 
     async def make(stack: AsyncExitStack) -> Provider:
         begin_use("libvips")  # the sandbox generates images with it
         module = await asyncio.to_thread(import_module, "stills.sandbox")
-        sandbox = await stack.enter_async_context(module.Sandbox(module.SandboxSettings()))
+        settings = module.SandboxSettings(models_like=models_like)
+        sandbox = await stack.enter_async_context(module.Sandbox(settings))
         credentials = Credentials(ProviderKey(SANDBOX_KEY_PREFIX), sandbox.base_url)
         # Links into the sandbox end with this process.
         return await _connect(stack, credentials, certificates=None, has_live_links=False)

@@ -8,6 +8,7 @@ import pytest
 
 from stills.cli.main import main
 from stills.contract.models import MODELS
+from stills.sandbox import rules as sandbox_rules
 
 
 @pytest.fixture(autouse=True)
@@ -56,26 +57,25 @@ def test_json_has_everything_that_is_known(capfd):
     assert not any("is_served" in one for one in records.values())
 
 
-def test_check_asks_the_service_and_pays_nothing(capfd, output_dir):
-    """A model of the user's that the service does not list is marked."""
-    path = output_dir / "models.toml"
-    path.write_text('[mine]\nlike = "qwen-image-2.0"\n', encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STILLS_MODELS", str(path))
-        assert main(["models", "--check", "--sandbox"]) == 0
-        lines = capfd.readouterr().out.splitlines()
-        assert main(["models", "--check", "--sandbox", "--json"]) == 0
-        records = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert "not listed" in lines[-1]
-    assert all("  yes" in line for line in lines[1:-1])
-    assert [one["id"] for one in records if not one["is_served"]] == ["mine"]
+def test_check_asks_the_service_and_pays_nothing(capfd, monkeypatch):
+    """A model that the service does not list is marked."""
+    rules = {one: sandbox_rules.MODELS[one] for one in MODELS if one != "qwen-image-max"}
+    monkeypatch.setattr("stills.sandbox.state.MODELS", rules)
+    assert main(["models", "--check", "--sandbox"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert main(["models", "--check", "--sandbox", "--json"]) == 0
+    records = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert "not listed" in lines[1]
+    assert all("  yes" in line for line in lines[2:])
+    assert [one["id"] for one in records if not one["is_served"]] == ["qwen-image-max"]
     assert main(["spend"]) == 0
     assert capfd.readouterr().out == "nothing was billed or saved\n"
 
 
 def test_models_that_the_table_lacks_are_named(capfd, monkeypatch):
     """A new model of the service is worth knowing."""
-    monkeypatch.setattr("stills.sandbox.model_list.MODELS", ["qwen-image-9.0", "wan-9", *MODELS])
+    rules = sandbox_rules.MODELS | dict.fromkeys(["qwen-image-9.0", "wan-9"])
+    monkeypatch.setattr("stills.sandbox.state.MODELS", rules)
     assert main(["models", "--check", "--sandbox"]) == 0
     assert capfd.readouterr().err == (
         "The service also lists qwen-image-9.0. To use them, describe them in a file and set "
