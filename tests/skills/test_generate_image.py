@@ -176,8 +176,20 @@ def test_without_the_package_the_error_says_how_to_install_it(run):
     assert is_one_line(done.stderr)
 
 
-def test_it_only_has_the_options_of_the_contract(run):
-    """Further options of `stills generate` are left out."""
+def test_fresh_pays_for_a_new_image(run):
+    """The same request returns the stored image otherwise."""
+    request = json.dumps({"prompt": "a red kite", "size": "128*64"})
+    first, again, new = [
+        run("--request", request, "--sandbox", *more).stderr for more in ([], [], ["--fresh"])
+    ]
+    assert "nothing billed" in again
+    assert "billed 0.075 USD" in first
+    assert "billed 0.075 USD" in new
+    assert first.partition(":")[0] == again.partition(":")[0] != new.partition(":")[0]
+
+
+def test_it_has_few_options(run):
+    """Those of the contract, and to pay for a new image; `stills generate` has more."""
     done = run("--help")
     assert set(re.findall(r"--[a-z][a-z-]*", done.stdout)) == {
         "--help",
@@ -185,5 +197,6 @@ def test_it_only_has_the_options_of_the_contract(run):
         "--file",
         "--output",
         "--print-response",
+        "--fresh",
         "--sandbox",
     }
