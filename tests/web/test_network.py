@@ -27,6 +27,7 @@ from stills.contract.generation import ProviderRequest
 from stills.contract.size import Size
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import DashScope, connect
+from stills.store import open_store
 from stills.web import (
     GuardedDownload,
     GuardedResolver,
@@ -92,6 +93,8 @@ async def port(ca):
 
     async def answer(request: web.BaseRequest) -> web.Response:
         await request.read()
+        if request.method == "PUT":
+            return web.Response(headers={"ETag": '"a"'})
         if request.method == "POST":
             return web.Response(body=json.dumps(ANSWER), content_type="application/json")
         return web.Response(body=request.path.encode())
@@ -159,6 +162,24 @@ async def test_everything_goes_through_the_proxy_and_trusts_the_private_ca(
         proxy.asked.clear()
         assert await download.get(REFERENCE_URL, max_bytes=100) == b"/b.png"
         assert proxy.asked == ["references.example:443"]
+
+
+async def test_a_bucket_is_reached_the_same_way(port, ca, stack, monkeypatch):
+    """Its client reads the environment itself."""
+    proxy = await stack.enter_async_context(ProxyServer("http", port))
+    for name, value in {
+        "HTTPS_PROXY": proxy.url,
+        "SSL_CERT_FILE": str(ca.certificate),
+        "AWS_ENDPOINT_URL": "https://service.example",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "nowhere",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = open_store("s3://bucket/prefix")
+    stack.push_async_callback(bucket.close)
+    await bucket.put("a.png", b"image")
+    assert proxy.asked == ["service.example:443"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
