@@ -81,9 +81,10 @@ class ReferenceLoader:
             )
         if not self._trusts_references:
             raise InvalidReference(
-                "reference_image is neither an https URL nor a data URL",
+                "reference_image is neither an https URL nor a data URL, nor the id of a stored "
+                "image",
                 field="reference_image",
-                action="Give an https URL, a data URL or bytes of an image.",
+                action="Give an https URL, a data URL, bytes or the id of an image.",
             )
         return await asyncio.to_thread(_read_file, given), Path(given).name
 

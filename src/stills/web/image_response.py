@@ -51,7 +51,7 @@ def failed(what: str) -> InvalidReference:
         f"reference_image {what}",
         field="reference_image",
         action="Check that its URL opens without a login and has not expired, or send the image "
-        "itself as a data URL; nothing was billed.",
+        "itself; nothing was billed.",
     )
 
 
