@@ -134,6 +134,18 @@ async def test_another_order_is_another_image(stills: Stills, sandbox: Sandbox):
     assert sandbox.ledger.billed_images == 2
 
 
+async def test_a_result_says_what_was_changed_in_a_reference(stills: Stills):
+    """Also if the image is stored already."""
+    large = pyvips.Image.black(4000, 1000).jpegsave_buffer()
+    for cached in (False, True):
+        result = await stills.generate(request(reference_images=[png(32), large]), model=EDIT)
+        assert result.cached is cached
+        assert result.notes[0] == (
+            f"The reference image ({len(large)} bytes) was scaled down from 4000*1000 to 3072*768 "
+            "to be sent."
+        )
+
+
 async def test_a_list_of_one_is_the_single_reference(stills: Stills):
     """A client that always sends a list gets the image that was paid for."""
     first = await stills.generate(request(reference_image=png(32)), model=EDIT)

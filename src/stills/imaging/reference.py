@@ -1,7 +1,8 @@
 """Reference images: check them, and convert them to what models accept.
 
 Source of the limits: Alibaba Cloud Model Studio, Qwen image API reference: at most 10 MB, sides of
-384 to 3072 pixels advised; the smallest side and the ratio are our own.
+384 to 3072 pixels advised; the smallest side and the ratio are our own. It lists PNG and WebP and
+says nothing against transparent ones, so alpha is kept.
 """
 
 from collections.abc import Iterator
