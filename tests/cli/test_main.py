@@ -109,7 +109,8 @@ def test_the_version_is_on_standard_output(capfd):
     [
         "--latency=-1", "--latency=inf", "--rate=0", "--rate=nan", "--link-life=0",
         "--retired=qwen", "--port=99999", "--host=192.0.2.1", "--model-like=qwen-image-4.0",
-        "--model-like=a=b", "--model-like=qwen-image-max=qwen-image-2.0",
+        "--model-like=a=b", "--base-path=/../x", "--base-path=/a b",
+        "--model-like=qwen-image-max=qwen-image-2.0",
     ],
 )  # fmt: skip
 def test_an_invalid_option_of_the_sandbox_is_rejected(option: str, capfd):

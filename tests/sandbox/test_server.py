@@ -13,7 +13,7 @@ import pyvips
 from dashscope.aigc.image_generation import ImageGeneration
 
 import stills.sandbox
-from stills.sandbox import Sandbox, SandboxSettings, SendKind, serve
+from stills.sandbox import Fault, FaultKind, Sandbox, SandboxSettings, SendKind, serve
 
 PATIENCE_SECONDS = 30
 
@@ -289,3 +289,63 @@ def test_public_names_are_sorted_and_exist():
     """`__all__` is the whole public API."""
     assert stills.sandbox.__all__ == sorted(stills.sandbox.__all__)
     assert all(hasattr(stills.sandbox, name) for name in stills.sandbox.__all__)
+
+
+async def test_the_service_can_be_under_a_path(call, session):
+    """Its links are under it, too; the control plane is not."""
+    async with Sandbox(SandboxSettings(base_path="/dashscope")) as mounted:
+        assert mounted.base_url.endswith("/dashscope/api/v1")
+        answer = await call(target=mounted)
+        url = answer.output["choices"][0]["message"]["content"][0]["image"]
+        assert "/dashscope/images/" in url
+        async with session.get(url) as image:
+            assert image.status == 200
+        async with session.get(mounted.base_url.replace("/dashscope", "") + "/models") as missing:
+            assert missing.status == 404
+        async with session.get(f"{mounted.control_url}/health") as healthy:
+            assert healthy.status == 200
+
+
+async def test_an_image_can_be_asked_for_by_its_headers_only(call, session, sandbox, urls_of):
+    """HEAD gives the type and the length; faults wait for a GET."""
+    (url,) = urls_of(await call())
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL))
+    async with session.head(url) as head:
+        assert (head.status, head.headers["Content-Type"]) == (200, "image/png")
+        assert head.headers["Accept-Ranges"] == "bytes"
+        assert await head.read() == b""
+    async with session.get(url) as dead:
+        assert dead.status == 403
+    async with session.get(url) as image:
+        assert len(await image.read()) == int(head.headers["Content-Length"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "part"),
+    [
+        ("bytes=0-7", 206, slice(0, 8)),
+        ("bytes=100-", 206, slice(100, None)),
+        ("bytes=-20", 206, slice(-20, None)),
+        ("bytes=0-99999999", 206, slice(None)),
+        ("bytes=0-1,5-6", 200, slice(None)),
+        ("pages=1-2", 200, slice(None)),
+    ],
+)
+async def test_a_part_of_an_image_can_be_downloaded(call, session, urls_of, wanted, status, part):
+    """One range of bytes; anything else is ignored."""
+    (url,) = urls_of(await call())
+    async with session.get(url) as image:
+        whole = await image.read()
+    async with session.get(url, headers={"Range": wanted}) as answer:
+        body = await answer.read()
+    assert (answer.status, body) == (status, whole[part])
+    assert ("Content-Range" in answer.headers) is (status == 206)
+
+
+async def test_a_range_behind_the_end_of_an_image_is_refused(call, session, urls_of, sandbox):
+    """As OSS does, with a document of its own."""
+    (url,) = urls_of(await call())
+    async with session.get(url, headers={"Range": "bytes=99999999-"}) as answer:
+        assert answer.status == 416
+        assert "<Code>InvalidRange</Code>" in await answer.text()
+    assert sandbox.ledger.sends[-1].status == 416

@@ -387,6 +387,10 @@ def _add_sandbox(commands: "Commands") -> None:
         help="refuse this model; repeatable",
     )  # fmt: skip
     command.add_argument(
+        "--base-path", default="", metavar="PATH",
+        help="path before those of the service, such as /dashscope (default: none)",
+    )  # fmt: skip
+    command.add_argument(
         "--model-like", action="append", default=[], metavar="ID=KNOWN",
         help="serve a model of this id with the rules of a known one; repeatable",
     )  # fmt: skip

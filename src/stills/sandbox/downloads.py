@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from stills.sandbox.broken_png import BREAKS, break_pixels
 from stills.sandbox.faults import Fault, FaultKind
@@ -21,7 +21,7 @@ class DownloadEndpoint:
         self._state = state
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Answer one download and close its entry in the ledger."""
+        """Answer one GET or HEAD and close its entry in the ledger; no fault happens to a HEAD."""
         ledger, request_id = self._state.ledger, new_request_id()
         seq = ledger.open(SendKind.DOWNLOAD, request_id)
         file_name = request.match_info["file_name"]
@@ -40,7 +40,8 @@ class DownloadEndpoint:
         self, request: web.Request, image: ImageRecipe, seq: int
     ) -> web.StreamResponse:
         ledger = self._state.ledger
-        fault = self._state.faults.for_download(image.accepted.text)
+        is_head = request.method == hdrs.METH_HEAD
+        fault = None if is_head else self._state.faults.for_download(image.accepted.text)
         kind = fault.kind if fault else None
         ledger.note(
             seq, fault=kind, model=image.accepted.model, prompt=image.accepted.text, seed=image.seed
@@ -60,7 +61,25 @@ class DownloadEndpoint:
             png = break_pixels(png, fault.kind)
         if fault and kind in {FaultKind.SLOW_DOWNLOAD, FaultKind.DROP_DOWNLOAD}:
             return await _send_in_halves(request, png, fault)
-        return web.Response(body=png, content_type="image/png")
+        response = _whole_or_part(request, png)
+        ledger.note(seq, status=response.status)
+        return response
+
+
+def _whole_or_part(request: web.Request, png: bytes) -> web.Response:
+    """Return the image or, as OSS does, the one range of bytes that was asked for."""
+    headers = {"Accept-Ranges": "bytes"}
+    try:
+        wanted = request.http_range
+    except ValueError:
+        wanted = slice(None)  # OSS ignores what is not one valid range
+    if wanted.start is None and wanted.stop is None:
+        return web.Response(body=png, content_type="image/png", headers=headers)
+    start, stop, _ = wanted.indices(len(png))
+    if start >= stop:
+        raise RejectedUrl(416, "InvalidRange", "The requested range cannot be satisfied.")
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(png)}"
+    return web.Response(status=206, body=png[start:stop], content_type="image/png", headers=headers)
 
 
 def _corrupt(png: bytes) -> bytes:

@@ -18,13 +18,13 @@ from stills.sandbox.ledger import RequestLedger
 from stills.sandbox.model_list import ModelListEndpoint
 from stills.sandbox.rules import no_asynchronous_calls
 from stills.sandbox.settings import SandboxSettings
-from stills.sandbox.state import SandboxState, new_request_id
+from stills.sandbox.state import BASE_PATH, SandboxState, new_request_id
 from stills.sandbox.tasks import TaskEndpoint
 from stills.sandbox.uploads import UPLOAD_PATH, UploadEndpoints
 
 API_PATH = "/api/v1"
-_GENERATION_PATH = f"{API_PATH}/services/aigc/multimodal-generation/generation"
-_TASK_CREATION_PATH = f"{API_PATH}/services/aigc/image-generation/generation"
+_GENERATION_PATH = "/services/aigc/multimodal-generation/generation"
+_TASK_CREATION_PATH = "/services/aigc/image-generation/generation"
 _LARGEST_BODY_BYTES = 64 * 1024 * 1024
 _CLOSE_GRACE_SECONDS = 0.05  # for aiohttp, 0 means to wait forever
 _THREAD_COUNT = 4
@@ -89,7 +89,7 @@ class Sandbox:
     @property
     def base_url(self) -> str:
         """Value of DASHSCOPE_HTTP_BASE_URL or `base_address` that reaches the sandbox."""
-        return f"{self._origin}{API_PATH}"
+        return f"{self._origin}{self._settings.base_path}{API_PATH}"
 
     @property
     def control_url(self) -> str:
@@ -120,20 +120,22 @@ async def serve(settings: SandboxSettings, announce: Callable[[Sandbox], None]) 
 def _application(state: SandboxState, middleware: Middleware) -> web.Application:
     application = web.Application(middlewares=[middleware], client_max_size=_LARGEST_BODY_BYTES)
     application.on_response_prepare.append(_mark)
+    base = application[BASE_PATH] = state.settings.base_path
+    api = f"{base}{API_PATH}"
     tasks = TaskEndpoint(state)
     uploads = UploadEndpoints(state)
     application.add_routes(
         [
-            web.post(_GENERATION_PATH, GenerationEndpoint(state).post),
-            web.post(_TASK_CREATION_PATH, tasks.post),
+            web.post(f"{api}{_GENERATION_PATH}", GenerationEndpoint(state).post),
+            web.post(f"{api}{_TASK_CREATION_PATH}", tasks.post),
             # The SDK asks with a slash at the end.
-            web.get(API_PATH + "/tasks/{task_id}{slash:/?}", tasks.get, allow_head=False),
-            web.get("/images/{file_name}", DownloadEndpoint(state).get, allow_head=False),
-            web.get(f"{API_PATH}/models", ModelListEndpoint(state).get, allow_head=False),
-            web.get(f"{API_PATH}/uploads", uploads.get_policy, allow_head=False),
-            web.post(UPLOAD_PATH, uploads.post_file),
+            web.get(api + "/tasks/{task_id}{slash:/?}", tasks.get, allow_head=False),
+            web.get(base + "/images/{file_name}", DownloadEndpoint(state).get),
+            web.get(f"{api}/models", ModelListEndpoint(state).get, allow_head=False),
+            web.get(f"{api}/uploads", uploads.get_policy, allow_head=False),
+            web.post(f"{base}{UPLOAD_PATH}", uploads.post_file),
             *ControlPlane(state).routes(),
-            web.route("*", API_PATH + "/{path:.*}", _refuse_path),
+            web.route("*", api + "/{path:.*}", _refuse_path),
         ]
     )
     return application

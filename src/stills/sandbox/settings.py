@@ -10,6 +10,8 @@ class SandboxSettings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    base_path: str = ""
+    """What comes before every path but those of the control plane, such as `/dashscope`."""
     latency_seconds: float = 0.0
     """How long generating takes; refusals are immediate."""
     rate_limit_per_second: float | None = None

@@ -18,6 +18,8 @@ from stills.sandbox.task_store import TaskStore
 
 T = TypeVar("T")
 
+BASE_PATH = web.AppKey("base_path", str)
+
 
 class SandboxState:
     """Settings, faults, ledger, rate limit, tasks, images, and the threads that render them.
@@ -57,8 +59,8 @@ def new_request_id() -> str:
 
 
 def origin(request: web.Request) -> str:
-    """Return scheme, host and port as the client used them, for URLs that it can reach."""
-    return f"{request.scheme}://{request.host}"
+    """Return scheme, host and port as the client used them, and the base path, for its URLs."""
+    return f"{request.scheme}://{request.host}{request.app[BASE_PATH]}"
 
 
 def drop_connection(request: web.Request) -> web.Response:

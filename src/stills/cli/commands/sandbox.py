@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import math
+import re
 
 from stills.cli.open_files import raise_open_files
 from stills.config import read_config
 from stills.contract.errors import ConfigError
 from stills.contract.models import MODELS, find_model
 from stills.sandbox import Sandbox, SandboxSettings, serve
+
+_BASE_PATH = re.compile(r"(/\w[\w.~-]*)*", re.ASCII)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -17,6 +20,7 @@ def run(options: argparse.Namespace) -> int:
     settings = SandboxSettings(
         host=options.host,
         port=options.port,
+        base_path=_read_base_path(options.base_path),
         latency_seconds=options.latency,
         rate_limit_per_second=options.rate,
         url_ttl_seconds=options.link_life,
@@ -56,6 +60,19 @@ def _check(options: argparse.Namespace) -> None:
     models = read_config().models
     for model in options.retired:
         find_model(model, models)
+
+
+def _read_base_path(written: str) -> str:
+    """Read a path such as `/dashscope`, with or without slashes around it."""
+    path = written.strip("/")
+    path = f"/{path}" if path else ""
+    if not _BASE_PATH.fullmatch(path):
+        raise ConfigError(
+            f"--base-path {written[:80]!r} is not a path",
+            field="base-path",
+            action="Write it such as /dashscope.",
+        )
+    return path
 
 
 def _read_likeness(written: str) -> tuple[str, str]:
