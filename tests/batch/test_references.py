@@ -107,8 +107,11 @@ def test_an_explicit_reference_is_an_error_by_default(reference):
 @pytest.mark.parametrize("choice", [None, *OnUnsupported])
 def test_too_many_explicit_references_are_an_error(choice):
     """None of them is dropped, whatever is done with the cast."""
-    with pytest.raises(InvalidReference, match="2 reference images and 2 reference shots"):
+    with pytest.raises(
+        InvalidReference, match="2 reference images and 2 reference shots"
+    ) as caught:
         resolve(TAKES_3, FILE, FILE, SEA, SEA, choice=choice)
+    assert caught.value.field == "reference_images"
 
 
 @pytest.mark.parametrize("choice", [None, OnUnsupported.DESCRIBE])

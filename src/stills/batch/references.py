@@ -214,7 +214,7 @@ def _count(references: Sequence[ShotReference]) -> tuple[str, str]:
     cast = [one for one in references if one.member is not None]
     images = len(references) - len(shots) - len(cast)
     counted = {
-        "reference_image": _plural(images, "reference image"),
+        "reference_images" if images > 1 else "reference_image": _plural(images, "reference image"),
         "reference_shot": _plural(len(shots), "reference shot"),
         "cast": _plural(len(cast), "cast member"),
     }
