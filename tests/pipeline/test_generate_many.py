@@ -95,7 +95,7 @@ async def test_the_same_request_many_times_is_billed_once(stills, sandbox):
 async def test_an_error_is_the_outcome_of_its_request(stills, sandbox):
     """The other images are generated."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, times=None, match="picture 2."))
-    too_long = replace(ask(9), prompt="x" * 900)
+    too_long = replace(ask(9), prompt="a kite " * 1000)
     outcomes = await collect(stills, [*map(ask, range(5)), too_long])
     errors = {each.index: type(each.error) for each in outcomes if each.error}
     assert errors == {2: ContentRefused, 5: InvalidRequest}
