@@ -47,9 +47,18 @@ class GenerationEndpoint:
             response = await self._fulfil(request, accepted, seq, request_id)
         except Refusal as error:
             ledger.note(seq, status=error.status, code=error.code, finished=True)
-            return error_response(error, request_id)
+            return self._refuse(error, request_id)
         ledger.note(seq, finished=True)
         return response
+
+    def _parse(self, raw: bytes) -> dict[str, Any]:
+        return rules.parse_body(raw)
+
+    def _check_model(self, accepted: AcceptedRequest) -> None:
+        """Refuse models that this endpoint does not serve."""
+
+    def _refuse(self, error: Refusal, request_id: str) -> web.Response:
+        return error_response(error, request_id)
 
     async def _accept(self, request: web.Request, seq: int) -> AcceptedRequest:
         try:
@@ -58,7 +67,7 @@ class GenerationEndpoint:
             raise invalid_parameter("The request body is too large.") from None
         check_key(request.headers)
         self._state.rate_limit.take()
-        body = rules.parse_body(raw)
+        body = self._parse(raw)
         summary = rules.summarize(body)
         self._state.ledger.note(
             seq,
@@ -77,6 +86,7 @@ class GenerationEndpoint:
             uploaded=self._state.uploaded,
             is_task=self.is_task,
         )
+        self._check_model(accepted)
         self._state.ledger.note(
             seq,
             text=accepted.text,

@@ -106,8 +106,11 @@ def find_refusal(fault: Fault, accepted: AcceptedRequest) -> Refusal | None:
         )
     else:
         return None
-    if not fault.compatible:
-        return error
+    return as_compatible(error) if fault.compatible else error
+
+
+def as_compatible(error: Refusal) -> Refusal:
+    """Return a refusal as the OpenAI-compatible endpoint writes it."""
     return Refusal(
         error.status,
         _compatible_code(error.code),

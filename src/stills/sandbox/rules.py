@@ -49,11 +49,16 @@ class ModelRules:
     has_tasks: bool = False
     has_task_metric: bool = False
     has_output_usage: bool = False
+    has_compatible_route: bool = False
 
 
 _VERSION_2_0 = ModelRules(most_tokens=1300)
 _VERSION_3_0 = ModelRules(
-    most_tokens=4500, has_thinking=True, has_tasks=True, has_output_usage=True
+    most_tokens=4500,
+    has_thinking=True,
+    has_tasks=True,
+    has_output_usage=True,
+    has_compatible_route=True,
 )
 MODELS: Mapping[str, ModelRules] = {
     "qwen-image-max": ModelRules(
@@ -69,7 +74,7 @@ MODELS: Mapping[str, ModelRules] = {
     "qwen-image-2.0-pro-2026-04-22": _VERSION_2_0,
     "qwen-image-2.0-pro-2026-06-22": _VERSION_2_0,
     "qwen-image-2.1-turbo": ModelRules(most_images=1, most_references=10),
-    "qwen-image-2.1-pro": ModelRules(most_images=1, most_references=10),
+    "qwen-image-2.1-pro": ModelRules(most_images=1, most_references=10, has_compatible_route=True),
     "qwen-image-3.0": _VERSION_3_0,
     "qwen-image-3.0-pro": _VERSION_3_0,
 }

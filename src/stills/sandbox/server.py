@@ -9,6 +9,7 @@ from typing import Self
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from stills.sandbox.compatible import COMPATIBLE_PATH, CompatibleEndpoint
 from stills.sandbox.control import CONTROL_PATH, ControlPlane
 from stills.sandbox.downloads import DownloadEndpoint
 from stills.sandbox.errors import error_response, invalid_parameter
@@ -127,6 +128,7 @@ def _application(state: SandboxState, middleware: Middleware) -> web.Application
     application.add_routes(
         [
             web.post(f"{api}{_GENERATION_PATH}", GenerationEndpoint(state).post),
+            web.post(f"{base}{COMPATIBLE_PATH}", CompatibleEndpoint(state).post),
             web.post(f"{api}{_TASK_CREATION_PATH}", tasks.post),
             # The SDK asks with a slash at the end.
             web.get(api + "/tasks/{task_id}{slash:/?}", tasks.get, allow_head=False),
