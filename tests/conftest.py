@@ -65,6 +65,7 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
             key: str = "sk-sandbox",
             credentials: Credentials | None = None,
             rate_limit: RateLimit | None = None,
+            price_usd: float | None = None,
             **parts: object,
         ) -> Stills:
             here = Credentials(ProviderKey(key), sandbox.base_url)
@@ -78,7 +79,7 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
                 "downloader": OwnerDownload(),
             } | parts
             return await stack.enter_async_context(
-                Stills(Ports(**ports), policy=policy, rate_limit=rate_limit)
+                Stills(Ports(**ports), policy=policy, rate_limit=rate_limit, price_usd=price_usd)
             )
 
         yield make

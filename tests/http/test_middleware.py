@@ -92,6 +92,19 @@ async def test_a_key_over_its_budget_gets_only_stored_images(
     assert sandbox.ledger.billed_images == 2
 
 
+async def test_a_key_with_a_budget_gets_no_image_of_unknown_price(
+    url: str, stills: Stills, http: aiohttp.ClientSession, sandbox: Sandbox
+):
+    """It could not be counted; a key without a budget gets one."""
+    body = KITE | {"model": "qwen-image-2.1-turbo"}
+    answers = []
+    for key in (await stills.keys.add("small", day_usd=9.0), await stills.keys.add("other")):
+        async with http.post(f"{url}/v1/image.generate", json=body, headers=bearer(key)) as answer:
+            answers.append((answer.status, (await answer.json()).get("error", {}).get("code")))
+    assert answers == [(429, "budget_exceeded"), (200, None)]
+    assert sandbox.ledger.billed_images == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [

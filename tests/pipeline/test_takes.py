@@ -105,6 +105,17 @@ async def test_the_maximum_cost_covers_all_new_takes(stills: Stills, sandbox: Sa
     assert len(await stills.generate_takes(KITE, takes=3, max_cost_usd=0.15)) == 3
 
 
+async def test_the_shares_of_the_maximum_cost_never_exceed_it(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """Three images at this price cost a billionth more than the maximum."""
+    stills = await make_stills(price_usd=0.066666667)
+    with pytest.raises(BudgetExceeded):
+        await stills.generate_takes(KITE, takes=3, max_cost_usd=0.2)
+    assert not sandbox.ledger.generations
+    assert len(await stills.generate_takes(KITE, takes=3, max_cost_usd=0.200000001)) == 3
+
+
 async def test_stages_come_with_the_number_of_the_take(stills: Stills):
     """A caller can follow each take."""
     seen: list[tuple[int, Stage]] = []

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from stills.contract.errors import BudgetExceeded, StillsError
 from stills.contract.models import SEED_MAX
-from stills.contract.money import format_usd
+from stills.contract.money import format_usd, to_nano_usd, to_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.takes import Take, list_takes, read_outcomes
@@ -54,7 +54,8 @@ async def generate_takes(
             statuses = await pipeline.find_statuses(requests, options.model)
             new = sum(not status.is_kept for status in statuses)
         # Equal shares, so that no order of calls can spend more than the cap.
-        options = replace(options, max_cost_usd=options.max_cost_usd / max(new, 1))
+        share = to_nano_usd(options.max_cost_usd) // max(new, 1)
+        options = replace(options, max_cost_usd=to_usd(share))
 
     async def generate(index: int, take: Take) -> ImageResult:
         own = replace(

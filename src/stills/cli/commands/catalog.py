@@ -56,7 +56,7 @@ def describe(shown: ImageDetails) -> str:
         "size": str(rendition.size),
         "native size": str(spec.native_size),
         "seed": spec.seed,
-        "price usd": spec.price_usd,
+        "price usd": "unknown" if spec.price_usd is None else spec.price_usd,
         "bytes": rendition.byte_count,
         "sha256": rendition.sha256,
         "created": _time(image.generation.created_at),
