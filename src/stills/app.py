@@ -149,7 +149,7 @@ class Stills:
         on_stage: OnStage | None = None,
         on_send_settled: OnSendSettled | None = None,
         looked_up: bool = False,
-        drawn_seed: int | None = None,
+        take: Take | None = None,
     ) -> ImageResult:
         """Answer a request: from the catalog if possible, otherwise with a new image.
 
@@ -158,7 +158,7 @@ class Stills:
         finished and nothing more is sent. On the event loop, `on_stage` is called at each stage
         of the generation, and `on_send_settled` as each API call that this request makes ends.
         `looked_up` skips the look-up, because `answer_from_catalog` just found no image.
-        `drawn_seed` is sent if the request has no seed (see `plan_takes`).
+        `take` is the take that the request is, if it is from `plan_takes`.
         Cancelling the caller does not cancel a generation that was sent: it is finished and stored,
         unless Stills is closed. A request still waiting to start is cancelled.
 
@@ -176,7 +176,7 @@ class Stills:
             stop=stop,
             on_stage=on_stage or (lambda _: None),
             on_send_settled=on_send_settled or (lambda *_: None),
-            drawn_seed=drawn_seed,
+            take=take,
         )
         return await self._pipeline.generate(request, options)
 

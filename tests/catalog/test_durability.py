@@ -20,8 +20,8 @@ KEPT = FILE | {"object_path": "a.png"}
 Write = Callable[[SqliteCatalog, Claim, int], Awaitable[object]]
 
 SYNCED: dict[str, Write] = {
-    "record_send": lambda catalog, claim, _: catalog.record_send(
-        claim, lease_seconds=60.0, caps=Caps()
+    "record_sends": lambda catalog, claim, _: catalog.record_sends(
+        [claim], lease_seconds=60.0, caps=Caps()
     ),
     "settle_send": lambda catalog, _, send: catalog.settle_send(send, BILLED),
     "record_answer": lambda catalog, claim, send: catalog.record_answer(

@@ -50,7 +50,7 @@ def dump(tmp_path):
 
 async def answered(catalog: SqliteCatalog, *, lives_seconds: float) -> Claim:
     claim = await catalog.claim(WANTED, SIZE, lease_seconds=60, fresh=False, caps=Caps())
-    number = await catalog.record_send(claim, lease_seconds=60, caps=Caps())
+    (number,) = await catalog.record_sends([claim], lease_seconds=60, caps=Caps())
     await catalog.record_answer(
         claim.generation.id,
         ProviderAnswer(LINK, time.time() + lives_seconds, "r-1"),

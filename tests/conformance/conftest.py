@@ -68,7 +68,8 @@ class Worker:
         )
 
     async def send(self, claim: Claim) -> int | None:
-        return await self.catalog.record_send(claim, lease_seconds=LEASE_SECONDS, caps=Caps())
+        numbers = await self.catalog.record_sends([claim], lease_seconds=LEASE_SECONDS, caps=Caps())
+        return None if numbers is None else numbers[0]
 
     async def answer(self, claim: Claim, *, lives_seconds: float = 3600.0) -> ProviderAnswer:
         number = await self.send(claim)

@@ -1,7 +1,7 @@
 """Send: when a call starts, and what its caller learns about it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,11 @@ async def test_a_claim_that_is_lost_before_the_call_is_taken_again(
     class Losing(SqliteCatalog):
         lost = False
 
-        async def record_send(self, claim: Claim, **more: Any) -> int | None:
+        async def record_sends(self, claims: Sequence[Claim], **more: Any) -> Sequence[int] | None:
             if not self.lost:
                 self.lost = True
-                await self.release(claim)
-            return await super().record_send(claim, **more)
+                await self.release(claims[0])
+            return await super().record_sends(claims, **more)
 
     catalog = Losing(tmp_path / "stills.db")
     result = await (await make_stills(catalog=catalog)).generate(KITE)

@@ -56,6 +56,7 @@ FAULTS = {
     FaultKind.TRUNCATED_ANSWER: (UnexpectedAnswer, Billing.POSSIBLE, "200"),
     FaultKind.HTML_ANSWER: (UnexpectedAnswer, Billing.POSSIBLE, "200"),
     FaultKind.NO_IMAGE: (NoImage, Billing.NONE, "without an image"),
+    FaultKind.FEWER_IMAGES: (NoImage, Billing.NONE, "without an image"),
     FaultKind.ERROR_IN_200: (ServiceUnavailable, Billing.NONE, "InternalError: An internal"),
     FaultKind.CONTENT_REFUSED: (ContentRefused, Billing.NONE, "DataInspectionFailed"),
     FaultKind.IP_INFRINGEMENT: (ContentRefused, Billing.NONE, "IPInfringementSuspect"),

@@ -175,6 +175,15 @@ async def test_an_answer_without_image_is_not_billed(call, sandbox):
     assert answer.usage["image_count"] == sandbox.ledger.billed_images == 0
 
 
+async def test_fewer_images_than_ordered_are_billed_as_they_come(call, sandbox):
+    """With one image ordered, none comes."""
+    sandbox.set_faults(Fault(FaultKind.FEWER_IMAGES, times=2))
+    answer = await call(model="qwen-image-2.0", n=4)
+    content = answer.output["choices"][0]["message"]["content"]
+    assert len(content) == answer.usage["image_count"] == sandbox.ledger.billed_images == 3
+    assert (await call(model="qwen-image-2.0")).usage["image_count"] == 0
+
+
 async def test_an_error_inside_a_200_breaks_the_sdk(call, sandbox):
     """The SDK raises TypeError and loses the code and message."""
     sandbox.set_faults(Fault(FaultKind.ERROR_IN_200))

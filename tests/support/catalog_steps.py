@@ -48,8 +48,9 @@ class Till:
 
     async def send(self, claim: Claim, billing: Billing | None, caps: Caps = NO_CAPS) -> int:
         """Record one call; a billing of None leaves its outcome open."""
-        send = await self.catalog.record_send(claim, lease_seconds=60.0, caps=caps)
-        assert send is not None
+        sends = await self.catalog.record_sends([claim], lease_seconds=60.0, caps=caps)
+        assert sends is not None
+        (send,) = sends
         if billing is not None:
             await self.catalog.settle_send(send, Settlement(billing, "code"))
         return send

@@ -163,6 +163,7 @@ MATRIX = [
         deadline_seconds=5.0,
     ),
     Row(Fault(FaultKind.NO_IMAGE), RESENT, Outcome("NoImage", sends=2, billed=0)),
+    Row(Fault(FaultKind.FEWER_IMAGES), RESENT, Outcome("NoImage", sends=2, billed=0)),
     down(FaultKind.ERROR_IN_200),
     refused(FaultKind.CONTENT_REFUSED, "ContentRefused"),
     compatible(refused(FaultKind.CONTENT_REFUSED, "ContentRefused")),

@@ -36,7 +36,7 @@ def open_stills(job: dict[str, Any]) -> Stills:
     if "policy" not in job:
         return Stills.from_env()
     config = read_config()
-    ports = build_ports(config, use_dashscope(config), None)
+    ports = build_ports(config, use_dashscope(config))
     return Stills(ports, policy=Policy(**job["policy"]))
 
 
@@ -45,15 +45,23 @@ async def work(job: dict[str, Any]) -> None:
     async with open_stills(job) as stills:
 
         async def ask(asked: dict[str, Any]) -> None:
-            def tell(stage: Stage) -> None:
+            request = ImageRequest.from_mapping(
+                {name: value for name, value in asked.items() if name != "takes"}
+            )
+
+            def tell(_: int, stage: Stage) -> None:
                 emit(event=stage, prompt=asked["prompt"])
                 if stage == job.get("pause_at"):
                     os.kill(os.getpid(), signal.SIGSTOP)
 
             async with gate:
                 try:
-                    result = await stills.generate(
-                        ImageRequest(**asked), fresh=job.get("fresh", False), on_stage=tell
+                    results = await stills.generate_takes(
+                        request,
+                        takes=asked.get("takes", 1),
+                        model=job.get("model"),
+                        fresh=job.get("fresh", False),
+                        on_stage=tell,
                     )
                 except StillsError as error:
                     emit(
@@ -63,9 +71,10 @@ async def work(job: dict[str, Any]) -> None:
                         billing=error.billing,
                     )
                     return
-            data = Path(unquote(urlsplit(result.image_url).path)).read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            emit(event="done", prompt=asked["prompt"], sha256=digest, **asdict(result))
+            for result in results:
+                data = Path(unquote(urlsplit(result.image_url).path)).read_bytes()
+                digest = hashlib.sha256(data).hexdigest()
+                emit(event="done", prompt=asked["prompt"], sha256=digest, **asdict(result))
 
         await asyncio.gather(*(ask(asked) for asked in job["requests"]))
 

@@ -21,7 +21,7 @@ VALUES (:provider, :model, {", ".join(f":{column}" for column in _COLUMNS)})
 """  # noqa: S608 - our own columns
 
 _COUNT_SENDS = """
-SELECT count(*)
+SELECT count(DISTINCT coalesce(s.call_number, s.number))
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
 WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
 """

@@ -101,6 +101,8 @@ INSERT INTO sends (generation_id, sent_at, billing, code, payer)
 VALUES (:generation_id, :now, 'possible', 'unsettled', :payer)
 """
 
+JOIN_CALL = "UPDATE sends SET call_number = :first WHERE number = :number"
+
 MARK_SENT = "UPDATE generations SET stage = 'sent' WHERE id = :generation_id"
 
 RECORD_TASK = """

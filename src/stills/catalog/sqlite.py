@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,9 +25,11 @@ from stills.catalog.rows import (
     rendition_columns,
 )
 from stills.catalog.search import find_image, search_images
-from stills.catalog.spending import check_caps, read_spend
+from stills.catalog.sends import record_answers, record_sends, settle
+from stills.catalog.spending import read_spend
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
+    AnsweredSend,
     CatalogHit,
     Claim,
     Generation,
@@ -139,21 +140,17 @@ class SqliteCatalog:
             with suppress(CatalogError):
                 return await self._release(claim)
 
-    async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
-        def work(connection: sqlite3.Connection) -> int | None:
+    async def record_sends(
+        self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps
+    ) -> Sequence[int] | None:
+        def work(connection: sqlite3.Connection) -> list[int] | None:
             schema.check_version(connection, self.database.path)
-            if not renew_claim(connection, claim, lease_seconds=lease_seconds):
-                return None
-            generation, now = claim.generation, time.time()
-            check_caps(connection, generation.spec, caps, own=generation.id, now=now)
-            values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
-            connection.execute(queries.MARK_SENT, values)
-            return connection.execute(queries.ADD_SEND, values).lastrowid
+            return record_sends(connection, claims, caps, lease_seconds=lease_seconds)
 
         return await self.database.write(work)
 
     async def settle_send(self, send: int, settlement: Settlement) -> None:
-        await self.database.write(lambda connection: _settle(connection, send, settlement))
+        await self.database.write(lambda connection: settle(connection, send, settlement))
 
     async def record_task(self, generation_id: str, task: Task) -> None:
         await self._execute(
@@ -163,13 +160,10 @@ class SqliteCatalog:
     async def record_answer(
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
     ) -> None:
-        def work(connection: sqlite3.Connection) -> None:
-            _settle(connection, send, settlement)
-            connection.execute(
-                queries.RECORD_ANSWER, {"generation_id": generation_id, **asdict(answer)}
-            )
+        await self.record_answers([AnsweredSend(generation_id, answer, send, settlement)])
 
-        await self.database.write(work)
+    async def record_answers(self, answered: Sequence[AnsweredSend]) -> None:
+        await self.database.write(lambda connection: record_answers(connection, answered))
 
     async def record_link_dead(self, generation_id: str) -> None:
         await self._execute(queries.RECORD_LINK_DEAD, generation_id=generation_id)
@@ -340,18 +334,6 @@ def _find(connection: sqlite3.Connection, key: str, size: Size) -> CatalogHit | 
         queries.FIND, {"key": key, "width": size.width, "height": size.height}
     ).fetchone()
     return None if row is None else read_hit(row, size)
-
-
-def _settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:
-    settled: dict[str, str | float | None] = {
-        "number": send,
-        "now": time.time(),
-        "billing": settlement.billing.value,
-        "code": settlement.code,
-        "request_id": settlement.request_id,
-    }
-    connection.execute(queries.SETTLE_SEND, settled)
-    connection.execute(queries.FORGET_TASK, settled)
 
 
 def _settle_paid(connection: sqlite3.Connection, generation_id: str, code: str) -> None:

@@ -38,7 +38,10 @@ OnSendSettled = Callable[["GenerationSpec", Billing], None]
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """One call to the provider. `reference_urls` are data URLs, in order."""
+    """One call to the provider, for so many `images`; `seed` is that of the first.
+
+    `reference_urls` are data URLs, in order.
+    """
 
     model: str
     text: str
@@ -50,15 +53,26 @@ class ProviderRequest:
     reference_urls: tuple[str, ...] = ()
     prompt_extend_mode: str | None = None
     enable_thinking: bool | None = None
+    images: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:
-    """The provider's image. `expires_at` is in Unix seconds; 0 means that the link is dead."""
+    """The provider's image. `expires_at` is in Unix seconds; 0 means that the link is dead.
+
+    `further_urls` are links to the other images of a call for several.
+    """
 
     image_url: str
     expires_at: float
     request_id: str | None
+    further_urls: tuple[str, ...] = ()
+
+    @property
+    def single_images(self) -> "tuple[ProviderAnswer, ...]":
+        """The same as one answer per image."""
+        urls = (self.image_url, *self.further_urls)
+        return tuple(ProviderAnswer(url, self.expires_at, self.request_id) for url in urls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +212,16 @@ class Settlement:
     billing: Billing
     code: str
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredSend:
+    """A generation's image and the settlement of its send, number `send` in the ledger."""
+
+    generation_id: str
+    answer: ProviderAnswer
+    send: int
+    settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Takes: several images of one request, each with a seed of its own."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.models import SEED_MAX
@@ -24,16 +26,44 @@ TAKES_FIELD = RequestField(
 _BY_SEVERITY = (Billing.NONE, Billing.POSSIBLE, Billing.BILLED)
 
 
+class Seat(Protocol):
+    """A take's place in an API call that several takes share."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the take may still share a call."""
+        ...
+
+    async def share(
+        self,
+        member: Any,  # noqa: ANN401 - what the engine needs to know of a take
+        call: Callable[[Any], Awaitable[Sequence[Any]]],
+    ) -> Any:  # noqa: ANN401 - what it gets
+        """Wait for the other takes, and share `call` with them; None if the seat was left."""
+        ...
+
+    def leave(self) -> None:
+        """Let the other takes go on without this one; leaving twice does nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Take:
     """One take of a request: the request to make, with its seed.
 
     The first take is the caller's own request, so equal requests share its image. If that has no
-    seed, `drawn_seed` is the one to send for it.
+    seed, `drawn_seed` is the one to send for it. The others wait until the take has left its
+    `seat`, if it has one; generating it leaves it.
     """
 
     request: ImageRequest
     drawn_seed: int | None = None
+    seat: Seat | None = None
+
+    def leave_seat(self) -> None:
+        """Let the other takes go on without this one."""
+        if self.seat is not None:
+            self.seat.leave()
 
 
 def check_takes(given: object) -> int:
@@ -62,6 +92,25 @@ def list_takes(request: ImageRequest, *, takes: int, seed: int) -> tuple[Take, .
         Take(replace(request, seed=(seed + number) % (SEED_MAX + 1))) for number in range(1, takes)
     )
     return (first, *others)
+
+
+async def make_takes(
+    takes: Sequence[Take], make: Callable[[int, Take], Awaitable[ImageResult]]
+) -> tuple[ImageResult, ...]:
+    """Make all takes at once with a function of their number, from 0; return their results.
+
+    Raises:
+        StillsError: as `read_outcomes`; the other takes are finished and stored.
+    """
+
+    async def make_one(number: int, take: Take) -> ImageResult:
+        try:
+            return await make(number, take)
+        finally:
+            take.leave_seat()
+
+    making = (make_one(number, take) for number, take in enumerate(takes))
+    return read_outcomes(await asyncio.gather(*making, return_exceptions=True))
 
 
 def read_outcomes(

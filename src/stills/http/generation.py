@@ -87,7 +87,7 @@ class HttpGeneration:
                 fresh=fresh,
                 payer=get_budget_owner(http_request),
                 on_progress=_note_sent(http_request, on_progress),
-                drawn_seed=take.drawn_seed,
+                take=take,
             )
 
         return await generate_takes(

@@ -38,7 +38,7 @@ async def serve_stdio(stills: Stills, stop: asyncio.Event) -> None:
                 model=model,
                 fresh=fresh,
                 on_progress=follow,
-                drawn_seed=take.drawn_seed,
+                take=take,
             ),
             takes=takes,
             model=model,

@@ -55,6 +55,7 @@ async def _take(job: Job) -> Claim | CatalogHit:
             job.deadline.held = None
             return taken
         job.deadline.held = taken
+        job.options.leave_seat()  # this may take as long as the other process wants
         await asyncio.sleep(job.policy.poll_interval_seconds * random.uniform(0.5, 1.5))  # noqa: S311
 
 

@@ -29,6 +29,7 @@ from stills.contract.money import Caps, check_max_cost
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
+from stills.contract.takes import Seat, Take
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.reference import Reference
@@ -50,8 +51,7 @@ class Options:
     `fresh` always pays for a new image. `max_cost_usd` caps what all API calls of this request may
     cost together; `payer` has a daily cap as well. `looked_up` skips the look-up before the claim,
     because the catalog had no such image a moment ago. One of `slots` is held during each API call.
-    After `stop` is set, nothing more is sent. `drawn_seed` is sent if the request has no seed; None
-    draws one.
+    After `stop` is set, nothing more is sent. `take` is the take that the request is, if it is one.
 
     Raises:
         InvalidRequest: `max_cost_usd` is not an amount in US dollars.
@@ -66,10 +66,25 @@ class Options:
     stop: asyncio.Event | None = None
     on_stage: OnStage = lambda _: None
     on_send_settled: OnSendSettled = lambda *_: None
-    drawn_seed: int | None = None
+    take: Take | None = None
 
     def __post_init__(self) -> None:
         check_max_cost(self.max_cost_usd)
+
+    @property
+    def seat(self) -> Seat | None:
+        """The request's place in an API call that several takes share."""
+        return self.take.seat if self.take else None
+
+    @property
+    def drawn_seed(self) -> int | None:
+        """What to send if the request has no seed; None draws one."""
+        return self.take.drawn_seed if self.take else None
+
+    def leave_seat(self) -> None:
+        """Let other takes go on without this request."""
+        if self.take is not None:
+            self.take.leave_seat()
 
 
 class Deadline:
@@ -205,6 +220,11 @@ class Job:
     # Set by look_up, claim or render, and by record.
     rendition: Rendition | None = None
     result: ImageResult | None = None
+
+    @property
+    def uses_tasks(self) -> bool:
+        """Whether API calls for this job are asynchronous."""
+        return self.policy.uses_tasks and self.model.has_tasks
 
     def reach(self, stage: Stage) -> None:
         """Report the stage that the generation has reached."""

@@ -19,6 +19,7 @@ from stills.contract.pixel_budget import PixelBudget
 from stills.contract.rate_limit import LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.pipeline.call import ClaimLost, Stopped
 from stills.pipeline.check_prompt import check_prompt
 from stills.pipeline.claim import claim
 from stills.pipeline.context import Deadline, Job, Options, known
@@ -33,7 +34,7 @@ from stills.pipeline.record import record
 from stills.pipeline.reference_cache import ReferenceCache
 from stills.pipeline.reference_loader import ReferenceLoader
 from stills.pipeline.render import Renderer, render
-from stills.pipeline.send import ClaimLost, Stopped, send
+from stills.pipeline.send import send
 from stills.pipeline.single_flight import SingleFlight
 from stills.pipeline.stored_reference import StoredReferences
 from stills.ratelimit.limiter import RateLimiter, rate_limit_of
@@ -99,13 +100,16 @@ class Pipeline:
             StillsError: see stills.contract.errors.
         """
         model = self.model(options.model)
-        thinks = model.has_thinking and request.enable_thinking is not False
-        policy = self._policy.for_slow_calls() if thinks else self._policy
+        is_slow = model.has_thinking and request.enable_thinking is not False
+        is_slow = is_slow or options.seat is not None
+        policy = self._policy.for_slow_calls() if is_slow else self._policy
         seconds = policy.deadline_seconds
         deadline = Deadline(asyncio.get_running_loop().time() + seconds)
         try:
             async with deadline.hold():
                 job = await run(FIND, self._new_job(request, model, options, policy, deadline))
+                if job.hit is not None:
+                    options.leave_seat()
                 job = await (self._pay(job) if job.hit is None else run(ANSWER, job))
         except TimeoutError:
             late = deadline.exceeded(seconds)
@@ -137,6 +141,12 @@ class Pipeline:
         )
         seed = await self._ports.catalog.find_seed(key)
         return int(key[:8], 16) & SEED_MAX if seed is None else seed
+
+    def images_per_call_max(self, model_id: str) -> int:
+        """Return how many takes can share a call; an asynchronous call makes one image."""
+        model = self.model(model_id)
+        uses_tasks = model.has_tasks and self._policy.uses_tasks
+        return 1 if uses_tasks else model.images_per_call_max
 
     def model(self, model_id: str) -> Model:
         """Return a model, with its prices here.
@@ -249,6 +259,8 @@ class Pipeline:
         async def work(shared: Deadline) -> Job:
             return await self._make(replace(job, deadline=shared))
 
+        if key in self._making:
+            job.options.leave_seat()
         try:
             made, _ = await self._making.join_until(own, key, work, abandon=lambda: True)
         except TimeoutError:

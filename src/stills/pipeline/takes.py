@@ -1,6 +1,5 @@
 """Takes: plan several images of one request, and make all of them at once."""
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,10 +9,11 @@ from stills.contract.models import SEED_MAX
 from stills.contract.money import format_usd, to_nano_usd, to_usd
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.contract.takes import Take, list_takes, read_outcomes
+from stills.contract.takes import Take, list_takes, make_takes
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
 from stills.pipeline.generate_many import OnStageOf
+from stills.pipeline.shared_call import Seat, SharedCall
 
 
 async def plan_takes(
@@ -33,7 +33,12 @@ async def plan_takes(
         seed = secrets.randbelow(SEED_MAX + 1)
     else:
         seed = await pipeline.find_first_seed(request, model_id)
-    return list_takes(request, takes=takes, seed=seed)
+    listed = list_takes(request, takes=takes, seed=seed)
+    images_max = pipeline.images_per_call_max(model_id)
+    if images_max == 1:
+        return listed
+    shared: SharedCall[object, object] = SharedCall(seats=takes, images_max=images_max)
+    return tuple(replace(take, seat=Seat(shared, number)) for number, take in enumerate(listed))
 
 
 async def generate_takes(
@@ -57,21 +62,14 @@ async def generate_takes(
         share = to_nano_usd(options.max_cost_usd) // max(new, 1)
         options = replace(options, max_cost_usd=to_usd(share))
 
-    async def generate(index: int, take: Take) -> ImageResult:
-        own = replace(
-            options,
-            drawn_seed=take.drawn_seed,
-            on_stage=lambda stage: on_stage(index, stage),
-        )
+    async def generate(number: int, take: Take) -> ImageResult:
+        own = replace(options, take=take, on_stage=lambda stage: on_stage(number, stage))
         try:
             return await pipeline.generate(take.request, own)
         except BudgetExceeded as error:
             raise _explain_share(error, options.max_cost_usd, new) from error
 
-    outcomes = await asyncio.gather(
-        *(generate(index, take) for index, take in enumerate(planned)), return_exceptions=True
-    )
-    return read_outcomes(outcomes)
+    return await make_takes(planned, generate)
 
 
 def _explain_share(error: BudgetExceeded, share_usd: float | None, new: int) -> StillsError:

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -46,16 +47,16 @@ class Exchange:
 
 
 def read_answer(exchange: Exchange, *, model: str, key: str, has_reference: bool) -> ProviderAnswer:
-    """Return the image's URL from an answer.
+    """Return the URLs of an answer's images.
 
     Raises:
         StillsError: the answer has no image; class and `billing` say why.
     """
     content = parse(exchange.body)
     request_id = redact(text_of(content.get("request_id")), key) or None
-    url = _image_url(content) if exchange.status == HTTPStatus.OK else None
-    if url is not None:
-        return ProviderAnswer(url, _expires_at(url), request_id)
+    urls = _image_urls(content) if exchange.status == HTTPStatus.OK else ()
+    if urls:
+        return ProviderAnswer(urls[0], min(map(_expires_at, urls)), request_id, urls[1:])
     code, message = (redact(text, key) for text in _read_refusal(content))
     if code:
         error = _refusal(exchange, code, message, model=model, has_reference=has_reference)
@@ -182,14 +183,17 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _image_url(content: Mapping[str, Any]) -> str | None:
+def _image_urls(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the images of all choices: several images may come as one choice or as several."""
     try:
-        parts = content["output"]["choices"][0]["message"]["content"]
-        urls = [part["image"] for part in parts if "image" in part]
-    except (KeyError, IndexError, TypeError):
-        return None
-    url = urls[0] if urls else None
-    return url if isinstance(url, str) and url and url.isprintable() else None
+        choices = list(content["output"]["choices"])
+    except (KeyError, TypeError):
+        return ()
+    urls: list[object] = []
+    for choice in choices:
+        with suppress(KeyError, TypeError):
+            urls += [part["image"] for part in choice["message"]["content"] if "image" in part]
+    return tuple(url for url in urls if isinstance(url, str) and url and url.isprintable())
 
 
 def _expires_at(url: str) -> float:

@@ -266,7 +266,7 @@ class DashScope:
             "api_key": self._credentials.key.reveal(),
             "messages": [{"role": "user", "content": [*images, {"text": request.text}]}],
             **self._connection(timeout_seconds),
-            "n": 1,
+            "n": request.images,
             "size": str(request.size),
             "seed": request.seed,
             "prompt_extend": request.prompt_extend,

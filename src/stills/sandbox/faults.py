@@ -74,6 +74,10 @@ class FaultKind(StrEnum):
     HTML_ANSWER = "html_answer", "200 with an HTML page, as from a proxy; the image is billed."
     SLOW = "slow", "The answer arrives `delay_seconds` late, and is billed."
     NO_IMAGE = "no_image", "200 with text instead of an image; nothing is billed."
+    FEWER_IMAGES = (
+        "fewer_images",
+        "200 with one image fewer than `n`; only those in the answer are billed.",
+    )
     ERROR_IN_200 = "error_in_200", "200 with a code and a message and no output; nothing is billed."
     CONTENT_REFUSED = (
         "content_refused",

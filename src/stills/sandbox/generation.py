@@ -137,11 +137,12 @@ class GenerationEndpoint:
     ) -> dict[str, Any]:
         """Generate the images, which are billed, and return the answer."""
         await asyncio.sleep(self._state.settings.latency_seconds)
-        if kind is FaultKind.NO_IMAGE:
+        made = accepted.image_count - (kind is FaultKind.FEWER_IMAGES)
+        if kind is FaultKind.NO_IMAGE or made == 0:
             return build_answer([NO_IMAGE_PART], accepted, request_id)
-        self._state.ledger.note(seq, billed=accepted.image_count)
+        self._state.ledger.note(seq, billed=made)
         store = self._state.images
-        images = store.put(accepted, request_id)
+        images = store.put(replace(accepted, image_count=made), request_id)
         urls = [origin(request) + store.signed_path(image) for image in images]
         return build_answer([{"image": url} for url in urls], accepted, request_id)
 

@@ -7,6 +7,7 @@ wan-image-generation-api-reference), read in November 2026. Only 3.0 has it amon
 
 import asyncio
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -83,11 +84,12 @@ class TaskEndpoint(GenerationEndpoint):
         if task.ending in _FAILURES:
             task.end(TaskState.FAILED)
             return
-        if task.ending is not FaultKind.NO_IMAGE:
+        made = task.accepted.image_count - (task.ending is FaultKind.FEWER_IMAGES)
+        if task.ending is not FaultKind.NO_IMAGE and made:
             store = self._state.images
-            recipes = store.put(task.accepted, task.request_id)
+            recipes = store.put(replace(task.accepted, image_count=made), task.request_id)
             task.images = [(recipe, store.signed_path(recipe)) for recipe in recipes]
-            self._state.ledger.note(task.seq, billed=task.accepted.image_count)
+            self._state.ledger.note(task.seq, billed=made)
         task.end(TaskState.SUCCEEDED)
 
     def _describe(self, request: web.Request, seq: int, request_id: str) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from stills.contract.generation import GenerationSpec
 from stills.contract.outcome import CatalogAnswer
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.takes import Take
 from stills.service.lookup_batcher import LookupBatcher
 from stills.service.progress import OnProgress, ignore_progress
 from stills.service.queue import Queue
@@ -59,12 +60,12 @@ class ImageService:
         fresh: bool = False,
         payer: BudgetOwner | None = None,
         on_progress: OnProgress = ignore_progress,
-        drawn_seed: int | None = None,
+        take: Take | None = None,
     ) -> ImageResult:
         """Return the image of a request, from the catalog if it is stored there.
 
-        `fresh` always pays for a new image. `drawn_seed` is that of a take whose request has no
-        seed.
+        `fresh` always pays for a new image. `take` is the take that the request is, if it is
+        one.
 
         Raises:
             StillsError: see stills.contract.errors.
@@ -86,7 +87,7 @@ class ImageService:
                     on_stage=on_stage,
                     on_send_settled=self._on_send_settled,
                     looked_up=answer.is_new,
-                    drawn_seed=drawn_seed,
+                    take=take,
                 )
         finally:
             leave()

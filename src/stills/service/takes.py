@@ -1,12 +1,11 @@
 """Several images of one request, generated one by one at the same time."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from stills.app import Stills
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.contract.takes import Take, read_outcomes
+from stills.contract.takes import Take, make_takes
 from stills.service.progress import OnProgress, OnTakeProgress
 
 GenerateTake = Callable[[Take, OnProgress], Awaitable[ImageResult]]
@@ -30,8 +29,7 @@ async def generate_takes(
     """
     planned = await stills.plan_takes(request, takes=takes, model=model, fresh=fresh)
 
-    def follow(index: int) -> OnProgress:
-        return lambda stage, position: on_progress(index, stage, position)
+    def follow(number: int) -> OnProgress:
+        return lambda stage, position: on_progress(number, stage, position)
 
-    making = (generate(take, follow(index)) for index, take in enumerate(planned))
-    return read_outcomes(await asyncio.gather(*making, return_exceptions=True))
+    return await make_takes(planned, lambda number, take: generate(take, follow(number)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stills.contract.generation import (
+    AnsweredSend,
     CatalogHit,
     Claim,
     Generation,
@@ -74,6 +75,10 @@ class Generations(Protocol):
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
     ) -> None:
         """Settle the call and journal where its image can be downloaded, in one step."""
+        ...
+
+    async def record_answers(self, answered: Sequence[AnsweredSend]) -> None:
+        """Do the same for all images of one call, in one step."""
         ...
 
     async def record_link_dead(self, generation_id: str) -> None:

@@ -10,10 +10,13 @@ from stills.contract.money import Caps, SpendBy, SpendLine
 class Ledger(Protocol):
     """Accounts for calls, for any number of processes. Raises CatalogError when it fails."""
 
-    async def record_send(self, claim: Claim, *, lease_seconds: float, caps: Caps) -> int | None:
-        """Enter a call as possibly billed before it is sent; returns its number.
+    async def record_sends(
+        self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps
+    ) -> Sequence[int] | None:
+        """Enter one call as possibly billed before it is sent, with a line for each image it makes.
 
-        Returns None if another worker has taken the claim over: then nothing may be sent.
+        Returns a number for each claim, in order, or None if another worker has taken one of them
+        over: then nothing may be sent.
 
         Raises:
             BudgetExceeded: the call could exceed a cap.

@@ -1,0 +1,67 @@
+"""The ledger's entries: one for each image that a call is to make."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from stills.catalog import queries
+from stills.catalog.claims import renew_claim
+from stills.catalog.spending import check_caps
+from stills.contract.generation import AnsweredSend, Claim, Settlement
+from stills.contract.money import Caps
+
+
+def record_sends(
+    connection: sqlite3.Connection, claims: Sequence[Claim], caps: Caps, *, lease_seconds: float
+) -> list[int] | None:
+    """Enter one call for the generations of all claims; returns a number for each of them.
+
+    Returns None if another worker has taken one of the claims over.
+
+    Raises:
+        BudgetExceeded: they could exceed a cap together.
+    """
+    if not all(renew_claim(connection, claim, lease_seconds=lease_seconds) for claim in claims):
+        return None
+    now, numbers = time.time(), []
+    for claim in claims:
+        generation = claim.generation
+        check_caps(connection, generation.spec, caps, own=generation.id, now=now)
+        values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
+        connection.execute(queries.MARK_SENT, values)
+        number = connection.execute(queries.ADD_SEND, values).lastrowid
+        if number is None:
+            raise sqlite3.DatabaseError("the ledger gave no number")
+        numbers.append(number)
+    if len(numbers) > 1:
+        share = [{"number": number, "first": numbers[0]} for number in numbers]
+        connection.executemany(queries.JOIN_CALL, share)
+    return numbers
+
+
+def settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:
+    """Record how a call ended for one of its images."""
+    settled: dict[str, str | float | None] = {
+        "number": send,
+        "now": time.time(),
+        "billing": settlement.billing.value,
+        "code": settlement.code,
+        "request_id": settlement.request_id,
+    }
+    connection.execute(queries.SETTLE_SEND, settled)
+    connection.execute(queries.FORGET_TASK, settled)
+
+
+def record_answers(connection: sqlite3.Connection, answered: Sequence[AnsweredSend]) -> None:
+    """Settle the sends of one call, and journal where each of its images can be downloaded."""
+    for one in answered:
+        settle(connection, one.send, one.settlement)
+        connection.execute(
+            queries.RECORD_ANSWER,
+            {
+                "generation_id": one.generation_id,
+                "image_url": one.answer.image_url,
+                "expires_at": one.answer.expires_at,
+                "request_id": one.answer.request_id,
+            },
+        )

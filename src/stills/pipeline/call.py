@@ -1,0 +1,281 @@
+"""Call: one API call, for one take or for several that share it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+
+from stills.contract.errors import (
+    Billing,
+    CatalogError,
+    StillsError,
+    TaskLost,
+    TaskRunning,
+    UnexpectedAnswer,
+)
+from stills.contract.generation import (
+    AnsweredSend,
+    Claim,
+    ProviderAnswer,
+    ProviderRequest,
+    Settlement,
+    Stage,
+    Task,
+)
+from stills.pipeline.context import Job, known
+from stills.pipeline.follow import follow
+from stills.pipeline.shared_call import Group
+from stills.ratelimit.limiter import StartTooLate
+
+
+class ClaimLost(Exception):
+    """Another worker took the claim over after the lease expired; nothing was sent."""
+
+
+class Stopped(Exception):
+    """The run of this request was stopped, and no call is in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call number `number` and how it ended; `started_at` is None if another request sent it.
+
+    `journalled` says whether the answer is in the journal; None if that was not tried yet. `note`
+    is for the image's results.
+    """
+
+    number: int
+    outcome: ProviderAnswer | StillsError
+    started_at: float | None = None
+    journalled: bool | None = None
+    note: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is an interrupted call that nobody can ask for any more.
+
+        As for any unknown outcome of an earlier request, asking again sends another call.
+        """
+        return self.started_at is None and isinstance(self.outcome, TaskLost)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failed call that will be retried; `unused_start` if it never reached the service."""
+
+    error: StillsError
+    wait_seconds: float
+    unused_start: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a call needs to know of one of its images."""
+
+    job: Job
+    claim: Claim
+    request: ProviderRequest
+    failed: Failed | None
+
+
+async def call_when_free(member: Member) -> Call:
+    """Call once, as soon as allowed; together with other takes, if there are any."""
+    seat = member.job.options.seat
+    if seat is not None and seat.is_open:
+        call: Call | None = await seat.share(member, _call_together)
+        if call is not None:
+            return call
+    (call,) = await _call_together(Group([member]))
+    return call
+
+
+async def resume(job: Job, claim: Claim, task: Task) -> Call:
+    """Wait for the end of the task that an interrupted call left."""
+    job.reach(Stage.SENT)
+    with _reported(job):
+        return Call(task.send, await follow(job, claim.generation, task))
+
+
+def settle_as_billed(answer: ProviderAnswer) -> Settlement:
+    """Return the settlement of a call that was answered."""
+    return Settlement(Billing.BILLED, "answered", answer.request_id)
+
+
+def report(job: Job, billing: Billing) -> None:
+    """Report how a call ended, to whoever counts."""
+    job.options.on_send_settled(known(job.plan).spec, billing)
+
+
+async def _call_together(group: Group[Member, Call]) -> Sequence[Call]:
+    """Call once for all members; each has its own line in the ledger."""
+    members = group.members
+    job, failed = members[0].job, members[0].failed
+    async with _start(job, failed) as started_at:
+        for member in members:
+            member.job.reach(Stage.SENT)
+        numbers = await job.ports.catalog.record_sends(
+            [member.claim for member in members],
+            lease_seconds=job.policy.lease_seconds,
+            caps=job.caps,
+        )
+        if numbers is not None:
+            group.is_sent = True
+            if len(members) == 1:
+                outcome = await _send_alone(members[0], numbers[0])
+                return [Call(numbers[0], outcome, started_at)]
+            return await _send_together(members, numbers, started_at)
+    if failed is not None and failed.error.billing is not Billing.NONE:
+        raise failed.error  # the next worker would not know that a call may be billed
+    raise ClaimLost
+
+
+async def _send_alone(member: Member, number: int) -> ProviderAnswer | StillsError:
+    """Send a call, and wait for the end of its task if it is asynchronous."""
+    job, provider = member.job, member.job.ports.provider
+    timeout_seconds = job.policy.answer_timeout_seconds  # not the deadline, which may still move
+    with _reported(job):
+        try:
+            if not job.uses_tasks:
+                return await provider.send(member.request, timeout_seconds=timeout_seconds)
+            task_id = await provider.create_task(member.request, timeout_seconds=timeout_seconds)
+        except StillsError as error:
+            return error
+        return await follow(job, member.claim.generation, Task(task_id, number))
+
+
+async def _send_together(
+    members: Sequence[Member], numbers: Sequence[int], started_at: float
+) -> Sequence[Call]:
+    """Send a call for several images, and journal all of them before any is downloaded."""
+    job, request = members[0].job, replace(members[0].request, images=len(members))
+    with ExitStack() as stack:
+        for member in members:
+            stack.enter_context(_reported(member.job))
+        try:
+            answer = await job.ports.provider.send(
+                request, timeout_seconds=job.policy.answer_timeout_seconds
+            )
+        except StillsError as error:
+            starts = [started_at, *[None] * (len(members) - 1)]  # the limiter counts one call
+            return [
+                Call(number, error.with_(), start)
+                for number, start in zip(numbers, starts, strict=True)
+            ]
+    return await _journal_together(members, numbers, answer)
+
+
+async def _journal_together(
+    members: Sequence[Member], numbers: Sequence[int], answer: ProviderAnswer
+) -> Sequence[Call]:
+    count, seed = len(members), members[0].request.seed
+    images = answer.single_images[:count]
+    answered = [
+        AnsweredSend(member.claim.generation.id, image, number, settle_as_billed(image))
+        for member, number, image in zip(members, numbers, images, strict=False)
+    ]
+    try:
+        await members[0].job.ports.catalog.record_answers(answered)
+        journalled = True
+    except CatalogError:
+        journalled = False  # the images are fetched and stored before the failure is reported
+    notes = [
+        f"Made as image {n} of {count} in one call with seed {seed}." for n in range(2, count + 1)
+    ]
+    calls = [
+        Call(number, image, journalled=journalled, note=note)
+        for number, image, note in zip(numbers, images, ["", *notes], strict=False)
+    ]
+    missing = UnexpectedAnswer(
+        f"the service made {len(images)} of the {count} images that one call ordered, and bills "
+        "only those",
+        action="Ask again for this image: it was not billed.",
+        request_id=answer.request_id,
+    )
+    return [*calls, *(Call(number, missing.with_()) for number in numbers[len(images) :])]
+
+
+@asynccontextmanager
+async def _start(job: Job, failed: Failed | None) -> AsyncIterator[float]:
+    """Wait for a slot and for the rate limit, and hold the slot; yields the time of the start.
+
+    Raises:
+        StartTooLate: the wait is too long for the deadline.
+        StillsError: the failed call's, if the run was stopped before the retry.
+        Stopped: the run was stopped before the first call.
+    """
+    async with AsyncExitStack() as held:
+        unused_start = None
+        try:
+            async with _unless_stopped(job.options.stop):
+                if failed is not None:
+                    unused_start = failed.unused_start
+                    await asyncio.sleep(failed.wait_seconds)
+                await held.enter_async_context(_slot(job))
+                started_at = unused_start or await _wait_for_rate_limit(job)
+        except Stopped:
+            if failed is None:
+                raise
+            raise failed.error from None
+        yield started_at
+
+
+@asynccontextmanager
+async def _unless_stopped(stop: asyncio.Event | None) -> AsyncIterator[None]:
+    """Cancel the body when the run is stopped, with Stopped."""
+    if stop is None:
+        yield
+        return
+
+    async def watch() -> None:
+        await stop.wait()
+        body.reschedule(asyncio.get_running_loop().time())
+
+    body = asyncio.timeout(None)
+    try:
+        async with body:
+            watching = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not body.expired():
+            raise
+    if stop.is_set():
+        raise Stopped
+
+
+@asynccontextmanager
+async def _slot(job: Job) -> AsyncIterator[None]:
+    """Hold one of the slots, if there is a limit; give up in time for a retry."""
+    slots = job.options.slots
+    if slots is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(job.deadline.remaining_seconds / 2):
+            await slots.acquire()
+    except TimeoutError:
+        raise StartTooLate("timed out waiting for a free slot") from None
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+async def _wait_for_rate_limit(job: Job) -> float:
+    """Wait for a start that leaves time for the answer, which is billed even if it is late."""
+    remaining_seconds = job.deadline.remaining_seconds
+    reserve_seconds = min(job.policy.answer_timeout_seconds, remaining_seconds / 2)
+    return await job.limiter.start(patience_seconds=remaining_seconds - reserve_seconds)
+
+
+@contextmanager
+def _reported(job: Job) -> Iterator[None]:
+    """Report a call that has no outcome when the body ends."""
+    try:
+        yield
+    except (asyncio.CancelledError, TaskRunning):
+        # The ledger counts it like this until it is settled.
+        report(job, Billing.POSSIBLE)
+        raise

@@ -1,0 +1,211 @@
+"""Takes from a model that makes several images per call."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from stills.app import Stills
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import (
+    AnswerTimeout,
+    Billing,
+    BudgetExceeded,
+    CatalogError,
+    ConnectionLost,
+    ContentRefused,
+    LinkDead,
+    UnexpectedAnswer,
+)
+from stills.contract.generation import AnsweredSend
+from stills.contract.rate_limit import RateLimit
+from stills.contract.request import ImageRequest
+from stills.pipeline.policy import Policy
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+KITE = ImageRequest(prompt="a red kite", size="512*512", seed=7)
+MODEL = "qwen-image-2.0"
+
+
+def ordered(sandbox: Sandbox) -> list[int]:
+    """Return how many images each call ordered."""
+    return [send.parameters["n"] for send in sandbox.ledger.generations]
+
+
+async def test_takes_share_a_call_and_are_images_of_their_own(stills: Stills, sandbox: Sandbox):
+    """Each has its id, its seed and its line in the ledger; the note says how it was made."""
+    results = await stills.generate_takes(KITE, takes=4, model=MODEL)
+    assert ordered(sandbox) == [4]
+    assert sandbox.ledger.generations[0].seed == 7
+    assert [result.seed for result in results] == [7, 8, 9, 10]
+    assert [result.cost_usd for result in results] == [0.035] * 4
+    assert results[0].notes == ()
+    assert results[3].notes == ("Made as image 4 of 4 in one call with seed 7.",)
+    for result in results:
+        (send,) = (await stills.images.show(result.id)).sends
+        assert (send.billing, send.request_id) == (
+            Billing.BILLED,
+            sandbox.ledger.generations[0].request_id,
+        )
+    (line,) = await stills.spend()
+    assert (line.billed, line.billed_usd) == (4, 0.14)
+    assert (await stills.quota(model=MODEL)).sends_last_minute == 1
+
+
+async def test_a_take_is_found_by_its_seed(stills: Stills, sandbox: Sandbox):
+    """As one that was made alone."""
+    results = await stills.generate_takes(KITE, takes=3, model=MODEL)
+    for result in results:
+        request = replace(KITE, seed=result.seed)
+        assert (await stills.generate(request, model=MODEL)).id == result.id
+    assert ordered(sandbox) == [3]
+
+
+async def test_more_takes_order_only_the_new_ones(stills: Stills, sandbox: Sandbox):
+    """Those in the catalog don't delay the others."""
+    await stills.generate(replace(KITE, seed=8), model=MODEL)
+    await stills.generate_takes(KITE, takes=3, model=MODEL)
+    await stills.generate_takes(KITE, takes=12, model=MODEL)
+    assert ordered(sandbox) == [1, 2, 6, 3]
+    assert sandbox.ledger.billed_images == 12
+
+
+async def test_two_who_ask_for_the_same_takes_share_them(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """In one process and in several, nothing is billed twice and nobody waits for ever."""
+    one, other = await make_stills(), await make_stills()
+    asked = [
+        (one, KITE, 4),
+        (one, replace(KITE, seed=9), 4),
+        (other, replace(KITE, seed=8), 4),
+        (other, replace(KITE, seed=6), 3),
+    ]
+    answers = await asyncio.gather(
+        *(who.generate_takes(request, takes=takes, model=MODEL) for who, request, takes in asked)
+    )
+    ids = {result.seed: result.id for results in answers for result in results}
+    assert len(ids) == len(set(ids.values())) == 7
+    assert sandbox.ledger.billed_images == 7
+
+
+async def test_a_call_that_made_fewer_says_so_and_what_was_billed(stills: Stills, sandbox: Sandbox):
+    """Asking again orders only what is missing."""
+    sandbox.set_faults(Fault(FaultKind.FEWER_IMAGES))
+    with pytest.raises(UnexpectedAnswer) as caught:
+        await stills.generate_takes(KITE, takes=4, model=MODEL)
+    assert caught.value.message == (
+        "3 of 4 images were generated (seeds 7, 8, 9); the service made 3 of the 4 images that one "
+        "call ordered, and bills only those"
+    )
+    assert caught.value.billing is Billing.NONE
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (3, 0)
+    results = await stills.generate_takes(KITE, takes=4, model=MODEL)
+    assert [result.cached for result in results] == [True, True, True, False]
+    assert ordered(sandbox) == [4, 1]
+
+
+async def test_a_retry_shares_a_call_again(stills: Stills, sandbox: Sandbox):
+    """Refusals of the rate limit don't turn one call into many."""
+    sandbox.set_faults(Fault(FaultKind.THROTTLED, times=2))
+    assert len(await stills.generate_takes(KITE, takes=4, model=MODEL)) == 4
+    assert ordered(sandbox) == [4, 4, 4]
+    assert sandbox.ledger.billed_images == 4
+
+
+async def test_a_refusal_is_every_take_s_error(stills: Stills, sandbox: Sandbox):
+    """Nothing is billed."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED))
+    with pytest.raises(ContentRefused) as caught:
+        await stills.generate_takes(KITE, takes=4, model=MODEL)
+    assert caught.value.billing is Billing.NONE
+    assert ordered(sandbox) == [4]
+    assert await stills.spend() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(FaultKind.DROP_AFTER), ConnectionLost),
+        (Fault(FaultKind.SLOW, delay_seconds=15.0), AnswerTimeout),
+    ],
+    ids=["dropped", "too slow"],
+)
+async def test_a_call_without_an_outcome_counts_as_possibly_billed_for_every_image(
+    make_stills: Callable[..., object], fast: Policy, sandbox: Sandbox, fault: Fault, kind: type
+):
+    """It is not repeated by itself."""
+    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=0.5))
+    sandbox.set_faults(fault)
+    with pytest.raises(kind) as caught:
+        await stills.generate_takes(KITE, takes=3, model=MODEL)
+    assert caught.value.billing is Billing.POSSIBLE
+    assert ordered(sandbox) == [3]
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible, line.possible_usd) == (0, 3, 0.105)
+
+
+async def test_a_download_that_fails_does_not_lose_the_others(stills: Stills, sandbox: Sandbox):
+    """The links are in the journal, so asking again downloads only what is missing."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead) as caught:
+        await stills.generate_takes(KITE, takes=3, model=MODEL)
+    assert caught.value.billing is Billing.BILLED
+    sandbox.set_faults()
+    results = await stills.generate_takes(KITE, takes=3, model=MODEL)
+    assert [result.seed for result in results] == [7, 8, 9]
+    assert sandbox.ledger.billed_images == 3
+
+
+async def test_if_the_answer_can_t_be_journalled_every_image_is_stored_all_the_same(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path
+):
+    """It was paid for; then the next request adopts it."""
+
+    class Failing(SqliteCatalog):
+        async def record_answers(self, answered: list[AnsweredSend]) -> None:
+            raise CatalogError(f"no room for {len(answered)} answers")
+
+        async def record_kept(self, *_: object, **__: object) -> None:
+            raise CatalogError("no room")
+
+    broken = await make_stills(catalog=Failing(tmp_path / "stills.db"))
+    with pytest.raises(CatalogError):
+        await broken.generate_takes(KITE, takes=3, model=MODEL)
+    await broken.close()
+    working = await make_stills()
+    results = await working.generate_takes(KITE, takes=3, model=MODEL)
+    assert [result.seed for result in results] == [7, 8, 9]
+    assert ordered(sandbox) == [3]
+    (line,) = await working.spend()
+    assert (line.billed, line.possible) == (3, 0)
+
+
+async def test_a_take_that_another_request_waits_for_is_made_without_the_others(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """The takes are given up before the call; the other request pays for one image."""
+    stills = await make_stills(rate_limit=RateLimit(0.5))
+    await stills.generate(replace(KITE, seed=1), model=MODEL)
+    claimed = asyncio.Event()
+    takes = asyncio.create_task(
+        stills.generate_takes(KITE, takes=3, model=MODEL, on_stage=lambda *_: claimed.set())
+    )
+    await claimed.wait()
+    other = asyncio.create_task(stills.generate(replace(KITE, seed=8), model=MODEL))
+    while not stills.under_way >= 7:
+        await asyncio.sleep(0.001)
+    takes.cancel()
+    assert (await other).seed == 8
+    await asyncio.gather(takes, return_exceptions=True)
+    assert ordered(sandbox) == [1, 1]
+
+
+async def test_takes_over_the_budget_send_nothing(stills: Stills, sandbox: Sandbox):
+    """The cap covers all images of the call."""
+    with pytest.raises(BudgetExceeded):
+        await stills.generate_takes(KITE, takes=4, model=MODEL, max_cost_usd=0.13)
+    assert ordered(sandbox) == []
+    assert len(await stills.generate_takes(KITE, takes=4, model=MODEL, max_cost_usd=0.14)) == 4
