@@ -92,6 +92,11 @@ def _read_model(
     if _ID.fullmatch(model_id) is None:
         raise _Invalid("is not a model id", "Use letters, digits, dots, hyphens and underscores.")
     given = dict(table)
+    for key, value in given.items():
+        if key not in KEYS:
+            quote = f'Quote ids that have a dot: ["{model_id}.{key[:40]}"].'
+            fix = quote if isinstance(value, dict) else f"The keys are {', '.join(KEYS)}."
+            raise _Invalid(f"unknown key {key[:40]!r}", fix)
     base = _base(model_id, given, models)
     is_new = base.id != model_id
     base = replace(
@@ -104,10 +109,6 @@ def _read_model(
     )
     changes = _read_prices(given, base)
     for key, value in given.items():
-        if key not in _KEYS:
-            nested = isinstance(value, dict)
-            fix = f'Quote ids that have a dot: ["{model_id}.{key}"].' if nested else _KNOWN_KEYS
-            raise _Invalid(f"unknown key {key[:40]!r}", fix)
         name, read, expected = _KEYS[key]
         try:
             changes[name] = read(value)
@@ -124,12 +125,6 @@ def _base(model_id: str, given: dict[str, Any], models: Mapping[str, Model]) -> 
             raise _Invalid("like has no effect on a known model", "Remove it.")
         return models[model_id]
     if like is None:
-        nested = [key for key, value in given.items() if isinstance(value, dict)]
-        if nested:
-            raise _Invalid(
-                f"unknown key {nested[0][:40]!r}",
-                f'Quote ids that have a dot: ["{model_id}.{nested[0][:40]}"].',
-            )
         raise _Invalid(
             "the model is new, and like is missing",
             'Add the known model whose rules it has, such as like = "qwen-image-2.0".',
@@ -306,4 +301,3 @@ _KEYS: Mapping[str, tuple[str, Callable[[object], Any], str]] = {
 
 KEYS = ("like", "image_usd", "input_image_usd", *_KEYS)
 """Every key that a table may have."""
-_KNOWN_KEYS = f"The keys are {', '.join(KEYS)}."
