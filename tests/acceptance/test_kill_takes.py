@@ -78,6 +78,26 @@ def test_killed_after_the_answer_every_image_is_downloaded_free_of_charge(
     assert (spend["billed"], spend["possible"]) == (TAKES, 0)
 
 
+def test_killed_while_a_task_runs_every_image_is_asked_for_and_billed_once(
+    start_driver, service, run, rows, wait_until
+):
+    """The task of version 3.0 makes all takes; each is in the journal with its place in it."""
+    service.set_faults({"kind": "task_slow", "delay_seconds": 5})
+    driver = start_driver(service)
+    driver.begin(KITE, policy=POLICY, model="qwen-image-3.0")
+    tasks = "SELECT count(*), count(DISTINCT task_id) FROM generations WHERE task_id IS NOT NULL"
+    run("list")  # the catalog exists from now on
+    wait_until(lambda: rows(tasks) == [(TAKES, 1)])
+    driver.kill()
+    driver = start_driver(service)
+    driver.begin(KITE, policy=POLICY, model="qwen-image-3.0")
+    results = driver.finish()
+    assert len({result["sha256"] for result in results}) == TAKES
+    assert service.billed() == service.ledger()["totals"]["generations"] * TAKES == TAKES
+    spend = json.loads(run("spend", "--json").stdout)
+    assert (spend["billed"], spend["possible"]) == (TAKES, 0)
+
+
 def test_recover_finishes_every_image_of_a_killed_call(killed_at, service, run, rows):
     """Nothing is sent."""
     killed_at("answered")

@@ -239,7 +239,7 @@ async def test_fresh_never_resumes(catalog, worker):
 async def test_a_call_with_a_task_is_resumed_until_it_is_settled(catalog, worker):
     """The next holder of the claim asks for the task; a fresh request leaves it alone."""
     claim = await worker.take()
-    task = Task("t-1", await worker.send(claim))
+    task = Task("t-1", await worker.send(claim), image=2)
     await catalog.record_task(claim.generation.id, task)
     await catalog.release(claim)
 

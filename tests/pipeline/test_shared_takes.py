@@ -16,6 +16,7 @@ from stills.contract.errors import (
     ConnectionLost,
     ContentRefused,
     LinkDead,
+    TaskLost,
     UnexpectedAnswer,
 )
 from stills.contract.generation import AnsweredSend
@@ -209,3 +210,63 @@ async def test_takes_over_the_budget_send_nothing(stills: Stills, sandbox: Sandb
         await stills.generate_takes(KITE, takes=4, model=MODEL, max_cost_usd=0.13)
     assert ordered(sandbox) == []
     assert len(await stills.generate_takes(KITE, takes=4, model=MODEL, max_cost_usd=0.14)) == 4
+
+
+THIRD = "qwen-image-3.0"
+
+
+async def test_takes_share_a_task(stills: Stills, sandbox: Sandbox):
+    """Each take gets an image of its own from the asynchronous call."""
+    results = await stills.generate_takes(KITE, takes=4, model=THIRD)
+    assert ordered(sandbox) == [4]
+    assert [result.seed for result in results] == [7, 8, 9, 10]
+    assert len({result.id for result in results}) == 4
+    assert results[1].notes == ("Made as image 2 of 4 in one call with seed 7.",)
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (4, 0)
+    digests = {(await stills.images.show(result.id)).image.rendition.sha256 for result in results}
+    assert len(digests) == 4
+
+
+async def test_a_task_that_made_fewer_images_bills_only_those(stills: Stills, sandbox: Sandbox):
+    """Asking again orders only what is missing."""
+    sandbox.set_faults(Fault(FaultKind.FEWER_IMAGES))
+    with pytest.raises(UnexpectedAnswer, match="3 of 4 images were generated"):
+        await stills.generate_takes(KITE, takes=4, model=THIRD)
+    results = await stills.generate_takes(KITE, takes=4, model=THIRD)
+    assert [result.cached for result in results] == [True, True, True, False]
+    assert ordered(sandbox) == [4, 1]
+    assert sandbox.ledger.billed_images == 4
+
+
+async def test_a_task_that_is_lost_is_not_sent_again_by_itself(stills: Stills, sandbox: Sandbox):
+    """For none of its takes: every image may be billed."""
+    sandbox.set_faults(Fault(FaultKind.TASK_LOST))
+    with pytest.raises(TaskLost) as caught:
+        await stills.generate_takes(KITE, takes=3, model=THIRD)
+    assert caught.value.billing is Billing.POSSIBLE
+    assert ordered(sandbox) == [3]
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (0, 3)
+
+
+async def test_takes_of_an_interrupted_task_are_asked_for_one_by_one(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """Closed while the task runs; the next process sends only the new take."""
+    sandbox.set_faults(Fault(FaultKind.TASK_SLOW, delay_seconds=1.0))
+    first = await make_stills()
+    asked = asyncio.create_task(first.generate_takes(KITE, takes=3, model=THIRD))
+    while not any(send.kind == "task_query" for send in sandbox.ledger.sends):
+        await asyncio.sleep(0.01)
+    await first.close()
+    await asyncio.gather(asked, return_exceptions=True)
+    second = await make_stills()
+    results = await second.generate_takes(KITE, takes=4, model=THIRD)
+    assert [result.seed for result in results] == [7, 8, 9, 10]
+    digests = {(await second.images.show(result.id)).image.rendition.sha256 for result in results}
+    assert len(digests) == 4
+    assert ordered(sandbox) == [3, 1]
+    assert sandbox.ledger.billed_images == 4
+    (line,) = await second.spend()
+    assert (line.billed, line.possible) == (4, 0)

@@ -106,7 +106,8 @@ JOIN_CALL = "UPDATE sends SET call_number = :first WHERE number = :number"
 MARK_SENT = "UPDATE generations SET stage = 'sent' WHERE id = :generation_id"
 
 RECORD_TASK = """
-UPDATE generations SET task_id = :task_id, task_send = :send WHERE id = :generation_id
+UPDATE generations SET task_id = :task_id, task_send = :send, task_image = :image
+WHERE id = :generation_id
 """
 
 FORGET_TASK = """

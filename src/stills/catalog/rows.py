@@ -83,7 +83,7 @@ def read_generation(row: sqlite3.Row) -> Generation:
         answer = ProviderAnswer(row["image_url"], row["url_expires_at"], row["request_id"])
     task = None
     if row["task_id"] is not None:
-        task = Task(row["task_id"], row["task_send"])
+        task = Task(row["task_id"], row["task_send"], row["task_image"])
     return Generation(
         id=row["id"],
         spec=GenerationSpec(

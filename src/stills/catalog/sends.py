@@ -2,12 +2,12 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stills.catalog import queries
 from stills.catalog.claims import renew_claim
 from stills.catalog.spending import check_caps
-from stills.contract.generation import AnsweredSend, Claim, Settlement
+from stills.contract.generation import AnsweredSend, Claim, Settlement, Task
 from stills.contract.money import Caps
 
 
@@ -50,6 +50,18 @@ def settle(connection: sqlite3.Connection, send: int, settlement: Settlement) ->
     }
     connection.execute(queries.SETTLE_SEND, settled)
     connection.execute(queries.FORGET_TASK, settled)
+
+
+def record_tasks(connection: sqlite3.Connection, tasks: Mapping[str, Task]) -> None:
+    """Journal the tasks of generations, by their ids."""
+    for generation_id, task in tasks.items():
+        values = {
+            "generation_id": generation_id,
+            "task_id": task.id,
+            "send": task.send,
+            "image": task.image,
+        }
+        connection.execute(queries.RECORD_TASK, values)
 
 
 def record_answers(connection: sqlite3.Connection, answered: Sequence[AnsweredSend]) -> None:

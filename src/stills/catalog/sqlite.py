@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,7 @@ from stills.catalog.rows import (
     rendition_columns,
 )
 from stills.catalog.search import find_image, search_images
-from stills.catalog.sends import record_answers, record_sends, settle
+from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
 from stills.catalog.spending import read_spend
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
@@ -153,9 +153,10 @@ class SqliteCatalog:
         await self.database.write(lambda connection: settle(connection, send, settlement))
 
     async def record_task(self, generation_id: str, task: Task) -> None:
-        await self._execute(
-            queries.RECORD_TASK, generation_id=generation_id, task_id=task.id, send=task.send
-        )
+        await self.record_tasks({generation_id: task})
+
+    async def record_tasks(self, tasks: Mapping[str, Task]) -> None:
+        await self.database.write(lambda connection: record_tasks(connection, tasks))
 
     async def record_answer(
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement

@@ -126,10 +126,14 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An asynchronous call whose outcome is not known yet; `send` is its number in the ledger."""
+    """An asynchronous call whose outcome is not known yet; `send` is its number in the ledger.
+
+    `image` is the number of the generation's image in it, from 0: a task can make several.
+    """
 
     id: str
     send: int
+    image: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,12 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Call number `number` and how it ended; `started_at` is None if another request sent it.
+    """Call number `number` and how it ended.
 
-    `journalled` says whether the answer is in the journal; None if that was not tried yet. `note`
-    is for the image's results.
+    `started_at` is when the limiter let it start. It is None for all but one of the takes that
+    share a call, and if an earlier request sent it, so that it `is_resumed`. `journalled` says
+    whether the answer is in the journal; None if that was not tried yet. `note` is for the image's
+    results.
     """
 
     number: int
@@ -49,6 +51,7 @@ class Call:
     started_at: float | None = None
     journalled: bool | None = None
     note: str = ""
+    is_resumed: bool = False
 
     @property
     def is_lost(self) -> bool:
@@ -56,7 +59,7 @@ class Call:
 
         As for any unknown outcome of an earlier request, asking again sends another call.
         """
-        return self.started_at is None and isinstance(self.outcome, TaskLost)
+        return self.is_resumed and isinstance(self.outcome, TaskLost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +81,41 @@ class Member:
     failed: Failed | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """An asynchronous call for several images; `is_recorded` if the journal has `task`."""
+
+    task: Task
+    is_recorded: bool
+    started_at: float | None
+    note: str
+
+
 async def call_when_free(member: Member) -> Call:
     """Call once, as soon as allowed; together with other takes, if there are any."""
     seat = member.job.options.seat
+    call: Call | _Begun | None = None
     if seat is not None and seat.is_open:
-        call: Call | None = await seat.share(member, _call_together)
-        if call is not None:
-            return call
-    (call,) = await _call_together(Group([member]))
-    return call
+        call = await seat.share(member, _call_together)
+    if call is None:
+        (call,) = await _call_together(Group([member]))
+    if isinstance(call, Call):
+        return call
+    generation, task = member.claim.generation, call.task
+    with _reported(member.job):
+        if call.is_recorded:
+            generation = replace(generation, task=task)
+        outcome = await follow(member.job, generation, task)
+    return Call(task.send, outcome, call.started_at, note=call.note)
 
 
 async def resume(job: Job, claim: Claim, task: Task) -> Call:
     """Wait for the end of the task that an interrupted call left."""
+    job.options.leave_seat()
     job.reach(Stage.SENT)
     with _reported(job):
-        return Call(task.send, await follow(job, claim.generation, task))
+        outcome = await follow(job, claim.generation, task)
+    return Call(task.send, outcome, is_resumed=True)
 
 
 def settle_as_billed(answer: ProviderAnswer) -> Settlement:
@@ -106,7 +128,7 @@ def report(job: Job, billing: Billing) -> None:
     job.options.on_send_settled(known(job.plan).spec, billing)
 
 
-async def _call_together(group: Group[Member, Call]) -> Sequence[Call]:
+async def _call_together(group: Group[Member, Call | _Begun]) -> Sequence[Call | _Begun]:
     """Call once for all members; each has its own line in the ledger."""
     members = group.members
     job, failed = members[0].job, members[0].failed
@@ -145,18 +167,21 @@ async def _send_alone(member: Member, number: int) -> ProviderAnswer | StillsErr
 
 async def _send_together(
     members: Sequence[Member], numbers: Sequence[int], started_at: float
-) -> Sequence[Call]:
-    """Send a call for several images, and journal all of them before any is downloaded."""
+) -> Sequence[Call | _Begun]:
+    """Send a call for several images, and journal its task or all its images at once."""
     job, request = members[0].job, replace(members[0].request, images=len(members))
+    provider, timeout_seconds = job.ports.provider, job.policy.answer_timeout_seconds
+    starts = [started_at, *[None] * (len(members) - 1)]  # the limiter counts one call
     with ExitStack() as stack:
         for member in members:
             stack.enter_context(_reported(member.job))
         try:
-            answer = await job.ports.provider.send(
-                request, timeout_seconds=job.policy.answer_timeout_seconds
-            )
+            if job.uses_tasks:
+                task_id = await provider.create_task(request, timeout_seconds=timeout_seconds)
+                tasks = [Task(task_id, number, image) for image, number in enumerate(numbers)]
+                return await _journal_tasks(members, tasks, starts)
+            answer = await provider.send(request, timeout_seconds=timeout_seconds)
         except StillsError as error:
-            starts = [started_at, *[None] * (len(members) - 1)]  # the limiter counts one call
             return [
                 Call(number, error.with_(), start)
                 for number, start in zip(numbers, starts, strict=True)
@@ -164,10 +189,32 @@ async def _send_together(
     return await _journal_together(members, numbers, answer)
 
 
+async def _journal_tasks(
+    members: Sequence[Member], tasks: Sequence[Task], starts: Sequence[float | None]
+) -> Sequence[_Begun]:
+    by_id = {member.claim.generation.id: task for member, task in zip(members, tasks, strict=True)}
+    try:
+        await members[0].job.ports.catalog.record_tasks(by_id)
+        recorded = True
+    except CatalogError:
+        recorded = False  # each take tries again on its own
+    return [
+        _Begun(task, recorded, start, note)
+        for task, start, note in zip(tasks, starts, _notes(members), strict=True)
+    ]
+
+
+def _notes(members: Sequence[Member]) -> Sequence[str]:
+    """Return a note for each image of a call, on how it was made if not by its own seed."""
+    count, seed = len(members), members[0].request.seed
+    further = range(2, count + 1)
+    return ["", *(f"Made as image {n} of {count} in one call with seed {seed}." for n in further)]
+
+
 async def _journal_together(
     members: Sequence[Member], numbers: Sequence[int], answer: ProviderAnswer
 ) -> Sequence[Call]:
-    count, seed = len(members), members[0].request.seed
+    count = len(members)
     images = answer.single_images[:count]
     answered = [
         AnsweredSend(member.claim.generation.id, image, number, settle_as_billed(image))
@@ -178,12 +225,9 @@ async def _journal_together(
         journalled = True
     except CatalogError:
         journalled = False  # the images are fetched and stored before the failure is reported
-    notes = [
-        f"Made as image {n} of {count} in one call with seed {seed}." for n in range(2, count + 1)
-    ]
     calls = [
         Call(number, image, journalled=journalled, note=note)
-        for number, image, note in zip(numbers, images, ["", *notes], strict=False)
+        for number, image, note in zip(numbers, images, _notes(members), strict=False)
     ]
     missing = UnexpectedAnswer(
         f"the service made {len(images)} of the {count} images that one call ordered, and bills "

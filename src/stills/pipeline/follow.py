@@ -12,6 +12,7 @@ from stills.contract.errors import (
     RateLimited,
     StillsError,
     TaskRunning,
+    UnexpectedAnswer,
 )
 from stills.contract.generation import Generation, ProviderAnswer, Task
 from stills.pipeline.context import Job
@@ -58,6 +59,8 @@ async def wait_for_end(
                 has_reference=bool(generation.spec.references),
                 timeout_seconds=policy.task_poll_timeout_seconds,
             )
+            if isinstance(outcome, ProviderAnswer):
+                return _find_image(outcome, task)
             if outcome is not None:
                 return outcome
         except StillsError as error:
@@ -72,3 +75,15 @@ async def wait_for_end(
                 wait_seconds = max(wait_seconds, error.retry_after_seconds or 0.0)
         await asyncio.sleep(wait_seconds)
         pause_seconds = min(pause_seconds * _GROWTH, policy.task_poll_max_seconds)
+
+
+def _find_image(answer: ProviderAnswer, task: Task) -> ProviderAnswer | StillsError:
+    images = answer.single_images
+    if task.image < len(images):
+        return images[task.image]
+    return UnexpectedAnswer(
+        f"the service made only {len(images)} of the images that one call ordered, and bills only "
+        "those",
+        action="Ask again for this image: it was not billed.",
+        request_id=answer.request_id,
+    )

@@ -143,10 +143,8 @@ class Pipeline:
         return int(key[:8], 16) & SEED_MAX if seed is None else seed
 
     def images_per_call_max(self, model_id: str) -> int:
-        """Return how many takes can share a call; an asynchronous call makes one image."""
-        model = self.model(model_id)
-        uses_tasks = model.has_tasks and self._policy.uses_tasks
-        return 1 if uses_tasks else model.images_per_call_max
+        """Return how many takes can share a call."""
+        return self.model(model_id).images_per_call_max
 
     def model(self, model_id: str) -> Model:
         """Return a model, with its prices here.

@@ -1,6 +1,6 @@
 """Generations: looking images up, claiming what is missing, and the journal of each generation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from stills.contract.generation import (
@@ -69,6 +69,10 @@ class Generations(Protocol):
 
     async def record_task(self, generation_id: str, task: Task) -> None:
         """Journal that a call created a task; forgotten when the call is settled."""
+        ...
+
+    async def record_tasks(self, tasks: Mapping[str, Task]) -> None:
+        """Do the same for all generations of one call, by their ids, in one step."""
         ...
 
     async def record_answer(
