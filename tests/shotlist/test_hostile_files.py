@@ -70,6 +70,7 @@ KEYS = st.sampled_from(
         "imagePrompt",
         "reference_shot",
         "reference_images",
+        "takes",
         "duration",
         "aspect_ratio",
         "static_features",

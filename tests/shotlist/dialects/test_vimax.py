@@ -71,6 +71,15 @@ def test_characters_in_the_file_are_its_cast(read):
     ]
 
 
+def test_all_characters_of_a_frame_are_references_in_its_order(read):
+    """The numbers are those of the characters, not positions."""
+    ben = CHARACTERS[0] | {"idx": 7, "identifier_in_scene": "<Ben>"}
+    frame = SHOTS[0] | {"ff_vis_char_idxs": [7, 0]}
+    items, _ = read({"characters": [*CHARACTERS, ben], "shots": [frame]})
+    assert [one.member for one in items[-1].references] == ["Ben", "Alice"]
+    assert items[-1].needs == ("cast-Ben", "cast-Alice")
+
+
 def test_characters_next_to_the_file_are_its_cast(read, tmp_path):
     """ViMax writes them there."""
     (tmp_path / "characters.json").write_text(json.dumps(CHARACTERS), encoding="utf-8")
