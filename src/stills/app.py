@@ -29,7 +29,7 @@ from stills.maintenance.verify import Finding, Verified
 from stills.model_table import ModelTable
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
-from stills.pipeline.generate_many import FreshOf, Many, MaxCostOf, OnStageOf, Requests
+from stills.pipeline.generate_many import FreshOf, Many, MaxCostOf, OnStageOf, Requests, TakesOf
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.takes import generate_takes, plan_takes
@@ -226,6 +226,7 @@ class Stills:
         model: str | None = None,
         fresh: bool | FreshOf = False,
         max_cost_usd: float | MaxCostOf | None = None,
+        takes_of: TakesOf | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStageOf | None = None,
         on_send_settled: OnSendSettled | None = None,
@@ -238,7 +239,8 @@ class Stills:
         deadline. After `stop` is set, calls already sent are finished, and the other requests have
         no outcome. After leaving the loop, calls already sent are finished and their images stored,
         unless Stills is closed. The other arguments are as for `generate`; `on_stage` also gets the
-        request's index, and `fresh` and `max_cost_usd` can be functions of it.
+        request's index, and `fresh` and `max_cost_usd` can be functions of it. Neighbours for which
+        `takes_of` returns the same name are takes of one request, which a call can make together.
 
         Raises:
             InvalidRequest: the model or the concurrency is invalid, or one of `requests` is not an
@@ -254,6 +256,7 @@ class Stills:
             options,
             is_fresh=fresh if callable(fresh) else lambda _: fresh,
             max_cost_of=max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd,
+            takes_of=takes_of or (lambda _: None),
             concurrency=self._concurrency if concurrency is None else concurrency,
             stop=stop,
             on_stage=on_stage,

@@ -231,9 +231,9 @@ def test_rows_that_wait_for_a_portrait_are_checked_before_it_is_paid_for(batch, 
 
 
 def test_a_take_that_fails_does_not_affect_the_others(batch, shots, service, tmp_path):
-    """Each take is an image of its own; the next run makes only the missing one."""
+    """Here the service makes fewer images than ordered; the next run makes the missing one."""
     write_rows(shots, 1)
-    service.set_faults(refuse("number 00") | {"times": 1})
+    service.set_faults({"kind": "fewer_images"})
     done = batch(shots, "--takes", "3", "--model", "qwen-image-2.0")
     assert done.returncode == 1
     assert "2 new, 0 from the catalog, 1 failed" in done.stderr
@@ -248,6 +248,7 @@ def test_a_take_that_fails_does_not_affect_the_others(batch, shots, service, tmp
     assert entries["s00-2"]["seed"] == entries["s00"]["seed"] + 1
     assert (tmp_path / "out" / "images" / "s00-2.png").is_file()
     assert service.billed() == 3
+    assert len([one for one in service.ledger()["sends"] if one["kind"] == "generation"]) == 2
 
 
 def test_a_failed_portrait_skips_only_its_own_shots(batch, cast, service, tmp_path):

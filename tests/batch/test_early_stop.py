@@ -73,6 +73,17 @@ def test_shots_that_the_service_does_not_answer_stop_the_run(error: StillsError)
     assert error.message.rstrip(".") in reason
 
 
+def test_takes_that_share_a_call_count_once():
+    """One call without an answer is not an outage, however many images it ordered."""
+    stop = EarlyStop()
+    for shot in "abcd":
+        for _ in range(6):
+            stop.add(failed(UNANSWERED[0]), takes_of=shot)
+    assert stop.reason is None
+    stop.add(failed(UNANSWERED[0]), takes_of="e")
+    assert "did not answer 5 shots in a row" in stop.reason
+
+
 @pytest.mark.parametrize("error", ANSWERED, ids=lambda error: error.code)
 def test_failures_that_the_service_answered_do_not_stop_the_run(error: StillsError):
     """They only concern their own shot."""

@@ -5,6 +5,7 @@ from tests.support.batch_run import check_list, run_batch, write_list
 
 from stills.batch.estimate import make_estimate
 from stills.batch.manifest import read_done
+from stills.contract.rate_limit import RateLimit
 
 PIER = {"id": "pier", "prompt": "the pier", "seed": 5}
 SEA = {"id": "sea", "prompt": "the sea", "reference_shot": "pier-2"}
@@ -32,6 +33,19 @@ async def test_more_takes_pay_only_for_the_new_ones(stills, sandbox, tmp_path):
         (2, "pier"),
     ]
     assert sandbox.ledger.billed_images == 4
+
+
+async def test_new_takes_of_a_shot_share_a_call(make_stills, sandbox, tmp_path):
+    """The plan knows that they use the rate limit once, and every image counts for the cost cap."""
+    stills = await make_stills(rate_limit=RateLimit(1.0))
+    rows = [PIER | {"takes": 8}, {"id": "sea", "prompt": "the sea", "takes": 2}]
+    batch = check_list(stills, write_list(tmp_path, *rows), max_cost_usd=0.35)
+    estimate, _ = await make_estimate(stills, batch, tmp_path / "out")
+    assert (estimate.new, estimate.seconds) == (10, 3.0)
+    entries = await run_batch(stills, batch, tmp_path / "out")
+    assert {entry.status for entry in entries.values()} == {"done"}
+    ordered = sorted(send.parameters["n"] for send in sandbox.ledger.generations)
+    assert ordered == [2, 2, 6]
 
 
 async def test_only_takes_that_are_missing_are_made_again(stills, sandbox, tmp_path):

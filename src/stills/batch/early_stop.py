@@ -26,15 +26,21 @@ class EarlyStop:
     def __init__(self) -> None:
         self.reason: str | None = None
         self._unanswered = 0
+        self._last_unanswered: str | None = None
         self._refused = 0
 
-    def add(self, outcome: RequestOutcome) -> None:
-        """Add an outcome; call it in the order in which shots end."""
+    def add(self, outcome: RequestOutcome, *, takes_of: str | None = None) -> None:
+        """Add an outcome; call it in the order in which shots end.
+
+        `takes_of` is the shot whose takes may share an API call: a failed one counts once.
+        """
         error = outcome.error
         if error is not None and _is_unanswered(error):
-            self._unanswered += 1
+            self._unanswered += takes_of is None or takes_of != self._last_unanswered
+            self._last_unanswered = takes_of
         elif error is not None or (outcome.result is not None and not outcome.result.cached):
             self._unanswered = 0
+            self._last_unanswered = None
         self._count_refused(outcome)
         if error is None or self.reason is not None:
             return

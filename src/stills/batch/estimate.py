@@ -60,7 +60,7 @@ async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Est
         cost_usd=None if estimator.unpriced else to_usd(estimator.nano_usd),
         unpriced=estimator.unpriced,
         takes=estimator.takes,
-        seconds=None if limit_per_second is None else estimator.new / limit_per_second,
+        seconds=None if limit_per_second is None else estimator.calls / limit_per_second,
     )
     return estimate, batch.with_problems(estimator.problems)
 
@@ -99,7 +99,8 @@ class _Estimator:
         self._keys: set[str] = set()
         self.problems: list[Problem] = []
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
-        self.nano_usd = self.unpriced = self.takes = 0
+        self.nano_usd = self.unpriced = self.takes = self.calls = 0
+        self._last_call = ("", 0)
 
     async def run(self) -> None:
         for _, shot in self._batch.shots():
@@ -149,7 +150,7 @@ class _Estimator:
 
     def _count_new(self, shot: Shot, price_usd: float | None) -> None:
         """Count a shot whose image must be generated."""
-        self._add_new(price_usd)
+        self._add_new(shot, price_usd)
         self._block(self._dependencies.failed(shot.id))
 
     def _count_blocked(self, blocked: Skipped, status: RequestStatus) -> None:
@@ -164,7 +165,7 @@ class _Estimator:
         elif status.error is not None:
             self._add_problem(shot, status.error)
         else:
-            self._add_new(self._find_price(shot))
+            self._add_new(shot, self._find_price(shot))
 
     def _find_price(self, shot: Shot) -> float | None:
         """Return the price of a shot that needs images which don't exist yet."""
@@ -174,12 +175,22 @@ class _Estimator:
             reference_images=len(shot.references),
         )
 
-    def _add_new(self, price_usd: float | None) -> None:
+    def _add_new(self, shot: Shot, price_usd: float | None) -> None:
         self.new += 1
+        self._add_to_call(shot)
         if price_usd is None:
             self.unpriced += 1
         else:
             self.nano_usd += to_nano_usd(price_usd)
+
+    def _add_to_call(self, shot: Shot) -> None:
+        """Count a call, unless the last one also makes this take."""
+        name, images = self._last_call
+        if name == shot.first_take and images < self._batch.options.model.images_per_call_max:
+            self._last_call = (name, images + 1)
+        else:
+            self.calls += 1
+            self._last_call = (shot.first_take, 1)
 
     def _add_problem(self, shot: Shot, error: InvalidRequest) -> None:
         """Report a shot that the model refuses, once for all its takes."""

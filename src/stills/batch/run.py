@@ -140,6 +140,7 @@ class Run:
             model=self._options.model.id,
             fresh=lambda index: self._schedule.running[index].id in self._options.fresh,
             max_cost_usd=self._cost_cap.reserved_usd,
+            takes_of=lambda index: self._schedule.running[index].first_take,
             stop=self._stop,
             on_stage=self._schedule.set_stage,
             on_send_settled=self._count,
@@ -227,6 +228,11 @@ class Run:
         price_usd: float | None = self._stills.price_usd(request, model=model_id)
         return price_usd
 
+    def _shared_call(self, outcome: RequestOutcome) -> str | None:
+        """Return the shot whose takes may share a call, or None if each has its own."""
+        is_shared = self._options.model.images_per_call_max > 1
+        return self._schedule.running[outcome.index].first_take if is_shared else None
+
     async def _is_stored(self, shot: Shot) -> bool:
         if shot.id in self._options.fresh:
             return False
@@ -239,7 +245,7 @@ class Run:
         schedule = self._schedule
         for outcome in outcomes:
             self._cost_cap.release(outcome.index)
-            self.early_stop.add(outcome)
+            self.early_stop.add(outcome, takes_of=self._shared_call(outcome))
         if self.early_stop.reason is not None:
             self._stop.set()
         results = [(schedule.running[one.index].id, one.result) for one in outcomes if one.result]

@@ -1,6 +1,7 @@
 """Generate many images: requests in, outcomes out as they finish, in constant memory.
 
-One task reads requests ahead. Another returns at once what the catalog has, and starts the rest. At
+One task reads requests ahead. Another returns at once what the catalog has, and starts the rest:
+takes of one request together, because one API call can make several images for them. At
 most `concurrency` requests wait for the service at a time; a few more are being prepared or stored,
 so that the service never waits for the disk. A slow consumer slows everything down.
 """
@@ -12,9 +13,11 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
+    Iterator,
     Sequence,
 )
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import Stage
@@ -23,6 +26,7 @@ from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
+from stills.pipeline.take_group import TakeGroup
 from stills.queue_reader import read_waiting
 from stills.ratelimit.limiter import StartTooLate
 
@@ -39,6 +43,9 @@ FreshOf = Callable[[int], bool]
 MaxCostOf = Callable[[int], float | None]
 """Returns the cap on a request's cost in USD, by its index; None means no cap."""
 
+TakesOf = Callable[[int], str | None]
+"""Returns a name by the index of a request: neighbours of one name are takes of one request."""
+
 OnStageOf = Callable[[int, Stage], None]
 """Called on the event loop with a request's index at each stage of its generation."""
 
@@ -49,6 +56,15 @@ class _Indexed:
     request: ImageRequest
     is_fresh: bool
     max_cost_usd: float | None
+    takes_of: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A request's place among the takes that start with it."""
+
+    group: TakeGroup
+    number: int
 
 
 class Many:
@@ -68,6 +84,7 @@ class Many:
         *,
         is_fresh: FreshOf,
         max_cost_of: MaxCostOf,
+        takes_of: TakesOf,
         concurrency: int,
         stop: asyncio.Event | None,
         on_stage: OnStageOf | None,
@@ -80,6 +97,8 @@ class Many:
         )
         self._is_fresh = is_fresh
         self._max_cost_of = max_cost_of
+        self._takes_of = takes_of
+        self._together_max = min(pipeline.model(options.model).images_per_call_max, concurrency)
         self._on_stage = on_stage
         self._under_way = asyncio.Semaphore(concurrency + min(concurrency, PREPARING_MAX))
         self._read_ahead: asyncio.Queue[_Indexed | None] = asyncio.Queue(LOOKAHEAD)
@@ -120,8 +139,14 @@ class Many:
         try:
             async for request in _each(requests):
                 check_is_request(request)
-                is_fresh, max_cost_usd = self._is_fresh(index), self._max_cost_of(index)
-                await self._read_ahead.put(_Indexed(index, request, is_fresh, max_cost_usd))
+                indexed = _Indexed(
+                    index,
+                    request,
+                    self._is_fresh(index),
+                    self._max_cost_of(index),
+                    self._takes_of(index),
+                )
+                await self._read_ahead.put(indexed)
                 index += 1
         except asyncio.CancelledError:
             if _is_cancelled():
@@ -136,10 +161,22 @@ class Many:
             if stored:
                 await self._outcomes.put(stored)
             answered = {outcome.index for outcome in stored}
-            for each in batch:
-                if each.index not in answered:
+            new = [each for each in batch if each.index not in answered]
+            for takes in self._group(new):
+                # All places first: takes that start wait for each other, while their time runs.
+                for _ in takes:
                     await self._under_way.acquire()
-                    self._making[each.index] = group.create_task(self._make(each))
+                together = TakeGroup(len(takes))
+                for number, each in enumerate(takes):
+                    place = _Place(together, number) if len(takes) > 1 else None
+                    self._making[each.index] = group.create_task(self._make(each, place))
+
+    def _group(self, new: Sequence[_Indexed]) -> Iterator[Sequence[_Indexed]]:
+        """Yield requests that start together: takes that one call can make, or a single one."""
+        for (takes_of, _), neighbours in groupby(new, lambda each: (each.takes_of, each.is_fresh)):
+            takes = list(neighbours)
+            size = 1 if takes_of is None else self._together_max
+            yield from (takes[start : start + size] for start in range(0, len(takes), size))
 
     async def _find_stored(self, batch: Sequence[_Indexed]) -> Sequence[RequestOutcome]:
         if not batch:
@@ -152,28 +189,34 @@ class Many:
             if answer.result is not None
         ]
 
-    async def _make(self, each: _Indexed) -> None:
+    async def _make(self, each: _Indexed, place: _Place | None) -> None:
         index, request = each.index, each.request
         try:
             try:
-                outcome = RequestOutcome(index, request, result=await self._generate(each))
+                outcome = RequestOutcome(index, request, result=await self._generate(each, place))
             except StillsError as error:
                 outcome = RequestOutcome(index, request, error=error)
             self._making.pop(index, None)
             await self._outcomes.put([outcome])
         finally:
+            if place is not None:
+                place.group.leave(place.number)
             self._making.pop(index, None)
             self._sent.discard(index)
             self._under_way.release()
 
-    async def _generate(self, each: _Indexed) -> ImageResult:
+    async def _generate(self, each: _Indexed, place: _Place | None) -> ImageResult:
         options = replace(
             self._options,
             fresh=each.is_fresh,
             max_cost_usd=each.max_cost_usd,
             on_stage=lambda stage: self._follow(each.index, stage),
         )
+        attempt = 0
         while True:
+            if place is not None:
+                take = place.group.take(each.request, place.number, attempt)
+                options = replace(options, take=take)
             try:
                 return await self._pipeline.generate(each.request, options)
             except StartTooLate as error:
@@ -182,6 +225,7 @@ class Many:
                     raise
                 self._sent.discard(each.index)
                 await asyncio.sleep(error.retry_after_seconds or 0.0)
+                attempt += 1
 
     def _follow(self, index: int, stage: Stage) -> None:
         if stage is Stage.CLAIMED:

@@ -46,6 +46,11 @@ class Shot:
     take_of: str | None = None
 
     @property
+    def first_take(self) -> str:
+        """The id of the shot's first take."""
+        return self.take_of or self.id
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The ids of the shots whose images are references of this one."""
         return tuple(one.shot for one in self.references if one.shot is not None)

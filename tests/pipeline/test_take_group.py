@@ -1,0 +1,110 @@
+"""Takes in a run of many requests: they start together and share API calls."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from stills.contract.errors import ContentRefused, StillsError
+from stills.contract.generation import Stage
+from stills.contract.rate_limit import RateLimit
+from stills.contract.request import ImageRequest
+from stills.sandbox import Fault, FaultKind, Sandbox
+
+MODEL = "qwen-image-2.0"
+
+
+def takes(prompt: str, number: int) -> list[ImageRequest]:
+    return [ImageRequest(prompt=prompt, size="512*512", seed=seed) for seed in range(number)]
+
+
+async def collect(stills, requests: Sequence[ImageRequest], **options):
+    """Generate requests, of which those with the same prompt are takes."""
+    outcomes = stills.generate_many(
+        requests, model=MODEL, takes_of=lambda index: requests[index].prompt, **options
+    )
+    return [each async for each in outcomes]
+
+
+def ordered(sandbox: Sandbox) -> list[int]:
+    """Return how many images each call ordered."""
+    return sorted(send.parameters["n"] for send in sandbox.ledger.generations)
+
+
+def errors(outcomes) -> Counter[type[StillsError] | type[None]]:
+    return Counter(type(each.error) for each in outcomes)
+
+
+async def test_takes_in_a_run_share_a_call(stills, sandbox):
+    """Other requests have calls of their own, and stored takes are not ordered again."""
+    kites, boats = takes("a kite", 8), takes("a boat", 3)
+    outcomes = await collect(stills, [*kites, *boats, *takes("the sea", 1)])
+    assert errors(outcomes) == {type(None): 12}
+    assert ordered(sandbox) == [1, 2, 3, 6]
+    assert sandbox.ledger.billed_images == 12
+    await collect(stills, takes("a boat", 5))
+    assert ordered(sandbox) == [1, 2, 2, 3, 6]
+
+
+async def test_requests_that_are_not_takes_share_no_call(stills, sandbox):
+    """Each is made with the seed that it asks for."""
+    requests = takes("a kite", 3)
+    assert len([each async for each in stills.generate_many(requests, model=MODEL)]) == 3
+    assert ordered(sandbox) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3])
+async def test_a_call_makes_no_more_takes_than_may_be_under_way(stills, sandbox, concurrency):
+    """Otherwise those that have started would wait for others that can't start."""
+    outcomes = await collect(
+        stills, takes("a kite", 7) + takes("a boat", 7), concurrency=concurrency
+    )
+    assert errors(outcomes) == {type(None): 14}
+    assert max(ordered(sandbox)) == concurrency
+    assert sandbox.ledger.billed_images == 14
+
+
+async def test_takes_that_start_too_late_try_again_together(make_stills, sandbox, fast):
+    """In a long run, the rate limit is what takes the time."""
+    stills = await make_stills(policy=replace(fast, deadline_seconds=0.9), rate_limit=RateLimit(2))
+    requests = [one for number in range(5) for one in takes(f"kite {number}", 3)]
+    outcomes = await collect(stills, requests)
+    assert errors(outcomes) == {type(None): 15}
+    assert ordered(sandbox) == [3] * 5
+
+
+async def test_a_take_that_another_request_is_making_does_not_delay_the_others(stills, sandbox):
+    """They share a call without it, and it is billed once."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
+    requests = takes("a kite", 4)
+    other = asyncio.create_task(stills.generate(requests[2], model=MODEL))
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.001)
+    outcomes = await collect(stills, requests)
+    assert errors(outcomes) == {type(None): 4}
+    assert (await other).seed == 2
+    assert ordered(sandbox) == [1, 3]
+
+
+async def test_a_refusal_is_the_error_of_each_take(stills, sandbox):
+    """Other requests of the run are not affected."""
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED, match="kite", times=None))
+    outcomes = await collect(stills, takes("a kite", 3) + takes("a boat", 2))
+    assert errors(outcomes) == {ContentRefused: 3, type(None): 2}
+    assert sandbox.ledger.billed_images == 2
+
+
+async def test_after_stop_takes_that_were_sent_are_finished(stills, sandbox):
+    """The takes of one call are finished together, and nothing more is sent."""
+    stop = asyncio.Event()
+
+    def follow(_: int, stage: Stage) -> None:
+        if stage is Stage.SENT:
+            stop.set()
+
+    requests = [one for number in range(20) for one in takes(f"kite {number}", 3)]
+    outcomes = await collect(stills, requests, concurrency=3, stop=stop, on_stage=follow)
+    assert len(outcomes) == sandbox.ledger.billed_images == sum(ordered(sandbox))
+    assert 3 <= len(outcomes) < len(requests)
