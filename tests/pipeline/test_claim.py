@@ -78,6 +78,7 @@ def job_on(catalog: Catalog) -> Job:
         caps=Caps(),
         limiter=None,
         render=None,
+        load_reference=None,
         deadline=Deadline(math.inf),
         plan=Plan(spec=None, provider_request=None, size=None),
     )
