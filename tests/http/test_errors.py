@@ -18,7 +18,7 @@ from stills.http.errors import ACTIONS, error_answer, status_of
 from stills.http.settings import Settings
 from stills.pipeline.context import Deadline
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind, Sandbox
-from stills.sandbox.faults import GENERATION_FAULTS
+from stills.sandbox.faults import GENERATION_FAULTS, TASK_FAULTS, TASK_QUERY_FAULTS
 
 OPTION = re.compile(r"--[a-z]|STILLS_|DASHSCOPE_")
 
@@ -90,6 +90,24 @@ async def test_no_fault_names_options_that_a_caller_does_not_have(
             text = await answer.text()
     assert answer.status >= 400
     assert not OPTION.search(text)
+
+
+@pytest.mark.parametrize("kind", sorted(TASK_FAULTS | TASK_QUERY_FAULTS))
+async def test_no_fault_of_a_task_names_options_either(
+    make_stills, fast, http: aiohttp.ClientSession, sandbox: Sandbox, kind: FaultKind
+):
+    """A caller can repeat the request, but not run a command on this machine."""
+    sandbox.set_faults(Fault(kind, times=None, delay_seconds=60))
+    hasty = replace(fast, deadline_seconds=1.0)
+    async with serving(await make_stills(policy=hasty), Settings(model="qwen-image-3.0")) as url:
+        body = {"prompt": "a red kite", "size": "512*512"}
+        async with http.post(f"{url}/v1/image.generate", json=body) as answer:
+            text = await answer.text()
+    assert answer.status >= 400
+    assert not OPTION.search(text)
+    if "task_running" in text:
+        assert (answer.status, answer.headers["x-should-retry"]) == (504, "true")
+        assert "no other call is sent or billed" in text
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
