@@ -124,7 +124,7 @@ def settle_as_billed(answer: ProviderAnswer) -> Settlement:
 
 
 def report(job: Job, billing: Billing) -> None:
-    """Report how a call ended, to whoever counts."""
+    """Report to the caller how a call ended for money."""
     job.options.on_send_settled(known(job.plan).spec, billing)
 
 
