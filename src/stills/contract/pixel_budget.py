@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 PIXELS_AT_ONCE = 2 * 4096 * 4096
-"""Two images of the largest size, or 16 of 1920*1080."""
+"""Two images of 4096*4096, or 16 of 1920*1080."""
 
 
 class PixelBudget:
