@@ -81,6 +81,19 @@ def test_a_batch_costs_the_sum_of_its_images(stills: Call, service, tmp_path: Pa
     assert "3 = 0.158 USD" in stills("spend").stdout
 
 
+def test_takes_of_one_call_cost_the_price_of_each_image(stills: Call, service):
+    """They share the maximum exactly, and the ledger counts images."""
+    takes = ("--takes", "3", "--max-cost")
+    refused = stills(*kite("1024*1024", *takes, "0.119999999"))
+    assert refused.returncode == 4
+    assert service.ledger()["sends"] == []
+    done = stills(*kite("1024*1024", *takes, "0.12"))
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["cost_usd"] for line in done.stdout.splitlines()] == [0.04] * 3
+    assert service.billed() == 3
+    assert "3 = 0.12 USD" in stills("spend").stdout
+
+
 def test_a_price_of_ones_own_is_the_same_for_every_image(stills: Call):
     """Size and references don't matter then."""
     own = {"STILLS_PRICE_USD": "0.05"}
