@@ -123,6 +123,18 @@ async def test_a_stored_image_is_a_reference_by_its_uri(serve, stills, sandbox):
     assert [len(send.content) for send in sandbox.ledger.generations] == [1, 2]
 
 
+async def test_a_size_may_be_a_ratio_a_tier_or_that_of_the_reference(serve, stills):
+    """The result has the actual width and height."""
+    async with serve(stills) as url, Client(url) as client:
+        wide = await client.call_tool("image_generate", {**KITE, "size": "1K 2:1"})
+        edit = {**KITE, "size": "auto", "model": "qwen-image-2.0"}
+        edit["reference_image"] = wide.content[0].uri
+        edited = await client.call_tool("image_generate", edit)
+    for made in (wide, edited):
+        content = made.structured_content
+        assert (content["width"], content["height"]) == (1456, 720)
+
+
 async def test_several_stored_images_are_references_in_order(serve, stills, sandbox):
     """The shot lists them, and another order is another image."""
     edit = {**KITE, "model": "qwen-image-2.0"}

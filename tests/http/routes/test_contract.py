@@ -28,6 +28,19 @@ async def test_the_contract_s_fields_are_returned_and_the_url_opens(
         assert (await image.read())[:4] == b"\x89PNG"
 
 
+@pytest.mark.parametrize(
+    ("size", "made"),
+    [("16:9", (1360, 768)), ("1K", (1024, 1024)), ("2k 4:3", (2368, 1776)), ("auto", (1664, 928))],
+)
+async def test_a_size_may_be_a_ratio_a_tier_or_automatic(
+    url: str, http: aiohttp.ClientSession, size: str, made: tuple[int, int]
+):
+    """The answer has the actual width and height."""
+    async with http.post(f"{url}/v1/image.generate", json=KITE | {"size": size}) as answer:
+        result = await answer.json()
+    assert (result["width"], result["height"]) == made
+
+
 async def test_a_repeated_request_is_answered_from_the_catalog(
     url: str, http: aiohttp.ClientSession, sandbox: Sandbox
 ):
