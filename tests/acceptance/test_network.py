@@ -30,3 +30,32 @@ def test_the_sandbox_needs_neither(run):
     variables = {"SSL_CERT_FILE": "ca.pem", "HTTPS_PROXY": "ftp://p.example"}
     done = run(*KITE, "--sandbox", variables=variables)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "//api/v1/",
+        "/compatible-mode/v1",
+        "/api/v1/services/aigc/multimodal-generation/generation",
+    ],
+)
+def test_a_base_url_works_in_every_form(run, service, path):
+    """As people copy it from a console, from documentation, or from another client."""
+    root = service.variables["DASHSCOPE_HTTP_BASE_URL"].removesuffix("/api/v1")
+    variables = service.variables | {"DASHSCOPE_HTTP_BASE_URL": root + path}
+    done = run(*KITE, variables=variables)
+    assert done.returncode == 0, done.stderr
+    assert service.billed() == 1
+
+
+def test_a_base_url_keeps_the_path_of_a_gateway(run, start_service):
+    """The sandbox serves the API under a path of its own, as a gateway does."""
+    service = start_service("--base-path", "/dashscope")
+    written = service.variables["DASHSCOPE_HTTP_BASE_URL"]
+    assert written.endswith("/dashscope/api/v1")
+    for form in (written, written.removesuffix("/api/v1"), f"{written}/"):
+        variables = service.variables | {"DASHSCOPE_HTTP_BASE_URL": form}
+        done = run(*KITE, "--seed", str(len(form)), variables=variables)
+        assert done.returncode == 0, done.stderr

@@ -225,8 +225,7 @@ class Run:
             (status,) = await self._stills.find_statuses([request], model=model_id)
             if status.error is None:
                 return status.price_usd
-        price_usd: float | None = self._stills.price_usd(request, model=model_id)
-        return price_usd
+        return self._stills.price_usd(request, model=model_id)
 
     def _shared_call(self, outcome: RequestOutcome) -> str | None:
         """Return the shot whose takes may share a call, or None if each has its own."""
