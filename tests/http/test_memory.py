@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 import pytest
@@ -18,6 +19,7 @@ from stills.imaging import VipsImaging
 from stills.pipeline import generate
 
 SIDE = 600
+NATIVE_SIDE = 1328  # what is decoded to render an image of `SIDE`
 AT_ONCE = 2
 
 
@@ -61,8 +63,9 @@ async def test_images_are_rendered_and_encoded_within_a_budget_of_pixels(
             return await read_image(self, image)
 
     monkeypatch.setattr(Library, "read", count)
-    for module in (generate, openai):
-        monkeypatch.setattr(module, "PixelBudget", lambda: PixelBudget(AT_ONCE * SIDE * SIDE))
+    for module, pixels in ((generate, NATIVE_SIDE**2), (openai, SIDE**2)):
+        budget = partial(PixelBudget, AT_ONCE * pixels)
+        monkeypatch.setattr(module, "PixelBudget", budget)
 
     async def ask(url: str, number: int, response_format: str) -> int:
         body = {"prompt": f"kite {number}", "size": f"{SIDE}x{SIDE}"}
