@@ -23,7 +23,7 @@ async def fill(output: Path) -> None:
     catalog = SqliteCatalog(output / "stills.db")
     for number in range(KEPT):
         wanted, model = request(number), find_model(DEFAULT_MODEL)
-        spec = make_plan(wanted, model, provider="dashscope", reference=None).spec
+        spec = make_plan(wanted, model, provider="dashscope").spec
         identifier, digest, path = f"{number:012x}", f"{number:064x}", f"picture-{number}.png"
         generation = Generation(
             id=identifier,

@@ -19,10 +19,13 @@ from pathlib import Path
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
-from stills.contract.generation import Claim, GenerationSpec, Settlement
+from stills.contract.generation import Claim, Settlement
+from stills.contract.models import DEFAULT_MODEL, find_model
 from stills.contract.money import Caps, SpendBy
+from stills.contract.request import ImageRequest
 from stills.contract.search import ImageSearch
 from stills.contract.size import Size
+from stills.pipeline.plan import make_plan
 
 IMAGES = 1_000_000
 TODAY = 100_000
@@ -109,32 +112,15 @@ async def _search_by_style(catalog: SqliteCatalog) -> object:
 
 
 async def _capped_call(catalog: SqliteCatalog) -> None:
-    caps = Caps(day_usd=1e6, request_usd=1.0, payer=None, payer_day_usd=None)
-    spec = _new_spec()
+    caps = Caps(day_usd=1e6, request_usd=1.0)
+    request = ImageRequest(prompt="a kite", size=str(SIZE), seed=random.randrange(2**31))
+    spec = make_plan(request, find_model(DEFAULT_MODEL), provider="dashscope").spec
     claim = await catalog.claim(spec, SIZE, lease_seconds=30.0, fresh=True, caps=caps)
     assert isinstance(claim, Claim)
-    send = await catalog.record_send(claim, lease_seconds=30.0, caps=caps)
-    assert send is not None
-    await catalog.settle_send(send, Settlement(Billing.NONE, "refused"))
+    sends = await catalog.record_sends([claim], lease_seconds=30.0, caps=caps)
+    assert sends is not None
+    await catalog.settle_send(sends[0], Settlement(Billing.NONE, "refused"))
     await catalog.release(claim)
-
-
-def _new_spec() -> GenerationSpec:
-    seed = random.randrange(2**31)
-    return GenerationSpec(
-        key=f"new {seed}",
-        seeded_key=f"new {seed}",
-        provider="dashscope",
-        model="qwen-image-max",
-        prompt="a kite",
-        style=None,
-        text="a kite",
-        negative_prompt=None,
-        native_size=SIZE,
-        seed=seed,
-        reference_digest=None,
-        price_usd=PRICE_USD,
-    )
 
 
 def _fill(path: Path, images: int) -> None:

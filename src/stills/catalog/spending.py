@@ -22,11 +22,11 @@ from stills.contract.money import (
 
 _DAY_SECONDS = 86_400
 
-# Billed or possibly billed since a point in time.
+# Billed or possibly billed today.
 _SENT = """
-SELECT coalesce(sum(g.price_nano_usd), 0), count(*) - count(g.price_nano_usd)
-FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
-WHERE g.provider = :provider AND s.billing != 'none' AND s.sent_at >= :since
+SELECT coalesce(sum(nano_usd), 0), coalesce(sum(unpriced), 0)
+FROM totals AS s
+WHERE day = date(:now, 'unixepoch') AND provider = :provider AND kind != 'saved'
 """
 
 # Claimed by other workers, without a billed or possibly billed call so far.
@@ -59,38 +59,38 @@ WHERE g.id = :own AND s.billing != 'none'
 
 GROUPS = {
     None: ("''", "''"),
-    SpendBy.DAY: ("date(s.sent_at, 'unixepoch')", "a.day"),
-    SpendBy.MODEL: ("g.model", "g.model"),
-    SpendBy.STYLE: ("coalesce(g.style, '')", "coalesce(g.style, '')"),
+    SpendBy.DAY: ("day", "date(s.sent_at, 'unixepoch')"),
+    SpendBy.MODEL: ("model", "g.model"),
+    SpendBy.STYLE: ("style", "coalesce(g.style, '')"),
 }
 
+# Whole days from the totals. Of the day before them, the calls since `since` are added up, and all
+# its saved images, which are only counted by day.
 _SPEND = """
-WITH entries (provider, grouped, kind, number, nano_usd) AS (
-    SELECT g.provider, {of_sends}, s.billing, 1, g.price_nano_usd
-    FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
-    WHERE s.billing != 'none' AND s.sent_at >= :since
+WITH entries (provider, grouped, kind, images, nano_usd, unpriced) AS (
+    SELECT provider, {of_totals}, kind, images, nano_usd, unpriced
+    FROM totals
+    WHERE day >= date(:midnight, 'unixepoch')
+       OR (day = date(:since, 'unixepoch') AND kind = 'saved')
     UNION ALL
-    SELECT g.provider, {of_answers}, 'saved', a.cached, g.price_nano_usd
-    FROM answers AS a
-    JOIN requests AS q ON q.key = a.request_key
-    JOIN generations AS g ON g.id = q.generation_id
-    WHERE a.cached > 0 AND a.day >= date(:since, 'unixepoch')
+    SELECT g.provider, {of_sends}, s.billing, 1, coalesce(g.price_nano_usd, 0),
+           g.price_nano_usd IS NULL
+    FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
+    WHERE s.billing != 'none' AND s.sent_at >= :since AND s.sent_at < :midnight
 )
 SELECT provider, grouped,
-       coalesce(sum(number) FILTER (WHERE kind = 'billed'), 0) AS billed,
-       coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'billed'), 0) AS billed_nano,
-       coalesce(sum(number) FILTER (WHERE kind = 'possible'), 0) AS possible,
-       coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'possible'), 0) AS possible_nano,
-       coalesce(sum(number) FILTER (WHERE kind = 'saved'), 0) AS saved,
-       coalesce(sum(number * nano_usd) FILTER (WHERE kind = 'saved'), 0) AS saved_nano,
-       coalesce(sum(number) FILTER (WHERE nano_usd IS NULL), 0) AS unpriced,
-       coalesce(sum(number) FILTER (WHERE kind = 'billed' AND nano_usd IS NULL), 0)
-           AS billed_unpriced,
-       coalesce(sum(number) FILTER (WHERE kind = 'possible' AND nano_usd IS NULL), 0)
-           AS possible_unpriced,
-       coalesce(sum(number) FILTER (WHERE kind = 'saved' AND nano_usd IS NULL), 0)
-           AS saved_unpriced
+       coalesce(sum(images) FILTER (WHERE kind = 'billed'), 0) AS billed,
+       coalesce(sum(nano_usd) FILTER (WHERE kind = 'billed'), 0) AS billed_nano,
+       coalesce(sum(unpriced) FILTER (WHERE kind = 'billed'), 0) AS billed_unpriced,
+       coalesce(sum(images) FILTER (WHERE kind = 'possible'), 0) AS possible,
+       coalesce(sum(nano_usd) FILTER (WHERE kind = 'possible'), 0) AS possible_nano,
+       coalesce(sum(unpriced) FILTER (WHERE kind = 'possible'), 0) AS possible_unpriced,
+       coalesce(sum(images) FILTER (WHERE kind = 'saved'), 0) AS saved,
+       coalesce(sum(nano_usd) FILTER (WHERE kind = 'saved'), 0) AS saved_nano,
+       coalesce(sum(unpriced) FILTER (WHERE kind = 'saved'), 0) AS saved_unpriced,
+       sum(unpriced) AS unpriced
 FROM entries
+WHERE images != 0
 GROUP BY provider, grouped
 ORDER BY provider, grouped
 """
@@ -115,7 +115,7 @@ def check_caps(
         "provider": spec.provider,
         "own": own,
         "clock": clock(),
-        "since": now - now % _DAY_SECONDS,
+        "now": now,
     }
     if caps.request_usd is not None:
         spent = _sum(connection, _OWN, values)
@@ -140,8 +140,9 @@ def read_spend(
     connection: sqlite3.Connection, *, since: float, by: SpendBy | None
 ) -> list[SpendLine]:
     """Add up the ledger from `since` (Unix seconds)."""
-    of_sends, of_answers = GROUPS[by]
-    query = _SPEND.format(of_sends=of_sends, of_answers=of_answers)
+    of_totals, of_sends = GROUPS[by]
+    query = _SPEND.format(of_totals=of_totals, of_sends=of_sends)
+    values = {"since": since, "midnight": math.ceil(since / _DAY_SECONDS) * _DAY_SECONDS}
     return [
         SpendLine(
             provider=row["provider"],
@@ -157,7 +158,7 @@ def read_spend(
             possible_unpriced=row["possible_unpriced"],
             saved_unpriced=row["saved_unpriced"],
         )
-        for row in connection.execute(query, {"since": since})
+        for row in connection.execute(query, values)
     ]
 
 
