@@ -26,18 +26,18 @@ sys.exit(main())
 def begin(command, environment, service, shots, tmp_path: Path, wait_until):
     """Start `stills batch` with slow answers, and return while it runs."""
 
-    def start(delay_seconds: float = 2) -> subprocess.Popen[str]:
+    def start(delay_seconds: float = 2, *options: str, calls: int = 4) -> subprocess.Popen[str]:
         service.set_faults({"kind": "slow", "delay_seconds": delay_seconds, "times": None})
         variables = environment | service.variables | {"STILLS_CONCURRENCY": "4"}
         process = subprocess.Popen(
-            [*command, "batch", str(shots), "-o", "out"],
+            [*command, "batch", str(shots), "-o", "out", *options],
             env=variables,
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_until(lambda: len(service.ledger()["sends"]) >= 4)
+        wait_until(lambda: len(service.ledger()["sends"]) >= calls)
         return process
 
     return start
@@ -84,6 +84,40 @@ def test_ctrl_c_once_does_not_wait_to_repeat_refused_requests(
     assert {entry["error"]["code"] for entry in entries if "error" in entry} == {"rate_limited"}
     assert "possibly billed" not in stderr
     assert len(service.ledger()["sends"]) == sum("error" in entry for entry in entries)
+
+
+TAKES = ("--takes", "3", "--model", "qwen-image-2.0")
+
+
+def test_ctrl_c_once_finishes_all_takes_of_the_calls_that_were_sent(
+    begin, batch, service, tmp_path
+):
+    """The other takes are pending, and the next run generates only those."""
+    process = begin(2, *TAKES, calls=2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    statuses = [entry["status"] for entry in by_id(tmp_path / "out").values()]
+    assert len(statuses) == 3 * ROWS
+    assert statuses.count("done") == service.billed() < 3 * ROWS
+    assert statuses.count("pending") == 3 * ROWS - service.billed()
+    service.set_faults()
+    again = batch(tmp_path / "shots.csv", *TAKES)
+    assert again.returncode == 0, again.stderr
+    assert service.billed() == 3 * ROWS
+
+
+def test_ctrl_c_twice_reports_every_take_of_a_call_as_possibly_billed(begin, service, tmp_path):
+    """One call in flight may have made all of them."""
+    process = begin(3600, *TAKES, calls=2)
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    billing = [entry.get("billing") for entry in by_id(tmp_path / "out").values()]
+    assert billing.count("possible") == 3 * len(service.ledger()["sends"])
+    assert f"{billing.count('possible')} more possibly billed (" in stderr
 
 
 def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
