@@ -296,9 +296,7 @@ def _add_verify(commands: "Commands") -> None:
 
 
 def _add_recover(commands: "Commands") -> None:
-    command = _add(
-        commands, "recover", "recover", "Finish interrupted images that were paid for; free."
-    )
+    command = _add(commands, "recover", "recover", "Finish interrupted images free of charge.")
     command.add_argument(
         "--rebuild",
         action="store_true",

@@ -1,4 +1,4 @@
-"""`stills recover`: finish interrupted images that were paid for."""
+"""`stills recover`: finish interrupted images free of charge."""
 
 import argparse
 import asyncio
