@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
+from stills.cli.options import (
+    add_json,
+    add_model,
+    add_request_field,
+    add_resend_unknown,
+    add_sandbox_option,
+)
 from stills.cli.program import run_program
 from stills.cli.text import printable
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD, TAKES_MAX
 
-_METAVARS = {"size": "W*H"}
 _DESCRIPTION = """\
 Generate still images with Alibaba Cloud's qwen-image models. Each is stored, has exactly the size
 you ask for, and is never paid for twice.
@@ -81,7 +87,6 @@ class _Version(argparse.Action):
 
 if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[_Parser]  # noqa: SLF001 - the only name it has
-    Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - the only name it has
 
 
 def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse.ArgumentParser:
@@ -89,59 +94,6 @@ def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse
     command.set_defaults(module=module)
     command.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     return command
-
-
-def _add_request_field(command: "Group", name: str, summary: str | None = None) -> None:
-    """Add the option of a request field; `summary` replaces the field's own description."""
-    field = REQUEST_FIELDS[name]
-    choices: list[str] | None = field.limits.get("enum")
-    option, number = f"--{name.replace('_', '-')}", field.type == "integer"
-    if field.type == "boolean":
-        command.add_argument(
-            option, action=argparse.BooleanOptionalAction, help=summary or field.phrase
-        )
-        return
-    if name == "reference_image":
-        command.add_argument(
-            option, action="append", metavar="IMAGE", help=f"{field.phrase}; repeatable, in order"
-        )
-        return
-    command.add_argument(
-        option,
-        type=int if number else str,
-        choices=choices,
-        metavar=None if choices else _METAVARS.get(name, "N" if number else "TEXT"),
-        help=summary or field.phrase,
-    )
-
-
-def _add_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--model",
-        metavar="ID",
-        help="exact id, see `stills models` (default: STILLS_MODEL, else qwen-image-max)",
-    )
-
-
-def _add_json(command: argparse.ArgumentParser, what: str = "print JSON Lines") -> None:
-    command.add_argument("--json", action="store_true", help=what)
-
-
-def _add_sandbox_option(
-    command: argparse.ArgumentParser,
-    what: str = "use the built-in sandbox: no API key, no cost, no network",
-) -> None:
-    command.add_argument("--sandbox", action="store_true", help=what)
-
-
-def _add_resend_unknown(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--resend-unknown",
-        type=int,
-        metavar="N",
-        help="repeat an API call whose outcome is unknown up to N times, each of which may be "
-        "billed (default: STILLS_RESEND_UNKNOWN, else 0)",
-    )
 
 
 def _add_generate(commands: "Commands") -> None:
@@ -155,8 +107,8 @@ def _add_generate(commands: "Commands") -> None:
     request.add_argument("--file", metavar="F", help="JSON file with the whole request; - is stdin")
     for name in REQUEST_FIELDS:
         if name not in ("prompt", "reference_images"):
-            _add_request_field(request, name)
-    _add_model(command)
+            add_request_field(request, name)
+    add_model(command)
     command.add_argument(
         "--takes", type=int, default=1, metavar="N",
         help=f"{TAKES_FIELD.phrase} (default: 1, at most {TAKES_MAX})",
@@ -168,10 +120,10 @@ def _add_generate(commands: "Commands") -> None:
     command.add_argument(
         "--max-cost", type=float, metavar="USD", help="fail if it could cost more than this"
     )
-    _add_resend_unknown(command)
+    add_resend_unknown(command)
     command.add_argument("--fresh", action="store_true", help="always pay for a new image")
-    _add_sandbox_option(command)
-    _add_json(command, "print the result as JSON")
+    add_sandbox_option(command)
+    add_json(command, "print the result as JSON")
 
 
 def _add_batch(commands: "Commands") -> None:
@@ -184,11 +136,11 @@ def _add_batch(commands: "Commands") -> None:
         help="output folder for images, manifest and contact sheet (default: NAME-stills)",
     )  # fmt: skip
     rows = command.add_argument_group("defaults for rows that don't set them")
-    _add_request_field(rows, "size", "W*H in pixels, a ratio, 1K, 2K, 4K, or auto")
+    add_request_field(rows, "size", "W*H in pixels, a ratio, 1K, 2K, 4K, or auto")
     rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
-    _add_request_field(rows, "style")
-    _add_request_field(rows, "negative_prompt")
-    _add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")
+    add_request_field(rows, "style")
+    add_request_field(rows, "negative_prompt")
+    add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")
     rows.add_argument(
         "--takes", type=int, metavar="N",
         help=f"number of images of each shot, with consecutive seeds (default: 1, at most "
@@ -197,7 +149,7 @@ def _add_batch(commands: "Commands") -> None:
     command.add_argument(
         "--encoding", metavar="NAME", help="text encoding of the file (default: UTF-8)"
     )
-    _add_model(command)
+    add_model(command)
     command.add_argument(
         "--on-unsupported-reference",
         choices=["error", "describe"],
@@ -229,8 +181,8 @@ def _add_batch(commands: "Commands") -> None:
         help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
         "model's)",
     )
-    _add_resend_unknown(command)
-    _add_sandbox_option(command)
+    add_resend_unknown(command)
+    add_sandbox_option(command)
     command.add_argument("--events", action="store_true", help="print events as JSON Lines")
 
 
@@ -258,14 +210,14 @@ def _add_list(commands: "Commands") -> None:
     command.add_argument(
         "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
     )
-    _add_json(command)
+    add_json(command)
 
 
 def _add_show(commands: "Commands") -> None:
     command = _add(commands, "show", "catalog", "Show everything about one stored image.")
     command.set_defaults(command="show")
     command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
-    _add_json(command, "print JSON")
+    add_json(command, "print JSON")
 
 
 def _add_models(commands: "Commands") -> None:
@@ -273,8 +225,8 @@ def _add_models(commands: "Commands") -> None:
     command.add_argument(
         "--check", action="store_true", help="ask the service which of them it lists; free"
     )
-    _add_sandbox_option(command, "with --check, ask the built-in sandbox")
-    _add_json(command)
+    add_sandbox_option(command, "with --check, ask the built-in sandbox")
+    add_json(command)
 
 
 def _add_spend(commands: "Commands") -> None:
@@ -287,12 +239,12 @@ def _add_spend(commands: "Commands") -> None:
         help="YYYY-MM-DD (UTC), or a number of days such as 7d (default: everything)",
     )
     command.add_argument("--by", choices=["day", "model", "style"], help="group the report")
-    _add_json(command)
+    add_json(command)
 
 
 def _add_verify(commands: "Commands") -> None:
     command = _add(commands, "verify", "verify", "Check that every stored image is intact.")
-    _add_json(command, "print JSON")
+    add_json(command, "print JSON")
 
 
 def _add_recover(commands: "Commands") -> None:
@@ -302,8 +254,8 @@ def _add_recover(commands: "Commands") -> None:
         action="store_true",
         help="rebuild the catalog from the images in store and spool",
     )
-    _add_sandbox_option(command, "recover sandbox images")
-    _add_json(command)
+    add_sandbox_option(command, "recover sandbox images")
+    add_json(command)
 
 
 def _add_serve(commands: "Commands") -> None:
@@ -332,7 +284,7 @@ def _add_serve(commands: "Commands") -> None:
         default="text",
         help="format of the access log (default: text)",
     )
-    _add_sandbox_option(command)
+    add_sandbox_option(command)
 
 
 def _add_keys(commands: "Commands") -> None:
@@ -346,7 +298,7 @@ def _add_keys(commands: "Commands") -> None:
     add.add_argument("--rate", metavar="LIMIT", help="rate limit, such as 10/min")
     listing = _add(actions, "list", "keys", "List all keys, also revoked ones, oldest first.")
     listing.set_defaults(command="list")
-    _add_json(listing)
+    add_json(listing)
     revoke = _add(actions, "revoke", "keys", "Revoke a key.")
     revoke.set_defaults(command="revoke")
     revoke.add_argument("name", metavar="NAME", help="name of the key")
@@ -356,7 +308,7 @@ def _add_mcp(commands: "Commands") -> None:
     command = _add(
         commands, "mcp", "mcp", "Run an MCP server for an agent on standard input and output."
     )
-    _add_sandbox_option(command)
+    add_sandbox_option(command)
 
 
 def _add_sandbox(commands: "Commands") -> None:

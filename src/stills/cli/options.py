@@ -1,0 +1,68 @@
+"""Options that several commands have."""
+
+import argparse
+from typing import TYPE_CHECKING, TypeAlias
+
+from stills.contract.request import REQUEST_FIELDS
+
+_METAVARS = {"size": "W*H"}
+
+if TYPE_CHECKING:
+    Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - the only name it has
+
+
+def add_request_field(command: "Group", name: str, summary: str | None = None) -> None:
+    """Add the option of a request field; `summary` replaces the field's own description."""
+    field = REQUEST_FIELDS[name]
+    choices: list[str] | None = field.limits.get("enum")
+    option, number = f"--{name.replace('_', '-')}", field.type == "integer"
+    if field.type == "boolean":
+        command.add_argument(
+            option, action=argparse.BooleanOptionalAction, help=summary or field.phrase
+        )
+        return
+    if name == "reference_image":
+        command.add_argument(
+            option, action="append", metavar="IMAGE", help=f"{field.phrase}; repeatable, in order"
+        )
+        return
+    command.add_argument(
+        option,
+        type=int if number else str,
+        choices=choices,
+        metavar=None if choices else _METAVARS.get(name, "N" if number else "TEXT"),
+        help=summary or field.phrase,
+    )
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Add `--model`."""
+    command.add_argument(
+        "--model",
+        metavar="ID",
+        help="exact id, see `stills models` (default: STILLS_MODEL, else qwen-image-max)",
+    )
+
+
+def add_json(command: argparse.ArgumentParser, what: str = "print JSON Lines") -> None:
+    """Add `--json`."""
+    command.add_argument("--json", action="store_true", help=what)
+
+
+def add_sandbox_option(
+    command: argparse.ArgumentParser,
+    what: str = "use the built-in sandbox: no API key, no cost, no network",
+) -> None:
+    """Add `--sandbox`."""
+    command.add_argument("--sandbox", action="store_true", help=what)
+
+
+def add_resend_unknown(command: argparse.ArgumentParser) -> None:
+    """Add `--resend-unknown`."""
+    command.add_argument(
+        "--resend-unknown",
+        type=int,
+        metavar="N",
+        help="repeat an API call whose outcome is unknown up to N times, each of which may be "
+        "billed (default: STILLS_RESEND_UNKNOWN, else 0)",
+    )
