@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -94,6 +95,20 @@ async def test_a_refusal_is_the_error_of_each_take(stills, sandbox):
     outcomes = await collect(stills, takes("a kite", 3) + takes("a boat", 2))
     assert errors(outcomes) == {ContentRefused: 3, type(None): 2}
     assert sandbox.ledger.billed_images == 2
+
+
+async def test_a_take_that_fails_before_its_call_does_not_delay_the_others(
+    stills, sandbox, tmp_path
+):
+    """They share a call without it, because it has left its place."""
+    requests = takes("a kite", 3)
+    requests[0] = replace(requests[0], reference_image=str(tmp_path / "nowhere.png"))
+    outcomes = stills.generate_many(requests, model=MODEL, takes_of=lambda _: "kite")
+    async with aclosing(outcomes):
+        first = await anext(outcomes)
+        assert (first.index, first.error.field) == (0, "reference_image")
+        assert errors([each async for each in outcomes]) == {type(None): 2}
+    assert ordered(sandbox) == [2]
 
 
 async def test_after_stop_takes_that_were_sent_are_finished(stills, sandbox):

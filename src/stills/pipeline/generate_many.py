@@ -196,11 +196,12 @@ class Many:
                 outcome = RequestOutcome(index, request, result=await self._generate(each, place))
             except StillsError as error:
                 outcome = RequestOutcome(index, request, error=error)
+            finally:
+                if place is not None:
+                    place.group.leave(place.number)
             self._making.pop(index, None)
             await self._outcomes.put([outcome])
         finally:
-            if place is not None:
-                place.group.leave(place.number)
             self._making.pop(index, None)
             self._sent.discard(index)
             self._under_way.release()
