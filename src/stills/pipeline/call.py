@@ -130,9 +130,9 @@ def report(job: Job, billing: Billing) -> None:
 
 async def _call_together(group: Group[Member, Call | _Begun]) -> Sequence[Call | _Begun]:
     """Call once for all members; each has its own line in the ledger."""
-    members = group.members
-    job, failed = members[0].job, members[0].failed
+    job, failed = group.members[0].job, group.members[0].failed
     async with _start(job, failed) as started_at:
+        members = group.close()
         for member in members:
             member.job.reach(Stage.SENT)
         numbers = await job.ports.catalog.record_sends(

@@ -7,6 +7,7 @@ take still has its own claim, journal and download.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Generic, TypeVar
 
 from stills.contract.errors import StillsError
@@ -17,11 +18,30 @@ Outcome = TypeVar("Outcome")
 
 @dataclass
 class Group(Generic[Member, Outcome]):
-    """Members that share a call, which the first of them makes. `is_sent` once it may be billed."""
+    """Members that share a call, which the first of them makes.
+
+    `is_led` once the first has begun, and `is_sent` once the call may be billed. If a member gives
+    up before, the group `is_dissolved`, and the others form another.
+    """
 
     members: Sequence[Member]
     outcomes: "Sequence[asyncio.Future[Outcome]]" = ()
+    is_led: bool = False
     is_sent: bool = False
+    is_dissolved: bool = False
+
+    def close(self) -> Sequence[Member]:
+        """Return the members that have not given up; from now on, the call is for them."""
+        if self.outcomes:
+            staying = [not outcome.cancelled() for outcome in self.outcomes]
+            self.members = list(compress(self.members, staying))
+            self.outcomes = list(compress(self.outcomes, staying))
+        return self.members
+
+    def dissolve(self) -> None:
+        """Let all members form another group."""
+        self.is_dissolved = True
+        _fail(self, _Regroup())
 
 
 @dataclass
@@ -97,6 +117,8 @@ class SharedCall(Generic[Member, Outcome]):
             if place is None:
                 return None
             group, position = place
+            if group.is_dissolved:
+                continue
             try:
                 if position == 0:
                     return await self._lead(group, call)
@@ -115,6 +137,13 @@ class SharedCall(Generic[Member, Outcome]):
             return await arrival.place
         except asyncio.CancelledError:
             self.leave(number)
+            place = arrival.place
+            if place.done() and not place.cancelled() and (found := place.result()) is not None:
+                group, position = found
+                if group.is_led:
+                    group.outcomes[position].cancel()
+                else:
+                    group.dissolve()
             raise
 
     async def _lead(
@@ -122,13 +151,14 @@ class SharedCall(Generic[Member, Outcome]):
         group: Group[Member, Outcome],
         call: "Callable[[Group[Member, Outcome]], Awaitable[Sequence[Outcome]]]",
     ) -> Outcome:
+        group.is_led = True
         try:
             outcomes = await call(group)
         except asyncio.CancelledError:
             # After the call was sent, the others wait for it until their own deadlines: whether it
             # is billed is unknown, so nobody may repeat it.
             if not group.is_sent:
-                _fail(group, _Regroup())
+                group.dissolve()
             raise
         except Exception as error:
             _fail(group, error)
@@ -141,8 +171,10 @@ class SharedCall(Generic[Member, Outcome]):
     def _start_if_complete(self) -> None:
         if self._expected or not self._arrived:
             return
-        arrivals = [self._arrived[number] for number in sorted(self._arrived)]
-        self._expected = set(self._arrived)  # for a retry
+        # A member whose task is being cancelled has not left yet.
+        waiting = {number: one for number, one in self._arrived.items() if not one.place.done()}
+        arrivals = [waiting[number] for number in sorted(waiting)]
+        self._expected = set(waiting)  # for a retry
         self._arrived = {}
         for start in range(0, len(arrivals), self._images_max):
             together = arrivals[start : start + self._images_max]
@@ -151,8 +183,7 @@ class SharedCall(Generic[Member, Outcome]):
                 [arrival.member for arrival in together], [loop.create_future() for _ in together]
             )
             for position, arrival in enumerate(together):
-                if not arrival.place.done():
-                    arrival.place.set_result((group, position))
+                arrival.place.set_result((group, position))
 
 
 def _fail(group: Group[Member, Outcome], error: Exception) -> None:
