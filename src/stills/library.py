@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stills.contract.generation import Image, Send
+from stills.contract.image_kinds import ImageKind
 from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
 from stills.maintenance.export import check_target, save
@@ -98,6 +99,15 @@ class Library:
         """
         png = await self.read(image)
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
+
+    async def encode(self, image: Image, kind: ImageKind, *, quality: int) -> bytes:
+        """Read an image as PNG, JPEG or WebP of a quality from 0 to 100. It is free and not stored.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be read.
+        """
+        return await self._ports.imaging.encode(await self.read(image), kind, quality)
 
     async def check_target(self, path: Path) -> None:
         """Check, before anything is paid for, that `save` can write to `path`.

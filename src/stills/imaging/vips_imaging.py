@@ -4,8 +4,10 @@ import asyncio
 from functools import cache
 
 from stills.contract.generation import Chunks, Inspection
+from stills.contract.image_kinds import ImageKind
 from stills.contract.ports.imaging import ReferenceImage
 from stills.contract.size import Size
+from stills.imaging.encode import encode_png
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import check_pixels, inspect_png
 from stills.imaging.reference import measure_reference, prepare_reference
@@ -42,3 +44,6 @@ class VipsImaging:
 
     async def thumbnail(self, png: bytes, side_max_pixels: int) -> bytes:
         return await asyncio.to_thread(thumbnail_jpeg, png, side_max_pixels)
+
+    async def encode(self, png: bytes, kind: ImageKind, quality: int) -> bytes:
+        return await asyncio.to_thread(encode_png, png, kind, quality)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stills.contract.generation import Chunks, Inspection
+from stills.contract.image_kinds import ImageKind
 from stills.contract.size import Size
 
 
@@ -72,6 +73,14 @@ class Imaging(Protocol):
 
     async def thumbnail(self, png: bytes, side_max_pixels: int) -> bytes:
         """Scale down to fit a square, never up; PNG in, JPEG out.
+
+        Raises:
+            DamagedImage: the bytes can't be decoded.
+        """
+        ...
+
+    async def encode(self, png: bytes, kind: ImageKind, quality: int) -> bytes:
+        """Encode as JPEG or WebP, in a quality from 0 to 100; a PNG is returned as it is.
 
         Raises:
             DamagedImage: the bytes can't be decoded.
