@@ -49,8 +49,8 @@ TESTS = {
     _PIPELINE_TESTS: [
         f"src/stills/pipeline/{name}.py"
         for name in (
-            "adopt", "claim", "context", "fetch", "generate", "keep", "look_up", "record", "render",
-            "retry", "send", "sidecar", "single_flight",
+            "adopt", "call", "claim", "context", "fetch", "follow", "generate", "keep", "look_up",
+            "record", "render", "retry", "send", "shared_call", "sidecar", "single_flight",
         )
     ]
     + ["src/stills/maintenance/re*.py"],
@@ -58,7 +58,7 @@ TESTS = {
         f"src/stills/catalog/{name}.py"
         for name in (
             "claims", "database", "lease", "processes", "queries", "requests", "resume", "rows",
-            "spending", "sqlite", "transaction",
+            "sends", "spending", "sqlite", "transaction",
         )
     ],
     _STORE_TESTS: ["src/stills/store/*.py"],
