@@ -15,6 +15,7 @@ from stills.contract.errors import (
     Billing,
     BudgetExceeded,
     CatalogError,
+    DeadlineExceeded,
     StillsError,
     TaskRunning,
     WrongKey,
@@ -217,3 +218,23 @@ async def test_an_image_that_was_stored_is_not_asked_for(
     assert calls(sandbox) == []
     (line,) = await stills.spend()
     assert (line.billed, line.possible) == (1, 0)
+
+
+async def test_a_deadline_after_the_task_has_ended_says_that_the_image_is_billed(
+    make_hurried: Make, stills: Stills, sandbox: Sandbox
+):
+    """The service is not working on it any more; a retry only downloads it."""
+    sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=600.0))
+    with pytest.raises(DeadlineExceeded) as caught:
+        await generate(await make_hurried())
+    assert caught.value.billing is Billing.BILLED
+    await generate(stills)
+    assert calls(sandbox) == [1]
+
+
+async def test_the_service_decides_when_it_is_asked_again(make_hurried: Make, sandbox: Sandbox):
+    """With a Retry-After beyond the deadline, it is not asked twice."""
+    sandbox.set_faults(Fault(FaultKind.TASK_QUERY_THROTTLED, times=None, retry_after_seconds=3600))
+    with pytest.raises(TaskRunning):
+        await generate(await make_hurried())
+    assert len(sandbox.ledger.of_kind(SendKind.TASK_QUERY)) == 1
