@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.catalog_steps import SIZE, Till, spec
 
-from stills.catalog import SqliteCatalog, schema, sqlite
+from stills.catalog import SqliteCatalog, schema, sql
 from stills.contract.errors import CatalogError
 from stills.contract.generation import CatalogHit, Claim, Held
 from stills.contract.money import Caps
@@ -114,7 +114,7 @@ async def test_a_claim_that_can_t_be_released_is_released_later(
 ):
     """Otherwise it would be held until this process ends."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "RELEASE_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sql, "RELEASE_RETRY_SECONDS", 0.05)
     claim = await till.claim("a")
     await till.send(claim, None)
     with write_lock(path), pytest.raises(CatalogError):
@@ -128,7 +128,7 @@ async def test_a_claim_that_can_t_be_released_is_released_later(
 async def test_closing_the_catalog_cancels_a_later_release(till: Till, path: Path, monkeypatch):
     """A closed catalog leaves no task; the claim ends with the process."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(sqlite, "RELEASE_RETRY_SECONDS", 3600)
+    monkeypatch.setattr(sql, "RELEASE_RETRY_SECONDS", 3600)
     claim = await till.claim("a")
     with write_lock(path), pytest.raises(CatalogError):
         await till.catalog.release(claim)

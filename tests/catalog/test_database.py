@@ -11,7 +11,7 @@ import pytest
 from tests.support.catalog_steps import SIZE, Till
 
 from stills.catalog import SqliteCatalog, schema
-from stills.catalog.database import Database
+from stills.catalog.database import SqliteDatabase
 from stills.contract.errors import CatalogDamaged, CatalogError
 from stills.contract.generation import Claim
 
@@ -252,7 +252,7 @@ async def test_a_lock_that_is_not_released_is_reported(made, monkeypatch):
 
 async def test_waiting_work_is_done_after_its_caller_was_cancelled(made):
     """A cancelled write must not be lost: it may be the link of a paid image."""
-    busy, gate, done = Database(made), threading.Event(), []
+    busy, gate, done = SqliteDatabase(made), threading.Event(), []
     first = asyncio.create_task(busy.read(lambda _: gate.wait(20)))
     second = asyncio.create_task(busy.write(lambda _: done.append("written")))
     await asyncio.sleep(0)

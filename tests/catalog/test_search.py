@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from stills.catalog.database import Database
+from stills.catalog.database import SqliteDatabase
 from stills.contract.errors import CatalogError
 
 
 async def test_nothing_waits_for_a_search(made: Path):
     """A heartbeat or a look-up is answered while a slow search runs."""
-    database, gate = Database(made), threading.Event()
+    database, gate = SqliteDatabase(made), threading.Event()
     searching = asyncio.create_task(database.search(lambda _: gate.wait(60)))
     await database.write(lambda _: None)
     assert await database.read(lambda _: "read") == "read"
@@ -25,7 +25,7 @@ async def test_nothing_waits_for_a_search(made: Path):
 
 async def test_closing_interrupts_a_search(made: Path):
     """Its caller gets an error."""
-    database, running = Database(made), threading.Event()
+    database, running = SqliteDatabase(made), threading.Event()
 
     def count_for_ever(connection: sqlite3.Connection) -> object:
         running.set()

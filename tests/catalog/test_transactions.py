@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stills.catalog import schema
-from stills.catalog.database import Database
+from stills.catalog.database import SqliteDatabase
 from stills.catalog.transaction import transaction
 from stills.contract.errors import BudgetExceeded, CatalogError
 
@@ -51,7 +51,7 @@ class BusyDatabase:
     """Concurrent writes while the database is busy, and the statements that SQLite runs."""
 
     def __init__(self, path: Path) -> None:
-        self.database = Database(path)
+        self.database = SqliteDatabase(path)
         self.statements: list[str] = []
         self.gate = threading.Event()
 

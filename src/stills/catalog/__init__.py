@@ -1,5 +1,5 @@
-"""The catalog in SQLite: requests, generations, renditions and spending."""
+"""The catalog: requests, generations, renditions and spending, in SQLite or Postgres."""
 
-from stills.catalog.sqlite import SqliteCatalog
+from stills.catalog.sqlite_catalog import SqliteCatalog
 
 __all__ = ["SqliteCatalog"]

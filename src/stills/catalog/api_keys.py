@@ -1,9 +1,9 @@
 """API keys of our own service, in the catalog's database."""
 
-import sqlite3
 from dataclasses import asdict, fields
 
-from stills.catalog.database import Database
+from stills.catalog.connection import Connection, Database, Row
+from stills.catalog.queries import LOCK
 from stills.contract.access import ApiKey
 from stills.contract.money import to_nano_usd, to_usd
 
@@ -23,34 +23,34 @@ ON CONFLICT DO NOTHING
 _REVOKE = "UPDATE api_keys SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL"
 
 
-class SqliteApiKeys:
+class SqlApiKeys:
     """Implements the port ApiKeys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, key: ApiKey) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: Connection) -> bool:
             return connection.execute(_ADD, _columns(key)).rowcount == 1
 
         return await self._database.write(work)
 
     async def find(self, key_id: str) -> ApiKey | None:
-        def work(connection: sqlite3.Connection) -> ApiKey | None:
-            row = connection.execute(f"{_ALL} WHERE id = ?", (key_id,)).fetchone()
+        def work(connection: Connection) -> ApiKey | None:
+            row = connection.execute(f"{_ALL} WHERE id = :id", {"id": key_id}).fetchone()
             return None if row is None else _read(row)
 
         return await self._database.read(work)
 
     async def list(self) -> tuple[ApiKey, ...]:
-        def work(connection: sqlite3.Connection) -> tuple[ApiKey, ...]:
+        def work(connection: Connection) -> tuple[ApiKey, ...]:
             rows = connection.execute(f"{_ALL} ORDER BY created_at, id")
             return tuple(_read(row) for row in rows)
 
         return await self._database.read(work)
 
     async def revoke(self, name: str, *, now: float) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: Connection) -> bool:
             return connection.execute(_REVOKE, {"name": name, "now": now}).rowcount == 1
 
         return await self._database.write(work)
@@ -61,9 +61,10 @@ class SqliteApiKeys:
         interval_seconds = 1.0 / key.per_second
         burst_seconds = max(0.0, BURST_SECONDS - interval_seconds)
 
-        def work(connection: sqlite3.Connection) -> float:
+        def work(connection: Connection) -> float:
+            connection.execute(LOCK, {"name": f"slots of {key.id}"})
             row = connection.execute(
-                "SELECT next_turn_at FROM api_keys WHERE id = ?", (key.id,)
+                "SELECT next_turn_at FROM api_keys WHERE id = :id", {"id": key.id}
             ).fetchone()
             # A clock that is set back must not block a key for longer than one interval.
             due_at = min(max(row[0], now), now + burst_seconds + interval_seconds)
@@ -71,8 +72,8 @@ class SqliteApiKeys:
             if early_seconds > _ROUNDING_SECONDS:
                 return float(early_seconds)
             connection.execute(
-                "UPDATE api_keys SET next_turn_at = ? WHERE id = ?",
-                (due_at + interval_seconds, key.id),
+                "UPDATE api_keys SET next_turn_at = :at WHERE id = :id",
+                {"at": due_at + interval_seconds, "id": key.id},
             )
             return 0.0
 
@@ -85,7 +86,7 @@ def _columns(key: ApiKey) -> dict[str, object]:
     return columns | {"day_nano_usd": None if day_usd is None else to_nano_usd(day_usd)}
 
 
-def _read(row: sqlite3.Row) -> ApiKey:
+def _read(row: Row) -> ApiKey:
     columns = dict(row)
     nano_usd = columns.pop("day_nano_usd")
     return ApiKey(**columns, day_usd=None if nano_usd is None else to_usd(nano_usd))

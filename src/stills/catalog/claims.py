@@ -6,11 +6,10 @@ whether the process is running, only the lease decides.
 """
 
 import secrets
-import sqlite3
 import time
 
 from stills.catalog import queries
-from stills.catalog.lease import clock, lease
+from stills.catalog.connection import Connection
 from stills.catalog.processes import this_process
 from stills.catalog.resume import resume_or_add
 from stills.catalog.spending import check_caps
@@ -18,14 +17,14 @@ from stills.contract.generation import Claim, GenerationSpec, Held, Stage
 from stills.contract.money import Caps
 
 
-def find_holder(connection: sqlite3.Connection, key: str) -> Held | None:
+def find_holder(connection: Connection, key: str) -> Held | None:
     """Return the holder of a key, or None if the key is free."""
-    row = connection.execute(queries.HOLDER, {"key": key, "clock": clock()}).fetchone()
+    row = connection.execute(queries.HOLDER, {"key": key}).fetchone()
     return None if row is None else Held(host=row["host"], pid=row["pid"], since=row["taken_at"])
 
 
 def take_claim(
-    connection: sqlite3.Connection,
+    connection: Connection,
     spec: GenerationSpec,
     caps: Caps,
     *,
@@ -56,19 +55,19 @@ def take_claim(
             "started": process.started,
             "lock_byte": lock_byte,
             "now": now,
-            **lease(lease_seconds),
+            "lease_seconds": lease_seconds,
         },
     )
     return claim
 
 
-def renew_claim(connection: sqlite3.Connection, claim: Claim, *, lease_seconds: float) -> bool:
+def renew_claim(connection: Connection, claim: Claim, *, lease_seconds: float) -> bool:
     """Extend a lease; return False if another worker has taken the claim over."""
-    held = {"key": claim.key, "token": claim.token, **lease(lease_seconds)}
+    held = {"key": claim.key, "token": claim.token, "lease_seconds": lease_seconds}
     return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
 
 
-def drop_claim(connection: sqlite3.Connection, claim: Claim) -> None:
+def drop_claim(connection: Connection, claim: Claim) -> None:
     """Give a claim back; a generation without an answer or an unsettled call has failed."""
     held = {"key": claim.key, "token": claim.token}
     if connection.execute(queries.DROP_CLAIM, held).rowcount:

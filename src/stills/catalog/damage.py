@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 
 from stills.catalog import schema
+from stills.catalog.damaged_content import DamagedContent
 from stills.catalog.rows import read_generation, read_send
-from stills.catalog.sqlite_errors import DamagedContent
 
 
 def check_undamaged(connection: sqlite3.Connection) -> None:
@@ -15,7 +15,8 @@ def check_undamaged(connection: sqlite3.Connection) -> None:
     column of every row is read.
 
     Raises:
-        sqlite3.Error, UnicodeDecodeError: it is damaged, which `is_damage` confirms.
+        DamagedContent, sqlite3.Error, UnicodeDecodeError: it is damaged, as `is_damage`
+            confirms.
     """
     found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from stills.catalog import schema
 from stills.catalog.damage import check_undamaged
+from stills.catalog.damaged_content import DamagedContent
 from stills.catalog.diagnosis import find_write_problem, is_frozen
 from stills.catalog.holder_lock import SUFFIX, HolderLock
 from stills.catalog.sqlite_errors import is_damage, is_locked, is_undecodable
@@ -27,6 +28,7 @@ from stills.contract.errors import CatalogDamaged, CatalogError
 
 Result = TypeVar("Result")
 
+_TRANSLATED = (DamagedContent, sqlite3.Error, OSError, UnicodeDecodeError)
 _SUFFIXES = ("", "-wal", "-shm")
 
 
@@ -51,7 +53,7 @@ class _Operation:
             self.future.set_exception(self.error)
 
 
-class Database:
+class SqliteDatabase:
     """A catalog database. The first use opens it, and creates or migrates it as needed."""
 
     def __init__(self, path: Path) -> None:
@@ -254,7 +256,7 @@ class Database:
     def _set_aside(self) -> str | None:
         try:
             check_undamaged(self._connect())
-        except (sqlite3.Error, OSError, UnicodeDecodeError, CatalogError) as error:
+        except (*_TRANSLATED, CatalogError) as error:
             translated = self._translated(error)
             if not isinstance(translated, CatalogDamaged):
                 raise translated from error
@@ -275,7 +277,7 @@ class Database:
 
     def _translated(self, error: Exception) -> Exception:
         """Translate errors of SQLite and the file system; return any other as it is."""
-        if not isinstance(error, (sqlite3.Error, OSError, UnicodeDecodeError)):
+        if not isinstance(error, _TRANSLATED):
             return error
         translated = _translate(error, self.path)
         translated.__cause__ = error

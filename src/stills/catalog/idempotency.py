@@ -1,9 +1,8 @@
 """Answers by idempotency key, in the catalog's database."""
 
-import sqlite3
 import time
 
-from stills.catalog.database import Database
+from stills.catalog.connection import Connection, Database
 from stills.contract.access import IdempotencyRecord
 
 LIFETIME_SECONDS = 86_400.0
@@ -20,7 +19,7 @@ RETURNING answer
 """
 
 
-class SqliteIdempotency:
+class SqlIdempotency:
     """Implements the port IdempotencyStore."""
 
     def __init__(self, database: Database) -> None:
@@ -36,7 +35,7 @@ class SqliteIdempotency:
             "since": now - LIFETIME_SECONDS,
         }
 
-        def work(connection: sqlite3.Connection) -> IdempotencyRecord:
+        def work(connection: Connection) -> IdempotencyRecord:
             connection.execute(_FORGET, values)
             connection.execute(_BEGIN, values)
             return IdempotencyRecord(*connection.execute(_READ, values).fetchone())
@@ -46,7 +45,7 @@ class SqliteIdempotency:
     async def finish(self, owner: str, key: str, answer: str) -> str:
         values = {"owner": owner, "key": key, "answer": answer}
 
-        def work(connection: sqlite3.Connection) -> str:
+        def work(connection: Connection) -> str:
             row = connection.execute(_FINISH, values).fetchone()
             # Without a row, the request took longer than a day and its key is free again.
             return answer if row is None else str(row[0])

@@ -10,7 +10,11 @@ import time
 clock = time.monotonic
 
 
-def lease(seconds: float) -> dict[str, float]:
-    """Start a lease now; return its columns."""
-    start = clock()
-    return {"lease_from": start, "lease_until": start + seconds}
+def lease_end(seconds: float) -> float:
+    """Return when a lease ends that starts now."""
+    return clock() + seconds
+
+
+def in_lease(lease_from: float, lease_until: float) -> bool:
+    """Return whether a lease holds now."""
+    return lease_from <= clock() <= lease_until

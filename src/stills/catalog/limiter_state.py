@@ -1,10 +1,11 @@
 """The limiter state of each scope, in one row that all processes share."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import TypeVar
 
+from stills.catalog.connection import Connection
+from stills.catalog.queries import LOCK
 from stills.contract.rate_limit import LimiterState, LimitScope
 
 Value = TypeVar("Value")
@@ -16,8 +17,10 @@ SELECT {", ".join(_COLUMNS)} FROM limiter_states WHERE provider = :provider AND 
 """  # noqa: S608 - our own columns
 
 _WRITE = f"""
-INSERT OR REPLACE INTO limiter_states (provider, model, {", ".join(_COLUMNS)})
+INSERT INTO limiter_states (provider, model, {", ".join(_COLUMNS)})
 VALUES (:provider, :model, {", ".join(f":{column}" for column in _COLUMNS)})
+ON CONFLICT (provider, model) DO UPDATE SET
+    {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}
 """  # noqa: S608 - our own columns
 
 _COUNT_SENDS = """
@@ -28,7 +31,7 @@ WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
 
 
 def read_limiter_state(
-    connection: sqlite3.Connection, scope: LimitScope, since: float
+    connection: Connection, scope: LimitScope, since: float
 ) -> tuple[LimiterState | None, int]:
     """Read a scope's state, and count its calls from `since` (Unix seconds)."""
     number: int = connection.execute(_COUNT_SENDS, {**asdict(scope), "since": since}).fetchone()[0]
@@ -36,17 +39,18 @@ def read_limiter_state(
 
 
 def update_limiter_state(
-    connection: sqlite3.Connection,
+    connection: Connection,
     scope: LimitScope,
     change: Callable[[LimiterState | None], tuple[LimiterState, Value]],
 ) -> Value:
     """Change a scope's state while no other process does."""
     # Not synced: a state lost in a power cut is soon relearned, and a sync per request is slow.
+    connection.execute(LOCK, {"name": f"limiter of {scope.provider} {scope.model}"})
     state, value = change(_read(connection, scope))
     connection.execute(_WRITE, asdict(scope) | asdict(state))
     return value
 
 
-def _read(connection: sqlite3.Connection, scope: LimitScope) -> LimiterState | None:
+def _read(connection: Connection, scope: LimitScope) -> LimiterState | None:
     row = connection.execute(_READ, asdict(scope)).fetchone()
     return None if row is None else LimiterState(**dict(row))

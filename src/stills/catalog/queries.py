@@ -1,5 +1,8 @@
 """The catalog's SQL."""
 
+# Until the transaction ends, others wait that lock the same name.
+LOCK = "SELECT lock_until_commit(:name)"
+
 _WITH_RENDITION = """
 SELECT g.*, r.sha256 AS rendition_sha256, r.byte_count AS rendition_byte_count,
        r.object_path AS rendition_object_path
@@ -26,11 +29,11 @@ WITH held AS (
     SELECT * FROM claims AS c
     WHERE CASE life_of(scope, pid, started, lock_byte)
         WHEN 'dead' THEN FALSE
-        WHEN 'alive' THEN :clock BETWEEN lease_from AND lease_until OR EXISTS (
+        WHEN 'alive' THEN in_lease(lease_from, lease_until) OR EXISTS (
             SELECT 1 FROM generations AS g JOIN sends AS s ON s.generation_id = g.id
             WHERE g.id = c.generation_id AND g.stage = 'sent' AND s.settled_at IS NULL
         )
-        ELSE :clock BETWEEN lease_from AND lease_until
+        ELSE in_lease(lease_from, lease_until)
     END
 )
 """
@@ -61,8 +64,8 @@ INSERT INTO claims (
     key, token, generation_id, lease_from, lease_until, payer, host, pid, scope, started, taken_at,
     lock_byte
 ) VALUES (
-    :key, :token, :generation_id, :lease_from, :lease_until, :payer, :host, :pid, :scope, :started,
-    :now, :lock_byte
+    :key, :token, :generation_id, lease_start(), lease_end(:lease_seconds), :payer, :host, :pid,
+    :scope, :started, :now, :lock_byte
 )
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
@@ -79,7 +82,7 @@ ON CONFLICT (key) DO UPDATE SET
 """
 
 RENEW_CLAIM = """
-UPDATE claims SET lease_from = :lease_from, lease_until = :lease_until
+UPDATE claims SET lease_from = lease_start(), lease_until = lease_end(:lease_seconds)
 WHERE key = :key AND token = :token
 """
 
@@ -99,6 +102,7 @@ FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id
 ADD_SEND = """
 INSERT INTO sends (generation_id, sent_at, billing, code, payer)
 VALUES (:generation_id, :now, 'possible', 'unsettled', :payer)
+RETURNING number
 """
 
 JOIN_CALL = "UPDATE sends SET call_number = :first WHERE number = :number"
@@ -165,9 +169,11 @@ SET native_width = :native_width, native_height = :native_height, notes = :notes
 WHERE id = :id
 """
 
+PROMPT = "SELECT prompt FROM generations WHERE id = :generation_id"
+
 INDEX_PROMPT = """
 INSERT INTO prompts (rowid, prompt)
-SELECT sequence, folded(prompt) FROM generations AS g
+SELECT sequence, :folded FROM generations AS g
 WHERE id = :generation_id AND NOT EXISTS (SELECT 1 FROM prompts WHERE rowid = g.sequence)
 """
 
@@ -179,7 +185,8 @@ ON CONFLICT (generation_id, width, height) DO UPDATE SET
     sha256 = excluded.sha256,
     byte_count = excluded.byte_count,
     object_path = excluded.object_path
-WHERE sha256 != excluded.sha256 OR object_path != excluded.object_path
+WHERE renditions.sha256 != excluded.sha256
+   OR renditions.object_path != excluded.object_path
 """
 
 ADD_REQUEST = """
@@ -196,7 +203,7 @@ ON CONFLICT (key) DO NOTHING
 # A generation's first answer saves nothing, even long after the call.
 COUNT_ANSWER = """
 INSERT INTO answers (request_key, day, paid, cached)
-SELECT :key, date(:now, 'unixepoch'), NOT saved, saved
+SELECT :key, date(:now, 'unixepoch'), CAST(NOT saved AS INTEGER), CAST(saved AS INTEGER)
 FROM (
     SELECT EXISTS (
         SELECT 1 FROM requests AS q JOIN answers AS a ON a.request_key = q.key
@@ -205,8 +212,8 @@ FROM (
 )
 WHERE TRUE
 ON CONFLICT (request_key, day) DO UPDATE SET
-    paid = paid + excluded.paid,
-    cached = cached + excluded.cached
+    paid = answers.paid + excluded.paid,
+    cached = answers.cached + excluded.cached
 """
 
 _IMAGE = """
@@ -218,17 +225,17 @@ IMAGES = f"{_IMAGE} FROM renditions AS r JOIN generations AS g ON g.id = r.gener
 
 IMAGES_BY_PROMPT = f"""{_IMAGE}
 FROM prompts AS p
-CROSS JOIN generations AS g ON g.sequence = p.rowid
-CROSS JOIN renditions AS r ON r.generation_id = g.id
-"""  # CROSS keeps this order of loops
+{{join}} generations AS g ON g.sequence = p.rowid
+{{join}} renditions AS r ON r.generation_id = g.id
+"""
 
 LIST_IMAGES = f"{IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
 
-# The second condition is the exact one; the first lets SQLite use an index. "~" comes after all
-# characters of an id.
+# The second condition is the exact one; the first lets the database use an index. "~" comes after
+# all characters of an id.
 SHOW_IMAGES = f"""{IMAGES}
 WHERE r.generation_id BETWEEN :first AND :first || '~'
-  AND r.generation_id || '-' || r.width || 'x' || r.height GLOB :prefix || '*'
+  AND substr(r.generation_id || '-' || r.width || 'x' || r.height, 1, length(:prefix)) = :prefix
 ORDER BY r.generation_id, r.width, r.height LIMIT 10
 """
 

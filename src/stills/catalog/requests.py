@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-import sqlite3
 import time
 from collections.abc import Sequence
 
 from stills.catalog import queries
+from stills.catalog.connection import Connection
 from stills.catalog.rows import rendition_columns
 from stills.contract.generation import Rendition, RequestRecord
 
 
 def record_requests(
-    connection: sqlite3.Connection, answered: Sequence[tuple[Rendition, RequestRecord]]
+    connection: Connection, answered: Sequence[tuple[Rendition, RequestRecord]]
 ) -> None:
     """Record renditions and the requests that they answer, and count the answers.
 

@@ -1,15 +1,15 @@
 """Resuming what an interrupted worker left, or starting a new generation."""
 
 import secrets
-import sqlite3
 
 from stills.catalog import queries
+from stills.catalog.connection import Connection
 from stills.catalog.rows import generation_columns, read_generation
 from stills.contract.generation import Generation, GenerationSpec, Stage
 
 
 def resume_or_add(
-    connection: sqlite3.Connection, spec: GenerationSpec, now: float, *, fresh: bool
+    connection: Connection, spec: GenerationSpec, now: float, *, fresh: bool
 ) -> tuple[Generation, tuple[str, ...]]:
     """Resume what an interrupted worker has paid for or has a task of, or start a new generation.
 

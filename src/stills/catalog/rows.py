@@ -1,13 +1,13 @@
 """Conversion between the catalog's rows and the contract's records."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from stills.catalog.sqlite_errors import DamagedContent
+from stills.catalog.connection import Row
+from stills.catalog.damaged_content import DamagedContent
 from stills.contract.errors import Billing
 from stills.contract.generation import (
     CatalogHit,
@@ -76,7 +76,7 @@ def generation_columns(generation: Generation) -> dict[str, Any]:
 
 
 @_checked
-def read_generation(row: sqlite3.Row) -> Generation:
+def read_generation(row: Row) -> Generation:
     """Read a row of `generations`."""
     answer = None
     if row["image_url"] is not None:
@@ -130,7 +130,7 @@ def rendition_columns(rendition: Rendition) -> dict[str, Any]:
 
 
 @_checked
-def read_hit(row: sqlite3.Row, size: Size) -> CatalogHit:
+def read_hit(row: Row, size: Size) -> CatalogHit:
     """Read a row of FIND."""
     rendition = None
     if row["rendition_object_path"] is not None:
@@ -139,7 +139,7 @@ def read_hit(row: sqlite3.Row, size: Size) -> CatalogHit:
 
 
 @_checked
-def read_image(row: sqlite3.Row) -> Image:
+def read_image(row: Row) -> Image:
     """Read a row of LIST_IMAGES or SHOW_IMAGES."""
     return Image(
         rendition=_read_rendition(row, Size(row["width"], row["height"])),
@@ -148,7 +148,7 @@ def read_image(row: sqlite3.Row) -> Image:
 
 
 @_checked
-def read_send(row: sqlite3.Row) -> Send:
+def read_send(row: Row) -> Send:
     """Read a row of `sends`."""
     return Send(
         sent_at=row["sent_at"],
@@ -159,7 +159,7 @@ def read_send(row: sqlite3.Row) -> Send:
     )
 
 
-def _read_rendition(row: sqlite3.Row, size: Size) -> Rendition:
+def _read_rendition(row: Row, size: Size) -> Rendition:
     return Rendition(
         generation_id=row["id"],
         size=size,

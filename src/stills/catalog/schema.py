@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from stills.catalog.connection import Connection
+from stills.catalog.lease import clock, in_lease, lease_end
 from stills.catalog.processes import Life, judge
 from stills.catalog.sqlite_errors import UnreadableLog, is_locked
 from stills.catalog.transaction import transaction
@@ -89,6 +91,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.create_function("life_of", 4, _life_of)
     connection.create_function("folded", 1, str.casefold, deterministic=True)
+    connection.create_function("in_lease", 2, in_lease)
+    connection.create_function("lease_start", 0, clock)
+    connection.create_function("lease_end", 1, lease_end)
+    # Writers already wait for each other.
+    connection.create_function("lock_until_commit", 1, lambda _: None)
 
 
 def _life_of(scope: str | None, pid: int, started: int | None, _lock_byte: int | None) -> Life:
@@ -112,7 +119,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def check_version(connection: sqlite3.Connection, path: Path) -> int:
+def check_version(connection: Connection, path: Path) -> int:
     """Return the schema's version.
 
     A newer Stills may migrate the catalog while this process has it open, so this is checked again

@@ -1,8 +1,10 @@
 """Pages of stored images. A page starts after an image, not at an offset, so none is repeated."""
 
 import re
-import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from stills.catalog.connection import Connection
 from stills.catalog.queries import IMAGES, IMAGES_BY_PROMPT
 from stills.catalog.rows import read_image
 from stills.contract.errors import InvalidRequest
@@ -24,9 +26,6 @@ _PAGE = """
 ORDER BY g.sequence DESC, r.width, r.height
 LIMIT :limit
 """
-# The index has no entry for a shorter text.
-_TRIGRAM_CHARACTERS = 3
-
 _EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
 
 _ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,8})x([0-9]{1,8})", re.ASCII)
@@ -34,8 +33,27 @@ _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,8})-([0-9]{1,8})", re.ASCII)
 _NEWEST = (2**63 - 1, 0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class TextSearch:
+    """How a database finds text in folded prompts, for texts of `min_characters` or more.
+
+    `condition` compares `p.prompt` to `:pattern`, which `pattern` makes of the text. `join` joins
+    the tables in the order in which they are written.
+    """
+
+    condition: str
+    pattern: Callable[[str], str]
+    join: str
+    min_characters: int
+
+
 def search_images(
-    connection: sqlite3.Connection, search: ImageSearch, *, limit: int, cursor: str | None
+    connection: Connection,
+    search: ImageSearch,
+    text_search: TextSearch,
+    *,
+    limit: int,
+    cursor: str | None,
 ) -> ImagePage:
     """List one page.
 
@@ -46,7 +64,7 @@ def search_images(
     text = None if search.text is None else search.text.casefold()
     values = {
         "text": text,
-        "phrase": None if text is None else '"{}"'.format(text.replace('"', '""')),
+        "pattern": None if text is None else text_search.pattern(text),
         "model": search.model,
         "provider": search.provider,
         "style": search.style,
@@ -56,7 +74,7 @@ def search_images(
         "height": height,
         "limit": limit + 1,
     }
-    rows = connection.execute(_query(search, text), values).fetchall()
+    rows = connection.execute(_query(search, text, text_search), values).fetchall()
     page = rows[:limit]
     next_cursor = None
     if len(rows) > limit:
@@ -65,19 +83,20 @@ def search_images(
     return ImagePage([read_image(row) for row in page], next_cursor)
 
 
-def _query(search: ImageSearch, text: str | None) -> str:
+def _query(search: ImageSearch, text: str | None, text_search: TextSearch) -> str:
     """Return the query for the filters that are given."""
     given = [sql for name, sql in _FILTERS.items() if getattr(search, name) is not None]
-    if text is not None and len(text) >= _TRIGRAM_CHARACTERS and "\0" not in text:
+    if text is not None and len(text) >= text_search.min_characters and "\0" not in text:
         # Matches come in the order of their row ids, so the page ends the search.
-        query = f"{IMAGES_BY_PROMPT} WHERE prompts MATCH :phrase AND p.rowid <= :sequence"
+        images = IMAGES_BY_PROMPT.format(join=text_search.join)
+        query = f"{images} WHERE {text_search.condition} AND p.rowid <= :sequence"
         return " AND ".join([query, *given]) + _PAGE.replace("g.sequence", "p.rowid")
     if text is not None:
-        given.append(_CONTAINS)
+        given.append(_CONTAINS if text_search.min_characters else "FALSE")
     return f"{IMAGES} WHERE " + " AND ".join([*given, "TRUE"]) + _PAGE
 
 
-def find_image(connection: sqlite3.Connection, image_id: str) -> Image | None:
+def find_image(connection: Connection, image_id: str) -> Image | None:
     """Look up an image by its complete id."""
     parts = _ID.fullmatch(image_id)
     if parts is None:

@@ -1,18 +1,18 @@
 """The ledger's entries: one for each image that a call is to make."""
 
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
 from stills.catalog import queries
 from stills.catalog.claims import renew_claim
+from stills.catalog.connection import Connection
 from stills.catalog.spending import check_caps
 from stills.contract.generation import AnsweredSend, Claim, Settlement, Task
 from stills.contract.money import Caps
 
 
 def record_sends(
-    connection: sqlite3.Connection, claims: Sequence[Claim], caps: Caps, *, lease_seconds: float
+    connection: Connection, claims: Sequence[Claim], caps: Caps, *, lease_seconds: float
 ) -> list[int] | None:
     """Enter one call for the generations of all claims; returns a number for each of them.
 
@@ -23,15 +23,14 @@ def record_sends(
     """
     if not all(renew_claim(connection, claim, lease_seconds=lease_seconds) for claim in claims):
         return None
-    now, numbers = time.time(), []
+    now = time.time()
+    numbers: list[int] = []
     for claim in claims:
         generation = claim.generation
         check_caps(connection, generation.spec, caps, own=generation.id, now=now)
         values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
         connection.execute(queries.MARK_SENT, values)
-        number = connection.execute(queries.ADD_SEND, values).lastrowid
-        if number is None:
-            raise sqlite3.DatabaseError("the ledger gave no number")
+        number = connection.execute(queries.ADD_SEND, values).fetchone()["number"]
         numbers.append(number)
     if len(numbers) > 1:
         share = [{"number": number, "first": numbers[0]} for number in numbers]
@@ -39,7 +38,7 @@ def record_sends(
     return numbers
 
 
-def settle(connection: sqlite3.Connection, send: int, settlement: Settlement) -> None:
+def settle(connection: Connection, send: int, settlement: Settlement) -> None:
     """Record how a call ended for one of its images."""
     settled: dict[str, str | float | None] = {
         "number": send,
@@ -52,7 +51,7 @@ def settle(connection: sqlite3.Connection, send: int, settlement: Settlement) ->
     connection.execute(queries.FORGET_TASK, settled)
 
 
-def record_tasks(connection: sqlite3.Connection, tasks: Mapping[str, Task]) -> None:
+def record_tasks(connection: Connection, tasks: Mapping[str, Task]) -> None:
     """Journal the tasks of generations, by their ids."""
     for generation_id, task in tasks.items():
         values = {
@@ -64,7 +63,7 @@ def record_tasks(connection: sqlite3.Connection, tasks: Mapping[str, Task]) -> N
         connection.execute(queries.RECORD_TASK, values)
 
 
-def record_answers(connection: sqlite3.Connection, answered: Sequence[AnsweredSend]) -> None:
+def record_answers(connection: Connection, answered: Sequence[AnsweredSend]) -> None:
     """Settle the sends of one call, and journal where each of its images can be downloaded."""
     for one in answered:
         settle(connection, one.send, one.settlement)

@@ -1,12 +1,11 @@
 """Caps and spending, computed from the ledger."""
 
 import math
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from stills.catalog.lease import clock
-from stills.catalog.queries import HELD
+from stills.catalog.connection import Connection
+from stills.catalog.queries import HELD, LOCK
 from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import GenerationSpec
 from stills.contract.money import (
@@ -74,7 +73,7 @@ WITH entries (provider, grouped, kind, images, nano_usd, unpriced) AS (
        OR (day = date(:since, 'unixepoch') AND kind = 'saved')
     UNION ALL
     SELECT g.provider, {of_sends}, s.billing, 1, coalesce(g.price_nano_usd, 0),
-           g.price_nano_usd IS NULL
+           CAST(g.price_nano_usd IS NULL AS INTEGER)
     FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
     WHERE s.billing != 'none' AND s.sent_at >= :since AND s.sent_at < :midnight
 )
@@ -97,9 +96,9 @@ ORDER BY provider, grouped
 
 
 def check_caps(
-    connection: sqlite3.Connection, spec: GenerationSpec, caps: Caps, *, own: str, now: float
+    connection: Connection, spec: GenerationSpec, caps: Caps, *, own: str, now: float
 ) -> None:
-    """Check that a call of generation `own` can't exceed a cap; requires the write lock.
+    """Check that a call of generation `own` can't exceed a cap; others wait.
 
     Raises:
         BudgetExceeded: it could, or the price is unknown.
@@ -110,11 +109,11 @@ def check_caps(
     if price_usd is None:
         raise unknown_price(spec.model)
     price = to_nano_usd(price_usd)
+    connection.execute(LOCK, {"name": f"caps of {spec.provider}"})
     values: dict[str, str | float | None] = {
         "payer": caps.payer,
         "provider": spec.provider,
         "own": own,
-        "clock": clock(),
         "now": now,
     }
     if caps.request_usd is not None:
@@ -136,9 +135,7 @@ def check_caps(
             raise _exceeded(whose, spent, price_usd, caps.payer_day_usd, action=_PAYER_ACTION)
 
 
-def read_spend(
-    connection: sqlite3.Connection, *, since: float, by: SpendBy | None
-) -> list[SpendLine]:
+def read_spend(connection: Connection, *, since: float, by: SpendBy | None) -> list[SpendLine]:
     """Add up the ledger from `since` (Unix seconds)."""
     of_totals, of_sends = GROUPS[by]
     query = _SPEND.format(of_totals=of_totals, of_sends=of_sends)
@@ -176,9 +173,7 @@ class _Spent:
         return format_amount(to_usd(self.nano_usd), self.unpriced)
 
 
-def _sum(
-    connection: sqlite3.Connection, query: str, values: dict[str, str | float | None]
-) -> _Spent:
+def _sum(connection: Connection, query: str, values: dict[str, str | float | None]) -> _Spent:
     return _Spent(*connection.execute(query, values).fetchone())
 
 

@@ -2,13 +2,11 @@
 
 import sqlite3
 
+from stills.catalog.damaged_content import DamagedContent
+
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Our SQL is fixed and tested, so SQLITE_ERROR, such as "no such table", is the fault of the file.
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
-
-
-class DamagedContent(sqlite3.DatabaseError):
-    """The file can be read, but what it holds makes no sense."""
 
 
 class UnreadableLog(sqlite3.DatabaseError):

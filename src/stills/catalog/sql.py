@@ -1,19 +1,17 @@
-"""The catalog on SQLite: any number of threads and processes on one machine share one file."""
+"""The catalog in a SQL database: what its adapters have in common."""
 
 import asyncio
-import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
-from stills.catalog import queries, schema
-from stills.catalog.api_keys import SqliteApiKeys
+from stills.catalog import queries
+from stills.catalog.api_keys import SqlApiKeys
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
-from stills.catalog.database import Database
-from stills.catalog.idempotency import SqliteIdempotency
-from stills.catalog.lease import clock
+from stills.catalog.connection import Connection, Database
+from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
@@ -24,7 +22,7 @@ from stills.catalog.rows import (
     read_send,
     rendition_columns,
 )
-from stills.catalog.search import find_image, search_images
+from stills.catalog.search import TextSearch, find_image, search_images
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
 from stills.catalog.spending import read_spend
 from stills.contract.errors import CatalogError
@@ -56,18 +54,32 @@ Value = TypeVar("Value")
 RELEASE_RETRY_SECONDS = 1.0
 
 
-class SqliteCatalog:
-    """Implements the port Catalog; the first use creates the file."""
+class SqlCatalog(ABC):
+    """Implements the port Catalog on a database."""
 
-    def __init__(self, path: Path) -> None:
-        self.database = Database(path)
+    def __init__(self, database: Database, text_search: TextSearch) -> None:
+        self.database = database
+        self._text_search = text_search
         self._releasing: set[asyncio.Task[None]] = set()
         self._closed = False
-        self.api_keys = SqliteApiKeys(self.database)
-        self.idempotency = SqliteIdempotency(self.database)
+        self.api_keys = SqlApiKeys(self.database)
+        self.idempotency = SqlIdempotency(self.database)
 
-    def name_of_file(self, file: Path) -> str | None:
-        return file.name if file in self.database.files else None
+    @abstractmethod
+    def _prepare_paid_step(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Do what must precede a claim of keys, or a call for them, in its transaction.
+
+        Raises:
+            CatalogError: the schema is newer than this Stills.
+        """
+
+    def _find_holder(self, connection: Connection, key: str) -> Held | None:
+        """Return the holder of a key, or None if it can be claimed."""
+        return find_holder(connection, key)
+
+    def _hold_lock_byte(self) -> int | None:
+        """Return the byte of the holders' file that this process has locked, None without one."""
+        return None
 
     async def find(self, key: str, size: Size) -> CatalogHit | None:
         return await self.database.read(lambda connection: _find(connection, key, size))
@@ -78,7 +90,7 @@ class SqliteCatalog:
         )
 
     async def find_seed(self, key: str) -> int | None:
-        def work(connection: sqlite3.Connection) -> int | None:
+        def work(connection: Connection) -> int | None:
             row = connection.execute(queries.FIND_SEED, {"key": key}).fetchone()
             return None if row is None else int(row["seed"])
 
@@ -87,9 +99,9 @@ class SqliteCatalog:
     async def claim(
         self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:
-        def work(connection: sqlite3.Connection) -> Claim | CatalogHit | Held:
-            schema.check_version(connection, self.database.path)
-            held = find_holder(connection, spec.key)
+        def work(connection: Connection) -> Claim | CatalogHit | Held:
+            self._prepare_paid_step(connection, [spec.key])
+            held = self._find_holder(connection, spec.key)
             if held is not None:
                 return held
             hit = None if fresh else _find(connection, spec.key, size)
@@ -101,7 +113,7 @@ class SqliteCatalog:
                 caps,
                 lease_seconds=lease_seconds,
                 fresh=fresh,
-                lock_byte=self.database.holder_lock.hold(),
+                lock_byte=self._hold_lock_byte(),
             )
 
         taking = asyncio.ensure_future(self.database.write(work, synced=False))
@@ -143,8 +155,8 @@ class SqliteCatalog:
     async def record_sends(
         self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps
     ) -> Sequence[int] | None:
-        def work(connection: sqlite3.Connection) -> list[int] | None:
-            schema.check_version(connection, self.database.path)
+        def work(connection: Connection) -> list[int] | None:
+            self._prepare_paid_step(connection, [claim.key for claim in claims])
             return record_sends(connection, claims, caps, lease_seconds=lease_seconds)
 
         return await self.database.write(work)
@@ -191,7 +203,7 @@ class SqliteCatalog:
             "spool_url": spool_url,
         }
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: Connection) -> None:
             connection.execute(queries.RECORD_SPOOLED, spooled)
             _settle_paid(connection, generation_id, "spooled")
 
@@ -207,7 +219,7 @@ class SqliteCatalog:
             "object_path": object_path,
         }
 
-        def work(connection: sqlite3.Connection) -> Generation:
+        def work(connection: Connection) -> Generation:
             _record_kept(connection, kept)
             _settle_paid(connection, generation_id, "kept")
             return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
@@ -234,7 +246,7 @@ class SqliteCatalog:
         )
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
-        def work(connection: sqlite3.Connection) -> list[Image]:
+        def work(connection: Connection) -> list[Image]:
             return [
                 read_image(row) for row in connection.execute(queries.LIST_IMAGES, {"limit": limit})
             ]
@@ -242,12 +254,11 @@ class SqliteCatalog:
         return await self.database.read(work)
 
     async def find_images(self, prefix: str) -> Sequence[Image]:
-        if not prefix.isascii():
+        if not prefix.isascii() or "\0" in prefix:
             return []
-        literal = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
-        values = {"prefix": literal, "first": prefix.partition("-")[0]}
+        values = {"prefix": prefix, "first": prefix.partition("-")[0]}
 
-        def work(connection: sqlite3.Connection) -> list[Image]:
+        def work(connection: Connection) -> list[Image]:
             rows = connection.execute(queries.SHOW_IMAGES, values)
             return [read_image(row) for row in rows]
 
@@ -260,19 +271,21 @@ class SqliteCatalog:
         self, search: ImageSearch, *, limit: int, cursor: str | None
     ) -> ImagePage:
         return await self.database.search(
-            lambda connection: search_images(connection, search, limit=limit, cursor=cursor)
+            lambda connection: search_images(
+                connection, search, self._text_search, limit=limit, cursor=cursor
+            )
         )
 
     async def list_sends(self, generation_id: str) -> Sequence[Send]:
-        def work(connection: sqlite3.Connection) -> list[Send]:
+        def work(connection: Connection) -> list[Send]:
             rows = connection.execute(queries.LEDGER, {"generation_id": generation_id})
             return [read_send(row) for row in rows]
 
         return await self.database.read(work)
 
     async def list_unfinished(self) -> Sequence[Generation]:
-        def work(connection: sqlite3.Connection) -> list[Generation]:
-            rows = connection.execute(queries.ALL_UNFINISHED, {"clock": clock()})
+        def work(connection: Connection) -> list[Generation]:
+            rows = connection.execute(queries.ALL_UNFINISHED)
             return [read_generation(row) for row in rows]
 
         return await self.database.read(work)
@@ -286,7 +299,7 @@ class SqliteCatalog:
         await self.database.check_writable()
 
     async def read_store(self) -> KnownStore:
-        def work(connection: sqlite3.Connection) -> KnownStore:
+        def work(connection: Connection) -> KnownStore:
             row = connection.execute(queries.STORE).fetchone()
             newest = connection.execute(queries.NEWEST_KEPT).fetchall()
             return KnownStore(row["id"], bool(row["confirmed"]), dict(map(tuple, newest)))
@@ -297,7 +310,7 @@ class SqliteCatalog:
         await self._execute(queries.RECORD_STORE, id=store_id)
 
     async def settle_paid(self) -> Sequence[str]:
-        def work(connection: sqlite3.Connection) -> list[str]:
+        def work(connection: Connection) -> list[str]:
             ids = [row["id"] for row in connection.execute(queries.UNSETTLED_PAID)]
             for generation_id in ids:
                 _settle_paid(connection, generation_id, "recovered")
@@ -306,7 +319,7 @@ class SqliteCatalog:
         return await self.database.write(work)
 
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: Connection) -> bool:
             return _adopt(connection, generation, renditions)
 
         return await self.database.write(work)
@@ -315,9 +328,6 @@ class SqliteCatalog:
         return await self.database.search(
             lambda connection: read_spend(connection, since=since, by=by)
         )
-
-    async def set_aside_if_damaged(self) -> str | None:
-        return await self.database.set_aside_if_damaged()
 
     async def close(self) -> None:
         self._closed = True
@@ -330,30 +340,30 @@ class SqliteCatalog:
         await self.database.write(lambda connection: connection.execute(query, values) and None)
 
 
-def _find(connection: sqlite3.Connection, key: str, size: Size) -> CatalogHit | None:
+def _find(connection: Connection, key: str, size: Size) -> CatalogHit | None:
     row = connection.execute(
         queries.FIND, {"key": key, "width": size.width, "height": size.height}
     ).fetchone()
     return None if row is None else read_hit(row, size)
 
 
-def _settle_paid(connection: sqlite3.Connection, generation_id: str, code: str) -> None:
+def _settle_paid(connection: Connection, generation_id: str, code: str) -> None:
     """Settle the last call of a generation that has its image, but no recorded answer."""
     values = {"id": generation_id, "code": code, "now": time.time()}
     connection.execute(queries.SETTLE_PAID, values)
 
 
-def _record_kept(connection: sqlite3.Connection, kept: dict[str, str | int | None]) -> None:
-    connection.execute(queries.RECORD_KEPT, kept)
-    connection.execute(queries.INDEX_PROMPT, kept)
+def _record_kept(connection: Connection, kept: dict[str, str | int | None]) -> None:
     # In the same step, because a stored generation is never taken over: the claim of a process
     # killed in between would stay forever.
     connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)
+    connection.execute(queries.RECORD_KEPT, kept)
+    row = connection.execute(queries.PROMPT, kept).fetchone()
+    if row is not None:
+        connection.execute(queries.INDEX_PROMPT, {**kept, "folded": row["prompt"].casefold()})
 
 
-def _adopt(
-    connection: sqlite3.Connection, generation: Generation, renditions: Sequence[Rendition]
-) -> bool:
+def _adopt(connection: Connection, generation: Generation, renditions: Sequence[Rendition]) -> bool:
     values = {"id": generation.id, "created_at": generation.created_at, "now": time.time()}
     known = connection.execute(queries.STAGE, values).fetchone()
     adopted = known is None or known["stage"] != Stage.KEPT

@@ -1,0 +1,38 @@
+"""The catalog on SQLite: any number of threads and processes on one machine share one file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stills.catalog import schema
+from stills.catalog.connection import Connection
+from stills.catalog.database import SqliteDatabase
+from stills.catalog.search import TextSearch
+from stills.catalog.sql import SqlCatalog
+
+_TRIGRAMS = TextSearch(
+    condition="prompts MATCH :pattern",
+    pattern=lambda text: '"{}"'.format(text.replace('"', '""')),
+    join="CROSS JOIN",  # keeps the order of loops
+    min_characters=3,  # the index has no entry for a shorter text
+)
+
+
+class SqliteCatalog(SqlCatalog):
+    """Implements the port Catalog; the first use creates the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = SqliteDatabase(path)
+        super().__init__(self._file, _TRIGRAMS)
+
+    def name_of_file(self, file: Path) -> str | None:
+        return file.name if file in self._file.files else None
+
+    async def set_aside_if_damaged(self) -> str | None:
+        return await self._file.set_aside_if_damaged()
+
+    def _prepare_paid_step(self, connection: Connection, keys: Sequence[str]) -> None:
+        del keys
+        schema.check_version(connection, self._file.path)
+
+    def _hold_lock_byte(self) -> int | None:
+        return self._file.holder_lock.hold()
