@@ -49,16 +49,19 @@ TESTS = {
     _PIPELINE_TESTS: [
         f"src/stills/pipeline/{name}.py"
         for name in (
-            "adopt", "call", "claim", "context", "fetch", "follow", "generate", "keep", "look_up",
-            "record", "render", "retry", "send", "shared_call", "sidecar", "single_flight",
+            "adopt", "call", "check_prompt", "claim", "context", "fetch", "follow", "generate",
+            "integrity", "keep", "look_up", "native_size", "plan", "record", "render", "retry",
+            "send", "shared_call", "sidecar", "single_flight", "spool", "store_marker",
+            "take_group", "takes",
         )
     ]
     + ["src/stills/maintenance/re*.py"],
     _CATALOG_TESTS: [
         f"src/stills/catalog/{name}.py"
         for name in (
-            "claims", "database", "lease", "processes", "queries", "requests", "resume", "rows",
-            "sends", "spending", "sqlite", "transaction",
+            "claims", "connection", "database", "holder_lock", "lease", "processes", "queries",
+            "requests", "resume", "rows", "sends", "spending", "sql", "sqlite_catalog",
+            "transaction",
         )
     ],
     _STORE_TESTS: ["src/stills/store/*.py"],
@@ -176,12 +179,12 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, checkout: Path) -> int:
-    mutants = _find_all(checkout)
+    mutants = find_all(checkout)
     if options.again:
         last = [Verdict(**one) for one in json.loads(LAST.read_text(encoding="utf-8"))]
         survivors = {(one.path, one.before, one.after) for one in last if one.outcome == SURVIVED}
         verdicts = [one for one in last if one.outcome != SURVIVED]
-        sample = [mutant for mutant in mutants if _key(mutant) in survivors]
+        sample = [mutant for mutant in mutants if mutant.key in survivors]
     else:
         verdicts = []
         sample = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
@@ -195,12 +198,12 @@ def _run(options: argparse.Namespace, checkout: Path) -> int:
     return 0 if score >= TARGET else 1
 
 
-def _find_all(checkout: Path) -> list[Mutant]:
+def find_all(checkout: Path) -> list[Mutant]:
     """Return all mutants of all modules; two that read the same count once."""
     found: dict[tuple[str, str, str], Mutant] = {}
     for path in _tests_of_modules(checkout):
         for mutant in find_mutants(PurePosixPath(path), (checkout / path).read_bytes()):
-            found.setdefault(_key(mutant), mutant)
+            found.setdefault(mutant.key, mutant)
     return list(found.values())
 
 
@@ -237,14 +240,14 @@ def _judge_all(
         finally:
             free.put(tree)
 
-    equivalents = _read_equivalents()
+    equivalents = read_equivalents()
     verdicts = [
-        _verdict(mutant, EQUIVALENT, equivalents[_key(mutant)])
+        _verdict(mutant, EQUIVALENT, equivalents[mutant.key])
         for mutant in sample
-        if _key(mutant) in equivalents
+        if mutant.key in equivalents
     ]
     with ThreadPoolExecutor(len(trees)) as pool:
-        judging = [pool.submit(judge, one) for one in sample if _key(one) not in equivalents]
+        judging = [pool.submit(judge, one) for one in sample if one.key not in equivalents]
         try:
             for judged in as_completed(judging):
                 verdicts.append(judged.result())
@@ -254,14 +257,10 @@ def _judge_all(
     return verdicts
 
 
-def _read_equivalents() -> dict[tuple[str, str, str], str]:
+def read_equivalents() -> dict[tuple[str, str, str], str]:
     """Read which mutants change nothing that a test could see, and why."""
     listed = tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("mutant", [])
     return {(one["path"], one["before"], one["after"]): one["reason"] for one in listed}
-
-
-def _key(mutant: Mutant) -> tuple[str, str, str]:
-    return str(mutant.path), mutant.before, mutant.after
 
 
 def _verdict(mutant: Mutant, outcome: str, reason: str = "") -> Verdict:

@@ -51,6 +51,11 @@ class Mutant:
     before: str
     after: str
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What `equivalent_mutants.toml` names it by; it survives a move within the file."""
+        return str(self.path), self.before, self.after
+
     def apply(self, source: bytes) -> bytes:
         """Return the file's source with the edit made."""
         start, end, replacement = self.edit

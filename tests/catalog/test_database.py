@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.catalog_steps import SIZE, Till
 
-from stills.catalog import SqliteCatalog, schema
+from stills.catalog import SqliteCatalog, database, schema
 from stills.catalog.database import SqliteDatabase
 from stills.contract.errors import CatalogDamaged, CatalogError
 from stills.contract.generation import Claim
@@ -216,6 +216,15 @@ async def test_a_folder_that_can_t_be_created_is_reported(tmp_path):
     """The path is below a file."""
     (tmp_path / "file").write_text("in the way")
     assert "can't be used" in (await refusal(tmp_path / "file" / "below" / "stills.db")).message
+
+
+async def test_an_error_of_the_system_is_its_own_reason(tmp_path, monkeypatch):
+    """Only for SQLite's errors, which don't say why, is the volume looked at."""
+    monkeypatch.setattr(database, "find_write_problem", lambda _: "the volume is full")
+    (tmp_path / "file").write_text("in the way")
+    message = (await refusal(tmp_path / "file" / "below" / "stills.db")).message
+    assert "Not a directory" in message
+    assert "volume" not in message
 
 
 async def test_a_path_that_is_a_folder_is_reported(tmp_path):

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 import pytest
-from mutants import TESTS
+from mutants import TESTS, find_all, read_equivalents
 from mutations import find_mutants
 from tests.support.documents import ROOT
 
@@ -15,6 +15,11 @@ def test_every_module_and_test_that_it_names_exists():
     for tests, modules in TESTS.items():
         assert all((ROOT / path).exists() for path in tests)
         assert all(list(ROOT.glob(pattern)) for pattern in modules)
+
+
+def test_every_change_listed_as_equivalent_can_still_be_made():
+    """One whose lines are gone would excuse a change that was never looked at."""
+    assert set(read_equivalents()) <= {mutant.key for mutant in find_all(ROOT)}
 
 
 @pytest.mark.parametrize(
