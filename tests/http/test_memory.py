@@ -13,7 +13,7 @@ from stills.app import Library, Stills
 from stills.contract.generation import Image
 from stills.contract.pixel_budget import PixelBudget
 from stills.contract.size import Size
-from stills.http.routes import openai
+from stills.http import openai_answer
 from stills.http.settings import Settings
 from stills.imaging import VipsImaging
 from stills.pipeline import generate
@@ -63,7 +63,7 @@ async def test_images_are_rendered_and_encoded_within_a_budget_of_pixels(
             return await read_image(self, image)
 
     monkeypatch.setattr(Library, "read", count)
-    for module, pixels in ((generate, NATIVE_SIDE**2), (openai, SIDE**2)):
+    for module, pixels in ((generate, NATIVE_SIDE**2), (openai_answer, SIDE**2)):
         budget = partial(PixelBudget, AT_ONCE * pixels)
         monkeypatch.setattr(module, "PixelBudget", budget)
 

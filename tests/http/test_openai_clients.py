@@ -74,7 +74,7 @@ async def test_a_response_has_only_openai_s_fields(url: str, http: aiohttp.Clien
     """With a top-level id, one client would poll for ever."""
     body = {"prompt": "a red kite", "quality": "hd", "user": "me"}
     async with http.post(f"{url}/v1/images/generations", json=body) as answer:
-        assert set(await answer.json()) == {"created", "data"}
+        assert set(await answer.json()) == {"created", "output_format", "data"}
         assert answer.headers["X-Stills-Ignored"] == "quality, user"
 
 
@@ -252,7 +252,8 @@ async def test_the_client_s_own_retries_cost_no_extra_image(
         ("size", "0x0"), ("size", "99999x1"), ("size", "abc"), ("size", 5), ("n", 0), ("n", 11),
         ("n", "two"), ("response_format", "png"), ("seed", -1), ("prompt", ""), ("prompt", None),
         ("image", 5), ("image", "/etc/passwd.png" * 3), ("image", ""), ("promt", "a"),
-        ("stream", True),
+        ("stream", True), ("output_format", "gif"), ("output_format", ["png"]),
+        ("output_compression", 101), ("output_compression", True),
     ],
 )  # fmt: skip
 async def test_an_invalid_field_is_named(

@@ -24,8 +24,9 @@ from stills.http.idempotency import KeyReused
 from stills.http.image_files import ImageFiles
 from stills.http.metrics import Metrics
 from stills.http.middleware import Middleware
+from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGNORED_HEADER
 from stills.http.openapi import IMAGE_FILE_ROUTE
-from stills.http.paths import IMAGE_PATH
+from stills.http.paths import IMAGE_PATH, OPENAI_PATHS
 from stills.http.request_body import WrongMediaType
 from stills.http.routes.contract import make_contract_router
 from stills.http.routes.health import Readiness, make_health_router
@@ -91,7 +92,8 @@ def _allow_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_headers=("*",),
         allow_private_network=True,
         expose_headers=(
-            "Retry-After", "X-Request-ID", "X-Should-Retry", "X-Stills-Ignored",
+            "Retry-After", "X-Request-ID", "X-Should-Retry", CACHED_HEADER, COST_HEADER, ID_HEADER,
+            IGNORED_HEADER,
         ),
     )  # fmt: skip
 
@@ -134,7 +136,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         if isinstance(error, kind):
             message = f"{error.message.rstrip('.')}. {error.action}"
             return problem(status, message, code=error.code, param=error.field)
-    answer = error_answer(error)
+    answer = error_answer(error, in_openai_shape=request.url.path in OPENAI_PATHS)
     if getattr(request.state, "fresh", False) and error.billing is not Billing.NONE:
         answer.headers["x-should-retry"] = "false"  # a repetition pays for another new image
     return answer

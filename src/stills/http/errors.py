@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
@@ -69,6 +70,8 @@ _TYPES = {
     429: "rate_limit_error",
 }
 _SERVER = "server_error"
+_REFUSED_TYPE = "image_generation_user_error"
+_REFUSED_CODE = "moderation_blocked"
 _MONEY = {
     Billing.NONE: "",
     Billing.POSSIBLE: " It may have been billed.",
@@ -128,12 +131,16 @@ _RATE_WAIT_SECONDS = 30.0
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong. `code` is stable, for programs; `param` is the field to fix."""
+    """What went wrong. `code` is stable, for programs; `param` is the field to fix.
+
+    `stills_code` is our own code, if `code` is the one that OpenAI's clients look for.
+    """
 
     message: str
     type: str
     param: str | None
     code: str
+    stills_code: str | None = None
 
 
 class ErrorBody(BaseModel):
@@ -142,8 +149,11 @@ class ErrorBody(BaseModel):
     error: ErrorDetail
 
 
-def error_answer(error: StillsError) -> Response:
-    """Turn an error into an answer that shows no key, no path and no traceback."""
+def error_answer(error: StillsError, *, in_openai_shape: bool = False) -> Response:
+    """Turn an error into an answer that shows no key, no path and no traceback.
+
+    `in_openai_shape` is whether refused content has the type and code that OpenAI gives it.
+    """
     status = status_of(error)
     headers = {"x-should-retry": "true" if error.can_repeat else "false"}
     if status == STATUSES[KeyRefused]:
@@ -152,13 +162,16 @@ def error_answer(error: StillsError) -> Response:
         headers["Retry-After"] = str(math.ceil(_wait_seconds(error)))
     message = error.public_message.rstrip(".")
     action = error.public_action or ACTIONS[error.remedy]
-    return problem(
-        status,
-        f"{message}.{_MONEY[error.billing]} {action}",
-        code=error.code,
+    detail = ErrorDetail(
+        message=f"{message}.{_MONEY[error.billing]} {action}",
+        type=_TYPES.get(status, _SERVER),
         param=error.field if isinstance(error, UsageError) else None,
-        headers=headers,
+        code=error.code,
     )
+    if in_openai_shape and isinstance(error, ContentRefused):
+        refused = {"type": _REFUSED_TYPE, "code": _REFUSED_CODE, "stills_code": error.code}
+        detail = detail.model_copy(update=refused)
+    return _answer(status, detail, headers)
 
 
 def problem(
@@ -171,12 +184,16 @@ def problem(
 ) -> Response:
     """Make an answer in the shape of OpenAI's errors."""
     detail = ErrorDetail(message=message, type=_TYPES.get(status, _SERVER), param=param, code=code)
+    return _answer(status, detail, headers or {})
+
+
+def _answer(status: int, detail: ErrorDetail, headers: Mapping[str, str]) -> Response:
     # A request may contain half a surrogate pair, which UTF-8 can't encode.
-    body = json.dumps(ErrorBody(error=detail).model_dump(), ensure_ascii=True)
+    body = json.dumps({"error": detail.model_dump(exclude_unset=True)}, ensure_ascii=True)
     return Response(
         body,
         status_code=status,
-        headers={"x-should-retry": "false", **(headers or {})},
+        headers={"x-should-retry": "false", **headers},
         media_type="application/json",
     )
 

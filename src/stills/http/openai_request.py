@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
 from typing import Any
 
-from stills.contract.errors import InvalidReference, InvalidRequest, UnknownModel
-from stills.contract.models import MODELS, Model, find_model, list_ids
+from stills.contract.errors import InvalidReference, InvalidRequest
+from stills.contract.models import MODELS, Model
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.size import AUTO
+from stills.http.model_names import resolve_model, returns_only_bytes
+from stills.http.openai_output import OUTPUT_FIELDS, Output, read_output
 from stills.http.openai_references import REFERENCE_FIELDS, References, read_references
 
 IMAGES_MAX = 10
@@ -18,29 +19,21 @@ DEFAULT_SIZE = "1024*1024"
 
 SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
-    *REFERENCE_FIELDS, "fresh", "model", "n", "response_format",
+    *REFERENCE_FIELDS, "fresh", "model", "n", *OUTPUT_FIELDS,
 )  # fmt: skip
 IGNORED = frozenset(
     {
         "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity",
-        "moderation", "output_compression", "output_format", "partial_images", "quality",
+        "moderation", "partial_images", "quality",
         "safety_identifier", "stream", "svg", "user",
     }
 )  # fmt: skip
 """OpenAI's fields that have no meaning for these models, as in its Python package 3.54."""
 
 
-class ResponseFormat(StrEnum):
-    """How an image is returned; BOTH if the request does not say."""
-
-    URL = "url"
-    B64_JSON = "b64_json"
-    BOTH = "both"
-
-
 @dataclass(frozen=True, slots=True)
 class OpenAiRequest:
-    """The first image, how many images in all, and the fields that were ignored.
+    """The first image, how many in all, how they are returned, and the fields that were ignored.
 
     `fresh` is true if new images are to be paid for, even if there are stored ones.
     """
@@ -49,7 +42,7 @@ class OpenAiRequest:
     references: References
     model: str
     count: int
-    response_format: ResponseFormat
+    output: Output
     fresh: bool
     ignored: tuple[str, ...]
 
@@ -72,7 +65,6 @@ def read_generation(
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
     fields = {name: value for name, value in body.items() if value is not None}
-    ignored = tuple(sorted(name for name in fields if name in IGNORED))
     _refuse_unknown(fields)
     if fields.get("stream") not in (None, False, "false"):
         raise InvalidRequest(
@@ -82,6 +74,8 @@ def read_generation(
         )
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
+    only_bytes = returns_only_bytes(fields.get("model"), aliases)
+    output = read_output(fields, only_bytes=only_bytes)
     references = read_references(fields, uploaded)
     if reference_required and not references.images:
         raise InvalidReference(
@@ -100,38 +94,10 @@ def read_generation(
         references=references,
         model=resolve_model(fields.get("model"), default_model, aliases, models),
         count=_count(fields.get("n")),
-        response_format=_response_format(fields.get("response_format")),
+        output=output,
         fresh=read_fresh(fields.get("fresh"), no_cache=no_cache),
-        ignored=ignored,
+        ignored=tuple(sorted({*output.ignored, *(IGNORED & fields.keys())})),
     )
-
-
-def resolve_model(
-    name: object,
-    default_model: str,
-    aliases: Mapping[str, str],
-    models: Mapping[str, Model] = MODELS,
-) -> str:
-    """Return the exact id of the model that a client names.
-
-    Raises:
-        UnknownModel: it is neither in the model table nor an alias of this service.
-    """
-    if name is None or name == "":
-        return default_model
-    if not isinstance(name, str):
-        raise InvalidRequest("model is not text", field="model", action="Send it as text.")
-    if name in aliases:
-        return aliases[name]
-    try:
-        return find_model(name, models).id
-    except UnknownModel as error:
-        raise UnknownModel(
-            f"{error.message}; if the client can't use another name, start the service with "
-            f"STILLS_MODEL_ALIASES={_alias_example(name)}",
-            field="model",
-            action=f"Use an exact id ({list_ids(models)}) or omit it.",
-        ) from None
 
 
 def says_no_cache(headers: Mapping[str, str]) -> bool:
@@ -155,11 +121,6 @@ def read_fresh(value: object, *, no_cache: bool) -> bool:
             action="Send true to pay for a new image, or omit it.",
         )
     return value
-
-
-def _alias_example(name: str) -> str:
-    alias = "".join(c for c in name[:40] if c.isascii() and (c.isalnum() or c in "-._"))
-    return f"{alias or 'gpt-image-1'}=qwen-image-2.0"
 
 
 def _refuse_unknown(fields: Mapping[str, Any]) -> None:
@@ -189,15 +150,3 @@ def _count(value: object) -> int:
             "n is out of range", field="n", action=f"Use a whole number from 1 to {IMAGES_MAX}."
         )
     return value
-
-
-def _response_format(value: object) -> ResponseFormat:
-    if value is None:
-        return ResponseFormat.BOTH
-    if value not in ("url", "b64_json"):
-        raise InvalidRequest(
-            "response_format is neither url nor b64_json",
-            field="response_format",
-            action="Use one of the two, or omit it to get both.",
-        )
-    return ResponseFormat(value)

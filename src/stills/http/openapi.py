@@ -5,6 +5,8 @@ from typing import Any
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD
 from stills.http.errors import ErrorBody
+from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGNORED_HEADER
+from stills.http.openai_output import FORMATS
 from stills.http.openai_references import REFERENCE_FIELDS
 from stills.http.openai_request import IGNORED
 
@@ -41,6 +43,17 @@ _OPENAI = {
         "description": "Number of images; their seeds are consecutive.",
     },
     "response_format": {"type": "string", "enum": ["url", "b64_json"]},
+    "output_format": {
+        "type": "string",
+        "enum": list(FORMATS),
+        "description": "The format of b64_json; a URL is always of a PNG.",
+    },
+    "output_compression": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 100,
+        "description": "The quality of webp and jpeg in percent.",
+    },
 }
 _URL = _text("An https URL, a data URL, or the id or URL of a stored image.")
 _REFERENCE = {
@@ -86,7 +99,13 @@ def _header(description: str) -> dict[str, Any]:
 _REQUEST_ID = {"X-Request-ID": _header("The id of this request in the log.")}
 _RETRY = {"x-should-retry": _header("true or false: whether a retry may succeed.")}
 _WAIT = {"Retry-After": _header("Seconds to wait before a retry.")}
-IGNORED_HEADER = {"X-Stills-Ignored": _header("The fields that were ignored."), **_REQUEST_ID}
+ANSWER_HEADERS = {
+    ID_HEADER: _header("The id of each image, separated by commas."),
+    CACHED_HEADER: _header("true for each image that was stored already, false for a new one."),
+    COST_HEADER: _header("What each image costs this request in USD; unknown without a price."),
+    IGNORED_HEADER: _header("The fields that were ignored."),
+    **_REQUEST_ID,
+}
 
 
 _PARAMETERS = [

@@ -3,6 +3,7 @@
 import re
 
 IMAGE_PATH = "/images/{image_id}.png"
+OPENAI_PATHS = ("/v1/images", "/v1/images/generations", "/v1/images/edits")
 PROBES = ("/healthz", "/readyz")
 
 _PREFIX, _SUFFIX = IMAGE_PATH.split("{image_id}")
@@ -29,8 +30,7 @@ def normalize_path(path: str) -> str:
     if path.startswith("/api/v1/"):
         return path[4:]
     first = path.split("/", 2)[1] if path.startswith("/") else ""
-    image_paths = ("/images", "/images/generations", "/images/edits")
-    if first in ("models", "image.generate") or path in image_paths:
+    if first in ("models", "image.generate") or f"/v1{path}" in OPENAI_PATHS:
         return f"/v1{path}"
     return path
 

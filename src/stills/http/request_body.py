@@ -20,7 +20,11 @@ _DEPTH_MAX = 8
 _FIELDS_MAX = 64
 _IMAGE_NAME = re.compile(r"image(\[\d*\])?")
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
-_NUMBERS = {"n", *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer")}
+_NUMBERS = {
+    "n",
+    "output_compression",
+    *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer"),
+}
 _SWITCHES = {"fresh", *(name for name, field in REQUEST_FIELDS.items() if field.type == "boolean")}
 
 

@@ -20,7 +20,8 @@ from stills.http.access_log import get_log_entry
 from stills.http.errors import error_answer
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
-from stills.http.openai_request import read_fresh, resolve_model, says_no_cache
+from stills.http.model_names import resolve_model
+from stills.http.openai_request import read_fresh, says_no_cache
 from stills.http.openapi import CONTRACT, refusals
 from stills.http.request_body import read_object
 from stills.service.progress import OnTakeProgress, ignore_take_progress

@@ -1,30 +1,19 @@
 """OpenAI's routes: generations, edits and models."""
 
-import asyncio
-import base64
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
-from stills.app import Stills
-from stills.contract.errors import ImageMissing
-from stills.contract.pixel_budget import PixelBudget
-from stills.contract.result import ImageResult
 from stills.http.errors import not_found
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
-from stills.http.openai_request import (
-    OpenAiRequest,
-    ResponseFormat,
-    read_generation,
-    says_no_cache,
-)
-from stills.http.openapi import EDIT, GENERATION, IGNORED_HEADER, refusals
+from stills.http.openai_answer import Base64Encoder, answer_images
+from stills.http.openai_request import OpenAiRequest, read_generation, says_no_cache
+from stills.http.openapi import ANSWER_HEADERS, EDIT, GENERATION, refusals
 from stills.http.request_body import is_json, read_form, read_object
 
 
@@ -39,6 +28,7 @@ class ImagesBody(BaseModel):
     """OpenAI's response: `created` in Unix seconds, and the images in the order of their seeds."""
 
     created: int
+    output_format: Literal["png", "webp", "jpeg"]
     data: list[ImageData]
 
 
@@ -60,7 +50,7 @@ class ModelsBody(BaseModel):
 
 _RESPONSES: dict[str, Any] = {
     "response_model": ImagesBody,
-    "responses": {200: {"headers": IGNORED_HEADER}}
+    "responses": {200: {"headers": ANSWER_HEADERS}}
     | refusals(404, 409, 410, 413, 415, 502, 503, 504),
 }
 
@@ -69,7 +59,7 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
     """Serve the routes that OpenAI's clients call."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     settings = generation.settings
-    encoder = _Base64Encoder(generation.stills)
+    encoder = Base64Encoder(generation.stills)
 
     async def generate(request: Request, wanted: OpenAiRequest, content: bytes) -> Response:
         with wanted.references.named_in_errors():
@@ -85,18 +75,9 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
                     fresh=wanted.fresh,
                 ),
             )
-        results = answered.results
-        log_results(request, answered.own_results, replayed=len(results))
-        urls = [settings.image_url(request, result.id) for result in results]
-        chunks = [b'{"created":%d,"data":[' % answered.created]
-        for number, (result, url) in enumerate(zip(results, urls, strict=True)):
-            chunks.append(b"," if number else b"")
-            chunks += await _write_image(result, url, wanted.response_format, encoder)
-        chunks.append(b"]}")
-        headers = {"Content-Length": str(sum(map(len, chunks)))}
-        if wanted.ignored:
-            headers["X-Stills-Ignored"] = ", ".join(wanted.ignored)
-        return StreamingResponse(_release(chunks), media_type="application/json", headers=headers)
+        log_results(request, answered.own_results, replayed=len(answered.results))
+        urls = [settings.image_url(request, result.id) for result in answered.results]
+        return await answer_images(answered, urls, wanted.output, wanted.ignored, encoder)
 
     @router.post("/images", openapi_extra=GENERATION, **_RESPONSES)
     @router.post("/images/generations", openapi_extra=GENERATION, **_RESPONSES)
@@ -159,41 +140,3 @@ def _read(
         uploaded=uploaded,
         reference_required=reference_required,
     )
-
-
-class _Base64Encoder:
-    """Reads and encodes images; their pixels limit how many it handles at the same time."""
-
-    def __init__(self, stills: Stills) -> None:
-        self._stills = stills
-        self._pixels = PixelBudget()
-
-    async def encode(self, result: ImageResult) -> bytes:
-        async with self._pixels.hold(result.width * result.height):
-            image = await self._stills.images.find(result.id)
-            if image is None:
-                raise ImageMissing
-            png = await self._stills.images.read(image)
-            return await asyncio.to_thread(base64.b64encode, png)
-
-
-async def _write_image(
-    result: ImageResult, url: str, response_format: ResponseFormat, encoder: _Base64Encoder
-) -> Sequence[bytes]:
-    """Return one image as JSON, in chunks: joining them would copy the image."""
-    fields: list[list[bytes]] = []
-    if response_format is not ResponseFormat.B64_JSON:
-        fields.append([b'"url":' + json.dumps(url).encode()])
-    if response_format is not ResponseFormat.URL:
-        fields.append([b'"b64_json":"', await encoder.encode(result), b'"'])
-    chunks = [b"{", *fields[0]]
-    for field in fields[1:]:
-        chunks += [b",", *field]
-    return [*chunks, b"}"]
-
-
-async def _release(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    """Yield each chunk once and drop it: a slow client must not hold what it has received."""
-    chunks.reverse()
-    while chunks:
-        yield chunks.pop()
