@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from tests.support.batch_command import Batch, into_out, write_rows
+from tests.support.progress_lines import without_progress
 from tests.support.serve_process import Server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -41,12 +42,12 @@ def command() -> list[str]:
 
 @pytest.fixture
 def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run `stills` to its end."""
+    """Run `stills` to its end; progress lines are left out of its standard error."""
 
     def run_stills(
         *arguments: str, variables: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             [*command, *arguments],
             env=environment | (variables or {}),
             cwd=tmp_path,
@@ -56,6 +57,8 @@ def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Run:
             timeout=60,
             check=False,
         )
+        done.stderr = without_progress(done.stderr)
+        return done
 
     return run_stills
 

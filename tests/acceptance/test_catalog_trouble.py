@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from tests.support.progress_lines import without_progress
 
 KITE = ["generate", "a red kite", "--style", "ink", "--seed", "1", "--size", "512*512"]
 COMMANDS = [KITE, ["list"], ["spend"], ["verify"], ["recover"]]
@@ -56,6 +57,7 @@ def catalog(tmp_path: Path) -> Path:
 def one_line(code: int, stdout: str, stderr: str) -> str:
     """Check that a storage error is one line with exit code 7, and return it."""
     assert code == 7, stderr
+    stderr = without_progress(stderr)
     assert stderr.count("\n") == 1, stderr
     assert stderr.startswith("stills: ")
     assert stdout == ""

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.progress_lines import PROGRESS_LINE, without_progress
 
 KITE = ["generate", "a red kite", "--size", "1024*1024", "--seed", "1"]
 SCRIPT = (
@@ -63,7 +64,8 @@ PROGRAMS = {
 def interrupt_twice(process: "subprocess.Popen[str]") -> str:
     """Send a second signal once the first was handled; return what was printed until then."""
     process.send_signal(signal.SIGINT)
-    said = process.stderr.readline()
+    while PROGRESS_LINE.fullmatch(said := process.stderr.readline()):
+        pass
     process.send_signal(signal.SIGINT)
     return said
 
@@ -78,7 +80,7 @@ def test_the_first_interruption_finishes_what_was_sent(begin, service, rows, pro
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
-    assert stderr.startswith(
+    assert without_progress(stderr).startswith(
         "stills: finishing API calls in flight; press Ctrl-C again to stop now.\n"
     )
     assert "billed 0.075 USD" in stderr
@@ -110,6 +112,7 @@ def test_the_second_interruption_stops_immediately(
     wait_for_send(service, "generation")
     assert "finishing API calls" in interrupt_twice(process)
     stdout, stderr = process.communicate(timeout=20)
+    stderr = without_progress(stderr)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.startswith("stills: interrupted. ")
     assert "may be billed" in stderr
@@ -136,6 +139,7 @@ def test_an_interruption_before_anything_was_sent_ends_at_once(
     wait_until(lambda: rows("SELECT count(*) FROM claims") == [(1,)])
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=20)
+    stderr = without_progress(stderr)
     assert (process.returncode, stdout) == (130, "")
     assert stderr == "stills: interrupted before anything was sent; nothing was billed.\n"
     assert rows("SELECT count(*) FROM claims") == [(0,)]

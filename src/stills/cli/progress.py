@@ -1,49 +1,73 @@
-"""A progress spinner on a terminal."""
+"""Progress on standard error: a spinner on a terminal, a line every few seconds elsewhere."""
 
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from stills.contract.generation import OnStage, Stage
 
 _WORDS = {
     Stage.CLAIMED: "preparing, or waiting for the rate limit",
-    Stage.SENT: "waiting for the image",
+    Stage.SENT: "sent, waiting for the image",
     Stage.ANSWERED: "downloading",
+    Stage.SPOOLED: "downloaded, waiting for the store",
     Stage.KEPT: "stored",
 }
-_PATIENCE_SECONDS = 0.3  # longer than an answer from the catalog takes
+_SPINNER_AFTER_SECONDS = 0.3  # longer than an answer from the catalog takes
 _REFRESH_SECONDS = 0.2
+_LINES_AFTER_SECONDS = 3.0
+_LINE_SECONDS = 5.0
+
+Describe = Callable[[], str]
+"""Returns the stage and the seconds since the start."""
 
 
 @asynccontextmanager
 async def progress() -> AsyncIterator[OnStage]:
-    """Show stage and seconds while the body runs, if standard error is a terminal."""
+    """Show stage and seconds while the body runs, unless it ends quickly."""
+    started_at = time.monotonic()
     stage = "waiting for another process to finish this image"
+    changed = asyncio.Event()
 
     def on_stage(reached: Stage) -> None:
         nonlocal stage
         stage = _WORDS.get(reached, stage)
+        changed.set()
 
-    if not sys.stderr.isatty():
-        yield on_stage
-        return
+    def describe() -> str:
+        return f"{stage}: {time.monotonic() - started_at:.0f} s"
 
-    async def show() -> None:
-        begun = time.monotonic()
-        await asyncio.sleep(_PATIENCE_SECONDS)
-        from rich.console import Console  # noqa: PLC0415 - as slow as a catalog answer
-
-        with Console(stderr=True).status("") as status:
-            while True:
-                status.update(f"{stage} … {time.monotonic() - begun:.0f} s")
-                await asyncio.sleep(_REFRESH_SECONDS)
-
-    shown = asyncio.create_task(show())
+    showing: Coroutine[Any, Any, None]
+    showing = _spin(describe) if sys.stderr.isatty() else _print_lines(describe, changed)
+    shown = asyncio.create_task(showing)
     try:
         yield on_stage
     finally:
         shown.cancel()
         await asyncio.gather(shown, return_exceptions=True)
+
+
+async def _spin(describe: Describe) -> None:
+    await asyncio.sleep(_SPINNER_AFTER_SECONDS)
+    from rich.console import Console  # noqa: PLC0415 - as slow as a catalog answer
+
+    with Console(stderr=True).status("") as status:
+        while True:
+            status.update(describe())
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+
+async def _print_lines(describe: Describe, changed: asyncio.Event) -> None:
+    """Print a line at each new stage, and every few seconds in between."""
+    await asyncio.sleep(_LINES_AFTER_SECONDS)
+    while True:
+        changed.clear()
+        print(describe(), file=sys.stderr, flush=True)
+        try:
+            async with asyncio.timeout(_LINE_SECONDS):
+                await changed.wait()
+        except TimeoutError:
+            pass
