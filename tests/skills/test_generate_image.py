@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import pyvips
+from tests.support.progress_lines import without_progress
 
 import stills
 
@@ -23,11 +24,11 @@ DEFAULT_OUTPUT = Path("ai-image-qwen-image", "images", "output.png")
 
 @pytest.fixture
 def run(tmp_path):
-    """Run the script in an empty folder, as a user without a key."""
+    """Run the script in an empty folder, as a user without a key; leave out progress lines."""
 
     def run_script(*arguments, python=(sys.executable, "-W", "error"), **variables):
         kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(stills.__file__).parents[1])}
-        return subprocess.run(
+        done = subprocess.run(
             [*python, str(SCRIPT), *arguments],
             cwd=tmp_path,
             env=kept | {"HOME": str(tmp_path / "home")} | variables,
@@ -36,6 +37,8 @@ def run(tmp_path):
             timeout=60,
             check=False,
         )
+        done.stderr = without_progress(done.stderr)
+        return done
 
     return run_script
 
@@ -101,8 +104,8 @@ def test_the_folder_of_the_output_is_created(run, tmp_path):
     [
         ("--request", '{"prompt": "a red', "is not JSON"),
         ("--request", '["a red kite"]', "is not a JSON object"),
-        ("--request", '{"prompt": "a red kite", "size": "64*64", "n": 2}', "unknown field 'n'"),
         ("--request", '{"prompt": "a red kite", "size": "3K"}', "'3K' is not W*H"),
+        ("--request", '{"prompt": "", "size": "64*64"}', "prompt is missing"),
         ("--file", "missing.json", "missing.json can't be read"),
     ],
 )
@@ -113,6 +116,37 @@ def test_a_bad_request_is_one_line_and_exit_code_2(run, source, given, said):
     assert said in done.stderr
     assert is_one_line(done.stderr)
     assert done.stdout == ""
+
+
+def test_an_unknown_field_is_named_and_ignored(run):
+    """The image is made without it; standard output has only the result."""
+    request = json.dumps(json.loads(KITE) | {"n": 2, "watermark": "my\nname"})
+    done = run("--request", request, "--sandbox", "--print-response")
+    assert done.returncode == 0, done.stderr
+    assert "the field 'n' is unknown, so it is ignored" in done.stderr
+    assert "'watermark'" in done.stderr
+    assert "name\n" not in done.stderr
+    assert set(json.loads(done.stdout)) == {"image_url", "width", "height", "seed"}
+
+
+def test_a_request_may_be_written_loosely_and_name_its_model(run):
+    """It is the same request as the strict one, so it is free after that."""
+    strict = run("--request", KITE, "--sandbox", STILLS_MODEL="qwen-image-2.0")
+    loose = {"seed": "7", "style": "", "reference_image": None, "model": "qwen-image-2.0"}
+    done = run("--request", json.dumps(json.loads(KITE) | loose), "--sandbox")
+    assert "qwen-image-2.0" in done.stderr
+    assert "nothing billed" in done.stderr, done.stderr
+    assert done.stdout == strict.stdout
+    square = run("--request", '{"prompt": "a red kite"}', "--sandbox", "--print-response")
+    assert json.loads(square.stdout)["width"] == json.loads(square.stdout)["height"] == 1024
+
+
+def test_a_model_that_is_not_an_exact_id_is_rejected(run):
+    """Stills never replaces a model with another."""
+    done = run("--request", '{"prompt": "a red kite", "model": "qwen-image"}', "--sandbox")
+    assert done.returncode == 2
+    assert "'qwen-image'" in done.stderr
+    assert is_one_line(done.stderr)
 
 
 def test_the_default_model_rejects_a_reference_image(run, tmp_path):

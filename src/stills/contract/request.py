@@ -7,7 +7,6 @@ A plain dataclass, not a pydantic model: loading pydantic would take a third of 
 command that is answered from the catalog.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, Self, get_args, get_origin
 
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
+from stills.contract.request_json import parse_request
 from stills.contract.size import (
     AUTO,
     PIXELS_MAX,
@@ -26,12 +26,10 @@ from stills.contract.size import (
     normalize_size,
     parse_size,
 )
-from stills.contract.strict_json import STRICT, RepeatedKey, explain
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})  # Unicode's general categories
 PROMPT_EXTEND_MODES = ("direct", "agent")
-_EXAMPLE = 'Write an object such as {"prompt": "a red kite", "size": "1024*1024"}.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,23 +224,7 @@ class ImageRequest:
         Raises:
             InvalidRequest: it is not a JSON object, repeats a field, or is not a valid request.
         """
-        try:
-            if isinstance(text, bytes):
-                text = text.decode(json.detect_encoding(text))
-            given = STRICT.decode(text.removeprefix("\ufeff"))
-        except RepeatedKey as error:
-            raise InvalidRequest(
-                f"the request has {error.key!r} twice",
-                field=error.key,
-                action=f"Keep one {error.key!r}.",
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequest(
-                f"the request is not JSON: {explain(error)}", action=_EXAMPLE
-            ) from None
-        if not isinstance(given, dict):
-            raise InvalidRequest("the request is not a JSON object", action=_EXAMPLE)
-        return cls.from_mapping(given)
+        return cls.from_mapping(parse_request(text))
 
     @property
     def output_size(self) -> Size | None:

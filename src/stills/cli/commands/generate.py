@@ -49,9 +49,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_image(request: ImageRequest, output: Path, *, fresh: bool, sandbox: bool) -> ImageResult:
+def make_image(
+    request: ImageRequest, output: Path, *, model: str | None, fresh: bool, sandbox: bool
+) -> ImageResult:
     """Generate one image and copy it to `output`, as `make_images` does."""
-    (result,) = make_images(request, [output], fresh=fresh, sandbox=sandbox)
+    (result,) = make_images(request, [output], model=model, fresh=fresh, sandbox=sandbox)
     return result
 
 
@@ -137,14 +139,14 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
     return ImageRequest(prompt=prompt, reference_images=tuple(images), **fields)
 
 
-def read_request_file(path: Path) -> ImageRequest:
-    """Read a request from a JSON file.
+def read_request_file(path: Path) -> bytes:
+    """Read the JSON file of a request.
 
     Raises:
-        InvalidRequest: the file can't be read, or the request is invalid.
+        InvalidRequest: the file can't be read.
     """
     try:
-        return ImageRequest.from_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise InvalidRequest(
             f"{path} can't be read: {error.strerror}", action="Check the path."
@@ -209,7 +211,7 @@ def _read_json(options: argparse.Namespace) -> ImageRequest:
         return ImageRequest.from_json(options.request)
     if options.file == "-":
         return ImageRequest.from_json(sys.stdin.buffer.read())
-    return read_request_file(Path(options.file))
+    return ImageRequest.from_json(read_request_file(Path(options.file)))
 
 
 def _read_prompt() -> str:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 try:
-    from stills import ImageRequest
     from stills.cli.commands.generate import make_image, read_request_file, summary
+    from stills.cli.lenient_request import LenientRequest, read_lenient_request
     from stills.cli.program import run_program
     from stills.config import default_output
 except ImportError as error:
@@ -27,9 +27,13 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    request = _read_request(options)
+    given = _read_request(options)
+    for name in given.ignored:
+        print(f"generate_image: the field {name!r} is unknown, so it is ignored", file=sys.stderr)
     output = Path(options.output or default_output(os.environ) / "images" / "output.png")
-    result = make_image(request, output, sandbox=options.sandbox, fresh=options.fresh)
+    result = make_image(
+        given.request, output, model=given.model, sandbox=options.sandbox, fresh=options.fresh
+    )
     print(summary(result), file=sys.stderr)
     print(json.dumps(result.contract_fields()) if options.print_response else output.absolute())
     return 0
@@ -59,10 +63,10 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_request(options: argparse.Namespace) -> ImageRequest:
+def _read_request(options: argparse.Namespace) -> LenientRequest:
     if options.request is not None:
-        return ImageRequest.from_json(options.request)
-    return read_request_file(Path(options.file))
+        return read_lenient_request(options.request)
+    return read_lenient_request(read_request_file(Path(options.file)))
 
 
 if __name__ == "__main__":
