@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from tests.support.bad_sector import BadSector
 from tests.support.recovery import KITE, Make, ends, files
+from tests.support.stored_file import file_of
 
 from stills.app import Stills
 from stills.contract.errors import (
@@ -19,10 +19,6 @@ from stills.contract.errors import (
 from stills.contract.money import SpendBy
 from stills.contract.result import ImageResult
 from stills.sandbox import Fault, FaultKind, Sandbox
-
-
-def file_of(result: ImageResult) -> Path:
-    return Path(unquote(urlsplit(result.image_url).path))
 
 
 def files_without_catalog(folder: Path) -> list[str]:

@@ -3,21 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from tests.support.bad_sector import BadSector
+from tests.support.stored_file import file_of
 
 from stills.app import Stills, Verified
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.request import ImageRequest
-from stills.contract.result import ImageResult
 
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
-
-
-def file_of(result: ImageResult) -> Path:
-    return Path(unquote(urlsplit(result.image_url).path))
 
 
 def findings(verified: Verified) -> list[tuple[str, str, str]]:
