@@ -129,8 +129,9 @@ def _add_generate(commands: "Commands") -> None:
 def _add_batch(commands: "Commands") -> None:
     command = _add(commands, "batch", "batch", "Generate every image in a shot list.")
     command.add_argument(
-        "shots", metavar="SHOTS", help="CSV, TSV, JSONL, JSON or YAML file; - reads stdin"
-    )
+        "shots", metavar="SHOTS",
+        help="CSV, TSV, XLSX, JSONL, JSON or YAML file; - reads stdin",
+    )  # fmt: skip
     command.add_argument(
         "-o", "--output", metavar="DIR",
         help="output folder for images, manifest and contact sheet (default: NAME-stills)",
@@ -149,6 +150,13 @@ def _add_batch(commands: "Commands") -> None:
     command.add_argument(
         "--encoding", metavar="NAME", help="text encoding of the file (default: UTF-8)"
     )
+    command.add_argument(
+        "--sheet", metavar="NAME", help="sheet of an .xlsx workbook (default: the first)"
+    )
+    command.add_argument(
+        "--ignore-columns", default="", metavar="NAMES",
+        help='leave these columns out, such as "Lens,Camera notes"',
+    )  # fmt: skip
     add_model(command)
     command.add_argument(
         "--on-unsupported-reference",

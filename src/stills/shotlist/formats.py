@@ -16,6 +16,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
     YAML = "yaml"
+    XLSX = "xlsx"
 
 
 _SUFFIXES = {
@@ -33,6 +34,8 @@ _YAML_START = re.compile(r"(---|%YAML|#|-\s|[\"']?[\w$][\w $-]{0,60}[\"']?\s*:(\
 
 def detect_format(file: InputFile) -> Format:
     """Detect the format from the file's suffix, or from its first characters."""
+    if file.is_workbook:
+        return Format.XLSX
     suffix = file.path.suffix.lower() if file.path else ""
     return _SUFFIXES.get(suffix) or _sniff(file.decoded_head().lstrip("\ufeff \t\r\n"))
 

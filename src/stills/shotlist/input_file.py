@@ -1,4 +1,4 @@
-"""The file of a shot list, or standard input, as text that can be read more than once."""
+"""The file of a shot list, or standard input, as text or bytes that can be read more than once."""
 
 import io
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from stills.contract.errors import InvalidRequest
+from stills.shotlist.other_files import check_kind, check_no_folder, is_workbook
 
 LINE_MAX_CHARACTERS = 16 * 1024 * 1024
 DOCUMENT_MAX_BYTES = 64 * 1024 * 1024
@@ -28,7 +29,7 @@ class InputFile:
     """A file, or standard input if `path` is `-`. Pipes are copied to a temporary file.
 
     Raises:
-        InvalidRequest: the file does not exist, can't be read, or is empty.
+        InvalidRequest: the file does not exist, can't be read, is empty, or is not a shot list.
     """
 
     def __init__(self, path: str | Path, *, encoding: str | None = None) -> None:
@@ -37,6 +38,8 @@ class InputFile:
         self.folder = Path() if self.path is None else self.path.parent
         self.encoding = encoding
         self._copy: BinaryIO | None = None
+        if self.path is not None:
+            check_no_folder(self.path)
         with self._errors():
             if self.path is None:
                 self._copy_pipe(sys.stdin.buffer)
@@ -47,7 +50,14 @@ class InputFile:
             self.head = opened.read(HEAD_BYTES)
         if not self.head.strip():
             raise InvalidRequest(f"{self.name} is empty", action="Add at least one row.")
-        self._check_encoding()
+        check_kind(self.name, self.head)
+        self.is_workbook = is_workbook(self.name, self.head)
+        if not self.is_workbook:
+            self._check_encoding()
+
+    def binary(self) -> BinaryIO:
+        """Open it as bytes, from the start."""
+        return self._open()
 
     def text(self) -> TextIO:
         """Open it as text, from the start, with its line ends unchanged."""

@@ -13,6 +13,7 @@ from stills.shotlist.dialects.vimax import find_vimax_shots, read_vimax
 from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
 from stills.shotlist.json_reader import parse_json
+from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project, number_rows
 from stills.shotlist.row import Row
 from stills.shotlist.shot_builder import build_portrait, build_shots
@@ -23,14 +24,20 @@ SUGGESTIONS_MAX = 20
 
 
 def read_shots(
-    path: str | Path, defaults: Defaults | None = None, *, encoding: str | None = None
+    path: str | Path,
+    defaults: Defaults | None = None,
+    *,
+    encoding: str | None = None,
+    options: ListOptions | None = None,
 ) -> "ShotList":
     """Open a shot list; `-` is standard input. `defaults` take precedence over the file's own.
 
     Raises:
-        InvalidRequest: the file does not exist or is empty, or the encoding is unknown.
+        InvalidRequest: the file does not exist, is empty or not a shot list, or the encoding is
+            unknown.
     """
-    return ShotList(InputFile(path, encoding=encoding), defaults or Defaults())
+    file = InputFile(path, encoding=encoding)
+    return ShotList(file, defaults or Defaults(), options or ListOptions())
 
 
 class ShotList:
@@ -43,9 +50,10 @@ class ShotList:
         InvalidRequest: the file as a whole can't be read.
     """
 
-    def __init__(self, file: InputFile, defaults: Defaults) -> None:
+    def __init__(self, file: InputFile, defaults: Defaults, options: ListOptions) -> None:
         self._file = file
         self._defaults = defaults
+        self._options = options
         self._notes = Notes()
         self.format = detect_format(file)
         self.title: str | None = None
@@ -104,9 +112,15 @@ class ShotList:
     def _table_rows(self) -> Iterator[Row | Problem]:
         if self.format is Format.JSONL:
             return jsonl_rows(self._file)
-        return csv_rows(self._file, delimiter="\t" if self.format is Format.TSV else None)
+        if self.format is Format.XLSX:
+            from stills.shotlist.workbook import workbook_rows  # noqa: PLC0415 - loads openpyxl
+
+            return workbook_rows(self._file, self._options)
+        delimiter = "\t" if self.format is Format.TSV else None
+        return csv_rows(self._file, self._options, delimiter=delimiter)
 
     def _build(self, row: Row, project: Project) -> Sequence[Shot | Problem]:
+        row = row._replace(values=self._options.without_ignored(row.values))
         return build_shots(row, project, folder=self._file.folder, notes=self._notes)
 
     def _read_project(self) -> Project:

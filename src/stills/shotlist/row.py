@@ -2,15 +2,18 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.columns import fallback_rank, find_field, is_ignored, suggest
+from stills.shotlist.options import write_column_names
 
 NAMES_MAX = 100
 
 _SUGGESTIONS_MAX = 5
+_OPTION_MAX_CHARACTERS = 1000
 _SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -81,16 +84,24 @@ def check_known(columns: Iterable[object]) -> None:
     Raises:
         InvalidRequest: some columns are unknown.
     """
-    unknown = [str(column)[:40] for column in columns if not _is_known(column)]
+    unknown = [str(column) for column in columns if not _is_known(column)]
     if not unknown:
         return
     near = dict.fromkeys(suggest(column) for column in unknown[:_SUGGESTIONS_MAX])
     several = "s" if len(unknown) > 1 else ""
+    names = ", ".join(repr(column[:40]) for column in unknown[:NAMES_MAX])
+    more = f" and {len(unknown) - NAMES_MAX} more" if len(unknown) > NAMES_MAX else ""
+    option = shlex.quote(write_column_names(unknown))
+    leave_out = (
+        f"--ignore-columns {option} leaves {'them' if several else 'it'} out"
+        if len(option) <= _OPTION_MAX_CHARACTERS
+        else "remove them"
+    )
     raise InvalidRequest(
-        f"unknown column{several} {', '.join(map(repr, unknown[:NAMES_MAX]))}",
-        field=unknown[0],
-        action=f"{''.join(near)}Rename or remove unknown columns; docs/shot-lists.md lists the "
-        "known ones.",
+        f"unknown column{several} {names}{more}",
+        field=unknown[0][:40],
+        action=f"{''.join(near)}Rename {'them' if several else 'it'}, or {leave_out}; "
+        "docs/shot-lists.md lists the known ones.",
     )
 
 

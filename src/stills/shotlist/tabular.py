@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.input_file import LINE_MAX_CHARACTERS, InputFile, line_too_long
 from stills.shotlist.json_reader import parse_line
-from stills.shotlist.row import Row, check_known, is_absent
+from stills.shotlist.options import ListOptions
+from stills.shotlist.row import Row
 from stills.shotlist.shots import Problem
+from stills.shotlist.table import Line, read_table
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -38,8 +40,10 @@ def jsonl_rows(file: InputFile) -> Iterator[Row | Problem]:
             yield Row(where, position, values)
 
 
-def csv_rows(file: InputFile, *, delimiter: str | None) -> Iterator[Row | Problem]:
-    """Read a table whose first line names the columns.
+def csv_rows(
+    file: InputFile, options: ListOptions, *, delimiter: str | None
+) -> Iterator[Row | Problem]:
+    """Read a table whose first line that is not blank names the columns.
 
     Without a delimiter, the one that gives the most columns is used. A line such as Excel's
     `sep=;` before the heading sets it.
@@ -52,96 +56,33 @@ def csv_rows(file: InputFile, *, delimiter: str | None) -> Iterator[Row | Proble
     reader = csv.reader(file.lines(), delimiter=delimiter, strict=True)
     if declared:
         next(reader)
-    first = f"{file.name}:{reader.line_num + 1}"
-    heading = _read_heading(file, reader, first)
-    unknown = set()
-    for column in heading:
-        try:
-            if column:
-                check_known([column])
-        except InvalidRequest as error:
-            unknown.add(column)
-            yield Problem.of(first, error)
-    for position, (cells, where) in enumerate(_numbered_rows(file, reader), start=1):
-        if isinstance(cells, Problem):
-            yield cells
-        elif len(cells) != len(heading):
-            yield _wrong_length(where, cells, heading)
-        elif any(cell for column, cell in zip(heading, cells, strict=True) if not column):
-            yield Problem(
-                where, None, "a cell has no heading", "Name its column, or clear the cell."
-            )
-        else:
-            named = zip(heading, cells, strict=True)
-            yield Row(
-                where,
-                position,
-                {
-                    column: cell
-                    for column, cell in named
-                    if column and column not in unknown and not is_absent(cell)
-                },
-            )
+    return read_table(file.name, _csv_lines(file, reader), options)
 
 
-def _numbered_rows(file: InputFile, reader: "Reader") -> Iterator[tuple[list[str] | Problem, str]]:
+def _csv_lines(file: InputFile, reader: "Reader") -> Iterator[Line]:
     while True:
-        where = f"{file.name}:{reader.line_num + 1}"
+        source = f"{file.name}:{reader.line_num + 1}"
         try:
-            cells = next(reader)
+            yield Line(source, next(reader))
         except StopIteration:
             return
         except csv.Error as error:
-            yield _unreadable(where, error), where
-            continue
-        if any(cell.strip() for cell in cells):
-            yield cells, where
-
-
-def _read_heading(file: InputFile, reader: "Reader", where: str) -> list[str]:
-    try:
-        heading = [column.strip().lstrip("\ufeff") for column in next(reader)]
-    except StopIteration:
-        raise InvalidRequest(
-            f"{file.name} is empty", action="Add a heading that names the columns."
-        ) from None
-    except csv.Error as error:
-        raise InvalidRequest(
-            f"{where} is not a valid heading: {error}", action="Name the columns in the first line."
-        ) from None
-    for column in heading:
-        if column and heading.count(column) > 1:
-            raise InvalidRequest(
-                f"{where} has two columns named {column[:40]!r}",
-                field=column[:40],
-                action="Rename or remove one.",
-            )
-    if not any(heading):
-        raise InvalidRequest(
-            f"{where} is not a valid heading", action="Name the columns in the first line."
-        )
-    return heading
+            yield Line(source, _unreadable(source, error))
 
 
 def _detect_delimiter(file: InputFile) -> str:
-    first = file.decoded_head().lstrip("\ufeff").splitlines()[:1]
+    lines = file.decoded_head().lstrip("\ufeff").splitlines(keepends=True)
 
     def columns(delimiter: str) -> int:
         try:
-            return max((len(row) for row in csv.reader(first, delimiter=delimiter)), default=0)
+            for row in csv.reader(lines, delimiter=delimiter):
+                if any(cell.strip(DELIMITERS) for cell in row):
+                    return len(row)
         except csv.Error:
-            return 0
+            pass
+        return 0
 
     return max(DELIMITERS, key=columns)
-
-
-def _wrong_length(where: str, cells: list[str], heading: list[str]) -> Problem:
-    return Problem(
-        where,
-        None,
-        f"the row has {len(cells)} cells, but the heading has {len(heading)}",
-        "Put text that contains the delimiter in double quotes.",
-    )
 
 
 def _unreadable(where: str, error: csv.Error) -> Problem:

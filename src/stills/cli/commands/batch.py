@@ -24,6 +24,7 @@ from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
 from stills.contract.size import normalize_size
 from stills.contract.takes import check_takes
+from stills.shotlist.options import ListOptions, parse_column_names
 from stills.shotlist.reader import ShotList, read_shots
 from stills.shotlist.shots import Defaults
 
@@ -78,7 +79,10 @@ def _open(options: argparse.Namespace) -> ShotList:
         seed=options.seed,
         takes=options.takes,
     )
-    return read_shots(options.shots, defaults, encoding=options.encoding)
+    reading = ListOptions(
+        sheet=options.sheet, ignored_columns=parse_column_names(options.ignore_columns)
+    )
+    return read_shots(options.shots, defaults, encoding=options.encoding, options=reading)
 
 
 def _batch_options(options: argparse.Namespace, stills: Stills, folder: Path) -> BatchOptions:
