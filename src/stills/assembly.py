@@ -101,6 +101,8 @@ def use_dashscope(config: Config) -> Provider:
         profile=config.profile,
         credentials_file=config.credentials_file,
         base_url=config.base_url,
+        folder=_current_folder(),
+        api_key_file=config.api_key_file,
     )
 
     async def make(stack: AsyncExitStack) -> Provider:
@@ -109,6 +111,13 @@ def use_dashscope(config: Config) -> Provider:
         )
 
     return DeferredProvider(credentials.provider.name, make)
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted
+        return None
 
 
 def embed_sandbox(config: Config) -> Provider:

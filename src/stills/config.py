@@ -24,10 +24,10 @@ class Config:
 
     `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
     never appears in the repr. `models` is the model table. `rate_limit` is None for the model's own
-    limit, and `credentials_file` is None if no home folder is known. `certificates` are the
-    variable that names trusted CAs, and the file or folder that it names. `resend_unknown` is how
-    often a call whose outcome is unknown may be repeated, and `uses_tasks` whether models with an
-    asynchronous API are called through it.
+    limit; `credentials_file` and `api_key_file` are None if no home folder is known. `certificates`
+    are the variable that names trusted CAs, and the file or folder that it names. `resend_unknown`
+    is how often a call whose outcome is unknown may be repeated, and `uses_tasks` whether models
+    with an asynchronous API are called through it.
     """
 
     store: str
@@ -45,6 +45,7 @@ class Config:
     api_key: str | None
     profile: str
     credentials_file: Path | None
+    api_key_file: Path | None
     base_url: str | None
     certificates: tuple[str, Path] | None
     public_url: str | None
@@ -79,8 +80,9 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         resend_unknown=_resends(environment, "STILLS_RESEND_UNKNOWN"),
         uses_tasks=_uses_tasks(environment, "STILLS_ASYNC"),
         api_key=environment.get("DASHSCOPE_API_KEY"),
-        profile=environment.get("ALIBABA_CLOUD_PROFILE") or "default",
+        profile=_profile(environment),
         credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
+        api_key_file=None if home is None else home / ".dashscope" / "api_key",
         base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
         certificates=_certificates(environment),
         public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
@@ -92,6 +94,11 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
 def default_output(environment: Mapping[str, str]) -> Path:
     """Return the default output folder: `ai-image-qwen-image` in `$OUTPUT_DIR` or `output`."""
     return Path(environment.get("OUTPUT_DIR") or "output") / "ai-image-qwen-image"
+
+
+def _profile(environment: Mapping[str, str]) -> str:
+    named = environment.get("ALIBABA_CLOUD_PROFILE") or environment.get("ALICLOUD_PROFILE")
+    return named or "default"
 
 
 def read_rate_limit(written: str | None, name: str) -> RateLimit | None:

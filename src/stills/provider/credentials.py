@@ -7,6 +7,7 @@ from typing import Never
 from stills.contract.errors import AccessError, MissingKey, WrongKey
 from stills.contract.providers import DASHSCOPE, SANDBOX, ProviderInfo
 from stills.provider.base_url import DEFAULT_BASE_URL, check_base_url
+from stills.provider.key_files import FoundKey, find_key_file
 
 # The sandbox only accepts keys with this prefix, and the service accepts none of them, so the key
 # decides whether real money is spent.
@@ -47,16 +48,27 @@ class Credentials:
 
 
 def find_credentials(
-    *, key: str | None, profile: str, credentials_file: Path | None, base_url: str | None
+    *,
+    key: str | None,
+    profile: str,
+    credentials_file: Path | None,
+    base_url: str | None,
+    folder: Path | None = None,
+    api_key_file: Path | None = None,
 ) -> Credentials:
-    """Return the given key, or else the profile's `dashscope_api_key` in the credentials file.
+    """Return the first key of: the given one, the profile's `dashscope_api_key`, other files.
+
+    The other files are those of `find_key_file`, if `folder` is not None. They are not read if a
+    profile is named that has no key: another account would be billed. `base_url` wins over the one
+    beside the key.
 
     Raises:
-        MissingKey: neither exists.
+        MissingKey: there is none.
         WrongKey: the key has characters that keys don't have.
-        AccessError: the credentials file or the base URL can't be used.
+        AccessError: a file or the base URL can't be used.
     """
-    found = (key or "").strip() or _read_profile(profile, credentials_file)
+    given = _find_key(key, profile, credentials_file, folder, api_key_file)
+    found, base_url = given.key, base_url or given.base_url
     if not found.isascii() or not found.isprintable() or " " in found:
         raise WrongKey(
             "the API key contains invalid characters",
@@ -71,9 +83,33 @@ def find_credentials(
     return credentials
 
 
-def _read_profile(profile: str, credentials_file: Path | None) -> str:
+def _find_key(
+    key: str | None,
+    profile: str,
+    credentials_file: Path | None,
+    folder: Path | None,
+    api_key_file: Path | None,
+) -> FoundKey:
+    if key and key.strip():
+        return FoundKey(key.strip())
+    found = _read_profile(profile, credentials_file)
+    if isinstance(found, str):
+        return FoundKey(found)
+    other = None if folder is None else find_key_file(folder, api_key_file)
+    if other is None:
+        raise found
+    return other
+
+
+def _read_profile(profile: str, credentials_file: Path | None) -> str | MissingKey:
+    """Return the profile's key, or the error if no other file has one either.
+
+    Raises:
+        MissingKey: the file lacks the profile that was named.
+        AccessError: the file can't be read.
+    """
     if credentials_file is None:
-        raise MissingKey
+        return MissingKey()
     import configparser  # noqa: PLC0415 - most users set the variable instead
 
     parser = configparser.ConfigParser(interpolation=None)
@@ -81,7 +117,7 @@ def _read_profile(profile: str, credentials_file: Path | None) -> str:
         text = credentials_file.read_text(encoding="utf-8-sig")  # Windows adds a mark
         parser.read_string(text)
     except FileNotFoundError:
-        raise MissingKey from None
+        return MissingKey()
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         # The parser's error isn't passed on, because it quotes lines of the file.
         raise AccessError(
@@ -89,14 +125,14 @@ def _read_profile(profile: str, credentials_file: Path | None) -> str:
             action="Fix it, or set DASHSCOPE_API_KEY.",
         ) from None
     found = parser.get(profile, "dashscope_api_key", fallback="").strip()
-    if not found:
-        raise MissingKey(
-            f"{credentials_file} has no dashscope_api_key under [{profile}]",
-            action=""
-            if profile == "default"
-            else (
-                f"Set DASHSCOPE_API_KEY, or put dashscope_api_key under [{profile}] there, or name "
-                "another section in ALIBABA_CLOUD_PROFILE, or add --sandbox to try without a key."
-            ),
-        )
-    return found
+    if found:
+        return found
+    message = f"{credentials_file} has no dashscope_api_key under [{profile}]"
+    if profile == "default":
+        return MissingKey(message)
+    raise MissingKey(
+        message,
+        action="Set DASHSCOPE_API_KEY, or put dashscope_api_key under "
+        f"[{profile}] there, or name another section in ALIBABA_CLOUD_PROFILE, or add --sandbox to "
+        "try without a key.",
+    )

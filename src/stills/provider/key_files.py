@@ -1,0 +1,75 @@
+"""Files other than the credentials file in which people keep an API key."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stills.contract.errors import AccessError
+
+_KEY, _BASE_URL = "DASHSCOPE_API_KEY", "DASHSCOPE_HTTP_BASE_URL"
+_ASSIGNMENT = re.compile(
+    r"""\s*(?:export\s+)?(?P<name>\w+)\s*=\s*
+    (?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<plain>.*?))\s*(?:\s\#.*)?""",
+    re.ASCII | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key, and the base URL beside it, if there is one."""
+
+    key: str
+    base_url: str | None = None
+
+    def __repr__(self) -> str:
+        return "FoundKey(***)"
+
+
+def find_key_file(folder: Path, api_key_file: Path | None) -> FoundKey | None:
+    """Return the key of the first of these files that has one.
+
+    They are `.env` in the folder, `.env` in the root of its Git repository, and the file that the
+    DashScope SDK reads. Of an `.env`, only the key and its base URL are used.
+
+    Raises:
+        AccessError: a file can't be read.
+    """
+    for file in _dotenv_files(folder):
+        variables = _read_assignments(_read(file))
+        if variables.get(_KEY):
+            return FoundKey(variables[_KEY], variables.get(_BASE_URL) or None)
+    key = "" if api_key_file is None else _read(api_key_file).strip()
+    return FoundKey(key) if key else None
+
+
+def _dotenv_files(folder: Path) -> Iterator[Path]:
+    yield folder / ".env"
+    roots = (each for each in (folder, *folder.parents) if (each / ".git").exists())
+    root = next(roots, folder)
+    if root != folder:
+        yield root / ".env"
+
+
+def _read(file: Path) -> str:
+    """Return the text of a file; none if it does not exist, or is a folder."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise AccessError(
+            f"{file} can't be read ({type(error).__name__})",
+            action=f"Fix it, or set {_KEY}.",
+        ) from None
+
+
+def _read_assignments(text: str) -> Mapping[str, str]:
+    """Read the lines of the form NAME=value, with or without quotes; the last of a name counts."""
+    matches = filter(None, map(_ASSIGNMENT.fullmatch, text.splitlines()))
+    return {
+        match["name"]: next(
+            value.strip() for value in match.group("double", "single", "plain") if value is not None
+        )
+        for match in matches
+    }
