@@ -31,6 +31,7 @@ from stills.http.request_body import WrongMediaType
 from stills.http.routes.contract import make_contract_router
 from stills.http.routes.health import Readiness, make_health_router
 from stills.http.routes.images import make_images_router
+from stills.http.routes.models import make_models_router
 from stills.http.routes.openai import make_openai_router
 from stills.http.settings import Settings
 from stills.service.image_service import ImageService
@@ -72,6 +73,7 @@ def make_app(
         separate_input_output_schemas=False,
     )
     app.include_router(make_openai_router(generation))
+    app.include_router(make_models_router(generation))
     app.include_router(make_contract_router(generation))
     app.include_router(make_images_router(stills, settings.image_url))
     app.include_router(make_health_router(stills, settings, metrics, readiness))

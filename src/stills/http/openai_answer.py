@@ -67,13 +67,20 @@ async def answer_images(
         chunks.append(b"," if number else b"")
         chunks += await _write_image(result, url, output, encoder)
     chunks.append(b"]}")
-    headers = {"Content-Length": str(sum(map(len, chunks))), **describe(answered)}
-    if ignored:
-        headers[IGNORED_HEADER] = ", ".join(ignored)
+    headers = {
+        "Content-Length": str(sum(map(len, chunks))),
+        **_describe(answered),
+        **name_ignored(ignored),
+    }
     return StreamingResponse(_release(chunks), media_type="application/json", headers=headers)
 
 
-def describe(answered: IdempotentResult) -> dict[str, str]:
+def name_ignored(ignored: Sequence[str]) -> dict[str, str]:
+    """Return the header with the fields that were ignored, if there are any."""
+    return {IGNORED_HEADER: ", ".join(ignored)} if ignored else {}
+
+
+def _describe(answered: IdempotentResult) -> dict[str, str]:
     """Return headers with the id of each image, whether it was stored already, and its cost."""
     # A repeated answer costs nothing, although its images did.
     own = answered.own_results

@@ -8,7 +8,7 @@ from typing import Any
 from stills.contract.errors import InvalidRequest
 from stills.contract.image_kinds import ImageKind
 
-OUTPUT_FIELDS = ("response_format", "output_format", "output_compression")
+OUTPUT_FIELDS = ("response_format", "output_format", "output_compression", "stream")
 FORMATS = {"png": ImageKind.PNG, "webp": ImageKind.WEBP, "jpeg": ImageKind.JPEG}
 QUALITY_DEFAULT = 100
 """OpenAI's default of output_compression, which is a quality in percent."""
@@ -27,11 +27,13 @@ class Output:
     """How images are returned, and the fields that have no effect on it.
 
     `quality` is from 0 to 100, for JPEG and WebP. The file at a URL is always the stored PNG.
+    `streams` is whether the answer is a stream of events.
     """
 
     response_format: ResponseFormat = ResponseFormat.BOTH
     format: str = "png"
     quality: int = QUALITY_DEFAULT
+    streams: bool = False
     ignored: tuple[str, ...] = ()
 
     @property
@@ -54,14 +56,21 @@ def read_output(fields: Mapping[str, Any], *, only_bytes: bool) -> Output:
             action="Use one of the three, or omit it to get a PNG.",
         )
     is_png = FORMATS[wanted] is ImageKind.PNG
+    streams = _streams(fields.get("stream"))
     response_format = _response_format(fields.get("response_format"))
-    if response_format is ResponseFormat.BOTH and (only_bytes or not is_png):
+    if streams and response_format is ResponseFormat.URL:
+        raise InvalidRequest(
+            "response_format is url, but the events of a stream have only b64_json",
+            field="response_format",
+            action="Leave out response_format or stream.",
+        )
+    if response_format is ResponseFormat.BOTH and (only_bytes or streams or not is_png):
         response_format = ResponseFormat.B64_JSON
     if response_format is ResponseFormat.URL:
         names = ("output_compression",) if is_png else ("output_format", "output_compression")
         return Output(response_format, ignored=tuple(name for name in names if name in fields))
     ignored = ("output_compression",) if is_png and "output_compression" in fields else ()
-    return Output(response_format, wanted, quality, ignored)
+    return Output(response_format, wanted, quality, streams, ignored)
 
 
 def _response_format(value: object) -> ResponseFormat:
@@ -74,6 +83,18 @@ def _response_format(value: object) -> ResponseFormat:
             action="Use one of the two, or omit it to get both.",
         )
     return ResponseFormat(value)
+
+
+def _streams(value: object) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise InvalidRequest(
+            "stream is neither true nor false",
+            field="stream",
+            action="Send true to get events, or omit it.",
+        )
+    return value
 
 
 def _quality(value: object) -> int:

@@ -25,7 +25,7 @@ IGNORED = frozenset(
     {
         "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity",
         "moderation", "partial_images", "quality",
-        "safety_identifier", "stream", "svg", "user",
+        "safety_identifier", "svg", "user",
     }
 )  # fmt: skip
 """OpenAI's fields that have no meaning for these models, as in its Python package 3.54."""
@@ -66,12 +66,6 @@ def read_generation(
     """
     fields = {name: value for name, value in body.items() if value is not None}
     _refuse_unknown(fields)
-    if fields.get("stream") not in (None, False, "false"):
-        raise InvalidRequest(
-            "stream is not supported here",
-            field="stream",
-            action="Omit it, or use /v1/image.generate with Accept: text/event-stream.",
-        )
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
     only_bytes = returns_only_bytes(fields.get("model"), aliases)

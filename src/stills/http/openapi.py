@@ -54,6 +54,10 @@ _OPENAI = {
         "maximum": 100,
         "description": "The quality of webp and jpeg in percent.",
     },
+    "stream": {
+        "type": "boolean",
+        "description": "True answers with events: keep-alives, and each image when it is complete.",
+    },
 }
 _URL = _text("An https URL, a data URL, or the id or URL of a stored image.")
 _REFERENCE = {

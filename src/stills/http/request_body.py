@@ -25,7 +25,11 @@ _NUMBERS = {
     "output_compression",
     *(name for name, field in REQUEST_FIELDS.items() if field.type == "integer"),
 }
-_SWITCHES = {"fresh", *(name for name, field in REQUEST_FIELDS.items() if field.type == "boolean")}
+_SWITCHES = {
+    "fresh",
+    "stream",
+    *(name for name, field in REQUEST_FIELDS.items() if field.type == "boolean"),
+}
 
 
 @dataclass(frozen=True, slots=True)

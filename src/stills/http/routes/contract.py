@@ -1,23 +1,26 @@
 """The contract over HTTP: JSON in and out, or an event for each stage."""
 
-import asyncio
-import json
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
-from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.takes import check_takes
-from stills.http.access_log import get_log_entry
-from stills.http.errors import error_answer
+from stills.http.event_stream import (
+    COMMENT,
+    STREAM,
+    Emit,
+    answer_events,
+    stream_events,
+    write_event,
+)
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
 from stills.http.model_names import resolve_model
@@ -28,8 +31,6 @@ from stills.service.progress import OnTakeProgress, ignore_take_progress
 from stills.service.records import result_record
 
 _JSON = "application/json"
-_STREAM = "text/event-stream"
-_UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _STAGE_NAMES = {Stage.CLAIMED: "queued"}
 
 
@@ -65,7 +66,7 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
         openapi_extra=CONTRACT,
         response_model=ResultsBody,
         responses={
-            200: {"content": {_STREAM: {"schema": {"type": "string"}}}},
+            200: {"content": {STREAM: {"schema": {"type": "string"}}}},
             **refusals(404, 409, 410, 413, 415, 502, 503, 504),
         },
     )
@@ -102,73 +103,38 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
             ]
             return records[0] if takes is None else records[0] | {"takes": records}
 
+        async def answer_with_stages(emit: Emit) -> None:
+            emit(COMMENT)  # so that every error is an event
+
+            def on_progress(take: int, stage: Stage, position: int) -> None:
+                emit(write_event("stage", _describe(take, stage, position)))
+
+            emit(write_event("result", await answer(on_progress)))
+
         if _prefers_events(request.headers.get("accept", "")):
-            events = _stream_events(request, answer, settings.keep_alive_seconds)
-            return StreamingResponse(events, media_type=_STREAM, headers=_UNBUFFERED)
+            return await answer_events(
+                stream_events(request, answer_with_stages, settings.keep_alive_seconds)
+            )
         return JSONResponse(await answer())
 
     return router
 
 
+def _describe(take: int, stage: Stage, position: int) -> dict[str, Any]:
+    data: dict[str, Any] = {"stage": _STAGE_NAMES.get(stage, stage.value)}
+    if take:
+        data["take"] = take + 1
+    if position:
+        data["position"] = position
+    return data
+
+
 def _prefers_events(accept: str) -> bool:
     """Return whether events are preferred to JSON (RFC 9110, section 12.5.1), or come first."""
-    ranks = {_JSON: (0.0, -math.inf), _STREAM: (0.0, -math.inf)}
+    ranks = {_JSON: (0.0, -math.inf), STREAM: (0.0, -math.inf)}
     for position, media_range in enumerate(accept.lower().split(",")):
         name, *parameters = (part.strip() for part in media_range.split(";"))
         quality = next((one[2:] for one in parameters if one.startswith("q=")), "1")
         with suppress(ValueError):
             ranks[name] = (float(quality), -position)
-    return ranks[_STREAM][0] > 0 and ranks[_STREAM] > ranks[_JSON]
-
-
-async def _stream_events(
-    request: Request,
-    answer: Callable[[OnTakeProgress], Awaitable[dict[str, Any]]],
-    keep_alive_seconds: float,
-) -> AsyncGenerator[str]:
-    """Yield an event for each stage, then one with the result or the error.
-
-    If the client leaves, a generation that still waits for its start is cancelled; one that was
-    sent is finished and stored.
-    """
-    events: asyncio.Queue[str | None] = asyncio.Queue()
-
-    def on_progress(take: int, stage: Stage, position: int) -> None:
-        data: dict[str, Any] = {"stage": _STAGE_NAMES.get(stage, stage.value)}
-        if take:
-            data["take"] = take + 1
-        if position:
-            data["position"] = position
-        events.put_nowait(_event("stage", data))
-
-    async def work() -> None:
-        try:
-            events.put_nowait(_event("result", await answer(on_progress)))
-        except StillsError as error:
-            get_log_entry(request).error = error.code
-            events.put_nowait(_event("error", json.loads(bytes(error_answer(error).body))))
-        finally:
-            events.put_nowait(None)
-
-    working = asyncio.create_task(work())
-    try:
-        while True:
-            try:
-                event = await asyncio.wait_for(events.get(), keep_alive_seconds)
-            except TimeoutError:
-                yield ": keep-alive\n\n"
-                continue
-            if event is None:
-                break
-            yield event
-        await working
-    except (asyncio.CancelledError, GeneratorExit):
-        get_log_entry(request).error = "caller_left"
-        raise
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-
-
-def _event(name: str, data: object) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+    return ranks[STREAM][0] > 0 and ranks[STREAM] > ranks[_JSON]
