@@ -6,6 +6,7 @@ import pytest
 
 from stills.config import read_config
 from stills.contract.errors import ConfigError
+from stills.contract.links import ImageLinks
 from stills.contract.models import MODELS
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
@@ -30,6 +31,10 @@ def test_every_variable_has_a_default():
         ("STILLS_STORE", "s3://bucket/a", "store", "s3://bucket/a"),
         ("STILLS_CATALOG", "/a/b.db", "catalog", Path("/a/b.db")),
         ("STILLS_SPOOL", "/a/spool", "spool", Path("/a/spool")),
+        ("STILLS_IMAGE_URL", "http://cdn/a/", "image_links", ImageLinks("http://cdn/a")),
+        ("STILLS_IMAGE_URL", "presign:7d", "image_links", ImageLinks(signed_seconds=604_800)),
+        ("STILLS_IMAGE_URL", "presign:90min", "image_links", ImageLinks(signed_seconds=5400)),
+        ("STILLS_IMAGE_URL", "store", "image_links", ImageLinks()),
         ("STILLS_MODEL", "qwen-image-2.0", "model", "qwen-image-2.0"),
         ("STILLS_MODELS", "", "models", MODELS),
         ("STILLS_DEADLINE_SECONDS", "1.5", "deadline_seconds", 1.5),
@@ -61,6 +66,7 @@ def test_each_variable_is_read(variable, value, field, read):
     "variable",
     [
         "STILLS_STORE",
+        "STILLS_IMAGE_URL",
         "STILLS_CATALOG",
         "STILLS_SPOOL",
         "STILLS_MODEL",
@@ -111,6 +117,20 @@ def test_an_invalid_deadline_is_rejected(written):
         read_config({**HOME, "STILLS_DEADLINE_SECONDS": written})
     assert caught.value.field == "STILLS_DEADLINE_SECONDS"
     assert "number of seconds" in caught.value.action
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("presign", "presign:", "presign:0s", "presign:8d", "presign:604801s", "presign:1.5h"),
+        *("s3", "https://", "https://key@cdn", "https://cdn/a?key=b", "ftp://cdn"),
+    ],
+)
+def test_an_invalid_link_to_images_is_rejected(written):
+    """Stores refuse signatures for more than 7 days, and a query would end up in every link."""
+    with pytest.raises(ConfigError, match="STILLS_IMAGE_URL is ") as caught:
+        read_config({**HOME, "STILLS_IMAGE_URL": written})
+    assert "presign:7d" in caught.value.action
 
 
 @pytest.mark.parametrize("written", ["-1", "1.5", "100", "some", "٢"])

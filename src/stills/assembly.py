@@ -10,6 +10,7 @@ from stills.catalog import SqliteCatalog
 from stills.config import Config
 from stills.contract.errors import ConfigError, MissingKey
 from stills.contract.forked import begin_use
+from stills.contract.links import ImageLinks
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
 from stills.contract.providers import NO_PROVIDER, SANDBOX
@@ -24,7 +25,7 @@ from stills.provider.credentials import (
 )
 from stills.provider.deferred import DeferredProvider
 from stills.provider.tokenizer import QwenTokenizer
-from stills.store import open_store
+from stills.store import FolderStore, open_store
 
 if TYPE_CHECKING:
     from stills.contract.ports.downloader import Downloader
@@ -41,7 +42,7 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
     return Ports(
         provider=provider,
         catalog=SqliteCatalog(config.catalog),
-        store=_store(config.store),
+        store=_store(config.store, config.image_links),
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
         tokenizer=QwenTokenizer(),
@@ -78,15 +79,22 @@ class _Download:
         return await self._made.get(url, max_bytes=max_bytes)
 
 
-def _store(location: str) -> Store:
+def _store(location: str, links: ImageLinks) -> Store:
     try:
-        return open_store(location)
+        store = open_store(location, links)
     except ValueError as error:
         raise ConfigError(
             f"STILLS_STORE can't be used: {error}",
             field="STILLS_STORE",
             action="Set it to a folder, or a URL such as s3://bucket/prefix.",
         ) from None
+    if links != ImageLinks() and isinstance(store, FolderStore):
+        raise ConfigError(
+            "STILLS_IMAGE_URL needs an object store, but STILLS_STORE is a folder",
+            field="STILLS_IMAGE_URL",
+            action="Leave it out, or set STILLS_STORE to a URL such as s3://bucket/prefix.",
+        )
+    return store
 
 
 def use_dashscope(config: Config) -> Provider:

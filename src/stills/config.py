@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from stills.contract.errors import ConfigError, UnknownModel
+from stills.contract.links import SIGNED_SECONDS_MAX, ImageLinks
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model, find_model
 from stills.contract.models_file import read_models_file
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
@@ -15,7 +16,7 @@ from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
-_UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,11 @@ class Config:
     limit; `credentials_file` and `api_key_file` are None if no home folder is known. `certificates`
     are the variable that names trusted CAs, and the file or folder that it names. `resend_unknown`
     is how often a call whose outcome is unknown may be repeated, and `uses_tasks` whether models
-    with an asynchronous API are called through it.
+    with an asynchronous API are called through it. `image_links` are those of a bucket's images.
     """
 
     store: str
+    image_links: ImageLinks
     catalog: Path
     spool: Path
     model: str
@@ -68,6 +70,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
     models = _models(environment, "STILLS_MODELS")
     return Config(
         store=environment.get("STILLS_STORE") or str(output / "images"),
+        image_links=_image_links(environment, "STILLS_IMAGE_URL"),
         catalog=_local_path(environment, "STILLS_CATALOG") or output / "stills.db",
         spool=_local_path(environment, "STILLS_SPOOL") or _default_spool(environment, home),
         model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
@@ -131,6 +134,21 @@ def _public_url(environment: Mapping[str, str], name: str) -> str | None:
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", written):
         raise _bad(environment, name, "a URL such as https://stills.example.com")
     return written.rstrip("/")
+
+
+def _image_links(environment: Mapping[str, str], name: str) -> ImageLinks:
+    written = (environment.get(name) or "store").strip()
+    if written == "store":
+        return ImageLinks()
+    if re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", written):
+        return ImageLinks(prefix=written.rstrip("/"))
+    signed = re.fullmatch(r"presign:([1-9]\d{0,5})(s|min|h|d)", written, re.ASCII)
+    if signed is None:
+        raise _bad(environment, name, "https://CDN/PREFIX, presign:7d (s, min, h or d) or store")
+    seconds = int(signed[1]) * int(_UNIT_SECONDS[signed[2]])
+    if seconds > SIGNED_SECONDS_MAX:
+        raise _bad(environment, name, "at most presign:7d, because stores refuse longer links")
+    return ImageLinks(signed_seconds=seconds)
 
 
 def _models(environment: Mapping[str, str], name: str) -> Mapping[str, Model]:

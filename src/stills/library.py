@@ -1,11 +1,12 @@
 """The stored images of one Stills: find, read, copy and verify them. Nothing here calls the API."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stills.contract.generation import Image, Send
 from stills.contract.image_kinds import ImageKind
+from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
 from stills.maintenance.export import check_target, save
@@ -60,15 +61,37 @@ class Library:
             InvalidRequest: several do.
         """
         image = await find_by_prefix(self._ports, prefix)
-        return ImageDetails(image, self.url(image), await self.list_sends(image))
+        (link,) = await self.links([image])
+        return ImageDetails(image, link, await self.list_sends(image))
 
     async def list_sends(self, image: Image) -> Sequence[Send]:
         """List the API calls that paid for an image, oldest first."""
         return await self._ports.catalog.list_sends(image.generation.id)
 
     def url(self, image: Image) -> str:
-        """Return the URL of an image in the store."""
+        """Return the URL of an image in the store; `links` may open where this does not."""
         return self._ports.store.url(image.rendition.object_path)
+
+    async def links(self, images: Sequence[Image]) -> Sequence[str]:
+        """Return where each image opens, as STILLS_IMAGE_URL says; signed links are new.
+
+        Raises:
+            StoreRefused: a link can't be signed.
+        """
+        return await self._ports.store.links([image.rendition.object_path for image in images])
+
+    async def renew_links(self, results: Sequence[ImageResult]) -> Sequence[ImageResult]:
+        """Return earlier results with new links, because signed ones expire.
+
+        Raises:
+            StoreRefused: a link can't be signed.
+        """
+        paths = [result.object_path for result in results if result.object_path]
+        links = dict(zip(paths, await self._ports.store.links(paths), strict=True))
+        return [
+            replace(result, image_url=links.get(result.object_path, result.image_url))
+            for result in results
+        ]
 
     async def exists(self, image: Image) -> bool:
         """Return whether the store has an image, without reading it.

@@ -55,6 +55,7 @@ def test_a_finished_shot_has_its_request_and_result(tmp_path):
             "height": 64,
             "seed": 7,
             "file": "images/x.png",
+            "object_path": "kite.png",
             "cached": False,
             "cost_usd": 0.075,
             "image_id": "3f9a1c2b7d4e-96x64",

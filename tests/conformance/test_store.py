@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.support.s3 import serve_s3
+from tests.support.seaweed import serve_seaweed
 
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.ports.store import Store
@@ -206,6 +207,24 @@ class TestS3(StoreConformance):
             assert "credentials" in caught.value.action
         with pytest.raises(StoreRefused, match="could not write"):
             await store.put("a.png", b"1")
+
+
+class TestSeaweed(StoreConformance):
+    """A real S3 server, which checks signatures."""
+
+    @pytest.fixture
+    async def store(self, seaweed, request, monkeypatch):
+        for name, value in seaweed.items():
+            monkeypatch.setenv(name, value)
+        bucket = open_store(f"s3://bucket/{hash(request.node.name):x}")
+        yield bucket
+        await bucket.close()
+
+
+@pytest.fixture(scope="module")
+def seaweed(tmp_path_factory):
+    with serve_seaweed(tmp_path_factory.mktemp("seaweed")) as variables:
+        yield variables
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ async def test_an_image_is_generated_over_http(serve, stills, mode):
 
     hooks = {
         "generate": generate,
-        "image_url": lambda request, image_id: f"{request.base_url}images/{image_id}.png",
+        "image_url": lambda request, image_id, _: f"{request.base_url}images/{image_id}.png",
     }
     async with serve(stills, **hooks) as url, Client(url, mode=mode) as client:
         made = await client.call_tool("image_generate", KITE, progress_callback=on_progress)

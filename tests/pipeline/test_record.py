@@ -6,7 +6,6 @@ from tests.support.catalog_steps import spec
 from stills.contract.generation import Generation, Rendition, Stage
 from stills.contract.size import Size
 from stills.pipeline.record import make_result, try_to_count
-from stills.store import open_store
 
 
 class UnusedCatalog:
@@ -25,11 +24,11 @@ class UnusedCatalog:
     ],
     ids=str,
 )
-def test_a_note_says_how_the_image_was_rendered(tmp_path, size: Size, notes: tuple[str, ...]):
+def test_a_note_says_how_the_image_was_rendered(size: Size, notes: tuple[str, ...]):
     """One that was scaled up is less sharp than its size suggests."""
     generation = Generation("ab" * 6, spec("a"), Stage.KEPT, 0.0)
     rendition = Rendition(generation.id, size, "0" * 64, 9, "a.png")
-    made = make_result(generation, rendition, open_store(str(tmp_path)), sent=False)
+    made = make_result(generation, rendition, "file:///a.png", sent=False)
     assert (made.native_size, made.notes) == ("1328*1328", notes)
 
 

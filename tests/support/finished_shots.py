@@ -26,6 +26,7 @@ def result(width: int = 96, height: int = 64, **more) -> ImageResult:
         "height": height,
         "seed": 7,
         "id": "3f9a1c2b7d4e-96x64",
+        "object_path": "kite.png",
         "cached": False,
         "provider": "dashscope",
         "model": "qwen-image-max",

@@ -181,6 +181,7 @@ def _reference_members(reference: ShotReference) -> dict[str, str]:
 def _result_members(result: ImageResult, file: str | None) -> dict[str, Any]:
     return result.contract_fields() | {
         "file": file,
+        "object_path": result.object_path,
         "cached": result.cached,
         "cost_usd": result.cost_usd,
         "image_id": result.id,
@@ -244,6 +245,7 @@ def _read_result(given: Mapping[str, Any]) -> ImageResult | None:
         native_size=_get(given, "native_size", str, ""),
         cost_usd=_get(given, "cost_usd", float, None),
         notes=_texts(given, "notes"),
+        object_path=_get(given, "object_path", str, ""),
     )
 
 

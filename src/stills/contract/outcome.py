@@ -33,10 +33,10 @@ class CatalogAnswer:
 class RequestStatus:
     """Whether a request's image is stored already.
 
-    If `is_kept`, answering the request sends nothing; `image_url` is then the stored image, or None
-    if it is only stored in another size. Requests with the same `key` get the same image.
-    `price_usd` is what a new image of the request costs; None if unknown. `error` is set if the
-    request can't be sent at all.
+    If `is_kept`, answering the request sends nothing; `image_url` is then the URL of the object in
+    the store, or None if it is only stored in another size. Requests with the same `key` get the
+    same image. `price_usd` is what a new image of the request costs; None if unknown. `error` is
+    set if the request can't be sent at all.
     """
 
     is_kept: bool = False

@@ -11,6 +11,7 @@ class ImageResult:
     model made, W*H. `cached` means that no API call was needed. `cost_usd` is what this result
     added to the bill: 0 if it came from the catalog, None if the model's price is unknown. Sandbox
     images have the prices of real ones, but nothing is billed: their `provider` is `sandbox`.
+    `object_path` is the image's path in the store, which stays the same when `image_url` expires.
     """
 
     image_url: str
@@ -24,6 +25,7 @@ class ImageResult:
     native_size: str
     cost_usd: float | None
     notes: tuple[str, ...] = ()
+    object_path: str = ""
 
     def contract_fields(self) -> dict[str, str | int]:
         """Return exactly `image_url`, `width`, `height` and `seed`."""

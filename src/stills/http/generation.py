@@ -102,7 +102,7 @@ class HttpGeneration:
 
     def _name_own_references(self, http_request: Request, request: ImageRequest) -> ImageRequest:
         """Name references by their ids if they are URLs under which this client sees our images."""
-        prefix, suffix = self.settings.image_url(http_request, "\0").split("\0")
+        prefix, suffix = self.settings.own_url(http_request, "\0").split("\0")
 
         def name(given: str | bytes) -> str | bytes:
             if isinstance(given, bytes) or not given.startswith(prefix):

@@ -67,7 +67,8 @@ async def answer_once(
     if record.digest != digest:
         raise KeyReused(field=HEADER)
     if record.answer is not None:
-        return _read(record.answer)
+        earlier = _read(record.answer)
+        return replace(earlier, results=await stills.images.renew_links(earlier.results))
     results = await work()
     own = IdempotentResult(results, time())
     first = _read(await stills.idempotency.finish(owner, key, _write(own)))

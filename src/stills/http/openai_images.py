@@ -59,7 +59,7 @@ class OpenAiImages:
         settings = self._generation.settings
         if not wanted.output.streams:
             answered = await self._make(request, wanted, content)
-            urls = [settings.image_url(request, result.id) for result in answered.results]
+            urls = [settings.image_url(request, one.id, one.image_url) for one in answered.results]
             return await answer_images(answered, urls, wanted.output, wanted.ignored, self._encoder)
 
         async def work(emit: Emit) -> None:

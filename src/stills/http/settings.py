@@ -31,7 +31,12 @@ class Settings:
     key_check_seconds: float = 1.0
     metrics_folder: str | None = None
 
-    def image_url(self, http_request: Request, image_id: str) -> str:
-        """Return the URL at which this client can open an image."""
+    def image_url(self, http_request: Request, image_id: str, link: str) -> str:
+        """Return where this client can open an image: the store's link, if that is a web URL."""
+        is_web = link.startswith(("https://", "http://"))
+        return link if is_web else self.own_url(http_request, image_id)
+
+    def own_url(self, http_request: Request, image_id: str) -> str:
+        """Return the URL of an image in this service, as this client sees it."""
         base = self.public_url or str(http_request.base_url).rstrip("/")
         return f"{base}/images/{image_id}.png"

@@ -60,7 +60,7 @@ _REQUEST = {
 }
 
 _RESULT = {
-    "image_url": _text("The image; the URL works for as long as the image is stored."),
+    "image_url": _text("Where the image opens. A signed URL expires; ask for a new one by the id."),
     "width": _number("In pixels."),
     "height": _number("In pixels."),
     "seed": _number("Use it to get this image again."),
@@ -73,6 +73,7 @@ _RESULT = {
     ),
     "cost_usd": _optional("number", "The cost of this call in USD; null if unknown."),
     "notes": {**_TEXTS, "description": "Remarks, such as on scaling."},
+    "object_path": _text("The image's path in the store."),
 }
 _RESULTS = _object(
     _RESULT,
@@ -87,7 +88,7 @@ _RESULTS = _object(
 
 _IMAGE = {
     "id": _text("The image's id; its resource is stills://images/{id}."),
-    "image_url": _text("The image; the URL works for as long as the image is stored."),
+    "image_url": _text("Where the image opens. A signed URL expires; ask for a new one by the id."),
     "width": _number("In pixels."),
     "height": _number("In pixels."),
     "seed": _number("Use it to get this image again."),
@@ -111,6 +112,7 @@ _IMAGE = {
     "model": _text("The exact model."),
     "native_size": _text("The size that the model generated, WIDTH*HEIGHT."),
     "price_usd": _optional("number", "The price of the generation; null if unknown."),
+    "object_path": _text("The image's path in the store."),
     "byte_count": _number("Size of the PNG file."),
     "sha256": _text("Hash of the PNG file, in hex."),
     "created_at": _text("ISO 8601, UTC."),

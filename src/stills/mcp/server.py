@@ -20,8 +20,8 @@ def make_server(
 ) -> Server[dict[str, Any]]:
     """Make the server; it does not close `stills`.
 
-    `generate` generates images. `image_url` returns where a client over HTTP can open an image; by
-    default, the URL of the store.
+    `generate` generates images. `image_url` returns where a client over HTTP can open an image,
+    given its id and the store's link; by default, that link.
     """
     tools = Tools(stills, generate=generate, image_url=image_url)
     return Server(

@@ -33,7 +33,7 @@ from stills.service.progress import OnTakeProgress
 from stills.service.records import image_record, result_record, send_record, summarize
 
 Context = ServerRequestContext[dict[str, Any], Any]
-ImageUrl = Callable[[Any, str], str]
+ImageUrl = Callable[[Any, str, str], str]
 """Returns where the client of an HTTP request can open the image of an id."""
 
 
@@ -149,7 +149,7 @@ class Tools:
         records = []
         for result in results:
             image = await self._find_result(result)
-            url = self._url(context, image)
+            url = self._url(context, image, result.image_url)
             content.append(types.ResourceLink(**_resource(image)))
             content += await self._thumbnail(image)
             content.append(types.TextContent(text=summarize(result, url)))
@@ -175,7 +175,11 @@ class Tools:
                 action=f"Use a whole number from 1 to {LIST_MAX}.",
             )
         images = await self._stills.images.list(limit=limit)
-        records = [image_record(image, self._url(context, image)) for image in images]
+        links = await self._stills.images.links(images)
+        records = [
+            image_record(image, self._url(context, image, link))
+            for image, link in zip(images, links, strict=True)
+        ]
         lines = [
             f"{record['id']}: {record['width']}*{record['height']}, {record['prompt'][:80]}"
             for record in records
@@ -186,7 +190,8 @@ class Tools:
     async def _show(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
         _check_names(arguments, ["id"])
         image = await self._find(arguments.get("id"))
-        record = image_record(image, self._url(context, image))
+        (link,) = await self._stills.images.links([image])
+        record = image_record(image, self._url(context, image, link))
         lines = [f"{name}: {value}" for name, value in record.items()]
         record["sends"] = [
             send_record(send) for send in await self._stills.images.list_sends(image)
@@ -206,10 +211,10 @@ class Tools:
             raise NotFound(f"no image has the id {image_id[:60]!r}", field="id")
         return image
 
-    def _url(self, context: Context, image: Image) -> str:
+    def _url(self, context: Context, image: Image, link: str) -> str:
         if context.request is not None and self._image_url is not None:
-            return self._image_url(context.request, image.rendition.id)
-        return self._stills.images.url(image)
+            return self._image_url(context.request, image.rendition.id, link)
+        return link
 
     async def _thumbnail(self, image: Image) -> Sequence[types.ImageContent]:
         """Return a small picture that the agent can see, or nothing if that fails."""

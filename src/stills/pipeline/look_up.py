@@ -57,14 +57,15 @@ async def answer_from_catalog(
         for index in new:
             answers[index] = CatalogAnswer(is_new=True)
         hits = await _stored(ports, found)
+        links = await ports.store.links([hit.rendition.object_path for hit in hits])
         notes = await try_to_count(
             ports.catalog,
             [(hit.rendition, make_request_record(hit.request, hit.rendition)) for hit in hits],
         )
     except StillsError:
         return answers
-    for hit in hits:
-        result = make_result(hit.generation, hit.rendition, ports.store, sent=False, notes=notes)
+    for hit, link in zip(hits, links, strict=True):
+        result = make_result(hit.generation, hit.rendition, link, sent=False, notes=notes)
         answers[hit.index] = CatalogAnswer(result)
     return answers
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stills.contract.errors import CatalogDamaged, CatalogError
+from stills.contract.errors import CatalogDamaged, CatalogError, StoreRefused
 from stills.contract.generation import Generation, Rendition, RequestRecord
 from stills.contract.ports.generations import Generations
 from stills.contract.ports.store import Store
@@ -29,7 +29,10 @@ async def record(job: Job) -> Job:
     else:
         await catalog.record_requests(answered)
     paid = job.sent is not None and job.deadline.pays
-    result = make_result(known(job.generation), rendition, job.ports.store, sent=paid, notes=notes)
+    link, problem = await try_to_link(job.ports.store, rendition)
+    result = make_result(
+        known(job.generation), rendition, link, sent=paid, notes=(*notes, *problem)
+    )
     return replace(job, result=result)
 
 
@@ -66,10 +69,22 @@ async def try_to_count(
     return ()
 
 
+async def try_to_link(store: Store, rendition: Rendition) -> tuple[str, tuple[str, ...]]:
+    """Return where an image opens, and notes: a link that can't be signed must not lose an image.
+
+    It is then the object's own URL.
+    """
+    path = rendition.object_path
+    try:
+        return (await store.links([path]))[0], ()
+    except StoreRefused as error:
+        return store.url(path), (f"No link could be signed: {error.message}.",)
+
+
 def make_result(
     generation: Generation,
     rendition: Rendition,
-    store: Store,
+    image_url: str,
     *,
     sent: bool,
     notes: Sequence[str] = (),
@@ -77,7 +92,7 @@ def make_result(
     """Return the caller's result; `sent` if this request paid for it just now."""
     spec, size = generation.spec, rendition.size
     return ImageResult(
-        image_url=store.url(rendition.object_path),
+        image_url=image_url,
         width=size.width,
         height=size.height,
         seed=spec.seed,
@@ -88,6 +103,7 @@ def make_result(
         native_size=str(spec.native_size),
         cost_usd=spec.price_usd if sent else 0.0,
         notes=(*generation.notes, *_rendering_notes(spec.native_size, size), *notes),
+        object_path=rendition.object_path,
     )
 
 

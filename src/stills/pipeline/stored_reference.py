@@ -56,16 +56,23 @@ class StoredReferences:
     async def _find_by_url(self, url: str) -> Image | None:
         """Find the image that the store has at a URL, such as one that we returned."""
         scheme, separator, rest = url.partition("://")
-        named = read_object_path(unquote(rest.rpartition("/")[2])) if separator else None
+        name = unquote(rest.partition("?")[0].rpartition("/")[2])
+        named = read_object_path(name) if separator else None
         if named is None:
             return None
         image = await self._index.find_image(rendition_id(*named))
         if image is None:
             return None
-        own = self._store.url(image.rendition.object_path)
+        path = image.rendition.object_path
+        own = self._store.url(path)
         if scheme.lower() == "file":
             return image if _is_same_file(url, own) else None
-        return image if url == own else None
+        if url == own:
+            return image
+        (link,) = await self._store.links([path])
+        address, signature, _ = link.partition("?")
+        # A signature differs each time, and an expired one still names the image.
+        return image if (url.partition("?")[0] if signature else url) == address else None
 
 
 def _is_same_file(url: str, own: str) -> bool:

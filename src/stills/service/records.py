@@ -37,6 +37,7 @@ def image_record(image: Image, image_url: str) -> dict[str, Any]:
         "model": spec.model,
         "native_size": str(spec.native_size),
         "price_usd": spec.price_usd,
+        "object_path": rendition.object_path,
         "byte_count": rendition.byte_count,
         "sha256": rendition.sha256,
         "created_at": format_time(generation.created_at),

@@ -12,15 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from stills.contract.errors import ImageMissing, StillsError, StoreRefused
 from stills.contract.forked import begin_use
 from stills.contract.generation import Chunks
+from stills.contract.links import ImageLinks
 from stills.store.object_path import check_object_path
 
 if TYPE_CHECKING:
+    from obstore import Attributes
     from obstore.store import ObjectStore as Backend
 
 _THREADS = 32
@@ -29,6 +31,11 @@ _THREADS = 32
 _RETRIES_MAX = 3
 _RETRY_SECONDS = 20.0
 CALL_SECONDS = 60.0
+_CONTENT_TYPES = {
+    "png": "image/png",
+    "json": "application/json",
+    "txt": "text/plain; charset=utf-8",
+}
 
 _Value = TypeVar("_Value")
 
@@ -36,8 +43,9 @@ _Value = TypeVar("_Value")
 class BucketStore:
     """Implements the port Store on a bucket URL."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, links: ImageLinks | None = None) -> None:
         self._location = location
+        self._links = links or ImageLinks()
         self._backend: Backend | None = None
         self._opening = Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
@@ -58,7 +66,7 @@ class BucketStore:
         def write(backend: "Backend") -> None:
             # One request even for a large image: an unfinished multipart upload would cost money.
             for each, content in objects:
-                backend.put(each, content, use_multipart=False)
+                backend.put(each, content, use_multipart=False, attributes=_attributes(each))
 
         await self._call("write", path, write)
 
@@ -118,6 +126,28 @@ class BucketStore:
         check_object_path(path)
         return self._location + ("" if self._location.endswith("/") else "/") + quote(path)
 
+    async def links(self, paths: Sequence[str]) -> Sequence[str]:
+        if not paths:
+            return []
+        if self._links.prefix is not None:
+            for path in paths:
+                check_object_path(path)
+            return [f"{self._links.prefix}/{quote(path)}" for path in paths]
+        if self._links.signed_seconds is None:
+            return [self.url(path) for path in paths]
+        return await self._sign(paths, timedelta(seconds=self._links.signed_seconds))
+
+    async def _sign(self, paths: Sequence[str], expires_in: timedelta) -> Sequence[str]:
+        for path in paths:
+            check_object_path(path)
+
+        def sign(backend: Any) -> Sequence[str]:  # noqa: ANN401 - obstore names no such type
+            from obstore import sign as sign_links  # noqa: PLC0415 - slow, and often unused
+
+            return sign_links(backend, "GET", list(paths), expires_in)
+
+        return await self._call("sign a link to", paths[0], sign)
+
     async def close(self) -> None:
         """Accept no more calls; those still running in a thread end by obstore's own timeouts."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -154,6 +184,17 @@ class BucketStore:
             if self._backend is None:
                 self._backend = _connect(self._location)
         return work(self._backend)
+
+
+def _attributes(path: str) -> "Attributes":
+    """Return the headers with which an object is served; an image never changes."""
+    kind = path.rpartition(".")[2]
+    attributes: Attributes = {
+        "Content-Type": _CONTENT_TYPES.get(kind, "application/octet-stream"),
+    }
+    if kind == "png":
+        attributes["Cache-Control"] = "public, max-age=31536000, immutable"
+    return attributes
 
 
 def _connect(location: str) -> "Backend":

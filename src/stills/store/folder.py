@@ -89,6 +89,9 @@ class FolderStore:
         check_object_path(path)
         return f"{self._root.as_uri().rstrip('/')}/{quote(path)}"
 
+    async def links(self, paths: Sequence[str]) -> Sequence[str]:
+        return [self.url(path) for path in paths]
+
     def name_of_file(self, file: Path) -> str | None:
         root = self._root.resolve()
         if root not in file.parents:

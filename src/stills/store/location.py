@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stills.contract.file_url import file_path
+from stills.contract.links import ImageLinks
 from stills.store.bucket import BucketStore
 from stills.store.folder import FolderStore
 
@@ -12,11 +13,12 @@ from stills.store.folder import FolderStore
 _SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
-def open_store(location: str) -> FolderStore | BucketStore:
+def open_store(location: str, links: ImageLinks | None = None) -> FolderStore | BucketStore:
     """Open a folder path, a `file:///` URL, or a bucket URL such as `s3://bucket/prefix`.
 
     Nothing is read or written yet. For a bucket, obstore reads keys and endpoints from the
-    service's own variables, such as AWS_ACCESS_KEY_ID.
+    service's own variables, such as AWS_ACCESS_KEY_ID. `links` are those of a bucket's images; the
+    images of a folder have file URLs.
 
     Raises:
         ValueError: the location is malformed, can't store objects, or contains a key or a query.
@@ -32,7 +34,7 @@ def open_store(location: str) -> FolderStore | BucketStore:
     if scheme not in _SCHEMES:
         known = ", ".join(("file", *_SCHEMES))
         raise ValueError(f"images can't be stored at {scheme}://, only at one of {known}")
-    return BucketStore(location)
+    return BucketStore(location, links)
 
 
 def _read_file_url(url: str) -> Path:

@@ -69,6 +69,7 @@ async def test_a_record_has_everything_about_an_image(http, url, stills, kept):
         "native_size": "1328*1328",
         "price_usd": 0.075,
         "sha256": image.rendition.sha256,
+        "object_path": image.rendition.object_path,
         "byte_count": image.rendition.byte_count,
         "notes": [],
     }

@@ -79,7 +79,8 @@ def describe(shown: ImageDetails) -> str:
 async def _list(limit: int, *, is_json: bool) -> int:
     async with Stills.from_catalog() as stills:
         images = await stills.images.list(limit=limit)
-        records = [image_record(image, stills.images.url(image)) for image in images]
+        links = await stills.images.links(images)
+    records = [image_record(image, link) for image, link in zip(images, links, strict=True)]
     if not images and not is_json:
         print("no images are stored yet", file=sys.stderr)
     for image, record in zip(images, records, strict=True):

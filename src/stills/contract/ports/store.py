@@ -78,6 +78,14 @@ class Store(Protocol):
         """Return the URL of an object; it stays valid while the object is stored."""
         ...
 
+    async def links(self, paths: Sequence[str]) -> Sequence[str]:
+        """Return the URL at which each object opens for others, which may expire.
+
+        Raises:
+            StoreRefused: a link can't be signed.
+        """
+        ...
+
     async def close(self) -> None:
         """Accept no more calls."""
         ...

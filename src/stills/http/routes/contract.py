@@ -48,6 +48,7 @@ class ResultBody(BaseModel):
     native_size: str
     cost_usd: float | None
     notes: list[str]
+    object_path: str
 
 
 class ResultsBody(ResultBody):
@@ -98,7 +99,7 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
             answered = await answer_once(generation.stills, request, request.state.body, generate)
             log_results(request, answered.own_results, replayed=number)
             records = [
-                result_record(result, settings.image_url(request, result.id))
+                result_record(result, settings.image_url(request, result.id, result.image_url))
                 for result in answered.results
             ]
             return records[0] if takes is None else records[0] | {"takes": records}

@@ -15,8 +15,8 @@ from stills.http.errors import not_found
 from stills.http.openapi import refusals
 from stills.service.records import image_record, send_record
 
-ImageUrl = Callable[[Request, str], str]
-"""Returns the URL at which a client can open the image of an id."""
+ImageUrl = Callable[[Request, str, str], str]
+"""Returns the URL at which a client can open an image, given its id and the store's link."""
 
 
 class ReferenceImage(BaseModel):
@@ -49,6 +49,7 @@ class ImageRecord(BaseModel):
     model: str
     native_size: str
     price_usd: float | None
+    object_path: str
     byte_count: int
     sha256: str
     created_at: datetime
@@ -97,12 +98,13 @@ def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
         """List stored images, newest first."""
         search = ImageSearch(q, model, provider, style, seed)
         page = await stills.images.search(search, limit=limit, cursor=cursor)
+        links = await stills.images.links(page.images)
         return JSONResponse(
             {
                 "object": "list",
                 "data": [
-                    image_record(image, image_url(request, image.rendition.id))
-                    for image in page.images
+                    image_record(image, image_url(request, image.rendition.id, link))
+                    for image, link in zip(page.images, links, strict=True)
                 ],
                 "has_more": page.next_cursor is not None,
                 "next_cursor": page.next_cursor,
@@ -116,6 +118,8 @@ def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
         if image is None:
             return not_found("No image has this id; /v1/images lists all images.")
         sends = [send_record(send) for send in await stills.images.list_sends(image)]
-        return JSONResponse(image_record(image, image_url(request, image_id)) | {"sends": sends})
+        (link,) = await stills.images.links([image])
+        record = image_record(image, image_url(request, image_id, link))
+        return JSONResponse(record | {"sends": sends})
 
     return router

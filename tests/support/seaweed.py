@@ -1,0 +1,77 @@
+"""A real S3 server, SeaweedFS, on this machine and in a temporary folder."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.support.s3 import s3_variables
+
+_PORTS = ("master.port", "volume.port", "filer.port", "s3.port")
+_STARTED_WITHIN_SECONDS = 60.0
+
+
+@contextmanager
+def serve_seaweed(folder: Path) -> Iterator[dict[str, str]]:
+    """Serve a bucket named `bucket`; yields the variables that configure obstore for it.
+
+    Its requests must be signed with the right key.
+    """
+    ports = _free_ports([name + kind for name in _PORTS for kind in ("", ".grpc")])
+    variables = s3_variables(ports["s3.port"])
+    key = {
+        "accessKey": variables["AWS_ACCESS_KEY_ID"],
+        "secretKey": variables["AWS_SECRET_ACCESS_KEY"],
+    }
+    identity = {"name": "tests", "credentials": [key], "actions": ["Admin"]}
+    config = folder / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}))
+    command = [
+        *(_find_weed(), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}"),
+        *("-s3", f"-s3.config={config}", "-s3.port.iceberg=0"),
+        *("-volume.max=20", "-master.volumeSizeLimitMB=64"),
+        *(f"-{name}={port}" for name, port in ports.items()),
+    ]
+    with (folder / "weed.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _make_bucket(ports, server)
+            yield variables
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _find_weed() -> str:
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    assert found, "SeaweedFS is missing: install the dev group of pyproject.toml"
+    return found
+
+
+def _make_bucket(ports: Mapping[str, int], server: subprocess.Popen[bytes]) -> None:
+    """Wait until the S3 port is open, then make the bucket: a folder of the server's filer."""
+    bucket = f"http://127.0.0.1:{ports['filer.port']}/buckets/bucket/"
+    deadline = time.monotonic() + _STARTED_WITHIN_SECONDS
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", ports["s3.port"]), timeout=5):
+                pass
+            with urllib.request.urlopen(urllib.request.Request(bucket, method="POST"), timeout=5):
+                return
+        except OSError:
+            assert server.poll() is None, "SeaweedFS ended"
+            assert time.monotonic() < deadline, "SeaweedFS does not answer"
+            time.sleep(0.1)
+
+
+def _free_ports(names: list[str]) -> dict[str, int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
