@@ -223,12 +223,6 @@ SELECT g.*, r.width, r.height, r.sha256 AS rendition_sha256,
 
 IMAGES = f"{_IMAGE} FROM renditions AS r JOIN generations AS g ON g.id = r.generation_id"
 
-IMAGES_BY_PROMPT = f"""{_IMAGE}
-FROM prompts AS p
-{{join}} generations AS g ON g.sequence = p.rowid
-{{join}} renditions AS r ON r.generation_id = g.id
-"""
-
 LIST_IMAGES = f"{IMAGES} ORDER BY r.created_at DESC, r.generation_id LIMIT :limit"
 
 # The second condition is the exact one; the first lets the database use an index. "~" comes after

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stills.catalog.connection import Connection
-from stills.catalog.queries import IMAGES, IMAGES_BY_PROMPT
+from stills.catalog.queries import IMAGES
 from stills.catalog.rows import read_image
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
@@ -20,12 +20,27 @@ _FILTERS = {
     "seed": "g.seed = :seed",
 }
 _CONTAINS = "instr(folded(g.prompt), :text) > 0"
-_PAGE = """
-  AND g.sequence <= :sequence
-  AND (g.sequence < :sequence OR (r.width, r.height) > (:width, :height))
+
+# Renditions after the cursor.
+_AFTER = "(g.sequence < :sequence OR (r.width, r.height) > (:width, :height))"
+
+# First the generations of the page, so that only their renditions are sorted: the database finds
+# generations in their order by an index, but not generations with renditions.
+_PAGE = f"""
+WITH page (sequence) AS (
+    SELECT {{sequence}}
+    FROM {{tables}}
+    WHERE {{conditions}}
+      AND {{sequence}} <= :sequence
+      AND EXISTS (SELECT 1 FROM renditions AS r WHERE r.generation_id = g.id AND {_AFTER})
+    ORDER BY {{sequence}} DESC
+    LIMIT :limit
+)
+{IMAGES}
+WHERE g.sequence IN (SELECT sequence FROM page) AND {_AFTER}
 ORDER BY g.sequence DESC, r.width, r.height
 LIMIT :limit
-"""
+"""  # noqa: S608 - our own text
 _EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
 
 _ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,8})x([0-9]{1,8})", re.ASCII)
@@ -86,14 +101,15 @@ def search_images(
 def _query(search: ImageSearch, text: str | None, text_search: TextSearch) -> str:
     """Return the query for the filters that are given."""
     given = [sql for name, sql in _FILTERS.items() if getattr(search, name) is not None]
+    tables, sequence = "generations AS g", "g.sequence"
     if text is not None and len(text) >= text_search.min_characters and "\0" not in text:
-        # Matches come in the order of their row ids, so the page ends the search.
-        images = IMAGES_BY_PROMPT.format(join=text_search.join)
-        query = f"{images} WHERE {text_search.condition} AND p.rowid <= :sequence"
-        return " AND ".join([query, *given]) + _PAGE.replace("g.sequence", "p.rowid")
-    if text is not None:
+        tables = f"prompts AS p {text_search.join} generations AS g ON g.sequence = p.rowid"
+        sequence = "p.rowid"
+        given.append(text_search.condition)
+    elif text is not None:
         given.append(_CONTAINS if text_search.min_characters else "FALSE")
-    return f"{IMAGES} WHERE " + " AND ".join([*given, "TRUE"]) + _PAGE
+    conditions = " AND ".join([*given, "TRUE"])
+    return _PAGE.format(tables=tables, sequence=sequence, conditions=conditions)
 
 
 def find_image(connection: Connection, image_id: str) -> Image | None:
