@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import pyvips
 
 from stills import ImageRequest, Stills
 from stills.contract.errors import (
@@ -14,6 +15,7 @@ from stills.contract.errors import (
     NotFound,
     OutputRefused,
 )
+from stills.contract.image_kinds import HEAD_BYTES, ImageKind, find_kind
 
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 NATIVE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
@@ -78,6 +80,35 @@ async def test_a_saved_image_replaces_the_file_atomically(embedded, tmp_path):
         assert target.read_bytes() == file_of(result.image_url).read_bytes()
         assert list(target.parent.iterdir()) == [target]
         target.write_bytes(b"something longer than any image" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("kite.jpg", ImageKind.JPEG),
+        ("kite.JPEG", ImageKind.JPEG),
+        ("kite.webp", ImageKind.WEBP),
+        ("kite.png", ImageKind.PNG),
+        ("kite", ImageKind.PNG),
+        ("kite.v2", ImageKind.PNG),
+    ],
+)
+async def test_a_saved_image_has_the_format_of_its_name(embedded, tmp_path, name, kind):
+    """All other names get the stored PNG."""
+    result = await embedded.generate(KITE)
+    await embedded.images.check_target(tmp_path / name)
+    await embedded.images.save(result.id, tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    assert find_kind(data[:HEAD_BYTES]) is kind
+    image = pyvips.Image.new_from_buffer(data, "")
+    assert (image.width, image.height) == (result.width, result.height)
+
+
+async def test_a_format_that_is_not_written_is_refused_before_anything_is_sent(embedded, tmp_path):
+    """A file whose name promises it would not open in a program that believes the name."""
+    with pytest.raises(OutputRefused, match="PNG, JPEG and WebP") as caught:
+        await embedded.images.check_target(tmp_path / "kite.gif")
+    assert "nothing was sent" in caught.value.action
 
 
 async def test_a_path_that_can_not_be_written_leaves_the_image_stored(embedded, tmp_path):

@@ -9,7 +9,7 @@ from stills.contract.image_kinds import ImageKind
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
-from stills.maintenance.export import check_target, save
+from stills.maintenance.export import QUALITY, check_target, find_format, save
 from stills.maintenance.verify import Verified, verify
 from stills.pipeline.generate import Pipeline
 from stills.pipeline.ports import Ports
@@ -136,19 +136,21 @@ class Library:
         """Check, before anything is paid for, that `save` can write to `path`.
 
         Raises:
-            OutputRefused: it can't be written, or it is a file of the store, spool or catalog.
+            OutputRefused: it can't be written, is a file of the store, spool or catalog, or has the
+                name of a format that Stills does not write.
         """
         await check_target(self._ports, path)
 
     async def save(self, image_id: str, path: Path) -> None:
-        """Copy an image to a file, atomically.
+        """Copy an image to a file, atomically: as JPEG or WebP if its name says so, else as PNG.
 
         Raises:
             OutputRefused: the file can't be written, or is one of ours; the image stays stored.
             ImageMissing: the image is missing from the store, or damaged.
         """
         image = await find_by_prefix(self._ports, image_id)
-        await save(self._ports, image, await self.read(image), path)
+        data = await self.encode(image, find_format(path), quality=QUALITY)
+        await save(self._ports, image, data, path)
 
     async def verify(self) -> Verified:
         """Hash and decode every image in the store and compare it with the catalog."""

@@ -99,6 +99,17 @@ def test_the_folder_of_the_output_is_created(run, tmp_path):
     assert size(tmp_path / "shots" / "day one" / "001.png") == (128, 64)
 
 
+def test_the_name_of_the_output_chooses_its_format(run, tmp_path):
+    """A JPEG is of the same size; a name in .gif is refused before anything is sent."""
+    done = run("--request", KITE, "--sandbox", "--output", "kite.jpg")
+    assert done.stdout == f"{tmp_path}/kite.jpg\n", done.stderr
+    assert (tmp_path / "kite.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert size(tmp_path / "kite.jpg") == (128, 64)
+    refused = run("--request", KITE, "--sandbox", "--output", "kite.gif")
+    assert refused.returncode == 7
+    assert is_one_line(refused.stderr)
+
+
 @pytest.mark.parametrize(
     ("source", "given", "said"),
     [

@@ -115,7 +115,8 @@ def _add_generate(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument(
         "--output", metavar="PATH",
-        help="also copy the image to this file; with several takes, a number is added to the name",
+        help="also copy the image to this file, as JPEG or WebP if its name ends in .jpg, .jpeg or "
+        ".webp; with several takes, a number is added to the name",
     )  # fmt: skip
     command.add_argument(
         "--max-cost", type=float, metavar="USD", help="fail if it could cost more than this"

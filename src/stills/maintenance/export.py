@@ -1,4 +1,4 @@
-"""Export: copy a stored image to the caller's file, atomically."""
+"""Export: copy a stored image to the caller's file, atomically, in the format of its name."""
 
 import asyncio
 import stat
@@ -8,19 +8,37 @@ from pathlib import Path
 from stills.contract.atomic_file import check_replaceable, check_writable, part_file
 from stills.contract.errors import OutputRefused
 from stills.contract.generation import Image
+from stills.contract.image_kinds import ImageKind
 from stills.contract.ports.local_files import find_own_name
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import SIDECAR_FOLDER
 from stills.pipeline.store_marker import MARKER
 
+QUALITY = 95
+"""Of JPEG and WebP files, in percent: no difference that a person sees."""
+
+_KINDS = {".jpg": ImageKind.JPEG, ".jpeg": ImageKind.JPEG, ".webp": ImageKind.WEBP}
+_UNWRITTEN = frozenset({".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl"})
+
+
+def find_format(path: Path) -> ImageKind:
+    """Return the format of a file by its name: PNG unless the name says JPEG or WebP."""
+    return _KINDS.get(path.suffix.lower(), ImageKind.PNG)
+
 
 async def check_target(ports: Ports, path: Path) -> None:
     """Check, before anything is sent, that a file can be written and is not one of ours.
 
     Raises:
-        OutputRefused: it can't be written, or is a file of the store, spool or catalog.
+        OutputRefused: it can't be written, is a file of the store, spool or catalog, or has the
+            name of a format that Stills does not write.
     """
+    if path.suffix.lower() in _UNWRITTEN:
+        raise OutputRefused(
+            f"{path} can't be written: Stills writes PNG, JPEG and WebP",
+            action="Give a name in .png, .jpg or .webp; nothing was sent.",
+        )
     await asyncio.to_thread(_check_target, ports, path)
 
 

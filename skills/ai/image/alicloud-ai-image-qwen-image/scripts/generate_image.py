@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generate one image: an `image.generate` request as JSON in, a PNG out."""
+"""Generate one image: an `image.generate` request as JSON in, an image file out."""
 
 import argparse
 import json
@@ -47,7 +47,8 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output",
         metavar="PATH",
-        help="copy the image here (default: $OUTPUT_DIR/ai-image-qwen-image/images/output.png)",
+        help="copy the image here, as PNG, JPEG (.jpg, .jpeg) or WebP (.webp); "
+        "default: $OUTPUT_DIR/ai-image-qwen-image/images/output.png",
     )
     parser.add_argument(
         "--print-response",
