@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from stills.contract.generation import CatalogHit, Claim, Held, Stage
 from stills.pipeline.context import Job, known
 
 _BEATS_PER_LEASE = 3
+_RETRY_SECONDS = 1.0
+_LOG = logging.getLogger("stills")
 
 
 @asynccontextmanager
@@ -60,7 +63,10 @@ async def _take(job: Job) -> Claim | CatalogHit:
 
 
 async def _beat(job: Job, claim: Claim) -> None:
-    """Renew the lease until another worker has the claim; the lease outlives two missed beats."""
+    """Renew the lease until another worker has the claim; the lease outlives two missed beats.
+
+    A beat that failed, for any reason, is repeated each second.
+    """
     lease_seconds = job.policy.lease_seconds
     beat_seconds = wait_seconds = lease_seconds / _BEATS_PER_LEASE
     while True:
@@ -69,5 +75,6 @@ async def _beat(job: Job, claim: Claim) -> None:
             if not await job.ports.catalog.renew(claim, lease_seconds=lease_seconds):
                 return
             wait_seconds = beat_seconds
-        except CatalogError:
-            wait_seconds = beat_seconds / _BEATS_PER_LEASE
+        except Exception as error:  # noqa: BLE001 - an end of the beats could be paid for twice
+            _LOG.warning("The lease of a claim can't be renewed: %s", error)
+            wait_seconds = min(_RETRY_SECONDS, beat_seconds / _BEATS_PER_LEASE)
