@@ -17,6 +17,7 @@ from stills.cli.program import run_program
 from stills.cli.text import printable
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD, TAKES_MAX
+from stills.shotlist.durations import FRAME_RATE_DEFAULT
 
 _DESCRIPTION = """\
 Generate still images with Alibaba Cloud's qwen-image models. Each is stored, has exactly the size
@@ -157,6 +158,18 @@ def _add_batch(commands: "Commands") -> None:
     command.add_argument(
         "--ignore-columns", default="", metavar="NAMES",
         help='leave these columns out, such as "Lens,Camera notes"',
+    )  # fmt: skip
+    command.add_argument(
+        "--weave", action="store_true",
+        help="start prompts with the shot's size, angle, movement and lens",
+    )  # fmt: skip
+    command.add_argument(
+        "--cast", metavar="FILE", help="YAML or JSON file with the members of the cast"
+    )
+    command.add_argument(
+        "--frame-rate", type=float, default=FRAME_RATE_DEFAULT, metavar="FPS",
+        help="frames per second in durations such as 00:00:04:12 (default: "
+        f"{FRAME_RATE_DEFAULT:g})",
     )  # fmt: skip
     add_model(command)
     command.add_argument(

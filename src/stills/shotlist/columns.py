@@ -26,7 +26,7 @@ _PIPELINES_NAMES = {
     "prompt": Field(
         "prompt",
         aliases=("image_prompt", "ff_desc"),
-        fallbacks=("visual_desc", "action_description", "description"),
+        fallbacks=("visual_desc", "action_description", "description", "action"),
     ),
     "size": Field("size", aliases=("image_size", "resolution")),
 }
@@ -40,6 +40,12 @@ FIELDS = (
     Field("reference_shot", aliases=("reference_shots",)),
     Field("cast", aliases=("character_ids", "image_names", "ff_vis_char_idxs")),
     Field("duration", aliases=("duration_seconds",)),
+    Field("scene", aliases=("scene_number", "scene_no")),
+    Field("shot", aliases=("shot_number", "shot_no")),
+    Field("shot_size", aliases=("shot_type", "framing")),
+    Field("angle", aliases=("camera_angle",)),
+    Field("movement", aliases=("camera_movement", "camera_move")),
+    Field("lens", aliases=("focal_length",)),
 )
 
 # Columns without a meaning for still images, or written back by a pipeline: ignored, with one note.
@@ -61,7 +67,6 @@ IGNORED: dict[str, tuple[str, ...]] = {
         "location",
         "time",
         "dialogue",
-        "action",
         "atmosphere",
         "first_frame_image",
         "last_frame_image",
@@ -78,8 +83,11 @@ SUGGEST_AMONG = 500  # comparing is slow, and every row may have a wrong name
 
 @lru_cache(maxsize=1024)
 def fold(column: str) -> str:
-    """Reduce `imagePrompt`, `Image Prompt`, `image-prompt` and `image_prompt` to the same text."""
-    return re.sub(r"[\s_-]+", "", column).casefold()
+    """Reduce `imagePrompt`, `Image Prompt`, `image-prompt` and `image_prompt` to the same text.
+
+    So are `Shot No.`, `Shot #` and `shot_no`, `shot`.
+    """
+    return re.sub(r"[\s_.#-]+", "", column).casefold()
 
 
 _FIELDS = {fold(name): field for field in FIELDS for name in (field.name, *field.aliases)}

@@ -3,9 +3,11 @@
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.columns import fold
+from stills.shotlist.durations import FRAME_RATE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +15,15 @@ class ListOptions:
     """What to read of a file.
 
     `sheet` is the name of a workbook's sheet; by default it is the first. `ignored_columns` are
-    left out of every row.
+    left out of every row. With `weave`, prompts start with the columns on framing. `frame_rate` is
+    that of timecodes, in frames per second. `cast_file` has members for every shot.
     """
 
     sheet: str | None = None
     ignored_columns: tuple[str, ...] = ()
+    weave: bool = False
+    frame_rate: float = FRAME_RATE_DEFAULT
+    cast_file: Path | None = None
 
     def is_ignored(self, column: object) -> bool:
         """Return whether a column is left out; case, spaces, `-` and `_` make no difference."""

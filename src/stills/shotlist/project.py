@@ -15,7 +15,7 @@ class Project:
     `cast` is None if the file defines none; then the ids of characters in its rows are ignored.
     """
 
-    rows: Sequence[Row] = ()
+    rows: Sequence[Row | Problem] = ()
     defaults: Defaults = field(default_factory=Defaults)
     cast: Mapping[str, Member] | None = None
     title: str | None = None
@@ -29,6 +29,7 @@ class Notes:
     def __init__(self) -> None:
         self._texts: dict[str, None] = {}
         self._unused: dict[str, None] = {}
+        self._unwoven: dict[str, None] = {}
 
     def add(self, text: str) -> None:
         """Add a note, unless it is there already."""
@@ -38,11 +39,19 @@ class Notes:
         """Note a column that has no meaning for still images."""
         self._unused[column[:40]] = None
 
+    def add_unwoven(self, column: str) -> None:
+        """Note a column on framing that is not added to the prompt."""
+        self._unwoven[column[:40]] = None
+
     def texts(self) -> list[str]:
-        """Return all notes, with one note for all unused columns."""
-        if not self._unused:
-            return list(self._texts)
-        return [f"not used for stills: {', '.join(self._unused)}", *self._texts]
+        """Return all notes, with one note for all unused columns, and one for those on framing."""
+        columns = []
+        if self._unused:
+            columns.append(f"not used for stills: {', '.join(self._unused)}")
+        if self._unwoven:
+            names = ", ".join(self._unwoven)
+            columns.append(f"left out of the prompts: {names}; --weave adds them")
+        return [*columns, *self._texts]
 
 
 def number_rows(written: Iterable[object], name: str) -> list[Row]:

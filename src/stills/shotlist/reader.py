@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
+from stills.shotlist.cast_file import read_cast_file, read_document
 from stills.shotlist.columns import suggest
 from stills.shotlist.dependencies import find_cycles
 from stills.shotlist.dialects.mulmo import is_mulmo, read_mulmo
@@ -12,10 +13,10 @@ from stills.shotlist.dialects.stills import find_shots, read_shot_list
 from stills.shotlist.dialects.vimax import find_vimax_shots, read_vimax
 from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
-from stills.shotlist.json_reader import parse_json
 from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project, number_rows
 from stills.shotlist.row import Row
+from stills.shotlist.scenes import fill_scenes
 from stills.shotlist.shot_builder import build_portrait, build_shots
 from stills.shotlist.shots import Defaults, Problem, Shot
 from stills.shotlist.tabular import csv_rows, jsonl_rows
@@ -103,11 +104,24 @@ class ShotList:
 
     def _items(self) -> Iterator[Shot | Problem]:
         if self.format in {Format.JSON, Format.YAML}:
-            yield from self._project_items(self._read_project())
+            yield from self._project_items(self._with_cast_file(self._read_project()))
+            return
+        rows = self._table_rows()
+        if self._options.cast_file is not None:
+            project = self._with_cast_file(Project(defaults=self._defaults))
+            yield from self._project_items(replace(project, rows=tuple(rows)))
             return
         table = Project(defaults=self._defaults)
-        for row in self._table_rows():
-            yield from [row] if isinstance(row, Problem) else self._build(row, table)
+        for row in rows:
+            yield from self._build(row, table)
+
+    def _with_cast_file(self, project: Project) -> Project:
+        """Add the members of the cast's file; they take precedence over those of the list."""
+        if self._options.cast_file is None:
+            return project
+        cast, problems = read_cast_file(self._options.cast_file)
+        merged = {**(project.cast or {}), **cast}
+        return replace(project, cast=merged, problems=(*project.problems, *problems))
 
     def _table_rows(self) -> Iterator[Row | Problem]:
         if self.format is Format.JSONL:
@@ -115,29 +129,26 @@ class ShotList:
         if self.format is Format.XLSX:
             from stills.shotlist.workbook import workbook_rows  # noqa: PLC0415 - loads openpyxl
 
-            return workbook_rows(self._file, self._options)
+            return fill_scenes(workbook_rows(self._file, self._options))
         delimiter = "\t" if self.format is Format.TSV else None
-        return csv_rows(self._file, self._options, delimiter=delimiter)
+        return fill_scenes(csv_rows(self._file, self._options, delimiter=delimiter))
 
-    def _build(self, row: Row, project: Project) -> Sequence[Shot | Problem]:
+    def _build(self, row: Row | Problem, project: Project) -> Sequence[Shot | Problem]:
+        if isinstance(row, Problem):
+            return [row]
         row = row._replace(values=self._options.without_ignored(row.values))
-        return build_shots(row, project, folder=self._file.folder, notes=self._notes)
+        return build_shots(
+            row, project, folder=self._file.folder, notes=self._notes, options=self._options
+        )
 
     def _read_project(self) -> Project:
         name, folder = self._file.name, self._file.folder
-        project = read_project(self._document(), name=name, folder=folder)
+        document = read_document(self._file, self.format)
+        project = read_project(document, name=name, folder=folder)
         self.title = project.title
         for text in project.notes:
             self._notes.add(text)
         return replace(project, defaults=self._defaults.over(project.defaults))
-
-    def _document(self) -> object:
-        text = self._file.document()
-        if self.format is Format.JSON:
-            return parse_json(text, self._file.name)
-        from stills.shotlist.yaml_reader import parse_yaml  # noqa: PLC0415 - loads PyYAML
-
-        return parse_yaml(text, self._file.name)
 
     def _project_items(self, project: Project) -> Iterator[Shot | Problem]:
         items = [item for row in project.rows for item in self._build(row, project)]

@@ -138,27 +138,6 @@ def read_names(field: str, given: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name).strip() for name in names))
 
 
-def read_seconds(given: object) -> float | None:
-    """Read a duration in seconds.
-
-    Raises:
-        InvalidRequest: it is not a number above 0 and below one day.
-    """
-    if given is None:
-        return None
-    try:
-        seconds = float(given) if isinstance(given, str | int | float) else -1.0
-    except (ValueError, OverflowError):
-        seconds = -1.0
-    if isinstance(given, bool) or not 0 < seconds < 24 * 60 * 60:
-        raise InvalidRequest(
-            "duration is not a valid number of seconds",
-            field="duration",
-            action="Write it such as 4.5.",
-        )
-    return seconds
-
-
 def read_number(given: object) -> object:
     """Turn text of digits into a number; the contract checks the rest."""
     if isinstance(given, str) and given.strip().isascii() and given.strip().isdigit():

@@ -12,6 +12,8 @@ from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.takes import check_takes, list_takes
 from stills.shotlist.cast import PORTRAIT_PREFIX, Member, MemberReference
 from stills.shotlist.columns import fold, suggest
+from stills.shotlist.durations import read_duration
+from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project
 from stills.shotlist.references import REFERENCE_FIELDS, read_references
 from stills.shotlist.row import (
@@ -20,9 +22,9 @@ from stills.shotlist.row import (
     name_fields,
     read_names,
     read_number,
-    read_seconds,
     read_switch,
 )
+from stills.shotlist.scenes import FRAMING_FIELDS, combine_id, frame_prompt
 from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
 from stills.shotlist.sizes import choose_size
 
@@ -30,7 +32,7 @@ ID_MAX_CHARACTERS = 200
 
 
 def build_shots(
-    row: Row, project: Project, *, folder: Path, notes: Notes
+    row: Row, project: Project, *, folder: Path, notes: Notes, options: ListOptions
 ) -> Sequence[Shot | Problem]:
     """Build the takes of a row's shot, or report what is wrong with the row."""
     columns: dict[str, str] = {}
@@ -39,7 +41,9 @@ def build_shots(
         columns = fields.columns
         for column in fields.ignored:
             notes.add_unused(column)
-        shot = _shot(row, fields, project, folder, notes)
+        prompt = _prompt(fields, notes, options)
+        fields = fields._replace(values={**fields.values, "prompt": prompt})
+        shot = _shot(row, fields, project, folder=folder, notes=notes, options=options)
         return _takes(shot, fields.values.get("takes"), project.defaults)
     except InvalidRequest as error:
         field = columns.get(error.field or "", error.field)
@@ -110,9 +114,28 @@ def read_id(given: object, position: int) -> str:
     return shot_id
 
 
-def _shot(row: Row, fields: Fields, project: Project, folder: Path, notes: Notes) -> Shot:
+def _prompt(fields: Fields, notes: Notes, options: ListOptions) -> object:
+    prompt = fields.values.get("prompt")
+    if options.weave:
+        return frame_prompt(prompt, fields)
+    for name in FRAMING_FIELDS:
+        if name in fields.columns:
+            notes.add_unwoven(fields.columns[name])
+    return prompt
+
+
+def _shot(
+    row: Row,
+    fields: Fields,
+    project: Project,
+    *,
+    folder: Path,
+    notes: Notes,
+    options: ListOptions,
+) -> Shot:
     values = fields.values
-    shot_id = read_id(values.get("id"), row.position)
+    own_id = values["id"] if "id" in values else combine_id(values)
+    shot_id = read_id(own_id, row.position)
     members = _members(fields, project, notes)
     return Shot(
         id=shot_id,
@@ -123,7 +146,7 @@ def _shot(row: Row, fields: Fields, project: Project, folder: Path, notes: Notes
             *(ShotReference(shot=name) for name in _names(values, "reference_shot")),
             *(member.as_reference() for member in members),
         ),
-        duration_seconds=read_seconds(values.get("duration")),
+        duration_seconds=read_duration(values.get("duration"), options.frame_rate),
     )
 
 
@@ -152,7 +175,7 @@ def _portrait_reference(reference: MemberReference, cast: Mapping[str, Member]) 
 
 def _request(shot_id: str, values: dict[str, Any], project: Project) -> ImageRequest:
     defaults = project.defaults
-    if "prompt" not in values:
+    if values["prompt"] is None:
         raise InvalidRequest(
             "prompt is missing", field="prompt", action="Describe what the image shows."
         )
@@ -191,7 +214,7 @@ def _members(fields: Fields, project: Project, notes: Notes) -> list[Member]:
 
 def _member(name: str, project: Project) -> Member:
     cast = project.cast or {}
-    member = cast.get(name)
+    member = cast.get(name) or _find_folded(name, cast)
     if member is None:
         known = f"The cast is {', '.join(list(cast)[:20])}." if cast else "Add it to cast:."
         raise InvalidRequest(
@@ -206,6 +229,12 @@ def _member(name: str, project: Project) -> Member:
             action="Fix the problem reported for it.",
         )
     return member
+
+
+def _find_folded(name: str, cast: Mapping[str, Member]) -> Member | None:
+    """Find the only member whose name differs in case, spaces, `-` or `_`."""
+    found = [member for known, member in cast.items() if fold(known) == fold(name)]
+    return found[0] if len(found) == 1 else None
 
 
 def _names(values: dict[str, Any], field: str) -> tuple[str, ...]:

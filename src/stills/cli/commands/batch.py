@@ -24,6 +24,7 @@ from stills.config import read_rate_limit
 from stills.contract.money import check_max_cost
 from stills.contract.size import normalize_size
 from stills.contract.takes import check_takes
+from stills.shotlist.durations import check_frame_rate
 from stills.shotlist.options import ListOptions, parse_column_names
 from stills.shotlist.reader import ShotList, read_shots
 from stills.shotlist.shots import Defaults
@@ -80,7 +81,11 @@ def _open(options: argparse.Namespace) -> ShotList:
         takes=options.takes,
     )
     reading = ListOptions(
-        sheet=options.sheet, ignored_columns=parse_column_names(options.ignore_columns)
+        sheet=options.sheet,
+        ignored_columns=parse_column_names(options.ignore_columns),
+        weave=options.weave,
+        frame_rate=check_frame_rate(options.frame_rate),
+        cast_file=Path(options.cast) if options.cast else None,
     )
     return read_shots(options.shots, defaults, encoding=options.encoding, options=reading)
 
