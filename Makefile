@@ -41,6 +41,10 @@ lock: ## update the lock files to the newest versions that pyproject.toml allows
 	$(COMPILE) --group build --output-file requirements-build.lock
 	$(COMPILE) pyproject.toml --group dev --constraint requirements-build.lock --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
+	cd tests/clients/python && for list in *.in; do \
+		../../../$(COMPILE) $$list --output-file $${list%.in}.lock || exit 1; done
+	for folder in tests/clients/node/*/; do \
+		npm update --prefix $$folder --package-lock-only --ignore-scripts --silent --no-audit --no-fund || exit 1; done
 
 clean: ## remove build files; images in output/ stay
 	rm -rf .venv build dist .hypothesis .*_cache

@@ -1,0 +1,76 @@
+"""The clients of these tests, and docs/clients.md, which is made from them and from the tests."""
+
+import importlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TypeVar
+
+from tests.clients import install
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Client:
+    """A public client: where its pinned version is, and what its users set."""
+
+    name: str
+    package: str
+    lock: str
+    """A lock file of python/, or with a slash the folder of a package-lock.json."""
+    setting: str
+    limits: str = ""
+    """What does not work, and why."""
+
+    @property
+    def version(self) -> str:
+        """The version that is installed and tested."""
+        if self.lock.startswith("node/"):
+            locked = json.loads((install.HERE / self.lock / "package-lock.json").read_text())
+            return locked["packages"][f"node_modules/{self.package}"]["version"]
+        text = (install.HERE / "python" / f"{self.lock}.lock").read_text()
+        found = re.search(rf"^{re.escape(self.package)}(?:\[[^]]+\])?==(\S+)", text, re.MULTILINE)
+        assert found, f"{self.package} is not in {self.lock}.lock"
+        return found[1]
+
+
+def shows(what: str, *clients: str) -> Callable[[Test], Test]:
+    """Note on a test what it shows to work, and with which clients, by key of `CLIENTS`."""
+
+    def note(test: Test) -> Test:
+        assert set(clients) <= set(CLIENTS), clients
+        vars(test)["shows"] = (what, clients)
+        return test
+
+    return note
+
+
+def shown() -> dict[str, list[str]]:
+    """Return what the tests show to work with each client, in the order of the tests."""
+    works: dict[str, list[str]] = {key: [] for key in CLIENTS}
+    for what, clients in _notes():
+        for key in clients:
+            works[key].append(what)
+    return works
+
+
+def _notes() -> Iterator[tuple[str, tuple[str, ...]]]:
+    for path in sorted(install.HERE.glob("test_*.py")):
+        module = importlib.import_module(f"tests.clients.{path.stem}")
+        for test in vars(module).values():
+            if isinstance(test, FunctionType) and "shows" in vars(test):
+                yield vars(test)["shows"]
+
+
+BASE_URL = "`base_url`: the service with `/v1`"
+NODE_BASE_URL = BASE_URL.replace("base_url", "baseURL")
+GPT_IMAGE = "; `STILLS_MODEL_ALIASES` for the names of OpenAI's models"
+DASHSCOPE = "`DASHSCOPE_HTTP_BASE_URL`, `DASHSCOPE_API_KEY`, as `stills sandbox` prints them"
+
+CLIENTS = {
+    "openai-python": Client("OpenAI for Python", "openai", "openai", BASE_URL + GPT_IMAGE),
+    "openai-node": Client("OpenAI for Node", "openai", "node/openai", NODE_BASE_URL + GPT_IMAGE),
+}

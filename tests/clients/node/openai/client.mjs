@@ -1,0 +1,34 @@
+// OpenAI's package for Node, unchanged except for its base URL.
+import OpenAI, { toFile } from "openai";
+import { picture, report, size } from "./steps.mjs";
+
+const client = new OpenAI({ apiKey: "any", baseURL: process.argv[2], maxRetries: 0 });
+const decode = (image) => size(Buffer.from(image.b64_json, "base64"));
+
+async function generate() {
+  const answer = await client.images.generate({
+    model: "gpt-image-1", prompt: "a blue kite", size: "1536x1024", quality: "high",
+  });
+  return decode(answer.data[0]);
+}
+
+async function edit_two() {
+  const answer = await client.images.edit({
+    model: "qwen-image-2.0",
+    prompt: "both on one table",
+    image: [await toFile(picture(20), "a.png"), await toFile(picture(200), "b.png")],
+    size: "1024x1024",
+  });
+  return decode(answer.data[0]);
+}
+
+async function refuse() {
+  try {
+    await client.images.generate({ model: "qwen-image-max", prompt: "" });
+  } catch (error) {
+    if (error instanceof OpenAI.BadRequestError) return error.param;
+    throw error;
+  }
+}
+
+await report({ generate, edit_two, refuse });
