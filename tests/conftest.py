@@ -1,15 +1,18 @@
 """Stills on a running sandbox, put together from explicit parts."""
 
+import secrets
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import hypothesis
 import pytest
+from tests.support.postgres_server import PostgresServer, run_postgres
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
+from stills.contract.postgres_url import PostgresUrl
 from stills.contract.rate_limit import RateLimit
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
@@ -39,6 +42,22 @@ FAST = Policy(
     task_poll_max_seconds=0.1,
     task_poll_timeout_seconds=5.0,
 )
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A Postgres server for all tests of this process."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[PostgresUrl]:
+    """An empty database."""
+    name = f"test_{secrets.token_hex(4)}"
+    postgres_server.run(f"CREATE DATABASE {name}")
+    yield postgres_server.url(name)
+    postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -167,12 +167,30 @@ def test_an_invalid_concurrency_is_rejected(written):
     assert "whole number" in caught.value.action
 
 
-@pytest.mark.parametrize("variable", ["STILLS_CATALOG", "STILLS_SPOOL"])
-def test_a_url_is_not_a_local_path(variable):
-    """It is not taken for a folder called `postgresql:`, and the error hides its password."""
+@pytest.mark.parametrize(
+    ("variable", "scheme"), [("STILLS_CATALOG", "mysql"), ("STILLS_SPOOL", "postgresql")]
+)
+def test_a_url_is_not_a_local_path(variable, scheme):
+    """It is not taken for a folder called `mysql:`, and the error hides its password."""
     with pytest.raises(ConfigError, match=f"{variable} is a URL") as caught:
-        read_config({**HOME, variable: "postgresql://ann:topsecret@host/db"})
+        read_config({**HOME, variable: f"{scheme}://ann:topsecret@host/db"})
     assert "topsecret" not in str(caught.value)
+
+
+def test_the_catalog_can_be_in_postgres():
+    """The whole URL is kept for the driver, and the password is never shown."""
+    url = "postgresql://ann:topsecret@host:6432/db?sslmode=require"
+    config = read_config({**HOME, "STILLS_CATALOG": url})
+    assert config.catalog.secret == url
+    assert "postgresql://ann@host:6432/db" in repr(config)
+    assert "topsecret" not in f"{config!r} {config.catalog!r} {config.catalog}"
+
+
+def test_an_invalid_url_of_postgres_is_refused_without_its_password():
+    """Only what is wrong with it is said."""
+    with pytest.raises(ConfigError, match="percent-encoded") as caught:
+        read_config({**HOME, "STILLS_CATALOG": "postgresql://ann:top@secret@host/db"})
+    assert "secret" not in str(caught.value)
 
 
 def test_the_environment_of_the_process_is_the_default(monkeypatch):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from stills.catalog import SqliteCatalog
 from stills.config import Config
-from stills.contract.errors import ConfigError, MissingKey
+from stills.contract.errors import CatalogError, ConfigError, MissingKey
 from stills.contract.forked import begin_use
 from stills.contract.links import ImageLinks
+from stills.contract.ports.catalog import Catalog
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
+from stills.contract.postgres_url import PostgresUrl
 from stills.contract.providers import NO_PROVIDER, SANDBOX
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
@@ -28,6 +30,7 @@ from stills.provider.tokenizer import QwenTokenizer
 from stills.store import FolderStore, open_store
 
 if TYPE_CHECKING:
+    from stills.catalog.postgres import PostgresCatalog
     from stills.contract.ports.downloader import Downloader
 
 
@@ -38,10 +41,11 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
 
     Raises:
         ConfigError: the store's location is not valid.
+        CatalogError: the catalog is in Postgres, and its driver is not installed.
     """
     return Ports(
         provider=provider,
-        catalog=SqliteCatalog(config.catalog),
+        catalog=_catalog(config.catalog),
         store=_store(config.store, config.image_links),
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
@@ -77,6 +81,27 @@ class _Download:
             tls = await asyncio.to_thread(module.load_certificates, self._certificates)
             self._made = getattr(module, self._name)(ssl_context=tls)
         return await self._made.get(url, max_bytes=max_bytes)
+
+
+def _catalog(location: Path | PostgresUrl) -> Catalog:
+    return SqliteCatalog(location) if isinstance(location, Path) else open_postgres(location)
+
+
+def open_postgres(url: PostgresUrl) -> "PostgresCatalog":
+    """Open a catalog in Postgres; its first use connects.
+
+    Raises:
+        CatalogError: the driver is not installed.
+    """
+    try:
+        module = import_module("stills.catalog.postgres")
+    except ImportError as error:
+        raise CatalogError(
+            "a catalog in Postgres needs its driver, psycopg, which can't be loaded",
+            action="Run `pip install 'stills[postgres]'`. Nothing was sent.",
+        ) from error
+    catalog: PostgresCatalog = module.PostgresCatalog(url)
+    return catalog
 
 
 def _store(location: str, links: ImageLinks) -> Store:

@@ -12,6 +12,7 @@ from stills.contract.links import SIGNED_SECONDS_MAX, ImageLinks
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model, find_model
 from stills.contract.models_file import read_models_file
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
+from stills.contract.postgres_url import PostgresUrl, is_postgres_url, read_postgres_url
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
 
 DEFAULT_CONCURRENCY = 8
@@ -23,17 +24,18 @@ _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 class Config:
     """The configuration from the environment.
 
-    `store` is a folder or an object store's URL; `catalog` and `spool` are local paths. `api_key`
-    never appears in the repr. `models` is the model table. `rate_limit` is None for the model's own
-    limit; `credentials_file` and `api_key_file` are None if no home folder is known. `certificates`
-    are the variable that names trusted CAs, and the file or folder that it names. `resend_unknown`
-    is how often a call whose outcome is unknown may be repeated, and `uses_tasks` whether models
-    with an asynchronous API are called through it. `image_links` are those of a bucket's images.
+    `store` is a folder or an object store's URL, `catalog` a local path or a Postgres database, and
+    `spool` a local path. `api_key` never appears in the repr. `models` is the model table.
+    `rate_limit` is None for the model's own limit; `credentials_file` and `api_key_file` are None
+    if no home folder is known. `certificates` are the variable that names trusted CAs, and the file
+    or folder that it names. `resend_unknown` is how often a call whose outcome is unknown may be
+    repeated, and `uses_tasks` whether models with an asynchronous API are called through it.
+    `image_links` are those of a bucket's images.
     """
 
     store: str
     image_links: ImageLinks
-    catalog: Path
+    catalog: Path | PostgresUrl
     spool: Path
     model: str
     models: Mapping[str, Model]
@@ -55,7 +57,8 @@ class Config:
     traces: bool
 
     def __repr__(self) -> str:
-        return f"Config(store={self.store!r}, catalog={str(self.catalog)!r})"
+        catalog = self.catalog.shown if isinstance(self.catalog, PostgresUrl) else self.catalog
+        return f"Config(store={self.store!r}, catalog={str(catalog)!r})"
 
 
 def read_config(environment: Mapping[str, str] | None = None) -> Config:
@@ -71,7 +74,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
     return Config(
         store=environment.get("STILLS_STORE") or str(output / "images"),
         image_links=_image_links(environment, "STILLS_IMAGE_URL"),
-        catalog=_local_path(environment, "STILLS_CATALOG") or output / "stills.db",
+        catalog=_catalog(environment, "STILLS_CATALOG") or output / "stills.db",
         spool=_local_path(environment, "STILLS_SPOOL") or _default_spool(environment, home),
         model=environment.get("STILLS_MODEL") or DEFAULT_MODEL,
         models=models,
@@ -232,6 +235,26 @@ def _default_spool(environment: Mapping[str, str], home: Path | None) -> Path:
             action="Set HOME, or set STILLS_SPOOL to a folder for images that the store refuses.",
         )
     return Path(state or f"{home}/.local/state") / "stills" / "spool"
+
+
+def _catalog(environment: Mapping[str, str], name: str) -> Path | PostgresUrl | None:
+    written = environment.get(name) or ""
+    if "://" not in written:
+        return _local_path(environment, name)
+    if not is_postgres_url(written):
+        raise ConfigError(
+            f"{name} is a URL of another kind",
+            field=name,
+            action="Set it to a local path, or to a URL such as postgresql://user@host/database.",
+        )
+    try:
+        return read_postgres_url(written)
+    except ValueError as error:
+        raise ConfigError(
+            f"{name} is not a valid URL: {error}",
+            field=name,
+            action="Set it to a URL such as postgresql://user:password@host:5432/database.",
+        ) from None
 
 
 def _local_path(environment: Mapping[str, str], name: str) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stills.catalog import SqliteCatalog
+from stills.catalog.postgres import PostgresCatalog
 from stills.contract.errors import Billing
 from stills.contract.generation import (
     CatalogHit,
@@ -27,8 +28,9 @@ NATIVE = Size(1328, 1328)
 LEASE_SECONDS = 60.0
 LINK = "https://oss.example/a.png?Signature=topsecret"
 
-CATALOGS: dict[str, Callable[[Path], Catalog]] = {
-    "sqlite": lambda folder: SqliteCatalog(folder / "not yet" / "made" / "stills.db"),
+CATALOGS: dict[str, Callable[[pytest.FixtureRequest, Path], Callable[[], Catalog]]] = {
+    "sqlite": lambda _, folder: lambda: SqliteCatalog(folder / "not yet" / "made" / "stills.db"),
+    "postgres": lambda request, _: lambda: PostgresCatalog(request.getfixturevalue("postgres_url")),
 }
 
 
@@ -108,10 +110,11 @@ async def open_worker(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Callable[[], Worker]]:
     """Open the same catalog several times, as several processes would."""
+    open_catalog = CATALOGS[request.param](request, tmp_path)
     async with AsyncExitStack() as stack:
 
         def open_one() -> Worker:
-            catalog = CATALOGS[request.param](tmp_path)
+            catalog = open_catalog()
             stack.push_async_callback(catalog.close)
             return Worker(catalog)
 

@@ -209,7 +209,7 @@ FROM (
         SELECT 1 FROM requests AS q JOIN answers AS a ON a.request_key = q.key
         WHERE q.generation_id = :generation_id
     ) AS saved
-)
+) AS earlier
 WHERE TRUE
 ON CONFLICT (request_key, day) DO UPDATE SET
     paid = answers.paid + excluded.paid,

@@ -284,11 +284,12 @@ class SqlCatalog(ABC):
         return await self.database.read(work)
 
     async def list_unfinished(self) -> Sequence[Generation]:
-        def work(connection: Connection) -> list[Generation]:
-            rows = connection.execute(queries.ALL_UNFINISHED)
-            return [read_generation(row) for row in rows]
+        return await self.database.read(self._list_unfinished)
 
-        return await self.database.read(work)
+    @staticmethod
+    def _list_unfinished(connection: Connection) -> Sequence[Generation]:
+        rows = connection.execute(queries.ALL_UNFINISHED)
+        return [read_generation(row) for row in rows]
 
     async def list_objects(self) -> Sequence[StoredObject]:
         return await self.database.search(

@@ -1,0 +1,49 @@
+"""The URL of a Postgres database, which never shows its password."""
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """Where a database is. `secret` is the complete URL; `shown` has neither password nor options.
+
+    Its repr shows no secret either.
+    """
+
+    secret: str = field(repr=False)
+    shown: str
+
+
+def is_postgres_url(written: str) -> bool:
+    """Return whether a text is meant as the URL of a Postgres database."""
+    return written.startswith(_SCHEMES)
+
+
+def read_postgres_url(written: str) -> PostgresUrl:
+    """Read a URL such as `postgresql://user:password@host:5432/database`.
+
+    Raises:
+        ValueError: it is not valid; the message quotes nothing of it.
+    """
+    try:
+        parts = urlsplit(written)
+        host, port = parts.hostname or "", parts.port
+        query = parse_qs(parts.query, keep_blank_values=True)
+    except ValueError:
+        raise ValueError("its host or port is not valid") from None
+    # Otherwise a part of the password would be taken for the host, and so appear in messages.
+    if parts.netloc.count("@") > 1 or "@" in parts.path + parts.query or parts.fragment:
+        raise ValueError("a special character in the user or password is not percent-encoded")
+    hosts = query.get("host", [])
+    if "password" in query or "user" in query:
+        raise ValueError("user and password belong before the host, as in user:password@host")
+    if host and ":" in host:
+        host = f"[{host}]"
+    where = host or (hosts[0] if hosts else "localhost")
+    if port is not None:
+        where = f"{where}:{port}"
+    user = f"{parts.username}@" if parts.username else ""
+    return PostgresUrl(written, f"postgresql://{user}{where}{parts.path}")

@@ -1,0 +1,86 @@
+"""A Postgres server for tests, on a socket in a temporary folder."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from stills.contract.postgres_url import PostgresUrl, read_postgres_url
+
+PASSWORD = "owner-secret"
+_START_SECONDS = 120
+_SETTINGS = "fsync=off\nlisten_addresses=''\nmax_connections=200\nlc_messages='C'\n"
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server with the superuser `owner`, who needs the password PASSWORD."""
+
+    folder: Path
+    bin: Path
+
+    def url(self, database: str, user: str = "owner", password: str = PASSWORD) -> PostgresUrl:
+        return read_postgres_url(
+            f"postgresql://{user}:{password}@/{database}?host={self.folder / 'socket'}"
+        )
+
+    def run(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database).secret, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def control(self, *arguments: str) -> None:
+        """Run pg_ctl: `start`, or `stop -m fast`."""
+        command = [self.bin / "pg_ctl", "-D", self.folder / "data", "-w", "-t", _START_SECONDS]
+        log = ["-l", self.folder / "log"] if arguments[0] == "start" else []
+        _run_as_owner(*command, *log, *arguments)
+
+
+@contextmanager
+def run_postgres() -> Iterator[PostgresServer]:
+    """Make a database cluster, start its server, and stop it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="stills-pg-"))  # short: a socket's path has a limit
+    server = PostgresServer(folder, _find_programs())
+    try:
+        (folder / "socket").mkdir()
+        (folder / "password").write_text(PASSWORD)
+        if os.geteuid() == 0:  # Postgres refuses to run as root
+            account = pwd.getpwnam("postgres")
+            for path in (folder, folder / "socket", folder / "password"):
+                os.chown(path, account.pw_uid, account.pw_gid)
+            folder.chmod(0o711)
+        _run_as_owner(
+            *(server.bin / "initdb", "-D", folder / "data", "-U", "owner", "-A", "scram-sha-256"),
+            *(f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
+        )
+        with (folder / "data" / "postgresql.conf").open("a") as settings:
+            settings.write(f"{_SETTINGS}unix_socket_directories='{folder / 'socket'}'\n")
+        server.control("start")
+        try:
+            yield server
+        finally:
+            server.control("stop", "-m", "immediate")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _find_programs() -> Path:
+    """Return the folder of the newest server's programs; Debian keeps them out of PATH."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parent.name))
+
+
+def _run_as_owner(*command: object) -> None:
+    as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*as_owner, *map(str, command)], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
