@@ -27,10 +27,10 @@ def png() -> bytes:
 
 async def test_path_data_url_and_bytes_of_one_image_are_one_reference(tmp_path: Path, png: bytes):
     """All are sent as a data URL, and hashed by the image's bytes."""
-    path = tmp_path / "portrait.png"
+    path = tmp_path / "portrait of Anna.png"
     path.write_bytes(png)
     encoded = base64.b64encode(png).decode()
-    given = [png, str(path), f"data:image/png;base64,{encoded}"]
+    given = [png, str(path), path.as_uri(), f"data:image/png;base64,{encoded}"]
     references = [await load(each) for each in given]
     assert {each.digest for each in references} == {hashlib.sha256(png).hexdigest()}
     assert {each.url for each in references} == {f"data:image/png;base64,{encoded}"}
@@ -47,7 +47,9 @@ async def test_the_media_type_is_detected_from_the_bytes(png: bytes):
     ("given", "message"),
     [
         ("http://example.com/a.png", "only https"),
-        ("file:///etc/hostname", "only https"),
+        ("file:///etc/hostname", "text"),
+        ("file:///no/such/file.png", "no such file"),
+        ("file://nas/portrait.png", "only https"),
         ("oss://bucket/key.png", "only https"),
         ("https://", "not a valid URL"),
         ("https://exa mple.com/a.png", "not a valid URL"),

@@ -83,15 +83,23 @@ async def test_an_unknown_id_is_an_error(stills, sandbox, address):
     assert sandbox.ledger.sends == ()
 
 
-async def test_a_file_url_outside_the_store_is_not_read(stills, tmp_path):
-    """Not even one with the name of a stored image."""
-    portrait = await stills.generate(PORTRAIT, model=MODEL)
-    name = portrait.image_url.rpartition("/")[2]
-    secret = tmp_path / "elsewhere"
-    secret.mkdir()
-    for url in (f"{secret.as_uri()}/{name}", "file:///etc/hostname", f"file://evil.example/{name}"):
+async def test_a_file_url_outside_the_store_is_not_a_stored_image(make_stills, tmp_path):
+    """Not even one with its name: the owner's is read like a path, a stranger's never."""
+    owner, stranger = [
+        await make_stills(downloader=NoDownloads(), trusts_references=trusted)
+        for trusted in (True, False)
+    ]
+    name = (await owner.generate(PORTRAIT, model=MODEL)).image_url.rpartition("/")[2]
+    outside = f"{tmp_path.as_uri()}/{name}"
+    for url, reason in (
+        (outside, "no such file"),
+        ("file:///etc/hostname", "is text"),
+        (f"file://evil.example/{name}", "only https"),
+    ):
+        with pytest.raises(InvalidReference, match=reason):
+            await owner.generate(shot(url), model=MODEL)
         with pytest.raises(InvalidReference, match="only https"):
-            await stills.generate(shot(url), model=MODEL)
+            await stranger.generate(shot(url), model=MODEL)
 
 
 async def test_a_file_url_may_be_escaped_in_another_way(stills):

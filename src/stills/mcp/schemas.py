@@ -31,7 +31,8 @@ def _number(description: str, **limits: int) -> dict[str, Any]:
 
 
 def _optional(kind: str, description: str) -> dict[str, Any]:
-    return {"type": [kind, "null"], "description": description}
+    # A list of types is valid too, but several clients refuse it.
+    return {"anyOf": [{"type": kind}, {"type": "null"}], "description": description}
 
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -41,7 +42,7 @@ _FIELDS = {
     "reference_image": REQUEST_FIELDS["reference_image"].schema(
         details="the id of a stored image, or its URI, stills://images/{id}; an https URL or a "
         "data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF; or, if the server runs on the user's "
-        "machine, a path"
+        "machine, a path or its file:// URL"
     ),
     TAKES_FIELD.name: TAKES_FIELD.schema(),
     "model": {

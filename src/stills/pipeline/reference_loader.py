@@ -13,6 +13,7 @@ from stills.contract.encoded_image import (
     is_data_url,
 )
 from stills.contract.errors import InvalidReference
+from stills.contract.file_url import file_path, is_local_file_url
 from stills.pipeline.reference import Reference
 from stills.pipeline.reference_cache import (
     REFERENCE_MAX_BYTES,
@@ -42,8 +43,8 @@ class ReferenceLoader:
     async def load(self, given: str | bytes) -> Reference:
         """Load a reference image from any of its forms.
 
-        These are an https URL, a data URL, base64, bytes, a local path, and the id or any URL of a
-        stored image.
+        These are an https URL, a data URL, base64, bytes, a local path or its file URL, and the id
+        or any URL of a stored image.
 
         Raises:
             InvalidReference: it is something else, too big, or can't serve as a reference.
@@ -73,6 +74,9 @@ class ReferenceLoader:
             return await asyncio.to_thread(decode_data_url, written), "data URL"
         if is_base64_image(written) and not await self._is_path(given):
             return await asyncio.to_thread(decode_base64, written), "base64"
+        if self._trusts_references and is_local_file_url(written):
+            path = file_path(written)
+            return await asyncio.to_thread(_read_file, str(path)), path.name
         if "://" in written[:12]:
             raise InvalidReference(
                 f"reference_image has scheme {written.split('://', 1)[0]!r}, but only https is "

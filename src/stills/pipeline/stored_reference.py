@@ -1,10 +1,10 @@
 """Stored images as references: recognise their addresses, and read them from the store."""
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from stills.contract.errors import InvalidReference
-from stills.contract.file_url import file_path
+from stills.contract.file_url import file_path, is_local_file_url
 from stills.contract.generation import Image, rendition_id
 from stills.contract.image_address import image_uri, read_image_address
 from stills.contract.ports.library import ImageIndex
@@ -77,9 +77,4 @@ class StoredReferences:
 
 def _is_same_file(url: str, own: str) -> bool:
     """Return whether two URLs name one file, however they are escaped."""
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        return False
-    is_local = host in (None, "", "localhost")
-    return is_local and own.startswith("file:") and file_path(url) == file_path(own)
+    return is_local_file_url(url) and own.startswith("file:") and file_path(url) == file_path(own)
