@@ -174,13 +174,20 @@ def _aliases(
         if not (alias and equals):
             raise _bad(environment, name, "pairs such as gpt-image-1=qwen-image-2.0, with commas")
         try:
-            aliases[alias] = find_model(model_id, models).id
+            model = find_model(model_id, models)
         except UnknownModel as error:
             raise ConfigError(
                 f"{name} maps {alias[:40]} to {model_id[:40]!r}, which is not in the model table",
                 field=name,
                 action=error.action,
             ) from None
+        if alias.endswith("@edit") and model.reference_images_max == 0:
+            raise ConfigError(
+                f"{name} maps {alias[:40]} to {model.id}, which generates images from text only",
+                field=name,
+                action="Map it to a model that takes reference images; `stills models` lists them.",
+            )
+        aliases[alias] = model.id
     return aliases
 
 

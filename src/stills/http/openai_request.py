@@ -86,7 +86,13 @@ def read_generation(
     return OpenAiRequest(
         first=first,
         references=references,
-        model=resolve_model(fields.get("model"), default_model, aliases, models),
+        model=resolve_model(
+            fields.get("model"),
+            default_model,
+            aliases,
+            models,
+            references_field=references.field if references.images else None,
+        ),
         count=_count(fields.get("n")),
         output=output,
         fresh=read_fresh(fields.get("fresh"), no_cache=no_cache),

@@ -11,7 +11,8 @@ class Settings:
     """How the service answers.
 
     `public_url` is its address for clients, None for the address that each client used.
-    `model_aliases` maps model names that clients have hard-coded to ids of the model table.
+    `model_aliases` maps model names that clients have hard-coded to ids of the model table; a name
+    that ends in `@edit` applies to requests with reference images.
     `metrics_folder` is where several workers count together.
     `keys_required` requires a key even if none was ever created; `anyone` requires none at all.
     `cors_origins` are the origins of web pages that may call the service, or `*` for any.

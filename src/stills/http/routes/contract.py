@@ -74,16 +74,20 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
     async def generate_image(request: Request) -> Response:
         """Generate an image, or return the stored one. `Accept: text/event-stream` adds stages."""
         fields = read_object(request)
-        model = resolve_model(
-            fields.pop("model", None),
-            settings.model,
-            settings.model_aliases,
-            generation.stills.models,
-        )
+        name = fields.pop("model", None)
         fresh = read_fresh(fields.pop("fresh", None), no_cache=says_no_cache(request.headers))
         takes = fields.pop("takes", None)
         number = 1 if takes is None else check_takes(takes)
         image_request = ImageRequest.from_mapping(fields)
+        model = resolve_model(
+            name,
+            settings.model,
+            settings.model_aliases,
+            generation.stills.models,
+            references_field=image_request.references_field
+            if image_request.all_references
+            else None,
+        )
 
         async def answer(on_progress: OnTakeProgress = ignore_take_progress) -> dict[str, Any]:
             async def generate() -> Sequence[ImageResult]:

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from stills.http.errors import not_found
 from stills.http.generation import HttpGeneration
+from stills.http.model_names import list_names
 from stills.http.openapi import refusals
 
 
@@ -31,10 +32,7 @@ class ModelsBody(BaseModel):
 def make_models_router(generation: HttpGeneration) -> APIRouter:
     """Serve the models, and this service's aliases for them."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
-    models = generation.stills.models
-    names = dict(models)
-    aliases = generation.settings.model_aliases
-    names |= {alias: models[model_id] for alias, model_id in aliases.items()}
+    names = list_names(generation.settings.model_aliases, generation.stills.models)
     bodies = {
         name: ModelBody(
             id=name,
@@ -48,7 +46,7 @@ def make_models_router(generation: HttpGeneration) -> APIRouter:
         """List the models, and this service's aliases for them."""
         return ModelsBody(data=list(bodies.values()))
 
-    @router.get("/models/{model_id}", response_model=ModelBody, responses=refusals(404))
+    @router.get("/models/{model_id:path}", response_model=ModelBody, responses=refusals(404))
     async def show_model(model_id: str) -> Response:
         """Show one model."""
         if model_id not in bodies:
