@@ -135,3 +135,12 @@ async def test_closing_the_catalog_cancels_a_later_release(till: Till, path: Pat
     async with asyncio.timeout(60):
         await till.catalog.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_release_in_a_closed_catalog_is_not_tried_again(till: Till):
+    """It could never succeed, and would run as long as the process."""
+    claim = await till.claim("a")
+    await till.catalog.close()
+    with pytest.raises(CatalogError, match="closed"):
+        await till.catalog.release(claim)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

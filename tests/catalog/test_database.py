@@ -234,6 +234,20 @@ async def test_a_path_that_is_a_folder_is_reported(tmp_path):
     assert list(tree(tmp_path)) == ["stills.db"]
 
 
+async def test_only_a_catalog_that_nobody_can_write_is_read_without_its_newest_writes(
+    made, monkeypatch
+):
+    """Not one that this process fails to open, because it has too many open files for instance."""
+
+    def fail(_: Path) -> None:
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr(schema, "open_catalog", fail)
+    assert "unable to open" in (await refusal(made)).message
+
+
 async def test_the_catalog_works_again_after_an_error(path):
     """Once its cause is gone, the same catalog works."""
     path.write_bytes(PNG)

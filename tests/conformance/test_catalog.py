@@ -68,6 +68,16 @@ async def test_a_released_claim_is_free_and_a_failed_generation_is_not_resumed(c
     assert again.generation.notes == ()
 
 
+async def test_a_failed_generation_is_not_unfinished(catalog, worker, spec):
+    """Nothing of it can be recovered, even while another generation's call is open."""
+    await worker.send(await worker.take(spec("k2")))
+    claim = await worker.take()
+    number = await worker.send(claim)
+    await catalog.settle_send(number, Settlement(Billing.NONE, "rate_limited"))
+    await catalog.release(claim)
+    assert list(await catalog.list_unfinished()) == []
+
+
 async def test_a_lapsed_lease_is_taken_over(catalog, worker):
     """The first worker then can't renew, can't send, and its release changes nothing."""
     asleep = await worker.take(lease_seconds=LAPSED)

@@ -38,8 +38,12 @@ def test_it_changes_what_decides(source: str, changed: set[str]):
 
 
 @pytest.mark.parametrize(
-    "source", ['"""A < b."""', "import a", "def f(a: int = b) -> None: ...", 'a = "no < SQL"']
+    "source",
+    [
+        *('"""A < b."""', "import a", "def f(a: int = b) -> None: ...", 'a = "no < SQL"'),
+        "c = zip(a, b, strict=True)",
+    ],
 )
-def test_it_does_not_change_text_or_types(source: str):
+def test_it_does_not_change_text_or_types_or_guards(source: str):
     """Such a change can't show a missing test."""
     assert find_mutants(PATH, source.encode()) == []

@@ -167,6 +167,17 @@ async def test_rebuild_skips_images_that_are_not_intact(make_stills: Make, tmp_p
     assert [image.generation.id for image in await again.images.list()] == [ids[3]]
 
 
+async def test_rebuild_ignores_files_that_are_no_images_of_ours(make_stills: Make, tmp_path: Path):
+    """Such as a note that someone left in the folder."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    await stills.close()
+    (tmp_path / "stills.db").unlink()
+    (tmp_path / "images" / "README.txt").write_text("our kites")
+    _, outcomes = await (await make_stills()).rebuild()
+    assert ends(outcomes) == [(True, "")]
+
+
 HOSTILE = {
     "no JSON": lambda _: b"\x89PNG",
     "empty": lambda _: b"",

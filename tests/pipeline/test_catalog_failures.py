@@ -2,32 +2,35 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
-from stills.contract.errors import Billing, CatalogError, ContentRefused
+from stills.contract.errors import Billing, CatalogError, ContentRefused, DeadlineExceeded
 from stills.contract.request import ImageRequest
+from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = ImageRequest(prompt="a red kite. It flies high over the harbour.", size="1328*1328", seed=7)
 
-MakeFailing = Callable[[str], Awaitable[Stills]]
+MakeFailing = Callable[..., Awaitable[Stills]]
 
 
 @pytest.fixture
 def make_failing(make_stills: Callable[..., object], tmp_path: Path, monkeypatch) -> MakeFailing:
-    """Make a Stills whose catalog fails in one method."""
+    """Make a Stills whose catalog fails in some methods."""
 
-    async def make(method: str) -> Stills:
+    async def make(*methods: str, **parts: object) -> Stills:
         async def fail(*_: object, **__: object) -> None:
             raise CatalogError("the disk is full")
 
         catalog = SqliteCatalog(tmp_path / "stills.db")
-        monkeypatch.setattr(catalog, method, fail)
-        return await make_stills(catalog=catalog)
+        for method in methods:
+            monkeypatch.setattr(catalog, method, fail)
+        return await make_stills(catalog=catalog, **parts)
 
     return make
 
@@ -68,3 +71,29 @@ async def test_a_note_that_can_not_be_journalled_loses_no_paid_image(
     again = await (await make_stills()).generate(KITE)
     assert (again.id, again.cached) == (result.id, True)
     assert sandbox.ledger.billed_images == 1
+
+
+async def test_the_key_of_an_image_found_in_the_store_is_free_at_once(
+    make_failing: MakeFailing, make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+):
+    """The claim was for a new image, which is not needed; another process may want one."""
+    with pytest.raises(CatalogError, match="safe at"):
+        await (await make_failing("record_answer", "record_kept")).generate(KITE)
+    one = await make_stills(policy=replace(fast, lease_seconds=300.0))
+    await one.generate(KITE)
+    assert sandbox.ledger.billed_images == 1  # found by its sidecar
+    await (await make_stills()).generate(KITE, fresh=True)  # within its deadline
+
+
+async def test_a_deadline_promises_no_free_retry_if_the_link_could_not_be_journalled(
+    make_failing: MakeFailing, sandbox: Sandbox, fast: Policy
+):
+    """The image is billed, but the next request knows nothing of its link."""
+    hurried = replace(fast, deadline_seconds=2.0, download_timeout_seconds=600.0)
+    stills = await make_failing("record_answer", policy=hurried)
+    sandbox.set_faults(Fault(FaultKind.SLOW_DOWNLOAD, delay_seconds=600.0))
+    with pytest.raises(DeadlineExceeded) as caught:
+        await stills.generate(KITE)
+    assert sandbox.ledger.billed_images == 1
+    assert caught.value.billing is Billing.POSSIBLE
+    assert "free" not in caught.value.action

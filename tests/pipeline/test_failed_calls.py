@@ -2,17 +2,20 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stills.app import Stills
+from stills.catalog import SqliteCatalog
 from stills.contract.errors import (
     AnswerTimeout,
     Billing,
+    CatalogError,
     ConnectionLost,
     ContentRefused,
     NoImage,
@@ -21,9 +24,11 @@ from stills.contract.errors import (
     StillsError,
     UnexpectedAnswer,
 )
+from stills.contract.generation import Claim
 from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
+from stills.ratelimit.limiter import StartTooLate
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
@@ -92,6 +97,33 @@ async def test_a_refusal_after_a_lost_call_says_that_the_first_may_be_billed(
     assert "an earlier call was cut off and may be billed" in caught.value.message
     (line,) = await stills.spend()
     assert (line.billed, line.possible) == (0, 1)
+
+
+@pytest.mark.parametrize("reason", ["the catalog fails", "the rate limit leaves no time"])
+async def test_a_second_call_that_can_not_be_sent_says_that_the_first_may_be_billed(
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path, reason: str
+):
+    """The caller must not take the request for one that was never sent."""
+
+    class FailsTheSecondTime(SqliteCatalog):
+        calls = 0
+
+        async def record_sends(self, claims: Sequence[Claim], **more: Any) -> Sequence[int] | None:
+            self.calls += 1
+            if self.calls == 2:
+                raise CatalogError("the disk is full")
+            return await super().record_sends(claims, **more)
+
+    parts: dict[str, object] = {"rate_limit": RateLimit(per_second=0.001)}
+    if reason == "the catalog fails":
+        parts = {"catalog": FailsTheSecondTime(tmp_path / "stills.db")}
+    stills = await make_stills(policy=replace(fast, unknown_resends=1), **parts)
+    sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
+    with pytest.raises((CatalogError, StartTooLate)) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.POSSIBLE
+    assert "an earlier call was cut off and may be billed" in caught.value.message
+    assert len(sandbox.ledger.generations) == 1
 
 
 async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that_call(

@@ -317,6 +317,28 @@ async def test_a_later_caller_waits_until_its_own_deadline(
     assert sandbox.ledger.billed_images == 1
 
 
+async def test_closing_ends_a_rendition_without_callers(make_stills: Callable[..., object]):
+    """Nothing of a closed Stills runs on, or writes to the store."""
+    fitting, ended = asyncio.Event(), asyncio.Event()
+
+    class Stuck(VipsImaging):
+        async def fit(self, *_: object) -> bytes:
+            fitting.set()
+            try:
+                return await asyncio.Future()
+            finally:
+                ended.set()
+
+    stills = await make_stills(imaging=Stuck())
+    waiting = asyncio.create_task(stills.generate(KITE))
+    await fitting.wait()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert not ended.is_set()
+    await stills.close()
+    assert ended.is_set()
+
+
 async def test_closing_releases_the_claim(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
 ):

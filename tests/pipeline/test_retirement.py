@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from stills.app import Stills
+from stills.contract.errors import ContentRefused, ModelNotServed
 from stills.contract.request import ImageRequest
 from stills.pipeline import retirement
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
-from stills.sandbox import Sandbox
+from stills.sandbox import Fault, FaultKind, Sandbox
 
 Make = Callable[..., Awaitable[Stills]]
 
@@ -83,6 +84,23 @@ async def test_a_stored_image_needs_no_warning(stills: Stills):
     again = await stills.generate(KITE)
     assert again.cached
     assert NOTE not in again.notes
+
+
+async def test_only_a_model_that_is_not_served_is_said_to_be_retired(
+    stills: Stills, sandbox: Sandbox
+):
+    """Another refusal has another reason, and another model was not retired."""
+    sandbox.set_faults(Fault(FaultKind.MODEL_NOT_EXIST))
+    with pytest.raises(ModelNotServed, match="; it was retired on 2026-10-10"):
+        await stills.generate(KITE)
+    sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED))
+    with pytest.raises(ContentRefused) as refused:
+        await stills.generate(KITE)
+    sandbox.set_faults(Fault(FaultKind.MODEL_NOT_EXIST))
+    with pytest.raises(ModelNotServed) as unserved:
+        await stills.generate(replace(KITE, size="512*512"), model="qwen-image-2.0")
+    for error in (refused.value, unserved.value):
+        assert "; it" not in error.message
 
 
 async def test_a_model_that_is_not_retired_has_no_note(

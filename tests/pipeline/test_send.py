@@ -69,6 +69,14 @@ async def test_a_cancelled_call_is_counted_as_possibly_billed(stills: Stills, sa
     assert counted == [Billing.POSSIBLE]
 
 
+async def test_the_end_of_each_call_is_reported_for_what_it_costs(stills: Stills, sandbox: Sandbox):
+    """A batch counts by this: a refused call costs nothing, an answered one is billed."""
+    counted: list[Billing] = []
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE))
+    await stills.generate(KITE, on_send_settled=lambda _, billing: counted.append(billing))
+    assert counted == [Billing.NONE, Billing.BILLED]
+
+
 async def test_a_claim_that_is_lost_before_the_call_is_taken_again(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
 ):

@@ -105,6 +105,24 @@ async def test_the_maximum_cost_covers_all_new_takes(stills: Stills, sandbox: Sa
     assert len(await stills.generate_takes(KITE, takes=3, max_cost_usd=0.15)) == 3
 
 
+async def test_one_new_take_may_cost_the_whole_maximum(stills: Stills, sandbox: Sandbox):
+    """The stored ones have no share; a maximum that is too small is not said to be shared."""
+    await stills.generate_takes(KITE, takes=2)
+    with pytest.raises(BudgetExceeded) as caught:
+        await stills.generate_takes(KITE, takes=3, max_cost_usd=0.07)
+    assert "share" not in caught.value.message
+    await stills.generate_takes(KITE, takes=3, max_cost_usd=0.075)
+    assert sandbox.ledger.billed_images == 3
+
+
+async def test_fresh_takes_share_the_maximum_cost(stills: Stills, sandbox: Sandbox):
+    """All of them are new, whatever is stored."""
+    await stills.generate_takes(KITE, takes=2)
+    with pytest.raises(BudgetExceeded, match="2 new images share"):
+        await stills.generate_takes(KITE, takes=2, max_cost_usd=0.14, fresh=True)
+    assert sandbox.ledger.billed_images == 2
+
+
 async def test_the_shares_of_the_maximum_cost_never_exceed_it(
     make_stills: Callable[..., object], sandbox: Sandbox
 ):
