@@ -299,6 +299,15 @@ class Stills:
         await self._ports.catalog.check_writable()
         await self._ports.marker.check_ready()
 
+    async def migrate_catalog(self) -> int:
+        """Create the catalog, or migrate it to this version; returns the schema's version.
+
+        Raises:
+            CatalogError: it can't be used.
+        """
+        self._guard.check()
+        return await self._ports.catalog.migrate()
+
     async def drain(self) -> None:
         """Wait until all calls already sent are finished and their images stored."""
         await self._pipeline.drain()

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,11 +26,15 @@ class PostgresServer:
 
     folder: Path
     bin: Path
+    port: int
 
     def url(self, database: str, user: str = "owner", password: str = PASSWORD) -> PostgresUrl:
         return read_postgres_url(
             f"postgresql://{user}:{password}@/{database}?host={self.folder / 'socket'}"
         )
+
+    def tcp_url(self, database: str) -> PostgresUrl:
+        return read_postgres_url(f"postgresql://owner:{PASSWORD}@127.0.0.1:{self.port}/{database}")
 
     def run(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database).secret, autocommit=True) as connection:
@@ -43,10 +48,13 @@ class PostgresServer:
 
 
 @contextmanager
-def run_postgres() -> Iterator[PostgresServer]:
-    """Make a database cluster, start its server, and stop it at the end."""
+def run_postgres(*, requires_tls: bool = False) -> Iterator[PostgresServer]:
+    """Make a database cluster, start its server, and stop it at the end.
+
+    A server that `requires_tls`, which it does not have, also listens on 127.0.0.1.
+    """
     folder = Path(tempfile.mkdtemp(prefix="stills-pg-"))  # short: a socket's path has a limit
-    server = PostgresServer(folder, _find_programs())
+    server = PostgresServer(folder, _find_programs(), _free_port())
     try:
         (folder / "socket").mkdir()
         (folder / "password").write_text(PASSWORD)
@@ -61,6 +69,11 @@ def run_postgres() -> Iterator[PostgresServer]:
         )
         with (folder / "data" / "postgresql.conf").open("a") as settings:
             settings.write(f"{_SETTINGS}unix_socket_directories='{folder / 'socket'}'\n")
+            if requires_tls:
+                settings.write(f"listen_addresses='127.0.0.1'\nport={server.port}\n")
+        if requires_tls:
+            rules = folder / "data" / "pg_hba.conf"
+            rules.write_text(f"hostnossl all all 127.0.0.1/32 reject\n{rules.read_text()}")
         server.control("start")
         try:
             yield server
@@ -68,6 +81,13 @@ def run_postgres() -> Iterator[PostgresServer]:
             server.control("stop", "-m", "immediate")
     finally:
         shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
 
 
 def _find_programs() -> Path:

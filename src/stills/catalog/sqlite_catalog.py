@@ -27,6 +27,11 @@ class SqliteCatalog(SqlCatalog):
     def name_of_file(self, file: Path) -> str | None:
         return file.name if file in self._file.files else None
 
+    async def migrate(self) -> int:
+        return await self._file.read(
+            lambda connection: schema.check_version(connection, self._file.path)
+        )
+
     async def set_aside_if_damaged(self) -> str | None:
         return await self._file.set_aside_if_damaged()
 

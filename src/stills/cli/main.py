@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_recover(commands)
     _add_serve(commands)
     _add_keys(commands)
+    _add_catalog(commands)
     _add_mcp(commands)
     _add_sandbox(commands)
     return parser
@@ -324,6 +325,17 @@ def _add_keys(commands: "Commands") -> None:
     revoke = _add(actions, "revoke", "keys", "Revoke a key.")
     revoke.set_defaults(command="revoke")
     revoke.add_argument("name", metavar="NAME", help="name of the key")
+
+
+def _add_catalog(commands: "Commands") -> None:
+    summary = "Look after the catalog's database."
+    catalog = commands.add_parser("catalog", help=summary, description=summary, allow_abbrev=False)
+    actions = catalog.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    migrate = _add(
+        actions, "migrate", "migrate",
+        "Create the catalog, or migrate it to this version; other commands do that too.",
+    )  # fmt: skip
+    migrate.set_defaults(command="migrate")
 
 
 def _add_mcp(commands: "Commands") -> None:

@@ -55,11 +55,6 @@ class PostgresCatalog(SqlCatalog):
         super().__init__(self._server, _LIKE)
 
     async def migrate(self) -> int:
-        """Create or migrate the schema now; returns how many migrations that took.
-
-        Raises:
-            CatalogError: the database can't be used.
-        """
         return await self._server.migrate()
 
     async def list_unfinished(self) -> Sequence[Generation]:

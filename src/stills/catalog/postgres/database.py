@@ -68,7 +68,7 @@ class PostgresDatabase:
         )
 
     async def migrate(self) -> int:
-        """Create or migrate the schema; returns how many migrations that took."""
+        """Create or migrate the schema; returns its version."""
         return await self._run(self._threads, self._migrate)
 
     async def close(self) -> None:
@@ -199,11 +199,11 @@ class PostgresDatabase:
         """Create or migrate the schema, once in this process."""
         try:
             with self._migrating:
-                migrations = migrate(connection, self.url)
+                version = migrate(connection, self.url)
         except psycopg.Error as error:
             raise failed(self.url, error, is_lost=connection.is_lost) from error
         self._was_reached = True
-        return migrations
+        return version
 
     def _migrate(self) -> int:
         try:

@@ -39,7 +39,7 @@ _NO_EXTENSION = (errors.FeatureNotSupported, errors.UndefinedFile, errors.Insuff
 
 
 def migrate(connection: PostgresConnection, url: PostgresUrl) -> int:
-    """Bring the database to the schema of this version; returns how many migrations that took.
+    """Bring the database to the schema of this version; returns the schema's version.
 
     Any number of processes may do this at once.
 
@@ -54,17 +54,17 @@ def migrate(connection: PostgresConnection, url: PostgresUrl) -> int:
             action="Upgrade the server, or use another one. Nothing was sent.",
         )
     if _read_version(connection, url) == len(migration_scripts()):
-        return 0
+        return len(migration_scripts())
     connection.run_script("BEGIN")
     try:
         connection.execute(_LOCK)
-        number = _run_missing(connection, url)
+        _run_missing(connection, url)
         connection.run_script("COMMIT")
     except Error:
         if not connection.is_lost:
             connection.run_script("ROLLBACK")
         raise
-    return number
+    return len(migration_scripts())
 
 
 def check_version(connection: Connection, url: PostgresUrl) -> int:
@@ -98,8 +98,8 @@ def _read_version(connection: PostgresConnection, url: PostgresUrl) -> int:
     return check_version(connection, url) if exists else 0
 
 
-def _run_missing(connection: PostgresConnection, url: PostgresUrl) -> int:
-    """Run the migrations that are missing, under the lock; returns their number."""
+def _run_missing(connection: PostgresConnection, url: PostgresUrl) -> None:
+    """Run the migrations that are missing, under the lock."""
     before = _read_version(connection, url)
     if before == 0:
         encoding = connection.execute("SHOW server_encoding").fetchall()[0][0]
@@ -115,7 +115,6 @@ def _run_missing(connection: PostgresConnection, url: PostgresUrl) -> int:
         connection.execute(_ADD_VERSION, {"version": number})
     if missing:
         _index_prompts(connection)
-    return len(missing)
 
 
 def _index_prompts(connection: PostgresConnection) -> None:

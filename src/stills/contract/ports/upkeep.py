@@ -25,6 +25,13 @@ class Upkeep(Protocol):
         """Record the id of the store, which was read from the store itself."""
         ...
 
+    async def migrate(self) -> int:
+        """Create the catalog, or migrate it to this version; returns the schema's version.
+
+        The first use does that too.
+        """
+        ...
+
     async def check_writable(self) -> None:
         """Check that the catalog can be written, without changing it.
 

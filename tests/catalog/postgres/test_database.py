@@ -1,0 +1,118 @@
+"""Connections to Postgres: restarts, concurrent migrations and clashes."""
+
+import asyncio
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from tests.support.catalog_steps import SIZE, Till, spec
+from tests.support.postgres_server import PostgresServer, run_postgres
+
+from stills.catalog.postgres import PostgresCatalog, schema
+from stills.contract.errors import Billing, BudgetExceeded
+from stills.contract.generation import Claim, Held, Settlement
+from stills.contract.money import Caps
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that the test may stop."""
+    with run_postgres() as server:
+        yield server
+
+
+async def test_any_number_of_processes_create_the_schema_at_once(postgres_url):
+    """One of them does, and none fails."""
+    catalogs = [PostgresCatalog(postgres_url) for _ in range(8)]
+    versions = await asyncio.gather(*(catalog.migrate() for catalog in catalogs))
+    assert set(versions) == {len(schema.migration_scripts())}
+    for catalog in catalogs:
+        await catalog.close()
+
+
+async def test_a_restarted_server_is_used_again(own_server):
+    """Reads and writes wait for it, and each write is there once."""
+    catalog = PostgresCatalog(own_server.url("postgres"))
+    till = Till(catalog)
+    claim = await till.claim("k")
+    await asyncio.to_thread(own_server.control, "stop", "-m", "fast")
+    send = asyncio.create_task(till.send(claim, None))
+    found = asyncio.create_task(catalog.find("k", SIZE))
+    await asyncio.sleep(0.2)
+    await asyncio.to_thread(own_server.control, "start")
+    assert await send == 1
+    assert await found is None
+    assert len(await catalog.list_sends(claim.generation.id)) == 1
+    await catalog.close()
+
+
+async def test_transactions_that_lock_each_other_run_again(postgres_url):
+    """The server undoes one of them, and nobody notices."""
+    catalog, together = PostgresCatalog(postgres_url), asyncio.Barrier(2)
+    await catalog.migrate()
+    loop = asyncio.get_running_loop()
+    runs = []
+
+    def lock(first: str, second: str):
+        def work(connection) -> str:
+            connection.execute("SELECT lock_until_commit(:name)", {"name": first})
+            runs.append(first)
+            if len(runs) <= 2:
+                asyncio.run_coroutine_threadsafe(together.wait(), loop).result(60)
+            connection.execute("SELECT lock_until_commit(:name)", {"name": second})
+            return first
+
+        return catalog.database.write(work)
+
+    assert await asyncio.gather(lock("a", "b"), lock("b", "a")) == ["a", "b"]
+    assert len(runs) == 3
+    await catalog.close()
+
+
+async def test_a_cap_is_exact_for_many_catalogs_at_once(postgres_url):
+    """Of ten images at 0.075 USD, a cap of 0.30 USD allows four."""
+    catalogs = [PostgresCatalog(postgres_url) for _ in range(3)]
+
+    async def claim(number: int) -> object:
+        try:
+            return await catalogs[number % 3].claim(
+                spec(f"k{number}"), SIZE, lease_seconds=60.0, fresh=False, caps=Caps(day_usd=0.30)
+            )
+        except BudgetExceeded:
+            return None
+
+    taken = await asyncio.gather(*(claim(number) for number in range(10)))
+    assert [isinstance(each, Claim) for each in taken].count(True) == 4
+    for catalog in catalogs:
+        await catalog.close()
+
+
+async def test_totals_agree_with_the_ledger(postgres_url):
+    """Whatever happened to each call."""
+    catalog = PostgresCatalog(postgres_url)
+    till = Till(catalog)
+    for number, billing in enumerate(("billed", "possible", "none", "billed")):
+        claim = await till.claim(f"k{number}")
+        send = await till.send(claim, None)
+        await catalog.settle_send(send, Settlement(Billing(billing), "code"))
+    with psycopg.connect(postgres_url.secret) as connection:
+        totals = connection.execute(
+            "SELECT kind, images FROM stills.totals WHERE images != 0 ORDER BY kind"
+        ).fetchall()
+    assert totals == [("billed", 2), ("possible", 1)]
+    await catalog.close()
+
+
+async def test_a_claim_of_another_connection_is_held(postgres_url):
+    """Also while the first one is about to send."""
+    one, other = PostgresCatalog(postgres_url), PostgresCatalog(postgres_url)
+    till = Till(one)
+    claim = await till.claim("k")
+    sending = [till.send(claim, None) for _ in range(5)]
+    taking = [
+        other.claim(spec("k"), SIZE, lease_seconds=60.0, fresh=True, caps=Caps()) for _ in range(5)
+    ]
+    outcomes = await asyncio.gather(*sending, *taking)
+    assert all(isinstance(held, Held) for held in outcomes[5:])
+    for catalog in (one, other):
+        await catalog.close()
