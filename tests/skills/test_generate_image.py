@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +27,10 @@ DEFAULT_OUTPUT = Path("ai-image-qwen-image", "images", "output.png")
 def run(tmp_path):
     """Run the script in an empty folder, as a user without a key; leave out progress lines."""
 
-    def run_script(*arguments, python=(sys.executable, "-W", "error"), **variables):
+    def run_script(*arguments, python=(sys.executable, "-W", "error"), script=SCRIPT, **variables):
         kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(stills.__file__).parents[1])}
         done = subprocess.run(
-            [*python, str(SCRIPT), *arguments],
+            [*python, str(script), *arguments],
             cwd=tmp_path,
             env=kept | {"HOME": str(tmp_path / "home")} | variables,
             capture_output=True,
@@ -213,12 +214,22 @@ def test_characters_of_a_path_that_the_encoding_lacks_are_escaped(run, tmp_path)
     assert size(tmp_path / "風箏.png") == (128, 64)
 
 
-def test_without_the_package_the_error_says_how_to_install_it(run):
-    """The error is one line with the exit code 127."""
-    done = run("--request", KITE, python=(sys.executable, "-I", "-S"))
+def test_without_the_package_the_error_is_the_command_that_installs_it(run, tmp_path):
+    """It installs the clone that the script is in, or else the repository, with this Python."""
+    isolated = (sys.executable, "-I", "-S")
+    done = run("--request", KITE, python=isolated)
     assert done.returncode == 127
-    assert "pip install ." in done.stderr
     assert is_one_line(done.stderr)
+    assert done.stderr.endswith(
+        f"Install it: {sys.executable} -m pip install {SCRIPT.parents[5]}\n"
+    )
+    copied = tmp_path / "skill" / "scripts" / SCRIPT.name
+    copied.parent.mkdir(parents=True)
+    shutil.copy(SCRIPT, copied)
+    done = run("--request", KITE, python=isolated, script=copied)
+    assert done.returncode == 127
+    assert is_one_line(done.stderr)
+    assert f"{sys.executable} -m pip install 'stills @ git+https://" in done.stderr
 
 
 def test_fresh_pays_for_a_new_image(run):

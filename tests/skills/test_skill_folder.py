@@ -1,10 +1,13 @@
 """The skill's folder is valid, and agrees with the code."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import skills_ref
+import yaml
 
+import stills
 from stills.cli.errors import EXIT_CODES, INTERRUPTED, exit_code
 from stills.contract import errors
 from stills.contract.errors import StillsError
@@ -34,6 +37,27 @@ def test_the_description_has_purpose_and_occasion():
     """An agent chooses a skill only by its description."""
     description = skills_ref.read_properties(SKILL).description
     assert all(word in description for word in (DEFAULT_MODEL, "image.generate", "Use it when"))
+
+
+def test_its_version_is_that_of_the_package():
+    """The category is the one of the specification's page."""
+    metadata = skills_ref.read_properties(SKILL).metadata
+    assert metadata == {"version": stills.__version__, "category": "provider"}
+
+
+def test_codex_can_show_it():
+    """The description has the length that OpenAI asks for, and the prompt names the skill."""
+    interface = yaml.safe_load((SKILL / "agents" / "openai.yaml").read_text())["interface"]
+    assert set(interface) == {"display_name", "short_description", "default_prompt"}
+    assert 25 <= len(interface["short_description"]) <= 64
+    assert f"${SKILL.name}" in interface["default_prompt"]
+
+
+def test_the_address_of_the_repository_is_that_of_the_package():
+    """The script needs it where the package is not installed."""
+    project = tomllib.loads((SKILL.parents[3] / "pyproject.toml").read_text())["project"]
+    script = (SKILL / "scripts" / "generate_image.py").read_text()
+    assert f'REPOSITORY = "{project["urls"]["Repository"]}"' in script
 
 
 def test_the_instructions_are_short():

@@ -4,8 +4,21 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
+
+REPOSITORY = "https://stills.example/stills.git"  # as in pyproject.toml
+
+
+def install_command() -> str:
+    """Return the command that installs Stills for this Python: from the clone around it, if any."""
+    source = f"stills @ git+{REPOSITORY}"
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "pyproject.toml").is_file() and (folder / "src" / "stills").is_dir():
+            source = str(folder)
+    return shlex.join([sys.executable, "-m", "pip", "install", source])
+
 
 try:
     from stills.cli.commands.generate import make_image, read_request_file, summary
@@ -14,8 +27,8 @@ try:
     from stills.config import default_output
 except ImportError as error:
     print(
-        f"generate_image: {sys.executable} can't load the package stills ({error}). "
-        "Run `pip install .` with that Python in a clone of the Stills repository.",
+        f"generate_image: the package stills can't be loaded ({error}). "
+        f"Install it: {install_command()}",
         file=sys.stderr,
     )
     sys.exit(127)  # like a shell, for a missing program
