@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
-from stills.shotlist.cast import Member, read_cast
+from stills.shotlist.cast import read_cast
 from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
 from stills.shotlist.json_reader import parse_json
-from stills.shotlist.shots import Problem
+from stills.shotlist.project import Project, read_variables
 
 
 def read_document(file: InputFile, file_format: Format) -> object:
@@ -25,16 +25,17 @@ def read_document(file: InputFile, file_format: Format) -> object:
     return parse_yaml(text, file.name)
 
 
-def read_cast_file(path: Path) -> tuple[dict[str, Member], list[Problem]]:
-    """Read members by name, as under `cast:` of a project, and their problems.
+def read_cast_file(path: Path) -> Project:
+    """Read members by name, as under `cast:` of a project, and its `variables` if it has both.
 
     Raises:
         InvalidRequest: the file can't be read, or has no members.
     """
     file = InputFile(path)
     document = read_document(file, detect_format(file))
+    outer: Mapping[str, object] = {}
     if isinstance(document, Mapping) and "cast" in document:
-        document = document["cast"]
+        outer, document = document, document["cast"]
     if not isinstance(document, Mapping) or not document:
         raise InvalidRequest(
             f"{file.name} has no cast",
@@ -42,4 +43,5 @@ def read_cast_file(path: Path) -> tuple[dict[str, Member], list[Problem]]:
             action="Write names, each with a prompt or an image, such as anna: a tall woman.",
         )
     cast, problems = read_cast(document, name=file.name, folder=file.folder)
-    return cast or {}, problems
+    variables, wrong = read_variables(outer.get("variables"), name=file.name)
+    return Project(cast=cast, variables=variables, problems=(*problems, *wrong))

@@ -16,7 +16,8 @@ class ListOptions:
 
     `sheet` is the name of a workbook's sheet; by default it is the first. `ignored_columns` are
     left out of every row. With `weave`, prompts start with the columns on framing. `frame_rate` is
-    that of timecodes, in frames per second. `cast_file` has members for every shot.
+    that of timecodes, in frames per second. `cast_file` has members for every shot, and variables.
+    `keep_unknown` keeps the unknown columns of tables, for templates.
     """
 
     sheet: str | None = None
@@ -24,6 +25,7 @@ class ListOptions:
     weave: bool = False
     frame_rate: float = FRAME_RATE_DEFAULT
     cast_file: Path | None = None
+    keep_unknown: bool = False
 
     def is_ignored(self, column: object) -> bool:
         """Return whether a column is left out; case, spaces, `-` and `_` make no difference."""

@@ -1,11 +1,14 @@
 """A file that is read as a whole: its rows, and what they share."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from stills.shotlist.cast import Member
+from stills.shotlist.columns import find_field, fold
 from stills.shotlist.row import Row, find_source
 from stills.shotlist.shots import Defaults, Problem
+from stills.shotlist.templates import Templates, find_names, find_row_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +16,42 @@ class Project:
     """Rows with their defaults and cast; a plain table is a project with only rows.
 
     `cast` is None if the file defines none; then the ids of characters in its rows are ignored.
+    With `variables`, prompts and styles are templates; `template_names` are the names in them.
     """
 
     rows: Sequence[Row | Problem] = ()
     defaults: Defaults = field(default_factory=Defaults)
     cast: Mapping[str, Member] | None = None
+    variables: Mapping[str, object] | None = None
+    template_names: frozenset[str] = frozenset()
     title: str | None = None
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def templates(self) -> Templates | None:
+        """The values of names in prompts and styles; None if these are not templates."""
+        return None if self.variables is None else Templates(self.variables, self.cast or {})
+
+    def with_template_names(self) -> "Project":
+        """Return this project with the names in its templates."""
+        if self.variables is None:
+            return self
+        rows = (row.values for row in self.rows if isinstance(row, Row))
+        names = chain(find_names(self.defaults.style), *map(find_row_names, rows))
+        return replace(self, template_names=frozenset(names))
+
+    def without_template_columns(self, values: object) -> object:
+        """Return a row's values without the columns that only templates use."""
+        if not self.template_names or not isinstance(values, Mapping):
+            return values
+        return {
+            column: value
+            for column, value in values.items()
+            if not isinstance(column, str)
+            or find_field(column) is not None
+            or fold(column) not in self.template_names
+        }
 
 
 class Notes:
@@ -52,6 +83,16 @@ class Notes:
             names = ", ".join(self._unwoven)
             columns.append(f"left out of the prompts: {names}; --weave adds them")
         return [*columns, *self._texts]
+
+
+def read_variables(
+    written: object, *, name: str
+) -> tuple[Mapping[str, object] | None, tuple[Problem, ...]]:
+    """Read the variables of templates, and what is wrong with them; None if the file has none."""
+    if written is None or isinstance(written, Mapping):
+        return written, ()
+    action = "Write names, each with its text, such as light: late afternoon."
+    return {}, (Problem(name, "variables", "variables is not a mapping", action),)
 
 
 def number_rows(written: Iterable[object], name: str) -> list[Row]:

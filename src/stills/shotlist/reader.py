@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.cast_file import read_cast_file, read_document
-from stills.shotlist.columns import suggest
+from stills.shotlist.columns import fold, suggest
 from stills.shotlist.dependencies import find_cycles
 from stills.shotlist.dialects.mulmo import is_mulmo, read_mulmo
 from stills.shotlist.dialects.stills import find_shots, read_shot_list
@@ -15,7 +15,7 @@ from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
 from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project, number_rows
-from stills.shotlist.row import Row
+from stills.shotlist.row import Row, check_known, is_known
 from stills.shotlist.scenes import fill_scenes
 from stills.shotlist.shot_builder import build_portrait, build_shots
 from stills.shotlist.shots import Defaults, Problem, Shot
@@ -106,32 +106,64 @@ class ShotList:
         if self.format in {Format.JSON, Format.YAML}:
             yield from self._project_items(self._with_cast_file(self._read_project()))
             return
-        rows = self._table_rows()
-        if self._options.cast_file is not None:
-            project = self._with_cast_file(Project(defaults=self._defaults))
-            yield from self._project_items(replace(project, rows=tuple(rows)))
+        if self._options.cast_file is None:
+            table = Project(defaults=self._defaults)
+            for row in self._table_rows(self._options):
+                yield from self._build(row, table)
             return
-        table = Project(defaults=self._defaults)
-        for row in rows:
-            yield from self._build(row, table)
+        project = self._with_cast_file(Project(defaults=self._defaults))
+        options = replace(self._options, keep_unknown=project.variables is not None)
+        rows = tuple(self._table_rows(options))
+        yield from self._project_items(self._without_unknown(replace(project, rows=rows)))
 
     def _with_cast_file(self, project: Project) -> Project:
-        """Add the members of the cast's file; they take precedence over those of the list."""
+        """Add the members and variables of the cast's file, which precede those of the list."""
         if self._options.cast_file is None:
             return project
-        cast, problems = read_cast_file(self._options.cast_file)
-        merged = {**(project.cast or {}), **cast}
-        return replace(project, cast=merged, problems=(*project.problems, *problems))
+        given = read_cast_file(self._options.cast_file)
+        variables = project.variables
+        if given.variables is not None:
+            variables = {**(variables or {}), **given.variables}
+        return replace(
+            project,
+            cast={**(project.cast or {}), **(given.cast or {})},
+            variables=variables,
+            problems=(*project.problems, *given.problems),
+        )
 
-    def _table_rows(self) -> Iterator[Row | Problem]:
+    def _without_unknown(self, table: Project) -> Project:
+        """Report the columns of a table that are unknown and in no template, and remove them."""
+        used = table.with_template_names().template_names
+        columns = dict.fromkeys(
+            column
+            for row in table.rows
+            if isinstance(row, Row) and isinstance(row.values, Mapping)
+            for column in row.values
+            if not is_known(column) and fold(column) not in used
+        )
+        try:
+            check_known(columns)
+        except InvalidRequest as error:
+            problem = Problem.of(self.name, error)
+            leave_out = replace(self._options, ignored_columns=tuple(columns))
+            rows = [
+                row._replace(values=leave_out.without_ignored(row.values))
+                if isinstance(row, Row)
+                else row
+                for row in table.rows
+            ]
+            return replace(table, rows=rows, problems=(*table.problems, problem))
+        return table
+
+    def _table_rows(self, options: ListOptions) -> Iterator[Row | Problem]:
         if self.format is Format.JSONL:
             return jsonl_rows(self._file)
         if self.format is Format.XLSX:
             from stills.shotlist.workbook import workbook_rows  # noqa: PLC0415 - loads openpyxl
 
-            return fill_scenes(workbook_rows(self._file, self._options))
+            return fill_scenes(workbook_rows(self._file, options))
         delimiter = "\t" if self.format is Format.TSV else None
-        return fill_scenes(csv_rows(self._file, self._options, delimiter=delimiter))
+        return fill_scenes(csv_rows(self._file, options, delimiter=delimiter))
 
     def _build(self, row: Row | Problem, project: Project) -> Sequence[Shot | Problem]:
         if isinstance(row, Problem):
@@ -151,6 +183,7 @@ class ShotList:
         return replace(project, defaults=self._defaults.over(project.defaults))
 
     def _project_items(self, project: Project) -> Iterator[Shot | Problem]:
+        project = project.with_template_names()
         items = [item for row in project.rows for item in self._build(row, project)]
         yield from project.problems
         yield from self._portraits(project, items)
@@ -174,7 +207,7 @@ class ShotList:
                 self._notes.add(f"cast member {name} is in no shot and was left out")
                 continue
             try:
-                yield build_portrait(member, cast, project.defaults)
+                yield build_portrait(member, project)
             except InvalidRequest as error:
                 yield Problem.of(member.source, error)
 

@@ -84,7 +84,7 @@ def check_known(columns: Iterable[object]) -> None:
     Raises:
         InvalidRequest: some columns are unknown.
     """
-    unknown = [str(column) for column in columns if not _is_known(column)]
+    unknown = [str(column) for column in columns if not is_known(column)]
     if not unknown:
         return
     near = dict.fromkeys(suggest(column) for column in unknown[:_SUGGESTIONS_MAX])
@@ -103,6 +103,11 @@ def check_known(columns: Iterable[object]) -> None:
         action=f"{''.join(near)}Rename {'them' if several else 'it'}, or {leave_out}; "
         "docs/shot-lists.md lists the known ones.",
     )
+
+
+def is_known(column: object) -> bool:
+    """Return whether a column is one of our fields, or known to be irrelevant."""
+    return isinstance(column, str) and (is_ignored(column) or find_field(column) is not None)
 
 
 def is_absent(value: object) -> bool:
@@ -148,10 +153,6 @@ def read_number(given: object) -> object:
 def read_switch(given: object) -> object:
     """Turn text such as `true` or `no` into a boolean; ImageRequest checks the rest."""
     return _SWITCHES.get(given.strip().lower(), given) if isinstance(given, str) else given
-
-
-def _is_known(column: object) -> bool:
-    return isinstance(column, str) and (is_ignored(column) or find_field(column) is not None)
 
 
 def _rank(item: tuple[object, object]) -> int:

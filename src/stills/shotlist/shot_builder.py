@@ -27,6 +27,7 @@ from stills.shotlist.row import (
 from stills.shotlist.scenes import FRAMING_FIELDS, combine_id, frame_prompt
 from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
 from stills.shotlist.sizes import choose_size
+from stills.shotlist.templates import TEMPLATE_FIELDS
 
 ID_MAX_CHARACTERS = 200
 
@@ -37,10 +38,11 @@ def build_shots(
     """Build the takes of a row's shot, or report what is wrong with the row."""
     columns: dict[str, str] = {}
     try:
-        fields = name_fields(row.values)
+        fields = name_fields(project.without_template_columns(row.values))
         columns = fields.columns
         for column in fields.ignored:
             notes.add_unused(column)
+        fields = _fill_templates(row, fields, project)
         prompt = _prompt(fields, notes, options)
         fields = fields._replace(values={**fields.values, "prompt": prompt})
         shot = _shot(row, fields, project, folder=folder, notes=notes, options=options)
@@ -50,13 +52,19 @@ def build_shots(
         return [Problem(row.source, field, error.message, error.action)]
 
 
-def build_portrait(member: Member, cast: Mapping[str, Member], defaults: Defaults) -> Shot:
+def build_portrait(member: Member, project: Project) -> Shot:
     """Build the shot that shows a member; without its own seed, one is derived.
+
+    Its style is a template if the project has variables; its prompt is not.
 
     Raises:
         InvalidRequest: its fields are not a valid request.
     """
+    cast, defaults = project.cast or {}, project.defaults
     chosen = member.own.over(defaults)
+    style: object = chosen.style
+    if project.templates is not None:
+        style = project.templates.fill("style", style, {})
     shot_id = f"{PORTRAIT_PREFIX}{member.name}"
     seed = member.own.seed
     request = ImageRequest(
@@ -68,7 +76,7 @@ def build_portrait(member: Member, cast: Mapping[str, Member], defaults: Default
             aspect_ratio=member.own.aspect_ratio,
             defaults=chosen,
         ),
-        style=chosen.style,
+        style=style if isinstance(style, str) else None,
         negative_prompt=chosen.negative_prompt,
         seed=derive_seed(defaults.seed or 0, shot_id) if seed is None else seed,
     )
@@ -112,6 +120,17 @@ def read_id(given: object, position: int) -> str:
             action=f"Use at most {ID_MAX_CHARACTERS} characters on one line, or leave it out.",
         )
     return shot_id
+
+
+def _fill_templates(row: Row, fields: Fields, project: Project) -> Fields:
+    """Replace the names in prompt and style, if the project has variables."""
+    templates, written = project.templates, row.values
+    if templates is None or not isinstance(written, Mapping):
+        return fields
+    values = {"style": project.defaults.style, **fields.values}
+    filled = {name: templates.fill(name, values.get(name), written) for name in TEMPLATE_FIELDS}
+    known = {name: value for name, value in filled.items() if value is not None}
+    return fields._replace(values={**fields.values, **known})
 
 
 def _prompt(fields: Fields, notes: Notes, options: ListOptions) -> object:

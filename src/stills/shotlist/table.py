@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.options import ListOptions
-from stills.shotlist.row import Row, check_known, is_absent
+from stills.shotlist.row import Row, check_known, is_absent, is_known
 from stills.shotlist.shots import Problem
 
 
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 def read_table(name: str, lines: Iterator[Line], options: ListOptions) -> Iterator[Row | Problem]:
     """Read the rows of a table; its first line that is not blank is the heading.
 
-    Unknown columns are one problem, and are left out of the rows.
+    Unknown columns are one problem, and are left out of the rows, unless `options` keeps them.
 
     Raises:
         InvalidRequest: two columns have the same name, or there is no heading.
@@ -33,9 +33,10 @@ def read_table(name: str, lines: Iterator[Line], options: ListOptions) -> Iterat
     first, heading = _read_heading(name, written)
     left_out = {column for column in heading if options.is_ignored(column)}
     try:
-        check_known(column for column in heading if column and column not in left_out)
+        if not options.keep_unknown:
+            check_known(column for column in heading if column and column not in left_out)
     except InvalidRequest as error:
-        left_out |= {column for column in heading if column and not _is_known(column)}
+        left_out |= {column for column in heading if column and not is_known(column)}
         yield Problem.of(first, error)
     for position, (source, cells) in enumerate(written, start=1):
         if isinstance(cells, Problem):
@@ -80,14 +81,6 @@ def _read_heading(name: str, lines: Iterator[Line]) -> tuple[str, list[str]]:
                 action="Rename or remove one.",
             )
     return source, heading
-
-
-def _is_known(column: str) -> bool:
-    try:
-        check_known([column])
-    except InvalidRequest:
-        return False
-    return True
 
 
 def _wrong_length(source: str, cells: list[str], heading: list[str]) -> Problem:

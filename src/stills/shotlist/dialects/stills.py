@@ -7,7 +7,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.request import ImageRequest
 from stills.shotlist.cast import read_cast
 from stills.shotlist.columns import fold, suggest
-from stills.shotlist.project import Project, number_rows
+from stills.shotlist.project import Project, number_rows, read_variables
 from stills.shotlist.row import find_source, read_number
 from stills.shotlist.shots import Defaults, Problem
 from stills.shotlist.sizes import choose_size
@@ -23,6 +23,7 @@ PROJECT_FIELDS = (
     "negative_prompt",
     "seed",
     "cast",
+    "variables",
 )
 
 
@@ -49,14 +50,16 @@ def read_shot_list(document: Mapping[str, object], *, name: str, folder: Path) -
         defaults = Defaults()
         problems.append(Problem.of(source, error))
     cast, cast_problems = read_cast(values.get("cast"), name=name, folder=folder)
+    variables, wrong = read_variables(values.get("variables"), name=source)
     shots = document[key] if key else []
     title = values.get("title")
     return Project(
         rows=number_rows(shots if isinstance(shots, Iterable) else [], name),
         defaults=defaults,
         cast=cast,
+        variables=variables,
         title=title if isinstance(title, str) else None,
-        problems=(*problems, *cast_problems),
+        problems=(*problems, *cast_problems, *wrong),
     )
 
 
