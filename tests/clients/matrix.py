@@ -68,9 +68,15 @@ def _notes() -> Iterator[tuple[str, tuple[str, ...]]]:
 BASE_URL = "`base_url`: the service with `/v1`"
 NODE_BASE_URL = BASE_URL.replace("base_url", "baseURL")
 GPT_IMAGE = "; `STILLS_MODEL_ALIASES` for the names of OpenAI's models"
-DASHSCOPE = "`DASHSCOPE_HTTP_BASE_URL`, `DASHSCOPE_API_KEY`, as `stills sandbox` prints them"
+DASHSCOPE = "the variables that `stills sandbox` prints"
 
 CLIENTS = {
     "openai-python": Client("OpenAI for Python", "openai", "openai", BASE_URL + GPT_IMAGE),
     "openai-node": Client("OpenAI for Node", "openai", "node/openai", NODE_BASE_URL + GPT_IMAGE),
+    "dashscope-1.24": Client(
+        "DashScope SDK", "dashscope", "dashscope-1.24", DASHSCOPE, "It has no asynchronous tasks"
+    ),
+    "dashscope-1": Client("DashScope SDK", "dashscope", "dashscope-1", DASHSCOPE),
+    "dashscope-2": Client("DashScope SDK", "dashscope", "dashscope-2", DASHSCOPE),
+    "dashscope-command": Client("DashScope command line", "dashscope", "dashscope-2", DASHSCOPE),
 }
