@@ -14,7 +14,7 @@ import pytest
 from tests.clients import install
 from tests.support.serve_process import Server
 
-ALIASES = "gpt-image-1=qwen-image-max"
+ALIASES = "gpt-image-1=qwen-image-max,gpt-image-1@edit=qwen-image-2.0"
 CLIENT_SECONDS = 120
 
 Report = dict[str, dict[str, Any]]

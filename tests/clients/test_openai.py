@@ -1,4 +1,4 @@
-"""OpenAI's packages for Python and Node generate and edit through `stills serve`."""
+"""OpenAI's packages for Python and Node generate, edit and stream through `stills serve`."""
 
 import pytest
 from tests.clients.matrix import shows
@@ -31,6 +31,18 @@ def test_an_image_has_the_size_that_was_requested(did):
 def test_two_files_are_edited_into_one_image(did):
     """The package's multipart form with two files reaches a model that edits."""
     assert did["edit_two"] == {"did": [1024, 1024]}
+
+
+@shows("stream", *BOTH)
+def test_a_stream_ends_with_the_image(did):
+    """It has one event, which is the completed image."""
+    assert did["stream"] == {"did": [["image_generation.completed", [1024, 1024]]]}
+
+
+@shows("stream edits", "openai-python")
+def test_an_edit_streams_too(python):
+    """The completed event of an edit has its own name."""
+    assert python["stream_edit"] == {"did": [["image_edit.completed", [1024, 1024]]]}
 
 
 @shows("typed errors", *BOTH)

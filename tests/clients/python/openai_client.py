@@ -18,12 +18,26 @@ def generate():
 
 def edit_two():
     answer = client.images.edit(
-        model="qwen-image-2.0",
+        model="gpt-image-1",
         prompt="both side by side",
         image=[picture(20), picture(200)],
         size="1024x1024",
     )
     return size(base64.b64decode(answer.data[0].b64_json))
+
+
+def stream():
+    events = client.images.generate(
+        model="gpt-image-1", prompt="a red kite, streamed", size="1024x1024", stream=True
+    )
+    return [[event.type, size(base64.b64decode(event.b64_json))] for event in events]
+
+
+def stream_edit():
+    events = client.images.edit(
+        model="gpt-image-1", prompt="at dusk", image=picture(90), size="1024x1024", stream=True
+    )
+    return [[event.type, size(base64.b64decode(event.b64_json))] for event in events]
 
 
 def refuse():
@@ -34,4 +48,4 @@ def refuse():
     return None
 
 
-report(generate, edit_two, refuse)
+report(generate, edit_two, stream, stream_edit, refuse)

@@ -3,6 +3,7 @@
 import inspect
 import io
 import json
+import os
 import struct
 import traceback
 import zlib
@@ -44,3 +45,8 @@ def picture(shade):
     )
     made.name = f"picture-{shade}.png"
     return made
+
+
+def environment():
+    """Return the variables of this program, for a server that it starts."""
+    return dict(os.environ)

@@ -14,12 +14,21 @@ async function generate() {
 
 async function edit_two() {
   const answer = await client.images.edit({
-    model: "qwen-image-2.0",
+    model: "gpt-image-1",
     prompt: "both on one table",
     image: [await toFile(picture(20), "a.png"), await toFile(picture(200), "b.png")],
     size: "1024x1024",
   });
   return decode(answer.data[0]);
+}
+
+async function stream() {
+  const seen = [];
+  const events = await client.images.generate({
+    model: "gpt-image-1", prompt: "a blue kite, streamed", size: "1024x1024", stream: true,
+  });
+  for await (const event of events) seen.push([event.type, decode(event)]);
+  return seen;
 }
 
 async function refuse() {
@@ -31,4 +40,4 @@ async function refuse() {
   }
 }
 
-await report({ generate, edit_two, refuse });
+await report({ generate, edit_two, stream, refuse });
