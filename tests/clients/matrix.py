@@ -68,6 +68,7 @@ def _notes() -> Iterator[tuple[str, tuple[str, ...]]]:
 BASE_URL = "`base_url`: the service with `/v1`"
 NODE_BASE_URL = BASE_URL.replace("base_url", "baseURL")
 GPT_IMAGE = "; `STILLS_MODEL_ALIASES` for the names of OpenAI's models"
+MCP = "the command `stills mcp`, or the service's URL with `/mcp`"
 DASHSCOPE = "the variables that `stills sandbox` prints"
 
 CLIENTS = {
@@ -79,4 +80,14 @@ CLIENTS = {
     "dashscope-1": Client("DashScope SDK", "dashscope", "dashscope-1", DASHSCOPE),
     "dashscope-2": Client("DashScope SDK", "dashscope", "dashscope-2", DASHSCOPE),
     "dashscope-command": Client("DashScope command line", "dashscope", "dashscope-2", DASHSCOPE),
+    "mcp-python-1": Client("MCP for Python", "mcp", "mcp-1", MCP),
+    "mcp-python-2": Client("MCP for Python", "mcp", "mcp-2", MCP),
+    "fastmcp": Client("FastMCP", "fastmcp", "fastmcp", MCP),
+    "mcp-typescript-1": Client("MCP for TypeScript", "@modelcontextprotocol/sdk", "node/mcp", MCP),
+    "mcp-typescript-2": Client(
+        "MCP for TypeScript", "@modelcontextprotocol/client", "node/mcp", MCP
+    ),
+    "mcp-inspector": Client(
+        "MCP inspector", "@modelcontextprotocol/inspector", "node/inspector", MCP
+    ),
 }

@@ -3,7 +3,6 @@
 import inspect
 import io
 import json
-import os
 import struct
 import traceback
 import zlib
@@ -45,8 +44,3 @@ def picture(shade):
     )
     made.name = f"picture-{shade}.png"
     return made
-
-
-def environment():
-    """Return the variables of this program, for a server that it starts."""
-    return dict(os.environ)
