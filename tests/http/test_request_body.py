@@ -17,7 +17,7 @@ FILE = (
     b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
     b"Content-Type: image/png\r\n\r\n" + bytes(pyvips.Image.black(512, 512).pngsave_buffer())
 )
-MASK = b'--b\r\nContent-Disposition: form-data; name="mask"; filename="m.png"\r\n\r\nx\r\n'
+DEPTH = b'--b\r\nContent-Disposition: form-data; name="depth"; filename="m.png"\r\n\r\nx\r\n'
 MANY_FIELDS = b"".join(
     b'--b\r\nContent-Disposition: form-data; name="f%d"\r\n\r\n1\r\n' % number
     for number in range(70)
@@ -120,7 +120,7 @@ async def test_nesting_has_a_limit(url: str, http: aiohttp.ClientSession, levels
     [
         (MANY_FIELDS, "Too many fields"),
         ((FILE + b"\r\n") * 20, "Too many files"),
-        (MASK, "the file 'mask' is not supported"),
+        (DEPTH, "the file 'depth' is not supported"),
     ],
     ids=["many fields", "many files", "a file of another name"],
 )

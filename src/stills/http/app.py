@@ -11,14 +11,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from stills.app import Stills
 from stills.contract.errors import Billing, StillsError
 from stills.http.access_log import get_log_entry
 from stills.http.auth import AccessControl
-from stills.http.errors import error_answer, not_found, problem, unexpected
+from stills.http.errors import (
+    error_answer,
+    list_methods,
+    not_found,
+    problem,
+    unexpected,
+    wrong_method,
+)
 from stills.http.generation import HttpGeneration
 from stills.http.idempotency import KeyReused
 from stills.http.image_files import ImageFiles
@@ -161,5 +168,19 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == 404:  # noqa: PLR2004 - HTTP's own number
         return not_found(f"{request.url.path[:100]} does not exist; /docs lists all routes.")
+    if error.status_code == 405:  # noqa: PLR2004 - as above
+        methods = _find_methods(request)
+        return list_methods(methods) if request.method == "OPTIONS" else wrong_method(methods)
     headers = dict(error.headers or {})
     return problem(error.status_code, str(error.detail), code="not_served", headers=headers)
+
+
+def _find_methods(request: Request) -> set[str]:
+    """Return the methods of all routes with the request's path."""
+    methods = {
+        method
+        for method in ("GET", "POST", "DELETE")
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+    return methods | ({"HEAD"} if "GET" in methods else set())

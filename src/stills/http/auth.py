@@ -17,6 +17,7 @@ from stills.http.paths import PROBES
 from stills.http.settings import Settings
 
 _NO_KEY_PATHS = (*PROBES, "/openapi.json", "/docs")
+_AZURE_HEADER = "api-key"  # of clients that are set up for Azure OpenAI
 _FORWARDED = frozenset(
     (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
 )
@@ -45,6 +46,8 @@ class AccessControl:
             return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
+            key = headers.get(_AZURE_HEADER, "")
+        if not key:
             raise KeyRefused("the request has no API key")
         return await self._stills.keys.admit(key.strip())
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
@@ -201,6 +201,18 @@ def _answer(status: int, detail: ErrorDetail, headers: Mapping[str, str]) -> Res
 def not_found(message: str) -> Response:
     """Answer that nothing is at this address."""
     return problem(404, message, code="not_found")
+
+
+def wrong_method(methods: Iterable[str]) -> Response:
+    """Answer that this address supports only these methods."""
+    names = sorted({*methods, "OPTIONS"})
+    message = f"This address supports only {', '.join(names)}."
+    return problem(405, message, code="not_served", headers={"Allow": ", ".join(names)})
+
+
+def list_methods(methods: Iterable[str]) -> Response:
+    """Answer OPTIONS with the methods that this address supports."""
+    return Response(status_code=204, headers={"Allow": ", ".join(sorted({*methods, "OPTIONS"}))})
 
 
 def unexpected() -> Response:

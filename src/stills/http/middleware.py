@@ -13,10 +13,11 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stills.contract.errors import StillsError
+from stills.contract.errors import InvalidRequest, StillsError
 from stills.http.access_log import AccessLogEntry
 from stills.http.auth import AccessControl
-from stills.http.errors import error_answer, problem, unexpected
+from stills.http.content_encoding import GZIP, decompress
+from stills.http.errors import error_answer, list_methods, problem, unexpected, wrong_method
 from stills.http.image_files import ImageFiles
 from stills.http.metrics import Metrics
 from stills.http.paths import PROBES, is_image_path, normalize_path, normalize_route
@@ -84,7 +85,8 @@ class Middleware:
         """Answer the most frequent request without a key and with little overhead."""
         refusal = await self._refuse_origin(scope, entry)
         if refusal is None and entry.method not in _READ_METHODS:
-            refusal = _method_not_allowed()
+            is_question = entry.method == "OPTIONS"
+            refusal = (list_methods if is_question else wrong_method)(_READ_METHODS)
         if refusal is not None:
             await refusal(scope, receive, _note_response(send, entry))
             return
@@ -116,15 +118,14 @@ class Middleware:
             # A copy: HEAD has the headers of GET, and the server omits the body.
             await self._app({**scope, "method": "GET"}, receive, send)
             return
-        body = None if _is_too_large(headers) else await _read_body(receive)
-        if body is None:
-            await _body_too_large()(scope, receive, send)
-            return
-        if _is_too_complex(headers, body):
+        body = await _read_content(headers, receive)
+        if isinstance(body, Response):
             entry.error = "invalid_request"
-            await _body_too_complex()(scope, receive, send)
+            await body(scope, receive, send)
             return
         state["body"] = body
+        if "content-encoding" in headers:
+            scope = _without_encoding(scope)
         await self._app(scope, _replay(body, receive), send)
 
     async def _refuse_origin(self, scope: Scope, entry: AccessLogEntry) -> Response | None:
@@ -190,6 +191,21 @@ def _body_too_large() -> Response:
     )
 
 
+def _unsupported_encoding() -> Response:
+    return problem(
+        415,
+        "Unsupported Content-Encoding. Send the body as gzip, or without compression.",
+        code="invalid_request",
+        param="Content-Encoding",
+    )
+
+
+def _without_encoding(scope: Scope) -> Scope:
+    """Return a request without the headers that describe its compressed body."""
+    names = (b"content-encoding", b"content-length")
+    return {**scope, "headers": [one for one in scope["headers"] if one[0] not in names]}
+
+
 def _is_too_complex(headers: Headers, body: bytes) -> bool:
     """Count before parsing: millions of empty lists in a body would block all other requests.
 
@@ -205,9 +221,20 @@ def _body_too_complex() -> Response:
     return problem(400, message, code="invalid_request")
 
 
-def _method_not_allowed() -> Response:
-    headers = {"Allow": ", ".join(_READ_METHODS)}
-    return problem(405, "Only GET and HEAD are supported.", code="not_served", headers=headers)
+async def _read_content(headers: Headers, receive: Receive) -> bytes | Response:
+    """Return the decompressed body, or the answer that refuses it."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", GZIP):
+        return _unsupported_encoding()
+    body = None if _is_too_large(headers) else await _read_body(receive)
+    if body is not None and encoding == GZIP:
+        try:
+            body = await asyncio.to_thread(decompress, body, BODY_MAX_BYTES)
+        except InvalidRequest as error:
+            return error_answer(error)
+    if body is None:
+        return _body_too_large()
+    return _body_too_complex() if _is_too_complex(headers, body) else body
 
 
 async def _read_body(receive: Receive) -> bytes | None:

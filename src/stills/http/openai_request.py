@@ -65,6 +65,7 @@ def read_generation(
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
     """
     fields = {name: value for name, value in body.items() if value is not None}
+    _refuse_mask(fields)
     _refuse_unknown(fields)
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
@@ -121,6 +122,15 @@ def read_fresh(value: object, *, no_cache: bool) -> bool:
             action="Send true to pay for a new image, or omit it.",
         )
     return value
+
+
+def _refuse_mask(fields: Mapping[str, Any]) -> None:
+    if "mask" in fields:
+        raise InvalidRequest(
+            "mask is not supported, because the models have none: they edit the whole image",
+            field="mask",
+            action="Leave it out, and describe in the prompt what to change and what to keep.",
+        )
 
 
 def _refuse_unknown(fields: Mapping[str, Any]) -> None:

@@ -3,9 +3,18 @@
 import re
 
 IMAGE_PATH = "/images/{image_id}.png"
-OPENAI_PATHS = ("/v1/images", "/v1/images/generations", "/v1/images/edits")
+UNSERVED = {
+    "/images/variations": "POST /v1/images/edits, from a prompt and reference images",
+    "/chat/completions": "POST /v1/images/generations, from a prompt",
+    "/responses": "POST /v1/images/generations, from a prompt",
+}
+"""Routes of OpenAI's that are not served, and which one makes images instead."""
+
+OPENAI_PATHS = ("/v1/images", "/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 PROBES = ("/healthz", "/readyz")
 
+_PREFIXES = re.compile(r"/(?:api/v1|openai(?:/deployments/[^/]+)?(?:/v1)?)(?=/)")
+_UNPREFIXED = ("models", "image.generate", "chat", "responses")
 _PREFIX, _SUFFIX = IMAGE_PATH.split("{image_id}")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
@@ -24,13 +33,19 @@ def read_image_id(path: str) -> str:
 
 
 def normalize_path(path: str) -> str:
-    """Return our path for base URLs with /v1, /api/v1 or neither: clients use all three."""
+    """Return our path for the base URLs that clients use, with any slashes.
+
+    They end in /v1, /api/v1, Azure's /openai/v1 or /openai/deployments/NAME, or nothing.
+    """
+    path = re.sub("/{2,}", "/", path)
     if is_image_path(path):
         return path
-    if path.startswith("/api/v1/"):
-        return path[4:]
+    path = path.rstrip("/") or "/"
+    prefix = _PREFIXES.match(path)
+    if prefix is not None:
+        return f"/v1{path[prefix.end() :]}"
     first = path.split("/", 2)[1] if path.startswith("/") else ""
-    if first in ("models", "image.generate") or f"/v1{path}" in OPENAI_PATHS:
+    if first in _UNPREFIXED or f"/v1{path}" in OPENAI_PATHS:
         return f"/v1{path}"
     return path
 

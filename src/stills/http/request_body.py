@@ -105,7 +105,9 @@ async def _read(form: FormData, body: bytes) -> Form:
     fields: dict[str, Any] = {}
     images: list[str | bytes] = []
     for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
+        if isinstance(value, UploadFile) and name == "mask":
+            fields[name] = "a file"  # refused by name, as in JSON
+        elif isinstance(value, UploadFile):
             images.append(await _file(name, value))
         elif value.encode(errors="replace") not in body:  # the parser guesses if it is not UTF-8
             raise InvalidRequest(
@@ -135,7 +137,7 @@ async def _file(name: str, value: UploadFile) -> bytes:
         raise InvalidRequest(
             f"the file {name[:40]!r} is not supported",
             field=name[:40],
-            action="Send references as image or image[]; masks are not supported.",
+            action="Send references as image or image[].",
         )
     return await value.read()
 

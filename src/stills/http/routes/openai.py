@@ -6,11 +6,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from stills.http.errors import not_found
 from stills.http.event_stream import STREAM
 from stills.http.generation import HttpGeneration
 from stills.http.openai_images import OpenAiImages
 from stills.http.openai_stream import EDITED, GENERATED
 from stills.http.openapi import ANSWER_HEADERS, EDIT, GENERATION, refusals
+from stills.http.paths import UNSERVED
 from stills.http.request_body import is_json, read_form, read_object
 
 
@@ -60,4 +62,12 @@ def make_openai_router(generation: HttpGeneration) -> APIRouter:
         wanted = images.read(request, form.fields, form.images, reference_required=True)
         return await images.answer(request, wanted, form.identity, event=EDITED)
 
+    for path in UNSERVED:
+        router.add_api_route(path, _refuse, methods=["POST"], include_in_schema=False)
     return router
+
+
+async def _refuse(request: Request) -> Response:
+    path = request.url.path
+    instead = UNSERVED[path.removeprefix("/v1")]
+    return not_found(f"{path} is not served here. Images are made by {instead}.")
