@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def test_json_has_the_four_fields_first_and_then_the_rest(run):
     assert [type(answer[name]) for name in list(answer)[:4]] == [str, int, int, int]
     assert answer["seed"] == 1234
     assert {"id", "cached", "provider", "model", "native_size", "cost_usd", "notes"} <= set(answer)
+
+
+def test_the_providers_own_link_is_only_in_the_json_of_a_new_image(run, service, rows):
+    """It opens the image at native size; it is a secret, so it is not stored."""
+    made = run("generate", *EXAMPLE, "--json", variables=service.variables)
+    link = json.loads(made.stdout)["provider_url"]
+    with urllib.request.urlopen(link, timeout=20) as answer:
+        image = pyvips.Image.new_from_buffer(answer.read(), "")
+    assert (image.width, image.height) == (1328, 1328)
+    assert link not in made.stderr
+    again = run("generate", *EXAMPLE, "--json", variables=service.variables)
+    assert json.loads(again.stdout)["provider_url"] is None
+    assert rows("SELECT image_url FROM generations") == [(None,)]
+    embedded = run("generate", *EXAMPLE, "--fresh", "--json", "--sandbox")
+    assert json.loads(embedded.stdout)["provider_url"] is None, "its link died with the process"
 
 
 @pytest.mark.parametrize("words", [["generate", *EXAMPLE, "--sandbox"], ["list"]])

@@ -1,6 +1,7 @@
 """The result of a request."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +13,9 @@ class ImageResult:
     added to the bill: 0 if it came from the catalog, None if the model's price is unknown. Sandbox
     images have the prices of real ones, but nothing is billed: their `provider` is `sandbox`.
     `object_path` is the image's path in the store, which stays the same when `image_url` expires.
+    `provider_url` is the provider's own link to the image at `native_size`, which dies within a
+    day; None if the image came from the catalog or its link is dead. It opens the image for anyone,
+    so it is not logged, stored or sent to clients.
     """
 
     image_url: str
@@ -26,6 +30,7 @@ class ImageResult:
     cost_usd: float | None
     notes: tuple[str, ...] = ()
     object_path: str = ""
+    provider_url: str | None = field(default=None, repr=False)
 
     def contract_fields(self) -> dict[str, str | int]:
         """Return exactly `image_url`, `width`, `height` and `seed`."""
@@ -35,3 +40,9 @@ class ImageResult:
             "height": self.height,
             "seed": self.seed,
         }
+
+    def lasting_fields(self) -> dict[str, Any]:
+        """Return all fields but the provider's link, for records and clients."""
+        fields = asdict(self)
+        del fields["provider_url"]
+        return fields

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from time import time
 
 from starlette.requests import Request
@@ -76,7 +76,7 @@ async def answer_once(
 
 
 def _write(result: IdempotentResult) -> str:
-    results = [asdict(one) for one in result.results]
+    results = [one.lasting_fields() for one in result.results]
     return json.dumps({"created": result.created, "results": results})
 
 

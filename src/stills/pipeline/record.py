@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import time
 
 from stills.contract.errors import CatalogDamaged, CatalogError, StoreRefused
 from stills.contract.generation import Generation, Rendition, RequestRecord
@@ -33,7 +34,14 @@ async def record(job: Job) -> Job:
     result = make_result(
         known(job.generation), rendition, link, sent=paid, notes=(*notes, *problem)
     )
-    return replace(job, result=result)
+    return replace(job, result=replace(result, provider_url=_find_provider_url(job)))
+
+
+def _find_provider_url(job: Job) -> str | None:
+    """Return the link that this request paid for, if it is alive."""
+    if job.sent is None or not job.deadline.pays or job.sent.answer.expires_at <= time():
+        return None
+    return job.sent.answer.image_url
 
 
 def make_request_record(

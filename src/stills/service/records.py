@@ -13,7 +13,7 @@ from stills.contract.result import ImageResult
 
 def result_record(result: ImageResult, image_url: str) -> dict[str, Any]:
     """Return a result as JSON; `image_url` is where it opens for this caller."""
-    return asdict(result) | {"image_url": image_url, "notes": list(result.notes)}
+    return result.lasting_fields() | {"image_url": image_url, "notes": list(result.notes)}
 
 
 def image_record(image: Image, image_url: str) -> dict[str, Any]:
