@@ -90,4 +90,20 @@ CLIENTS = {
     "mcp-inspector": Client(
         "MCP inspector", "@modelcontextprotocol/inspector", "node/inspector", MCP
     ),
+    "litellm": Client(
+        "LiteLLM", "litellm", "litellm", "`api_base`: the service with `/v1`" + GPT_IMAGE
+    ),
+    "litellm-dashscope": Client(
+        "LiteLLM, provider `dashscope`",
+        "litellm",
+        "litellm",
+        "`api_base`: the sandbox with `/api/v1/services/aigc/multimodal-generation/generation`, "
+        "because LiteLLM completes only Alibaba's own addresses",
+    ),
+    "vercel-openai": Client(
+        "Vercel AI SDK", "@ai-sdk/openai", "node/vercel", NODE_BASE_URL + GPT_IMAGE
+    ),
+    "vercel-compatible": Client(
+        "Vercel AI SDK", "@ai-sdk/openai-compatible", "node/vercel", NODE_BASE_URL + GPT_IMAGE
+    ),
 }
