@@ -128,6 +128,18 @@ def test_style_and_fresh_make_new_images(run):
     assert len(set(paths)) == 3
 
 
+def test_json_has_the_public_link_of_the_service_if_it_has_one(run):
+    """It is the same in `generate`, `list` and `show`; without --json, the path is printed."""
+    public = {"STILLS_PUBLIC_URL": "https://stills.example.com/film"}
+    made = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json", variables=public).stdout)
+    assert made["image_url"] == f"https://stills.example.com/film/images/{made['id']}.png"
+    for command in (["list"], ["show", made["id"]]):
+        shown = json.loads(run(*command, "--json", variables=public).stdout)
+        assert shown["image_url"] == made["image_url"]
+    path = run("generate", *EXAMPLE, "--sandbox", variables=public).stdout.rstrip("\n")
+    assert Path(path).is_file()
+
+
 def test_list_and_show_mark_sandbox_images(run):
     """They name the provider."""
     made = json.loads(run("generate", *EXAMPLE, "--sandbox", "--json").stdout)

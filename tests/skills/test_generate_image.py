@@ -14,6 +14,7 @@ import pyvips
 from tests.support.progress_lines import without_progress
 
 import stills
+from stills.contract.image_address import read_image_address
 
 SCRIPT = (
     Path(__file__).parents[2]
@@ -68,6 +69,17 @@ def test_the_response_is_the_four_fields_of_the_contract(run, tmp_path):
     kept = Path(unquote(urlsplit(response["image_url"]).path))
     assert size(kept) == (128, 64)
     assert (tmp_path / "kite.png").read_bytes() == kept.read_bytes()
+
+
+def test_with_a_public_url_the_next_step_can_open_the_image_elsewhere(run, tmp_path):
+    """Image_url is then the link of `stills serve`; the path is still a path."""
+    public = {"STILLS_PUBLIC_URL": "https://stills.example.com/"}
+    done = run("--request", KITE, "--sandbox", "--print-response", **public)
+    link = json.loads(done.stdout)["image_url"]
+    assert link.startswith("https://stills.example.com/images/")
+    assert read_image_address(link, "https://stills.example.com") in done.stderr
+    again = run("--request", KITE, "--sandbox", **public)
+    assert again.stdout == f"{tmp_path / 'output' / DEFAULT_OUTPUT}\n"
 
 
 def test_only_the_path_is_printed_by_default_in_the_output_folder(run, tmp_path):

@@ -16,6 +16,21 @@ def image_uri(image_id: str) -> str:
     return f"{URI_PREFIX}{image_id}"
 
 
+def served_image_url(public_url: str, image_id: str) -> str:
+    """Return where `stills serve` at `public_url` shows a stored image."""
+    return f"{public_url}/images/{image_id}.png"
+
+
+def web_image_url(link: str, image_id: str, public_url: str | None) -> str:
+    """Return where an image opens on another machine: its link, or else our service if it has one.
+
+    Without either, it is the link, such as a file URL.
+    """
+    if public_url is None or link.startswith(("https://", "http://")):
+        return link
+    return served_image_url(public_url, image_id)
+
+
 def is_image_id(text: str) -> bool:
     """Return whether text has the form of an image's id, such as `3f9a1c2b7d4e-1024x1024`."""
     return _ID.fullmatch(text) is not None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from stills.contract.image_address import served_image_url
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -40,4 +42,4 @@ class Settings:
     def own_url(self, http_request: Request, image_id: str) -> str:
         """Return the URL of an image in this service, as this client sees it."""
         base = self.public_url or str(http_request.base_url).rstrip("/")
-        return f"{base}/images/{image_id}.png"
+        return served_image_url(base, image_id)

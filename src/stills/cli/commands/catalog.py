@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 from stills.app import ImageDetails, Stills
 from stills.cli.commands.generate import readable_url
 from stills.cli.text import as_json, printable
+from stills.config import read_config
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
+from stills.contract.image_address import web_image_url
 from stills.service.records import image_record, send_record
 
 _PROMPT_COLUMNS = 60
@@ -80,7 +83,8 @@ async def _list(limit: int, *, is_json: bool) -> int:
     async with Stills.from_catalog() as stills:
         images = await stills.images.list(limit=limit)
         links = await stills.images.links(images)
-    records = [image_record(image, link) for image, link in zip(images, links, strict=True)]
+    base = read_config().public_url
+    records = [_record(image, link, base) for image, link in zip(images, links, strict=True)]
     if not images and not is_json:
         print("no images are stored yet", file=sys.stderr)
     for image, record in zip(images, records, strict=True):
@@ -92,9 +96,13 @@ async def _show(prefix: str, *, is_json: bool) -> int:
     async with Stills.from_catalog() as stills:
         shown = await stills.images.show(prefix)
     sends = [send_record(send) for send in shown.sends]
-    record = image_record(shown.image, shown.image_url) | {"sends": sends}
+    record = _record(shown.image, shown.image_url, read_config().public_url) | {"sends": sends}
     print(as_json(record) if is_json else describe(shown))
     return 0
+
+
+def _record(image: Image, link: str, public_url: str | None) -> dict[str, Any]:
+    return image_record(image, web_image_url(link, image.rendition.id, public_url))
 
 
 def _time(seconds: float) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from stills.app import Stills
@@ -14,8 +14,10 @@ from stills.cli.errors import NOTHING_SENT
 from stills.cli.interrupts import Interrupts
 from stills.cli.progress import progress
 from stills.cli.text import as_json, printable
+from stills.config import read_config
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Stage
+from stills.contract.image_address import web_image_url
 from stills.contract.money import format_usd
 from stills.contract.providers import is_paid
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     )
     for result in results:
         if options.json:
-            print(as_json(asdict(result)))
+            print(as_json(asdict(with_web_url(result))))
         else:
             print(readable_url(result.image_url))
             print(summary(result), file=sys.stderr)
@@ -151,6 +153,12 @@ def read_request_file(path: Path) -> bytes:
         raise InvalidRequest(
             f"{path} can't be read: {error.strerror}", action="Check the path."
         ) from None
+
+
+def with_web_url(result: ImageResult) -> ImageResult:
+    """Return a result as JSON shows it: its image opens elsewhere if STILLS_PUBLIC_URL is set."""
+    public_url = read_config().public_url
+    return replace(result, image_url=web_image_url(result.image_url, result.id, public_url))
 
 
 def readable_url(image_url: str) -> str:

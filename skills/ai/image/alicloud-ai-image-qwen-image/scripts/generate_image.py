@@ -21,7 +21,7 @@ def install_command() -> str:
 
 
 try:
-    from stills.cli.commands.generate import make_image, read_request_file, summary
+    from stills.cli.commands.generate import make_image, read_request_file, summary, with_web_url
     from stills.cli.lenient_request import LenientRequest, read_lenient_request
     from stills.cli.program import run_program
     from stills.config import default_output
@@ -48,7 +48,10 @@ def _run(options: argparse.Namespace) -> int:
         given.request, output, model=given.model, sandbox=options.sandbox, fresh=options.fresh
     )
     print(summary(result), file=sys.stderr)
-    print(json.dumps(result.contract_fields()) if options.print_response else output.absolute())
+    if options.print_response:
+        print(json.dumps(with_web_url(result).contract_fields()))
+    else:
+        print(output.absolute())
     return 0
 
 
