@@ -69,7 +69,7 @@ def link_or_copy(stored: Path, target: Path) -> None:
     Raises:
         OutputRefused: the target can't be written, or the stored file can't be read.
     """
-    if _is_same(stored, target):
+    if is_same(stored, target):
         return
     with replace_atomically(target) as part:
         try:
@@ -80,7 +80,11 @@ def link_or_copy(stored: Path, target: Path) -> None:
             _make_read_only(part)
 
 
-def _is_same(stored: Path, target: Path) -> bool:
+def is_same(stored: Path, target: Path) -> bool:
+    """Return whether two files are the same or equal; a link to the stored one is made read-only.
+
+    Blocks.
+    """
     with suppress(OSError):
         if target.samefile(stored):
             _make_read_only(target)

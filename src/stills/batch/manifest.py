@@ -58,7 +58,11 @@ class ManifestWriter:
 
         `file` is the image's path in the folder. Fast enough for the event loop.
         """
-        line = ManifestEntry.of(outcome, file).to_json() + b"\n"
+        self.add_entry(position, ManifestEntry.of(outcome, file))
+
+    def add_entry(self, position: int, entry: ManifestEntry) -> None:
+        """Add an entry, as `add` does."""
+        line = entry.to_json() + b"\n"
         while len(self._offsets) <= position:
             self._offsets.append(_MISSING)
         with as_output_error(self.path):
@@ -110,8 +114,10 @@ def read_manifest(path: Path) -> Iterator[ManifestEntry]:
         raise InvalidRequest(f"{path} can't be read: {reason}", action=_ACTION) from None
 
 
-def read_done(folder: Path, provider: str) -> dict[str, ManifestEntry]:
-    """Read the entries of shots that are done, by id: made by `provider`, with an existing file.
+def read_done(folder: Path, provider: str | None = None) -> dict[str, ManifestEntry]:
+    """Read the entries of shots that are done, by id, whose files exist.
+
+    With `provider`, they are only those that it made.
 
     Raises:
         InvalidRequest: the manifest can't be read, or a line is not a valid entry.
@@ -121,7 +127,7 @@ def read_done(folder: Path, provider: str) -> dict[str, ManifestEntry]:
         for entry in read_manifest(folder / MANIFEST_NAME)
         if entry.status is Status.DONE
         and entry.result is not None
-        and entry.result.provider == provider
+        and provider in {None, entry.result.provider}
         and entry.file is not None
         and file_in(folder, entry.file).is_file()
     }

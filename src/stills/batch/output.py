@@ -8,17 +8,20 @@ from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME, write_contact_sheet
+from stills.batch.history import History
 from stills.batch.image_files import (
     IMAGES_FOLDER,
     ImageNames,
     file_in,
+    is_same,
     link_or_copy,
     local_file,
 )
-from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
+from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_done, read_manifest
+from stills.batch.manifest_entry import ManifestEntry, Status
 from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import check_writable, replace_atomically
-from stills.contract.errors import Billing, StillsError
+from stills.contract.errors import Billing, InvalidRequest, OutputRefused, StillsError
 from stills.contract.generation import GenerationSpec
 from stills.contract.result import ImageResult
 from stills.shotlist.shots import Outcome
@@ -42,6 +45,8 @@ class RunOutput:
         for name in (MANIFEST_NAME, CONTACT_SHEET_NAME, f"{IMAGES_FOLDER}/part"):
             check_writable(folder / name)
         self._manifest = ManifestWriter(folder)
+        self.history = History(folder)
+        self._earlier: dict[str, ManifestEntry] | None = None
         self.totals = RunTotals()
 
     async def write_images(
@@ -53,12 +58,12 @@ class RunOutput:
         """
         files = [self._names.path(shot_id) for shot_id, _ in results]
         stored = [local_file(result.image_url) for _, result in results]
-        targets = [file_in(self.folder, file) for file in files]
-        local = [(one, target) for one, target in zip(stored, targets, strict=True) if one]
-        errors = iter(await asyncio.to_thread(_link_all, local) if local else ())
+        both = zip(stored, files, strict=True)
+        local = [(one, file) for one, file in both if one]
+        errors = iter(await asyncio.to_thread(self._link_all, local) if local else ())
         written: list[str | StillsError] = []
-        for (_, result), one, file, target in zip(results, stored, files, targets, strict=True):
-            error = next(errors) if one else await _save(stills, result.id, target)
+        for (_, result), one, file in zip(results, stored, files, strict=True):
+            error = next(errors) if one else await self._save(stills, result.id, file)
             if error is not None and not result.cached:
                 error = error.with_(billing=Billing.BILLED)
             written.append(error or file)
@@ -67,12 +72,16 @@ class RunOutput:
     def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
         """Add the outcome of the shot at `position`, and report it to `on_outcome`.
 
-        If the shot failed, an image of an earlier run under its id is removed.
+        If the shot failed, an image of an earlier run under its id is moved to the history. If it
+        is pending, the earlier entry stays: an interrupted run never takes pictures off the board.
         """
         if outcome.error is not None:
-            with suppress(OSError):  # it may be the path that could not be written
-                file_in(self.folder, self._names.path(outcome.shot.id)).unlink()
-        self._manifest.add(position, outcome, file)
+            earlier = self._names.path(outcome.shot.id)
+            with suppress(OSError, OutputRefused):  # it may be the path that could not be written
+                self.history.keep_image(earlier)
+                file_in(self.folder, earlier).unlink()
+        entry = ManifestEntry.of(outcome, file)
+        self._manifest.add_entry(position, self._earlier_if_pending(entry))
         self.totals = self.totals.add(outcome)
         self._on_outcome(outcome, file)
 
@@ -87,27 +96,55 @@ class RunOutput:
 
     def close(self, title: str) -> None:
         """Write the manifest and the contact sheet. Blocks."""
-        self._manifest.close()
+        try:
+            self.history.finish()
+        finally:
+            self._manifest.close()
         entries = read_manifest(self._manifest.path)
         write_contact_sheet(self.folder, title, entries, self.totals, self._names)
 
+    def _earlier_if_pending(self, entry: ManifestEntry) -> ManifestEntry:
+        """Return the earlier entry of a pending shot, if its image is still there."""
+        if entry.status is not Status.PENDING:
+            return entry
+        if self._earlier is None:
+            self._earlier = self._read_earlier()
+        earlier = self._earlier.get(entry.shot.id)
+        if earlier is None:
+            return entry
+        shot = replace(
+            earlier.shot,
+            source=entry.shot.source,
+            duration_seconds=entry.shot.duration_seconds,
+        )
+        return replace(earlier, shot=shot, billing=entry.billing)
 
-def _link_all(local: Sequence[tuple[Path, Path]]) -> list[StillsError | None]:
-    return [_link(stored, target) for stored, target in local]
+    def _read_earlier(self) -> dict[str, ManifestEntry]:
+        try:
+            return read_done(self.folder)
+        except InvalidRequest:  # there is none, or it is damaged
+            return {}
 
+    def _link_all(self, local: Sequence[tuple[Path, str]]) -> list[StillsError | None]:
+        return [self._link(stored, file) for stored, file in local]
 
-def _link(stored: Path, target: Path) -> StillsError | None:
-    try:
-        link_or_copy(stored, target)
-    except StillsError as error:
-        return error
-    return None
+    def _link(self, stored: Path, file: str) -> StillsError | None:
+        target = file_in(self.folder, file)
+        try:
+            if not is_same(stored, target):
+                self.history.keep_image(file)
+                link_or_copy(stored, target)
+        except StillsError as error:
+            return error
+        return None
 
-
-async def _save(stills: Stills, image_id: str, target: Path) -> StillsError | None:
-    try:
-        with replace_atomically(target) as part:  # also replaces a read-only link
-            await stills.images.save(image_id, part)
-    except StillsError as error:
-        return error
-    return None
+    async def _save(self, stills: Stills, image_id: str, file: str) -> StillsError | None:
+        target = file_in(self.folder, file)
+        try:
+            with replace_atomically(target) as part:  # also replaces a read-only link
+                await stills.images.save(image_id, part)
+                if not await asyncio.to_thread(is_same, part, target):
+                    self.history.keep_image(file)
+        except StillsError as error:
+            return error
+        return None

@@ -145,7 +145,9 @@ async def _generate(
         finally:
             await stills.close()  # waits for API calls in flight, so that their cost is known
             await asyncio.to_thread(output.close, batch.title)
-    return Ending(folder, output.totals, run.early_stop.reason, interrupts.count)
+    return Ending(
+        folder, output.totals, run.early_stop.reason, interrupts.count, output.history.kept
+    )
 
 
 def _exit_code(ending: Ending) -> int:

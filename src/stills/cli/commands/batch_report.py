@@ -91,6 +91,9 @@ def print_ending(ending: Ending, events: EventLines | None) -> None:
     if ending.stopped_because is not None:
         reason = printable(ending.stopped_because)
         print(f"stills: stopped early, because {reason}", file=sys.stderr)
+    if ending.history is not None:
+        kept = printable(str(ending.history))
+        print(f"note: the board before this run is kept in {kept}", file=sys.stderr)
     print(_describe_sums(ending), file=sys.stderr)
     if events is None:
         print(manifest)
