@@ -16,7 +16,7 @@ from stills.contract.size import Size
 from stills.contract.takes import TAKES_FIELD
 from stills.http.openai_output import OUTPUT_FIELDS
 from stills.http.openai_references import REFERENCE_FIELDS
-from stills.http.openai_request import read_generation
+from stills.http.openai_request import SIZE_PARTS, read_generation
 from stills.http.openapi import CONTRACT, EDIT, GENERATION
 from stills.mcp.schemas import GENERATE
 from stills.pipeline.plan import make_plan
@@ -149,7 +149,16 @@ def test_takes_are_described_in_the_same_words_everywhere():
 @pytest.mark.parametrize("described", [CONTRACT, GENERATION, EDIT], ids=["contract", "new", "edit"])
 def test_http_takes_no_field_that_a_request_lacks(described):
     """A field that is removed disappears from the documents as well."""
-    others = {"model", "fresh", "n", "takes", "image[]", *REFERENCE_FIELDS, *OUTPUT_FIELDS}
+    others = {
+        "model",
+        "fresh",
+        "n",
+        "takes",
+        "image[]",
+        *REFERENCE_FIELDS,
+        *OUTPUT_FIELDS,
+        *SIZE_PARTS,
+    }
     known = {*REQUEST_FIELDS, *others}
     extra = {name for name in properties(described) if name not in known}
     assert all(properties(described)[name].keys() == {"description"} for name in extra)

@@ -1,15 +1,17 @@
-"""Images as answers in OpenAI's form: a body in chunks, and headers about cost."""
+"""Answers in the shapes of OpenAI and OpenRouter: a body in chunks, and headers about cost."""
 
 import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
 
 from starlette.responses import Response, StreamingResponse
 
 from stills.app import Stills
 from stills.contract.errors import ImageMissing
 from stills.contract.image_kinds import ImageKind
+from stills.contract.money import add_usd
 from stills.contract.pixel_budget import PixelBudget
 from stills.contract.result import ImageResult
 from stills.http.idempotency import IdempotentResult
@@ -19,6 +21,13 @@ CACHED_HEADER = "X-Stills-Cached"
 COST_HEADER = "X-Stills-Cost-Usd"
 ID_HEADER = "X-Stills-Image-Id"
 IGNORED_HEADER = "X-Stills-Ignored"
+
+
+class AnswerShape(StrEnum):
+    """Whose clients expect the answer."""
+
+    OPENAI = "openai"
+    OPENROUTER = "openrouter"
 
 
 class Base64Encoder:
@@ -53,19 +62,20 @@ async def answer_images(
     output: Output,
     ignored: Sequence[str],
     encoder: Base64Encoder,
+    *,
+    shape: AnswerShape,
 ) -> Response:
-    """Make OpenAI's answer.
+    """Make the answer.
 
     Raises:
         ImageMissing: an image is missing from the store, or damaged.
         StoreRefused: the store can't be read.
     """
-    chunks = [
-        b'{"created":%d,"output_format":"%b","data":[' % (answered.created, output.format.encode())
-    ]
+    head = {"created": int(answered.created), **_DESCRIBE[shape](answered, output)}
+    chunks = [json.dumps(head)[:-1].encode(), b', "data":[']
     for number, (result, url) in enumerate(zip(answered.results, urls, strict=True)):
         chunks.append(b"," if number else b"")
-        chunks += await _write_image(result, url, output, encoder)
+        chunks += await _write_image(result, url, output, encoder, shape)
     chunks.append(b"]}")
     headers = {
         "Content-Length": str(sum(map(len, chunks))),
@@ -82,10 +92,9 @@ def name_ignored(ignored: Sequence[str]) -> dict[str, str]:
 
 def _describe(answered: IdempotentResult) -> dict[str, str]:
     """Return headers with the id of each image, whether it was stored already, and its cost."""
-    # A repeated answer costs nothing, although its images did.
     own = answered.own_results
     cached = [result.cached for result in own] or [True] * len(answered.results)
-    costs = [result.cost_usd for result in own] or [0.0] * len(answered.results)
+    costs = _costs_usd(answered)
     return {
         ID_HEADER: ", ".join(result.id for result in answered.results),
         CACHED_HEADER: ", ".join("true" if one else "false" for one in cached),
@@ -93,8 +102,32 @@ def _describe(answered: IdempotentResult) -> dict[str, str]:
     }
 
 
+def _costs_usd(answered: IdempotentResult) -> Sequence[float | None]:
+    """Return what each image costs; a repeated answer costs nothing, although its images did."""
+    return [result.cost_usd for result in answered.own_results] or [0.0] * len(answered.results)
+
+
+def _describe_format(_: IdempotentResult, output: Output) -> dict[str, object]:
+    return {"output_format": output.format}
+
+
+def _describe_usage(answered: IdempotentResult, _: Output) -> dict[str, object]:
+    """Return OpenRouter's usage, with its cost in USD unless a price is unknown."""
+    costs = [cost for cost in _costs_usd(answered) if cost is not None]
+    usage: dict[str, object] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    if len(costs) == len(answered.results):
+        usage["cost"] = add_usd(*costs)
+    return {"usage": usage}
+
+
+_DESCRIBE = {
+    AnswerShape.OPENAI: _describe_format,
+    AnswerShape.OPENROUTER: _describe_usage,
+}
+
+
 async def _write_image(
-    result: ImageResult, url: str, output: Output, encoder: Base64Encoder
+    result: ImageResult, url: str, output: Output, encoder: Base64Encoder, shape: AnswerShape
 ) -> Sequence[bytes]:
     """Return one image as JSON, in chunks: joining them would copy the image."""
     fields: list[list[bytes]] = []
@@ -102,6 +135,8 @@ async def _write_image(
         fields.append([b'"url":' + json.dumps(url).encode()])
     if output.response_format is not ResponseFormat.URL:
         fields.append([b'"b64_json":"', await encoder.encode(result, output), b'"'])
+    if shape is AnswerShape.OPENROUTER:
+        fields.append([b'"media_type":' + json.dumps(output.kind.value).encode()])
     chunks = [b"{", *fields[0]]
     for field in fields[1:]:
         chunks += [b",", *field]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from stills.http.event_stream import COMMENT, Emit, answer_events, stream_events
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import IdempotentResult, answer_once
-from stills.http.openai_answer import Base64Encoder, answer_images, name_ignored
+from stills.http.openai_answer import AnswerShape, Base64Encoder, answer_images, name_ignored
 from stills.http.openai_request import OpenAiRequest, read_generation, says_no_cache
 from stills.http.openai_stream import emit_images
 from stills.service.progress import OnTakeProgress, ignore_take_progress
@@ -29,8 +29,11 @@ class OpenAiImages:
         uploaded: Sequence[str | bytes] = (),
         *,
         reference_required: bool = False,
+        only_bytes: bool = False,
     ) -> OpenAiRequest:
         """Read the fields of a request; `uploaded` are the references of its form.
+
+        `only_bytes` is whether URLs are returned only on request.
 
         Raises:
             InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
@@ -44,10 +47,17 @@ class OpenAiImages:
             no_cache=says_no_cache(request.headers),
             uploaded=uploaded,
             reference_required=reference_required,
+            only_bytes=only_bytes,
         )
 
     async def answer(
-        self, request: Request, wanted: OpenAiRequest, content: bytes, *, event: str
+        self,
+        request: Request,
+        wanted: OpenAiRequest,
+        content: bytes,
+        *,
+        event: str,
+        shape: AnswerShape = AnswerShape.OPENAI,
     ) -> Response:
         """Answer with images: in a stream, each is an `event`.
 
@@ -60,7 +70,9 @@ class OpenAiImages:
         if not wanted.output.streams:
             answered = await self._make(request, wanted, content)
             urls = [settings.image_url(request, one.id, one.image_url) for one in answered.results]
-            return await answer_images(answered, urls, wanted.output, wanted.ignored, self._encoder)
+            return await answer_images(
+                answered, urls, wanted.output, wanted.ignored, self._encoder, shape=shape
+            )
 
         async def work(emit: Emit) -> None:
             answered = await self._make(request, wanted, content, lambda *_: emit(COMMENT))

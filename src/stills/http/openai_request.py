@@ -17,18 +17,22 @@ IMAGES_MAX = 10
 DEFAULT_SIZE = "1024*1024"
 """The size of OpenAI's own models if a request has neither a size nor an image."""
 
+SIZE_PARTS = ("resolution", "aspect_ratio")
+"""OpenRouter's fields for a size, in the order in which our sizes have them."""
+
 SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
-    *REFERENCE_FIELDS, "fresh", "model", "n", *OUTPUT_FIELDS,
+    *REFERENCE_FIELDS, *SIZE_PARTS, "fresh", "model", "n", *OUTPUT_FIELDS,
 )  # fmt: skip
 IGNORED = frozenset(
     {
         "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity",
-        "moderation", "partial_images", "quality",
+        "moderation", "partial_images", "provider", "quality",
         "safety_identifier", "svg", "user",
     }
 )  # fmt: skip
-"""OpenAI's fields that have no meaning for these models, as in its Python package 3.54."""
+"""Fields that have no meaning for these models: those of OpenAI's Python package 3.54, and
+OpenRouter's `provider`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,12 @@ def read_generation(
     no_cache: bool = False,
     uploaded: Sequence[str | bytes] = (),
     reference_required: bool = False,
+    only_bytes: bool = False,
 ) -> OpenAiRequest:
     """Read the fields of a generation or an edit; `uploaded` are the references of its form.
 
-    `no_cache` is whether the headers ask for a new image.
+    `no_cache` is whether the headers ask for a new image, and `only_bytes` whether URLs are
+    returned only on request.
 
     Raises:
         InvalidRequest: a field is unknown, missing, of the wrong type or out of range.
@@ -69,7 +75,7 @@ def read_generation(
     _refuse_unknown(fields)
     if "prompt" not in fields:
         raise InvalidRequest("prompt is missing", field="prompt", action="Describe the image.")
-    only_bytes = returns_only_bytes(fields.get("model"), aliases)
+    only_bytes = only_bytes or returns_only_bytes(fields.get("model"), aliases)
     output = read_output(fields, only_bytes=only_bytes)
     references = read_references(fields, uploaded)
     if reference_required and not references.images:
@@ -81,7 +87,7 @@ def read_generation(
     with references.named_in_errors():
         first = ImageRequest.from_mapping(
             {name: value for name, value in fields.items() if name in REQUEST_FIELDS}
-            | {"size": _size(fields.get("size"), has_image=bool(references.images))}
+            | {"size": _size(fields, has_image=bool(references.images))}
             | references.as_fields()
         )
     return OpenAiRequest(
@@ -146,7 +152,24 @@ def _refuse_unknown(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _size(value: object, *, has_image: bool) -> object:
+def _size(fields: Mapping[str, Any], *, has_image: bool) -> object:
+    value = fields.get("size")
+    given = [name for name in SIZE_PARTS if fields.get(name) not in (None, AUTO)]
+    if given and value not in (None, AUTO):
+        raise InvalidRequest(
+            f"size and {given[0]} are both given",
+            field=given[0],
+            action="Send size, or resolution and aspect_ratio.",
+        )
+    for name in given:
+        if not isinstance(fields[name], str) or not fields[name].strip():
+            raise InvalidRequest(
+                f"{name} is not text",
+                field=name,
+                action="Send a resolution such as 2K, and an aspect_ratio such as 16:9.",
+            )
+    if given:
+        return " ".join(fields[name].strip() for name in given)
     if value is None or value == AUTO:
         return AUTO if has_image else DEFAULT_SIZE
     return value

@@ -36,6 +36,8 @@ _OPENAI = {
         details="also a ratio such as 16:9; 1K, 2K or 4K, with or without a ratio; or auto, as "
         "without a size: the ratio of the reference image, or 1024*1024 if there is none"
     ),
+    "resolution": _text("1K, 2K or 4K: a size without the aspect ratio, as OpenRouter names it."),
+    "aspect_ratio": _text("A ratio such as 16:9, or auto, as OpenRouter names it."),
     "n": {
         "type": "integer",
         "minimum": 1,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from stills.http.errors import not_found
 from stills.http.event_stream import STREAM
 from stills.http.generation import HttpGeneration
+from stills.http.openai_answer import AnswerShape
 from stills.http.openai_images import OpenAiImages
 from stills.http.openai_stream import EDITED, GENERATED
 from stills.http.openapi import ANSWER_HEADERS, EDIT, GENERATION, refusals
@@ -31,6 +32,29 @@ class ImagesBody(BaseModel):
     data: list[ImageData]
 
 
+class OpenRouterImage(ImageData):
+    """One image, and the media type of its bytes."""
+
+    media_type: str
+
+
+class OpenRouterUsage(BaseModel):
+    """`cost` is in USD, and absent if the price is unknown; no tokens are counted."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cost: float | None = None
+
+
+class OpenRouterBody(BaseModel):
+    """OpenRouter's response: `created` in Unix seconds, and images in the order of their seeds."""
+
+    created: int
+    usage: OpenRouterUsage
+    data: list[OpenRouterImage]
+
+
 _RESPONSES: dict[str, Any] = {
     "response_model": ImagesBody,
     "responses": {
@@ -40,12 +64,22 @@ _RESPONSES: dict[str, Any] = {
 }
 
 
+_OPENROUTER_RESPONSES = _RESPONSES | {"response_model": OpenRouterBody}
+
+
 def make_openai_router(generation: HttpGeneration) -> APIRouter:
     """Serve the routes on which OpenAI's clients generate images."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     images = OpenAiImages(generation)
 
-    @router.post("/images", openapi_extra=GENERATION, **_RESPONSES)
+    @router.post("/images", openapi_extra=GENERATION, **_OPENROUTER_RESPONSES)
+    async def generate_for_openrouter(request: Request) -> Response:
+        """Generate images for OpenRouter's clients: bytes, unless URLs are requested."""
+        wanted = images.read(request, read_object(request), only_bytes=True)
+        return await images.answer(
+            request, wanted, request.state.body, event=GENERATED, shape=AnswerShape.OPENROUTER
+        )
+
     @router.post("/images/generations", openapi_extra=GENERATION, **_RESPONSES)
     async def generate_images(request: Request) -> Response:
         """Generate images from a prompt and, if there are any, reference images."""
