@@ -119,6 +119,25 @@ async def test_takes_are_listed_with_a_link_and_a_thumbnail_each(connect):
     assert "1 to 16" in refused.content[0].text
 
 
+async def test_references_are_ids_uris_and_files_on_this_machine(connect, tmp_path: Path):
+    """One image in four forms is one reference, so only the first call is billed."""
+    portrait = {"prompt": "portrait of Anna", "size": "512*512", "seed": 1}
+    async with connect(STILLS_MODEL="qwen-image-2.0") as client:
+        made = (await client.call_tool("image_generate", portrait)).structured_content
+        read = await client.read_resource(f"stills://images/{made['id']}")
+        path = tmp_path / "Anna in blue.png"
+        path.write_bytes(base64.b64decode(read.contents[0].blob))
+        references = [made["id"], f"stills://images/{made['id']}", path.as_uri(), str(path)]
+        shots = []
+        for reference in references:
+            shot = KITE | {"reference_image": reference}
+            called = await client.call_tool("image_generate", shot)
+            assert not called.is_error, called.content
+            shots.append(called.structured_content)
+    assert [shot["cached"] for shot in shots] == [False, True, True, True]
+    assert len({shot["id"] for shot in shots}) == 1
+
+
 async def test_a_repeated_call_returns_the_stored_image(connect):
     """A call from another process bills nothing; list and show include the image."""
     async with connect() as client:
