@@ -19,8 +19,11 @@ _ADD = f"""
 INSERT INTO api_keys ({", ".join(_COLUMNS)})
 VALUES ({", ".join(f":{column}" for column in _COLUMNS)})
 ON CONFLICT DO NOTHING
+RETURNING id
 """  # noqa: S608 - our own columns
-_REVOKE = "UPDATE api_keys SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL"
+_REVOKE = """
+UPDATE api_keys SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL RETURNING id
+"""
 
 
 class SqlApiKeys:
@@ -31,7 +34,7 @@ class SqlApiKeys:
 
     async def add(self, key: ApiKey) -> bool:
         def work(connection: Connection) -> bool:
-            return connection.execute(_ADD, _columns(key)).rowcount == 1
+            return connection.execute(_ADD, _columns(key)).fetchone() is not None
 
         return await self._database.write(work)
 
@@ -51,7 +54,8 @@ class SqlApiKeys:
 
     async def revoke(self, name: str, *, now: float) -> bool:
         def work(connection: Connection) -> bool:
-            return connection.execute(_REVOKE, {"name": name, "now": now}).rowcount == 1
+            row = connection.execute(_REVOKE, {"name": name, "now": now}).fetchone()
+            return row is not None
 
         return await self._database.write(work)
 

@@ -9,7 +9,7 @@ import secrets
 import time
 
 from stills.catalog import queries
-from stills.catalog.connection import Connection
+from stills.catalog.connection import Connection, Row
 from stills.catalog.processes import this_process
 from stills.catalog.resume import resume_or_add
 from stills.catalog.spending import check_caps
@@ -20,7 +20,12 @@ from stills.contract.money import Caps
 def find_holder(connection: Connection, key: str) -> Held | None:
     """Return the holder of a key, or None if the key is free."""
     row = connection.execute(queries.HOLDER, {"key": key}).fetchone()
-    return None if row is None else Held(host=row["host"], pid=row["pid"], since=row["taken_at"])
+    return None if row is None else read_holder(row)
+
+
+def read_holder(row: Row) -> Held:
+    """Read a row of `claims`."""
+    return Held(host=row["host"], pid=row["pid"], since=row["taken_at"])
 
 
 def take_claim(
@@ -64,11 +69,11 @@ def take_claim(
 def renew_claim(connection: Connection, claim: Claim, *, lease_seconds: float) -> bool:
     """Extend a lease; return False if another worker has taken the claim over."""
     held = {"key": claim.key, "token": claim.token, "lease_seconds": lease_seconds}
-    return connection.execute(queries.RENEW_CLAIM, held).rowcount == 1
+    return connection.execute(queries.RENEW_CLAIM, held).fetchone() is not None
 
 
 def drop_claim(connection: Connection, claim: Claim) -> None:
     """Give a claim back; a generation without an answer or an unsettled call has failed."""
     held = {"key": claim.key, "token": claim.token}
-    if connection.execute(queries.DROP_CLAIM, held).rowcount:
+    if connection.execute(queries.DROP_CLAIM, held).fetchone() is not None:
         connection.execute(queries.FAIL_UNANSWERED, {"id": claim.generation.id})

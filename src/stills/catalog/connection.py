@@ -27,12 +27,7 @@ class Row(Protocol):
 
 
 class Cursor(Protocol):
-    """The result of one statement."""
-
-    @property
-    def rowcount(self) -> int:
-        """How many rows the statement changed."""
-        ...
+    """The result of one statement, which a database may run only when it is fetched."""
 
     def fetchone(self) -> Any:  # noqa: ANN401 - a Row, or None after the last
         """Return the next row."""

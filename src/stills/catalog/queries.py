@@ -84,9 +84,10 @@ ON CONFLICT (key) DO UPDATE SET
 RENEW_CLAIM = """
 UPDATE claims SET lease_from = lease_start(), lease_until = lease_end(:lease_seconds)
 WHERE key = :key AND token = :token
+RETURNING key
 """
 
-DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token"
+DROP_CLAIM = "DELETE FROM claims WHERE key = :key AND token = :token RETURNING key"
 
 DROP_CLAIM_ON_KEPT = "DELETE FROM claims WHERE generation_id = :generation_id"
 

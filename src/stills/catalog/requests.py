@@ -19,6 +19,8 @@ def record_requests(
     A generation's first answer is the paid one, for any caller; all others are saved.
     """
     rows = [_request_row(rendition, request) for rendition, request in answered]
+    # Always in the same order, so that two transactions can't wait for each other's rows.
+    rows.sort(key=lambda row: (row["generation_id"], row["width"], row["height"], row["key"]))
     connection.executemany(queries.ADD_RENDITION, rows)
     connection.executemany(queries.ADD_REQUEST, rows)
     connection.executemany(queries.COUNT_ANSWER, rows)

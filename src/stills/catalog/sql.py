@@ -66,7 +66,7 @@ class SqlCatalog(ABC):
         self.idempotency = SqlIdempotency(self.database)
 
     @abstractmethod
-    def _prepare_paid_step(self, connection: Connection, keys: Sequence[str]) -> None:
+    def _begin_paid_step(self, connection: Connection, keys: Sequence[str], caps: Caps) -> None:
         """Do what must precede a claim of keys, or a call for them, in its transaction.
 
         Raises:
@@ -100,7 +100,7 @@ class SqlCatalog(ABC):
         self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
     ) -> Claim | CatalogHit | Held:
         def work(connection: Connection) -> Claim | CatalogHit | Held:
-            self._prepare_paid_step(connection, [spec.key])
+            self._begin_paid_step(connection, [spec.key], caps)
             held = self._find_holder(connection, spec.key)
             if held is not None:
                 return held
@@ -156,7 +156,7 @@ class SqlCatalog(ABC):
         self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps
     ) -> Sequence[int] | None:
         def work(connection: Connection) -> list[int] | None:
-            self._prepare_paid_step(connection, [claim.key for claim in claims])
+            self._begin_paid_step(connection, [claim.key for claim in claims], caps)
             return record_sends(connection, claims, caps, lease_seconds=lease_seconds)
 
         return await self.database.write(work)

@@ -8,6 +8,7 @@ from stills.catalog.connection import Connection
 from stills.catalog.database import SqliteDatabase
 from stills.catalog.search import TextSearch
 from stills.catalog.sql import SqlCatalog
+from stills.contract.money import Caps
 
 _TRIGRAMS = TextSearch(
     condition="prompts MATCH :pattern",
@@ -35,8 +36,8 @@ class SqliteCatalog(SqlCatalog):
     async def set_aside_if_damaged(self) -> str | None:
         return await self._file.set_aside_if_damaged()
 
-    def _prepare_paid_step(self, connection: Connection, keys: Sequence[str]) -> None:
-        del keys
+    def _begin_paid_step(self, connection: Connection, keys: Sequence[str], caps: Caps) -> None:
+        del keys, caps
         schema.check_version(connection, self._file.path)
 
     def _hold_lock_byte(self) -> int | None:

@@ -55,11 +55,11 @@ async def test_transactions_that_lock_each_other_run_again(postgres_url):
 
     def lock(first: str, second: str):
         def work(connection) -> str:
-            connection.execute("SELECT lock_until_commit(:name)", {"name": first})
+            connection.execute("SELECT lock_until_commit(:name)", {"name": first}).fetchone()
             runs.append(first)
             if len(runs) <= 2:
                 asyncio.run_coroutine_threadsafe(together.wait(), loop).result(60)
-            connection.execute("SELECT lock_until_commit(:name)", {"name": second})
+            connection.execute("SELECT lock_until_commit(:name)", {"name": second}).fetchone()
             return first
 
         return catalog.database.write(work)

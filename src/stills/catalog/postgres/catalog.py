@@ -3,37 +3,50 @@
 import json
 from collections.abc import Sequence
 
-from stills.catalog.connection import Connection
+from stills.catalog import queries
+from stills.catalog.claims import read_holder
+from stills.catalog.connection import Connection, Row
 from stills.catalog.postgres import schema
+from stills.catalog.postgres.batch import Batch
 from stills.catalog.postgres.database import PostgresDatabase
 from stills.catalog.postgres.lapsed import LapsedClaims
-from stills.catalog.processes import judge, this_process
-from stills.catalog.queries import LOCK
+from stills.catalog.processes import Life, judge, this_process
+from stills.catalog.rows import read_hit
 from stills.catalog.search import TextSearch
 from stills.catalog.sql import SqlCatalog
-from stills.contract.generation import Generation, Held
+from stills.contract.generation import CatalogHit, Generation, Held, Rendition, RequestRecord
+from stills.contract.money import Caps
 from stills.contract.postgres_url import PostgresUrl
+from stills.contract.size import Size
 
-# Every statement sees what others have committed since the one before. So whatever decides about a
-# claim is locked first: then it stays as it is until the transaction ends.
-_LOCK_CLAIM = "SELECT 1 FROM claims WHERE key = :key FOR UPDATE"
-_LOCK_UNFINISHED = """
-SELECT 1 FROM generations
-WHERE key = :key AND stage IN ('claimed', 'sent', 'answered', 'spooled')
-ORDER BY sequence
-FOR NO KEY UPDATE
-"""
+_BEGIN_PAID_STEP = "SELECT begin_paid_step(:keys)"
 
 # Only a process of the same scope can be judged.
 _PROCESSES = "SELECT DISTINCT pid, started FROM claims WHERE scope = :scope"
 _SET_LIVES = "SELECT set_config('stills.lives', :lives, TRUE)"
 
-_LAPSED_IN_CALL = """
-SELECT c.* FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
-WHERE c.key = :key AND g.stage = 'sent'
-  AND life_of(c.scope, c.pid, c.started, c.lock_byte) = 'unknown'
-  AND EXISTS (SELECT 1 FROM sends WHERE generation_id = g.id AND settled_at IS NULL)
+_CLAIM = """
+SELECT c.*, in_lease(c.lease_from, c.lease_until) AS is_in_lease,
+       g.stage = 'sent' AND EXISTS (
+           SELECT 1 FROM sends WHERE generation_id = g.id AND settled_at IS NULL
+       ) AS is_in_call
+FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
+WHERE c.key = :key
 """
+
+
+# FIND for each of the wanted keys and sizes.
+_FIND = (
+    queries.FIND.replace(":key", "wanted.key")
+    .replace(":width", "wanted.width")
+    .replace(":height", "wanted.height")
+)
+_FIND_MANY = f"""
+SELECT wanted.number, found.*
+FROM unnest(CAST(:keys AS TEXT[]), CAST(:widths AS INTEGER[]), CAST(:heights AS INTEGER[]))
+     WITH ORDINALITY AS wanted (key, width, height, number)
+CROSS JOIN LATERAL ({_FIND}) AS found
+"""  # noqa: S608 - our own text
 
 
 def _like(text: str) -> str:
@@ -51,11 +64,49 @@ class PostgresCatalog(SqlCatalog):
 
     def __init__(self, url: PostgresUrl) -> None:
         self._lapsed = LapsedClaims()
+        self._finding = Batch(self._find_batch)
+        self._recording = Batch(self._record_batch)
         self._server = PostgresDatabase(url, on_failure=self._lapsed.forget)
         super().__init__(self._server, _LIKE)
 
     async def migrate(self) -> int:
         return await self._server.migrate()
+
+    async def find(self, key: str, size: Size) -> CatalogHit | None:
+        return await self._finding.add((key, size))
+
+    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
+        return await self._find_batch(wanted)
+
+    async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
+        await self._recording.add(answered)
+
+    async def close(self) -> None:
+        await self._finding.finish()
+        await self._recording.finish()
+        await super().close()
+
+    async def _find_batch(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
+        values = {
+            "keys": [key for key, _ in wanted],
+            "widths": [size.width for _, size in wanted],
+            "heights": [size.height for _, size in wanted],
+        }
+
+        def work(connection: Connection) -> list[CatalogHit | None]:
+            rows = {row["number"]: row for row in connection.execute(_FIND_MANY, values)}
+            return [
+                read_hit(rows[number], size) if number in rows else None
+                for number, (_, size) in enumerate(wanted, start=1)
+            ]
+
+        return await self.database.read(work)
+
+    async def _record_batch(
+        self, batch: Sequence[Sequence[tuple[Rendition, RequestRecord]]]
+    ) -> Sequence[None]:
+        await super().record_requests([one for answered in batch for one in answered])
+        return [None] * len(batch)
 
     async def list_unfinished(self) -> Sequence[Generation]:
         def work(connection: Connection) -> Sequence[Generation]:
@@ -68,22 +119,26 @@ class PostgresCatalog(SqlCatalog):
         await self._server.check_writable()
         return None
 
-    def _prepare_paid_step(self, connection: Connection, keys: Sequence[str]) -> None:
-        schema.check_version(connection, self._server.url)
-        for key in sorted(set(keys)):
-            connection.execute(LOCK, {"name": f"key {key}"})
-            connection.execute(_LOCK_CLAIM, {"key": key})
-            connection.execute(_LOCK_UNFINISHED, {"key": key})
-        _judge_processes(connection)
+    def _begin_paid_step(self, connection: Connection, keys: Sequence[str], caps: Caps) -> None:
+        row = connection.execute(_BEGIN_PAID_STEP, {"keys": sorted(set(keys))}).fetchone()
+        schema.refuse_newer(row[0], self._server.url)
+        if caps.day_usd is not None or caps.payer_day_usd is not None:
+            _judge_processes(connection)
 
     def _find_holder(self, connection: Connection, key: str) -> Held | None:
-        held = super()._find_holder(connection, key)
-        if held is not None:
-            return held
-        row = connection.execute(_LAPSED_IN_CALL, {"key": key}).fetchone()
-        if row is None or self._lapsed.may_take_over(row["token"], row["lease_until"]):
-            return None
-        return Held(host=row["host"], pid=row["pid"], since=row["taken_at"])
+        row = connection.execute(_CLAIM, {"key": key}).fetchone()
+        return None if row is None or self._is_over(row) else read_holder(row)
+
+    def _is_over(self, claim: Row) -> bool:
+        """Return whether another worker may take a claim; the port Generations says when."""
+        life = judge(claim["scope"], claim["pid"], claim["started"])
+        if life is Life.DEAD:
+            return True
+        if claim["is_in_lease"]:
+            return False
+        if claim["is_in_call"] and life is Life.UNKNOWN:
+            return self._lapsed.may_take_over(claim["token"], claim["lease_until"])
+        return not claim["is_in_call"]
 
 
 def _judge_processes(connection: Connection) -> None:

@@ -1,7 +1,9 @@
 """A connection to Postgres that runs the catalog's statements."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, cast
 
@@ -9,6 +11,9 @@ import psycopg
 from psycopg.types.numeric import IntLoader
 
 from stills.contract.postgres_url import PostgresUrl
+
+# It would print what is about to be raised.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 30
@@ -80,6 +85,10 @@ class PostgresConnection:
     def run_script(self, script: str) -> None:
         """Run statements without parameters, in one message to the server."""
         self._raw.execute(cast("Any", script), prepare=False)
+
+    def pipeline(self) -> AbstractContextManager[object]:
+        """Send statements together until a result is fetched; the end waits for all of them."""
+        return self._raw.pipeline()
 
     def close(self) -> None:
         """Disconnect; a transaction that was begun is rolled back."""

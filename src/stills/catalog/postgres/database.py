@@ -111,12 +111,13 @@ class PostgresDatabase:
         synced: bool,
         away_seconds: float = AWAY_SECONDS,
     ) -> Result:
-        begin = "BEGIN" if synced else "BEGIN; SET LOCAL synchronous_commit = off"
-
         def transact(connection: PostgresConnection) -> Result:
-            connection.run_script(begin)
             try:
-                result = work(connection)
+                with connection.pipeline():
+                    connection.execute("BEGIN")
+                    if not synced:
+                        connection.execute("SET LOCAL synchronous_commit = off")
+                    result = work(connection)
             except BaseException:
                 if not connection.is_lost:
                     connection.run_script("ROLLBACK")

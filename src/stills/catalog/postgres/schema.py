@@ -6,7 +6,6 @@ from pathlib import Path
 
 from psycopg import Error, errors
 
-from stills.catalog.connection import Connection
 from stills.catalog.postgres.connection import PostgresConnection, server_version
 from stills.contract.errors import CatalogError
 from stills.contract.postgres_url import PostgresUrl
@@ -67,16 +66,22 @@ def migrate(connection: PostgresConnection, url: PostgresUrl) -> int:
     return len(migration_scripts())
 
 
-def check_version(connection: Connection, url: PostgresUrl) -> int:
-    """Return the schema's version.
+def _check_version(connection: PostgresConnection, url: PostgresUrl) -> int:
+    """Return the schema's version, which is not newer than this Stills."""
+    version: int = connection.execute(_VERSION).fetchall()[0][0]
+    refuse_newer(version, url)
+    return version
 
-    A newer Stills may migrate the database at any time, so this is checked in every transaction
-    that claims or records a paid call.
+
+def refuse_newer(version: int, url: PostgresUrl) -> None:
+    """Check that this Stills knows the schema's version.
+
+    A newer Stills may migrate the database at any time, so this is done in every transaction that
+    claims or records a paid call.
 
     Raises:
-        CatalogError: the schema is newer than this Stills.
+        CatalogError: the schema is newer.
     """
-    version: int = connection.execute(_VERSION).fetchone()[0]
     known = len(migration_scripts())
     if version > known:
         raise CatalogError(
@@ -84,7 +89,6 @@ def check_version(connection: Connection, url: PostgresUrl) -> int:
             f"(schema {version}; this one supports {known})",
             action="Upgrade Stills, or point STILLS_CATALOG elsewhere. Nothing was changed.",
         )
-    return version
 
 
 @cache
@@ -95,7 +99,7 @@ def migration_scripts() -> Sequence[Path]:
 
 def _read_version(connection: PostgresConnection, url: PostgresUrl) -> int:
     exists = connection.execute(_EXISTS).fetchall()[0][0]
-    return check_version(connection, url) if exists else 0
+    return _check_version(connection, url) if exists else 0
 
 
 def _run_missing(connection: PostgresConnection, url: PostgresUrl) -> None:

@@ -1,13 +1,14 @@
 -- The catalog in Postgres. Tables and columns have the names that they have in SQLite, so that both
 -- run the same statements; ../migrations explains them. Times are Unix seconds, but for leases.
 
--- What SQLite and its adapter provide as functions.
+-- What SQLite and its adapter provide as functions. Those in plain SQL become part of the statement
+-- that calls them; others are in PL/pgSQL, which keeps their plans.
 
 CREATE FUNCTION date(seconds DOUBLE PRECISION, unit TEXT) RETURNS TEXT
-LANGUAGE sql IMMUTABLE AS $$ SELECT to_char(to_timestamp(seconds) AT TIME ZONE 'UTC', 'YYYY-MM-DD') $$;
+LANGUAGE sql STABLE AS $$ SELECT to_char(to_timestamp(seconds) AT TIME ZONE 'UTC', 'YYYY-MM-DD') $$;
 
 CREATE FUNCTION json_insert(list TEXT, path TEXT, value TEXT) RETURNS TEXT
-LANGUAGE sql IMMUTABLE AS $$ SELECT (list::jsonb || to_jsonb(value))::text $$;
+LANGUAGE sql STABLE AS $$ SELECT (list::jsonb || to_jsonb(value))::text $$;
 
 -- A lease runs on this server's clock, whatever the clocks of the machines that hold claims.
 CREATE FUNCTION lease_start() RETURNS TIMESTAMPTZ
@@ -30,7 +31,10 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE FUNCTION lock_until_commit(name TEXT) RETURNS VOID
-LANGUAGE sql VOLATILE AS $$ SELECT pg_advisory_xact_lock(hashtextextended('stills ' || name, 0)) $$;
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('stills ' || name, 0));
+END $$;
 
 CREATE TABLE generations (
     sequence           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -147,6 +151,25 @@ CREATE TABLE answers (
     PRIMARY KEY (request_key, day)
 );
 
+-- Every statement sees what others have committed since the one before. So whatever decides about a
+-- claim is locked first: then it stays as it is until the transaction ends. Returns the version of
+-- the schema.
+CREATE FUNCTION begin_paid_step(keys TEXT[]) RETURNS INTEGER
+LANGUAGE plpgsql AS $$
+DECLARE
+    one TEXT;
+BEGIN
+    FOREACH one IN ARRAY keys LOOP
+        PERFORM lock_until_commit('key ' || one);
+        PERFORM FROM claims AS c WHERE c.key = one FOR UPDATE;
+        PERFORM FROM generations AS g
+        WHERE g.key = one AND g.stage IN ('claimed', 'sent', 'answered', 'spooled')
+        ORDER BY g.sequence
+        FOR NO KEY UPDATE;
+    END LOOP;
+    RETURN (SELECT max(version) FROM schema_version);
+END $$;
+
 CREATE TABLE limiter_states (
     provider               TEXT COLLATE "C" NOT NULL,
     model                  TEXT COLLATE "C" NOT NULL,
@@ -230,7 +253,8 @@ GROUP BY day, provider, model, style, payer, kind;
 CREATE FUNCTION add_to_totals(
     of_day TEXT, generation TEXT, paid_by TEXT, of_kind TEXT, added BIGINT
 ) RETURNS VOID
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO partial_totals AS t
     SELECT of_day, pg_backend_pid() % 64, g.provider, g.model, coalesce(g.style, ''),
            coalesce(paid_by, ''), of_kind, added, added * coalesce(g.price_nano_usd, 0),
@@ -240,8 +264,8 @@ LANGUAGE sql AS $$
     ON CONFLICT (day, part, provider, model, style, payer, kind) DO UPDATE SET
         images = t.images + excluded.images,
         nano_usd = t.nano_usd + excluded.nano_usd,
-        unpriced = t.unpriced + excluded.unpriced
-$$;
+        unpriced = t.unpriced + excluded.unpriced;
+END $$;
 
 CREATE FUNCTION count_send() RETURNS TRIGGER
 LANGUAGE plpgsql AS $$
