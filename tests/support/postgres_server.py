@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -39,6 +40,12 @@ class PostgresServer:
     def run(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database).secret, autocommit=True) as connection:
             connection.execute(statement)
+
+    def query(self, statement: str, database: str = "postgres") -> Any:
+        """Return the first column of the first row."""
+        with psycopg.connect(self.url(database).secret, autocommit=True) as connection:
+            row = connection.execute(statement).fetchone()
+            return None if row is None else row[0]
 
     def control(self, *arguments: str) -> None:
         """Run pg_ctl: `start`, or `stop -m fast`."""
