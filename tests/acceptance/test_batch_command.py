@@ -104,6 +104,7 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(batch, shots, service, tmp_
     assert planned.stdout == (
         "20 shots: 0 stored already, 20 new with qwen-image-max "
         "(about 1.50 USD, 10 min at the rate limit)\n"
+        + "".join(f"  s{number:02}: new, 0.075 USD\n" for number in range(20))
     )
     assert planned.stderr == (
         "note: qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 "

@@ -16,7 +16,9 @@ async def test_an_estimate_follows_references_to_stored_images(stills, tmp_path)
     rows = ({"id": "b", "prompt": "b", "reference_shot": "a"}, {"id": "a", "prompt": "a"})
     path = write_list(tmp_path, *rows, {"id": "c", "prompt": "c"})
     estimate, _ = await make_estimate(stills, check_list(stills, path), tmp_path / "out")
-    assert estimate == Estimate(rows=3, new=3, kept=0, cost_usd=0.105, seconds=None)
+    assert replace(estimate, planned=()) == Estimate(
+        rows=3, new=3, kept=0, cost_usd=0.105, seconds=None
+    )
     await run_batch(stills, check_list(stills, path), tmp_path / "out")
     estimate, _ = await make_estimate(stills, check_list(stills, path), tmp_path / "out")
     assert (estimate.new, estimate.kept) == (0, 3)

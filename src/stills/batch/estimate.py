@@ -1,12 +1,16 @@
 """The estimate of a batch: which images are stored already, and what the others cost."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.image_files import local_file
+from stills.batch.manifest import read_earlier
+from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.preflight import Batch, BatchOptions, make_problem
+from stills.batch.reasons import FRESH, PlannedShot, find_reason
 from stills.batch.references import Files, with_references, without_needs
 from stills.contract.errors import BudgetExceeded, InvalidRequest
 from stills.contract.money import format_usd, to_nano_usd, to_usd, unknown_price
@@ -25,7 +29,8 @@ class Estimate:
     `new` images are generated. `kept` ones are stored already. `shared` rows get the same image as
     another row. `skipped` rows depend on a shot that can't be generated. `cost_usd` is None if a
     price is unknown, which `unpriced` images have; `seconds` is None if the rate limit is unknown.
-    `takes` of the rows are further takes of a shot.
+    `takes` of the rows are further takes of a shot. `planned` are the new images, in the order in
+    which they are generated.
     """
 
     rows: int
@@ -37,6 +42,7 @@ class Estimate:
     skipped: int = 0
     unpriced: int = 0
     takes: int = 0
+    planned: tuple[PlannedShot, ...] = ()
 
 
 async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Estimate, Batch]:
@@ -48,7 +54,8 @@ async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Est
         CatalogError: the catalog can't be read.
     """
     model = batch.options.model
-    estimator = _Estimator(stills, batch, folder)
+    earlier = await asyncio.to_thread(read_earlier, folder, stills.provider)
+    estimator = _Estimator(stills, batch, folder, earlier)
     await estimator.run()
     limit_per_second = (await stills.quota(model=model.id)).limit_per_second
     estimate = Estimate(
@@ -60,6 +67,7 @@ async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Est
         cost_usd=None if estimator.unpriced else to_usd(estimator.nano_usd),
         unpriced=estimator.unpriced,
         takes=estimator.takes,
+        planned=tuple(estimator.planned),
         seconds=None if limit_per_second is None else estimator.calls / limit_per_second,
     )
     return estimate, batch.with_problems(estimator.problems)
@@ -87,10 +95,13 @@ def check_cost(estimate: Estimate, options: BatchOptions) -> None:
 class _Estimator:
     """Goes through a batch in the order of the run, using only the catalog."""
 
-    def __init__(self, stills: Stills, batch: Batch, folder: Path) -> None:
+    def __init__(
+        self, stills: Stills, batch: Batch, folder: Path, earlier: Mapping[str, ManifestEntry]
+    ) -> None:
         self._stills = stills
         self._batch = batch
         self._folder = folder
+        self._earlier = earlier
         self._dependencies = Dependencies(batch.needed, left_out=batch.left_out)
         self._impossible = set(batch.left_out)
         self._files: Files = {}
@@ -98,6 +109,7 @@ class _Estimator:
         self._blocked: list[Skipped] = []
         self._keys: set[str] = set()
         self.problems: list[Problem] = []
+        self.planned: list[PlannedShot] = []
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
         self.nano_usd = self.unpriced = self.takes = self.calls = 0
         self._last_call = ("", 0)
@@ -177,11 +189,18 @@ class _Estimator:
 
     def _add_new(self, shot: Shot, price_usd: float | None) -> None:
         self.new += 1
+        self.planned.append(PlannedShot(shot.id, self._find_reason(shot), price_usd))
         self._add_to_call(shot)
         if price_usd is None:
             self.unpriced += 1
         else:
             self.nano_usd += to_nano_usd(price_usd)
+
+    def _find_reason(self, shot: Shot) -> str:
+        options = self._batch.options
+        if shot.id in options.fresh:
+            return FRESH
+        return find_reason(shot, self._earlier.get(shot.id), model_id=options.model.id)
 
     def _add_to_call(self, shot: Shot) -> None:
         """Count a call, unless the last one also makes this take."""

@@ -133,6 +133,21 @@ def read_done(folder: Path, provider: str | None = None) -> dict[str, ManifestEn
     }
 
 
+def read_earlier(folder: Path, provider: str) -> dict[str, ManifestEntry]:
+    """Read what an earlier run did, by id, without images that another provider made.
+
+    Without a manifest, or with a damaged one, nothing is known. Blocks.
+    """
+    try:
+        return {
+            entry.shot.id: entry
+            for entry in read_manifest(folder / MANIFEST_NAME)
+            if entry.result is None or entry.result.provider == provider
+        }
+    except InvalidRequest:
+        return {}
+
+
 def _read_lines(path: Path, lines: IO[bytes]) -> Iterator[ManifestEntry]:
     number = 0
     while line := lines.readline(_LINE_MAX_BYTES + 1):

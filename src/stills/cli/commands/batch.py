@@ -15,7 +15,12 @@ from stills.batch.run import Run
 from stills.cli.commands.batch_ending import Ending
 from stills.cli.commands.batch_events import EventLines
 from stills.cli.commands.batch_progress import showing_progress
-from stills.cli.commands.batch_report import describe_estimate, print_ending, print_problems
+from stills.cli.commands.batch_report import (
+    describe_estimate,
+    describe_planned,
+    print_ending,
+    print_problems,
+)
 from stills.cli.commands.question import ask
 from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
 from stills.cli.interrupts import Interrupts
@@ -118,6 +123,8 @@ def _announce(
         events.plan(estimate, batch.notes)
     elif options.dry_run:
         print(describe_estimate(estimate, batch.options.model))
+        for line in describe_planned(estimate):
+            print(line)
     if sys.stderr.isatty() and not options.dry_run:
         print(describe_estimate(estimate, batch.options.model), file=sys.stderr)
 

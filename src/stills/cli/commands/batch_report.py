@@ -1,7 +1,7 @@
 """The report of a batch for people: problems, plan and result."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
 from stills.batch.estimate import Estimate
@@ -57,6 +57,13 @@ def describe_estimate(estimate: Estimate, model: Model) -> str:
     shots = _shots(estimate.rows - estimate.takes)
     images = f", {estimate.rows} images" if estimate.takes else ""
     return f"{shots}{images}: {estimate.kept} stored already, {new}{others}"
+
+
+def describe_planned(estimate: Estimate) -> Iterator[str]:
+    """Describe each image that a run would generate: its shot, the reason and the price."""
+    for shot in estimate.planned:
+        price = "unknown price" if shot.cost_usd is None else format_usd(shot.cost_usd)
+        yield printable(f"  {shot.id}: {shot.reason}, {price}")
 
 
 def describe_seconds(seconds: float) -> str:
