@@ -9,6 +9,7 @@ from stills.contract.image_kinds import ImageKind
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
+from stills.maintenance.delete import delete
 from stills.maintenance.export import QUALITY, check_target, find_format, save
 from stills.maintenance.verify import Verified, verify
 from stills.pipeline.generate import Pipeline
@@ -151,6 +152,16 @@ class Library:
         image = await find_by_prefix(self._ports, image_id)
         data = await self.encode(image, find_format(path), quality=QUALITY)
         await save(self._ports, image, data, path)
+
+    async def delete(self, image: Image) -> None:
+        """Delete an image in all its sizes; the ledger keeps the calls that paid for it.
+
+        An equal request is billed again. If this fails, it can be repeated.
+
+        Raises:
+            StoreRefused: a file can't be deleted.
+        """
+        await delete(self._ports, image.generation.id)
 
     async def verify(self) -> Verified:
         """Hash and decode every image in the store and compare it with the catalog."""

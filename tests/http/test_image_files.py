@@ -162,4 +162,4 @@ async def test_only_get_and_head_are_supported(http, image_url):
     """Other methods are refused with 405."""
     async with http.post(image_url) as posted, http.delete(image_url) as deleted:
         assert posted.status == deleted.status == 405
-        assert posted.headers["Allow"] == "GET, HEAD"
+        assert posted.headers["Allow"] == "GET, HEAD, OPTIONS"

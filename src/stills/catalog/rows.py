@@ -156,6 +156,7 @@ def read_send(row: Row) -> Send:
         billing=Billing(row["billing"]),
         code=row["code"],
         request_id=row["request_id"],
+        payer=row["payer"],
     )
 
 

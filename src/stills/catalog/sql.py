@@ -11,6 +11,7 @@ from stills.catalog import queries
 from stills.catalog.api_keys import SqlApiKeys
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.connection import Connection, Database
+from stills.catalog.deletion import delete_generation, list_generation_objects
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.requests import record_requests
@@ -282,6 +283,12 @@ class SqlCatalog(ABC):
             return [read_send(row) for row in rows]
 
         return await self.database.read(work)
+
+    async def list_generation_objects(self, generation_id: str) -> Sequence[str]:
+        return await self.database.read(lambda one: list_generation_objects(one, generation_id))
+
+    async def delete_generation(self, generation_id: str) -> None:
+        await self.database.write(lambda connection: delete_generation(connection, generation_id))
 
     async def list_unfinished(self) -> Sequence[Generation]:
         return await self.database.read(self._list_unfinished)

@@ -272,10 +272,11 @@ class KnownStore:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One API call in the ledger. Times are Unix seconds."""
+    """One API call in the ledger. Times are Unix seconds; `payer` is the name of an API key."""
 
     sent_at: float
     settled_at: float | None
     billing: Billing
     code: str
     request_id: str | None
+    payer: str | None = None

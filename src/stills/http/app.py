@@ -82,13 +82,14 @@ def make_app(
     app.include_router(make_openai_router(generation))
     app.include_router(make_models_router(generation))
     app.include_router(make_contract_router(generation))
-    app.include_router(make_images_router(stills, settings.image_url))
+    image_files = ImageFiles(stills)
+    app.include_router(make_images_router(stills, settings, image_files))
     app.include_router(make_health_router(stills, settings, metrics, readiness))
     app.add_exception_handler(StillsError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_unexpected)
-    middleware = Middleware(app, ImageFiles(stills), AccessControl(stills, settings), metrics)
+    middleware = Middleware(app, image_files, AccessControl(stills, settings), metrics)
     return _allow_pages(middleware, settings.cors_origins) if settings.cors_origins else middleware
 
 
@@ -97,7 +98,7 @@ def _allow_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=("GET", "HEAD", "POST"),
+        allow_methods=("DELETE", "GET", "HEAD", "POST"),
         allow_headers=("*",),
         allow_private_network=True,
         expose_headers=(

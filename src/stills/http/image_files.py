@@ -85,6 +85,12 @@ class ImageFiles:
         except StillsError as error:
             return _refusal(error_answer(error), error.code)
 
+    def forget(self, generation_id: str) -> None:
+        """Drop a deleted image in all sizes from the cache of this worker."""
+        for image_id in [one for one in self._cached if one.startswith(f"{generation_id}-")]:
+            del self._cached[image_id]
+            self._bytes_size -= len(self._bytes.pop(image_id, b""))
+
     async def _answer_part(
         self, image_id: str, cached: _CachedImage, first: int, end: int
     ) -> PngAnswer:

@@ -8,7 +8,7 @@ from stills.contract.search import ImagePage, ImageSearch
 
 
 class ImageIndex(Protocol):
-    """Lists and finds stored images. Raises CatalogError when it fails."""
+    """Lists, finds and deletes stored images. Raises CatalogError when it fails."""
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
         """List the newest images first."""
@@ -30,4 +30,15 @@ class ImageIndex(Protocol):
 
     async def find_image(self, image_id: str) -> Image | None:
         """Look up an image by its complete id."""
+        ...
+
+    async def list_generation_objects(self, generation_id: str) -> Sequence[str]:
+        """List the paths of a generation's images in the store, in all sizes."""
+        ...
+
+    async def delete_generation(self, generation_id: str) -> None:
+        """Forget a stored generation in all sizes, but not its calls in the ledger.
+
+        An equal request starts a new generation. Deleting twice does nothing.
+        """
         ...

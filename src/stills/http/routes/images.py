@@ -1,6 +1,6 @@
 """Stored images as JSON."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -9,14 +9,16 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from stills.app import Stills
+from stills.contract.errors import Billing
+from stills.contract.generation import Send
 from stills.contract.models import SEED_MAX
 from stills.contract.search import ImageSearch
-from stills.http.errors import not_found
+from stills.http.auth import get_budget_owner
+from stills.http.errors import not_found, problem
+from stills.http.image_files import ImageFiles
 from stills.http.openapi import refusals
+from stills.http.settings import Settings
 from stills.service.records import image_record, send_record
-
-ImageUrl = Callable[[Request, str, str], str]
-"""Returns the URL at which a client can open an image, given its id and the store's link."""
 
 
 class ReferenceImage(BaseModel):
@@ -80,8 +82,17 @@ class ImageList(BaseModel):
     next_cursor: str | None
 
 
-def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
+class DeletedImage(BaseModel):
+    """An image that was deleted, in all its sizes."""
+
+    id: str
+    object: Literal["image"] = "image"
+    deleted: Literal[True] = True
+
+
+def make_images_router(stills: Stills, settings: Settings, image_files: ImageFiles) -> APIRouter:
     """Serve the records of the catalog."""
+    image_url = settings.image_url
     router = APIRouter(prefix="/v1", tags=["images"])
 
     @router.get("/images", response_model=ImageList, responses=refusals())
@@ -116,10 +127,40 @@ def make_images_router(stills: Stills, image_url: ImageUrl) -> APIRouter:
         """Show one image and the API calls that paid for it."""
         image = await stills.images.find(image_id)
         if image is None:
-            return not_found("No image has this id; /v1/images lists all images.")
+            return _unknown_image()
         sends = [send_record(send) for send in await stills.images.list_sends(image)]
         (link,) = await stills.images.links([image])
         record = image_record(image, image_url(request, image_id, link))
         return JSONResponse(record | {"sends": sends})
 
+    @router.delete("/images/{image_id}", response_model=DeletedImage, responses=refusals(404, 503))
+    async def delete_image(request: Request, image_id: str) -> Response:
+        """Delete an image in all its sizes. An equal request is billed again."""
+        image = await stills.images.find(image_id)
+        if image is None:
+            return _unknown_image()
+        if not _may_delete(request, settings, await stills.images.list_sends(image)):
+            return problem(
+                403,
+                "Only the API key that paid for an image may delete it; without keys, only "
+                "programs on the machine of the service. Nothing was deleted.",
+                code="key_refused",
+            )
+        await stills.images.delete(image)
+        image_files.forget(image.generation.id)
+        return JSONResponse(DeletedImage(id=image_id).model_dump())
+
     return router
+
+
+def _may_delete(request: Request, settings: Settings, sends: Sequence[Send]) -> bool:
+    """Return whether a request may delete the image of these calls: its key paid for them all."""
+    owner = get_budget_owner(request)
+    if owner is None:
+        return not settings.anyone
+    payers = {send.payer for send in sends if send.billing is not Billing.NONE}
+    return payers == {owner.name}
+
+
+def _unknown_image() -> Response:
+    return not_found("No image has this id; /v1/images lists all images.")

@@ -1,0 +1,19 @@
+"""Delete a stored image: its files, then its record."""
+
+from stills.pipeline.ports import Ports
+from stills.pipeline.sidecar import sidecar_path
+
+
+async def delete(ports: Ports, generation_id: str) -> None:
+    """Delete a generation in all sizes.
+
+    The record goes last, so that whatever stops this, it can be repeated. The sidecar goes first,
+    because it would bring the image back when the catalog is rebuilt.
+
+    Raises:
+        StoreRefused: a file can't be deleted.
+    """
+    paths = await ports.catalog.list_generation_objects(generation_id)
+    for path in (sidecar_path(generation_id), *paths):
+        await ports.store.delete(path)
+    await ports.catalog.delete_generation(generation_id)
