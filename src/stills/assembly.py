@@ -1,9 +1,11 @@
 """Build the adapters from the configuration; the only module that knows them all."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from stills.catalog import SqliteCatalog
@@ -93,15 +95,30 @@ def open_postgres(url: PostgresUrl) -> "PostgresCatalog":
     Raises:
         CatalogError: the driver is not installed.
     """
+    catalog: PostgresCatalog = _import_postgres("stills.catalog.postgres").PostgresCatalog(url)
+    return catalog
+
+
+def copy_catalog(source: Path, target: PostgresUrl) -> Mapping[str, int]:
+    """Copy a catalog from SQLite to Postgres; returns the number of rows per table.
+
+    Raises:
+        CatalogError: one of them can't be used, or the target is not empty.
+    """
+    copied: Mapping[str, int] = _import_postgres("stills.catalog.postgres.copy").copy_catalog(
+        source, target
+    )
+    return copied
+
+
+def _import_postgres(name: str) -> ModuleType:
     try:
-        module = import_module("stills.catalog.postgres")
+        return import_module(name)
     except ImportError as error:
         raise CatalogError(
             "a catalog in Postgres needs its driver, psycopg, which can't be loaded",
             action="Run `pip install 'stills[postgres]'`. Nothing was sent.",
         ) from error
-    catalog: PostgresCatalog = module.PostgresCatalog(url)
-    return catalog
 
 
 def _store(location: str, links: ImageLinks) -> Store:

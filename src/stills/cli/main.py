@@ -336,6 +336,12 @@ def _add_catalog(commands: "Commands") -> None:
         "Create the catalog, or migrate it to this version; other commands do that too.",
     )  # fmt: skip
     migrate.set_defaults(command="migrate")
+    copy = _add(actions, "copy", "copy_catalog", "Copy a catalog from SQLite to Postgres.")
+    copy.set_defaults(command="copy")
+    copy.add_argument("source", metavar="SQLITE", help="the file; no process may be using it")
+    copy.add_argument(
+        "target", metavar="POSTGRES", help="URL of an empty database; - reads it from stdin"
+    )
 
 
 def _add_mcp(commands: "Commands") -> None:

@@ -86,6 +86,16 @@ class PostgresConnection:
         """Run statements without parameters, in one message to the server."""
         self._raw.execute(cast("Any", script), prepare=False)
 
+    def copy_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Write rows with the COPY protocol; returns their number."""
+        number = 0
+        statement = cast("Any", f"COPY {table} ({', '.join(columns)}) FROM STDIN")
+        with self._raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+                number += 1
+        return number
+
     def pipeline(self) -> AbstractContextManager[object]:
         """Send statements together until a result is fetched; the end waits for all of them."""
         return self._raw.pipeline()
