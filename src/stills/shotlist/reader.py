@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
+from stills.contract.models import SEED_MAX
 from stills.shotlist.cast_file import read_cast_file, read_document
 from stills.shotlist.columns import fold, suggest
 from stills.shotlist.dependencies import find_cycles
@@ -56,6 +57,7 @@ class ShotList:
         self._defaults = defaults
         self._options = options
         self._notes = Notes()
+        self._seeds: Mapping[str, int] = {}
         self.format = detect_format(file)
         self.title: str | None = None
 
@@ -73,6 +75,13 @@ class ShotList:
     def notes(self) -> list[str]:
         """What was left out of the file, and why."""
         return self._notes.texts()
+
+    def keep_seeds(self, seeds: Mapping[str, int]) -> None:
+        """Use these seeds for the shots with these ids, and say so in a note."""
+        self._seeds = seeds
+        if seeds:
+            rows = "1 row" if len(seeds) == 1 else f"{len(seeds)} rows"
+            self._notes.add(f"{rows} without id moved, and kept their images; ids make this sure")
 
     def __iter__(self) -> Iterator[Shot | Problem]:
         sources: dict[str, int | str] = {}
@@ -169,9 +178,16 @@ class ShotList:
         if isinstance(row, Problem):
             return [row]
         row = row._replace(values=self._options.without_ignored(row.values))
-        return build_shots(
+        built = build_shots(
             row, project, folder=self._file.folder, notes=self._notes, options=self._options
         )
+        return [self._with_seed(one) for one in built] if self._seeds else built
+
+    def _with_seed(self, item: Shot | Problem) -> Shot | Problem:
+        if isinstance(item, Problem) or item.first_take not in self._seeds:
+            return item
+        seed = (self._seeds[item.first_take] + item.take - 1) % (SEED_MAX + 1)
+        return replace(item, request=replace(item.request, seed=seed))
 
     def _read_project(self) -> Project:
         name, folder = self._file.name, self._file.folder

@@ -155,6 +155,7 @@ def _shot(
     values = fields.values
     own_id = values["id"] if "id" in values else combine_id(values)
     shot_id = read_id(own_id, row.position)
+    is_by_position = own_id is None and values.get("seed") is None
     members = _members(fields, project, notes)
     return Shot(
         id=shot_id,
@@ -166,6 +167,7 @@ def _shot(
             *(member.as_reference() for member in members),
         ),
         duration_seconds=read_duration(values.get("duration"), options.frame_rate),
+        project_seed=project.defaults.seed or 0 if is_by_position else None,
     )
 
 

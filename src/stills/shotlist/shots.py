@@ -33,6 +33,8 @@ class Shot:
 
     A further take of a shot is a shot of its own: `take_of` is the id of the first take, and `take`
     counts from 1.
+
+    `project_seed` is given if id and seed come from the row's position, and from this seed.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Shot:
     is_portrait: bool = False
     take: int = 1
     take_of: str | None = None
+    project_seed: int | None = None
 
     @property
     def first_take(self) -> str:

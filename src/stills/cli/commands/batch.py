@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.estimate import Estimate, check_cost, make_estimate
-from stills.batch.manifest import read_done
+from stills.batch.manifest import read_done, read_earlier
+from stills.batch.moved_rows import keep_seeds
 from stills.batch.output import RunOutput
 from stills.batch.preflight import Batch, BatchOptions, check
 from stills.batch.references import OnUnsupported
@@ -51,6 +52,8 @@ async def _batch(options: argparse.Namespace) -> int:
         shot_list = await asyncio.to_thread(_open, options)
         folder = Path(options.output) if options.output else shot_list.default_folder
         batch_options = _batch_options(options, stills, folder)
+        earlier = await asyncio.to_thread(read_earlier, folder, stills.provider)
+        await asyncio.to_thread(keep_seeds, shot_list, earlier, batch_options)
         batch = await asyncio.to_thread(check, shot_list, batch_options)
         estimate, batch = await make_estimate(stills, batch, folder)
         if batch.problems:
