@@ -30,7 +30,7 @@ class ImageResult:
     cost_usd: float | None
     notes: tuple[str, ...] = ()
     object_path: str = ""
-    provider_url: str | None = field(default=None, repr=False)
+    provider_url: str | None = field(default=None, repr=False, compare=False)
 
     def contract_fields(self) -> dict[str, str | int]:
         """Return exactly `image_url`, `width`, `height` and `seed`."""
