@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from tests.clients import install
+from tests.clients.matrix import MODEL_ALIASES
 from tests.support.serve_process import Server
 
-ALIASES = "gpt-image-1=qwen-image-max,gpt-image-1@edit=qwen-image-2.0"
 CLIENT_SECONDS = 120
 
 Report = dict[str, dict[str, Any]]
@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "OUTPUT_DIR": str(folder / "output"),
-        "STILLS_MODEL_ALIASES": ALIASES,
+        "STILLS_MODEL_ALIASES": MODEL_ALIASES,
     }
 
 

@@ -65,15 +65,17 @@ def _notes() -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield vars(test)["shows"]
 
 
-BASE_URL = "`base_url`: the service with `/v1`"
+MODEL_ALIASES = "gpt-image-1=qwen-image-max,gpt-image-1@edit=qwen-image-2.0,dall-e-3=qwen-image-max"
+
+BASE_URL = "`base_url`"
 NODE_BASE_URL = BASE_URL.replace("base_url", "baseURL")
-GPT_IMAGE = "; `STILLS_MODEL_ALIASES` for the names of OpenAI's models"
-MCP = "the command `stills mcp`, or the service's URL with `/mcp`"
+ALIASES = ", aliases"
+MCP = "the command `stills mcp`, or the URL with `/mcp`"
 DASHSCOPE = "the variables that `stills sandbox` prints"
 
 CLIENTS = {
-    "openai-python": Client("OpenAI for Python", "openai", "openai", BASE_URL + GPT_IMAGE),
-    "openai-node": Client("OpenAI for Node", "openai", "node/openai", NODE_BASE_URL + GPT_IMAGE),
+    "openai-python": Client("OpenAI for Python", "openai", "openai", BASE_URL + ALIASES),
+    "openai-node": Client("OpenAI for Node", "openai", "node/openai", NODE_BASE_URL + ALIASES),
     "dashscope-1.24": Client(
         "DashScope SDK", "dashscope", "dashscope-1.24", DASHSCOPE, "It has no asynchronous tasks"
     ),
@@ -90,20 +92,27 @@ CLIENTS = {
     "mcp-inspector": Client(
         "MCP inspector", "@modelcontextprotocol/inspector", "node/inspector", MCP
     ),
-    "litellm": Client(
-        "LiteLLM", "litellm", "litellm", "`api_base`: the service with `/v1`" + GPT_IMAGE
-    ),
+    "litellm": Client("LiteLLM", "litellm", "litellm", "`api_base`" + ALIASES),
     "litellm-dashscope": Client(
         "LiteLLM, provider `dashscope`",
         "litellm",
         "litellm",
-        "`api_base`: the sandbox with `/api/v1/services/aigc/multimodal-generation/generation`, "
+        "`api_base`, with the path `/api/v1/services/aigc/multimodal-generation/generation`, "
         "because LiteLLM completes only Alibaba's own addresses",
     ),
     "vercel-openai": Client(
-        "Vercel AI SDK", "@ai-sdk/openai", "node/vercel", NODE_BASE_URL + GPT_IMAGE
+        "Vercel AI SDK", "@ai-sdk/openai", "node/vercel", NODE_BASE_URL + ALIASES
     ),
     "vercel-compatible": Client(
-        "Vercel AI SDK", "@ai-sdk/openai-compatible", "node/vercel", NODE_BASE_URL + GPT_IMAGE
+        "Vercel AI SDK", "@ai-sdk/openai-compatible", "node/vercel", NODE_BASE_URL + ALIASES
     ),
+    "pydantic-ai": Client(
+        "pydantic-ai",
+        "pydantic-ai-slim",
+        "pydantic-ai",
+        "`base_url` of `OpenAIProvider`" + ALIASES,
+        "Its native tool needs `/v1/responses`, so choose the model with `fallback_image_model`",
+    ),
+    "langchain": Client("LangChain", "langchain-community", "langchain", BASE_URL + ALIASES),
+    "mulmocast": Client("MulmoCast", "mulmocast", "node/mulmocast", "`OPENAI_BASE_URL`" + ALIASES),
 }

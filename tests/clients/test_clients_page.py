@@ -3,15 +3,25 @@
 import os
 from pathlib import Path
 
-from tests.clients.matrix import CLIENTS, shown
+from tests.clients.matrix import CLIENTS, MODEL_ALIASES, shown
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 
-INTRODUCTION = """\
+INTRODUCTION = f"""\
 # Clients
 
-These public clients are tested as published, in these versions, with the service and the sandbox.
-The tests in `tests/clients` write this page: everything in the third column is a test that passes.
+These public clients work unchanged with [`stills serve`](http.md) and [`stills mcp`](mcp.md), and
+those of DashScope with [`stills sandbox`](sandbox.md). Everything in the third column is a test in
+`tests/clients`, which runs the package as published, in this version, and writes this page.
+
+A base URL is that of the service, with `/v1`. Aliases serve the names of OpenAI's models, which
+some clients insist on:
+
+```sh
+export STILLS_MODEL_ALIASES={MODEL_ALIASES}
+```
+
+Clients for MCP are tested over HTTP, and with the server as their subprocess.
 
 | client | version | what works | setting |
 |---|---|---|---|

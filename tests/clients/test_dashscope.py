@@ -53,19 +53,19 @@ def test_an_image_is_made_and_its_link_opens(did):
     assert did["generate"] == {"did": [[1328, 1328]]}
 
 
-@shows("several images of one asynchronous call", *ALL)
+@shows("n images, asynchronously", *ALL)
 def test_the_asynchronous_client_gets_several_images(did):
     """Each of them opens."""
     assert did["generate_async"] == {"did": [[1024, 1024], [1024, 1024]]}
 
 
-@shows("edit local files, which the SDK uploads", *ALL)
+@shows("edit local files", *ALL)
 def test_local_files_are_uploaded_and_edited(did):
     """The SDK asks for an upload policy, uploads, and sends the `oss://` addresses."""
     assert did["edit_files"] == {"did": [[1024, 1024]]}
 
 
-@shows("the service's error codes", *ALL)
+@shows("error codes", *ALL)
 def test_a_refused_size_has_the_code_of_the_service(did):
     """The SDK returns it instead of raising."""
     assert did["refuse"] == {"did": [400, "InvalidParameter"]}

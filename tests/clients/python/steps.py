@@ -6,19 +6,20 @@ import json
 import struct
 import traceback
 import zlib
-from asyncio import run as run_async
+from asyncio import Runner
 
 
 def report(*steps):
     """Call each step; what it returns, or its error, is printed under its name."""
-    print(json.dumps({step.__name__: attempt(step) for step in steps}))
+    with Runner() as runner:  # one event loop, because some clients keep their connections
+        print(json.dumps({step.__name__: attempt(step, runner) for step in steps}))
 
 
-def attempt(step):
+def attempt(step, runner):
     """Return what a step returned as `did`, or its error."""
     try:
         did = step()
-        return {"did": run_async(did) if inspect.iscoroutine(did) else did}
+        return {"did": runner.run(did) if inspect.iscoroutine(did) else did}
     except Exception as error:  # noqa: BLE001 - the test shows it
         shown = "".join(traceback.format_exception(error))[-3000:]
         return {"error": type(error).__name__, "message": str(error), "traceback": shown}
