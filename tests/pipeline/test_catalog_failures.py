@@ -12,6 +12,7 @@ from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, CatalogError, ContentRefused, DeadlineExceeded
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
+from stills.ratelimit.limiter import RateLimiter
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = ImageRequest(prompt="a red kite. It flies high over the harbour.", size="1328*1328", seed=7)
@@ -97,3 +98,17 @@ async def test_a_deadline_promises_no_free_retry_if_the_link_could_not_be_journa
     assert sandbox.ledger.billed_images == 1
     assert caught.value.billing is Billing.POSSIBLE
     assert "free" not in caught.value.action
+
+
+async def test_a_refused_call_is_retried_although_the_catalog_can_not_slow_down_the_others(
+    stills: Stills, sandbox: Sandbox, monkeypatch
+):
+    """The limiter's state is no reason to give up."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise CatalogError("the disk is full")
+
+    monkeypatch.setattr(RateLimiter, "slow_down", fail)
+    sandbox.set_faults(Fault(FaultKind.THROTTLED))
+    await stills.generate(KITE)
+    assert sandbox.ledger.billed_images == 1

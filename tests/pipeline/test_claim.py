@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from stills.contract.errors import CatalogError
-from stills.contract.generation import Claim, Generation, Stage
+from stills.contract.generation import Claim, Generation, Held, Stage
 from stills.contract.money import Caps
 from stills.pipeline.claim import claim
 from stills.pipeline.context import Deadline, Job, Options, Plan
@@ -17,6 +17,8 @@ from stills.pipeline.policy import Policy
 
 LEASE_SECONDS = 30.0
 CLAIM = Claim("key", "token", Generation("id", spec=None, stage=Stage.CLAIMED, created_at=0.0))
+
+HELD = Held("another-machine", 7, since=0.0)
 
 
 class Clock(asyncio.SelectorEventLoop):
@@ -45,9 +47,11 @@ class Catalog:
         self.tried: list[float] = []
         self.renewed: list[float] = [0.0]
         self.released = 0
+        self.asked = self.held_times = 0
 
-    async def claim(self, *_, **__) -> Claim:
-        return CLAIM
+    async def claim(self, *_, **__) -> Claim | Held:
+        self.asked += 1
+        return HELD if self.asked <= self.held_times else CLAIM
 
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
         assert (claim, lease_seconds) == (CLAIM, LEASE_SECONDS)
@@ -145,6 +149,68 @@ def test_the_heartbeat_stops_with_the_work():
         assert (len(catalog.tried), catalog.released) == (beats, 2)
 
     async def hold(catalog: Catalog) -> None:
+        async with claim(job_on(catalog)):
+            await asyncio.sleep(10 * LEASE_SECONDS)
+
+    run(main)
+
+
+def test_a_claim_that_another_holds_is_asked_for_again_after_a_pause():
+    """Meanwhile the job's deadline names the holder; afterwards it does not."""
+    catalog = Catalog()
+    catalog.held_times = 10
+
+    async def main() -> None:
+        job = job_on(catalog)
+        waiting = asyncio.create_task(hold(job))
+        await asyncio.sleep(job.policy.poll_interval_seconds / 4)
+        assert (catalog.asked, job.deadline.held) == (1, HELD)
+        started = asyncio.get_running_loop().time()
+        await waiting
+        waited_seconds = asyncio.get_running_loop().time() - started
+        assert catalog.asked == 11
+        assert waited_seconds >= 4 * job.policy.poll_interval_seconds
+
+    async def hold(job: Job) -> None:
+        async with claim(job):
+            assert job.deadline.held is None
+
+    run(main)
+
+
+def test_a_claim_leaves_no_task_behind():
+    """A closed catalog would fail its heartbeat."""
+
+    async def main() -> None:
+        async with claim(job_on(Catalog())):
+            pass
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main)
+
+
+def test_a_release_ends_although_its_caller_is_cancelled_again():
+    """Impatient users press Ctrl-C twice, and others may be waiting for the key."""
+
+    class Slow(Catalog):
+        async def release(self, claim: Claim) -> None:
+            await asyncio.sleep(1.0)
+            await super().release(claim)
+
+    catalog = Slow()
+
+    async def main() -> None:
+        working = asyncio.create_task(hold())
+        await asyncio.sleep(1.0)
+        working.cancel()
+        await asyncio.sleep(0.5)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        await asyncio.sleep(1.0)
+        assert catalog.released == 1
+
+    async def hold() -> None:
         async with claim(job_on(catalog)):
             await asyncio.sleep(10 * LEASE_SECONDS)
 

@@ -83,3 +83,16 @@ async def test_an_undecodable_image_in_the_spool_is_downloaded_again(
     await stills.generate(KITE)
     assert (await stills.images.verify()).findings == ()
     assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_damaged_image_that_can_not_be_set_aside_is_an_error_all_the_same(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path
+):
+    """The spool is broken too; the error does not say that the bytes are there."""
+    sandbox.set_faults(Fault(FaultKind.TRUNCATED_PNG, times=None))
+    stills = await make_stills(spool=open_store(str(tmp_path / "a-file" / "spool")))
+    (tmp_path / "a-file").write_text("not a folder")
+    with pytest.raises(DamagedImage) as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert "set aside" not in caught.value.action

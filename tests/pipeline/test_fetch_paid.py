@@ -18,10 +18,13 @@ from stills.contract.errors import (
     LinkDead,
     LinkLost,
     StoreRefused,
+    WrongKey,
 )
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
+from stills.provider.credentials import Credentials, ProviderKey
+from stills.provider.dashscope import connect
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 FAST_DOWNLOADS = Policy().download_attempts
@@ -117,6 +120,32 @@ async def test_an_expired_link_that_fails_is_given_up_and_one_new_image_paid_for
     downloads = len(sandbox.ledger.sends)
     assert (await stills.generate(KITE)).cached
     assert len(sandbox.ledger.sends) == downloads
+
+
+@pytest.mark.parametrize("failure", ["the link is dead", "the key is refused"])
+async def test_a_spooled_image_that_can_be_had_nowhere_is_the_error(
+    make_stills: Callable[..., object], sandbox: Sandbox, tmp_path: Path, monkeypatch, failure: str
+):
+    """The file may be restored, so nothing is paid for; a link known to be dead is not tried."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused, match="safe at file://"):
+        await broken.generate(KITE)
+    (spooled,) = tmp_path.glob("spool/*.png")
+    spooled.unlink()
+    provider = await connect(Credentials(ProviderKey("sk-sandbox"), sandbox.base_url))
+    tried: list[str] = []
+
+    async def refuse(url: str, **_: object) -> None:
+        tried.append(url)
+        raise WrongKey
+
+    monkeypatch.setattr(provider, "download", refuse)
+    if failure == "the link is dead":
+        execute(tmp_path, "UPDATE generations SET url_expires_at = 0")
+    with pytest.raises(ImageMissing, match="the paid image in the spool"):
+        await (await make_stills(provider=provider)).generate(KITE)
+    assert len(tried) == (0 if failure == "the link is dead" else 1)
+    assert sandbox.ledger.billed_images == 1
 
 
 @pytest.mark.parametrize("kind", [FaultKind.DEAD_URL, FaultKind.TRUNCATED_PNG])

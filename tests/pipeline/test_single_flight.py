@@ -128,6 +128,37 @@ async def test_work_that_may_be_abandoned_ends_with_its_last_caller():
     assert len(flights) == 0
 
 
+async def test_the_end_of_an_abandoned_call_does_not_end_the_one_that_followed():
+    """The next caller joins that one, and asyncio has nothing to log."""
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    flights: SingleFlight[str, str] = SingleFlight()
+    may_end, finish = asyncio.Event(), asyncio.Event()
+
+    async def end_slowly() -> str:
+        try:
+            return await asyncio.Future()
+        finally:
+            await may_end.wait()
+
+    async def follow() -> str:
+        await finish.wait()
+        return "done"
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flights.join("key", end_slowly, abandon=lambda: True), 0.01)
+    following = asyncio.create_task(flights.join("key", follow))
+    await asyncio.sleep(0)
+    may_end.set()
+    while len(flights) > 1:
+        await asyncio.sleep(0)
+    joining = asyncio.create_task(flights.join("key", follow))
+    await asyncio.sleep(0)
+    finish.set()
+    assert (await following, await joining) == (("done", True), ("done", False))
+    assert reported == []
+
+
 async def test_draining_waits_for_work_without_callers():
     """A shutdown leaves nothing half done."""
     flights: SingleFlight[str, None] = SingleFlight()

@@ -64,6 +64,12 @@ async def test_takes_without_a_seed_are_the_same_for_all_who_ask(
     assert sandbox.ledger.billed_images == 3
 
 
+async def test_takes_without_a_seed_have_the_same_seeds_in_every_version(stills: Stills):
+    """With others, an upgrade would pay for all of them again."""
+    results = await stills.generate_takes(UNSEEDED, takes=2)
+    assert [result.seed for result in results] == [1887832372, 1887832373]
+
+
 async def test_takes_stay_the_same_if_the_first_one_failed(stills: Stills, sandbox: Sandbox):
     """The second attempt sends only what is missing."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED))
