@@ -24,7 +24,7 @@ from stills.library import ImageDetails, Library
 from stills.loop_guard import LoopGuard
 from stills.maintenance.rebuild import rebuild
 from stills.maintenance.recover import recover
-from stills.maintenance.recovered import Recovered
+from stills.maintenance.recovered import OnOutcome, OnProgress, Recovered, ignore_progress
 from stills.maintenance.verify import Finding, Verified
 from stills.model_table import ModelTable
 from stills.pipeline.context import Options
@@ -103,8 +103,7 @@ class Stills:
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
         """Create Stills without an API key, for the stored images."""
-        config = read_config(environment)
-        return cls._from_config(config, assembly.use_none())
+        return cls._from_config(read_config(environment), assembly.use_none())
 
     @classmethod
     def _from_config(
@@ -373,20 +372,21 @@ class Stills:
         """Return the rate limit and its use by all processes that share the catalog."""
         return await self._pipeline.limiter(self._id(model)).quota()
 
-    async def recover(self) -> Sequence[Recovered]:
+    async def recover(self, *, on_progress: OnProgress = ignore_progress) -> Sequence[Recovered]:
         """Finish interrupted images that are paid for; nothing is sent."""
-        return await recover(self._ports, self._policy)
+        return await recover(self._ports, self._policy, on_progress)
 
-    async def rebuild(self) -> tuple[str | None, Sequence[Recovered]]:
+    async def rebuild(
+        self, *, on_outcome: OnOutcome | None = None, on_progress: OnProgress = ignore_progress
+    ) -> tuple[str | None, Sequence[Recovered]]:
         """Add the store's images to the catalog, or to a new one if the catalog is damaged.
 
-        Returns the damaged file's new path, if any, and the outcome for each missing image.
+        Returns the damaged file's new path, if any, and outcomes unless `on_outcome` gets them.
 
         Raises:
-            StoreRefused: the store is missing, unreadable or empty; the catalog is unchanged.
-            CatalogError: the catalog can't be used.
+            StorageError: the store can't be read or is empty, or the catalog can't be used.
         """
-        return await rebuild(self._ports)
+        return await rebuild(self._ports, on_outcome, on_progress)
 
     async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
         """Add up what was billed, possibly billed and saved since `since` (Unix seconds)."""

@@ -11,6 +11,7 @@ from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
 from stills.maintenance.delete import delete
 from stills.maintenance.export import QUALITY, check_target, find_format, save
+from stills.maintenance.recovered import OnProgress, ignore_progress
 from stills.maintenance.verify import Verified, verify
 from stills.pipeline.generate import Pipeline
 from stills.pipeline.ports import Ports
@@ -163,9 +164,9 @@ class Library:
         """
         await delete(self._ports, image.generation.id)
 
-    async def verify(self) -> Verified:
+    async def verify(self, *, on_progress: OnProgress = ignore_progress) -> Verified:
         """Hash and decode every image in the store and compare it with the catalog."""
-        return await verify(self._ports)
+        return await verify(self._ports, on_progress)
 
     @property
     def _ports(self) -> Ports:

@@ -280,8 +280,8 @@ def empty(store: Path) -> None:
 class BusyCatalog(SqliteCatalog):
     """A catalog in which another process claims each generation that is listed as unfinished."""
 
-    async def list_unfinished(self) -> Sequence[Generation]:
-        listed = await super().list_unfinished()
+    async def list_unfinished(self, **page: object) -> Sequence[Generation]:
+        listed = await super().list_unfinished(**page)
         for each in listed:
             size = each.spec.native_size
             await super().claim(each.spec, size, lease_seconds=30, fresh=False, caps=Caps())

@@ -240,21 +240,40 @@ HAS_RENDITION = "SELECT 1 FROM renditions WHERE generation_id = :id"
 
 STAGE = "SELECT stage FROM generations WHERE id = :id"
 
+_AFTER = "COALESCE((SELECT sequence FROM generations WHERE id = :after), 0)"
+
 # What an interrupted or failed worker left and no worker holds.
 ALL_UNFINISHED = f"""{HELD}
 SELECT g.* FROM generations AS g
 WHERE g.stage IN ('sent', 'answered', 'spooled')
   AND NOT EXISTS (SELECT 1 FROM held WHERE generation_id = g.id)
+  AND g.sequence > {_AFTER}
 ORDER BY g.sequence
+LIMIT :limit
 """  # noqa: S608 - our own text
 
 # A rendition at native size is the generation's own object.
-OBJECTS = """
-SELECT object_path, sha256, id FROM generations WHERE stage = 'kept'
-UNION
-SELECT object_path, sha256, generation_id || '-' || width || 'x' || height FROM renditions
-WHERE object_path NOT IN (SELECT object_path FROM generations WHERE stage = 'kept')
-ORDER BY object_path
+OBJECTS = f"""
+WITH page AS (
+    SELECT sequence, id, object_path, sha256 FROM generations
+    WHERE stage = 'kept' AND sequence > {_AFTER}
+    ORDER BY sequence
+    LIMIT :limit
+)
+SELECT object_path, sha256, id AS owner, id AS generation_id, sequence FROM page
+UNION ALL
+SELECT r.object_path, r.sha256, r.generation_id || '-' || r.width || 'x' || r.height,
+       r.generation_id, g.sequence
+FROM page AS g JOIN renditions AS r ON r.generation_id = g.id
+WHERE r.object_path != g.object_path
+ORDER BY sequence
+"""  # noqa: S608 - our own text
+
+HAS_OBJECT = """
+SELECT 1 FROM generations
+WHERE id = :generation_id AND stage = 'kept' AND object_path = :path
+UNION ALL
+SELECT 1 FROM renditions WHERE generation_id = :generation_id AND object_path = :path
 """
 
 STORE = "SELECT id, confirmed FROM store"

@@ -26,6 +26,7 @@ from stills.catalog.rows import (
 from stills.catalog.search import TextSearch, find_image, search_images
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
 from stills.catalog.spending import read_spend
+from stills.catalog.upkeep import find_unknown, read_objects, read_unfinished
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     AnsweredSend,
@@ -290,18 +291,14 @@ class SqlCatalog(ABC):
     async def delete_generation(self, generation_id: str) -> None:
         await self.database.write(lambda connection: delete_generation(connection, generation_id))
 
-    async def list_unfinished(self) -> Sequence[Generation]:
-        return await self.database.read(self._list_unfinished)
+    async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:
+        return await self.database.read(lambda connection: read_unfinished(connection, after))
 
-    @staticmethod
-    def _list_unfinished(connection: Connection) -> Sequence[Generation]:
-        rows = connection.execute(queries.ALL_UNFINISHED)
-        return [read_generation(row) for row in rows]
+    async def list_objects(self, *, after: str | None = None) -> Sequence[StoredObject]:
+        return await self.database.search(lambda connection: read_objects(connection, after))
 
-    async def list_objects(self) -> Sequence[StoredObject]:
-        return await self.database.search(
-            lambda connection: [StoredObject(*row) for row in connection.execute(queries.OBJECTS)]
-        )
+    async def find_unknown(self, named: Mapping[str, str]) -> Sequence[str]:
+        return await self.database.search(lambda connection: find_unknown(connection, named))
 
     async def check_writable(self) -> None:
         await self.database.check_writable()

@@ -255,6 +255,7 @@ class StoredObject:
     path: str
     sha256: str
     owner: str
+    generation_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,107 +1,194 @@
-"""Rebuild: read the store's images back into a catalog that was lost or damaged."""
+"""Rebuild: read the store's images back into a catalog that was lost or damaged.
 
-from collections.abc import Mapping, Sequence
+The store may have millions of images, so only the time and id of each are held.
+"""
+
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 from stills.contract.errors import StillsError, StoreRefused
 from stills.contract.generation import Generation, Rendition
+from stills.maintenance.at_once import do_several
 from stills.maintenance.recovered import (
+    OnOutcome,
+    OnProgress,
     Recovered,
+    ignore_progress,
     read_sidecars,
     try_to_adopt,
-    unreadable_sidecar,
 )
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, read_store_id
+from stills.pipeline.render import native_rendition
+from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, sidecar_path
+
+_READ_TOGETHER = 64
+_ID_BITS = 48  # an id is twelve hexadecimal digits
+_MICROSECONDS = 1_000_000
 
 
-async def rebuild(ports: Ports) -> tuple[str | None, list[Recovered]]:
+async def rebuild(
+    ports: Ports, on_outcome: OnOutcome | None = None, on_progress: OnProgress = ignore_progress
+) -> tuple[str | None, list[Recovered]]:
     """Add every intact image with a sidecar to the catalog, from the store and its spool.
 
     A damaged catalog is set aside first. Returns its new path, or None if it was sound, and the
-    outcome for each image that was missing in the catalog.
+    outcome for each image that was missing in the catalog, unless `on_outcome` gets them.
 
     Raises:
         StoreRefused: the store is missing, can't be read or has no sidecar; the catalog is
             unchanged.
         CatalogError: the catalog can't be used.
     """
-    stored, unreadable = await read_sidecars(ports.store)
-    if not stored:
+    ids, unreadable = await _list_by_age(ports)
+    if not ids:
         # An unmounted disk looks like this too.
         raise StoreRefused(
             f"there is no image to rebuild the catalog from: {ports.store.url(SIDECAR_FOLDER)} is "
             "missing or has no sidecar that can be read; the catalog is unchanged",
             action="Mount the store's disk or correct STILLS_STORE, then run it again.",
         )
-    renditions = await _find_renditions(ports)
+    outcomes: list[Recovered] = []
+    on_outcome = on_outcome or outcomes.append
     aside = await ports.catalog.set_aside_if_damaged()
-    outcomes = await _add_stored(ports, stored, renditions)
+    rejected = await _add_stored(ports, ids, on_outcome, on_progress)
+    await _add_renditions(ports, rejected)
     with suppress(StoreRefused):  # here it is enough that the store can be read
         await ports.marker.accept()
-    return aside, [*outcomes, *await _add_spooled(ports), *unreadable]
+    await _add_spooled(ports, on_outcome)
+    for outcome in unreadable:
+        on_outcome(outcome)
+    return aside, outcomes
+
+
+class _Ids:
+    """Ids of generations, oldest first, in 40 bytes each."""
+
+    def __init__(self) -> None:
+        self._packed: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def add(self, generation: Generation) -> None:
+        time = round(generation.created_at * _MICROSECONDS)
+        self._packed.append(time << _ID_BITS | int(generation.id, 16))
+
+    def sort(self) -> None:
+        self._packed.sort()
+
+    def __iter__(self) -> Iterator[str]:
+        mask = (1 << _ID_BITS) - 1
+        return (f"{packed & mask:012x}" for packed in self._packed)
+
+
+async def _list_by_age(ports: Ports) -> tuple[_Ids, list[Recovered]]:
+    """Return the ids in valid sidecars, and the outcomes for sidecars that can't be read."""
+    ids, unreadable = _Ids(), []
+    async for sidecar in read_sidecars(ports.store):
+        if isinstance(sidecar, Recovered):
+            unreadable.append(sidecar)
+        else:
+            ids.add(sidecar.generation)
+    ids.sort()
+    return ids, unreadable
 
 
 async def _add_stored(
-    ports: Ports, stored: list[Generation], renditions: Mapping[str, Sequence[Rendition]]
-) -> list[Recovered]:
-    outcomes = []
-    for generation in sorted(stored, key=lambda generation: generation.created_at):
-        try:
-            inspection = await ports.imaging.inspect(
-                await ports.store.get(generation.object_path or "")
-            )
-        except StillsError as error:
-            outcomes.append(Recovered(generation.id, kept=False, reason=error.message))
-            continue
-        if inspection.sha256 != generation.sha256:
-            reason = "the image does not match its sidecar"
-            outcomes.append(Recovered(generation.id, kept=False, reason=reason))
-        elif await ports.catalog.adopt(generation, renditions.get(generation.id, [])):
-            outcomes.append(Recovered(generation.id, kept=True))
-    return outcomes
+    ports: Ports, ids: _Ids, on_outcome: OnOutcome, on_progress: OnProgress
+) -> set[str]:
+    """Add intact images in the order of their ids; returns the ids of the others.
+
+    The newest image of a key answers its requests, so the order matters.
+    """
+    rejected: set[str] = set()
+    finished = 0
+
+    async def read(generation_id: str) -> tuple[Generation, bool] | Recovered:
+        return await _read_image(ports, generation_id)
+
+    remaining = iter(ids)
+    while some := list(islice(remaining, _READ_TOGETHER)):
+        for image in await do_several(read, some):
+            if isinstance(image, Recovered):
+                rejected.add(image.generation_id)
+                on_outcome(image)
+            else:
+                generation, has_size = image
+                renditions = [native_rendition(generation)] if has_size else []
+                if await ports.catalog.adopt(generation, renditions):
+                    on_outcome(Recovered(generation.id, kept=True))
+            finished += 1
+            on_progress(finished)
+    return rejected
 
 
-async def _add_spooled(ports: Ports) -> list[Recovered]:
+async def _read_image(ports: Ports, generation_id: str) -> tuple[Generation, bool] | Recovered:
+    """Return a generation whose image is intact, and whether the image has the expected size."""
+    try:
+        generation = read_sidecar(await ports.store.get(sidecar_path(generation_id)))
+        if generation is None or generation.id != generation_id:
+            return Recovered(generation_id, kept=False, reason="its sidecar changed meanwhile")
+        data = await ports.store.get(generation.object_path or "")
+        inspection = await ports.imaging.inspect(data)
+    except StillsError as error:
+        return Recovered(generation_id, kept=False, reason=error.message)
+    if inspection.sha256 != generation.sha256:
+        reason = "the image does not match its sidecar"
+        return Recovered(generation_id, kept=False, reason=reason)
+    return generation, inspection.size == generation.spec.native_size
+
+
+async def _add_renditions(ports: Ports, rejected: set[str]) -> None:
+    """Add the images in other sizes, found by the names of the store's files."""
+
+    async def read(path: str) -> tuple[Generation, Rendition] | None:
+        return await _read_rendition(ports, path)
+
+    async for paths in ports.store.pages(""):
+        named = {
+            path: name[0]
+            for path in paths
+            if (name := read_object_path(path)) and name[0] not in rejected
+        }
+        for found in await do_several(read, await ports.catalog.find_unknown(named)):
+            if found is not None:
+                generation, rendition = found
+                await ports.catalog.adopt(generation, [rendition])
+
+
+async def _read_rendition(ports: Ports, path: str) -> tuple[Generation, Rendition] | None:
+    """Return a rendition of the size in its name, with its generation."""
+    name = read_object_path(path)
+    if name is None:
+        return None
+    generation_id, size = name
+    try:
+        generation = read_sidecar(await ports.store.get(sidecar_path(generation_id)))
+        data = await ports.store.get(path)
+        inspection = await ports.imaging.inspect(data)
+    except StillsError:
+        return None
+    if generation is None or generation.id != generation_id or inspection.size != size:
+        return None
+    if path == generation.object_path:
+        return None
+    return generation, Rendition(generation_id, size, inspection.sha256, len(data), path)
+
+
+async def _add_spooled(ports: Ports, on_outcome: OnOutcome) -> None:
     """Store the spooled images that belong to this store, or don't say to which they belong.
 
     Several catalogs may share a spool. The others' images stay there.
     """
-    outcomes = []
     store_id = await ports.marker.read_id()
-    for path in await ports.spool.paths(SIDECAR_FOLDER):
-        try:
-            sidecar = await ports.spool.get(path)
-        except StillsError as error:
-            outcomes.append(unreadable_sidecar(path, error))
+    async for sidecar in read_sidecars(ports.spool):
+        if isinstance(sidecar, Recovered):
+            on_outcome(sidecar)
             continue
-        generation = read_sidecar(sidecar)
-        if generation is None:
-            continue
-        is_ours = read_store_id(sidecar) in (None, store_id)
-        if is_ours or await ports.catalog.list_sends(generation.id):
-            outcome = await try_to_adopt(ports, generation.id)
+        is_ours = sidecar.store_id in (None, store_id)
+        if is_ours or await ports.catalog.list_sends(sidecar.generation.id):
+            outcome = await try_to_adopt(ports, sidecar.generation.id)
             if outcome is not None:
-                outcomes.append(outcome)
-    return outcomes
-
-
-async def _find_renditions(ports: Ports) -> dict[str, list[Rendition]]:
-    """Find renditions by the names of the store's files, and verify their size."""
-    renditions: dict[str, list[Rendition]] = {}
-    for path in await ports.store.paths(""):
-        name = read_object_path(path)
-        if name is None:
-            continue
-        generation_id, size = name
-        try:
-            data = await ports.store.get(path)
-            inspection = await ports.imaging.inspect(data)
-        except StillsError:
-            continue
-        if inspection.size == size:
-            renditions.setdefault(generation_id, []).append(
-                Rendition(generation_id, size, inspection.sha256, len(data), path)
-            )
-    return renditions
+                on_outcome(outcome)

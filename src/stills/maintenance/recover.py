@@ -1,6 +1,7 @@
 """Recover: finish interrupted images that are paid for or being made. It sends no paid call."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from stills.contract.errors import StillsError
@@ -15,8 +16,10 @@ from stills.contract.generation import (
 )
 from stills.contract.money import Caps
 from stills.maintenance.recovered import (
+    OnProgress,
     Recovered,
     failed,
+    ignore_progress,
     list_image,
     read_sidecars,
     try_to_adopt,
@@ -33,7 +36,9 @@ _STILL_RUNNING = "the service is still working on it: run `stills recover` again
 _CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
 
 
-async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
+async def recover(
+    ports: Ports, policy: Policy, on_progress: OnProgress = ignore_progress
+) -> list[Recovered]:
     """Finish every generation that is paid for but not stored.
 
     Those that the service still works on come last, and are awaited for the time of one request.
@@ -42,21 +47,38 @@ async def recover(ports: Ports, policy: Policy) -> list[Recovered]:
         StorageError: the catalog or the spool can't be used at all.
     """
     until = asyncio.get_running_loop().time() + policy.deadline_seconds
-    unfinished = await ports.catalog.list_unfinished()
-    outcomes = {
-        generation.id: await _finish(ports, policy, generation, until)
-        for generation in sorted(unfinished, key=lambda each: each.task is not None)
-    }
-    spooled, unreadable = await read_sidecars(ports.spool)
-    for generation in spooled:
+    outcomes: dict[str, Recovered] = {}
+    unreadable: list[Recovered] = []
+
+    def add(outcome: Recovered) -> None:
+        outcomes[outcome.generation_id] = outcome
+        on_progress(len(outcomes))
+
+    for is_slow in (False, True):
+        async for generation in _list_unfinished(ports):
+            if (generation.task is not None) is is_slow and generation.id not in outcomes:
+                add(await _finish(ports, policy, generation, until))
+    async for sidecar in read_sidecars(ports.spool):
+        if isinstance(sidecar, Recovered):
+            unreadable.append(sidecar)
+            continue
+        generation_id = sidecar.generation.id
         # Several catalogs may share a spool. Images that this one never sent belong to another.
-        if generation.id not in outcomes and await ports.catalog.list_sends(generation.id):
-            outcome = await try_to_adopt(ports, generation.id)
+        if generation_id not in outcomes and await ports.catalog.list_sends(generation_id):
+            outcome = await try_to_adopt(ports, generation_id)
             if outcome is not None:
-                outcomes[generation.id] = outcome
+                add(outcome)
     for generation_id in await ports.catalog.settle_paid():
         outcomes.setdefault(generation_id, Recovered(generation_id, kept=True))
     return [*outcomes.values(), *unreadable]
+
+
+async def _list_unfinished(ports: Ports) -> AsyncGenerator[Generation]:
+    after: str | None = None
+    while page := await ports.catalog.list_unfinished(after=after):
+        for generation in page:
+            yield generation
+        after = page[-1].id
 
 
 async def _finish(ports: Ports, policy: Policy, generation: Generation, until: float) -> Recovered:

@@ -1,14 +1,17 @@
 """What recover and rebuild share: outcomes, and images found by their sidecars."""
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from stills.contract.errors import StillsError
 from stills.contract.generation import Generation
 from stills.contract.ports.store import Store
+from stills.maintenance.at_once import do_several
 from stills.pipeline.adopt import adopt
 from stills.pipeline.ports import Ports
 from stills.pipeline.render import native_rendition
-from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar
+from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, read_store_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,18 @@ class Recovered:
     generation_id: str
     kept: bool
     reason: str = ""
+
+
+OnOutcome = Callable[[Recovered], None]
+"""Called with each outcome as it comes."""
+
+OnProgress = Callable[[int], None]
+"""Called with the number of images that are finished."""
+
+
+def ignore_progress(number: int) -> None:
+    """Show nothing."""
+    del number
 
 
 async def try_to_adopt(ports: Ports, generation_id: str) -> Recovered | None:
@@ -37,30 +52,37 @@ async def list_image(ports: Ports, generation: Generation) -> None:
     await ports.catalog.adopt(generation, [native_rendition(generation)])
 
 
-async def read_sidecars(store: Store) -> tuple[list[Generation], list[Recovered]]:
-    """Read every sidecar; returns the generations, and the sidecars that can't be read.
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A valid sidecar: its generation, and the id of the store to which the image belongs."""
+
+    generation: Generation
+    store_id: str | None
+
+
+async def read_sidecars(store: Store) -> AsyncGenerator[Sidecar | Recovered]:
+    """Read every valid sidecar, or the outcome for one that can't be read.
 
     Raises:
         StoreRefused: the store can't be listed.
     """
-    generations, unreadable = [], []
-    for path in await store.paths(SIDECAR_FOLDER):
+
+    async def read(path: str) -> Sidecar | Recovered | None:
         try:
-            generation = read_sidecar(await store.get(path))
+            written = await store.get(path)
         except StillsError as error:
-            unreadable.append(unreadable_sidecar(path, error))
-            continue
-        if generation is not None:
-            generations.append(generation)
-    return generations, unreadable
+            generation_id = path.removeprefix(f"{SIDECAR_FOLDER}/").removesuffix(".json")
+            return Recovered(generation_id, kept=False, reason=error.message)
+        generation = read_sidecar(written)
+        return None if generation is None else Sidecar(generation, read_store_id(written))
+
+    async with aclosing(store.pages(SIDECAR_FOLDER)) as pages:
+        async for page in pages:
+            for sidecar in await do_several(read, sorted(page)):
+                if sidecar is not None:
+                    yield sidecar
 
 
 def failed(generation_id: str, error: StillsError) -> Recovered:
     """Return the outcome for a generation that is still not stored because of an error."""
     return Recovered(generation_id, kept=False, reason=f"{error.message}. {error.action}")
-
-
-def unreadable_sidecar(path: str, error: StillsError) -> Recovered:
-    """Return the outcome for a generation whose sidecar can't be read."""
-    generation_id = path.removeprefix(f"{SIDECAR_FOLDER}/").removesuffix(".json")
-    return Recovered(generation_id, kept=False, reason=error.message)

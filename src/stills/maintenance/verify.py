@@ -1,17 +1,16 @@
 """Verify: hash and decode every image in the store, and compare it with the catalog."""
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
 from stills.contract.errors import DamagedImage, ImageMissing, StoreRefused
 from stills.contract.generation import StoredObject
+from stills.maintenance.at_once import do_several
+from stills.maintenance.recovered import OnProgress, ignore_progress
 from stills.pipeline.integrity import matches_digest
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import SIDECAR_FOLDER
-
-_AT_ONCE = 8
 
 
 class Verdict(StrEnum):
@@ -45,30 +44,39 @@ class Verified:
         return any(finding.verdict is not Verdict.UNKNOWN for finding in self.findings)
 
 
-async def verify(ports: Ports) -> Verified:
+async def verify(ports: Ports, on_progress: OnProgress = ignore_progress) -> Verified:
     """Read every object in the catalog, and find images in the store that it does not have.
 
-    An unreadable object does not stop the others from being checked.
+    An unreadable object does not stop the others from being checked. Objects are listed in pages,
+    because there may be millions.
 
     Raises:
         StorageError: the catalog or the store can't be used at all.
     """
-    listed = await ports.store.paths("")
-    at_once = asyncio.Semaphore(_AT_ONCE)
-    objects = await ports.catalog.list_objects()
+    checked = 0
 
     async def check(stored: StoredObject) -> Finding | None:
-        async with at_once:
-            return await _check(ports, stored)
+        nonlocal checked
+        finding = await _check(ports, stored)
+        checked += 1
+        on_progress(checked)
+        return finding
 
-    findings = [finding for finding in await asyncio.gather(*map(check, objects)) if finding]
-    known = {stored.path for stored in objects}
-    findings += [
-        Finding(Verdict.UNKNOWN, path, owner="")
-        for path in listed
-        if path not in known and read_object_path(path) is not None
-    ]
-    return Verified(len(objects), tuple(findings))
+    findings: list[Finding] = []
+    after: str | None = None
+    while page := await ports.catalog.list_objects(after=after):
+        findings += filter(None, await do_several(check, page))
+        after = page[-1].generation_id
+    findings.sort(key=lambda finding: finding.path)
+    return Verified(checked, (*findings, *await _find_unknown(ports)))
+
+
+async def _find_unknown(ports: Ports) -> list[Finding]:
+    unknown: list[str] = []
+    async for paths in ports.store.pages(""):
+        named = {path: name[0] for path in paths if (name := read_object_path(path))}
+        unknown += await ports.catalog.find_unknown(named)
+    return [Finding(Verdict.UNKNOWN, path, owner="") for path in sorted(unknown)]
 
 
 async def _check(ports: Ports, stored: StoredObject) -> Finding | None:

@@ -1,5 +1,7 @@
 """Adopt: add an image to the catalog that was stored while the catalog could not be written."""
 
+from contextlib import aclosing
+
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.generation import Generation
 from stills.contract.ports.store import Store
@@ -63,6 +65,8 @@ async def _exists(store: Store, path: str) -> bool:
         return await store.exists(path)
     except StoreRefused:
         # One that was never used is missing as a whole, which a list of its objects tells apart.
-        if await store.paths(SIDECAR_FOLDER):
-            raise
+        async with aclosing(store.pages(SIDECAR_FOLDER)) as pages:
+            async for page in pages:
+                if page:
+                    raise
         return False

@@ -153,7 +153,7 @@ class StoreMarker:
         if (await self._catalog.read_store()).newest:
             return ()
         try:
-            number = len(await self._store.paths(SIDECAR_FOLDER))
+            number = sum([len(page) async for page in self._store.pages(SIDECAR_FOLDER)])
         except StoreRefused:
             return ()
         if number == 0:

@@ -6,7 +6,7 @@ obstore 0.12.1), after everything has succeeded.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -31,6 +31,7 @@ _THREADS = 32
 _RETRIES_MAX = 3
 _RETRY_SECONDS = 20.0
 CALL_SECONDS = 60.0
+_PAGE = 1000  # S3 lists no more in one request
 _CONTENT_TYPES = {
     "png": "image/png",
     "json": "application/json",
@@ -120,6 +121,18 @@ class BucketStore:
             return sorted(item["path"] for item in listed["objects"])
 
         return await self._call("list", folder, list_objects)
+
+    async def pages(self, folder: str) -> AsyncGenerator[Sequence[str]]:
+        if folder:
+            check_object_path(folder)
+        listed = await self._call(
+            "list", folder, lambda backend: backend.list(folder or None, chunk_size=_PAGE)
+        )
+        # Objects in deeper folders are listed too.
+        prefix = f"{folder}/" if folder else ""
+        while (page := await self._call("list", folder, lambda _: next(listed, None))) is not None:
+            paths = [item["path"] for item in page]
+            yield [path for path in paths if "/" not in path.removeprefix(prefix)]
 
     def url(self, path: str) -> str:
         """Return the location with the path added, such as `s3://bucket/prefix/a.png`, unsigned."""

@@ -10,9 +10,10 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from stills.store.object_path import check_object_path
 _STAGED = re.compile(rb".+\.(png|json)#\d+")
 _STAGED_MAX_AGE_SECONDS = 3600.0
 
+_PAGE = 1000
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
@@ -80,10 +82,22 @@ class FolderStore:
             await asyncio.to_thread(self._delete, path)
 
     async def paths(self, folder: str) -> Sequence[str]:
+        return sorted([path async for page in self.pages(folder) for path in page])
+
+    async def pages(self, folder: str) -> AsyncGenerator[Sequence[str]]:
         if folder:
             check_object_path(folder)
         with self._translated("list", folder):
-            return await asyncio.to_thread(self._list, folder)
+            entries = await asyncio.to_thread(self._scan, folder)
+        if entries is None:
+            return
+        with entries:
+            while True:
+                with self._translated("list", folder):
+                    names = await asyncio.to_thread(_read_page, entries)
+                if names is None:
+                    return
+                yield [f"{folder}/{name}" if folder else name for name in names]
 
     def url(self, path: str) -> str:
         check_object_path(path)
@@ -130,21 +144,14 @@ class FolderStore:
         except _ABSENT:
             self._check_there()
 
-    def _list(self, folder: str) -> list[str]:
+    def _scan(self, folder: str) -> "os._ScandirIterator[bytes] | None":
         if not self._root.exists():  # nothing was stored yet
-            return []
+            return None
         self._check_there()
-        inside = self._file(folder) if folder else self._root_bytes
         try:
-            entries = list(os.scandir(inside))
+            return os.scandir(self._file(folder) if folder else self._root_bytes)
         except _ABSENT:
-            return []
-        names = [
-            entry.name.decode(errors="surrogateescape")
-            for entry in entries
-            if entry.is_file() and _STAGED.fullmatch(entry.name) is None
-        ]
-        return sorted(f"{folder}/{name}" if folder else name for name in names)
+            return None
 
     def _check_there(self) -> None:
         """Check that the folder exists, because without it every object seems to be missing.
@@ -174,6 +181,18 @@ class FolderStore:
                 f"could not {verb} {path} in {self._root}: {error.strerror or error}",
                 action=f"Free up space in {self._root} or fix its permissions, then retry.",
             ) from error
+
+
+def _read_page(entries: Iterator[os.DirEntry[bytes]]) -> list[str] | None:
+    """Return the names of some files; None at the end."""
+    page = list(islice(entries, _PAGE))
+    if not page:
+        return None
+    return [
+        entry.name.decode(errors="surrogateescape")
+        for entry in page
+        if entry.is_file() and _STAGED.fullmatch(entry.name) is None
+    ]
 
 
 def _is_file(file: bytes, byte_count: int | None) -> bool:

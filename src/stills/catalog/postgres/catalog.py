@@ -14,6 +14,7 @@ from stills.catalog.processes import Life, judge, this_process
 from stills.catalog.rows import read_hit
 from stills.catalog.search import TextSearch
 from stills.catalog.sql import SqlCatalog
+from stills.catalog.upkeep import read_unfinished
 from stills.contract.generation import CatalogHit, Generation, Held, Rendition, RequestRecord
 from stills.contract.money import Caps
 from stills.contract.postgres_url import PostgresUrl
@@ -108,10 +109,10 @@ class PostgresCatalog(SqlCatalog):
         await super().record_requests([one for answered in batch for one in answered])
         return [None] * len(batch)
 
-    async def list_unfinished(self) -> Sequence[Generation]:
+    async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:
         def work(connection: Connection) -> Sequence[Generation]:
             _judge_processes(connection)
-            return self._list_unfinished(connection)
+            return read_unfinished(connection, after)
 
         return await self.database.write(work, synced=False)
 

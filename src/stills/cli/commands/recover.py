@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import asdict
 
 from stills.app import Recovered, Stills
+from stills.cli.counting import counting
 from stills.cli.text import as_json, images, printable
 from stills.contract.errors import MissingKey
 
@@ -14,16 +15,10 @@ _SERVICE = 5
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 5 if an image could not be finished."""
-    outcomes = asyncio.run(_recover(options))
-    for outcome in outcomes:
-        if options.json:
-            print(as_json(asdict(outcome)))
-        else:
-            print(line(outcome))
+    counts = asyncio.run(_recover(options))
     if not options.json:
-        kept = sum(outcome.kept for outcome in outcomes)
-        print(f"{images(kept)} recovered, {len(outcomes) - kept} not")
-    return 0 if all(outcome.kept for outcome in outcomes) else _SERVICE
+        print(f"{images(counts[True])} recovered, {counts[False]} not")
+    return _SERVICE if counts[False] else 0
 
 
 def line(outcome: Recovered) -> str:
@@ -32,15 +27,27 @@ def line(outcome: Recovered) -> str:
     return printable(f"{outcome.generation_id}: {end}")
 
 
-async def _recover(options: argparse.Namespace) -> Sequence[Recovered]:
+async def _recover(options: argparse.Namespace) -> Counter[bool]:
+    """Print each outcome; returns how many images are stored now, and how many are not."""
+    counts: Counter[bool] = Counter()
+
+    def on_outcome(outcome: Recovered) -> None:
+        counts[outcome.kept] += 1
+        print(as_json(asdict(outcome)) if options.json else line(outcome))
+
     if options.rebuild:
         async with Stills.from_catalog() as stills:
-            aside, outcomes = await stills.rebuild()
+            with counting("read") as on_progress:
+                aside, _ = await stills.rebuild(on_outcome=on_outcome, on_progress=on_progress)
             if aside is not None and not options.json:
                 print(f"the damaged catalog was moved to {aside}")
-            return outcomes
+        return counts
     async with _connected(options) as stills:
-        return await stills.recover()
+        with counting("looked at") as on_progress:
+            outcomes = await stills.recover(on_progress=on_progress)
+    for outcome in outcomes:
+        on_outcome(outcome)
+    return counts
 
 
 def _connected(options: argparse.Namespace) -> Stills:

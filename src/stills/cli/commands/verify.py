@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 
 from stills.app import Finding, Stills, Verified
+from stills.cli.counting import counting
 from stills.cli.text import as_json, images, printable
 
 _STORAGE = 7
@@ -43,4 +44,5 @@ def _summary(verified: Verified) -> str:
 
 async def _verify() -> Verified:
     async with Stills.from_catalog() as stills:
-        return await stills.images.verify()
+        with counting("checked") as on_progress:
+            return await stills.images.verify(on_progress=on_progress)

@@ -1,6 +1,6 @@
 """The store: holds image bytes under readable paths."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -68,6 +68,14 @@ class Store(Protocol):
 
     async def paths(self, folder: str) -> Sequence[str]:
         """List the objects directly in a folder, sorted; `""` is the top.
+
+        Raises:
+            StoreRefused: the store can't be listed.
+        """
+        ...
+
+    def pages(self, folder: str) -> AsyncGenerator[Sequence[str]]:
+        """List the same objects in pages and in any order, for folders of any size.
 
         Raises:
             StoreRefused: the store can't be listed.

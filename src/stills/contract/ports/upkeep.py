@@ -1,6 +1,6 @@
 """Upkeep: what recovery, verification and readiness checks need."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from stills.contract.generation import Generation, KnownStore, StoredObject
@@ -9,12 +9,25 @@ from stills.contract.generation import Generation, KnownStore, StoredObject
 class Upkeep(Protocol):
     """Checks and repairs the catalog. Raises CatalogError when it fails."""
 
-    async def list_unfinished(self) -> Sequence[Generation]:
-        """List generations that are SENT, ANSWERED or SPOOLED and unclaimed, oldest first."""
+    async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:
+        """List generations that are SENT, ANSWERED or SPOOLED and unclaimed, oldest first.
+
+        A page starts after the generation whose id is `after`.
+        """
         ...
 
-    async def list_objects(self) -> Sequence[StoredObject]:
-        """List every object that should be in the store."""
+    async def list_objects(self, *, after: str | None = None) -> Sequence[StoredObject]:
+        """List every object that should be in the store, by generation, oldest first.
+
+        A page starts after the generation whose id is `after`.
+        """
+        ...
+
+    async def find_unknown(self, named: Mapping[str, str]) -> Sequence[str]:
+        """Return the paths that no object of the catalog has, out of a mapping.
+
+        It maps each path to the id of the generation to which it belongs by its name.
+        """
         ...
 
     async def read_store(self) -> KnownStore:

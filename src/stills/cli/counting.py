@@ -1,0 +1,31 @@
+"""A line on a terminal that counts finished images."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_REFRESH_SECONDS = 0.2
+_CLEAR = "\r\x1b[K"
+
+
+@contextmanager
+def counting(verb: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows its number, if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    shown_at = time.monotonic()
+
+    def show(number: int) -> None:
+        nonlocal shown_at
+        now = time.monotonic()
+        if now - shown_at >= _REFRESH_SECONDS:
+            shown_at = now
+            noun = "image" if number == 1 else "images"
+            print(f"{_CLEAR}{number:,} {noun} {verb}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        print(_CLEAR, end="", file=sys.stderr, flush=True)
