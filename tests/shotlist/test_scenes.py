@@ -54,6 +54,20 @@ def test_an_id_takes_precedence_over_scene_and_shot(read):
     assert shots[0].id == "0"
 
 
+@pytest.mark.parametrize(
+    ("content", "unused"),
+    [
+        ("Scene,prompt\n1,a kite\n", "Scene"),
+        ("id,Scene,Shot,prompt\nkite,1,A,a kite\n", "Scene, Shot"),
+    ],
+)
+def test_a_scene_that_is_not_in_the_id_is_noted(read, content, unused):
+    """Nothing is ignored silently."""
+    shots, _, notes = read(content)
+    assert len(shots) == 1
+    assert notes == [f"not used for stills: {unused}"]
+
+
 def test_a_shot_without_a_scene_has_that_of_the_row_above(read):
     """Sheets merge the cells of a scene; a row without a shot keeps its own id."""
     shots, _, _ = read("Scene,Shot,prompt\n1,A,x\n,B,y\n2,A,z\n,B,u\n,,v\n")

@@ -154,6 +154,10 @@ def _shot(
 ) -> Shot:
     values = fields.values
     own_id = values["id"] if "id" in values else combine_id(values)
+    if "id" in values or own_id is None:
+        for name in ("scene", "shot"):
+            if name in fields.columns:
+                notes.add_unused(fields.columns[name])
     shot_id = read_id(own_id, row.position)
     is_by_position = own_id is None and values.get("seed") is None
     members = _members(fields, project, notes)
