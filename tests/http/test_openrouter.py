@@ -73,7 +73,9 @@ async def test_resolution_and_aspect_ratio_are_a_size(
         ({"size": "1024x1024", "resolution": "2K"}, "resolution"),
         ({"resolution": 2}, "resolution"),
         ({"aspect_ratio": [16, 9]}, "aspect_ratio"),
-        ({"resolution": "512"}, "size"),
+        ({"resolution": "512"}, "resolution"),
+        ({"aspect_ratio": "1024*1024"}, "aspect_ratio"),
+        ({"aspect_ratio": ""}, "aspect_ratio"),
     ],
 )
 async def test_a_contradictory_or_unknown_size_is_refused(

@@ -1,5 +1,6 @@
 """Read the requests of OpenAI's clients."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,8 +18,11 @@ IMAGES_MAX = 10
 DEFAULT_SIZE = "1024*1024"
 """The size of OpenAI's own models if a request has neither a size nor an image."""
 
-SIZE_PARTS = ("resolution", "aspect_ratio")
-"""OpenRouter's fields for a size, in the order in which our sizes have them."""
+SIZE_PARTS = {
+    "resolution": r"^([124][Kk]|auto)$",
+    "aspect_ratio": r"^([1-9][0-9]{0,2}(\.[0-9]{1,2})?:[1-9][0-9]{0,2}(\.[0-9]{1,2})?|auto)$",
+}
+"""OpenRouter's fields for a size with their patterns, in the order in which our sizes have them."""
 
 SUPPORTED = (
     *(name for name in REQUEST_FIELDS if name not in ("reference_image", "reference_images")),
@@ -162,14 +166,14 @@ def _size(fields: Mapping[str, Any], *, has_image: bool) -> object:
             action="Send size, or resolution and aspect_ratio.",
         )
     for name in given:
-        if not isinstance(fields[name], str) or not fields[name].strip():
+        if not isinstance(fields[name], str) or not re.match(SIZE_PARTS[name], fields[name]):
             raise InvalidRequest(
-                f"{name} is not text",
+                f"{name} has another form",
                 field=name,
                 action="Send a resolution such as 2K, and an aspect_ratio such as 16:9.",
             )
     if given:
-        return " ".join(fields[name].strip() for name in given)
+        return " ".join(fields[name] for name in given)
     if value is None or value == AUTO:
         return AUTO if has_image else DEFAULT_SIZE
     return value

@@ -8,7 +8,7 @@ from stills.http.errors import ErrorBody
 from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGNORED_HEADER
 from stills.http.openai_output import FORMATS
 from stills.http.openai_references import REFERENCE_FIELDS
-from stills.http.openai_request import IGNORED
+from stills.http.openai_request import IGNORED, SIZE_PARTS
 
 
 def _text(description: str, **more: object) -> dict[str, Any]:
@@ -36,8 +36,7 @@ _OPENAI = {
         details="also a ratio such as 16:9; 1K, 2K or 4K, with or without a ratio; or auto, as "
         "without a size: the ratio of the reference image, or 1024*1024 if there is none"
     ),
-    "resolution": _text("1K, 2K or 4K: a size without the aspect ratio, as OpenRouter names it."),
-    "aspect_ratio": _text("A ratio such as 16:9, or auto, as OpenRouter names it."),
+    **{name: _text("As in size.", pattern=pattern) for name, pattern in SIZE_PARTS.items()},
     "n": {
         "type": "integer",
         "minimum": 1,

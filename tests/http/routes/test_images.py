@@ -1,5 +1,6 @@
 """Stored images as JSON, over HTTP."""
 
+import re
 from datetime import UTC, datetime
 
 import aiohttp
@@ -124,6 +125,7 @@ async def test_filters_combine(http, url, query, prompts):
         {"limit": 101},
         {"limit": "ten"},
         {"seed": -1},
+        {"promt": "kite"},
     ],
 )
 async def test_an_invalid_query_names_its_parameter(http, url, query):
@@ -131,6 +133,19 @@ async def test_an_invalid_query_names_its_parameter(http, url, query):
     status, body = await ask(http, f"{url}/v1/images", **query)
     assert (status, body["error"]["param"]) == (400, next(iter(query)))
     assert body["error"]["type"] == "invalid_request_error"
+
+
+async def test_the_document_describes_cursors_as_strictly_as_they_are_read(http, url, kept):
+    """A generated client knows before the request what is accepted."""
+    _, document = await ask(http, f"{url}/openapi.json")
+    parameters = document["paths"]["/v1/images"]["get"]["parameters"]
+    (schema,) = [one["schema"] for one in parameters if one["name"] == "cursor"]
+    pattern = schema["anyOf"][0]["pattern"]
+    _, first = await ask(http, f"{url}/v1/images", limit=2)
+    assert re.fullmatch(pattern, first["next_cursor"])
+    for wrong in ("made-up", "9" * 40, "", f"{first['next_cursor']}\n"):
+        assert not re.search(pattern.replace("$", r"\Z"), wrong)
+    assert kept
 
 
 async def test_an_unknown_id_is_not_found(http, url, kept):

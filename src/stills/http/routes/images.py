@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.responses import JSONResponse, Response
 
 from stills.app import Stills
-from stills.contract.errors import Billing
+from stills.contract.errors import Billing, InvalidRequest
 from stills.contract.generation import Send
 from stills.contract.models import SEED_MAX
 from stills.contract.search import ImageSearch
@@ -82,6 +82,13 @@ class ImageList(BaseModel):
     next_cursor: str | None
 
 
+# Only described here: the catalog's own error says what to do.
+_Cursor = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,8}-[0-9]{1,8}$"})
+]
+_PARAMETERS = ("limit", "cursor", "q", "model", "provider", "style", "seed")
+
+
 class DeletedImage(BaseModel):
     """An image that was deleted, in all its sizes."""
 
@@ -99,7 +106,7 @@ def make_images_router(stills: Stills, settings: Settings, image_files: ImageFil
     async def list_images(  # noqa: PLR0917 - FastAPI calls it by name
         request: Request,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        cursor: Annotated[str | None, Query(max_length=64)] = None,
+        cursor: Annotated[_Cursor | None, Query()] = None,
         q: Annotated[str | None, Query(max_length=800, description="Text in the prompt.")] = None,
         model: Annotated[str | None, Query(max_length=100)] = None,
         provider: Annotated[str | None, Query(max_length=100)] = None,
@@ -107,6 +114,7 @@ def make_images_router(stills: Stills, settings: Settings, image_files: ImageFil
         seed: Annotated[int | None, Query(ge=0, le=SEED_MAX)] = None,
     ) -> Response:
         """List stored images, newest first."""
+        _refuse_unknown(request)
         search = ImageSearch(q, model, provider, style, seed)
         page = await stills.images.search(search, limit=limit, cursor=cursor)
         links = await stills.images.links(page.images)
@@ -151,6 +159,17 @@ def make_images_router(stills: Stills, settings: Settings, image_files: ImageFil
         return JSONResponse(DeletedImage(id=image_id).model_dump())
 
     return router
+
+
+def _refuse_unknown(request: Request) -> None:
+    """Refuse parameters that would otherwise be ignored, such as a misspelled filter."""
+    for name in request.query_params:
+        if name not in _PARAMETERS:
+            raise InvalidRequest(
+                f"unknown parameter {name[:40]!r}",
+                field=name[:40],
+                action=f"The parameters are {', '.join(_PARAMETERS)}.",
+            )
 
 
 def _may_delete(request: Request, settings: Settings, sends: Sequence[Send]) -> bool:
