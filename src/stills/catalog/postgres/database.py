@@ -24,11 +24,11 @@ from stills.contract.postgres_url import PostgresUrl
 Result = TypeVar("Result")
 
 CONNECTIONS_MAX = 4
-BUSY_SECONDS = 30.0
-"""How long a read or write waits for one of the connections."""
-
 AWAY_SECONDS = 60.0
 """How long a server is waited for that was reached before."""
+
+BUSY_SECONDS = 75.0
+"""How long a read or write waits for a connection; longer than those may wait for the server."""
 
 _RECONNECT_SECONDS = 0.5
 _ATTEMPTS = 5  # of a transaction that the server undoes because of others
