@@ -103,7 +103,7 @@ async def test_a_deadline_promises_no_free_retry_if_the_link_could_not_be_journa
 async def test_a_refused_call_is_retried_although_the_catalog_can_not_slow_down_the_others(
     stills: Stills, sandbox: Sandbox, monkeypatch
 ):
-    """The limiter's state is no reason to give up."""
+    """Losing the limiter's state does not end a request."""
 
     async def fail(*_: object, **__: object) -> None:
         raise CatalogError("the disk is full")
