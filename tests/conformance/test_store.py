@@ -113,6 +113,14 @@ class StoreConformance:
             assert await store.exists(path)
             assert store.url(path).isascii()
 
+    async def test_pages_list_the_objects_directly_in_a_folder(self, store: Store):
+        """Objects in deeper folders are left out, as in `paths`."""
+        for path in ("a.png", "b.png", "facts/a.json", "facts/deeper/b.json"):
+            await store.put(path, b"1")
+        for folder in ("", "facts", "facts/deeper", "elsewhere"):
+            found = [path async for page in store.pages(folder) for path in page]
+            assert sorted(found) == await store.paths(folder)
+
     async def test_urls_are_absolute_and_differ(self, store: Store):
         """Each object has its own URL, with a scheme."""
         urls = {store.url(path) for path in ("a.png", "b.png", "c/a.png")}
