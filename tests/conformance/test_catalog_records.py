@@ -197,6 +197,15 @@ async def test_the_link_is_deleted_once_the_image_is_stored(catalog, worker):
     assert (await catalog.find("k", NATIVE)).generation.answer is None
 
 
+async def test_a_spooled_image_is_not_expected_in_the_store(catalog, worker):
+    """Otherwise the store would look like another one, without the catalog's images."""
+    claim = await worker.take()
+    await worker.answer(claim)
+    spooled = {"sha256": "ab" * 32, "byte_count": 9, "spool_url": "file:///a.png"}
+    await catalog.record_spooled(claim.generation.id, **spooled)
+    assert dict((await catalog.read_store()).newest) == {}
+
+
 async def test_images_are_listed_newest_first(catalog, worker, spec):
     """Up to the limit, each rendition separately."""
     ids = []
