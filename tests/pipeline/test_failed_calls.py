@@ -126,6 +126,19 @@ async def test_a_second_call_that_can_not_be_sent_says_that_the_first_may_be_bil
     assert len(sandbox.ledger.generations) == 1
 
 
+async def test_a_first_call_that_can_not_be_sent_costs_nothing(
+    make_stills: Callable[..., object], sandbox: Sandbox
+):
+    """Its error does not mention an earlier call, because there was none."""
+    stills = await make_stills(rate_limit=RateLimit(per_second=0.001))
+    await stills.generate(KITE)
+    with pytest.raises(StartTooLate) as caught:
+        await stills.generate(replace(KITE, seed=1235))
+    assert caught.value.billing is Billing.NONE
+    assert "earlier" not in caught.value.message
+    assert len(sandbox.ledger.generations) == 1
+
+
 async def test_a_claim_lost_after_a_call_that_may_be_billed_is_the_error_of_that_call(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path
 ):
