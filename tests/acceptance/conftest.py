@@ -206,6 +206,12 @@ class Driver:
         assert events[-1]["code"] == -signal.SIGKILL
         return events
 
+    def kill_if_running(self) -> list[dict[str, Any]]:
+        """Kill the process, unless it has just ended; returns its last events."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        return self.collect("ended")
+
     def finish(self) -> list[dict[str, Any]]:
         """Wait for the process to end; returns its results in order of arrival."""
         events = self.collect("ended")

@@ -63,7 +63,7 @@ def kill_at_a_random_moment(driver, rng, *, early: bool) -> list[dict]:
         if events[-1]["event"] == "ended":
             return events
     time.sleep(rng.uniform(0, 0.08))  # not a wait: this picks the random moment
-    return events + driver.kill()
+    return events + driver.kill_if_running()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def pause_while_another_works(rows, wait_until, is_unlocked):
         wait_until(lambda: not rows(leased, driver.pid, time.monotonic()))
         events += other.collect("sent")
         time.sleep(0.2)  # another random moment
-        events += other.kill()
+        events += other.kill_if_running()
         driver.wake()
         return events
 
