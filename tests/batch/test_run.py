@@ -217,6 +217,9 @@ async def test_images_of_a_remote_store_are_saved_and_used_as_references(make_st
         def url(self, path):
             return f"s3://bucket/{path}"
 
+        async def links(self, paths):
+            return [self.url(path) for path in paths]
+
     stills = await make_stills(store=Remote(open_store(str(tmp_path / "images"))))
     path = write_list(
         tmp_path, {"id": "b", "prompt": "b", "reference_shot": "a"}, {"id": "a", "prompt": "a"}
