@@ -38,7 +38,7 @@ class Paid:
 @pytest.fixture
 async def paid(make_stills: Make, sandbox: Sandbox) -> Stills:
     """Stills with a provider that costs money, in a process that has not warned yet."""
-    retirement._warn_once.cache_clear()
+    retirement.warn_once.cache_clear()
     inner = await connect(Credentials(ProviderKey("sk-sandbox"), sandbox.base_url))
     return await make_stills(provider=Paid(inner))
 

@@ -14,8 +14,6 @@ from tests.support.recovery import refusing
 from stills.contract.errors import Billing, StoreRefused
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
-from stills.maintenance.rebuild import rebuild
-from stills.maintenance.verify import verify
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.sandbox import Fault, FaultKind, Sandbox, SandboxSettings
 
@@ -78,7 +76,7 @@ async def test_the_size_that_was_made_is_what_later_steps_use(square_stills):
     assert shown.image.generation.notes == (NOTE,)
     ordered = await square_stills.generate(replace(wanted, size="1920*1088"), model=first.model)
     assert (dimensions(ordered), ordered.cost_usd) == ((1920, 1088), 0.0)
-    assert not (await verify(square_stills._ports)).has_losses
+    assert not (await square_stills.images.verify()).has_losses
 
 
 async def test_an_image_at_the_size_that_was_made_is_the_services_own(
@@ -109,7 +107,7 @@ async def test_a_rebuilt_catalog_knows_the_size_that_was_made(
     for file in tmp_path.glob("stills.db*"):
         file.unlink()
     stills = await make_stills(credentials=on(square_sandbox))
-    await rebuild(stills._ports)
+    await stills.rebuild()
     again = await stills.generate(wanted, model="qwen-image-3.0")
     assert again == replace(first, cached=True, cost_usd=0.0)
     assert square_sandbox.ledger.billed_images == 1

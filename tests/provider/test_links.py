@@ -177,7 +177,7 @@ async def test_a_service_with_a_temporary_name_error_is_looked_up_again(serve, l
     store = await serve(picture)
     links = links_of(REMOTE)
     await dead(links, store.origin)
-    links._resolver.addresses["dashscope.example"] = "10.0.0.7"
+    links.resolver.addresses["dashscope.example"] = "10.0.0.7"
     assert list(await links.download(store.origin, timeout_seconds=PATIENCE)) == [b"1"]
 
 

@@ -147,9 +147,9 @@ async def test_a_key_of_any_form_is_redacted(answering, make_provider, provider_
     with pytest.raises(StillsError) as caught:
         await provider.send(provider_request(), timeout_seconds=PATIENCE)
     assert "Incorrect API key *** provided" in caught.value.message
-    token = dashscope._wire.set(dashscope._Wire(key))
+    token = dashscope.CURRENT_WIRE.set(dashscope.Wire(key))
     logging.getLogger("dashscope").error("Response with %s", key)
-    dashscope._wire.reset(token)
+    dashscope.CURRENT_WIRE.reset(token)
     assert "Response with ***" in logged()
     for text in (shown(caught.value), caught.value.request_id or "", logged(), repr(provider)):
         assert key not in text

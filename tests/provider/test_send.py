@@ -312,7 +312,7 @@ def test_every_network_error_is_translated(kind):
         raised._certificate_error = ssl.SSLError()
     if issubclass(kind, aiohttp.ClientResponseError):
         raised.status = 407
-    error = dashscope._translate(raised, Proxy("http://proxy.example", "http://proxy.example"))
+    error = dashscope.translate(raised, Proxy("http://proxy.example", "http://proxy.example"))
     connecting = issubclass(
         kind,
         aiohttp.ClientConnectorError

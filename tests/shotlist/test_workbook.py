@@ -92,7 +92,7 @@ def test_cells_are_written_as_a_csv_file_has_them(tmp_path):
     lines = [["a", "b", "c", "d", "e"], values]
     path = write(tmp_path / "a.xlsx", lines)
     with path.open("rb") as opened:
-        _, line = workbook._read_lines("a.xlsx", opened, None)
+        _, line = workbook.read_lines("a.xlsx", opened, None)
     assert line.cells == ["2026-01-02", "0:00:04", "true", "2.5", "0:00:04.250"]
 
 

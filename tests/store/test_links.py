@@ -151,7 +151,7 @@ async def test_a_link_that_cannot_be_signed_does_not_lose_the_image(open_stills,
         raise StoreRefused("could not sign a link to a.png: no credentials")
 
     async with open_stills("presign:1h") as stills:
-        monkeypatch.setattr("stills.store.bucket.BucketStore._sign", refuse)
+        monkeypatch.setattr("stills.store.bucket.BucketStore.sign", refuse)
         made = await stills.generate(KITE)
         assert made.image_url.startswith("s3://bucket/")
         assert made.notes[-1].startswith("No link could be signed: could not sign")

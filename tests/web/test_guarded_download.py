@@ -229,7 +229,7 @@ async def test_a_slow_server_is_abandoned_at_the_deadline(internet):
             await asyncio.sleep(0.02)
 
     internet.pages["/a.png"] = drip
-    internet.download._deadline_seconds = 0.3
+    internet.download.deadline_seconds = 0.3
     await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded within 0.3 s")
 
 
@@ -240,7 +240,7 @@ async def test_a_name_that_never_resolves_is_abandoned_at_the_deadline(internet)
         await asyncio.Event().wait()
 
     internet.names.resolve = never
-    internet.download._deadline_seconds = 0.1
+    internet.download.deadline_seconds = 0.1
     await refuse(internet, f"{IMAGES}/a.png", "can't be downloaded within 0.1 s")
 
 
@@ -255,7 +255,7 @@ async def test_an_untrusted_certificate_is_refused(internet):
 async def test_the_guard_is_on_by_default():
     """It uses the system's resolver and refuses local addresses."""
     download = GuardedDownload()
-    assert isinstance(download._resolver, GuardedResolver)
+    assert isinstance(download.resolver, GuardedResolver)
     for host in ("localhost", "a" * 70 + ".example"):
         with pytest.raises(InvalidReference, match=NOT_FETCHED):
             await download.get(f"https://{host}/a.png", max_bytes=LIMIT)

@@ -21,9 +21,10 @@ def warn_before_paying(model: Model, provider: str) -> None:
     """Log the note once in a process, before the first call of a retired model that costs money."""
     if is_paid(provider):
         for note in retirement_notes(model):
-            _warn_once(note)
+            warn_once(note)
 
 
 @cache
-def _warn_once(note: str) -> None:
+def warn_once(note: str) -> None:
+    """Log a note, once in a process."""
     _LOG.warning("%s", note)

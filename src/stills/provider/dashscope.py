@@ -73,7 +73,7 @@ class _NoFileAccess(AioImageGeneration):  # type: ignore[misc]  # the SDK is not
 
 
 @dataclass
-class _Wire:
+class Wire:
     """What happened on the wire during one call."""
 
     key: str
@@ -90,11 +90,11 @@ class _WireError(Exception):
         self.error = error
 
 
-_wire: contextvars.ContextVar[_Wire] = contextvars.ContextVar("stills_wire")
+CURRENT_WIRE: contextvars.ContextVar[Wire] = contextvars.ContextVar("stills_wire")
 
 
 def _redact_record(record: logging.LogRecord) -> bool:
-    wire = _wire.get(None)
+    wire = CURRENT_WIRE.get(None)
     record.msg, record.args = redact(record.getMessage(), wire.key if wire else ""), ()
     if record.exc_info and record.exc_info[0]:
         # aiohttp's exceptions contain the request's headers, and quote what they can't parse.
@@ -221,8 +221,8 @@ class DashScope:
         Raises:
             StillsError: there was no response.
         """
-        wire = _Wire(self._credentials.key.reveal(), self._proxy)
-        token = _wire.set(wire)
+        wire = Wire(self._credentials.key.reveal(), self._proxy)
+        token = CURRENT_WIRE.set(wire)
         try:
             await calling
         # If there was an answer, it is read below even if the SDK failed: it can't read unexpected
@@ -234,7 +234,7 @@ class DashScope:
             if wire.exchange is None:
                 raise _error_without_answer(error, wire) from error
         finally:
-            _wire.reset(token)
+            CURRENT_WIRE.reset(token)
         if wire.exchange is None:
             raise UnexpectedAnswer("the SDK gave no answer", billing=Billing.POSSIBLE)
         return wire.exchange
@@ -287,7 +287,7 @@ async def _watch(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """Allow one request per call, and record its raw response."""
-    wire = _wire.get()
+    wire = CURRENT_WIRE.get()
     wire.sends += 1
     if wire.sends > 1:
         raise _WireError(ConnectionLost("the SDK tried to retry", billing=Billing.POSSIBLE))
@@ -295,7 +295,7 @@ async def _watch(
         response = await handler(request)
         body = await response.read()
     except Exception as error:
-        raise _WireError(_translate(error, wire.proxy)) from error
+        raise _WireError(translate(error, wire.proxy)) from error
     wire.exchange = Exchange(response.status, response.headers, body)
     return response
 
@@ -313,7 +313,7 @@ _NOT_CONNECTED = (
 )
 
 
-def _translate(error: Exception, proxy: Proxy | None) -> StillsError:
+def translate(error: Exception, proxy: Proxy | None) -> StillsError:
     """Translate a network error, with what it means for billing."""
     reason = type(error).__name__
     explained = explain_failure(error, proxy)
@@ -339,7 +339,7 @@ def _translate(error: Exception, proxy: Proxy | None) -> StillsError:
     )
 
 
-def _error_without_answer(error: Exception, wire: _Wire) -> StillsError:
+def _error_without_answer(error: Exception, wire: Wire) -> StillsError:
     """Translate an exception of the SDK's when there was no answer."""
     if isinstance(error, TimeoutError):
         return AnswerTimeout("the service did not answer in time", billing=Billing.POSSIBLE)

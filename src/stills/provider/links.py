@@ -42,7 +42,7 @@ class ImageLinks:
         self._service_url = base_url
         self._service_host = urlsplit(base_url).hostname or ""
         self._tls = tls
-        self._resolver = resolver or SystemResolver()
+        self.resolver = resolver or SystemResolver()
         self._service_is_private: bool | None = None
         self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
 
@@ -97,7 +97,7 @@ class ImageLinks:
         """Close every connection."""
         for session in self._sessions.values():
             await session.close()
-        await self._resolver.close()
+        await self.resolver.close()
 
     def _allows_host(self, host: str) -> bool:
         """Return whether a link's host is allowed; the addresses of a name are checked later."""
@@ -118,7 +118,7 @@ class ImageLinks:
             self._service_is_private = False  # only the proxy resolves its name
         else:
             with suppress(OSError):  # unknown so far: only public links are followed
-                found = await self._resolver.resolve(self._service_host)
+                found = await self.resolver.resolve(self._service_host)
                 public = all(is_public_address(one["host"]) for one in found)
                 self._service_is_private = not public
 
@@ -127,7 +127,7 @@ class ImageLinks:
             resolving: dict[str, Any] = {}
             # The user chose the proxy, so it may be anywhere; it resolves the link's host itself.
             if proxy is None:
-                guarded = GuardedResolver(self._resolver, self._allows_address, _is_private)
+                guarded = GuardedResolver(self.resolver, self._allows_address, _is_private)
                 resolving = {"resolver": guarded, "use_dns_cache": False}
             connector = make_connector(proxy, ssl=self._tls, limit=0, **resolving)
             self._sessions[proxy] = aiohttp.ClientSession(connector=connector)

@@ -48,7 +48,7 @@ def workbook_rows(file: InputFile, options: ListOptions) -> Iterator[Row | Probl
     """
     with file.binary() as opened:
         _check_bytes(file.name, opened)
-        lines = _read_lines(file.name, opened, options.sheet)
+        lines = read_lines(file.name, opened, options.sheet)
     return read_table(file.name, iter(lines), options)
 
 
@@ -68,7 +68,12 @@ def _check_bytes(name: str, opened: BinaryIO) -> None:
         )
 
 
-def _read_lines(name: str, opened: BinaryIO, sheet_name: str | None) -> list[Line]:
+def read_lines(name: str, opened: BinaryIO, sheet_name: str | None) -> list[Line]:
+    """Read the lines of a sheet, by default the first.
+
+    Raises:
+        InvalidRequest: the workbook is damaged or too large, or has no such sheet.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about formatting, which is not read

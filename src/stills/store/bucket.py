@@ -148,9 +148,14 @@ class BucketStore:
             return [f"{self._links.prefix}/{quote(path)}" for path in paths]
         if self._links.signed_seconds is None:
             return [self.url(path) for path in paths]
-        return await self._sign(paths, timedelta(seconds=self._links.signed_seconds))
+        return await self.sign(paths, timedelta(seconds=self._links.signed_seconds))
 
-    async def _sign(self, paths: Sequence[str], expires_in: timedelta) -> Sequence[str]:
+    async def sign(self, paths: Sequence[str], expires_in: timedelta) -> Sequence[str]:
+        """Sign a link to each object.
+
+        Raises:
+            StoreRefused: the credentials can't sign.
+        """
         for path in paths:
             check_object_path(path)
 

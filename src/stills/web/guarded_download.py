@@ -49,16 +49,16 @@ class GuardedDownload:
         ssl_context: ssl.SSLContext | None = None,
         deadline_seconds: float = 20.0,
     ) -> None:
-        self._resolver = resolver or GuardedResolver(SystemResolver(), is_public_address, refused)
+        self.resolver = resolver or GuardedResolver(SystemResolver(), is_public_address, refused)
         self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
-        self._deadline_seconds = deadline_seconds
+        self.deadline_seconds = deadline_seconds
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self.deadline_seconds):
                 return await self._follow(url, max_bytes)
         except TimeoutError:
-            raise failed(f"can't be downloaded within {self._deadline_seconds:g} s") from None
+            raise failed(f"can't be downloaded within {self.deadline_seconds:g} s") from None
         except ClientConnectorDNSError:
             raise refused() from None  # don't reveal which private names exist
         except (ClientError, OSError, ValueError) as error:
@@ -84,13 +84,13 @@ class GuardedDownload:
 
     async def _check_name(self, host: str) -> None:
         try:
-            await self._resolver.resolve(host, _HTTPS_PORT)
+            await self.resolver.resolve(host, _HTTPS_PORT)
         except OSError:
             raise refused() from None  # don't reveal which private names exist
 
     def _session(self, proxy: Proxy | None) -> ClientSession:
         # A new session for each request: nothing carries over from one caller to another.
-        guard: dict[str, Any] = {"resolver": self._resolver} if proxy is None else {}
+        guard: dict[str, Any] = {"resolver": self.resolver} if proxy is None else {}
         connector = make_connector(
             proxy, use_dns_cache=False, force_close=True, ssl=self._ssl, **guard
         )

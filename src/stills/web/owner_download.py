@@ -37,14 +37,14 @@ class OwnerDownload:
         self, *, ssl_context: ssl.SSLContext | None = None, deadline_seconds: float = 60.0
     ) -> None:
         self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
-        self._deadline_seconds = deadline_seconds
+        self.deadline_seconds = deadline_seconds
 
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self.deadline_seconds):
                 return await self._follow(url, max_bytes)
         except TimeoutError:
-            raise failed(f"can't be downloaded within {self._deadline_seconds:g} s") from None
+            raise failed(f"can't be downloaded within {self.deadline_seconds:g} s") from None
         except (ClientError, OSError, ValueError) as error:
             raise failed(f"can't be downloaded: {_explain(error)}") from None
 

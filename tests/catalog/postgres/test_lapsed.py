@@ -67,7 +67,7 @@ async def take(catalog: PostgresCatalog) -> object:
 async def catalog(postgres_url, watch):
     """A catalog whose view of lapsed claims has the test's clock."""
     catalog = PostgresCatalog(postgres_url)
-    catalog._lapsed._clock = watch
+    catalog.lapsed.clock = watch
     yield catalog
     await catalog.close()
 

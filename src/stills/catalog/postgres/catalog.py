@@ -64,10 +64,10 @@ class PostgresCatalog(SqlCatalog):
     """Implements the port Catalog; the first use creates the schema `stills`."""
 
     def __init__(self, url: PostgresUrl) -> None:
-        self._lapsed = LapsedClaims()
+        self.lapsed = LapsedClaims()
         self._finding = Batch(self._find_batch)
         self._recording = Batch(self._record_batch)
-        self._server = PostgresDatabase(url, on_failure=self._lapsed.forget)
+        self._server = PostgresDatabase(url, on_failure=self.lapsed.forget)
         super().__init__(self._server, _LIKE)
 
     async def migrate(self) -> int:
@@ -138,7 +138,7 @@ class PostgresCatalog(SqlCatalog):
         if claim["is_in_lease"]:
             return False
         if claim["is_in_call"] and life is Life.UNKNOWN:
-            return self._lapsed.may_take_over(claim["token"], claim["lease_until"])
+            return self.lapsed.may_take_over(claim["token"], claim["lease_until"])
         return not claim["is_in_call"]
 
 

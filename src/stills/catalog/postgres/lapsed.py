@@ -17,12 +17,12 @@ class LapsedClaims:
     """The lapsed leases that this process has seen, and since when."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         self._seen: dict[tuple[str, object], float] = {}
 
     def may_take_over(self, token: str, lease_until: object) -> bool:
         """Return whether a lease was seen lapsed, and never renewed, for long enough."""
-        now = self._clock()
+        now = self.clock()
         self._seen = {
             lease: since for lease, since in self._seen.items() if now - since < _FORGET_SECONDS
         }
