@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -63,7 +63,7 @@ class InputFile:
         """Open it as text, from the start, with its line ends unchanged."""
         return io.TextIOWrapper(self._open(), encoding=self._encoding(), newline="")
 
-    def lines(self, *, cut: bool = False) -> Iterator[str]:
+    def lines(self, *, cut: bool = False) -> Generator[str]:
         """Yield its lines; with `cut`, overlong lines are cut to the limit instead of refused.
 
         Raises:

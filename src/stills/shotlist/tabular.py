@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from stills.contract.errors import InvalidRequest
@@ -24,20 +25,21 @@ _DECLARED_DELIMITER = re.compile(r'\ufeff?("?)sep=([^\w\s"]|\t)\1[ \t]*(\r|\n|$)
 def jsonl_rows(file: InputFile) -> Iterator[Row | Problem]:
     """Read one JSON object per line."""
     position = 0
-    for number, line in enumerate(file.lines(cut=True), start=1):
-        if not line.strip().lstrip("\ufeff"):
-            continue
-        position += 1
-        where = f"{file.name}:{number}"
-        if len(line) >= LINE_MAX_CHARACTERS:
-            yield Problem.of(where, line_too_long())
-            continue
-        try:
-            values = parse_line(line.lstrip("\ufeff"))
-        except InvalidRequest as error:
-            yield Problem.of(where, error)
-        else:
-            yield Row(where, position, values)
+    with closing(file.lines(cut=True)) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip().lstrip("\ufeff"):
+                continue
+            position += 1
+            where = f"{file.name}:{number}"
+            if len(line) >= LINE_MAX_CHARACTERS:
+                yield Problem.of(where, line_too_long())
+                continue
+            try:
+                values = parse_line(line.lstrip("\ufeff"))
+            except InvalidRequest as error:
+                yield Problem.of(where, error)
+            else:
+                yield Row(where, position, values)
 
 
 def csv_rows(
@@ -53,10 +55,11 @@ def csv_rows(
     """
     declared = _DECLARED_DELIMITER.match(file.decoded_head())
     delimiter = declared[2] if declared else delimiter or _detect_delimiter(file)
-    reader = csv.reader(file.lines(), delimiter=delimiter, strict=True)
-    if declared:
-        next(reader)
-    return read_table(file.name, _csv_lines(file, reader), options)
+    with closing(file.lines()) as lines:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        if declared:
+            next(reader)
+        yield from read_table(file.name, _csv_lines(file, reader), options)
 
 
 def _csv_lines(file: InputFile, reader: "Reader") -> Iterator[Line]:
