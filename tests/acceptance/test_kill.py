@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import pyvips
 
-KILLS, DISTINCT, AT_ONCE = 50, 100, 8
+KILLS, DISTINCT, AT_ONCE = 50, 130, 8
 PAUSES = range(5, KILLS, 15)  # the number of kills before each
 UNMOUNTS = range(20, KILLS, 10)  # the number of kills before each
 POLICY = {"lease_seconds": 0.6, "poll_interval_seconds": 0.02}
@@ -166,7 +166,7 @@ def lives(
             processes = 3  # the other process makes twice as many calls at once
         if lives.kills < KILLS:
             # A process that is ahead is killed early, so that work is left for every kill.
-            early = len(lives.results) / DISTINCT > 0.7 * lives.kills / KILLS
+            early = len(lives.results) / DISTINCT > 0.5 * lives.kills / KILLS
             events += kill_at_a_random_moment(driver, rng, early=early)
         else:
             events += driver.collect("ended")
