@@ -10,8 +10,6 @@ from aiohttp import (
     ClientConnectorSSLError,
     ClientError,
     ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
 )
 from aiohttp.abc import AbstractResolver
 from yarl import URL
@@ -21,10 +19,10 @@ from stills.contract.errors import InvalidReference
 from stills.web.connector import PROXY_ERRORS, make_connector
 from stills.web.guarded_resolver import GuardedResolver, SystemResolver
 from stills.web.image_response import (
-    HEADERS,
     REDIRECTS,
     REDIRECTS_MAX,
     failed,
+    open_session,
     read_body,
     read_url,
 )
@@ -94,14 +92,7 @@ class GuardedDownload:
         connector = make_connector(
             proxy, use_dns_cache=False, force_close=True, ssl=self._ssl, **guard
         )
-        return ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            headers=HEADERS,
-            timeout=ClientTimeout(total=None),  # get() has the deadline
-            auto_decompress=False,
-            trust_env=False,
-        )
+        return open_session(connector)
 
 
 def _reason(error: Exception) -> str:

@@ -1,14 +1,20 @@
 """What every download of a reference has in common: its request, its body and its errors."""
 
-from aiohttp import ClientResponse
+from aiohttp import (
+    BaseConnector,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+)
 from yarl import URL
 
 from stills.contract.errors import InvalidReference
 
 REDIRECTS_MAX = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity"}
 
+_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity"}
 _OK = 200
 _CHUNK_BYTES = 64 * 1024
 _MEGABYTE = 1024 * 1024
@@ -23,6 +29,18 @@ def read_url(written: str) -> URL:
     if not written.isprintable() or " " in written:
         raise ValueError
     return URL(written, encoded=written.isascii())
+
+
+def open_session(connector: BaseConnector) -> ClientSession:
+    """Open a session without cookies, a time limit of its own, or anything from the environment."""
+    return ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        headers=_HEADERS,
+        timeout=ClientTimeout(total=None),  # the caller has the deadline
+        auto_decompress=False,
+        trust_env=False,
+    )
 
 
 async def read_body(response: ClientResponse, max_bytes: int) -> bytes:

@@ -11,16 +11,14 @@ from aiohttp import (
     ClientHttpProxyError,
     ClientProxyConnectionError,
     ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
 )
 
 from stills.web.connector import ProxyFailed, make_connector
 from stills.web.image_response import (
-    HEADERS,
     REDIRECTS,
     REDIRECTS_MAX,
     failed,
+    open_session,
     read_body,
     read_url,
 )
@@ -66,14 +64,7 @@ class OwnerDownload:
         raise failed(f"is redirected more than {REDIRECTS_MAX} times")
 
     def _session(self, proxy: Proxy | None) -> ClientSession:
-        return ClientSession(
-            connector=make_connector(proxy, force_close=True, ssl=self._ssl),
-            cookie_jar=DummyCookieJar(),
-            headers=HEADERS,
-            timeout=ClientTimeout(total=None),  # get() has the deadline
-            auto_decompress=False,
-            trust_env=False,
-        )
+        return open_session(make_connector(proxy, force_close=True, ssl=self._ssl))
 
 
 def _explain(error: Exception) -> str:
