@@ -151,6 +151,7 @@ async def test_a_spooled_image_is_resumed(catalog, worker):
     left = (await worker.take()).generation
     assert (left.id, left.stage) == (claim.generation.id, Stage.SPOOLED)
     assert (left.sha256, left.byte_count, left.spool_url) == ("ab" * 32, 9, "file:///a.png")
+    assert left.spool_owner == socket.gethostname()
 
 
 async def test_an_expired_link_is_still_resumed(worker):

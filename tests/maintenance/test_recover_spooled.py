@@ -115,3 +115,26 @@ async def test_an_image_spooled_by_an_earlier_version_is_stored(
     assert ends(await broken.recover())[0][0] is False
     await kept_free(await make_stills(), sandbox)
     assert files(tmp_path / "spool") == []
+
+
+async def test_an_image_on_another_machine_is_left_to_it_while_its_link_is_dead(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, tmp_path: Path
+):
+    """The error names the machine and what to do there; nothing is paid for or given up here."""
+    execute(tmp_path / "stills.db", "UPDATE generations SET spool_owner = 'worker-1'")
+    (image,) = spooled_elsewhere.glob("*.png")
+    away = image.rename(image.with_name("away"))
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    stills = await make_stills()
+    with pytest.raises(ImageMissing) as caught:
+        await stills.generate(KITE)
+    error = caught.value
+    assert f"in the spool of the machine worker-1, at {image.as_uri()}, " in error.message
+    assert error.action.startswith("Run `stills recover` on worker-1")
+    assert error.billing is Billing.NONE
+    ((kept, reason),) = ends(await stills.recover())
+    assert not kept
+    assert reason == f"{error.message}. {error.action}"
+    away.rename(image)  # what only worker-1 can do
+    assert ends(await stills.recover()) == [(True, "")]
+    await kept_free(stills, sandbox)

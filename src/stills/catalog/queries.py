@@ -152,14 +152,15 @@ WHERE id = :generation_id
 
 RECORD_SPOOLED = """
 UPDATE generations
-SET stage = 'spooled', sha256 = :sha256, byte_count = :byte_count, spool_url = :spool_url
+SET stage = 'spooled', sha256 = :sha256, byte_count = :byte_count, spool_url = :spool_url,
+    spool_owner = :host
 WHERE id = :generation_id
 """
 
 RECORD_KEPT = """
 UPDATE generations
 SET stage = 'kept', sha256 = :sha256, byte_count = :byte_count, object_path = :object_path,
-    image_url = NULL, spool_url = NULL, task_id = NULL, task_send = NULL
+    image_url = NULL, spool_url = NULL, spool_owner = NULL, task_id = NULL, task_send = NULL
 WHERE id = :generation_id
 """
 

@@ -114,6 +114,7 @@ def read_generation(row: Row) -> Generation:
         byte_count=row["byte_count"],
         object_path=row["object_path"],
         spool_url=row["spool_url"],
+        spool_owner=row["spool_owner"],
     )
 
 

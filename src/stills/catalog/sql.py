@@ -14,6 +14,7 @@ from stills.catalog.connection import Connection, Database
 from stills.catalog.deletion import delete_generation, list_generation_objects
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
+from stills.catalog.processes import this_process
 from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
     generation_columns,
@@ -203,6 +204,7 @@ class SqlCatalog(ABC):
             "sha256": sha256,
             "byte_count": byte_count,
             "spool_url": spool_url,
+            "host": this_process().host,
         }
 
         def work(connection: Connection) -> None:

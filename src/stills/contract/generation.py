@@ -140,8 +140,8 @@ class Task:
 class Generation:
     """One image that is paid for or in progress. Times are Unix seconds.
 
-    `task` can be asked for the outcome of the last call. `spool_url` is the URL of a spooled image;
-    None if an older version spooled it.
+    `task` can be asked for the outcome of the last call. `spool_url` is the URL of a spooled image,
+    `spool_owner` the name of the machine that spooled it; None if an older version did.
     """
 
     id: str
@@ -155,6 +155,7 @@ class Generation:
     byte_count: int | None = None
     object_path: str | None = None
     spool_url: str | None = None
+    spool_owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The spool: a local folder for paid images that the store refuses.
 
 By default it is in HOME, so processes that share a catalog may have different spools. The catalog
-records where each image is.
+records where each image is, and on which machine.
 """
 
 import asyncio
+import socket
 from contextlib import suppress
 
 from stills.contract.errors import ImageMissing, StorageError
@@ -45,6 +46,16 @@ async def read_spooled(ports: Ports, generation: Generation) -> bytes:
             reason = "it is damaged"
         except OSError as error:
             reason = error.strerror or str(error)
+    owner = generation.spool_owner
+    if owner is not None and owner != socket.gethostname():
+        raise ImageMissing(
+            f"the paid image is in the spool of the machine {owner}, at {where}, and can't be "
+            "read or downloaded here",
+            action=(
+                f"Run `stills recover` on {owner}, which stores it free of charge, then retry. If "
+                "that machine or its spool is lost, use --fresh to pay for a new image."
+            ),
+        )
     raise ImageMissing(
         f"the paid image in the spool at {where} can't be read ({reason})",
         action=(

@@ -100,7 +100,7 @@ class Generations(Protocol):
     async def record_spooled(
         self, generation_id: str, *, sha256: str, byte_count: int, spool_url: str
     ) -> None:
-        """Journal that the image is in the spool, because the store refused it."""
+        """Journal that the image is in a spool of this machine, because the store refused it."""
         ...
 
     async def record_kept(
