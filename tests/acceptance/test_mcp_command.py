@@ -49,7 +49,7 @@ async def test_the_tools_are_the_contract(connect):
     """image_generate takes the contract's fields and a model, and returns its four fields."""
     async with connect() as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"image_generate", "image_list", "image_show"}
+    assert set(tools) == {"image_generate", "image_list", "image_show", "image_delete"}
     tool = tools["image_generate"]
     assert tool.title == "image.generate"
     assert set(tool.input_schema["properties"]) == {*REQUEST_FIELDS, "takes", "model", "fresh"}
@@ -161,6 +161,18 @@ async def test_a_repeated_call_returns_the_stored_image(connect):
         ]
         templates = (await client.list_resource_templates()).resource_templates
         assert [one.uri_template for one in templates] == ["stills://images/{id}"]
+
+
+async def test_a_deleted_image_stays_on_the_ledger(connect, run):
+    """`stills spend` still counts its call, and the same arguments are billed again."""
+    async with connect() as client:
+        first = (await client.call_tool("image_generate", KITE)).structured_content
+        deleted = await client.call_tool("image_delete", {"id": first["id"]})
+        assert deleted.structured_content == {"id": first["id"], "deleted": True}
+        assert run("list", "--json").stdout == ""
+        again = (await client.call_tool("image_generate", KITE)).structured_content
+    assert again["id"] != first["id"]
+    assert json.loads(run("spend", "--json").stdout)["billed"] == 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.support.documents import ROOT, code, fences, rows
 
 from stills.cli.main import build_parser
 from stills.config import read_config
-from stills.mcp.schemas import GENERATE, LIST, SHOW
+from stills.mcp.schemas import TOOLS
 
 PAGE = ROOT / "docs" / "mcp.md"
 CONFIGURATIONS = [json.loads(block) for block in fences(PAGE, "json")] + [
@@ -34,6 +34,4 @@ def test_the_page_shows_a_configuration_of_both_kinds():
 
 def test_the_page_names_every_tool():
     """The table lists the server's tools in order."""
-    assert [code(row[0])[0] for row in rows(PAGE, "tool")] == [
-        tool.name for tool in (GENERATE, LIST, SHOW)
-    ]
+    assert [code(row[0])[0] for row in rows(PAGE, "tool")] == [tool.name for tool in TOOLS]

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import uvicorn
 from mcp.client import Client
+from mcp.shared.exceptions import MCPError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -20,6 +21,7 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.http import make_http_app
 from stills.mcp.server import make_server
+from stills.service.deletion import delete_image
 from stills.service.progress import OnTakeProgress
 
 KITE = {"prompt": "a red kite over a beach", "size": "512*512"}
@@ -48,10 +50,14 @@ def serve() -> Callable[..., Any]:
                 on_stage=lambda take, stage: on_progress(take, stage, 0),
             )
 
+        async def delete(_: object, image_id: str) -> None:
+            await delete_image(stills, image_id, owner=None, anyone=False)
+
         @asynccontextmanager
         async def run(app: Starlette) -> AsyncIterator[None]:
             async with make_http_app(
-                make_server(stills, **{"generate": generate, **hooks}), body_max_bytes=1_000_000
+                make_server(stills, **{"generate": generate, "delete": delete, **hooks}),
+                body_max_bytes=1_000_000,
             ) as mounted:
                 app.router.routes.append(Route("/mcp", endpoint=mounted))
                 yield
@@ -209,6 +215,39 @@ async def test_an_unknown_id_is_not_found(serve, stills):
         "not_found: no image has the id 'nothing'. This call billed nothing. image_list shows the "
         "ids."
     )
+
+
+async def test_a_deleted_image_is_billed_again(serve, stills, sandbox):
+    """The answer says so; the image, its resource and its tools are gone."""
+    async with serve(stills) as url, Client(url) as client:
+        made = await client.call_tool("image_generate", KITE)
+        image_id = made.structured_content["id"]
+        deleted = await client.call_tool("image_delete", {"id": image_id})
+        assert deleted.structured_content == {"id": image_id, "deleted": True}
+        assert deleted.content[0].text == (
+            f"Deleted {image_id} in all its sizes. The ledger keeps the calls that paid for it, "
+            "and spending and budgets still count them. An equal request is billed again."
+        )
+        twice = await client.call_tool("image_delete", {"id": image_id})
+        assert twice.content[0].text.startswith("not_found: ")
+        assert not (await client.call_tool("image_list", {})).structured_content["images"]
+        with pytest.raises(MCPError, match="not_found"):
+            await client.read_resource(made.content[0].uri)
+        again = await client.call_tool("image_generate", KITE)
+    assert not again.structured_content["cached"]
+    assert sandbox.ledger.billed_images == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({}, "id is missing"), ({"id": 7}, "id is missing"), ({"id": "a", "all": True}, "'all'")],
+)
+async def test_a_deletion_takes_one_id(serve, stills, arguments, words):
+    """Anything else deletes nothing."""
+    async with serve(stills) as url, Client(url) as client:
+        refused = await client.call_tool("image_delete", arguments)
+    assert refused.is_error
+    assert words in refused.content[0].text
 
 
 async def test_a_get_is_refused(serve, stills):

@@ -6,11 +6,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from stills.mcp.schemas import GENERATE, LIST, SHOW
+from stills.mcp.schemas import GENERATE, TOOLS
 
 SCHEMAS = {
     f"{tool.name} {name}": schema
-    for tool in (GENERATE, LIST, SHOW)
+    for tool in TOOLS
     for name, schema in (("input", tool.input_schema), ("output", tool.output_schema))
 }
 

@@ -18,6 +18,7 @@ from stills.app import Stills
 from stills.contract.errors import Billing, StillsError
 from stills.http.access_log import get_log_entry
 from stills.http.auth import AccessControl
+from stills.http.deletion import HttpDeletion
 from stills.http.errors import (
     error_answer,
     list_methods,
@@ -43,8 +44,8 @@ from stills.http.routes.openai import make_openai_router
 from stills.http.settings import Settings
 from stills.service.image_service import ImageService
 
-Mount = Callable[[HttpGeneration], AbstractAsyncContextManager[ASGIApp]]
-"""Opens another application, which may generate images, for as long as the service runs."""
+Mount = Callable[[HttpGeneration, HttpDeletion], AbstractAsyncContextManager[ASGIApp]]
+"""Opens another application with the same images, for as long as the service runs."""
 
 
 def make_app(
@@ -54,6 +55,8 @@ def make_app(
     metrics = Metrics(settings.metrics_folder)
     service = ImageService(stills, observer=metrics)
     generation = HttpGeneration(stills, settings, service)
+    image_files = ImageFiles(stills)
+    deletion = HttpDeletion(stills, settings, image_files)
     readiness = Readiness(stills)
 
     async def stop() -> None:
@@ -66,7 +69,7 @@ def make_app(
         async with AsyncExitStack() as stack:
             stack.push_async_callback(stop)
             for path, mount in (mounts or {}).items():
-                mounted = await stack.enter_async_context(mount(generation))
+                mounted = await stack.enter_async_context(mount(generation, deletion))
                 app.router.routes.append(Route(path, mounted, include_in_schema=False))
             yield
 
@@ -82,8 +85,7 @@ def make_app(
     app.include_router(make_openai_router(generation))
     app.include_router(make_models_router(generation))
     app.include_router(make_contract_router(generation))
-    image_files = ImageFiles(stills)
-    app.include_router(make_images_router(stills, settings, image_files))
+    app.include_router(make_images_router(stills, settings, deletion))
     app.include_router(make_health_router(stills, settings, metrics, readiness))
     app.add_exception_handler(StillsError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)

@@ -33,6 +33,7 @@ from stills.contract.errors import (
     ToolError,
     UsageError,
 )
+from stills.service.deletion import NotPayer
 
 STATUSES: dict[type[StillsError], int] = {
     # Leaves come before their branch: the first match counts.
@@ -41,6 +42,7 @@ STATUSES: dict[type[StillsError], int] = {
     Conflict: 409,
     UsageError: 400,
     ContentRefused: 400,
+    NotPayer: 403,
     KeyRefused: 401,
     ModelNotServed: 404,
     AccessError: 502,  # this service's account with the provider, not the caller's key

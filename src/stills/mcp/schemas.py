@@ -8,6 +8,7 @@ import mcp_types as types
 from stills.contract.models import MODELS
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD
+from stills.service.deletion import AFTERWARDS
 
 LIST_MAX = 100
 LIST_DEFAULT = 20
@@ -186,6 +187,27 @@ SHOW = types.Tool(
     output_schema=_object({**_IMAGE, "sends": {"type": "array", "items": _SEND}}),
     annotations=_READ_ONLY,
 )
+
+DELETE = types.Tool(
+    name="image_delete",
+    title="image.delete",
+    description=(
+        "Delete one stored image in all its sizes; this can't be undone. "
+        f"{AFTERWARDS} Ask the user first."
+    ),
+    input_schema=_object({"id": _text("An image id from image_generate or image_list.")}),
+    output_schema=_object(
+        {
+            "id": _text("The id of the deleted image."),
+            "deleted": {"type": "boolean", "description": "Always true: else it is an error."},
+        }
+    ),
+    annotations=types.ToolAnnotations(
+        title="image.delete", read_only_hint=False, destructive_hint=True, open_world_hint=False
+    ),
+)
+
+TOOLS = (GENERATE, LIST, SHOW, DELETE)
 
 TEMPLATE = types.ResourceTemplate(
     name="image",

@@ -9,6 +9,7 @@ from stills.app import Stills
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.mcp.server import make_server
+from stills.service.deletion import delete_image
 from stills.service.image_service import ImageService
 from stills.service.progress import OnTakeProgress
 from stills.service.takes import generate_takes
@@ -46,7 +47,10 @@ async def serve_stdio(stills: Stills, stop: asyncio.Event) -> None:
             on_progress=on_progress,
         )
 
-    server = make_server(stills, generate=generate)
+    async def delete(_: object, image_id: str) -> None:
+        await delete_image(stills, image_id, owner=None, anyone=False)
+
+    server = make_server(stills, generate=generate, delete=delete)
     try:
         async with stdio_server() as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())

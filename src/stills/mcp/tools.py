@@ -21,20 +21,26 @@ from stills.contract.takes import check_takes
 from stills.mcp.errors import describe_error, describe_unexpected
 from stills.mcp.progress import report_progress
 from stills.mcp.schemas import (
+    DELETE,
     GENERATE,
     LIST,
     LIST_DEFAULT,
     LIST_MAX,
     SHOW,
     TEMPLATE,
+    TOOLS,
     with_models,
 )
+from stills.service.deletion import AFTERWARDS
 from stills.service.progress import OnTakeProgress
 from stills.service.records import image_record, result_record, send_record, summarize
 
 Context = ServerRequestContext[dict[str, Any], Any]
 ImageUrl = Callable[[Any, str, str], str]
 """Returns where the client of an HTTP request can open the image of an id."""
+
+Delete = Callable[[Any, str], Awaitable[None]]
+"""Deletes the image of an id; the HTTP request is None over standard input."""
 
 
 class Generate(Protocol):
@@ -61,22 +67,31 @@ _LOG = logging.getLogger("stills.mcp")
 class Tools:
     """Carries out what clients call."""
 
-    def __init__(self, stills: Stills, *, generate: Generate, image_url: ImageUrl | None) -> None:
+    def __init__(
+        self, stills: Stills, *, generate: Generate, delete: Delete, image_url: ImageUrl | None
+    ) -> None:
         self._stills = stills
         self._generate_images = generate
+        self._delete_image = delete
         self._image_url = image_url
 
     async def list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         """List the tools."""
-        return types.ListToolsResult(tools=[with_models(GENERATE, self._stills.models), LIST, SHOW])
+        generate, *others = TOOLS
+        return types.ListToolsResult(tools=[with_models(generate, self._stills.models), *others])
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Carry out a tool; an error becomes its result."""
-        tools = {GENERATE.name: self._generate, LIST.name: self._list, SHOW.name: self._show}
+        tools = {
+            GENERATE.name: self._generate,
+            LIST.name: self._list,
+            SHOW.name: self._show,
+            DELETE.name: self._delete,
+        }
         tool = tools.get(params.name)
         if tool is None:
             raise MCPError(
@@ -189,7 +204,7 @@ class Tools:
 
     async def _show(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
         _check_names(arguments, ["id"])
-        image = await self._find(arguments.get("id"))
+        image = await self._find(_read_id(arguments.get("id")))
         (link,) = await self._stills.images.links([image])
         record = image_record(image, self._url(context, image, link))
         lines = [f"{name}: {value}" for name, value in record.items()]
@@ -201,11 +216,17 @@ class Tools:
         content.append(types.TextContent(text="\n".join(lines)))
         return types.CallToolResult(content=content, structured_content=record)
 
-    async def _find(self, image_id: object) -> Image:
-        if not isinstance(image_id, str):
-            raise InvalidRequest(
-                "id is missing", field="id", action="image_list shows the ids of all images."
-            )
+    async def _delete(self, context: Context, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        _check_names(arguments, ["id"])
+        image_id = _read_id(arguments.get("id"))
+        await self._delete_image(context.request, image_id)
+        text = f"Deleted {image_id} in all its sizes. {AFTERWARDS}"
+        return types.CallToolResult(
+            content=[types.TextContent(text=text)],
+            structured_content={"id": image_id, "deleted": True},
+        )
+
+    async def _find(self, image_id: str) -> Image:
         image = await self._stills.images.find(image_id)
         if image is None:
             raise NotFound(f"no image has the id {image_id[:60]!r}", field="id")
@@ -273,6 +294,14 @@ def _read_fresh(fresh: object) -> bool:
             action="Use true to pay for a new image, or leave it out.",
         )
     return fresh is True
+
+
+def _read_id(image_id: object) -> str:
+    if not isinstance(image_id, str):
+        raise InvalidRequest(
+            "id is missing", field="id", action="image_list shows the ids of all images."
+        )
+    return image_id
 
 
 def _check_names(arguments: Mapping[str, Any], known: Sequence[str]) -> None:

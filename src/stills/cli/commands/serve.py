@@ -11,6 +11,7 @@ from stills.cli.open_files import raise_open_files
 from stills.cli.text import printable
 from stills.config import read_config
 from stills.contract.errors import ConfigError
+from stills.http.deletion import HttpDeletion
 from stills.http.generation import HttpGeneration
 from stills.http.middleware import BODY_MAX_BYTES
 from stills.http.server import FIRST_KEY, HttpServer, ServerOptions, open_server
@@ -45,12 +46,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def mount_mcp(generation: HttpGeneration) -> AbstractAsyncContextManager[ASGIApp]:
+def mount_mcp(
+    generation: HttpGeneration, deletion: HttpDeletion
+) -> AbstractAsyncContextManager[ASGIApp]:
     """Serve MCP over HTTP with the images of this service."""
     server = make_server(
         generation.stills,
         image_url=generation.settings.image_url,
         generate=generation.generate_and_log,
+        delete=deletion.delete_and_log,
     )
     return make_http_app(server, body_max_bytes=BODY_MAX_BYTES)
 

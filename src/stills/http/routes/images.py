@@ -1,6 +1,5 @@
 """Stored images as JSON."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -9,13 +8,11 @@ from pydantic import BaseModel, WithJsonSchema
 from starlette.responses import JSONResponse, Response
 
 from stills.app import Stills
-from stills.contract.errors import Billing, InvalidRequest
-from stills.contract.generation import Send
+from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.contract.search import ImageSearch
-from stills.http.auth import get_budget_owner
-from stills.http.errors import not_found, problem
-from stills.http.image_files import ImageFiles
+from stills.http.deletion import HttpDeletion
+from stills.http.errors import not_found
 from stills.http.openapi import refusals
 from stills.http.settings import Settings
 from stills.service.records import image_record, send_record
@@ -97,7 +94,7 @@ class DeletedImage(BaseModel):
     deleted: Literal[True] = True
 
 
-def make_images_router(stills: Stills, settings: Settings, image_files: ImageFiles) -> APIRouter:
+def make_images_router(stills: Stills, settings: Settings, deletion: HttpDeletion) -> APIRouter:
     """Serve the records of the catalog."""
     image_url = settings.image_url
     router = APIRouter(prefix="/v1", tags=["images"])
@@ -135,7 +132,7 @@ def make_images_router(stills: Stills, settings: Settings, image_files: ImageFil
         """Show one image and the API calls that paid for it."""
         image = await stills.images.find(image_id)
         if image is None:
-            return _unknown_image()
+            return not_found("No image has this id; /v1/images lists all images.")
         sends = [send_record(send) for send in await stills.images.list_sends(image)]
         (link,) = await stills.images.links([image])
         record = image_record(image, image_url(request, image_id, link))
@@ -144,18 +141,7 @@ def make_images_router(stills: Stills, settings: Settings, image_files: ImageFil
     @router.delete("/images/{image_id}", response_model=DeletedImage, responses=refusals(404, 503))
     async def delete_image(request: Request, image_id: str) -> Response:
         """Delete an image in all its sizes. An equal request is billed again."""
-        image = await stills.images.find(image_id)
-        if image is None:
-            return _unknown_image()
-        if not _may_delete(request, settings, await stills.images.list_sends(image)):
-            return problem(
-                403,
-                "Only the API key that paid for an image may delete it; without keys, only "
-                "programs on the machine of the service. Nothing was deleted.",
-                code="key_refused",
-            )
-        await stills.images.delete(image)
-        image_files.forget(image.generation.id)
+        await deletion.delete_and_log(request, image_id)
         return JSONResponse(DeletedImage(id=image_id).model_dump())
 
     return router
@@ -170,16 +156,3 @@ def _refuse_unknown(request: Request) -> None:
                 field=name[:40],
                 action=f"The parameters are {', '.join(_PARAMETERS)}.",
             )
-
-
-def _may_delete(request: Request, settings: Settings, sends: Sequence[Send]) -> bool:
-    """Return whether a request may delete the image of these calls: its key paid for them all."""
-    owner = get_budget_owner(request)
-    if owner is None:
-        return not settings.anyone
-    payers = {send.payer for send in sends if send.billing is not Billing.NONE}
-    return payers == {owner.name}
-
-
-def _unknown_image() -> Response:
-    return not_found("No image has this id; /v1/images lists all images.")
