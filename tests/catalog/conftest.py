@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from tests.support.catalog_steps import Clock, Till
 
-from stills.catalog import SqliteCatalog, claims, requests, sends, sql
+from stills.catalog import SqliteCatalog, claims, requests, schema
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A stopped clock, one second before midnight UTC."""
     clock = Clock()
-    for module in (sql, claims, requests, sends):
+    for module in (claims, requests, schema):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

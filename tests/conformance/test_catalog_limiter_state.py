@@ -1,7 +1,6 @@
 """Limiter states in every Catalog. To test another, add it to `CATALOGS` in conftest.py."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
@@ -20,24 +19,24 @@ NATIVE = Size(1328, 1328)
 async def test_a_limit_scope_has_no_state_before_its_first_start(catalog):
     """Reading creates none."""
     for _ in range(2):
-        assert await catalog.read_limiter_state(LANE, since=0.0) == (None, 0)
+        assert await catalog.read_limiter_state(LANE, seconds=60.0) == (None, 0)
 
 
 async def test_a_changed_limiter_state_is_read_by_the_next(open_worker):
     """Every field, also on another connection, and only in this scope."""
     one, other = open_worker().catalog, open_worker().catalog
-    assert await one.update_limiter_state(LANE, lambda pace: (PACE, pace)) is None
-    assert (await other.read_limiter_state(LANE, since=0.0))[0] == PACE
-    assert await other.update_limiter_state(LANE, lambda pace: (PACE, pace)) == PACE
+    assert await one.update_limiter_state(LANE, lambda pace, _: (PACE, pace)) is None
+    assert (await other.read_limiter_state(LANE, seconds=60.0))[0] == PACE
+    assert await other.update_limiter_state(LANE, lambda pace, _: (PACE, pace)) == PACE
     for scope in OTHERS:
-        assert (await other.read_limiter_state(scope, since=0.0))[0] is None
+        assert (await other.read_limiter_state(scope, seconds=60.0))[0] is None
 
 
 async def test_no_change_is_lost(open_worker):
     """Many concurrent changes, on several connections."""
     catalogs = [open_worker().catalog for _ in range(4)]
 
-    def count(pace: LimiterState | None) -> tuple[LimiterState, int]:
+    def count(pace: LimiterState | None, _: float) -> tuple[LimiterState, int]:
         pace = pace or replace(PACE, accepted=0)
         return replace(pace, accepted=pace.accepted + 1), pace.accepted
 
@@ -47,26 +46,26 @@ async def test_no_change_is_lost(open_worker):
 
 async def test_a_change_that_fails_changes_nothing(catalog):
     """The exception is passed on unchanged."""
-    await catalog.update_limiter_state(LANE, lambda _: (PACE, None))
+    await catalog.update_limiter_state(LANE, lambda _state, _now: (PACE, None))
 
-    def fail(pace: LimiterState | None) -> tuple[LimiterState, None]:
+    def fail(pace: LimiterState | None, _: float) -> tuple[LimiterState, None]:
         raise LookupError(pace)
 
     with pytest.raises(LookupError):
         await catalog.update_limiter_state(LANE, fail)
-    assert (await catalog.read_limiter_state(LANE, since=0.0))[0] == PACE
+    assert (await catalog.read_limiter_state(LANE, seconds=60.0))[0] == PACE
 
 
 async def test_the_sends_of_a_limit_scope_are_counted(catalog, worker, spec):
-    """Since a time, including refused ones, excluding other scopes."""
+    """For some time, including refused ones, excluding other scopes."""
     claim = await worker.take()
     refused = await worker.send(claim)
     await catalog.settle_send(refused, Settlement(Billing.NONE, "rate_limited"))
     await worker.send(claim)
     await worker.send(await worker.take(spec("k2", model="qwen-image-2.0")))
-    assert (await catalog.read_limiter_state(LANE, since=0.0))[1] == 2
-    assert (await catalog.read_limiter_state(LANE, since=time.time() + 60))[1] == 0
-    assert (await catalog.read_limiter_state(OTHERS[1], since=0.0))[1] == 1
+    assert (await catalog.read_limiter_state(LANE, seconds=60.0))[1] == 2
+    assert (await catalog.read_limiter_state(LANE, seconds=-60.0))[1] == 0
+    assert (await catalog.read_limiter_state(OTHERS[1], seconds=60.0))[1] == 1
 
 
 async def test_many_lookups_return_the_same_as_single_ones(catalog, worker, spec):

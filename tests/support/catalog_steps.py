@@ -1,5 +1,6 @@
 """A till: pays for images in a catalog, step by step."""
 
+import time as real_time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,13 +25,15 @@ NO_CAPS = Caps()
 
 
 class Clock:
-    """The catalog's clock, set by the test."""
+    """The module `time`, with a time of day that the test sets."""
 
     def __init__(self) -> None:
         self.now = FRIDAY
 
     def time(self) -> float:
         return self.now
+
+    monotonic, sleep = staticmethod(real_time.monotonic), staticmethod(real_time.sleep)
 
 
 class Till:

@@ -42,10 +42,10 @@ def take_claim(
     Raises:
         BudgetExceeded: a new generation could exceed a cap.
     """
-    now, process = time.time(), this_process()
-    generation, cut_off = resume_or_add(connection, spec, now, fresh=fresh)
+    process = this_process()
+    generation, cut_off = resume_or_add(connection, spec, time.time(), fresh=fresh)
     if generation.stage is Stage.CLAIMED:
-        check_caps(connection, spec, caps, own=generation.id, now=now)
+        check_caps(connection, spec, caps, own=generation.id)
     claim = Claim(spec.key, secrets.token_hex(8), generation, cut_off)
     connection.execute(
         queries.TAKE_CLAIM,
@@ -59,7 +59,6 @@ def take_claim(
             "scope": process.scope,
             "started": process.started,
             "lock_byte": lock_byte,
-            "now": now,
             "lease_seconds": lease_seconds,
         },
     )

@@ -1,7 +1,7 @@
 """What the catalog's steps need from a database: the same statements run on each.
 
-Besides standard SQL, a database provides the functions that the statements call: `life_of`,
-`in_lease`, `lease_start`, `lease_end`, `utc_day`, `with_note` and `lock_until_commit`.
+Besides standard SQL, a database provides the functions that the statements call: `unix_now`,
+`date`, `lease_start`, `lease_end`, `in_lease`, `life_of`, `json_insert` and `lock_until_commit`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -13,7 +13,9 @@ Value = TypeVar("Value")
 _COLUMNS = tuple(field.name for field in fields(LimiterState))
 
 _READ = f"""
-SELECT {", ".join(_COLUMNS)} FROM limiter_states WHERE provider = :provider AND model = :model
+SELECT unix_now() AS now, {", ".join(_COLUMNS)}
+FROM (SELECT 1) AS one
+LEFT JOIN limiter_states ON provider = :provider AND model = :model
 """  # noqa: S608 - our own columns
 
 _WRITE = f"""
@@ -26,31 +28,34 @@ ON CONFLICT (provider, model) DO UPDATE SET
 _COUNT_SENDS = """
 SELECT count(DISTINCT coalesce(s.call_number, s.number))
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
-WHERE s.sent_at >= :since AND g.provider = :provider AND g.model = :model
+WHERE s.sent_at >= unix_now() - :seconds AND g.provider = :provider AND g.model = :model
 """
 
 
 def read_limiter_state(
-    connection: Connection, scope: LimitScope, since: float
+    connection: Connection, scope: LimitScope, seconds: float
 ) -> tuple[LimiterState | None, int]:
-    """Read a scope's state, and count its calls from `since` (Unix seconds)."""
-    number: int = connection.execute(_COUNT_SENDS, {**asdict(scope), "since": since}).fetchone()[0]
-    return _read(connection, scope), number
+    """Read a scope's state, and count its calls of the last `seconds`."""
+    values = {**asdict(scope), "seconds": seconds}
+    number: int = connection.execute(_COUNT_SENDS, values).fetchone()[0]
+    return _read(connection, scope)[0], number
 
 
 def update_limiter_state(
     connection: Connection,
     scope: LimitScope,
-    change: Callable[[LimiterState | None], tuple[LimiterState, Value]],
+    change: Callable[[LimiterState | None, float], tuple[LimiterState, Value]],
 ) -> Value:
     """Change a scope's state while no other process does."""
     # Not synced: a state lost in a power cut is soon relearned, and a sync per request is slow.
     connection.execute(LOCK, {"name": f"limiter of {scope.provider} {scope.model}"})
-    state, value = change(_read(connection, scope))
+    state, value = change(*_read(connection, scope))
     connection.execute(_WRITE, asdict(scope) | asdict(state))
     return value
 
 
-def _read(connection: Connection, scope: LimitScope) -> LimiterState | None:
-    row = connection.execute(_READ, asdict(scope)).fetchone()
-    return None if row is None else LimiterState(**dict(row))
+def _read(connection: Connection, scope: LimitScope) -> tuple[LimiterState | None, float]:
+    """Return a scope's state, and the time by the database's clock."""
+    columns = dict(connection.execute(_READ, asdict(scope)).fetchone())
+    now: float = columns.pop("now")
+    return (None if columns["updated_at"] is None else LimiterState(**columns)), now

@@ -65,7 +65,7 @@ INSERT INTO claims (
     lock_byte
 ) VALUES (
     :key, :token, :generation_id, lease_start(), lease_end(:lease_seconds), :payer, :host, :pid,
-    :scope, :started, :now, :lock_byte
+    :scope, :started, unix_now(), :lock_byte
 )
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
@@ -102,7 +102,7 @@ FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id
 
 ADD_SEND = """
 INSERT INTO sends (generation_id, sent_at, billing, code, payer)
-VALUES (:generation_id, :now, 'possible', 'unsettled', :payer)
+VALUES (:generation_id, unix_now(), 'possible', 'unsettled', :payer)
 RETURNING number
 """
 
@@ -124,7 +124,7 @@ POSSIBLY_BILLED = "SELECT 1 FROM sends WHERE generation_id = :id AND billing = '
 
 SETTLE_SEND = """
 UPDATE sends
-SET settled_at = :now, billing = :billing, code = :code, request_id = :request_id
+SET settled_at = unix_now(), billing = :billing, code = :code, request_id = :request_id
 WHERE number = :number
 """
 
@@ -205,7 +205,7 @@ ON CONFLICT (key) DO NOTHING
 # A generation's first answer saves nothing, even long after the call.
 COUNT_ANSWER = """
 INSERT INTO answers (request_key, day, paid, cached)
-SELECT :key, date(:now, 'unixepoch'), CAST(NOT saved AS INTEGER), CAST(saved AS INTEGER)
+SELECT :key, date(unix_now(), 'unixepoch'), CAST(NOT saved AS INTEGER), CAST(saved AS INTEGER)
 FROM (
     SELECT EXISTS (
         SELECT 1 FROM requests AS q JOIN answers AS a ON a.request_key = q.key
@@ -290,7 +290,7 @@ LIMIT 5
 
 # An image is billed once: if a call is known to be billed, the others stay as they are.
 SETTLE_PAID = """
-UPDATE sends SET settled_at = :now, billing = 'billed', code = :code
+UPDATE sends SET settled_at = unix_now(), billing = 'billed', code = :code
 WHERE number = (
     SELECT max(number) FROM sends WHERE generation_id = :id AND billing = 'possible'
 )
@@ -307,6 +307,6 @@ ORDER BY sequence
 
 ADD_ADOPTED_SEND = """
 INSERT INTO sends (generation_id, sent_at, settled_at, billing, code)
-SELECT :id, :created_at, :now, 'billed', 'adopted'
+SELECT :id, :created_at, unix_now(), 'billed', 'adopted'
 WHERE NOT EXISTS (SELECT 1 FROM sends WHERE generation_id = :id AND billing = 'billed')
 """

@@ -91,6 +91,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.create_function("life_of", 4, _life_of)
     connection.create_function("folded", 1, str.casefold, deterministic=True)
+    connection.create_function("unix_now", 0, time.time)
     connection.create_function("in_lease", 2, in_lease)
     connection.create_function("lease_start", 0, clock)
     connection.create_function("lease_end", 1, lease_end)

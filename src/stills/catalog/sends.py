@@ -1,6 +1,5 @@
 """The ledger's entries: one for each image that a call is to make."""
 
-import time
 from collections.abc import Mapping, Sequence
 
 from stills.catalog import queries
@@ -23,12 +22,11 @@ def record_sends(
     """
     if not all(renew_claim(connection, claim, lease_seconds=lease_seconds) for claim in claims):
         return None
-    now = time.time()
     numbers: list[int] = []
     for claim in claims:
         generation = claim.generation
-        check_caps(connection, generation.spec, caps, own=generation.id, now=now)
-        values = {"generation_id": generation.id, "now": now, "payer": caps.payer}
+        check_caps(connection, generation.spec, caps, own=generation.id)
+        values = {"generation_id": generation.id, "payer": caps.payer}
         connection.execute(queries.MARK_SENT, values)
         number = connection.execute(queries.ADD_SEND, values).fetchone()["number"]
         numbers.append(number)
@@ -40,9 +38,8 @@ def record_sends(
 
 def settle(connection: Connection, send: int, settlement: Settlement) -> None:
     """Record how a call ended for one of its images."""
-    settled: dict[str, str | float | None] = {
+    settled: dict[str, str | int | None] = {
         "number": send,
-        "now": time.time(),
         "billing": settlement.billing.value,
         "code": settlement.code,
         "request_id": settlement.request_id,

@@ -1,8 +1,8 @@
 """Caps and spending, computed from the ledger."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from stills.catalog.connection import Connection
 from stills.catalog.queries import HELD, LOCK
@@ -25,7 +25,7 @@ _DAY_SECONDS = 86_400
 _SENT = """
 SELECT coalesce(sum(nano_usd), 0), coalesce(sum(unpriced), 0)
 FROM totals AS s
-WHERE day = date(:now, 'unixepoch') AND provider = :provider AND kind != 'saved'
+WHERE day = date(unix_now(), 'unixepoch') AND provider = :provider AND kind != 'saved'
 """
 
 # Claimed by other workers, without a billed or possibly billed call so far.
@@ -95,9 +95,7 @@ ORDER BY provider, grouped
 """
 
 
-def check_caps(
-    connection: Connection, spec: GenerationSpec, caps: Caps, *, own: str, now: float
-) -> None:
+def check_caps(connection: Connection, spec: GenerationSpec, caps: Caps, *, own: str) -> None:
     """Check that a call of generation `own` can't exceed a cap; others wait.
 
     Raises:
@@ -110,12 +108,7 @@ def check_caps(
         raise unknown_price(spec.model)
     price = to_nano_usd(price_usd)
     connection.execute(LOCK, {"name": f"caps of {spec.provider}"})
-    values: dict[str, str | float | None] = {
-        "payer": caps.payer,
-        "provider": spec.provider,
-        "own": own,
-        "now": now,
-    }
+    values = {"payer": caps.payer, "provider": spec.provider, "own": own}
     if caps.request_usd is not None:
         spent = _sum(connection, _OWN, values)
         if _exceeds(spent.nano_usd + price, caps.request_usd):
@@ -124,14 +117,13 @@ def check_caps(
     if caps.day_usd is not None:
         spent = _sum(connection, _SENT, values) + _sum(connection, _RESERVED, values)
         if _exceeds(spent.nano_usd + price, caps.day_usd):
-            today = datetime.fromtimestamp(now, UTC).date()
-            raise _exceeded(f"{today} (UTC)", spent, price_usd, caps.day_usd)
+            whose = f"{_today(connection)} (UTC)"
+            raise _exceeded(whose, spent, price_usd, caps.day_usd)
     if caps.payer_day_usd is not None:
-        today = datetime.fromtimestamp(now, UTC).date()
         sent = _sum(connection, _SENT + _OF_PAYER.format(table="s"), values)
         spent = sent + _sum(connection, _RESERVED + _OF_PAYER.format(table="c"), values)
         if _exceeds(spent.nano_usd + price, caps.payer_day_usd):
-            whose = f"key {caps.payer} on {today} (UTC)"
+            whose = f"key {caps.payer} on {_today(connection)} (UTC)"
             raise _exceeded(whose, spent, price_usd, caps.payer_day_usd, action=_PAYER_ACTION)
 
 
@@ -173,7 +165,12 @@ class _Spent:
         return format_amount(to_usd(self.nano_usd), self.unpriced)
 
 
-def _sum(connection: Connection, query: str, values: dict[str, str | float | None]) -> _Spent:
+def _today(connection: Connection) -> str:
+    day: str = connection.execute("SELECT date(unix_now(), 'unixepoch')").fetchone()[0]
+    return day
+
+
+def _sum(connection: Connection, query: str, values: Mapping[str, str | None]) -> _Spent:
     return _Spent(*connection.execute(query, values).fetchone())
 
 

@@ -1,7 +1,6 @@
 """The catalog in a SQL database: what its adapters have in common."""
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -236,17 +235,19 @@ class SqlCatalog(ABC):
         )
 
     async def update_limiter_state(
-        self, scope: LimitScope, change: Callable[[LimiterState | None], tuple[LimiterState, Value]]
+        self,
+        scope: LimitScope,
+        change: Callable[[LimiterState | None, float], tuple[LimiterState, Value]],
     ) -> Value:
         return await self.database.write(
             lambda connection: update_limiter_state(connection, scope, change), synced=False
         )
 
     async def read_limiter_state(
-        self, scope: LimitScope, *, since: float
+        self, scope: LimitScope, *, seconds: float
     ) -> tuple[LimiterState | None, int]:
         return await self.database.read(
-            lambda connection: read_limiter_state(connection, scope, since)
+            lambda connection: read_limiter_state(connection, scope, seconds)
         )
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
@@ -356,8 +357,7 @@ def _find(connection: Connection, key: str, size: Size) -> CatalogHit | None:
 
 def _settle_paid(connection: Connection, generation_id: str, code: str) -> None:
     """Settle the last call of a generation that has its image, but no recorded answer."""
-    values = {"id": generation_id, "code": code, "now": time.time()}
-    connection.execute(queries.SETTLE_PAID, values)
+    connection.execute(queries.SETTLE_PAID, {"id": generation_id, "code": code})
 
 
 def _record_kept(connection: Connection, kept: dict[str, str | int | None]) -> None:
@@ -371,7 +371,7 @@ def _record_kept(connection: Connection, kept: dict[str, str | int | None]) -> N
 
 
 def _adopt(connection: Connection, generation: Generation, renditions: Sequence[Rendition]) -> bool:
-    values = {"id": generation.id, "created_at": generation.created_at, "now": time.time()}
+    values = {"id": generation.id, "created_at": generation.created_at}
     known = connection.execute(queries.STAGE, values).fetchone()
     adopted = known is None or known["stage"] != Stage.KEPT
     if known is None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from stills.contract.errors import RateLimited
 from stills.contract.models import Model
@@ -18,12 +18,22 @@ from stills.ratelimit.aimd import (
     take_starts,
 )
 
+_clock = time.monotonic
+
 
 class StartTooLate(RateLimited):
     """The call could not start in time for its deadline; it was not sent.
 
     `retry_after_seconds` is when a new attempt can succeed.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """When a call may start: by the catalog's clock (Unix seconds), and by this process's."""
+
+    at: float
+    here_at: float
 
 
 def rate_limit_of(scope: LimitScope, model: Model | None, given: RateLimit | None) -> RateLimit:
@@ -36,48 +46,44 @@ def rate_limit_of(scope: LimitScope, model: Model | None, given: RateLimit | Non
 
 
 class RateLimiter:
-    """Delays the calls to one model from this process; `clock` returns Unix seconds."""
+    """Delays the calls to one model from this process.
 
-    def __init__(
-        self,
-        catalog: LimiterStates,
-        scope: LimitScope,
-        limit: RateLimit,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    All processes go by the catalog's clock. Each measures how far it is from a clock of its own,
+    which nobody sets, and so learns in how many seconds a call may start.
+    """
+
+    def __init__(self, catalog: LimiterStates, scope: LimitScope, limit: RateLimit) -> None:
         self.limit = limit
         self._catalog = catalog
         self._scope = scope
-        self._clock = clock
         self._queue = asyncio.Lock()
         self._waiting = 0
-        self._starts: deque[float] = deque()
+        self._starts: deque[_Start] = deque()
         self._state: LimiterState | None = None
+        self._ahead_seconds = 0.0  # of the catalog's clock
 
     async def start(self, *, patience_seconds: float) -> float:
-        """Wait until a call may start; returns that time in Unix seconds, 0 without a limit.
+        """Wait until a call may start; returns that time by the catalog's clock, 0 without a limit.
 
         Raises:
             StartTooLate: the wait would be longer than `patience_seconds`.
         """
         if self.limit.is_unlimited:
             return 0.0
-        latest_at = self._clock() + patience_seconds
+        latest_at = _clock() + patience_seconds
         self._check(latest_at, ahead=self._waiting)
         self._waiting += 1
         try:
             async with self._queue:  # in order of arrival
-                start_at = await self._take(latest_at)
+                start = await self._take(latest_at)
         finally:
             self._waiting -= 1
-        await asyncio.sleep(start_at - self._clock())
-        return start_at
+        await asyncio.sleep(start.here_at - _clock())
+        return start.at
 
     async def quota(self) -> Quota:
         """Return the limit and its use by all processes that share the catalog."""
-        since = self._clock() - 60.0
-        state, sends = await self._catalog.read_limiter_state(self._scope, since=since)
+        state, sends = await self._catalog.read_limiter_state(self._scope, seconds=60.0)
         if self.limit.is_unlimited:
             return Quota(None, None, sends)
         if state is None:
@@ -86,48 +92,56 @@ class RateLimiter:
         return Quota(limit_per_second, limit_per_second * state.rate_fraction, sends)
 
     async def slow_down(self, *, started_at: float, retry_after_seconds: float | None) -> None:
-        """Record that the service refused a call that started at `started_at`."""
+        """Record that the service refused a call; `started_at` is what `start` returned for it."""
         if self.limit.is_unlimited:
             return
 
-        def change(state: LimiterState | None) -> tuple[LimiterState, LimiterState]:
+        def change(
+            state: LimiterState | None, now: float
+        ) -> tuple[LimiterState, tuple[LimiterState, float]]:
             state = slow_down(
                 state,
                 self.limit,
-                now=self._clock(),
+                now=now,
                 started_at=started_at,
                 retry_after_seconds=retry_after_seconds,
             )
-            return state, state
+            return state, (state, now - _clock())
 
-        self._state = await self._catalog.update_limiter_state(self._scope, change)
+        changed = await self._catalog.update_limiter_state(self._scope, change)
+        self._state, self._ahead_seconds = changed
 
-    async def _take(self, latest_at: float) -> float:
+    async def _take(self, latest_at: float) -> _Start:
         while True:
             while self._starts:
-                start_at = self._starts.popleft()
-                if start_at >= self._clock() - LOOKAHEAD_SECONDS:  # else its caller has given up
-                    return start_at
-            state, starts = await self._catalog.update_limiter_state(self._scope, self._next_starts)
+                start = self._starts.popleft()
+                if start.here_at >= _clock() - LOOKAHEAD_SECONDS:  # else its caller has given up
+                    return start
+            taken = await self._catalog.update_limiter_state(self._scope, self._next_starts)
+            state, self._ahead_seconds, starts = taken
             self._state = state
-            self._starts.extend(starts)
+            self._starts.extend(_Start(at, self._here(at)) for at in starts)
             if not starts:
                 self._check(latest_at)
-                until_next = next_start_at(state) - LOOKAHEAD_SECONDS - self._clock()
+                until_next = self._here(next_start_at(state)) - LOOKAHEAD_SECONDS - _clock()
                 await asyncio.sleep(until_next)
 
     def _next_starts(
-        self, state: LimiterState | None
-    ) -> tuple[LimiterState, tuple[LimiterState, tuple[float, ...]]]:
-        taken = take_starts(state, self.limit, now=self._clock(), wanted=self._waiting)
-        return taken[0], taken
+        self, state: LimiterState | None, now: float
+    ) -> tuple[LimiterState, tuple[LimiterState, float, tuple[float, ...]]]:
+        state, starts = take_starts(state, self.limit, now=now, wanted=self._waiting)
+        return state, (state, now - _clock(), starts)
+
+    def _here(self, at: float) -> float:
+        """Convert a time of the catalog's clock."""
+        return at - self._ahead_seconds
 
     def _check(self, latest_at: float, *, ahead: int = 0) -> None:
         """Reject a call at once if it would wait too long behind `ahead` others."""
         if self._state is None:
             return
-        now, interval = self._clock(), interval_seconds(self._state)
-        start_at = max(now, next_start_at(self._state)) + ahead * interval
+        now, interval = _clock(), interval_seconds(self._state)
+        start_at = max(now, self._here(next_start_at(self._state))) + ahead * interval
         if start_at > max(latest_at, now + LOOKAHEAD_SECONDS):
             raise StartTooLate(
                 f"rate limit: the next free start is in {start_at - now:.0f} s, after the deadline",

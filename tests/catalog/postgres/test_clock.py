@@ -1,0 +1,40 @@
+"""The server's clock, on which caps and the ledger run."""
+
+import time
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from tests.support.catalog_steps import Till
+
+from stills.catalog.postgres import PostgresCatalog
+from stills.contract.errors import BudgetExceeded
+from stills.contract.money import Caps
+
+CAP = Caps(day_usd=0.10)
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+@pytest.mark.parametrize("step_seconds", [-86_400.0, 86_400.0])
+async def test_a_clock_that_is_a_day_off_has_no_budget_of_its_own(
+    postgres_url, monkeypatch, step_seconds
+):
+    """The day of a cap, and of the ledger, is the server's; so is the day in the error."""
+    right, off = PostgresCatalog(postgres_url), PostgresCatalog(postgres_url)
+    before = today()
+    await Till(right).buy("k", CAP)
+    time_of_day = time.time
+    monkeypatch.setattr(time, "time", lambda: time_of_day() + step_seconds)
+    with pytest.raises(BudgetExceeded) as caught:
+        await Till(off).claim("k2", CAP)
+    await Till(off).buy("k3")
+    monkeypatch.undo()
+    with psycopg.connect(postgres_url.secret) as connection:
+        days = {day for (day,) in connection.execute("SELECT DISTINCT day FROM stills.totals")}
+    assert days <= {before, today()}
+    assert any(f"{day} (UTC)" in str(caught.value) for day in days)
+    for catalog in (right, off):
+        await catalog.close()
