@@ -41,6 +41,7 @@ lock: ## update the lock files to the newest versions that pyproject.toml allows
 	$(COMPILE) --group build --output-file requirements-build.lock
 	$(COMPILE) pyproject.toml --group dev --constraint requirements-build.lock --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra jobs --extra otel --extra postgres --output-file requirements-service.lock
 	cd tests/clients/python && for list in *.in; do \
 		../../../$(COMPILE) $$list --output-file $${list%.in}.lock || exit 1; done
 	for folder in tests/clients/node/*/; do \
