@@ -55,8 +55,29 @@ def test_an_error_says_which_takes_are_stored_and_covers_the_bills_of_all():
     late = ServiceUnavailable("the service failed", billing=Billing.POSSIBLE)
     with pytest.raises(RateLimited) as caught:
         read_outcomes([RESULT, RateLimited("too fast"), late, replace(RESULT, seed=10)])
-    assert caught.value.message == "2 of 4 images were generated (seeds 7, 10); too fast"
+    assert (
+        caught.value.message
+        == "2 of 4 images are stored (seeds 7, 10), 0.15 USD (simulated) billed for them; too fast"
+    )
     assert caught.value.billing is Billing.POSSIBLE
+    assert [take.seed for take in caught.value.stored_takes] == [7, 10]
+    assert caught.value.has_billed_takes
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cached": True, "cost_usd": 0.0}, "nothing billed for it"),
+        ({"cost_usd": None}, "an unknown amount billed for it"),
+        ({"provider": "dashscope"}, "0.075 USD billed for it"),
+    ],
+)
+def test_an_error_says_what_was_billed_for_the_others(changes, words):
+    """Nothing for an image that was stored before."""
+    with pytest.raises(RateLimited) as caught:
+        read_outcomes([replace(RESULT, **changes), RateLimited("too fast")])
+    assert caught.value.message == f"1 of 2 images is stored (seed 7), {words}; too fast"
+    assert caught.value.has_billed_takes == (not changes.get("cached"))
 
 
 def test_if_every_take_failed_the_message_is_that_of_the_first():

@@ -140,7 +140,7 @@ async def test_variations_over_a_budget_report_the_finished_images(
         assert answer.status == 429
         text = (await answer.json())["error"]["message"]
     assert sandbox.ledger.billed_images == 2
-    assert "2 of 4 images were generated (seeds 7, " in text
+    assert "2 of 4 images are stored (seeds 7, " in text
     assert "nothing was sent" not in text.lower()
 
 
@@ -161,9 +161,9 @@ async def test_callers_who_share_a_failure_learn_only_of_their_own_images(
     )
     texts = await asyncio.gather(ask(2, 2), ask(1, 3))
     assert sandbox.ledger.billed_images == 3
-    assert "1 of 2 images were generated (seed 2); " in texts[0]
-    assert "2 of 3 images were generated (seeds 1, 2); " in texts[1]
-    assert [one.count("were generated") for one in texts] == [1, 1]
+    assert "1 of 2 images is stored (seed 2), " in texts[0]
+    assert "2 of 3 images are stored (seeds 1, 2), nothing billed for them; " in texts[1]
+    assert [one.count("stored (") for one in texts] == [1, 1]
     assert sum("It was billed." in one for one in texts) == 1
 
 

@@ -97,8 +97,8 @@ async def test_a_call_that_made_fewer_says_so_and_what_was_billed(stills: Stills
     with pytest.raises(UnexpectedAnswer) as caught:
         await stills.generate_takes(KITE, takes=4, model=MODEL)
     assert caught.value.message == (
-        "3 of 4 images were generated (seeds 7, 8, 9); the service made 3 of the 4 images that one "
-        "call ordered, and bills only those"
+        "3 of 4 images are stored (seeds 7, 8, 9), 0.105 USD (simulated) billed for them; the "
+        "service made 3 of the 4 images that one call ordered, and bills only those"
     )
     assert caught.value.billing is Billing.NONE
     (line,) = await stills.spend()
@@ -231,7 +231,7 @@ async def test_takes_share_a_task(stills: Stills, sandbox: Sandbox):
 async def test_a_task_that_made_fewer_images_bills_only_those(stills: Stills, sandbox: Sandbox):
     """Asking again orders only what is missing."""
     sandbox.set_faults(Fault(FaultKind.FEWER_IMAGES))
-    with pytest.raises(UnexpectedAnswer, match="3 of 4 images were generated"):
+    with pytest.raises(UnexpectedAnswer, match="3 of 4 images are stored"):
         await stills.generate_takes(KITE, takes=4, model=THIRD)
     results = await stills.generate_takes(KITE, takes=4, model=THIRD)
     assert [result.cached for result in results] == [True, True, True, False]

@@ -73,7 +73,7 @@ async def test_takes_without_a_seed_have_the_same_seeds_in_every_version(stills:
 async def test_takes_stay_the_same_if_the_first_one_failed(stills: Stills, sandbox: Sandbox):
     """The second attempt sends only what is missing."""
     sandbox.set_faults(Fault(FaultKind.CONTENT_REFUSED))
-    with pytest.raises(ContentRefused, match="2 of 3 images were generated"):
+    with pytest.raises(ContentRefused, match="2 of 3 images are stored"):
         await stills.generate_takes(UNSEEDED, takes=3)
     results = await stills.generate_takes(UNSEEDED, takes=3)
     assert [result.cached for result in results].count(True) == 2

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.models import SEED_MAX
+from stills.contract.money import add_usd, format_usd
+from stills.contract.providers import is_paid
 from stills.contract.request import ImageRequest, RequestField
 from stills.contract.result import ImageResult
 
@@ -119,8 +121,9 @@ def read_outcomes(
     """Return the results of all takes.
 
     Raises:
-        StillsError: the error of the first take that failed. It says which takes are stored, and
-            its `billing` covers all takes that failed.
+        StillsError: the error of the first take that failed. It says which takes are stored and
+            what they cost, and has them as `stored_takes`; its `billing` covers all takes that
+            failed.
         BaseException: the first other exception.
     """
     results = tuple(one for one in outcomes if isinstance(one, ImageResult))
@@ -137,5 +140,23 @@ def read_outcomes(
         raise first.with_(billing=billing) from first
     seeds = ", ".join(str(one.seed) for one in results)
     noun = "seed" if len(results) == 1 else "seeds"
-    generated = f"{len(results)} of {len(outcomes)} images were generated ({noun} {seeds})"
-    raise first.with_(message=f"{generated}; {first.message}", billing=billing) from first
+    verb = "is" if len(results) == 1 else "are"
+    stored = (
+        f"{len(results)} of {len(outcomes)} images {verb} stored ({noun} {seeds}), "
+        f"{_describe_cost(results)} billed for {'it' if len(results) == 1 else 'them'}"
+    )
+    raise first.with_(
+        message=f"{stored}; {first.message}", billing=billing, stored_takes=results
+    ) from first
+
+
+def _describe_cost(results: Sequence[ImageResult]) -> str:
+    """Return what these images added to the bill of their request."""
+    new = [one for one in results if not one.cached]
+    if not new:
+        return "nothing"
+    costs = [one.cost_usd for one in new if one.cost_usd is not None]
+    if len(costs) < len(new):
+        return "an unknown amount"
+    simulated = "" if is_paid(new[0].provider) else " (simulated)"
+    return format_usd(add_usd(*costs)) + simulated

@@ -149,7 +149,8 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             message = f"{error.message.rstrip('.')}. {error.action}"
             return problem(status, message, code=error.code, param=error.field)
     answer = error_answer(error, in_openai_shape=request.url.path in OPENAI_PATHS)
-    if getattr(request.state, "fresh", False) and error.billing is not Billing.NONE:
+    is_paid = error.billing is not Billing.NONE or error.has_billed_takes
+    if is_paid and getattr(request.state, "fresh", False):
         answer.headers["x-should-retry"] = "false"  # a repetition pays for another new image
     return answer
 

@@ -90,15 +90,20 @@ class HttpGeneration:
                 take=take,
             )
 
-        return await generate_takes(
-            self.stills,
-            self._name_own_references(http_request, request),
-            _trace(http_request, generate, model),
-            takes=takes,
-            model=model,
-            fresh=fresh,
-            on_progress=on_progress,
-        )
+        try:
+            return await generate_takes(
+                self.stills,
+                self._name_own_references(http_request, request),
+                _trace(http_request, generate, model),
+                takes=takes,
+                model=model,
+                fresh=fresh,
+                on_progress=on_progress,
+            )
+        except StillsError as error:
+            if error.stored_takes:
+                log_results(http_request, error.stored_takes)
+            raise
 
     def _name_own_references(self, http_request: Request, request: ImageRequest) -> ImageRequest:
         """Name references by their ids if they are URLs under which this client sees our images."""

@@ -7,6 +7,7 @@ _MONEY = {
     Billing.POSSIBLE: "It may have been billed.",
     Billing.BILLED: "It was billed.",
 }
+_NOTHING_ELSE = "Nothing else was billed."
 
 _CONTINUE = (
     "Call again with the same arguments: that waits for this image; no other call is sent or "
@@ -106,7 +107,10 @@ def describe_error(error: StillsError, *, is_remote: bool) -> str:
         if action == error.default_action:
             action = LOCAL_ACTIONS.get(error.remedy, action)
     request_id = f" (request id {error.request_id})" if error.request_id else ""
-    return f"{error.code}: {message.rstrip('.')}{request_id}. {_MONEY[error.billing]} {action}"
+    money = _MONEY[error.billing]
+    if error.billing is Billing.NONE and error.has_billed_takes:
+        money = _NOTHING_ELSE
+    return f"{error.code}: {message.rstrip('.')}{request_id}. {money} {action}"
 
 
 def describe_unexpected() -> str:

@@ -57,9 +57,12 @@ copy. Two kinds of readers are kept apart:
 """
 
 from enum import StrEnum
-from typing import ClassVar, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
 
 from stills.contract.errors.remedies import Remedy
+
+if TYPE_CHECKING:
+    from stills.contract.result import ImageResult
 
 
 class Billing(StrEnum):
@@ -78,6 +81,7 @@ class Changes(TypedDict, total=False):
     billing: Billing
     shared_billing: Billing
     request_id: str | None
+    stored_takes: "tuple[ImageResult, ...]"
     field: str | None
     retry_after_seconds: float | None
 
@@ -108,6 +112,9 @@ class StillsError(Exception):
     """What it means for the money of an equal request that made the call, when this one waited."""
     request_id: str | None
     """The service's id of the call, if there is one."""
+    stored_takes: "tuple[ImageResult, ...]"
+    """The images of the request's other takes, which are stored; what they cost is not in
+    `billing`."""
 
     def __init__(
         self,
@@ -125,6 +132,7 @@ class StillsError(Exception):
             billing=billing,
             shared_billing=Billing.NONE,
             request_id=request_id,
+            stored_takes=(),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -179,6 +187,11 @@ class StillsError(Exception):
     def outcome_unknown(self) -> bool:
         """Whether a call may have made an image that never came, so that it may be billed."""
         return Billing.POSSIBLE in (self.billing, self.shared_billing)
+
+    @property
+    def has_billed_takes(self) -> bool:
+        """Whether this request paid for other takes, which are stored."""
+        return any(not take.cached for take in self.stored_takes)
 
     @property
     def can_repeat(self) -> bool:
