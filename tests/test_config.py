@@ -23,6 +23,7 @@ def test_every_variable_has_a_default():
     assert (config.model, config.deadline_seconds) == ("qwen-image-max", 600.0)
     assert (config.rate_limit, config.concurrency) == (None, 8)
     assert (config.api_key, config.profile, config.base_url) == (None, "default", None)
+    assert config.account is None
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def test_every_variable_has_a_default():
         ("STILLS_RATE_LIMIT", "none", "rate_limit", NO_LIMIT),
         ("STILLS_CONCURRENCY", "32", "concurrency", 32),
         ("DASHSCOPE_API_KEY", "sk-a", "api_key", "sk-a"),
+        ("STILLS_ACCOUNT", "our studio", "account", "our studio"),
         ("STILLS_RESEND_UNKNOWN", " 2 ", "resend_unknown", 2),
         ("STILLS_ASYNC", "auto", "uses_tasks", True),
         ("STILLS_ASYNC", " Never ", "uses_tasks", False),

@@ -153,6 +153,7 @@ def use_dashscope(config: Config) -> Provider:
         base_url=config.base_url,
         folder=_current_folder(),
         api_key_file=config.api_key_file,
+        account_name=config.account,
     )
 
     async def make(stack: AsyncExitStack) -> Provider:
@@ -160,7 +161,7 @@ def use_dashscope(config: Config) -> Provider:
             stack, credentials, certificates=config.certificates, has_live_links=True
         )
 
-    return DeferredProvider(credentials.provider.name, make)
+    return DeferredProvider(credentials.provider.name, make, account=credentials.account)
 
 
 def _current_folder() -> Path | None:

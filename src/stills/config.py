@@ -27,10 +27,11 @@ class Config:
     `store` is a folder or an object store's URL, `catalog` a local path or a Postgres database, and
     `spool` a local path. `api_key` never appears in the repr. `models` is the model table.
     `rate_limit` is None for the model's own limit; `credentials_file` and `api_key_file` are None
-    if no home folder is known. `certificates` are the variable that names trusted CAs, and the file
-    or folder that it names. `resend_unknown` is how often a call whose outcome is unknown may be
-    repeated, and `uses_tasks` whether models with an asynchronous API are called through it.
-    `image_links` are those of a bucket's images.
+    if no home folder is known. `account` is the user's name for the account behind the key.
+    `certificates` are the variable that names trusted CAs, and the file or folder that it names.
+    `resend_unknown` is how often a call whose outcome is unknown may be repeated, and `uses_tasks`
+    whether models with an asynchronous API are called through it. `image_links` are those of a
+    bucket's images.
     """
 
     store: str
@@ -51,6 +52,7 @@ class Config:
     credentials_file: Path | None
     api_key_file: Path | None
     base_url: str | None
+    account: str | None
     certificates: tuple[str, Path] | None
     public_url: str | None
     model_aliases: Mapping[str, str]
@@ -90,6 +92,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         credentials_file=None if home is None else home / ".alibabacloud" / "credentials",
         api_key_file=None if home is None else home / ".dashscope" / "api_key",
         base_url=environment.get("DASHSCOPE_HTTP_BASE_URL") or None,
+        account=environment.get("STILLS_ACCOUNT") or None,
         certificates=_certificates(environment),
         public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
         model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES", models),

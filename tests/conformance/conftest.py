@@ -69,8 +69,10 @@ class Worker:
             spec or make_draft(), NATIVE, lease_seconds=lease_seconds, fresh=fresh, caps=Caps()
         )
 
-    async def send(self, claim: Claim) -> int | None:
-        numbers = await self.catalog.record_sends([claim], lease_seconds=LEASE_SECONDS, caps=Caps())
+    async def send(self, claim: Claim, *, account: str = "") -> int | None:
+        numbers = await self.catalog.record_sends(
+            [claim], lease_seconds=LEASE_SECONDS, caps=Caps(), account=account
+        )
         return None if numbers is None else numbers[0]
 
     async def answer(self, claim: Claim, *, lives_seconds: float = 3600.0) -> ProviderAnswer:

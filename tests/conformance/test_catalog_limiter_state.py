@@ -10,8 +10,12 @@ from stills.contract.generation import RequestRecord, Settlement
 from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.size import Size
 
-LANE = LimitScope("sandbox", "qwen-image-max")
-OTHERS = (replace(LANE, provider="dashscope"), replace(LANE, model="qwen-image-2.0"))
+LANE = LimitScope("sandbox", "qwen-image-max", "a")
+OTHERS = (
+    replace(LANE, provider="dashscope"),
+    replace(LANE, model="qwen-image-2.0"),
+    replace(LANE, account="b"),
+)
 PACE = LimiterState(20.0, 1.5, 2.5, 3.5, 0.8, 0.025, 4.5, 5.5, 6.5, 7, 8)
 NATIVE = Size(1328, 1328)
 
@@ -59,13 +63,31 @@ async def test_a_change_that_fails_changes_nothing(catalog):
 async def test_the_sends_of_a_limit_scope_are_counted(catalog, worker, spec):
     """For some time, including refused ones, excluding other scopes."""
     claim = await worker.take()
-    refused = await worker.send(claim)
+    refused = await worker.send(claim, account="a")
     await catalog.settle_send(refused, Settlement(Billing.NONE, "rate_limited"))
-    await worker.send(claim)
-    await worker.send(await worker.take(spec("k2", model="qwen-image-2.0")))
+    await worker.send(claim, account="a")
+    await worker.send(await worker.take(spec("k2", model="qwen-image-2.0")), account="a")
+    await worker.send(await worker.take(spec("k3")), account="b")
     assert (await catalog.read_limiter_state(LANE, seconds=60.0))[1] == 2
     assert (await catalog.read_limiter_state(LANE, seconds=-60.0))[1] == 0
-    assert (await catalog.read_limiter_state(OTHERS[1], seconds=60.0))[1] == 1
+    for scope in OTHERS[1:]:
+        assert (await catalog.read_limiter_state(scope, seconds=60.0))[1] == 1
+
+
+async def test_every_account_begins_with_the_state_of_an_unknown_one(catalog):
+    """What was learned before accounts were told apart is not lost; from then on, each has its own.
+
+    That state itself stays as it is.
+    """
+    unknown, other = replace(LANE, account=""), replace(LANE, account="b")
+    await catalog.update_limiter_state(unknown, lambda _state, _now: (PACE, None))
+    later = replace(PACE, accepted=99)
+    assert await catalog.update_limiter_state(LANE, lambda pace, _: (later, pace)) == PACE
+    states = [
+        (await catalog.read_limiter_state(scope, seconds=60.0))[0]
+        for scope in (LANE, other, unknown)
+    ]
+    assert states == [later, PACE, PACE]
 
 
 async def test_many_lookups_return_the_same_as_single_ones(catalog, worker, spec):

@@ -1,6 +1,7 @@
 """What every Provider does. To test another, add it to `PROVIDERS`."""
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -27,8 +28,12 @@ ORDER = ProviderRequest(
 )
 
 
+def credentials(base_url: str) -> Credentials:
+    return Credentials(ProviderKey("sk-sandbox"), base_url)
+
+
 async def make_dashscope(base_url: str) -> Provider:
-    return await connect(Credentials(ProviderKey("sk-sandbox"), base_url))
+    return await connect(credentials(base_url))
 
 
 async def make_deferred(base_url: str) -> Provider:
@@ -37,7 +42,7 @@ async def make_deferred(base_url: str) -> Provider:
         stack.push_async_callback(provider.close)
         return provider
 
-    return DeferredProvider("sandbox", make)
+    return DeferredProvider("sandbox", make, account=credentials(base_url).account)
 
 
 PROVIDERS = {"dashscope": make_dashscope, "deferred": make_deferred}
@@ -64,6 +69,13 @@ async def provider(make_provider, sandbox: Sandbox) -> Provider:
 async def test_it_has_a_name(provider: Provider, sandbox: Sandbox):
     """The name is known before anything is sent."""
     assert provider.name == "sandbox"
+    assert sandbox.ledger.sends == ()
+
+
+async def test_it_has_an_account(provider: Provider, sandbox: Sandbox):
+    """A short digest that has no secret in it, known before anything is sent."""
+    assert re.fullmatch("[0-9a-f]{16}", provider.account)
+    assert provider.account == credentials(sandbox.base_url).account
     assert sandbox.ledger.sends == ()
 
 

@@ -137,3 +137,23 @@ def test_a_sandbox_key_needs_a_sandbox(find):
         find(key="sk-sandbox")
     assert "DASHSCOPE_HTTP_BASE_URL" in caught.value.action
     assert find(key="sk-sandbox", base_url=LOCAL).provider is SANDBOX
+
+
+def test_each_key_and_base_url_is_an_account_of_its_own(find):
+    """Regions have limits of their own, and keys may be of different accounts."""
+    accounts = [
+        find(key=key, base_url=url).account
+        for key in ("sk-a", "sk-b")
+        for url in ("https://a.example", "https://b.example")
+    ]
+    assert len(set(accounts)) == 4
+    assert find(key="sk-a", base_url="https://a.example/api/v1/").account == accounts[0]
+
+
+def test_keys_with_the_same_account_name_are_one_account(find):
+    """The name itself is not shown either: somebody could set it to a key."""
+    one, other = (find(key=key, account_name="sk-topsecret") for key in ("sk-a", "sk-b"))
+    assert one.account == other.account
+    assert one.account != find(key="sk-a").account
+    assert "topsecret" not in one.account
+    assert find(key="sk-a", account_name="\udcff").account  # a variable that is not UTF-8

@@ -3,9 +3,11 @@
 import asyncio
 import itertools
 import socket
+from dataclasses import replace
 
 import pytest
 
+from stills.app import Stills
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, ConnectionLost, RateLimited, ServiceUnreachable
 from stills.contract.rate_limit import NO_LIMIT, LimitScope, RateLimit
@@ -102,6 +104,37 @@ async def test_a_service_that_is_not_reached_uses_no_start(make_stills):
     with pytest.raises(ServiceUnreachable):
         await stills.generate(KITE)
     assert (await stills.quota()).sends_last_minute == 3
+
+
+async def test_two_keys_have_a_limit_each(make_stills, sandbox):
+    """They may be of two accounts, so neither slows the other down."""
+    for key in ("sk-sandbox-1", "sk-sandbox-2"):
+        stills = await make_stills(
+            credentials=Credentials(ProviderKey(key), sandbox.base_url),
+            rate_limit=RateLimit(1 / 3600),
+        )
+        await stills.generate(replace(KITE, prompt=key))
+        assert (await stills.quota()).sends_last_minute == 1
+
+
+async def test_two_keys_of_one_account_share_a_limit(tmp_path, sandbox):
+    """If the user says that they are of one account."""
+    environment = {
+        "HOME": str(tmp_path),
+        "OUTPUT_DIR": str(tmp_path),
+        "DASHSCOPE_HTTP_BASE_URL": sandbox.base_url,
+        "STILLS_RATE_LIMIT": "1/h",
+        "STILLS_ACCOUNT": "our studio",
+    }
+
+    def open_stills(key: str) -> Stills:
+        return Stills.from_env(environment={**environment, "DASHSCOPE_API_KEY": key})
+
+    async with open_stills("sk-sandbox-1") as one, open_stills("sk-sandbox-2") as other:
+        await one.generate(KITE)
+        with pytest.raises(StartTooLate):
+            await other.generate(replace(KITE, prompt="another kite"))
+        assert (await other.quota()).sends_last_minute == 1
 
 
 async def test_every_call_uses_a_start_including_retries(make_stills, sandbox):

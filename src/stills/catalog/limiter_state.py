@@ -12,23 +12,28 @@ Value = TypeVar("Value")
 
 _COLUMNS = tuple(field.name for field in fields(LimiterState))
 
+# A state from before accounts were told apart has no account; every account begins with it.
 _READ = f"""
 SELECT unix_now() AS now, {", ".join(_COLUMNS)}
 FROM (SELECT 1) AS one
-LEFT JOIN limiter_states ON provider = :provider AND model = :model
+LEFT JOIN limiter_states
+       ON provider = :provider AND model = :model AND account IN (:account, '')
+ORDER BY account DESC
+LIMIT 1
 """  # noqa: S608 - our own columns
 
 _WRITE = f"""
-INSERT INTO limiter_states (provider, model, {", ".join(_COLUMNS)})
-VALUES (:provider, :model, {", ".join(f":{column}" for column in _COLUMNS)})
-ON CONFLICT (provider, model) DO UPDATE SET
+INSERT INTO limiter_states (provider, model, account, {", ".join(_COLUMNS)})
+VALUES (:provider, :model, :account, {", ".join(f":{column}" for column in _COLUMNS)})
+ON CONFLICT (provider, model, account) DO UPDATE SET
     {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}
 """  # noqa: S608 - our own columns
 
 _COUNT_SENDS = """
 SELECT count(DISTINCT coalesce(s.call_number, s.number))
 FROM sends AS s JOIN generations AS g ON g.id = s.generation_id
-WHERE s.sent_at >= unix_now() - :seconds AND g.provider = :provider AND g.model = :model
+WHERE s.sent_at >= unix_now() - :seconds AND s.account = :account
+  AND g.provider = :provider AND g.model = :model
 """
 
 
@@ -48,7 +53,7 @@ def update_limiter_state(
 ) -> Value:
     """Change a scope's state while no other process does."""
     # Not synced: a state lost in a power cut is soon relearned, and a sync per request is slow.
-    connection.execute(LOCK, {"name": f"limiter of {scope.provider} {scope.model}"})
+    connection.execute(LOCK, {"name": f"limiter of {scope.provider} {scope.model} {scope.account}"})
     state, value = change(*_read(connection, scope))
     connection.execute(_WRITE, asdict(scope) | asdict(state))
     return value

@@ -101,8 +101,8 @@ WHERE id = :id AND stage IN ('claimed', 'sent')
 FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id"
 
 ADD_SEND = """
-INSERT INTO sends (generation_id, sent_at, billing, code, payer)
-VALUES (:generation_id, unix_now(), 'possible', 'unsettled', :payer)
+INSERT INTO sends (generation_id, sent_at, billing, code, payer, account)
+VALUES (:generation_id, unix_now(), 'possible', 'unsettled', :payer, :account)
 RETURNING number
 """
 

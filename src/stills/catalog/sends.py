@@ -11,7 +11,12 @@ from stills.contract.money import Caps
 
 
 def record_sends(
-    connection: Connection, claims: Sequence[Claim], caps: Caps, *, lease_seconds: float
+    connection: Connection,
+    claims: Sequence[Claim],
+    caps: Caps,
+    *,
+    lease_seconds: float,
+    account: str,
 ) -> list[int] | None:
     """Enter one call for the generations of all claims; returns a number for each of them.
 
@@ -26,7 +31,7 @@ def record_sends(
     for claim in claims:
         generation = claim.generation
         check_caps(connection, generation.spec, caps, own=generation.id)
-        values = {"generation_id": generation.id, "payer": caps.payer}
+        values = {"generation_id": generation.id, "payer": caps.payer, "account": account}
         connection.execute(queries.MARK_SENT, values)
         number = connection.execute(queries.ADD_SEND, values).fetchone()["number"]
         numbers.append(number)

@@ -155,11 +155,13 @@ class SqlCatalog(ABC):
                 return await self._release(claim)
 
     async def record_sends(
-        self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps
+        self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps, account: str = ""
     ) -> Sequence[int] | None:
         def work(connection: Connection) -> list[int] | None:
             self._begin_paid_step(connection, [claim.key for claim in claims], caps)
-            return record_sends(connection, claims, caps, lease_seconds=lease_seconds)
+            return record_sends(
+                connection, claims, caps, lease_seconds=lease_seconds, account=account
+            )
 
         return await self.database.write(work)
 

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LimitScope:
-    """The scope of one limit of the service: all calls of one account to one model."""
+    """The scope of one limit of the service: all calls of one account to one model.
+
+    `account` is what the provider calls it: a digest, empty if unknown.
+    """
 
     provider: str
     model: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

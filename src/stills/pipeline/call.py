@@ -139,6 +139,7 @@ async def _call_together(group: Group[Member, Call | _Begun]) -> Sequence[Call |
             [member.claim for member in members],
             lease_seconds=job.policy.lease_seconds,
             caps=job.caps,
+            account=job.ports.provider.account,
         )
         if numbers is not None:
             group.is_sent = True

@@ -171,7 +171,8 @@ class Pipeline:
 
     def limiter(self, model_id: str) -> RateLimiter:
         """Return the rate limiter of a model, which all its API calls share."""
-        scope = LimitScope(self._ports.provider.name, model_id)
+        provider = self._ports.provider
+        scope = LimitScope(provider.name, model_id, provider.account)
         if scope not in self._limiters:
             limit = rate_limit_of(scope, self._models.get(model_id), self._rate_limit)
             self._limiters[scope] = RateLimiter(self._ports.catalog, scope, limit)

@@ -1,5 +1,6 @@
 """Finding the API key; the key determines the provider."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
@@ -35,10 +36,21 @@ class ProviderKey:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key and where it is used."""
+    """A key and where it is used. `account_name` is the user's name for the account behind it."""
 
     key: ProviderKey
     base_url: str
+    account_name: str | None = None
+
+    @property
+    def account(self) -> str:
+        """A short digest of the account's name, or else of the key and the base URL.
+
+        The service limits an account, whichever of its keys is used; only the user knows which keys
+        belong together.
+        """
+        whose = self.account_name or f"{self.key.reveal()} {self.base_url}"
+        return hashlib.sha256(whose.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @property
     def provider(self) -> ProviderInfo:
@@ -55,6 +67,7 @@ def find_credentials(
     base_url: str | None,
     folder: Path | None = None,
     api_key_file: Path | None = None,
+    account_name: str | None = None,
 ) -> Credentials:
     """Return the first key of: the given one, the profile's `dashscope_api_key`, other files.
 
@@ -74,7 +87,9 @@ def find_credentials(
             "the API key contains invalid characters",
             action="Copy it again, without quotes or spaces. Nothing was sent.",
         )
-    credentials = Credentials(ProviderKey(found), check_base_url(base_url or DEFAULT_BASE_URL))
+    credentials = Credentials(
+        ProviderKey(found), check_base_url(base_url or DEFAULT_BASE_URL), account_name
+    )
     if not credentials.provider.is_paid and base_url is None:
         raise AccessError(
             "the API key is for the sandbox, but the base URL of a sandbox is not set",

@@ -160,6 +160,10 @@ class DashScope:
     def name(self) -> str:
         return self._credentials.provider.name
 
+    @property
+    def account(self) -> str:
+        return self._credentials.account
+
     async def ready(self) -> None:
         """Do nothing: a provider that was made is ready."""
 

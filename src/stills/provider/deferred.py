@@ -15,8 +15,15 @@ class DeferredProvider:
     `make` pushes what must be closed onto its stack.
     """
 
-    def __init__(self, name: str, make: Callable[[AsyncExitStack], Awaitable[Provider]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[AsyncExitStack], Awaitable[Provider]],
+        *,
+        account: str = "",
+    ) -> None:
         self._name = name
+        self._account = account
         self._make = make
         self._made: Provider | None = None
         self._making = asyncio.Lock()
@@ -25,6 +32,10 @@ class DeferredProvider:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def account(self) -> str:
+        return self._account
 
     async def ready(self) -> None:
         provider = await self._provider()

@@ -11,9 +11,11 @@ class Ledger(Protocol):
     """Accounts for calls, for any number of processes. Raises CatalogError when it fails."""
 
     async def record_sends(
-        self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps
+        self, claims: Sequence[Claim], *, lease_seconds: float, caps: Caps, account: str = ""
     ) -> Sequence[int] | None:
         """Enter one call as possibly billed before it is sent, with a line for each image it makes.
+
+        `account` is the account of its LimitScope.
 
         Returns a number for each claim, in order, or None if another worker has taken one of them
         over: then nothing may be sent.

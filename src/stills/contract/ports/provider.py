@@ -14,6 +14,11 @@ class Provider(Protocol):
         """Name of the provider, a key of `stills.contract.providers`; part of every spec's key."""
         ...
 
+    @property
+    def account(self) -> str:
+        """Digest of the account whose rate limits apply; empty if there is none."""
+        ...
+
     async def ready(self) -> None:
         """Do what takes time before the first call, such as loading the SDK."""
         ...
