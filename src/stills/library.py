@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stills.contract.generation import Image, Send
 from stills.contract.image_kinds import ImageKind
+from stills.contract.ports.imaging import PngImage
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
@@ -124,6 +125,17 @@ class Library:
         """
         png = await self.read(image)
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
+
+    async def convert_to_png(self, data: bytes, name: str) -> PngImage:
+        """Check a picture of the user to its last pixel, and return it upright as a PNG.
+
+        Nothing is stored. Errors call the picture `name`.
+
+        Raises:
+            InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+        """
+        self._guard.check()
+        return await self._ports.imaging.convert_to_png(data, name)
 
     async def encode(self, image: Image, kind: ImageKind, *, quality: int) -> bytes:
         """Read an image as PNG, JPEG or WebP of a quality from 0 to 100. It is free and not stored.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stills.contract.errors import InvalidReference
 from stills.contract.size import Size
 from stills.imaging import measure_reference, prepare_reference
-from stills.imaging.reference import SENT_BYTES_MAX
+from stills.imaging.reference import SENT_BYTES_MAX, convert_to_png
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -361,3 +361,23 @@ def test_any_bytes_are_a_reference_or_refused(head, rest):
     """No bytes raise anything but InvalidReference."""
     with suppress(InvalidReference):
         assert prepare_reference(head + rest).media_type.startswith("image/")
+
+
+def test_a_picture_of_the_user_becomes_an_upright_png_of_its_full_size():
+    """It is shown, not sent, so it is not scaled down."""
+    made = convert_to_png(tagged(picture(4000, 1000), 6).jpegsave_buffer(), "mine.jpg")
+    assert made.size == Size(1000, 4000)
+    assert made.data.startswith(SIGNATURE)
+    assert opened(made.data).width == 1000
+
+
+def test_a_png_of_the_user_keeps_its_bytes():
+    """One that needs no change is the same file."""
+    data = picture(4000, 1000).pngsave_buffer()
+    assert convert_to_png(data, "mine.png").data == data
+
+
+def test_a_damaged_picture_of_the_user_is_named():
+    """The error has the name of the file."""
+    with pytest.raises(InvalidReference, match=r"^mine\.png starts like"):
+        convert_to_png(PICTURE.pngsave_buffer()[:-30], "mine.png")

@@ -12,12 +12,13 @@ from typing import Any
 
 from stills.contract.errors import InvalidReference
 from stills.contract.image_kinds import HEAD_BYTES, ImageKind, describe_other, find_kind
-from stills.contract.ports.imaging import ReferenceImage
+from stills.contract.ports.imaging import PngImage, ReferenceImage
 from stills.contract.size import Size
 from stills.imaging.bmp import UndecodableBmp, open_bmp, read_bmp_header
 from stills.imaging.icc import is_srgb_profile
 from stills.imaging.vips import PIXELS_MAX, first_line, load_vips
 
+_NAME = "reference_image"
 SIDE_MIN = 16
 SIDE_MAX = 3072
 SIDES_RATIO_MAX = 8
@@ -89,13 +90,29 @@ def prepare_reference(data: bytes) -> ReferenceImage:
         side = int(side * _STEP)
 
 
-def _read_header(data: bytes) -> _Header:
+def convert_to_png(data: bytes, name: str) -> PngImage:
+    """Decode a picture to its last pixel, and return it upright as a PNG in sRGB, not scaled.
+
+    A PNG that needs no change keeps its bytes. Errors call the picture `name`.
+
+    Raises:
+        InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+    """
+    header = _read_header(data, name)
+    size = header.upright_size
+    with _decoding(header.kind, name):
+        if header.kind is ImageKind.PNG and header.is_srgb and header.orientation == _UPRIGHT:
+            _open(header.kind, data).avg()
+            return PngImage(data, size)
+        image = _convert(header, data, max(size))
+        return PngImage(image.pngsave_buffer(compression=_COMPRESSION, keep="none"), size)
+
+
+def _read_header(data: bytes, name: str = _NAME) -> _Header:
     kind = find_kind(data[:HEAD_BYTES])
     if kind is None:
-        raise InvalidReference(
-            f"reference_image is {describe_other(data)}", field="reference_image"
-        )
-    with _decoding(kind):
+        raise InvalidReference(f"{name} is {describe_other(data)}", field=name)
+    with _decoding(kind, name):
         if kind is ImageKind.BMP:
             header = _Header(kind, read_bmp_header(data).size)
         else:
@@ -107,7 +124,7 @@ def _read_header(data: bytes) -> _Header:
                 page_count=_get(image, "n-pages", 1),
                 is_srgb=_is_srgb(image),
             )
-    _check_size(header.upright_size)
+    _check_size(header.upright_size, name)
     return header
 
 
@@ -120,14 +137,14 @@ def _open(kind: ImageKind, data: bytes) -> Any:  # noqa: ANN401 - pyvips is not 
 
 
 @contextmanager
-def _decoding(kind: ImageKind) -> Iterator[None]:
+def _decoding(kind: ImageKind, name: str = _NAME) -> Iterator[None]:
     """Translate the errors of decoders."""
     try:
         yield
     except (load_vips().Error, UndecodableBmp) as error:
         raise InvalidReference(
-            f"reference_image starts like {kind}, but can't be decoded: {first_line(error)}",
-            field="reference_image",
+            f"{name} starts like {kind}, but can't be decoded: {first_line(error)}",
+            field=name,
             action="Save it again as a PNG or JPEG; nothing was sent.",
         ) from None
 
@@ -146,24 +163,23 @@ def _is_srgb(image: Any) -> bool:  # noqa: ANN401 - pyvips is not typed
     return not has_profile or is_srgb_profile(image.get("icc-profile-data"))
 
 
-def _check_size(size: Size) -> None:
+def _check_size(size: Size, name: str) -> None:
     if size.pixels > PIXELS_MAX:
         raise InvalidReference(
-            f"reference_image is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",
-            field="reference_image",
+            f"{name} is {size}: {size.pixels} pixels, the limit is {PIXELS_MAX}",
+            field=name,
             action=f"Scale it down to at most {SIDE_MAX} pixels per side; nothing was sent.",
         )
     if min(size) < SIDE_MIN:
         raise InvalidReference(
-            f"reference_image is {size}, but each side needs at least {SIDE_MIN} pixels",
-            field="reference_image",
+            f"{name} is {size}, but each side needs at least {SIDE_MIN} pixels",
+            field=name,
             action="Give a larger image; 384 pixels per side or more are advised.",
         )
     if max(size) > SIDES_RATIO_MAX * min(size):
         raise InvalidReference(
-            f"reference_image is {size}, but its sides may differ by a factor of at most "
-            f"{SIDES_RATIO_MAX}",
-            field="reference_image",
+            f"{name} is {size}, but its sides may differ by a factor of at most {SIDES_RATIO_MAX}",
+            field=name,
             action=f"Crop it to {SIDES_RATIO_MAX}:1 or less; nothing was sent.",
         )
 

@@ -5,12 +5,12 @@ from functools import cache
 
 from stills.contract.generation import Chunks, Inspection
 from stills.contract.image_kinds import ImageKind
-from stills.contract.ports.imaging import ReferenceImage
+from stills.contract.ports.imaging import PngImage, ReferenceImage
 from stills.contract.size import Size
 from stills.imaging.encode import encode_png
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import check_pixels, inspect_png
-from stills.imaging.reference import measure_reference, prepare_reference
+from stills.imaging.reference import convert_to_png, measure_reference, prepare_reference
 from stills.imaging.thumbnail import thumbnail_jpeg
 from stills.imaging.vips import load_vips
 
@@ -38,6 +38,9 @@ class VipsImaging:
 
     async def prepare_reference(self, data: bytes) -> ReferenceImage:
         return await asyncio.to_thread(prepare_reference, data)
+
+    async def convert_to_png(self, data: bytes, name: str) -> PngImage:
+        return await asyncio.to_thread(convert_to_png, data, name)
 
     async def fit(self, png: bytes, size: Size) -> bytes:
         return await asyncio.to_thread(fit_png, png, size)

@@ -22,6 +22,14 @@ class ReferenceImage:
     changes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PngImage:
+    """A checked PNG, and its size."""
+
+    data: bytes
+    size: Size
+
+
 class Imaging(Protocol):
     """CPU work on images, done off the event loop."""
 
@@ -57,6 +65,16 @@ class Imaging(Protocol):
         """Decode a reference image to its last pixel, and convert it to what models accept.
 
         An image that needs no change keeps its bytes.
+
+        Raises:
+            InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+        """
+        ...
+
+    async def convert_to_png(self, data: bytes, name: str) -> PngImage:
+        """Decode a picture to its last pixel, and return it as a PNG, upright, in its size.
+
+        A PNG that needs no change keeps its bytes. Errors call the picture `name`.
 
         Raises:
             InvalidReference: it is of another kind, can't be decoded or has a wrong size.
