@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
-from stills.batch.image_files import file_in
-from stills.batch.manifest import MANIFEST_NAME, read_manifest
-from stills.batch.manifest_entry import ManifestEntry
 from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
 from stills.contract.size import Size
+from stills.review.picked_frames import PickedFrame, read_picked_frames
 
 SHOT_MAX_SECONDS = 600.0
 FPS_MAX = 120
@@ -58,12 +56,17 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Animatic:
-    """The shots of a video. `left_out` are the ids of shots without an image."""
+    """The shots of a video.
+
+    `left_out` are the ids of shots without an image, `rejected` those of shots whose images are all
+    rejected.
+    """
 
     stills: Sequence[Still]
     left_out: Sequence[str]
     size: Size
     fps: int
+    rejected: Sequence[str] = ()
 
     @property
     def seconds(self) -> float:
@@ -74,8 +77,8 @@ class Animatic:
 def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 24) -> Animatic:
     """Read a manifest, or the one in a folder, and the sizes of its images.
 
-    A shot is shown for its `duration_seconds`, or for `seconds_per_shot`. The video has the most
-    common size of the images. Portraits of the cast and further takes are not in it.
+    Each shot has its picked frame, for its `duration_seconds`, or for `seconds_per_shot`. The video
+    has the most common size of the images. Portraits of the cast are not in it.
 
     Raises:
         InvalidRequest: the manifest or an option is invalid, or no shot has an image.
@@ -83,24 +86,21 @@ def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 2
     """
     _check_option("seconds per shot", seconds_per_shot, SHOT_MAX_SECONDS)
     _check_option("frames per second", fps, FPS_MAX)
-    if manifest.is_dir():
-        manifest /= MANIFEST_NAME
     stills: list[Still] = []
     left_out: list[str] = []
+    rejected: list[str] = []
     ends_at = 0.0
-    for entry in read_manifest(manifest):
-        if entry.shot.is_portrait or entry.shot.take_of is not None:
+    for frame in read_picked_frames(manifest):
+        if frame.file is None:
+            (rejected if frame.is_rejected else left_out).append(frame.shot.id)
             continue
-        if entry.file is None:
-            left_out.append(entry.shot.id)
-            continue
-        starts_at, ends_at = ends_at, ends_at + _seconds(entry, seconds_per_shot)
+        starts_at, ends_at = ends_at, ends_at + _seconds(frame, seconds_per_shot)
         # Round the absolute times, so that rounding errors do not add up over many shots.
         frames = max(1, round(ends_at * fps) - round(starts_at * fps))
-        stills.append(_still(entry, file_in(manifest.parent, entry.file), frames))
+        stills.append(_still(frame, frame.file, frames))
     if not stills:
         raise InvalidRequest(f"{manifest} has no shot with an image", action="Run the batch first.")
-    return Animatic(stills, left_out, _most_common_size(stills), fps)
+    return Animatic(stills, left_out, _most_common_size(stills), fps, rejected)
 
 
 def make_animatic(
@@ -182,15 +182,17 @@ def _ken_burns(number: int, frames: int, size: Size) -> str:
     return f",perspective={positions}:interpolation=cubic:sense=source:eval=frame"
 
 
-def _still(entry: ManifestEntry, file: Path, frames: int) -> Still:
+def _still(frame: PickedFrame, file: Path, frames: int) -> Still:
     """Read the size of an image from its first bytes."""
     try:
         with file.open("rb") as stream:
             head = stream.read(len(_PNG_HEAD) + 8)
     except OSError as error:
         raise ImageMissing(
-            f"shot {entry.shot.id!r}: {file} can't be read: {error.strerror}",
-            action="Run the batch again; stored images are free.",
+            f"shot {frame.shot.id!r}: {file} can't be read: {error.strerror}",
+            action="Run the batch again; stored images are free."
+            if frame.take
+            else "Restore the file, or give the picture again with `stills pick --file`.",
         ) from None
     size = Size(int.from_bytes(head[-8:-4]), int.from_bytes(head[-4:]))
     if (
@@ -198,8 +200,8 @@ def _still(entry: ManifestEntry, file: Path, frames: int) -> Still:
         or len(head) < len(_PNG_HEAD) + 8
         or min(size) < _SIDE_MIN_PIXELS
     ):
-        raise InvalidRequest(f"shot {entry.shot.id!r}: {file} is not a PNG", field="file")
-    return Still(entry.shot.id, file.absolute(), size, frames)
+        raise InvalidRequest(f"shot {frame.shot.id!r}: {file} is not a PNG", field="file")
+    return Still(frame.shot.id, file.absolute(), size, frames)
 
 
 def _most_common_size(stills: Sequence[Still]) -> Size:
@@ -208,11 +210,11 @@ def _most_common_size(stills: Sequence[Still]) -> Size:
     return Size(width - width % 2, height - height % 2)
 
 
-def _seconds(entry: ManifestEntry, otherwise: float) -> float:
-    seconds = entry.shot.duration_seconds
+def _seconds(frame: PickedFrame, otherwise: float) -> float:
+    seconds = frame.shot.duration_seconds
     if seconds is None:
         return otherwise
-    _check_option(f"duration of shot {entry.shot.id!r}", seconds, SHOT_MAX_SECONDS)
+    _check_option(f"duration of shot {frame.shot.id!r}", seconds, SHOT_MAX_SECONDS)
     return seconds
 
 

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from stills.app import Stills
 from stills.batch.image_files import local_file
 from stills.batch.manifest import read_earlier
 from stills.batch.manifest_entry import ManifestEntry
-from stills.batch.preflight import Batch, BatchOptions, make_problem
+from stills.batch.preflight import BatchOptions, make_problem
 from stills.batch.reasons import FRESH, PlannedShot, find_reason
 from stills.batch.references import Files, with_references, without_needs
+from stills.batch.run_plan import RunPlan
 from stills.contract.errors import BudgetExceeded, InvalidRequest
 from stills.contract.money import format_usd, to_nano_usd, to_usd, unknown_price
 from stills.contract.outcome import RequestStatus
@@ -20,6 +22,8 @@ from stills.shotlist.dependencies import Dependencies, Skipped, Unblocked
 from stills.shotlist.shots import Problem, Shot
 
 _LOOKED_UP_TOGETHER = 256
+
+Plan = TypeVar("Plan", bound=RunPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Estimate:
     planned: tuple[PlannedShot, ...] = ()
 
 
-async def make_estimate(stills: Stills, batch: Batch, folder: Path) -> tuple[Estimate, Batch]:
+async def make_estimate(stills: Stills, batch: Plan, folder: Path) -> tuple[Estimate, Plan]:
     """Look a batch up in the catalog; nothing is sent.
 
     Shots that the model refuses become problems of the returned batch.
@@ -96,7 +100,7 @@ class _Estimator:
     """Goes through a batch in the order of the run, using only the catalog."""
 
     def __init__(
-        self, stills: Stills, batch: Batch, folder: Path, earlier: Mapping[str, ManifestEntry]
+        self, stills: Stills, batch: RunPlan, folder: Path, earlier: Mapping[str, ManifestEntry]
     ) -> None:
         self._stills = stills
         self._batch = batch
@@ -205,11 +209,11 @@ class _Estimator:
     def _add_to_call(self, shot: Shot) -> None:
         """Count a call, unless the last one also makes this take."""
         name, images = self._last_call
-        if name == shot.first_take and images < self._batch.options.model.images_per_call_max:
+        if name == shot.takes_name and images < self._batch.options.model.images_per_call_max:
             self._last_call = (name, images + 1)
         else:
             self.calls += 1
-            self._last_call = (shot.first_take, 1)
+            self._last_call = (shot.takes_name, 1)
 
     def _add_problem(self, shot: Shot, error: InvalidRequest) -> None:
         """Report a shot that the model refuses, once for all its takes."""

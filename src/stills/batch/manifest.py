@@ -70,6 +70,10 @@ class ManifestWriter:
             self._lines.write(line)
         self._offsets[position] = offset
 
+    def append_entry(self, entry: ManifestEntry) -> None:
+        """Add an entry after all others."""
+        self.add_entry(len(self._offsets), entry)
+
     def close(self) -> None:
         """Write the manifest atomically, and unlock the folder. Blocks."""
         if self._lines.closed:

@@ -17,6 +17,8 @@ from stills.contract.strict_json import STRICT
 from stills.shotlist.shots import Outcome, Shot, ShotReference
 
 _REFERENCE_SHOWN_CHARACTERS = 300
+_DATA_URL, _BASE64, _UNREADABLE = "data URL", "base64", "unreadable URL"
+_HIDDEN = (_DATA_URL, _BASE64, _UNREADABLE)
 
 T = TypeVar("T")
 
@@ -27,6 +29,13 @@ class Status(StrEnum):
     DONE = "done"
     FAILED = "failed"
     PENDING = "pending"
+
+
+class ReviewMark(StrEnum):
+    """What a review says about a take."""
+
+    PICKED = "picked"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,9 @@ class ManifestEntry:
     The references of `shot` are fit to be shown: without query, credentials or bytes. `file`
     is the image's path in the manifest's folder, with `/` as the separator. `billing` is that of a
     pending shot whose request was interrupted.
+
+    `mark`, `comments` and `own_picture` repeat the folder's review for other programs: comments are
+    with the first take of a shot, and so is the path of a picture of the user that takes its place.
     """
 
     shot: Shot
@@ -67,6 +79,9 @@ class ManifestEntry:
     failure: Failure | None = None
     file: str | None = None
     billing: Billing = Billing.NONE
+    mark: ReviewMark | None = None
+    comments: tuple[str, ...] = ()
+    own_picture: str | None = None
 
     @classmethod
     def of(cls, outcome: Outcome, file: str | None = None) -> Self:
@@ -105,8 +120,11 @@ class ManifestEntry:
             _read_shot(given),
             _read_result(given),
             _read_failure(given),
-            _read_file(given),
+            _read_file(given, "file"),
             _read_billing(given),
+            _read_mark(given),
+            _texts(given, "comments"),
+            _read_file(given, "own_picture"),
         )
         if entry.status != (status := _get(given, "status", str)):
             raise InvalidRequest(
@@ -126,10 +144,7 @@ class ManifestEntry:
         }
         if [one.image is not None for one in shot.references] == [True]:
             line["request"]["reference_image"] = shot.references[0].image
-        if shot.is_portrait:
-            line["portrait"] = True
-        if shot.take_of is not None:
-            line |= {"take": shot.take, "take_of": shot.take_of}
+        line |= _kind_members(shot)
         if shot.references:
             line["references"] = [_reference_members(one) for one in shot.references]
         if shot.needs:
@@ -142,7 +157,16 @@ class ManifestEntry:
             line["error"] = asdict(self.failure)
         if self.billing is not Billing.NONE:
             line["billing"] = self.billing
-        return line
+        return line | self._review_members()
+
+    def _review_members(self) -> dict[str, Any]:
+        members = {"mark": self.mark, "comments": self.comments, "own_picture": self.own_picture}
+        return {name: value for name, value in members.items() if value}
+
+
+def is_hidden_reference(shown: str | bytes | None) -> bool:
+    """Return whether a manifest does not say where a reference is: it was given as bytes."""
+    return shown is None or shown in _HIDDEN or str(shown).endswith(" bytes")
 
 
 def show_reference(given: str | bytes | None) -> str | None:
@@ -153,15 +177,15 @@ def show_reference(given: str | bytes | None) -> str | None:
         return f"{len(given)} bytes"
     given = given.strip()
     if is_data_url(given):
-        return "data URL"
+        return _DATA_URL
     if is_base64_image(given):
-        return "base64"
+        return _BASE64
     if "://" in given[:12]:
         try:
             parts = urlsplit(given)
             given = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
         except ValueError:
-            return "unreadable URL"
+            return _UNREADABLE
     return given[:_REFERENCE_SHOWN_CHARACTERS]
 
 
@@ -171,6 +195,16 @@ def _as_shown(reference: ShotReference) -> ShotReference:
         shot=reference.shot,
         label=reference.label or reference.member,
     )
+
+
+def _kind_members(shot: Shot) -> dict[str, Any]:
+    """Say whether a shot is a portrait, and which take of which shot it is."""
+    members: dict[str, Any] = {"portrait": True} if shot.is_portrait else {}
+    if shot.take_of is not None:
+        members |= {"take": shot.take, "take_of": shot.take_of}
+    if shot.is_retake:
+        members["retake"] = True
+    return members
 
 
 def _reference_members(reference: ShotReference) -> dict[str, str]:
@@ -207,6 +241,7 @@ def _read_shot(given: Mapping[str, Any]) -> Shot:
         is_portrait=_get(given, "portrait", bool, default=False),
         take=_get(given, "take", int, 1),
         take_of=_get(given, "take_of", str, None),
+        is_retake=_get(given, "retake", bool, default=False),
     )
 
 
@@ -270,15 +305,24 @@ def _read_billing(given: Mapping[str, Any]) -> Billing:
     return Billing(billing)
 
 
-def _read_file(given: Mapping[str, Any]) -> str | None:
+def _read_mark(given: Mapping[str, Any]) -> ReviewMark | None:
+    mark = _get(given, "mark", str, None)
+    if mark is None:
+        return None
+    if mark not in set(ReviewMark):
+        raise InvalidRequest(f"unknown mark {mark[:40]!r}", field="mark")
+    return ReviewMark(mark)
+
+
+def _read_file(given: Mapping[str, Any], name: str) -> str | None:
     """Read the path of an image, which must be inside the manifest's folder."""
-    file: str | None = _get(given, "file", str, None)
+    file: str | None = _get(given, name, str, None)
     if file is None:
         return None
     path = PurePosixPath(file)
     if not path.parts or path.is_absolute() or ".." in path.parts or set(file) & set("\\:\0"):
         raise InvalidRequest(
-            f"file {file[:100]!r} is not inside the manifest's folder", field="file"
+            f"{name} {file[:100]!r} is not inside the manifest's folder", field=name
         )
     return file
 

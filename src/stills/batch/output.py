@@ -46,6 +46,9 @@ class RunOutput:
             check_writable(folder / name)
         self._manifest = ManifestWriter(folder)
         self.history = History(folder)
+        self._retakes = self._read_retakes()
+        self._retaken = {entry.shot.take_of for entry in self._retakes.values()}
+        self._retaken_here: set[str] = set()
         self._earlier: dict[str, ManifestEntry] | None = None
         self.totals = RunTotals()
 
@@ -81,9 +84,16 @@ class RunOutput:
                 self.history.keep_image(earlier)
                 file_in(self.folder, earlier).unlink()
         entry = ManifestEntry.of(outcome, file)
-        self._manifest.add_entry(position, self._earlier_if_pending(entry))
+        self.keep(position, self._earlier_if_pending(entry))
         self.totals = self.totals.add(outcome)
         self._on_outcome(outcome, file)
+
+    def keep(self, position: int, entry: ManifestEntry) -> None:
+        """Add an entry as it is, or replace the one at `position`."""
+        self._manifest.add_entry(position, entry)
+        self._retakes.pop(entry.shot.id, None)
+        if entry.shot.id in self._retaken:
+            self._retaken_here.add(entry.shot.id)
 
     def add_send(self, sent: GenerationSpec, billing: Billing) -> None:
         """Add the money of a request that has ended."""
@@ -91,13 +101,19 @@ class RunOutput:
 
     def carry_over(self, position: int, outcome: Outcome, file: str) -> None:
         """Add the outcome of a shot that an earlier run finished."""
-        self._manifest.add(position, outcome, file)
+        self.keep(position, ManifestEntry.of(outcome, file))
         self.totals = replace(self.totals, left=self.totals.left + 1)
 
     def close(self, title: str) -> None:
-        """Write the manifest and the contact sheet. Blocks."""
+        """Write the manifest and the contact sheet. Blocks.
+
+        Takes that a review asked for are not in the list: those of its shots stay.
+        """
         try:
             self.history.finish()
+            for entry in self._retakes.values():
+                if entry.shot.take_of in self._retaken_here:
+                    self._manifest.append_entry(entry)
         finally:
             self._manifest.close()
         entries = read_manifest(self._manifest.path)
@@ -118,6 +134,12 @@ class RunOutput:
             duration_seconds=entry.shot.duration_seconds,
         )
         return replace(earlier, shot=shot, billing=entry.billing)
+
+    def _read_retakes(self) -> dict[str, ManifestEntry]:
+        with suppress(InvalidRequest):  # there is no manifest, or it is damaged
+            entries = read_manifest(self._manifest.path)
+            return {entry.shot.id: entry for entry in entries if entry.shot.is_retake}
+        return {}
 
     def _read_earlier(self) -> dict[str, ManifestEntry]:
         try:

@@ -71,6 +71,10 @@ class Batch:
         """Return this batch without the shots of more problems."""
         return replace(self, problems=(*self.problems, *problems))
 
+    def kept(self) -> Iterator[tuple[int, ManifestEntry]]:
+        """Yield nothing: a run of a list writes every entry again."""
+        return iter(())
+
     def shots(self) -> Iterator[tuple[int, Shot]]:
         """Yield each usable shot with its position in the input, its references resolved.
 

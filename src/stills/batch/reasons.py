@@ -13,6 +13,7 @@ PENDING = "not reached before"
 REFERENCE_CHANGED = "reference changed"
 MODEL_CHANGED = "model changed"
 NOT_STORED = "not stored"
+RETAKE = "asked for in the review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class PlannedShot:
 def find_reason(shot: Shot, earlier: ManifestEntry | None, *, model_id: str) -> str:
     """Find out why a shot is generated, from its entry in the manifest of an earlier run."""
     if earlier is None:
-        return NEW
+        return RETAKE if shot.is_retake else NEW
     if earlier.status is not Status.DONE or earlier.result is None:
         return FAILED if earlier.status is Status.FAILED else PENDING
     changed = _find_changed(earlier.shot.request, shot.request)

@@ -14,8 +14,9 @@ from stills.batch.cost_cap import CostCap
 from stills.batch.early_stop import EarlyStop
 from stills.batch.image_files import file_in
 from stills.batch.output import RunOutput
-from stills.batch.preflight import Batch, BatchOptions
+from stills.batch.preflight import BatchOptions
 from stills.batch.references import Files, with_references
+from stills.batch.run_plan import RunPlan
 from stills.contract.errors import (
     Billing,
     BudgetExceeded,
@@ -77,7 +78,7 @@ class Run:
     """
 
     def __init__(
-        self, stills: Stills, batch: Batch, output: RunOutput, stop: asyncio.Event
+        self, stills: Stills, batch: RunPlan, output: RunOutput, stop: asyncio.Event
     ) -> None:
         self.early_stop = EarlyStop()
         self._stills = stills
@@ -94,6 +95,8 @@ class Run:
         self._read = 0
         self._unfinished = 0
         self._schedule = _Schedule()
+        for position, entry in batch.kept():
+            output.keep(position, entry)
 
     async def generate(self) -> None:
         """Generate all shots.
@@ -140,7 +143,7 @@ class Run:
             model=self._options.model.id,
             fresh=lambda index: self._schedule.running[index].id in self._options.fresh,
             max_cost_usd=self._cost_cap.reserved_usd,
-            takes_of=lambda index: self._schedule.running[index].first_take,
+            takes_of=lambda index: self._schedule.running[index].takes_name,
             stop=self._stop,
             on_stage=self._schedule.set_stage,
             on_send_settled=self._count,
@@ -230,7 +233,7 @@ class Run:
     def _shared_call(self, outcome: RequestOutcome) -> str | None:
         """Return the shot whose takes may share a call, or None if each has its own."""
         is_shared = self._options.model.images_per_call_max > 1
-        return self._schedule.running[outcome.index].first_take if is_shared else None
+        return self._schedule.running[outcome.index].takes_name if is_shared else None
 
     async def _is_stored(self, shot: Shot) -> bool:
         if shot.id in self._options.fresh:

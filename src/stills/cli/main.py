@@ -4,8 +4,9 @@ import argparse
 import gc
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING
 
+from stills.cli.film_commands import add_animatic, add_batch, add_pick
 from stills.cli.options import (
     add_json,
     add_model,
@@ -13,11 +14,13 @@ from stills.cli.options import (
     add_resend_unknown,
     add_sandbox_option,
 )
+from stills.cli.parser import Parser, add_command
 from stills.cli.program import run_program
-from stills.cli.text import printable
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD, TAKES_MAX
-from stills.shotlist.durations import FRAME_RATE_DEFAULT
+
+if TYPE_CHECKING:
+    from stills.cli.parser import Commands
 
 _DESCRIPTION = """\
 Generate still images with Alibaba Cloud's qwen-image models. Each is stored, has exactly the size
@@ -45,16 +48,9 @@ def _run(options: argparse.Namespace) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports an error in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"stills: {printable(message)}. See `{self.prog} --help`.\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Describe every command and option."""
-    parser = _Parser(
+    parser = Parser(
         prog="stills",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -65,8 +61,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(debug=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_generate(commands)
-    _add_batch(commands)
-    _add_animatic(commands)
+    add_batch(commands)
+    add_pick(commands)
+    add_animatic(commands)
     _add_list(commands)
     _add_show(commands)
     _add_models(commands)
@@ -87,19 +84,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[_Parser]  # noqa: SLF001 - the only name it has
-
-
-def _add(commands: "Commands", name: str, module: str, summary: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-    command.set_defaults(module=module)
-    command.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    return command
-
-
 def _add_generate(commands: "Commands") -> None:
-    command = _add(
+    command = add_command(
         commands, "generate", "generate", "Generate one image, or return it from the catalog."
     )
     request = command.add_argument_group("the request")
@@ -129,106 +115,8 @@ def _add_generate(commands: "Commands") -> None:
     add_json(command, "print the result as JSON")
 
 
-def _add_batch(commands: "Commands") -> None:
-    command = _add(commands, "batch", "batch", "Generate every image in a shot list.")
-    command.add_argument(
-        "shots", metavar="SHOTS",
-        help="CSV, TSV, XLSX, JSONL, JSON or YAML file; - reads stdin",
-    )  # fmt: skip
-    command.add_argument(
-        "-o", "--output", metavar="DIR",
-        help="output folder for images, manifest and contact sheet (default: NAME-stills)",
-    )  # fmt: skip
-    rows = command.add_argument_group("defaults for rows that don't set them")
-    add_request_field(rows, "size", "W*H in pixels, a ratio, 1K, 2K, 4K, or auto")
-    rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
-    add_request_field(rows, "style")
-    add_request_field(rows, "negative_prompt")
-    add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")
-    rows.add_argument(
-        "--takes", type=int, metavar="N",
-        help=f"number of images of each shot, with consecutive seeds (default: 1, at most "
-        f"{TAKES_MAX})",
-    )  # fmt: skip
-    command.add_argument(
-        "--encoding", metavar="NAME", help="text encoding of the file (default: UTF-8)"
-    )
-    command.add_argument(
-        "--sheet", metavar="NAME", help="sheet of an .xlsx workbook (default: the first)"
-    )
-    command.add_argument(
-        "--ignore-columns", default="", metavar="NAMES",
-        help='leave these columns out, such as "Lens,Camera notes"',
-    )  # fmt: skip
-    command.add_argument(
-        "--weave", action="store_true",
-        help="start prompts with the shot's size, angle, movement and lens",
-    )  # fmt: skip
-    command.add_argument(
-        "--cast", metavar="FILE", help="YAML or JSON file with the members of the cast"
-    )
-    command.add_argument(
-        "--frame-rate", type=float, default=FRAME_RATE_DEFAULT, metavar="FPS",
-        help="frames per second in durations such as 00:00:04:12 (default: "
-        f"{FRAME_RATE_DEFAULT:g})",
-    )  # fmt: skip
-    add_model(command)
-    command.add_argument(
-        "--on-unsupported-reference",
-        choices=["error", "describe"],
-        help="what to do with references that the model can't take (default: describe the cast in "
-        "the prompt, fail on others)",
-    )
-    command.add_argument("--dry-run", action="store_true", help="show the plan and exit")
-    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
-    command.add_argument(
-        "--max-cost", type=float, metavar="USD", help="spending limit for the whole run"
-    )
-    command.add_argument(
-        "--skip-invalid",
-        action="store_true",
-        help="skip invalid rows, and shots that depend on them",
-    )
-    again = command.add_mutually_exclusive_group()
-    again.add_argument(
-        "--retry-failed", action="store_true",
-        help="only generate shots that failed, are new or have changed",
-    )  # fmt: skip
-    again.add_argument(
-        "--fresh", nargs="+", action="extend", default=[], metavar="ID",
-        help="pay for new images of these shots",
-    )  # fmt: skip
-    command.add_argument(
-        "--rate",
-        metavar="LIMIT",
-        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
-        "model's)",
-    )
-    add_resend_unknown(command)
-    add_sandbox_option(command)
-    command.add_argument("--events", action="store_true", help="print events as JSON Lines")
-
-
-def _add_animatic(commands: "Commands") -> None:
-    command = _add(
-        commands, "animatic", "animatic", "Make a video from a batch's images with ffmpeg."
-    )
-    command.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl, or its folder")
-    command.add_argument(
-        "-o", "--output", required=True, metavar="PATH", help="video file, such as film.mp4"
-    )
-    command.add_argument(
-        "--seconds-per-shot", type=float, default=3.0, metavar="SECONDS",
-        help="length of shots without a duration (default: 3)",
-    )  # fmt: skip
-    command.add_argument(
-        "--fps", type=int, default=24, metavar="N", help="frames per second (default: 24)"
-    )
-    command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")
-
-
 def _add_list(commands: "Commands") -> None:
-    command = _add(commands, "list", "catalog", "List stored images, newest first.")
+    command = add_command(commands, "list", "catalog", "List stored images, newest first.")
     command.set_defaults(command="list")
     command.add_argument(
         "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
@@ -237,14 +125,16 @@ def _add_list(commands: "Commands") -> None:
 
 
 def _add_show(commands: "Commands") -> None:
-    command = _add(commands, "show", "catalog", "Show everything about one stored image.")
+    command = add_command(commands, "show", "catalog", "Show everything about one stored image.")
     command.set_defaults(command="show")
     command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
     add_json(command, "print JSON")
 
 
 def _add_models(commands: "Commands") -> None:
-    command = _add(commands, "models", "models", "List the models: sizes, limits and prices.")
+    command = add_command(
+        commands, "models", "models", "List the models: sizes, limits and prices."
+    )
     command.add_argument(
         "--check", action="store_true", help="ask the service which of them it lists; free"
     )
@@ -253,7 +143,7 @@ def _add_models(commands: "Commands") -> None:
 
 
 def _add_spend(commands: "Commands") -> None:
-    command = _add(
+    command = add_command(
         commands, "spend", "spend", "Report what was billed, possibly billed, and saved."
     )
     command.add_argument(
@@ -266,12 +156,14 @@ def _add_spend(commands: "Commands") -> None:
 
 
 def _add_verify(commands: "Commands") -> None:
-    command = _add(commands, "verify", "verify", "Check that every stored image is intact.")
+    command = add_command(commands, "verify", "verify", "Check that every stored image is intact.")
     add_json(command, "print JSON")
 
 
 def _add_recover(commands: "Commands") -> None:
-    command = _add(commands, "recover", "recover", "Finish interrupted images free of charge.")
+    command = add_command(
+        commands, "recover", "recover", "Finish interrupted images free of charge."
+    )
     command.add_argument(
         "--rebuild",
         action="store_true",
@@ -282,7 +174,9 @@ def _add_recover(commands: "Commands") -> None:
 
 
 def _add_serve(commands: "Commands") -> None:
-    command = _add(commands, "serve", "serve", "Serve images over HTTP until Ctrl-C or SIGTERM.")
+    command = add_command(
+        commands, "serve", "serve", "Serve images over HTTP until Ctrl-C or SIGTERM."
+    )
     command.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
@@ -314,15 +208,17 @@ def _add_keys(commands: "Commands") -> None:
     summary = "Create, list and revoke the API keys of `stills serve`."
     keys = commands.add_parser("keys", help=summary, description=summary, allow_abbrev=False)
     actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    add = _add(actions, "add", "keys", "Create a key and print it; it is shown only once.")
+    add = add_command(actions, "add", "keys", "Create a key and print it; it is shown only once.")
     add.set_defaults(command="add")
     add.add_argument("name", metavar="NAME", help="name of the key")
     add.add_argument("--budget", metavar="USD", help="spending limit per UTC day, such as 5")
     add.add_argument("--rate", metavar="LIMIT", help="rate limit, such as 10/min")
-    listing = _add(actions, "list", "keys", "List all keys, also revoked ones, oldest first.")
+    listing = add_command(
+        actions, "list", "keys", "List all keys, also revoked ones, oldest first."
+    )
     listing.set_defaults(command="list")
     add_json(listing)
-    revoke = _add(actions, "revoke", "keys", "Revoke a key.")
+    revoke = add_command(actions, "revoke", "keys", "Revoke a key.")
     revoke.set_defaults(command="revoke")
     revoke.add_argument("name", metavar="NAME", help="name of the key")
 
@@ -331,12 +227,12 @@ def _add_catalog(commands: "Commands") -> None:
     summary = "Look after the catalog's database."
     catalog = commands.add_parser("catalog", help=summary, description=summary, allow_abbrev=False)
     actions = catalog.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    migrate = _add(
+    migrate = add_command(
         actions, "migrate", "migrate",
         "Create the catalog, or migrate it to this version; other commands do that too.",
     )  # fmt: skip
     migrate.set_defaults(command="migrate")
-    copy = _add(actions, "copy", "copy_catalog", "Copy a catalog from SQLite to Postgres.")
+    copy = add_command(actions, "copy", "copy_catalog", "Copy a catalog from SQLite to Postgres.")
     copy.set_defaults(command="copy")
     copy.add_argument("source", metavar="SQLITE", help="the file; no process may be using it")
     copy.add_argument(
@@ -345,14 +241,14 @@ def _add_catalog(commands: "Commands") -> None:
 
 
 def _add_mcp(commands: "Commands") -> None:
-    command = _add(
+    command = add_command(
         commands, "mcp", "mcp", "Run an MCP server for an agent on standard input and output."
     )
     add_sandbox_option(command)
 
 
 def _add_sandbox(commands: "Commands") -> None:
-    command = _add(
+    command = add_command(
         commands, "sandbox", "sandbox", "Run a simulated DashScope service until Ctrl-C."
     )
     command.add_argument(

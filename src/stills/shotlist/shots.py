@@ -32,7 +32,8 @@ class Shot:
     about them. A portrait shows a member of the cast, and is only generated for shots that need it.
 
     A further take of a shot is a shot of its own: `take_of` is the id of the first take, and `take`
-    counts from 1.
+    counts from 1. One that was asked for in a review `is_retake`: the list does not have it, its
+    prompt may differ, and `take` counts the shot's retakes.
 
     `project_seed` is given if id and seed come from the row's position, and from this seed.
     """
@@ -46,12 +47,18 @@ class Shot:
     is_portrait: bool = False
     take: int = 1
     take_of: str | None = None
+    is_retake: bool = False
     project_seed: int | None = None
 
     @property
     def first_take(self) -> str:
         """The id of the shot's first take."""
         return self.take_of or self.id
+
+    @property
+    def takes_name(self) -> str:
+        """The name of the takes that an API call can make together: their requests are equal."""
+        return self.id if self.is_retake else self.first_take
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -26,18 +26,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def summary(animatic: Animatic) -> str:
-    """Describe the video in a line, and the shots without an image in another."""
+    """Describe the video in a line, and the shots that are not in it in others."""
     filmed = (
         f"{_shots(len(animatic.stills))}, {animatic.seconds:.1f} s, "
         f"{animatic.size} at {animatic.fps} frames per second"
     )
-    if not animatic.left_out:
-        return filmed
-    named = ", ".join(printable(shot_id) for shot_id in animatic.left_out[:_NAMED])
-    more = " and others" if len(animatic.left_out) > _NAMED else ""
-    return (
-        f"{filmed}\n  skipped, because they have no image: {len(animatic.left_out)} ({named}{more})"
-    )
+    lines = [filmed]
+    for why, shot_ids in (
+        ("they have no image", animatic.left_out),
+        ("all their images are rejected", animatic.rejected),
+    ):
+        if shot_ids:
+            named = ", ".join(printable(shot_id) for shot_id in shot_ids[:_NAMED])
+            more = " and others" if len(shot_ids) > _NAMED else ""
+            lines.append(f"  skipped, because {why}: {len(shot_ids)} ({named}{more})")
+    return "\n".join(lines)
 
 
 def _shots(number: int) -> str:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.estimate import Estimate, check_cost, make_estimate
-from stills.batch.manifest import read_done, read_earlier
-from stills.batch.moved_rows import keep_seeds
 from stills.batch.output import RunOutput
-from stills.batch.preflight import Batch, BatchOptions, check
-from stills.batch.references import OnUnsupported
 from stills.batch.run import Run
+from stills.batch.run_plan import RunPlan
 from stills.cli.commands.batch_ending import Ending
 from stills.cli.commands.batch_events import EventLines
+from stills.cli.commands.batch_plan import open_plan
 from stills.cli.commands.batch_progress import showing_progress
 from stills.cli.commands.batch_report import (
     describe_estimate,
@@ -27,13 +25,8 @@ from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
 from stills.cli.interrupts import Interrupts
 from stills.cli.text import printable
 from stills.config import read_rate_limit
-from stills.contract.money import check_max_cost
-from stills.contract.size import normalize_size
-from stills.contract.takes import check_takes
-from stills.shotlist.durations import check_frame_rate
-from stills.shotlist.options import ListOptions, parse_column_names
-from stills.shotlist.reader import ShotList, read_shots
-from stills.shotlist.shots import Defaults
+from stills.review.record import end_run
+from stills.review.retake_plan import RetakePlan, confirm_requests
 
 _BAD_REQUEST = 2
 
@@ -49,12 +42,7 @@ async def _batch(options: argparse.Namespace) -> int:
         sandbox=options.sandbox, rate_limit=rate_limit, resend_unknown=options.resend_unknown
     )
     async with made as stills:
-        shot_list = await asyncio.to_thread(_open, options)
-        folder = Path(options.output) if options.output else shot_list.default_folder
-        batch_options = _batch_options(options, stills, folder)
-        earlier = await asyncio.to_thread(read_earlier, folder, stills.provider)
-        await asyncio.to_thread(keep_seeds, shot_list, earlier, batch_options)
-        batch = await asyncio.to_thread(check, shot_list, batch_options)
+        folder, batch = await asyncio.to_thread(open_plan, options, stills)
         estimate, batch = await make_estimate(stills, batch, folder)
         if batch.problems:
             print_problems(batch.problems, skipped=options.skip_invalid)
@@ -75,46 +63,8 @@ async def _batch(options: argparse.Namespace) -> int:
     return _exit_code(ending)
 
 
-def _open(options: argparse.Namespace) -> ShotList:
-    if options.size is not None:
-        normalize_size(options.size)  # reported once instead of with every row
-    if options.takes is not None:
-        check_takes(options.takes)
-    defaults = Defaults(
-        size=options.size,
-        aspect_ratio=options.aspect_ratio,
-        style=options.style,
-        negative_prompt=options.negative_prompt,
-        seed=options.seed,
-        takes=options.takes,
-    )
-    reading = ListOptions(
-        sheet=options.sheet,
-        ignored_columns=parse_column_names(options.ignore_columns),
-        weave=options.weave,
-        frame_rate=check_frame_rate(options.frame_rate),
-        cast_file=Path(options.cast) if options.cast else None,
-    )
-    return read_shots(options.shots, defaults, encoding=options.encoding, options=reading)
-
-
-def _batch_options(options: argparse.Namespace, stills: Stills, folder: Path) -> BatchOptions:
-    check_max_cost(options.max_cost)
-    previous = None
-    if options.retry_failed:
-        previous = read_done(folder, stills.provider)
-    choice = options.on_unsupported_reference
-    return BatchOptions(
-        model=stills.model(options.model),
-        on_unsupported=None if choice is None else OnUnsupported(choice),
-        fresh=frozenset(options.fresh),
-        previous=previous,
-        max_cost_usd=options.max_cost,
-    )
-
-
 def _announce(
-    options: argparse.Namespace, batch: Batch, estimate: Estimate, events: EventLines | None
+    options: argparse.Namespace, batch: RunPlan, estimate: Estimate, events: EventLines | None
 ) -> None:
     """Print the notes, and the plan if it was asked for or standard error is a terminal."""
     for note in batch.notes:
@@ -134,7 +84,7 @@ def _announce(
 
 async def _generate(
     stills: Stills,
-    batch: Batch,
+    batch: RunPlan,
     estimate: Estimate,
     folder: Path,
     *,
@@ -142,6 +92,8 @@ async def _generate(
     stop: asyncio.Event,
 ) -> Ending:
     on_outcome = events.shot if events is not None else lambda *_: None
+    if isinstance(batch, RetakePlan):
+        await asyncio.to_thread(confirm_requests, batch)
     output = RunOutput(folder, batch.names, on_outcome)
     run = Run(stills, batch, output, stop)
     # After a stop, the run itself drops the shots that were not sent.
@@ -155,6 +107,7 @@ async def _generate(
         finally:
             await stills.close()  # waits for API calls in flight, so that their cost is known
             await asyncio.to_thread(output.close, batch.title)
+            await asyncio.to_thread(end_run, folder, batch.title)
     return Ending(
         folder, output.totals, run.early_stop.reason, interrupts.count, output.history.kept
     )

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from stills.app import Stills
 from stills.batch.estimate import Estimate
 from stills.batch.output import RunOutput
-from stills.batch.preflight import Batch
+from stills.batch.run_plan import RunPlan
 from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_report import describe_seconds
 from stills.contract.money import format_amount
@@ -24,7 +24,7 @@ _BAR_COLUMNS = 60
 
 @asynccontextmanager
 async def showing_progress(
-    stills: Stills, batch: Batch, estimate: Estimate, output: RunOutput, *, quiet: bool
+    stills: Stills, batch: RunPlan, estimate: Estimate, output: RunOutput, *, quiet: bool
 ) -> AsyncIterator[None]:
     """Show progress while the body runs, if standard error is a terminal and not `quiet`."""
     if quiet or not sys.stderr.isatty():

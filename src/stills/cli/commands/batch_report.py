@@ -56,6 +56,8 @@ def describe_estimate(estimate: Estimate, model: Model) -> str:
     others += f", {left} done earlier" if left else ""
     shots = _shots(estimate.rows - estimate.takes)
     images = f", {estimate.rows} images" if estimate.takes else ""
+    if estimate.takes == estimate.rows:  # of a review
+        shots, images = "1 image" if estimate.rows == 1 else f"{estimate.rows} images", ""
     return f"{shots}{images}: {estimate.kept} stored already, {new}{others}"
 
 

@@ -1,0 +1,155 @@
+"""The commands for a film: from its shot list to its video."""
+
+from typing import TYPE_CHECKING
+
+from stills.cli.options import (
+    add_model,
+    add_request_field,
+    add_resend_unknown,
+    add_sandbox_option,
+)
+from stills.cli.parser import add_command
+from stills.contract.takes import TAKES_MAX
+from stills.shotlist.durations import FRAME_RATE_DEFAULT
+
+if TYPE_CHECKING:
+    from stills.cli.parser import Commands
+
+
+def add_batch(commands: "Commands") -> None:
+    """Add `batch`."""
+    command = add_command(commands, "batch", "batch", "Generate every image in a shot list.")
+    command.add_argument(
+        "shots", metavar="SHOTS", nargs="?",
+        help="CSV, TSV, XLSX, JSONL, JSON or YAML file; - reads stdin",
+    )  # fmt: skip
+    command.add_argument(
+        "-o", "--output", metavar="DIR",
+        help="output folder for images, manifest and contact sheet (default: NAME-stills)",
+    )  # fmt: skip
+    rows = command.add_argument_group("defaults for rows that don't set them")
+    add_request_field(rows, "size", "W*H in pixels, a ratio, 1K, 2K, 4K, or auto")
+    rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
+    add_request_field(rows, "style")
+    add_request_field(rows, "negative_prompt")
+    add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")
+    rows.add_argument(
+        "--takes", type=int, metavar="N",
+        help=f"number of images of each shot, with consecutive seeds (default: 1, at most "
+        f"{TAKES_MAX})",
+    )  # fmt: skip
+    command.add_argument(
+        "--encoding", metavar="NAME", help="text encoding of the file (default: UTF-8)"
+    )
+    command.add_argument(
+        "--sheet", metavar="NAME", help="sheet of an .xlsx workbook (default: the first)"
+    )
+    command.add_argument(
+        "--ignore-columns", default="", metavar="NAMES",
+        help='leave these columns out, such as "Lens,Camera notes"',
+    )  # fmt: skip
+    command.add_argument(
+        "--weave", action="store_true",
+        help="start prompts with the shot's size, angle, movement and lens",
+    )  # fmt: skip
+    command.add_argument(
+        "--cast", metavar="FILE", help="YAML or JSON file with the members of the cast"
+    )
+    command.add_argument(
+        "--frame-rate", type=float, default=FRAME_RATE_DEFAULT, metavar="FPS",
+        help="frames per second in durations such as 00:00:04:12 (default: "
+        f"{FRAME_RATE_DEFAULT:g})",
+    )  # fmt: skip
+    add_model(command)
+    command.add_argument(
+        "--on-unsupported-reference",
+        choices=["error", "describe"],
+        help="what to do with references that the model can't take (default: describe the cast in "
+        "the prompt, fail on others)",
+    )
+    command.add_argument("--dry-run", action="store_true", help="show the plan and exit")
+    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+    command.add_argument(
+        "--max-cost", type=float, metavar="USD", help="spending limit for the whole run"
+    )
+    command.add_argument(
+        "--skip-invalid",
+        action="store_true",
+        help="skip invalid rows, and shots that depend on them",
+    )
+    again = command.add_mutually_exclusive_group()
+    again.add_argument(
+        "--retry-failed", action="store_true",
+        help="only generate shots that failed, are new or have changed",
+    )  # fmt: skip
+    again.add_argument(
+        "--fresh", nargs="+", action="extend", default=[], metavar="ID",
+        help="pay for new images of these shots",
+    )  # fmt: skip
+    again.add_argument(
+        "--from-review", action="store_true",
+        help="only generate the takes that a review asks for, and others in place of rejected ones",
+    )  # fmt: skip
+    command.add_argument(
+        "--rate",
+        metavar="LIMIT",
+        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
+        "model's)",
+    )
+    add_resend_unknown(command)
+    add_sandbox_option(command)
+    command.add_argument("--events", action="store_true", help="print events as JSON Lines")
+
+
+def add_pick(commands: "Commands") -> None:
+    """Add `pick`."""
+    command = add_command(
+        commands, "pick", "pick", "Pick a take of a shot, or decide otherwise, in a batch's folder."
+    )
+    command.add_argument("shot", nargs="?", metavar="SHOT", help="id of the shot")
+    command.add_argument(
+        "take", nargs="?", metavar="TAKE", help="its take: 1, 2, or r1 for one that was asked for"
+    )
+    command.add_argument(
+        "-o", "--output", default=".", metavar="DIR",
+        help="output folder of the batch (default: the current folder)",
+    )  # fmt: skip
+    command.add_argument(
+        "--file", metavar="PATH", help="let your own picture take the place of the shot"
+    )
+    command.add_argument("--reject", action="store_true", help="reject the take instead")
+    command.add_argument(
+        "--clear", action="store_true",
+        help="take back the mark of the take, or the shot's pick and own picture",
+    )  # fmt: skip
+    command.add_argument("--comment", metavar="TEXT", help="add a comment")
+    command.add_argument(
+        "--another", action="store_true",
+        help="ask for another take; `stills batch --from-review` generates it",
+    )  # fmt: skip
+    command.add_argument("--prompt", metavar="TEXT", help="with --another: its prompt")
+    command.add_argument("--seed", type=int, metavar="N", help="with --another: its seed")
+    command.add_argument(
+        "--reference", metavar="IMAGE",
+        help="with --another: its reference: id of a shot or take, https URL, or none",
+    )  # fmt: skip
+    command.add_argument("--undo", action="store_true", help="undo the latest decision")
+
+
+def add_animatic(commands: "Commands") -> None:
+    """Add `animatic`."""
+    command = add_command(
+        commands, "animatic", "animatic", "Make a video from a batch's images with ffmpeg."
+    )
+    command.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl, or its folder")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="PATH", help="video file, such as film.mp4"
+    )
+    command.add_argument(
+        "--seconds-per-shot", type=float, default=3.0, metavar="SECONDS",
+        help="length of shots without a duration (default: 3)",
+    )  # fmt: skip
+    command.add_argument(
+        "--fps", type=int, default=24, metavar="N", help="frames per second (default: 24)"
+    )
+    command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")

@@ -1,0 +1,1 @@
+"""What the director decides about a batch: picks, rejects, comments, further takes."""

@@ -1,0 +1,63 @@
+"""Write a review to the manifest, for programs that read only that."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
+from stills.batch.manifest_entry import ManifestEntry
+from stills.contract.errors import OutputRefused
+from stills.review.board import Board, make_board
+from stills.review.review_file import change_review, read_review
+
+
+def end_run(folder: Path, title: str) -> None:
+    """Write the title of a run to the review, and the review to the manifest. Blocks.
+
+    Raises:
+        InvalidRequest: the review can't be read.
+        OutputRefused: a file can't be written.
+    """
+    change_review(folder, lambda review: replace(review, title=title))
+    record(folder)
+
+
+def record(folder: Path) -> None:
+    """Write the review of a folder to its manifest. Blocks.
+
+    Raises:
+        InvalidRequest: the manifest or the review can't be read.
+        OutputRefused: the manifest can't be written.
+    """
+    entries = list(read_manifest(folder / MANIFEST_NAME))
+    recorded = list_recorded(make_board(folder, entries, read_review(folder)), entries)
+    if recorded == entries:
+        return
+    with ManifestWriter(folder) as manifest:
+        for position, entry in enumerate(recorded):
+            manifest.add_entry(position, entry)
+
+
+def record_unless_running(folder: Path) -> None:
+    """Write the review of a folder to its manifest, unless a run is writing to it; see `record`."""
+    with suppress(OutputRefused):
+        record(folder)
+
+
+def list_recorded(board: Board, entries: list[ManifestEntry]) -> list[ManifestEntry]:
+    """Return the entries with what the review says about them."""
+    marks = {take.id: take.mark for shot in board.shots for take in shot.takes}
+    shots = {shot.takes[0].id: shot.review for shot in board.shots}
+    recorded = []
+    for entry in entries:
+        review = shots.get(entry.shot.id)
+        own = review.own if review is not None else None
+        recorded.append(
+            replace(
+                entry,
+                mark=marks.get(entry.shot.id),
+                comments=tuple(one.text for one in review.comments) if review else (),
+                own_picture=None if own is None else own.file,
+            )
+        )
+    return recorded
