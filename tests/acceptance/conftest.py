@@ -21,7 +21,9 @@ from typing import Any
 
 import pytest
 from tests.support.batch_command import Batch, into_out, write_rows
+from tests.support.machines import Machine
 from tests.support.progress_lines import without_progress
+from tests.support.seaweed import serve_seaweed
 from tests.support.serve_process import Server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -162,9 +164,11 @@ def rows(environment: dict[str, str]) -> Callable[..., list[tuple[Any, ...]]]:
 class Driver:
     """Runs tests/support/killable_process.py, one process at a time; see there for its protocol."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], machine: Machine | None = None) -> None:
+        program = Path(__file__).parents[1] / "support" / "killable_process.py"
+        command = [sys.executable, str(program)]
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).parents[1] / "support" / "killable_process.py")],
+            command if machine is None else machine.command(*command),
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -212,6 +216,12 @@ class Driver:
             self.signal(signal.SIGKILL)
         return self.collect("ended")
 
+    def kill_machine(self) -> None:
+        """Kill all processes of the driver's machine."""
+        self._process.kill()
+        self._process.wait(timeout=20)
+        self.pid = None
+
     def finish(self) -> list[dict[str, Any]]:
         """Wait for the process to end; returns its results in order of arrival."""
         events = self.collect("ended")
@@ -258,6 +268,19 @@ def start_driver(environment: dict[str, str]) -> Iterator[Callable[[Service], Dr
     yield start
     for driver in drivers:
         driver.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables of an S3 server for all tests of this process."""
+    with serve_seaweed(tmp_path_factory.mktemp("seaweed")) as variables:
+        yield variables
+
+
+@pytest.fixture
+def bucket(s3_server: dict[str, str]) -> dict[str, str]:
+    """The variables of an empty store in a bucket."""
+    return {**s3_server, "STILLS_STORE": f"s3://bucket/{secrets.token_hex(4)}"}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Processes as on several machines, which share one catalog in Postgres and one store."""
+"""Machines with a spool each that share one catalog in Postgres and one bucket."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.machines import make_machine
 from tests.support.postgres_server import PostgresServer, run_postgres
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -20,18 +21,15 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def start(command, environment, tmp_path: Path) -> Iterator[Start]:
-    """Start `stills generate` as on a machine of its own: with its own home and spool."""
+def start(command, environment, bucket, tmp_path: Path) -> Iterator[Start]:
+    """Start `stills generate` on a machine of its own."""
     started: list[subprocess.Popen[str]] = []
 
     def start_one(prompt: str, variables: dict[str, str]) -> subprocess.Popen[str]:
-        machine = tmp_path / f"machine {len(started)}"
-        machine.mkdir()
-        own = {"HOME": str(machine), "STILLS_SPOOL": str(machine / "spool")}
+        machine = make_machine(tmp_path, f"worker-{len(started)}")
         process = subprocess.Popen(
-            [*command, "generate", prompt, "--size", "1328*1328", "--json"],
-            env=environment | variables | own,
-            cwd=machine,
+            machine.command(*command, "generate", prompt, "--size", "1328*1328", "--json"),
+            env={**environment, **bucket, **variables, **machine.variables()},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -25,6 +25,7 @@ from stills.config import read_config
 from stills.contract.errors import StillsError
 from stills.contract.generation import Stage
 from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
 from stills.pipeline.policy import Policy
 
 
@@ -38,6 +39,13 @@ def open_stills(job: dict[str, Any]) -> Stills:
     config = read_config()
     ports = build_ports(config, use_dashscope(config))
     return Stills(ports, policy=Policy(**job["policy"]))
+
+
+async def read(stills: Stills, result: ImageResult) -> bytes:
+    url = urlsplit(result.image_url)
+    if url.scheme == "file":
+        return Path(unquote(url.path)).read_bytes()
+    return await stills.images.read(await stills.images.find(result.id))
 
 
 async def work(job: dict[str, Any]) -> None:
@@ -72,8 +80,7 @@ async def work(job: dict[str, Any]) -> None:
                     )
                     return
             for result in results:
-                data = Path(unquote(urlsplit(result.image_url).path)).read_bytes()
-                digest = hashlib.sha256(data).hexdigest()
+                digest = hashlib.sha256(await read(stills, result)).hexdigest()
                 emit(event="done", prompt=asked["prompt"], sha256=digest, **asdict(result))
 
         await asyncio.gather(*(ask(asked) for asked in job["requests"]))

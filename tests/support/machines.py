@@ -1,4 +1,4 @@
-"""Machines: processes with a host name and a home of their own, in Linux namespaces."""
+"""Machines in Linux namespaces: a host name, a home and processes that no other machine sees."""
 
 import os
 import subprocess
@@ -18,9 +18,10 @@ class Machine:
     home: Path
 
     def command(self, *command: str) -> list[str]:
-        """Return a command that runs another on this machine."""
+        """Return a command that runs another on this machine; killing it kills the machine."""
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-        here = ["unshare", *as_root, "--uts", "--mount", "sh", "-c", _START]
+        apart = ["--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        here = ["unshare", *as_root, *apart, "sh", "-c", _START]
         return [*here, "sh", self.name, str(self.disk), str(self.home), *command]
 
     def variables(self) -> Mapping[str, str]:
