@@ -34,7 +34,7 @@ def serve_seaweed(folder: Path) -> Iterator[dict[str, str]]:
     config.write_text(json.dumps({"identities": [identity]}))
     command = [
         *(_find_weed(), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}"),
-        *("-s3", f"-s3.config={config}", "-s3.port.iceberg=0"),
+        *("-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-volume.max=20", "-master.volumeSizeLimitMB=64"),
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
