@@ -14,6 +14,12 @@ from stills.contract.postgres_url import is_postgres_url, read_postgres_url
         ),
         ("postgres://ann:se%40cret@[::1]/stills?sslmode=require", "postgresql://ann@[::1]/stills"),
         ("postgresql://ann:secret@/stills?host=/run/pg", "postgresql://ann@/run/pg/stills"),
+        (
+            "postgresql://ann:secret@a.example:6432,[::1]:6433,b.example/stills?target_session_attrs=any",
+            "postgresql://ann@a.example:6432,[::1]:6433,b.example/stills",
+        ),
+        ("postgresql://ann:secret@/stills?host=/a,/b", "postgresql://ann@/a,/b/stills"),
+        ("postgresql://ann:secret@:6432/stills", "postgresql://ann@localhost:6432/stills"),
         ("postgresql:///stills?sslpassword=secret", "postgresql://localhost/stills"),
     ],
 )
@@ -34,6 +40,7 @@ def test_a_url_is_shown_without_secrets(written, shown):
         "postgresql://ann:12#secret@host/db",
         "postgresql://ann:secret@host:port/db",
         "postgresql://ann:secret@host:99999/db",
+        "postgresql://ann:secret@host:5432,other:port/db",
         "postgresql://ann:secret@[host/db",
         "postgresql://host/db?password=secret",
     ],
