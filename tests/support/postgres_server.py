@@ -29,6 +29,10 @@ class PostgresServer:
     bin: Path
     port: int
 
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
     def url(self, database: str, user: str = "owner", password: str = PASSWORD) -> PostgresUrl:
         return read_postgres_url(
             f"postgresql://{user}:{password}@/{database}?host={self.folder / 'socket'}"
@@ -48,8 +52,8 @@ class PostgresServer:
             return None if row is None else row[0]
 
     def control(self, *arguments: str) -> None:
-        """Run pg_ctl: `start`, or `stop -m fast`."""
-        command = [self.bin / "pg_ctl", "-D", self.folder / "data", "-w", "-t", _START_SECONDS]
+        """Run pg_ctl: `start`, `stop -m fast` or `promote`."""
+        command = [self.bin / "pg_ctl", "-D", self.data, "-w", "-t", _START_SECONDS]
         log = ["-l", self.folder / "log"] if arguments[0] == "start" else []
         _run_as_owner(*command, *log, *arguments)
 
@@ -60,8 +64,38 @@ def run_postgres(*, requires_tls: bool = False) -> Iterator[PostgresServer]:
 
     A server that `requires_tls`, which it does not have, also listens on 127.0.0.1.
     """
+    with _make_folder() as folder:
+        server = PostgresServer(folder, _find_programs(), _free_port())
+        _run_as_owner(
+            *(server.bin / "initdb", "-D", server.data, "-U", "owner", "-A", "scram-sha-256"),
+            *(f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
+        )
+        settings = _SETTINGS
+        if requires_tls:
+            settings += f"listen_addresses='127.0.0.1'\nport={server.port}\n"
+            rules = server.data / "pg_hba.conf"
+            rules.write_text(f"hostnossl all all 127.0.0.1/32 reject\n{rules.read_text()}")
+        with _running(server, settings):
+            yield server
+
+
+@contextmanager
+def run_replica(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """Start a server that follows another, until it is promoted."""
+    with _make_folder() as folder:
+        server = PostgresServer(folder, primary.bin, _free_port())
+        source = f"host={primary.folder / 'socket'} user=owner password={PASSWORD}"
+        _run_as_owner(
+            *(server.bin / "pg_basebackup", "-D", server.data, "-d", source),
+            *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        )
+        with _running(server, ""):
+            yield server
+
+
+@contextmanager
+def _make_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="stills-pg-"))  # short: a socket's path has a limit
-    server = PostgresServer(folder, _find_programs(), _free_port())
     try:
         (folder / "socket").mkdir()
         (folder / "password").write_text(PASSWORD)
@@ -70,24 +104,21 @@ def run_postgres(*, requires_tls: bool = False) -> Iterator[PostgresServer]:
             for path in (folder, folder / "socket", folder / "password"):
                 os.chown(path, account.pw_uid, account.pw_gid)
             folder.chmod(0o711)
-        _run_as_owner(
-            *(server.bin / "initdb", "-D", folder / "data", "-U", "owner", "-A", "scram-sha-256"),
-            *(f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
-        )
-        with (folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.write(f"{_SETTINGS}unix_socket_directories='{folder / 'socket'}'\n")
-            if requires_tls:
-                settings.write(f"listen_addresses='127.0.0.1'\nport={server.port}\n")
-        if requires_tls:
-            rules = folder / "data" / "pg_hba.conf"
-            rules.write_text(f"hostnossl all all 127.0.0.1/32 reject\n{rules.read_text()}")
-        server.control("start")
-        try:
-            yield server
-        finally:
-            server.control("stop", "-m", "immediate")
+        yield folder
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _running(server: PostgresServer, settings: str) -> Iterator[None]:
+    with (server.data / "postgresql.conf").open("a") as file:
+        file.write(f"{settings}unix_socket_directories='{server.folder / 'socket'}'\n")
+    server.control("start")
+    try:
+        yield
+    finally:
+        if (server.data / "postmaster.pid").exists():
+            server.control("stop", "-m", "immediate")
 
 
 def _free_port() -> int:
@@ -101,7 +132,7 @@ def _find_programs() -> Path:
     """Return the folder of the newest server's programs; Debian keeps them out of PATH."""
     found = shutil.which("initdb")
     if found:
-        return Path(found).parent
+        return Path(found).resolve().parent
     return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parent.name))
 
 
