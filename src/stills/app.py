@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from stills import assembly
 from stills.api_keys import Access
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
-from stills.contract.generation import OnSendSettled, OnStage
+from stills.contract.generation import OnSendSettled, OnStage, OnStageOf
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
@@ -20,26 +20,26 @@ from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
 from stills.contract.takes import Take, check_takes
-from stills.library import ImageDetails, Library
+from stills.library import Library
 from stills.loop_guard import LoopGuard
-from stills.maintenance.rebuild import rebuild
-from stills.maintenance.recover import recover
-from stills.maintenance.recovered import OnOutcome, OnProgress, Recovered, ignore_progress
-from stills.maintenance.verify import Finding, Verified
 from stills.model_table import ModelTable
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
-from stills.pipeline.generate_many import FreshOf, Many, MaxCostOf, OnStageOf, Requests, TakesOf
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.pipeline.takes import generate_takes, plan_takes
+
+if TYPE_CHECKING:
+    from stills.contract.upkeep import OnOutcome, OnProgress, Recovered
+    from stills.pipeline.generate_many import FreshOf, MaxCostOf, Requests, TakesOf
 
 
 class Stills:
     """Generates and stores images. Use it as `async with Stills.from_env() as stills`.
 
-    It belongs to one event loop and one process: use from another one, or after closing, raises
-    RuntimeError.
+    `images` are the stored images, `models` the model table, and `keys` the API keys of our own
+    service. All belong to one event loop and one process: use from another one, or after closing,
+    raises RuntimeError.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Stills:
         self._policy = policy or Policy()
         self._model = model
         self._concurrency = concurrency
-        self._access = Access(ports.catalog.api_keys)
         self._guarded_pipeline = Pipeline(
             ports,
             self._policy,
@@ -68,8 +67,9 @@ class Stills:
             day_usd=budget_usd,
             rate_limit=rate_limit,
         )
-        self._images = Library(ports, self._guarded_pipeline, self._guard)
-        self._models = ModelTable(models, ports.provider, self._guard)
+        self.images = Library(ports, self._guarded_pipeline, self._guard)
+        self.models = ModelTable(models, ports.provider, self._guard)
+        self.keys = Access(ports.catalog.api_keys)
 
     @classmethod
     def from_env(
@@ -219,13 +219,13 @@ class Stills:
 
     async def generate_many(
         self,
-        requests: Requests,
+        requests: "Requests",
         *,
         concurrency: int | None = None,
         model: str | None = None,
-        fresh: bool | FreshOf = False,
-        max_cost_usd: float | MaxCostOf | None = None,
-        takes_of: TakesOf | None = None,
+        fresh: "bool | FreshOf" = False,
+        max_cost_usd: "float | MaxCostOf | None" = None,
+        takes_of: "TakesOf | None" = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStageOf | None = None,
         on_send_settled: OnSendSettled | None = None,
@@ -245,17 +245,14 @@ class Stills:
             InvalidRequest: the model or the concurrency is invalid, or one of `requests` is not an
                 ImageRequest.
         """
-        options = Options(
-            self.model(model).id,
-            max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
-            on_send_settled=on_send_settled or (lambda *_: None),
-        )
+        from stills.pipeline.generate_many import Many  # noqa: PLC0415 - only batches need it
+
         many = Many(
             self._pipeline,
-            options,
-            is_fresh=fresh if callable(fresh) else lambda _: fresh,
-            max_cost_of=max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd,
-            takes_of=takes_of or (lambda _: None),
+            Options(self.model(model).id, on_send_settled=on_send_settled or (lambda *_: None)),
+            fresh=fresh,
+            max_cost_usd=max_cost_usd,
+            takes_of=takes_of,
             concurrency=self._concurrency if concurrency is None else concurrency,
             stop=stop,
             on_stage=on_stage,
@@ -273,16 +270,6 @@ class Stills:
             UnknownModel: the table has no such id.
         """
         return await self._pipeline.answer_from_catalog(requests, Options(self._id(model)))
-
-    @property
-    def images(self) -> Library:
-        """The stored images."""
-        return self._images
-
-    @property
-    def keys(self) -> Access:
-        """The API keys of our own service."""
-        return self._access
 
     @property
     def idempotency(self) -> IdempotencyStore:
@@ -326,11 +313,6 @@ class Stills:
         """The longest time limit of a request, in seconds."""
         return self._policy.for_slow_calls().deadline_seconds
 
-    @property
-    def models(self) -> ModelTable:
-        """The model table."""
-        return self._models
-
     def model(self, model_id: str | None = None) -> Model:
         """Return the model of requests, with its prices here.
 
@@ -372,13 +354,18 @@ class Stills:
         """Return the rate limit and its use by all processes that share the catalog."""
         return await self._pipeline.limiter(self._id(model)).quota()
 
-    async def recover(self, *, on_progress: OnProgress = ignore_progress) -> Sequence[Recovered]:
+    async def recover(self, *, on_progress: "OnProgress" = lambda _: None) -> "Sequence[Recovered]":
         """Finish interrupted images that are paid for; nothing is sent."""
+        from stills.maintenance.recover import recover  # noqa: PLC0415 - rarely used
+
         return await recover(self._ports, self._policy, on_progress)
 
     async def rebuild(
-        self, *, on_outcome: OnOutcome | None = None, on_progress: OnProgress = ignore_progress
-    ) -> tuple[str | None, Sequence[Recovered]]:
+        self,
+        *,
+        on_outcome: "OnOutcome | None" = None,
+        on_progress: "OnProgress" = lambda _: None,
+    ) -> "tuple[str | None, Sequence[Recovered]]":
         """Add the store's images to the catalog, or to a new one if the catalog is damaged.
 
         Returns the damaged file's new path, if any, and outcomes unless `on_outcome` gets them.
@@ -386,6 +373,8 @@ class Stills:
         Raises:
             StorageError: the store can't be read or is empty, or the catalog can't be used.
         """
+        from stills.maintenance.rebuild import rebuild  # noqa: PLC0415 - rarely used
+
         return await rebuild(self._ports, on_outcome, on_progress)
 
     async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
@@ -404,6 +393,3 @@ class Stills:
 
     def _id(self, model: str | None) -> str:
         return self._model if model is None else model
-
-
-__all__ = ["Finding", "ImageDetails", "Library", "Recovered", "Stills", "Verified"]

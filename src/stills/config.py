@@ -10,7 +10,6 @@ from pathlib import Path
 from stills.contract.errors import ConfigError, UnknownModel
 from stills.contract.links import SIGNED_SECONDS_MAX, ImageLinks
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model, find_model
-from stills.contract.models_file import read_models_file
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
 from stills.contract.postgres_url import PostgresUrl, is_postgres_url, read_postgres_url
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
@@ -159,7 +158,11 @@ def _image_links(environment: Mapping[str, str], name: str) -> ImageLinks:
 
 def _models(environment: Mapping[str, str], name: str) -> Mapping[str, Model]:
     path = _local_path(environment, name)
-    return MODELS if path is None else read_models_file(path, MODELS, name=name)
+    if path is None:
+        return MODELS
+    from stills.contract.models_file import read_models_file  # noqa: PLC0415 - most have no file
+
+    return read_models_file(path, MODELS, name=name)
 
 
 def _certificates(environment: Mapping[str, str]) -> tuple[str, Path] | None:

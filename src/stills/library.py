@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stills.contract.generation import Image, Send
 from stills.contract.image_kinds import ImageKind
@@ -10,13 +11,12 @@ from stills.contract.ports.imaging import PngImage
 from stills.contract.result import ImageResult
 from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
-from stills.maintenance.delete import delete
-from stills.maintenance.export import QUALITY, check_target, find_format, save
-from stills.maintenance.recovered import OnProgress, ignore_progress
-from stills.maintenance.verify import Verified, verify
 from stills.pipeline.generate import Pipeline
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import find_by_prefix
+
+if TYPE_CHECKING:
+    from stills.contract.upkeep import OnProgress, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,8 @@ class Library:
             OutputRefused: it can't be written, is a file of the store, spool or catalog, or has the
                 name of a format that Stills does not write.
         """
+        from stills.maintenance.export import check_target  # noqa: PLC0415 - only if copied
+
         await check_target(self._ports, path)
 
     async def save(self, image_id: str, path: Path) -> None:
@@ -162,6 +164,8 @@ class Library:
             OutputRefused: the file can't be written, or is one of ours; the image stays stored.
             ImageMissing: the image is missing from the store, or damaged.
         """
+        from stills.maintenance.export import QUALITY, find_format, save  # noqa: PLC0415
+
         image = await find_by_prefix(self._ports, image_id)
         data = await self.encode(image, find_format(path), quality=QUALITY)
         await save(self._ports, image, data, path)
@@ -174,10 +178,14 @@ class Library:
         Raises:
             StoreRefused: a file can't be deleted.
         """
+        from stills.maintenance.delete import delete  # noqa: PLC0415 - rarely used
+
         await delete(self._ports, image.generation.id)
 
-    async def verify(self, *, on_progress: OnProgress = ignore_progress) -> Verified:
+    async def verify(self, *, on_progress: "OnProgress" = lambda _: None) -> "Verified":
         """Hash and decode every image in the store and compare it with the catalog."""
+        from stills.maintenance.verify import verify  # noqa: PLC0415 - slow, and rarely used
+
         return await verify(self._ports, on_progress)
 
     @property

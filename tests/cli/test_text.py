@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from stills.app import ImageDetails, Recovered
 from stills.cli.commands import catalog, generate, recover, spend, verify
 from stills.cli.text import as_json, printable
 from stills.contract.errors import Billing
@@ -21,7 +20,8 @@ from stills.contract.generation import (
 from stills.contract.money import SpendBy, SpendLine
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
-from stills.maintenance.verify import Finding, Verdict, Verified
+from stills.contract.upkeep import Finding, Recovered, Verdict, Verified
+from stills.library import ImageDetails
 
 HOSTILE = "\x1b[2J\x9b31m\u202eevil\x07"
 SIZE = Size(64, 64)

@@ -10,12 +10,13 @@ import aiohttp
 import pytest
 from tests.support.running_service import serving
 
-from stills.app import Library, Stills
+from stills.app import Stills
 from stills.contract import errors
 from stills.contract.errors import Billing, Remedy
 from stills.contract.generation import Held
 from stills.http.errors import ACTIONS, error_answer, status_of
 from stills.http.settings import Settings
+from stills.library import Library
 from stills.pipeline.context import Deadline
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind, Sandbox
 from stills.sandbox.faults import GENERATION_FAULTS, TASK_FAULTS, TASK_QUERY_FAULTS

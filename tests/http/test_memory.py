@@ -9,13 +9,14 @@ import aiohttp
 import pytest
 from tests.support.running_service import serving
 
-from stills.app import Library, Stills
+from stills.app import Stills
 from stills.contract.generation import Image
 from stills.contract.pixel_budget import PixelBudget
 from stills.contract.size import Size
 from stills.http import openai_answer
 from stills.http.settings import Settings
 from stills.imaging import VipsImaging
+from stills.library import Library
 from stills.pipeline import generate
 
 SIDE = 600

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stills.contract.errors import InvalidReference
-from stills.imaging import prepare_reference
+from stills.imaging.reference import prepare_reference
 
 WIDTH, HEIGHT = 21, 17
 MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stills.contract.errors import DamagedImage
 from stills.contract.size import Size
-from stills.imaging import cover_crop, fit_png, inspect_png
+from stills.imaging.fit import cover_crop, fit_png
+from stills.imaging.probe import inspect_png
 
 sides = st.integers(1, 8192)
 sizes = st.builds(Size, sides, sides)

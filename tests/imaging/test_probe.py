@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stills.contract.errors import DamagedImage
 from stills.contract.size import Size
-from stills.imaging import check_pixels, inspect_png
+from stills.imaging.probe import check_pixels, inspect_png
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

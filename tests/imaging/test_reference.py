@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 from stills.contract.errors import InvalidReference
 from stills.contract.size import Size
-from stills.imaging import measure_reference, prepare_reference
-from stills.imaging.reference import SENT_BYTES_MAX, convert_to_png
+from stills.imaging.reference import (
+    SENT_BYTES_MAX,
+    convert_to_png,
+    measure_reference,
+    prepare_reference,
+)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -316,7 +320,7 @@ LOOK_AT_BOMB = """
 import resource, sys
 from pathlib import Path
 from stills.contract.errors import InvalidReference
-from stills.imaging import prepare_reference
+from stills.imaging.reference import prepare_reference
 small, bomb = (Path(one).read_bytes() for one in sys.argv[1:])
 prepare_reference(small)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

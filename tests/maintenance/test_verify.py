@@ -8,9 +8,10 @@ import pytest
 from tests.support.bad_sector import BadSector
 from tests.support.stored_file import file_of
 
-from stills.app import Stills, Verified
+from stills.app import Stills
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.request import ImageRequest
+from stills.contract.upkeep import Verified
 
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 

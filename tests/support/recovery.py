@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from stills.app import Recovered, Stills
+from stills.app import Stills
 from stills.contract.errors import MissingKey
 from stills.contract.ports.provider import Provider
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.upkeep import Recovered
 from stills.pipeline.sidecar import SIDECAR_FOLDER
 from stills.provider.deferred import DeferredProvider
 from stills.sandbox import Sandbox

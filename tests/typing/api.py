@@ -13,9 +13,9 @@ from stills import (
     generate,
     generate_takes,
 )
-from stills.app import ImageDetails
 from stills.contract.errors import RateLimited
 from stills.contract.generation import Image, Stage
+from stills.library import ImageDetails
 
 
 def ask_synchronously() -> ImageResult:

@@ -32,6 +32,9 @@ Chunks = Sequence[bytes]
 OnStage = Callable[[Stage], None]
 """Called on the event loop each time a generation reaches a stage."""
 
+OnStageOf = Callable[[int, Stage], None]
+"""The same for many requests or takes: also gets the number of the request or take, from 0."""
+
 OnSendSettled = Callable[["GenerationSpec", Billing], None]
 """Called on the event loop as each API call ends, with its generation and its billing."""
 

@@ -10,7 +10,6 @@ from stills.contract.size import Size
 from stills.imaging.encode import encode_png
 from stills.imaging.fit import fit_png
 from stills.imaging.probe import check_pixels, inspect_png
-from stills.imaging.reference import convert_to_png, measure_reference, prepare_reference
 from stills.imaging.thumbnail import thumbnail_jpeg
 from stills.imaging.vips import load_vips
 
@@ -34,12 +33,18 @@ class VipsImaging:
         await asyncio.to_thread(check_pixels, png)
 
     async def measure_reference(self, data: bytes) -> Size:
+        from stills.imaging.reference import measure_reference  # noqa: PLC0415 - rarely used
+
         return await asyncio.to_thread(measure_reference, data)
 
     async def prepare_reference(self, data: bytes) -> ReferenceImage:
+        from stills.imaging.reference import prepare_reference  # noqa: PLC0415 - rarely used
+
         return await asyncio.to_thread(prepare_reference, data)
 
     async def convert_to_png(self, data: bytes, name: str) -> PngImage:
+        from stills.imaging.reference import convert_to_png  # noqa: PLC0415 - rarely used
+
         return await asyncio.to_thread(convert_to_png, data, name)
 
     async def fit(self, png: bytes, size: Size) -> bytes:

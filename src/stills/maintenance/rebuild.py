@@ -9,15 +9,9 @@ from itertools import islice
 
 from stills.contract.errors import StillsError, StoreRefused
 from stills.contract.generation import Generation, Rendition
+from stills.contract.upkeep import OnOutcome, OnProgress, Recovered
 from stills.maintenance.at_once import do_several
-from stills.maintenance.recovered import (
-    OnOutcome,
-    OnProgress,
-    Recovered,
-    ignore_progress,
-    read_sidecars,
-    try_to_adopt,
-)
+from stills.maintenance.recovered import read_sidecars, try_to_adopt
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.render import native_rendition
@@ -29,7 +23,7 @@ _MICROSECONDS = 1_000_000
 
 
 async def rebuild(
-    ports: Ports, on_outcome: OnOutcome | None = None, on_progress: OnProgress = ignore_progress
+    ports: Ports, on_outcome: OnOutcome | None = None, on_progress: OnProgress = lambda _: None
 ) -> tuple[str | None, list[Recovered]]:
     """Add every intact image with a sidecar to the catalog, from the store and its spool.
 

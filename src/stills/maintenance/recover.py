@@ -15,15 +15,8 @@ from stills.contract.generation import (
     Task,
 )
 from stills.contract.money import Caps
-from stills.maintenance.recovered import (
-    OnProgress,
-    Recovered,
-    failed,
-    ignore_progress,
-    list_image,
-    read_sidecars,
-    try_to_adopt,
-)
+from stills.contract.upkeep import OnProgress, Recovered
+from stills.maintenance.recovered import failed, list_image, read_sidecars, try_to_adopt
 from stills.pipeline.fetch import LinkExpired, fetch_paid
 from stills.pipeline.follow import wait_for_end
 from stills.pipeline.keep import keep_image
@@ -37,7 +30,7 @@ _CUT_OFF = "cut off after it was sent: possibly billed, and no image came"
 
 
 async def recover(
-    ports: Ports, policy: Policy, on_progress: OnProgress = ignore_progress
+    ports: Ports, policy: Policy, on_progress: OnProgress = lambda _: None
 ) -> list[Recovered]:
     """Finish every generation that is paid for but not stored.
 

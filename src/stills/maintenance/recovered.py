@@ -1,38 +1,18 @@
-"""What recover and rebuild share: outcomes, and images found by their sidecars."""
+"""What recover and rebuild share: images found by their sidecars."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from stills.contract.errors import StillsError
 from stills.contract.generation import Generation
 from stills.contract.ports.store import Store
+from stills.contract.upkeep import Recovered
 from stills.maintenance.at_once import do_several
 from stills.pipeline.adopt import adopt
 from stills.pipeline.ports import Ports
 from stills.pipeline.render import native_rendition
 from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, read_store_id
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """The outcome for one generation: its id, whether it is stored now, and if not, why."""
-
-    generation_id: str
-    kept: bool
-    reason: str = ""
-
-
-OnOutcome = Callable[[Recovered], None]
-"""Called with each outcome as it comes."""
-
-OnProgress = Callable[[int], None]
-"""Called with the number of images that are finished."""
-
-
-def ignore_progress(number: int) -> None:
-    """Show nothing."""
-    del number
 
 
 async def try_to_adopt(ports: Ports, generation_id: str) -> Recovered | None:

@@ -1,50 +1,16 @@
 """Verify: hash and decode every image in the store, and compare it with the catalog."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from stills.contract.errors import DamagedImage, ImageMissing, StoreRefused
 from stills.contract.generation import StoredObject
+from stills.contract.upkeep import Finding, OnProgress, Verdict, Verified
 from stills.maintenance.at_once import do_several
-from stills.maintenance.recovered import OnProgress, ignore_progress
 from stills.pipeline.integrity import matches_digest
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import SIDECAR_FOLDER
 
 
-class Verdict(StrEnum):
-    """The problem with an object in the store."""
-
-    MISSING = "missing"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An object that differs from the catalog. `owner` is the id of its image, if it has one."""
-
-    verdict: Verdict
-    path: str
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The number of objects read, and the problems."""
-
-    checked: int
-    findings: tuple[Finding, ...]
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether any image is missing, damaged or unreadable."""
-        return any(finding.verdict is not Verdict.UNKNOWN for finding in self.findings)
-
-
-async def verify(ports: Ports, on_progress: OnProgress = ignore_progress) -> Verified:
+async def verify(ports: Ports, on_progress: OnProgress = lambda _: None) -> Verified:
     """Read every object in the catalog, and find images in the store that it does not have.
 
     An unreadable object does not stop the others from being checked. Objects are listed in pages,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from stills.contract.errors import InvalidRequest, StillsError
-from stills.contract.generation import Stage
+from stills.contract.generation import OnStageOf, Stage
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
@@ -45,9 +45,6 @@ MaxCostOf = Callable[[int], float | None]
 
 TakesOf = Callable[[int], str | None]
 """Returns a name by the index of a request: neighbours of one name are takes of one request."""
-
-OnStageOf = Callable[[int, Stage], None]
-"""Called on the event loop with a request's index at each stage of its generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +79,9 @@ class Many:
         pipeline: Pipeline,
         options: Options,
         *,
-        is_fresh: FreshOf,
-        max_cost_of: MaxCostOf,
-        takes_of: TakesOf,
+        fresh: bool | FreshOf,
+        max_cost_usd: float | MaxCostOf | None,
+        takes_of: TakesOf | None,
         concurrency: int,
         stop: asyncio.Event | None,
         on_stage: OnStageOf | None,
@@ -93,11 +90,15 @@ class Many:
         self._pipeline = pipeline
         self._stop = stop or asyncio.Event()
         self._options = replace(
-            options, slots=asyncio.Semaphore(concurrency), stop=self._stop, looked_up=True
+            options,
+            max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
+            slots=asyncio.Semaphore(concurrency),
+            stop=self._stop,
+            looked_up=True,
         )
-        self._is_fresh = is_fresh
-        self._max_cost_of = max_cost_of
-        self._takes_of = takes_of
+        self._is_fresh = fresh if callable(fresh) else lambda _: fresh
+        self._max_cost_of = max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd
+        self._takes_of = takes_of or (lambda _: None)
         self._together_max = min(pipeline.model(options.model).images_per_call_max, concurrency)
         self._on_stage = on_stage
         self._under_way = asyncio.Semaphore(concurrency + min(concurrency, PREPARING_MAX))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stills.contract.errors import BudgetExceeded, StillsError
+from stills.contract.generation import OnStageOf
 from stills.contract.models import SEED_MAX
 from stills.contract.money import format_usd, to_nano_usd, to_usd
 from stills.contract.request import ImageRequest
@@ -12,7 +13,6 @@ from stills.contract.result import ImageResult
 from stills.contract.takes import Take, list_takes, make_takes
 from stills.pipeline.context import Options
 from stills.pipeline.generate import Pipeline
-from stills.pipeline.generate_many import OnStageOf
 from stills.pipeline.shared_call import Seat, SharedCall
 
 

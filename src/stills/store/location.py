@@ -1,19 +1,22 @@
 """Opening a store by its location: a folder path or a URL."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stills.contract.file_url import file_path
 from stills.contract.links import ImageLinks
-from stills.store.bucket import BucketStore
 from stills.store.folder import FolderStore
+
+if TYPE_CHECKING:
+    from stills.store.bucket import BucketStore
 
 # The services of obstore that store objects: memory ends with the process, and a web server can't
 # be written to.
 _SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
-def open_store(location: str, links: ImageLinks | None = None) -> FolderStore | BucketStore:
+def open_store(location: str, links: ImageLinks | None = None) -> "FolderStore | BucketStore":
     """Open a folder path, a `file:///` URL, or a bucket URL such as `s3://bucket/prefix`.
 
     Nothing is read or written yet. For a bucket, obstore reads keys and endpoints from the
@@ -29,6 +32,8 @@ def open_store(location: str, links: ImageLinks | None = None) -> FolderStore | 
         return FolderStore(_read_file_url(location))
     if "://" not in location:
         return FolderStore(Path(location).absolute())
+    from stills.store.bucket import BucketStore  # noqa: PLC0415 - not for a folder
+
     _check_no_secrets(location)
     scheme = urlsplit(location).scheme
     if scheme not in _SCHEMES:

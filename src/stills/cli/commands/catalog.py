@@ -6,13 +6,14 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from stills.app import ImageDetails, Stills
+from stills.app import Stills
 from stills.cli.commands.generate import readable_url
 from stills.cli.text import as_json, printable
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 from stills.contract.image_address import web_image_url
+from stills.library import ImageDetails
 from stills.service.records import image_record, send_record
 
 _PROMPT_COLUMNS = 60

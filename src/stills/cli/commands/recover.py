@@ -5,10 +5,11 @@ import asyncio
 from collections import Counter
 from dataclasses import asdict
 
-from stills.app import Recovered, Stills
+from stills.app import Stills
 from stills.cli.counting import counting
 from stills.cli.text import as_json, images, printable
 from stills.contract.errors import MissingKey
+from stills.contract.upkeep import Recovered
 
 _SERVICE = 5
 

@@ -5,9 +5,10 @@ import asyncio
 from collections import Counter
 from dataclasses import asdict
 
-from stills.app import Finding, Stills, Verified
+from stills.app import Stills
 from stills.cli.counting import counting
 from stills.cli.text import as_json, images, printable
+from stills.contract.upkeep import Finding, Verified
 
 _STORAGE = 7
 _ACTIONS = {

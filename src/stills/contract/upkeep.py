@@ -1,0 +1,52 @@
+"""What upkeep returns: the outcomes of recovering or rebuilding, and the findings of verifying."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The outcome for one generation: its id, whether it is stored now, and if not, why."""
+
+    generation_id: str
+    kept: bool
+    reason: str = ""
+
+
+class Verdict(StrEnum):
+    """The problem with an object in the store."""
+
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An object that differs from the catalog. `owner` is the id of its image, if it has one."""
+
+    verdict: Verdict
+    path: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The number of objects read, and the problems."""
+
+    checked: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether any image is missing, damaged or unreadable."""
+        return any(finding.verdict is not Verdict.UNKNOWN for finding in self.findings)
+
+
+OnOutcome = Callable[[Recovered], None]
+"""Called with each outcome as it comes."""
+
+OnProgress = Callable[[int], None]
+"""Called with the number of images that are finished."""
