@@ -12,16 +12,15 @@ from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_cla
 from stills.catalog.connection import Connection, Database
 from stills.catalog.deletion import delete_generation, list_generation_objects
 from stills.catalog.idempotency import SqlIdempotency
+from stills.catalog.kept import adopt, record_kept, settle_paid
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.processes import this_process
 from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
-    generation_columns,
     read_generation,
     read_hit,
     read_image,
     read_send,
-    rendition_columns,
 )
 from stills.catalog.search import TextSearch, find_image, search_images
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
@@ -42,7 +41,6 @@ from stills.contract.generation import (
     RequestRecord,
     Send,
     Settlement,
-    Stage,
     StoredObject,
     Task,
 )
@@ -210,7 +208,7 @@ class SqlCatalog(ABC):
 
         def work(connection: Connection) -> None:
             connection.execute(queries.RECORD_SPOOLED, spooled)
-            _settle_paid(connection, generation_id, "spooled")
+            settle_paid(connection, generation_id, "spooled")
 
         await self.database.write(work)
 
@@ -225,8 +223,8 @@ class SqlCatalog(ABC):
         }
 
         def work(connection: Connection) -> Generation:
-            _record_kept(connection, kept)
-            _settle_paid(connection, generation_id, "kept")
+            record_kept(connection, kept)
+            settle_paid(connection, generation_id, "kept")
             return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
 
         return await self.database.write(work)
@@ -323,16 +321,15 @@ class SqlCatalog(ABC):
         def work(connection: Connection) -> list[str]:
             ids = [row["id"] for row in connection.execute(queries.UNSETTLED_PAID)]
             for generation_id in ids:
-                _settle_paid(connection, generation_id, "recovered")
+                settle_paid(connection, generation_id, "recovered")
             return ids
 
         return await self.database.write(work)
 
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
-        def work(connection: Connection) -> bool:
-            return _adopt(connection, generation, renditions)
-
-        return await self.database.write(work)
+        return await self.database.write(
+            lambda connection: adopt(connection, generation, renditions)
+        )
 
     async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
         return await self.database.search(
@@ -355,47 +352,3 @@ def _find(connection: Connection, key: str, size: Size) -> CatalogHit | None:
         queries.FIND, {"key": key, "width": size.width, "height": size.height}
     ).fetchone()
     return None if row is None else read_hit(row, size)
-
-
-def _settle_paid(connection: Connection, generation_id: str, code: str) -> None:
-    """Settle the last call of a generation that has its image, but no recorded answer."""
-    connection.execute(queries.SETTLE_PAID, {"id": generation_id, "code": code})
-
-
-def _record_kept(connection: Connection, kept: dict[str, str | int | None]) -> None:
-    # In the same step, because a stored generation is never taken over: the claim of a process
-    # killed in between would stay forever.
-    connection.execute(queries.DROP_CLAIM_ON_KEPT, kept)
-    connection.execute(queries.RECORD_KEPT, kept)
-    row = connection.execute(queries.PROMPT, kept).fetchone()
-    if row is not None:
-        connection.execute(queries.INDEX_PROMPT, {**kept, "folded": row["prompt"].casefold()})
-
-
-def _adopt(connection: Connection, generation: Generation, renditions: Sequence[Rendition]) -> bool:
-    values = {"id": generation.id, "created_at": generation.created_at}
-    known = connection.execute(queries.STAGE, values).fetchone()
-    adopted = known is None or known["stage"] != Stage.KEPT
-    if known is None:
-        connection.execute(queries.ADD_GENERATION, generation_columns(generation))
-    if adopted:
-        connection.execute(queries.RECORD_ADOPTED, generation_columns(generation))
-        _record_kept(
-            connection,
-            {
-                "generation_id": generation.id,
-                "sha256": generation.sha256,
-                "byte_count": generation.byte_count,
-                "object_path": generation.object_path,
-            },
-        )
-        _settle_paid(connection, generation.id, "adopted")
-        connection.execute(queries.ADD_ADOPTED_SEND, values)
-    listed = connection.execute(queries.HAS_RENDITION, values).fetchone() is not None
-    for rendition in renditions:
-        if listed and not adopted and rendition.object_path == generation.object_path:
-            continue  # a generation's own image is stored even if its size was never requested
-        connection.execute(
-            queries.ADD_RENDITION, {**rendition_columns(rendition), "now": generation.created_at}
-        )
-    return adopted
