@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from stills.catalog import SqliteCatalog
 from stills.config import Config
-from stills.contract.errors import CatalogError, ConfigError, MissingKey
+from stills.contract.errors import CatalogError, ConfigError, JobsError, MissingKey
 from stills.contract.forked import begin_use
 from stills.contract.links import ImageLinks
 from stills.contract.ports.catalog import Catalog
+from stills.contract.ports.jobs import Jobs
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
 from stills.contract.postgres_url import PostgresUrl
@@ -30,6 +31,8 @@ from stills.provider.credentials import (
 from stills.provider.deferred import DeferredProvider
 from stills.provider.tokenizer import QwenTokenizer
 from stills.store import FolderStore, open_store
+
+_JOBS_NAME = "jobs.db"
 
 if TYPE_CHECKING:
     from stills.catalog.postgres import PostgresCatalog
@@ -119,6 +122,24 @@ def _import_postgres(name: str) -> ModuleType:
             "a catalog in Postgres needs its driver, psycopg, which can't be loaded",
             action="Run `pip install 'stills[postgres]'`. Nothing was sent.",
         ) from error
+
+
+def open_jobs(config: Config) -> Jobs:
+    """Open the database of jobs: `jobs.db` next to the catalog, or the catalog's Postgres.
+
+    Raises:
+        JobsError: its libraries are not installed.
+    """
+    catalog = config.catalog
+    location = catalog.with_name(_JOBS_NAME) if isinstance(catalog, Path) else catalog
+    try:
+        jobs: Jobs = import_module("stills.jobs").DbosJobs(location)
+    except ImportError as error:
+        raise JobsError(
+            "durable jobs need the library DBOS, which can't be loaded",
+            action="Run `pip install 'stills[jobs]'`. Nothing was submitted or sent.",
+        ) from error
+    return jobs
 
 
 def _store(location: str, links: ImageLinks) -> Store:

@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from stills.contract.encoded_image import is_base64_image, is_data_url
-from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.errors import Billing, InvalidRequest
+from stills.contract.outcome import Failure
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.strict_json import STRICT
@@ -36,30 +37,6 @@ class ReviewMark(StrEnum):
 
     PICKED = "picked"
     REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The error of a failed shot."""
-
-    code: str
-    message: str
-    action: str
-    retryable: bool
-    billing: Billing
-    request_id: str | None
-
-    @classmethod
-    def of(cls, error: StillsError) -> Self:
-        """Copy the values of an error."""
-        return cls(
-            error.code,
-            error.message,
-            error.action,
-            error.retryable,
-            error.billing,
-            error.request_id,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from stills.contract.errors import (
 )
 
 if TYPE_CHECKING:
-    from stills.batch.manifest_entry import Failure
+    from stills.contract.outcome import Failure
 
 EXIT_CODES: dict[type[StillsError], int] = {
     UsageError: 2,

@@ -69,13 +69,44 @@ class Caps:
     """Limits on spending in USD; None: no limit.
 
     `day_usd` limits all images of one provider on a UTC day, `request_usd` all calls for one
-    image, and `payer_day_usd` the images of one provider that `payer` requests on a UTC day.
+    image, and `payer_day_usd` the images of one provider that `payer` requests on a UTC day. `job`
+    limits all calls of a durable job.
     """
 
     day_usd: float | None = None
     request_usd: float | None = None
     payer: str | None = None
     payer_day_usd: float | None = None
+    job: "JobBudget | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobBudget:
+    """The durable job that a call belongs to, and what all its calls may cost; None: no limit.
+
+    If a worker was killed during a call, its outcome is unknown: the job does not make the same
+    image again, unless that happened at most `accepted_unknown` times.
+    """
+
+    id: str
+    usd: float | None = None
+    accepted_unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpend:
+    """What the calls of a job cost, in images and USD.
+
+    `possible` calls may be billed, also those in flight. The amounts leave out images of unknown
+    price: `unpriced` of those billed, `possible_unpriced` of the others.
+    """
+
+    billed: int = 0
+    billed_usd: float = 0.0
+    unpriced: int = 0
+    possible: int = 0
+    possible_usd: float = 0.0
+    possible_unpriced: int = 0
 
 
 def check_max_cost(given: object) -> None:

@@ -1,8 +1,9 @@
 """What is known of a request before it is sent, and its outcome."""
 
 from dataclasses import dataclass
+from typing import Self
 
-from stills.contract.errors import InvalidRequest, StillsError
+from stills.contract.errors import Billing, InvalidRequest, StillsError
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -15,6 +16,30 @@ class RequestOutcome:
     request: ImageRequest
     result: ImageResult | None = None
     error: StillsError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The error of a request, as it is stored."""
+
+    code: str
+    message: str
+    action: str
+    retryable: bool
+    billing: Billing
+    request_id: str | None
+
+    @classmethod
+    def of(cls, error: StillsError) -> Self:
+        """Copy the values of an error."""
+        return cls(
+            error.code,
+            error.message,
+            error.action,
+            error.retryable,
+            error.billing,
+            error.request_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from typing import IO
 from urllib.parse import quote
 
 from stills.batch.image_files import ImageNames, file_in
-from stills.batch.manifest_entry import Failure, ManifestEntry, Status
+from stills.batch.manifest_entry import ManifestEntry, Status
 from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import replace_atomically
 from stills.contract.errors import Billing
 from stills.contract.money import format_usd
+from stills.contract.outcome import Failure
 from stills.contract.providers import is_paid
 from stills.contract.result import ImageResult
 from stills.shotlist.shots import ShotReference

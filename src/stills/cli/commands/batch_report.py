@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
 from stills.batch.estimate import Estimate
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
-from stills.batch.manifest_entry import Failure, ManifestEntry
+from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_ending import Ending
 from stills.cli.commands.batch_events import EventLines
@@ -15,6 +15,7 @@ from stills.cli.text import printable
 from stills.contract.errors import Billing
 from stills.contract.models import Model
 from stills.contract.money import format_amount, format_usd
+from stills.contract.outcome import Failure
 from stills.shotlist.shots import Problem
 
 _MINUTE, _HOUR = 60, 3600

@@ -62,6 +62,13 @@ class CatalogDamaged(CatalogError):
     )
 
 
+class JobsError(StorageError):
+    """The database of jobs can't be used."""
+
+    code = "jobs"
+    default_action = "Check STILLS_CATALOG and the disk, then retry; submitted jobs are intact."
+
+
 class ToolError(StillsError):
     """Another program or library on this machine is needed, and does not work."""
 

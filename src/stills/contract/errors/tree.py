@@ -39,8 +39,9 @@ StillsError
 │   │   └── WrongStore        it is not the catalog's store, or its disk is not mounted
 │   ├── ImageMissing          the catalog lists an image that the store has lost
 │   ├── OutputRefused         the image is stored, but could not be copied to the requested path
-│   └── CatalogError          the database can't be used
-│       └── CatalogDamaged    its file is damaged
+│   ├── CatalogError          the database can't be used
+│   │   └── CatalogDamaged    its file is damaged
+│   └── JobsError             the database of jobs can't be used
 └── ToolError                 another program or library on this machine, such as ffmpeg
     ├── ToolMissing           it is not installed
     ├── ToolFailed            it failed

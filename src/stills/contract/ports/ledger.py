@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stills.contract.generation import Claim, Send, Settlement
-from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.money import Caps, JobSpend, SpendBy, SpendLine
 
 
 class Ledger(Protocol):
@@ -39,6 +39,10 @@ class Ledger(Protocol):
 
     async def list_sends(self, generation_id: str) -> Sequence[Send]:
         """List a generation's calls, oldest first."""
+        ...
+
+    async def job_spend(self, job_id: str) -> JobSpend:
+        """Add up what the calls of a durable job cost."""
         ...
 
     async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
