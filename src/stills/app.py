@@ -1,7 +1,7 @@
 """Stills: the facade that every front end calls."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -30,16 +30,18 @@ from stills.pipeline.ports import Ports
 from stills.pipeline.takes import generate_takes, plan_takes
 
 if TYPE_CHECKING:
+    from stills.contract.ports.jobs import Jobs
     from stills.contract.upkeep import OnOutcome, OnProgress, Recovered
-    from stills.pipeline.generate_many import FreshOf, MaxCostOf, Requests, TakesOf
+    from stills.job_queue import JobQueue
+    from stills.pipeline.generate_many import FreshOf, JobOf, MaxCostOf, Requests, TakesOf
 
 
 class Stills:
     """Generates and stores images. Use it as `async with Stills.from_env() as stills`.
 
-    `images` are the stored images, `models` the model table, and `keys` the API keys of our own
-    service. All belong to one event loop and one process: use from another one, or after closing,
-    raises RuntimeError.
+    `images` are the stored images, `models` the model table, `keys` the API keys of our own service
+    and `jobs` the durable jobs. All belong to one event loop and one process: use from another one,
+    or after closing, raises RuntimeError.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Stills:
         budget_usd: float | None = None,
         rate_limit: RateLimit | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
+        open_jobs: "Callable[[], Jobs] | None" = None,
     ) -> None:
         self._guard = LoopGuard()
         self._guarded_ports = ports
@@ -70,6 +73,8 @@ class Stills:
         self.images = Library(ports, self._guarded_pipeline, self._guard)
         self.models = ModelTable(models, ports.provider, self._guard)
         self.keys = Access(ports.catalog.api_keys)
+        self._open_jobs = open_jobs
+        self._jobs: JobQueue | None = None
 
     @classmethod
     def from_env(
@@ -118,6 +123,7 @@ class Stills:
             budget_usd=config.budget_usd,
             rate_limit=config.rate_limit,
             concurrency=config.concurrency,
+            open_jobs=lambda: assembly.open_jobs(config),
         )
 
     async def __aenter__(self) -> Self:
@@ -135,6 +141,8 @@ class Stills:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(ports.close)
             stack.push_async_callback(pipeline.close)
+            if self._jobs is not None:
+                stack.push_async_callback(self._jobs.close)
 
     async def generate(
         self,
@@ -226,6 +234,9 @@ class Stills:
         fresh: "bool | FreshOf" = False,
         max_cost_usd: "float | MaxCostOf | None" = None,
         takes_of: "TakesOf | None" = None,
+        payer: BudgetOwner | None = None,
+        job_of: "JobOf | None" = None,
+        slots: asyncio.Semaphore | None = None,
         stop: asyncio.Event | None = None,
         on_stage: OnStageOf | None = None,
         on_send_settled: OnSendSettled | None = None,
@@ -240,6 +251,8 @@ class Stills:
         unless Stills is closed. The other arguments are as for `generate`; `on_stage` also gets the
         request's index, and `fresh` and `max_cost_usd` can be functions of it. Neighbours for which
         `takes_of` returns the same name are takes of one request, which a call can make together.
+        `job_of` returns the durable job of a request. Runs with the same `slots` have at most that
+        many calls at once together.
 
         Raises:
             InvalidRequest: the model or the concurrency is invalid, or one of `requests` is not an
@@ -249,10 +262,16 @@ class Stills:
 
         many = Many(
             self._pipeline,
-            Options(self.model(model).id, on_send_settled=on_send_settled or (lambda *_: None)),
+            Options(
+                self.model(model).id,
+                payer=payer,
+                slots=slots,
+                on_send_settled=on_send_settled or (lambda *_: None),
+            ),
             fresh=fresh,
             max_cost_usd=max_cost_usd,
             takes_of=takes_of,
+            job_of=job_of,
             concurrency=self._concurrency if concurrency is None else concurrency,
             stop=stop,
             on_stage=on_stage,
@@ -270,6 +289,16 @@ class Stills:
             UnknownModel: the table has no such id.
         """
         return await self._pipeline.answer_from_catalog(requests, Options(self._id(model)))
+
+    @property
+    def jobs(self) -> "JobQueue":
+        """The durable jobs, which workers generate."""
+        if self._jobs is None:
+            from stills.job_queue import JobQueue  # noqa: PLC0415 - most processes need none
+
+            ports = self._ports
+            self._jobs = JobQueue(self._open_jobs, ports.catalog, ports.provider.name, self._guard)
+        return self._jobs
 
     @property
     def idempotency(self) -> IdempotencyStore:

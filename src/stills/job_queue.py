@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from stills.contract.access import BudgetOwner
-from stills.contract.errors import NotFound
+from stills.contract.errors import JobsError, NotFound
 from stills.contract.jobs import Job, JobResult, JobShot, JobSpec
 from stills.contract.money import check_max_cost
 from stills.contract.ports.jobs import ANYONE, Jobs, RunPart, WorkOptions
@@ -28,7 +28,7 @@ class JobQueue:
     """
 
     def __init__(
-        self, open_jobs: Callable[[], Jobs], ledger: Ledger, provider: str, guard: LoopGuard
+        self, open_jobs: Callable[[], Jobs] | None, ledger: Ledger, provider: str, guard: LoopGuard
     ) -> None:
         self._open_jobs = open_jobs
         self._ledger = ledger
@@ -141,6 +141,8 @@ class JobQueue:
 
     async def _jobs(self) -> Jobs:
         self._guard.check()
+        if self._open_jobs is None:
+            raise JobsError("this Stills has no database of jobs", action="Use Stills.from_env().")
         if self._opened is None:
             # The import of the database's library takes a moment.
             opened = await asyncio.to_thread(self._open_jobs)

@@ -51,7 +51,7 @@ def make_result(shot_id: str, *, cached: bool = False) -> ImageResult:
     )
 
 
-async def make_all(part: JobPart, *, on_end, on_try, stop) -> Failure | None:
+async def make_all(part: JobPart, *, on_end, **_: object) -> Failure | None:
     await on_end([ShotEnd(one.position, make_result(one.shot.id)) for one in part.shots])
     return None
 
@@ -89,7 +89,9 @@ async def ended(jobs: Jobs, job: Job) -> Job:
 async def test_a_submitted_job_waits_with_its_shots(jobs: Jobs):
     """It comes back with what it was submitted with, and no shot has ended."""
     shots = make_shots(3, about={"source": "a.csv:1"})
-    spec = JobSpec("m", "sandbox", BudgetOwner("alice", 2.0), "film", 1.5, {"title": "t"}, "https://a")
+    spec = JobSpec(
+        "m", "sandbox", BudgetOwner("alice", 2.0), "film", 1.5, {"title": "t"}, "https://a"
+    )
     job = await jobs.submit(spec, shots)
     assert (job.state, job.spec, job.counts.total, job.counts.left) == (JobState.QUEUED, spec, 3, 3)
     assert await jobs.status(job.id) == job == await jobs.find("film", owner="alice")
@@ -186,9 +188,9 @@ async def test_a_shot_comes_after_those_it_needs(jobs: Jobs):
     job = await jobs.submit(SPEC, first + others)
     parts: list[JobPart] = []
 
-    async def run(part: JobPart, *, on_end, on_try, stop) -> None:
+    async def run(part: JobPart, *, on_end, **_: object) -> None:
         parts.append(part)
-        await make_all(part, on_end=on_end, on_try=on_try, stop=stop)
+        await make_all(part, on_end=on_end)
 
     async with working(jobs, run):
         await ended(jobs, job)
@@ -206,7 +208,7 @@ async def test_a_failed_shot_can_be_retried(jobs: Jobs):
     ends = {3: FAILURE, 4: unknown}
     seen: list[Sequence[tuple[int, int]]] = []
 
-    async def run(part: JobPart, *, on_end, on_try, stop) -> None:
+    async def run(part: JobPart, *, on_end, **_: object) -> None:
         seen.append([(one.position, one.accepted_unknown) for one in part.shots])
         first = len(seen) <= 2
         await on_end(
@@ -237,13 +239,13 @@ async def test_a_cancelled_job_stops(jobs: Jobs):
     began = asyncio.Event()
     hold = True
 
-    async def run(part: JobPart, *, on_end, on_try, stop) -> None:
+    async def run(part: JobPart, *, on_end, stop, **_: object) -> None:
         began.set()
         if hold:
             await on_end([ShotEnd(part.shots[0].position, make_result("x"))])
             await stop.wait()
         else:
-            await make_all(part, on_end=on_end, on_try=on_try, stop=stop)
+            await make_all(part, on_end=on_end)
 
     async with working(jobs, run):
         await began.wait()
@@ -261,7 +263,7 @@ async def test_a_stopped_worker_leaves_the_rest_to_the_next(jobs: Jobs):
     job = await jobs.submit(SPEC, make_shots(40))
     began = asyncio.Event()
 
-    async def run(part: JobPart, *, on_end, on_try, stop) -> None:
+    async def run(part: JobPart, *, on_end, stop, **_: object) -> None:
         began.set()
         await stop.wait()
         await on_end([ShotEnd(part.shots[0].position, make_result("x"))])
@@ -280,10 +282,10 @@ async def test_an_error_that_every_shot_would_have_ends_the_job(jobs: Jobs):
     broken = Failure("wrong_key", "wrong", "Fix it.", False, Billing.NONE, None)
     is_broken = True
 
-    async def run(part: JobPart, *, on_end, on_try, stop) -> Failure | None:
+    async def run(part: JobPart, *, on_end, **_: object) -> Failure | None:
         if is_broken:
             return broken
-        return await make_all(part, on_end=on_end, on_try=on_try, stop=stop)
+        return await make_all(part, on_end=on_end)
 
     async with working(jobs, run):
         failed = await ended(jobs, job)

@@ -59,6 +59,7 @@ def take_claim(
             "scope": process.scope,
             "started": process.started,
             "lock_byte": lock_byte,
+            "job": caps.job.id if caps.job else None,
             "lease_seconds": lease_seconds,
         },
     )

@@ -62,10 +62,10 @@ INSERT INTO generations (
 TAKE_CLAIM = """
 INSERT INTO claims (
     key, token, generation_id, lease_from, lease_until, payer, host, pid, scope, started, taken_at,
-    lock_byte
+    lock_byte, job
 ) VALUES (
     :key, :token, :generation_id, lease_start(), lease_end(:lease_seconds), :payer, :host, :pid,
-    :scope, :started, unix_now(), :lock_byte
+    :scope, :started, unix_now(), :lock_byte, :job
 )
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
@@ -78,7 +78,8 @@ ON CONFLICT (key) DO UPDATE SET
     scope = excluded.scope,
     started = excluded.started,
     taken_at = excluded.taken_at,
-    lock_byte = excluded.lock_byte
+    lock_byte = excluded.lock_byte,
+    job = excluded.job
 """
 
 RENEW_CLAIM = """
@@ -101,8 +102,8 @@ WHERE id = :id AND stage IN ('claimed', 'sent')
 FAIL = "UPDATE generations SET stage = 'failed', image_url = NULL WHERE id = :id"
 
 ADD_SEND = """
-INSERT INTO sends (generation_id, sent_at, billing, code, payer, account)
-VALUES (:generation_id, unix_now(), 'possible', 'unsettled', :payer, :account)
+INSERT INTO sends (generation_id, sent_at, billing, code, payer, account, job)
+VALUES (:generation_id, unix_now(), 'possible', 'unsettled', :payer, :account, :job)
 RETURNING number
 """
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from stills.catalog import queries
 from stills.catalog.claims import renew_claim
 from stills.catalog.connection import Connection
+from stills.catalog.job_spending import check_interrupted
 from stills.catalog.spending import check_caps
 from stills.contract.generation import AnsweredSend, Claim, Settlement, Task
 from stills.contract.money import Caps
@@ -24,6 +25,7 @@ def record_sends(
 
     Raises:
         BudgetExceeded: they could exceed a cap together.
+        CallInterrupted: their job has paid for one of them in a call that was interrupted.
     """
     if not all(renew_claim(connection, claim, lease_seconds=lease_seconds) for claim in claims):
         return None
@@ -31,7 +33,15 @@ def record_sends(
     for claim in claims:
         generation = claim.generation
         check_caps(connection, generation.spec, caps, own=generation.id)
-        values = {"generation_id": generation.id, "payer": caps.payer, "account": account}
+        job = caps.job
+        if job is not None:
+            check_interrupted(connection, job, generation)
+        values = {
+            "generation_id": generation.id,
+            "payer": caps.payer,
+            "account": account,
+            "job": job.id if job else None,
+        }
         connection.execute(queries.MARK_SENT, values)
         number = connection.execute(queries.ADD_SEND, values).fetchone()["number"]
         numbers.append(number)

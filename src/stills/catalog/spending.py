@@ -10,6 +10,7 @@ from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import GenerationSpec
 from stills.contract.money import (
     Caps,
+    JobBudget,
     SpendBy,
     SpendLine,
     format_amount,
@@ -39,6 +40,17 @@ WHERE g.provider = :provider
 """  # noqa: S608 - our own text
 
 _OF_PAYER = " AND {table}.payer = :payer"
+
+_SENT_BY_JOB = """
+SELECT coalesce(sum(nano_usd), 0), coalesce(sum(unpriced), 0) FROM job_totals WHERE job = :job
+"""
+
+_OF_JOB = " AND c.job = :job"
+
+_JOB_ACTION = (
+    "Calls in flight count, and one that fails makes room: `stills jobs retry` goes on as far as "
+    "the cap allows. Stored images are free."
+)
 
 _PAYER_ACTION = (
     "The budget resets at midnight UTC. The operator of the service can revoke the key and create "
@@ -101,7 +113,9 @@ def check_caps(connection: Connection, spec: GenerationSpec, caps: Caps, *, own:
     Raises:
         BudgetExceeded: it could, or the price is unknown.
     """
-    if caps.day_usd is None and caps.request_usd is None and caps.payer_day_usd is None:
+    job = caps.job if caps.job is not None and caps.job.usd is not None else None
+    others = (caps.day_usd, caps.request_usd, caps.payer_day_usd)
+    if job is None and others == (None, None, None):
         return
     price_usd = spec.price_usd
     if price_usd is None:
@@ -109,6 +123,8 @@ def check_caps(connection: Connection, spec: GenerationSpec, caps: Caps, *, own:
     price = to_nano_usd(price_usd)
     connection.execute(LOCK, {"name": f"caps of {spec.provider}"})
     values = {"payer": caps.payer, "provider": spec.provider, "own": own}
+    if job is not None:
+        _check_job(connection, job, price_usd, values)
     if caps.request_usd is not None:
         spent = _sum(connection, _OWN, values)
         if _exceeds(spent.nano_usd + price, caps.request_usd):
@@ -125,6 +141,16 @@ def check_caps(connection: Connection, spec: GenerationSpec, caps: Caps, *, own:
         if _exceeds(spent.nano_usd + price, caps.payer_day_usd):
             whose = f"key {caps.payer} on {_today(connection)} (UTC)"
             raise _exceeded(whose, spent, price_usd, caps.payer_day_usd, action=_PAYER_ACTION)
+
+
+def _check_job(
+    connection: Connection, job: JobBudget, price_usd: float, values: Mapping[str, str | None]
+) -> None:
+    of_job = {**values, "job": job.id}
+    spent = _sum(connection, _SENT_BY_JOB, of_job)
+    spent += _sum(connection, _RESERVED + _OF_JOB, of_job)
+    if job.usd is not None and _exceeds(spent.nano_usd + to_nano_usd(price_usd), job.usd):
+        raise _exceeded(f"job {job.id}", spent, price_usd, job.usd, action=_JOB_ACTION)
 
 
 def read_spend(connection: Connection, *, since: float, by: SpendBy | None) -> list[SpendLine]:

@@ -12,6 +12,7 @@ from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_cla
 from stills.catalog.connection import Connection, Database
 from stills.catalog.deletion import delete_generation, list_generation_objects
 from stills.catalog.idempotency import SqlIdempotency
+from stills.catalog.job_spending import read_job_spend
 from stills.catalog.kept import adopt, record_kept, settle_paid
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.processes import this_process
@@ -44,7 +45,7 @@ from stills.contract.generation import (
     StoredObject,
     Task,
 )
-from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.money import Caps, JobSpend, SpendBy, SpendLine
 from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
@@ -335,6 +336,9 @@ class SqlCatalog(ABC):
         return await self.database.search(
             lambda connection: read_spend(connection, since=since, by=by)
         )
+
+    async def job_spend(self, job_id: str) -> JobSpend:
+        return await self.database.read(lambda connection: read_job_spend(connection, job_id))
 
     async def close(self) -> None:
         self._closed = True

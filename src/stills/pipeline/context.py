@@ -25,7 +25,7 @@ from stills.contract.generation import (
     Stage,
 )
 from stills.contract.models import Model
-from stills.contract.money import Caps, check_max_cost
+from stills.contract.money import Caps, JobBudget, check_max_cost
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
@@ -51,7 +51,8 @@ class Options:
     `fresh` always pays for a new image. `max_cost_usd` caps what all API calls of this request may
     cost together; `payer` has a daily cap as well. `looked_up` skips the look-up before the claim,
     because the catalog had no such image a moment ago. One of `slots` is held during each API call.
-    After `stop` is set, nothing more is sent. `take` is the take that the request is, if it is one.
+    After `stop` is set, nothing more is sent. `take` is the take that the request is, if it is one,
+    and `job` the durable job that it belongs to.
 
     Raises:
         InvalidRequest: `max_cost_usd` is not an amount in US dollars.
@@ -67,6 +68,7 @@ class Options:
     on_stage: OnStage = lambda _: None
     on_send_settled: OnSendSettled = lambda *_: None
     take: Take | None = None
+    job: JobBudget | None = None
 
     def __post_init__(self) -> None:
         check_max_cost(self.max_cost_usd)

@@ -204,12 +204,16 @@ class Pipeline:
         policy: Policy,
         deadline: Deadline,
     ) -> Job:
-        payer = options.payer
+        payer, job = options.payer, options.job
+        if job is not None:
+            accepted = job.accepted_unknown + policy.unknown_resends
+            job = replace(job, accepted_unknown=accepted)
         caps = Caps(
             day_usd=self._day_usd,
             request_usd=options.max_cost_usd,
             payer=payer.name if payer else None,
             payer_day_usd=payer.day_usd if payer else None,
+            job=job,
         )
         return Job(
             request=request,

@@ -21,6 +21,7 @@ from itertools import groupby
 
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import OnStageOf, Stage
+from stills.contract.money import JobBudget
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
@@ -45,6 +46,9 @@ MaxCostOf = Callable[[int], float | None]
 
 TakesOf = Callable[[int], str | None]
 """Returns a name by the index of a request: neighbours of one name are takes of one request."""
+
+JobOf = Callable[[int], JobBudget | None]
+"""Returns the durable job that a request belongs to, by its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Many:
         fresh: bool | FreshOf,
         max_cost_usd: float | MaxCostOf | None,
         takes_of: TakesOf | None,
+        job_of: JobOf | None,
         concurrency: int,
         stop: asyncio.Event | None,
         on_stage: OnStageOf | None,
@@ -92,13 +97,14 @@ class Many:
         self._options = replace(
             options,
             max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
-            slots=asyncio.Semaphore(concurrency),
+            slots=options.slots or asyncio.Semaphore(concurrency),
             stop=self._stop,
             looked_up=True,
         )
         self._is_fresh = fresh if callable(fresh) else lambda _: fresh
         self._max_cost_of = max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd
         self._takes_of = takes_of or (lambda _: None)
+        self._job_of = job_of or (lambda _: None)
         self._together_max = min(pipeline.model(options.model).images_per_call_max, concurrency)
         self._on_stage = on_stage
         self._under_way = asyncio.Semaphore(concurrency + min(concurrency, PREPARING_MAX))
@@ -212,6 +218,7 @@ class Many:
             self._options,
             fresh=each.is_fresh,
             max_cost_usd=each.max_cost_usd,
+            job=self._job_of(each.index),
             on_stage=lambda stage: self._follow(each.index, stage),
         )
         attempt = 0

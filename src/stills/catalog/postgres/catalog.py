@@ -123,7 +123,8 @@ class PostgresCatalog(SqlCatalog):
     def _begin_paid_step(self, connection: Connection, keys: Sequence[str], caps: Caps) -> None:
         row = connection.execute(_BEGIN_PAID_STEP, {"keys": sorted(set(keys))}).fetchone()
         schema.refuse_newer(row[0], self._server.url)
-        if caps.day_usd is not None or caps.payer_day_usd is not None:
+        of_job = caps.job.usd if caps.job else None
+        if (caps.day_usd, caps.payer_day_usd, of_job) != (None, None, None):
             _judge_processes(connection)
 
     def _find_holder(self, connection: Connection, key: str) -> Held | None:

@@ -19,6 +19,7 @@ from stills.contract.postgres_url import PostgresUrl
 _TABLES = (
     "generations",
     "sends",
+    "job_totals",
     "renditions",
     "requests",
     "answers",

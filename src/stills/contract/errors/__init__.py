@@ -34,6 +34,7 @@ from stills.contract.errors.remedies import (
 from stills.contract.errors.service import (
     UNKNOWN_OUTCOME_ACTION,
     AnswerTimeout,
+    CallInterrupted,
     ConnectionLost,
     ContentRefused,
     DamagedImage,
@@ -71,6 +72,7 @@ __all__ = [
     "AnswerTimeout",
     "Billing",
     "BudgetExceeded",
+    "CallInterrupted",
     "CatalogDamaged",
     "CatalogError",
     "ConfigError",

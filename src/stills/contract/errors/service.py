@@ -81,6 +81,16 @@ class AnswerTimeout(ServiceError):
     default_action = UNKNOWN_OUTCOME_ACTION
 
 
+class CallInterrupted(ServiceError):
+    """The worker of a job was stopped during an API call for this image."""
+
+    code = "call_interrupted"
+    default_remedy = Remedy.RETRY_MAY_BILL_TWICE
+    default_action = (
+        "Retry the job with `stills jobs retry`: it sends the call again, and both may be billed."
+    )
+
+
 class NoImage(ServiceError):
     """The service answered twice without an image."""
 

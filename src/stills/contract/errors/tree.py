@@ -26,6 +26,7 @@ StillsError
 │   ├── ServiceUnreachable    no connection could be made
 │   ├── ConnectionLost        the connection broke after the request was sent
 │   ├── AnswerTimeout         no answer came in time
+│   ├── CallInterrupted       a job's worker was stopped during the call
 │   ├── NoImage               an answer without an image
 │   ├── UnexpectedAnswer      an answer that can't be read
 │   ├── DamagedImage          the image that was made is damaged

@@ -22,6 +22,7 @@ class Ledger(Protocol):
 
         Raises:
             BudgetExceeded: the call could exceed a cap.
+            CallInterrupted: the call's job was cut off during an earlier one for the same image.
         """
         ...
 
