@@ -11,6 +11,7 @@ from tests.support.recovery import refusing
 from tests.support.stored_file import dimensions, file_of
 
 from stills.app import Stills
+from stills.catalog import SqliteCatalog
 from stills.contract.errors import (
     AnswerTimeout,
     Billing,
@@ -332,6 +333,30 @@ async def test_closing_ends_a_rendition_without_callers(make_stills: Callable[..
     stills = await make_stills(imaging=Stuck())
     waiting = asyncio.create_task(stills.generate(KITE))
     await fitting.wait()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert not ended.is_set()
+    await stills.close()
+    assert ended.is_set()
+
+
+async def test_closing_ends_a_request_that_still_waits_for_the_catalog(
+    make_stills: Callable[..., object], tmp_path: Path
+):
+    """A catalog on another machine may never answer."""
+    recording, ended = asyncio.Event(), asyncio.Event()
+
+    class Stuck(SqliteCatalog):
+        async def record_requests(self, *_: object) -> None:
+            recording.set()
+            try:
+                await asyncio.Future()
+            finally:
+                ended.set()
+
+    stills = await make_stills(catalog=Stuck(tmp_path / "stills.db"))
+    waiting = asyncio.create_task(stills.generate(KITE))
+    await recording.wait()
     waiting.cancel()
     await asyncio.wait({waiting})
     assert not ended.is_set()

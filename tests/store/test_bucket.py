@@ -110,6 +110,34 @@ async def test_a_crash_of_native_code_is_a_refusal(monkeypatch):
     assert "\n" not in caught.value.message
 
 
+async def test_a_bucket_that_cannot_be_opened_is_refused_before_the_first_image(monkeypatch):
+    """`ready` is called before anything is paid for."""
+
+    def fail(*_args, **_facts):
+        raise ValueError("no such region")
+
+    monkeypatch.setattr(obstore.store, "from_url", fail)
+    with pytest.raises(StoreRefused, match="no such region"):
+        await open_store("s3://bucket").ready()
+
+
+async def test_a_bucket_is_opened_once(monkeypatch):
+    """Its connections are used for all images, instead of a TLS handshake for each."""
+    opened = []
+
+    def open_memory(*_args, **_facts):
+        opened.append(obstore.store.MemoryStore())
+        return opened[-1]
+
+    monkeypatch.setattr(obstore.store, "from_url", open_memory)
+    store = open_store("s3://bucket")
+    await store.ready()
+    await store.put("a.png", b"1")
+    assert await store.get("a.png") == b"1"
+    assert len(opened) == 1
+    await store.close()
+
+
 async def test_an_error_of_our_own_is_not_a_refusal(monkeypatch):
     """It is a bug, which "the store refused" would hide."""
 
