@@ -1,8 +1,9 @@
 """Change the code that decides about money and loss, one place at a time: do the tests notice?
 
-A seeded sample of `mutations.py` over the modules below. Each mutant is made in a copy of the tree,
-never in the checkout, and only the tests that matter to its module run, in a fresh process. Ends
-with exit code 1 if fewer than 95 % of the mutants that are not equivalent are killed.
+A seeded sample of `mutations.py` over the modules below. The tests first run without a mutant, to
+record which of them enter which function. Each mutant is then made in a copy of the tree, never in
+the checkout, and the tests that enter its function run in a fresh process: no other can notice it.
+Ends with exit code 1 if fewer than 95 % of the mutants that are not equivalent are killed.
 
 mutmut 3 forks each mutant out of a process that has run the tests: threads don't survive that, and
 here threads do all work on the catalog and the disk. cosmic-ray edits the checkout itself, and has
@@ -23,6 +24,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,6 +32,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from mutations import Mutant, find_mutants
+from reach import Reach, Record, plain_name, read_record, record_variables
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENTS = Path(__file__).with_name("equivalent_mutants.toml")
@@ -37,16 +40,12 @@ REPORT = Path(__file__).with_name("mutants.md")
 LAST = ROOT / "build" / "mutants.json"
 TARGET = 0.95
 
-# In the order in which they run: the first failure ends a mutant, so the quick ones come first.
-_PIPELINE_TESTS = (
-    "tests/pipeline/test_generate.py", "tests/pipeline/test_fetch_paid.py",
-    "tests/maintenance", "tests/pipeline", "tests/conformance", "tests/catalog",
+TESTS = (
+    "tests/pipeline", "tests/maintenance", "tests/catalog", "tests/store", "tests/conformance",
     "tests/test_app.py",
 )  # fmt: skip
-_CATALOG_TESTS = ("tests/conformance", "tests/catalog", *_PIPELINE_TESTS)
-_STORE_TESTS = ("tests/store", "tests/conformance/test_store.py", *_PIPELINE_TESTS)
-TESTS = {
-    _PIPELINE_TESTS: [
+MODULES = (
+    *(
         f"src/stills/pipeline/{name}.py"
         for name in (
             "adopt", "call", "check_prompt", "claim", "context", "fetch", "follow", "generate",
@@ -54,23 +53,26 @@ TESTS = {
             "send", "shared_call", "sidecar", "single_flight", "spool", "store_marker",
             "take_group", "takes",
         )
-    ]
-    + ["src/stills/maintenance/re*.py"],
-    _CATALOG_TESTS: [
+    ),
+    "src/stills/maintenance/re*.py",
+    *(
         f"src/stills/catalog/{name}.py"
         for name in (
             "claims", "connection", "database", "holder_lock", "lease", "processes", "queries",
             "requests", "resume", "rows", "sends", "spending", "sql", "sqlite_catalog",
             "transaction",
         )
-    ],
-    _STORE_TESTS: ["src/stills/store/*.py"],
-}  # fmt: skip
+    ),
+    "src/stills/catalog/postgres/*.py",
+    "src/stills/store/*.py",
+)  # fmt: skip
 
+# Only the plugins that the tests need: the others take longer to load than most tests.
+_PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "_hypothesis_pytestplugin")
 # A test that hangs counts as one that fails, and so does what a mutant leaves hanging at the end.
 _TEST_SECONDS = 120
 _OPTIONS = (
-    "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0",
+    *_PLUGINS, "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0",
     "-o", f"faulthandler_timeout={_TEST_SECONDS}", "-o", "faulthandler_exit_on_timeout=true",
 )  # fmt: skip
 _PYTEST = """
@@ -112,37 +114,50 @@ class Tree:
         shutil.copytree(checkout, folder)
         self._folder = folder
         self._environment = os.environ | {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTHONPATH": str(folder / "src"),  # comes before the editable install
             "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / ".hypothesis"),
         }
         self._written_at = time.time()
 
-    def fails(self, paths: tuple[str, ...]) -> bool:
+    def record(self, tests: tuple[str, ...]) -> Record:
+        """Run tests without a mutant; return which functions each enters."""
+        file = self._folder / "record.tsv"
+        self._first_failure(tests, record_variables(self._folder, file), "-p", "sitecustomize")
+        record = read_record(self._folder, file)
+        if self._first_failure(sorted(record.seconds), {}, "--collect-only") is not None:
+            sys.exit(f"A test changes its name from run to run:\n{self.log()}")
+        return record
+
+    def fails(self, tests: Sequence[str]) -> bool:
         """Return whether a test fails twice, or hangs; one failure may be the machine's."""
-        options: tuple[str, ...] = ()
-        while (failed := self._first_failure((*options, *paths))) is not None:
-            if not failed or self._first_failure((failed,)) is not None:
+        tests = list(tests)
+        while tests and (failed := self._first_failure(tests, {}, "-x")) is not None:
+            if not failed or self._first_failure([failed], {}, "-x") is not None:
                 return True
-            options += ("--deselect", failed)
+            tests = tests[tests.index(failed) + 1 :]
         return False
 
-    def judge(self, mutant: Mutant, paths: tuple[str, ...]) -> str:
+    def judge(self, mutant: Mutant, tests: Sequence[str]) -> str:
         """Make a mutant, test it and take it back; return what became of it."""
         file = self._folder / mutant.path
         source = file.read_bytes()
         try:
             self._write(file, mutant.apply(source))
-            return KILLED if self.fails(paths) else SURVIVED
+            return KILLED if self.fails(tests) else SURVIVED
         finally:
             self._write(file, source)
 
-    def _first_failure(self, arguments: tuple[str, ...]) -> str | None:
+    def _first_failure(
+        self, tests: Sequence[str], environment: Mapping[str, str], *options: str
+    ) -> str | None:
         """Run tests; return the first that fails, None if none does, "" if pytest itself ends."""
-        command = [sys.executable, "-c", _PYTEST, *_OPTIONS, *arguments]
+        (self._folder / "tests.txt").write_text("\n".join(tests), encoding="utf-8")
+        command = [sys.executable, "-c", _PYTEST, *_OPTIONS, *options, "@tests.txt"]
         with (self._folder / "pytest.log").open("wb") as log:
             process = subprocess.Popen(
-                command, cwd=self._folder, env=self._environment, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                command, cwd=self._folder, env=self._environment | environment, stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         try:
             if process.wait() == 0:
@@ -151,8 +166,8 @@ class Tree:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", self.log(), re.MULTILINE)
-        return failed[1] if failed else ""
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+?::.+?)(?: - .*)?$", self.log(), re.MULTILINE)
+        return plain_name(failed[1]) if failed else ""
 
     def log(self) -> str:
         """Return the end of what pytest last printed."""
@@ -189,7 +204,7 @@ def _run(options: argparse.Namespace, checkout: Path) -> int:
         verdicts = []
         sample = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
     trees = [Tree(checkout, checkout.with_name(f"tree-{number}")) for number in range(options.jobs)]
-    verdicts += _judge_all(sample, trees, _tests_of_modules(checkout))
+    verdicts += _judge_all(sample, trees, checkout)
     LAST.parent.mkdir(exist_ok=True)
     LAST.write_text(json.dumps([asdict(one) for one in verdicts]), encoding="utf-8")
     report, score = _report(verdicts, seed=options.seed, total=len(mutants))
@@ -201,42 +216,32 @@ def _run(options: argparse.Namespace, checkout: Path) -> int:
 def find_all(checkout: Path) -> list[Mutant]:
     """Return all mutants of all modules; two that read the same count once."""
     found: dict[tuple[str, str, str], Mutant] = {}
-    for path in _tests_of_modules(checkout):
-        for mutant in find_mutants(PurePosixPath(path), (checkout / path).read_bytes()):
-            found.setdefault(mutant.key, mutant)
+    for pattern in MODULES:
+        modules = sorted(checkout.glob(pattern))
+        if not modules:
+            sys.exit(f"{pattern} names no module: has it moved? See MODULES in {__file__}.")
+        for module in modules:
+            path = PurePosixPath(module.relative_to(checkout).as_posix())
+            for mutant in find_mutants(path, module.read_bytes()):
+                found.setdefault(mutant.key, mutant)
     return list(found.values())
 
 
-def _tests_of_modules(checkout: Path) -> dict[str, tuple[str, ...]]:
-    """Return the tests of each module, by its path: first the file that has its name."""
-    tests: dict[str, tuple[str, ...]] = {}
-    for paths, patterns in TESTS.items():
-        for pattern in patterns:
-            modules = sorted(checkout.glob(pattern))
-            if not modules:
-                sys.exit(f"{pattern} names no module: has it moved? See TESTS in {__file__}.")
-            for module in modules:
-                own = sorted(checkout.glob(f"tests/*/test_{module.stem}.py"))
-                named = [path.relative_to(checkout).as_posix() for path in own]
-                tests[module.relative_to(checkout).as_posix()] = (*named, *paths)
-    return tests
-
-
-def _judge_all(
-    sample: list[Mutant], trees: list[Tree], tests: dict[str, tuple[str, ...]]
-) -> list[Verdict]:
+def _judge_all(sample: list[Mutant], trees: list[Tree], checkout: Path) -> list[Verdict]:
     """Judge a sample, as many mutants at once as there are trees."""
-    if trees[0].fails(tuple(dict.fromkeys(path for paths in TESTS for path in paths))):
+    record = trees[0].record(TESTS)
+    if trees[0].fails(sorted(record.failed)):
         sys.exit(f"The tests fail without a mutant, so they can't judge one:\n{trees[0].log()}")
+    reach = Reach(checkout, record)
     free: queue.SimpleQueue[Tree] = queue.SimpleQueue()
     for tree in trees:
         free.put(tree)
 
     def judge(mutant: Mutant) -> Verdict:
-        paths = tests[str(mutant.path)]
+        tests = reach.tests_of(str(mutant.path), mutant.line)
         tree = free.get()
         try:
-            return _verdict(mutant, tree.judge(mutant, paths))
+            return _verdict(mutant, tree.judge(mutant, tests))
         finally:
             free.put(tree)
 
