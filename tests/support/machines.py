@@ -3,8 +3,10 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from tests.support.cable import Network
 
 _START = 'hostname "$1" && mount --bind "$2" "$3" && cd "$3" && shift 3 && exec "$@"'
 
@@ -16,13 +18,19 @@ class Machine:
     name: str
     disk: Path
     home: Path
+    network: Network | None = None
 
     def command(self, *command: str) -> list[str]:
         """Return a command that runs another on this machine; killing it kills the machine."""
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         apart = ["--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
         here = ["unshare", *as_root, *apart, "sh", "-c", _START]
-        return [*here, "sh", self.name, str(self.disk), str(self.home), *command]
+        here += ["sh", self.name, str(self.disk), str(self.home), *command]
+        return here if self.network is None else self.network.command(here)
+
+    def on(self, network: Network) -> "Machine":
+        """Return the same machine with a network of its own."""
+        return replace(self, network=network)
 
     def variables(self) -> Mapping[str, str]:
         """Return the variables of its processes: their spool is below `home`."""

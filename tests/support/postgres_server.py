@@ -33,6 +33,10 @@ class PostgresServer:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def socket(self) -> Path:
+        return self.folder / "socket" / ".s.PGSQL.5432"
+
     def url(self, database: str, user: str = "owner", password: str = PASSWORD) -> PostgresUrl:
         return read_postgres_url(
             f"postgresql://{user}:{password}@/{database}?host={self.folder / 'socket'}"
