@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ IMAGES = 100
 SIZES = ("1328x1328", "1664x928", "1024x1024", "512x512")
 MODEL = "qwen-image-max"
 CONNECTIONS = 32
+SQLITE: Mapping[str, str] = {}
 WARM_REQUESTS = 2_000
 FURTHER_REQUESTS = 20_000
 WARM_PEER = 200
@@ -94,12 +95,12 @@ def main() -> int:
 
 
 def _measure(folder: Path, arguments: argparse.Namespace) -> int:
-    bodies = [json.dumps(body) for body in _bodies()]
-    asyncio.run(_fill(folder))
+    bodies = [json.dumps(body) for body in bodies_to_post()]
+    asyncio.run(fill(folder))
     written, script = folder / "bodies.json", folder / "post.lua"
     written.write_text(json.dumps(bodies), encoding="utf-8")
     script.write_text(POST % ", ".join(f"[==[{body}]==]" for body in bodies), encoding="utf-8")
-    with _stills(folder) as (ours, process), _litellm(folder, arguments.peer_venv) as theirs:
+    with serving(folder) as (ours, process), _litellm(folder, arguments.peer_venv) as theirs:
         grown = _watch_memory(ours, written, process)
         urls = {"Stills": ours} | ({"LiteLLM": theirs} if theirs else {})
         rates = _compare(urls, written, script, arguments)
@@ -120,7 +121,7 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> int:
     return 0 if all(met.values()) else 1
 
 
-def _bodies() -> list[dict[str, str]]:
+def bodies_to_post() -> list[dict[str, str]]:
     return [
         {
             "model": MODEL,
@@ -132,21 +133,24 @@ def _bodies() -> list[dict[str, str]]:
     ]
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    return {"OUTPUT_DIR": str(folder), "STILLS_SPOOL": str(folder / "spool")}
+def _environment(folder: Path, catalog: Mapping[str, str]) -> dict[str, str]:
+    return {"OUTPUT_DIR": str(folder), "STILLS_SPOOL": str(folder / "spool"), **catalog}
 
 
-async def _fill(folder: Path) -> None:
-    async with Stills.from_env(sandbox=True, environment=_environment(folder)) as stills:
-        for body in _bodies():
+async def fill(folder: Path, catalog: Mapping[str, str] = SQLITE) -> None:
+    async with Stills.from_env(sandbox=True, environment=_environment(folder, catalog)) as stills:
+        for body in bodies_to_post():
             await stills.generate(ImageRequest(prompt=body["prompt"], size=body["size"]))
 
 
 @contextmanager
-def _stills(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(
+    folder: Path, catalog: Mapping[str, str] = SQLITE
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     port = _free_port()
     command = [sys.executable, "-m", "stills", "serve", "--sandbox", "--port", str(port)]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)} | _environment(folder)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    environment |= _environment(folder, catalog)
     with _running(command, port, folder / "serve.log", environment) as process:
         yield f"http://127.0.0.1:{port}", process
 
@@ -235,9 +239,9 @@ def _compare(
         _run_sender(url, written, 0.0, WARM_PEER)  # what is done once is done before
     for _ in range(arguments.rounds):
         for name, url in urls.items():
-            many[name].append(_post(url, script, arguments.seconds, CONNECTIONS))
+            many[name].append(post(url, script, arguments.seconds, CONNECTIONS))
     for name, url in urls.items():
-        alone[name].append(_post(url, script, arguments.seconds, 1))
+        alone[name].append(post(url, script, arguments.seconds, 1))
     rates = {}
     for name, loads in many.items():
         rates[name] = statistics.median(load.rate for load in loads)
@@ -251,7 +255,7 @@ def _compare(
     return rates
 
 
-def _post(url: str, script: Path, seconds: int, connections: int) -> Load:
+def post(url: str, script: Path, seconds: int, connections: int) -> Load:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s"]
     command += ["-s", str(script), url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from stills.contract.postgres_url import PostgresUrl, read_postgres_url
 
 PASSWORD = "owner-secret"
 _START_SECONDS = 120
-_SETTINGS = "fsync=off\nlisten_addresses=''\nmax_connections=200\nlc_messages='C'\n"
+_SETTINGS = "listen_addresses=''\nmax_connections=200\nlc_messages='C'\n"
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,13 @@ class PostgresServer:
 
 
 @contextmanager
-def run_postgres(*, requires_tls: bool = False) -> Iterator[PostgresServer]:
+def run_postgres(
+    *, requires_tls: bool = False, is_synced: bool = False
+) -> Iterator[PostgresServer]:
     """Make a database cluster, start its server, and stop it at the end.
 
-    A server that `requires_tls`, which it does not have, also listens on 127.0.0.1.
+    A server that `requires_tls`, which it does not have, also listens on 127.0.0.1. One that
+    `is_synced` waits for its disk, as a real one does.
     """
     with _make_folder() as folder:
         server = PostgresServer(folder, _find_programs(), _free_port())
@@ -74,7 +77,7 @@ def run_postgres(*, requires_tls: bool = False) -> Iterator[PostgresServer]:
             *(server.bin / "initdb", "-D", server.data, "-U", "owner", "-A", "scram-sha-256"),
             *(f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
         )
-        settings = _SETTINGS
+        settings = f"{_SETTINGS}fsync={'on' if is_synced else 'off'}\n"
         if requires_tls:
             settings += f"listen_addresses='127.0.0.1'\nport={server.port}\n"
             rules = server.data / "pg_hba.conf"
