@@ -73,11 +73,19 @@ class Database(Protocol):
         """
         ...
 
-    async def write(self, work: Callable[[Connection], Result], *, synced: bool = True) -> Result:
+    async def write(
+        self,
+        work: Callable[[Connection], Result],
+        *,
+        synced: bool = True,
+        shared: bool = False,
+    ) -> Result:
         """Run `work` in a transaction, even if the caller is cancelled.
 
         `work` may run again if its transaction failed, so it changes nothing but the database. If
-        `synced`, what it wrote survives a power cut once this returns.
+        `synced`, what it wrote survives a power cut once this returns. Work that is `shared`, which
+        changes only rows of a generation that this process works on, may be in one transaction with
+        others.
 
         Raises:
             CatalogError: the database can't be used, or was closed.

@@ -94,16 +94,22 @@ class SqliteDatabase:
         return await loop.run_in_executor(self._search_thread, self._search, work)
 
     async def write(
-        self, work: Callable[[sqlite3.Connection], Result], *, synced: bool = True
+        self,
+        work: Callable[[sqlite3.Connection], Result],
+        *,
+        synced: bool = True,
+        shared: bool = True,
     ) -> Result:
         """Run `work` in a transaction, even if the caller is cancelled.
 
         `work` may run again if others in its transaction failed, so it changes nothing but the
-        database. If `synced`, what it wrote survives a power cut once this returns.
+        database. If `synced`, what it wrote survives a power cut once this returns. All work shares
+        transactions here.
 
         Raises:
             CatalogError: the database can't be used, or was closed.
         """
+        del shared
         return await self._run(work, synced=synced)
 
     async def check_writable(self) -> None:

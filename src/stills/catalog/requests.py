@@ -18,12 +18,17 @@ def record_requests(
 
     A generation's first answer is the paid one, for any caller; all others are saved.
     """
-    rows = [_request_row(rendition, request) for rendition, request in answered]
-    # Always in the same order, so that two transactions can't wait for each other's rows.
-    rows.sort(key=lambda row: (row["generation_id"], row["width"], row["height"], row["key"]))
+    rows = request_rows(answered)
     connection.executemany(queries.ADD_RENDITION, rows)
     connection.executemany(queries.ADD_REQUEST, rows)
     connection.executemany(queries.COUNT_ANSWER, rows)
+
+
+def request_rows(
+    answered: Sequence[tuple[Rendition, RequestRecord]],
+) -> list[dict[str, str | int | float | None]]:
+    """Return answered requests as columns of `renditions` and `requests`, and the time as `now`."""
+    return [_request_row(rendition, request) for rendition, request in answered]
 
 
 def _request_row(

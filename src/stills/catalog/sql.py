@@ -165,13 +165,13 @@ class SqlCatalog(ABC):
         return await self.database.write(work)
 
     async def settle_send(self, send: int, settlement: Settlement) -> None:
-        await self.database.write(lambda connection: settle(connection, send, settlement))
+        await self.database.write(lambda one: settle(one, send, settlement), shared=True)
 
     async def record_task(self, generation_id: str, task: Task) -> None:
         await self.record_tasks({generation_id: task})
 
     async def record_tasks(self, tasks: Mapping[str, Task]) -> None:
-        await self.database.write(lambda connection: record_tasks(connection, tasks))
+        await self.database.write(lambda connection: record_tasks(connection, tasks), shared=True)
 
     async def record_answer(
         self, generation_id: str, answer: ProviderAnswer, *, send: int, settlement: Settlement
@@ -179,7 +179,7 @@ class SqlCatalog(ABC):
         await self.record_answers([AnsweredSend(generation_id, answer, send, settlement)])
 
     async def record_answers(self, answered: Sequence[AnsweredSend]) -> None:
-        await self.database.write(lambda connection: record_answers(connection, answered))
+        await self.database.write(lambda one: record_answers(one, answered), shared=True)
 
     async def record_link_dead(self, generation_id: str) -> None:
         await self._execute(queries.RECORD_LINK_DEAD, generation_id=generation_id)
@@ -211,7 +211,7 @@ class SqlCatalog(ABC):
             connection.execute(queries.RECORD_SPOOLED, spooled)
             settle_paid(connection, generation_id, "spooled")
 
-        await self.database.write(work)
+        await self.database.write(work, shared=True)
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
@@ -228,7 +228,7 @@ class SqlCatalog(ABC):
             settle_paid(connection, generation_id, "kept")
             return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
 
-        return await self.database.write(work)
+        return await self.database.write(work, shared=True)
 
     async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
         await self.database.write(

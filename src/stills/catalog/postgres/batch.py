@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from stills.contract.errors import StillsError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -11,20 +13,32 @@ _ITEMS_MAX = 200
 
 
 class Batch(Generic[Item, Result]):
-    """Runs one batch after another, and returns its own result to each caller."""
+    """Runs one batch after another, and returns its own result to each caller.
 
-    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
+    The items of a batch that failed run again one by one, unless the error is of all of them.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        is_of_all: Callable[[Exception], bool],
+    ) -> None:
         self._run = run
+        self._is_of_all = is_of_all
         self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
         self._running: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
-        """Run an item in the next batch, even if the caller is cancelled."""
+        """Run an item in the next batch, to its end even if the caller is cancelled."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._pending.append((item, future))
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
-        return await future
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait({future})  # what the caller does next must find this done
+            raise
 
     async def finish(self) -> None:
         """Wait until all batches are done."""
@@ -44,12 +58,13 @@ class Batch(Generic[Item, Result]):
         try:
             results = await self._run([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - the callers get it
-            if len(batch) > 1:  # one may have failed the others
+            if len(batch) > 1 and not self._is_of_all(error):
                 for one in batch:
                     await self._settle([one])
-            elif not batch[0][1].done():
-                batch[0][1].set_exception(error)
+                return
+            for _, future in batch:
+                future.set_exception(error.with_() if isinstance(error, StillsError) else error)
+                future.exception()  # a cancelled caller doesn't take it
             return
         for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+            future.set_result(result)

@@ -7,8 +7,10 @@ from stills.catalog import queries
 from stills.catalog.claims import read_holder
 from stills.catalog.connection import Connection, Row
 from stills.catalog.postgres import schema
+from stills.catalog.postgres.answers import record_answers
 from stills.catalog.postgres.batch import Batch
 from stills.catalog.postgres.database import PostgresDatabase
+from stills.catalog.postgres.errors import is_of_connection
 from stills.catalog.postgres.lapsed import LapsedClaims
 from stills.catalog.processes import Life, judge, this_process
 from stills.catalog.rows import read_hit
@@ -65,8 +67,8 @@ class PostgresCatalog(SqlCatalog):
 
     def __init__(self, url: PostgresUrl) -> None:
         self.lapsed = LapsedClaims()
-        self._finding = Batch(self._find_batch)
-        self._recording = Batch(self._record_batch)
+        self._finding = Batch(self._find_batch, is_of_connection)
+        self._recording = Batch(self._record_batch, is_of_connection)
         self._server = PostgresDatabase(url, on_failure=self.lapsed.forget)
         super().__init__(self._server, _LIKE)
 
@@ -106,7 +108,10 @@ class PostgresCatalog(SqlCatalog):
     async def _record_batch(
         self, batch: Sequence[Sequence[tuple[Rendition, RequestRecord]]]
     ) -> Sequence[None]:
-        await super().record_requests([one for answered in batch for one in answered])
+        answered = [one for of_caller in batch for one in of_caller]
+        await self.database.write(
+            lambda connection: record_answers(connection, answered), synced=False
+        )
         return [None] * len(batch)
 
     async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:

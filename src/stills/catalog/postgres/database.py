@@ -6,8 +6,9 @@ Only a transaction that may have been committed is never run again.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event, Lock
 from typing import Any, TypeVar
 
@@ -15,8 +16,9 @@ import psycopg
 
 from stills.catalog.connection import Connection
 from stills.catalog.damaged_content import DamagedContent
+from stills.catalog.postgres.batch import Batch
 from stills.catalog.postgres.connection import PostgresConnection, connect
-from stills.catalog.postgres.errors import PASSING, STALE, failed, unreachable
+from stills.catalog.postgres.errors import PASSING, STALE, failed, is_of_connection, unreachable
 from stills.catalog.postgres.schema import migrate
 from stills.contract.errors import CatalogDamaged, CatalogError
 from stills.contract.postgres_url import PostgresUrl
@@ -47,6 +49,9 @@ class PostgresDatabase:
         self._migrating = Lock()
         self._was_reached = False
         self._closed = Event()
+        self._sharing: Batch[Callable[[Connection], Any], Any] = Batch(
+            self._write_together, is_of_connection
+        )
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which changes nothing and is quick."""
@@ -56,9 +61,21 @@ class PostgresDatabase:
         """Run `work`, which changes nothing and may take long: only other searches wait for it."""
         return await self._run(self._search_thread, lambda: self._read(work))
 
-    async def write(self, work: Callable[[Connection], Result], *, synced: bool = True) -> Result:
+    async def write(
+        self,
+        work: Callable[[Connection], Result],
+        *,
+        synced: bool = True,
+        shared: bool = False,
+    ) -> Result:
         """Run `work` in a transaction, even if the caller is cancelled."""
+        if shared:
+            result: Result = await self._sharing.add(work)
+            return result
         return await self._run(self._threads, lambda: self._write(work, synced=synced))
+
+    async def _write_together(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+        return await self.write(lambda connection: [work(connection) for work in works])
 
     async def check_writable(self) -> None:
         """Begin to write, without waiting for a server that is away."""
@@ -73,6 +90,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Finish pending work and disconnect; again does nothing."""
+        await self._sharing.finish()
         if self._closed.is_set():
             return
         self._closed.set()
@@ -102,7 +120,12 @@ class PostgresDatabase:
             raise
 
     def _read(self, work: Callable[[Connection], Result]) -> Result:
-        return self._attempt(work, away_seconds=AWAY_SECONDS)
+        def fetch(connection: PostgresConnection) -> Result:
+            result = work(connection)
+            connection.finish()
+            return result
+
+        return self._attempt(fetch, away_seconds=AWAY_SECONDS)
 
     def _write(
         self,
@@ -113,14 +136,13 @@ class PostgresDatabase:
     ) -> Result:
         def transact(connection: PostgresConnection) -> Result:
             try:
-                with connection.pipeline():
-                    connection.execute("BEGIN")
-                    if not synced:
-                        connection.execute("SET LOCAL synchronous_commit = off")
-                    result = work(connection)
+                connection.execute("BEGIN")
+                if not synced:
+                    connection.execute("SET LOCAL synchronous_commit = off")
+                result = work(connection)
+                connection.finish()
             except BaseException:
-                if not connection.is_lost:
-                    connection.run_script("ROLLBACK")
+                connection.roll_back()
                 raise
             try:
                 connection.run_script("COMMIT")
@@ -217,6 +239,8 @@ class PostgresDatabase:
             self._give_back(connection)
 
     def _give_back(self, connection: PostgresConnection) -> None:
+        with suppress(psycopg.Error):
+            connection.finish()  # what failed work left behind
         if connection.is_lost:
             connection.close()
             return

@@ -97,6 +97,18 @@ PASSING = (errors.DeadlockDetected, errors.SerializationFailure)
 STALE = (errors.FeatureNotSupported,)
 
 
+# Classes of SQLSTATE: the server ends the connection, or has lost it.
+_GONE = ("08", "57P")
+
+
+def is_of_connection(error: Exception) -> bool:
+    """Return whether a lost connection is the cause, and not a statement that the server undid."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error):
+        return False
+    return cause.sqlstate is None or cause.sqlstate.startswith(_GONE)
+
+
 def unreachable(url: PostgresUrl, error: psycopg.Error) -> CatalogError:
     """Return the error for a failed attempt to connect."""
     text = str(error)
