@@ -9,7 +9,7 @@ from tests.support.catalog_steps import SIZE, Till, spec
 from stills.catalog.postgres import PostgresCatalog
 from stills.catalog.postgres.lapsed import GRACE_SECONDS, LapsedClaims
 from stills.contract.errors import Billing
-from stills.contract.generation import Claim, Held
+from stills.contract.generation import Claim, Held, Task
 from stills.contract.money import Caps
 
 
@@ -84,6 +84,18 @@ async def test_a_call_on_another_machine_is_not_repeated_at_once(catalog, postgr
     assert isinstance(heir, Claim)
     assert heir.cut_off == (gone.generation.id,)
     assert await catalog.renew(gone, lease_seconds=60.0) is False
+
+
+async def test_a_task_on_another_machine_is_taken_over_at_once(catalog, postgres_url):
+    """To ask for it is free, and `stills recover` claims only once."""
+    till = Till(catalog)
+    gone = await till.claim("k")
+    task = Task("t-1", await till.send(gone, None))
+    await catalog.record_task(gone.generation.id, task)
+    await move_elsewhere(postgres_url.secret)
+    heir = await take(catalog)
+    assert isinstance(heir, Claim)
+    assert (heir.generation.id, heir.generation.task) == (gone.generation.id, task)
 
 
 async def test_a_claim_without_an_open_call_is_taken_over_at_once(catalog, postgres_url):

@@ -32,7 +32,8 @@ _CLAIM = """
 SELECT c.*, in_lease(c.lease_from, c.lease_until) AS is_in_lease,
        g.stage = 'sent' AND EXISTS (
            SELECT 1 FROM sends WHERE generation_id = g.id AND settled_at IS NULL
-       ) AS is_in_call
+       ) AS is_in_call,
+       g.task_id IS NOT NULL AS has_task
 FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
 WHERE c.key = :key
 """
@@ -144,7 +145,10 @@ class PostgresCatalog(SqlCatalog):
         if claim["is_in_lease"]:
             return False
         if claim["is_in_call"] and life is Life.UNKNOWN:
-            return self.lapsed.may_take_over(claim["token"], claim["lease_until"])
+            # Whoever takes a task over only asks for it, which is free.
+            return claim["has_task"] or self.lapsed.may_take_over(
+                claim["token"], claim["lease_until"]
+            )
         return not claim["is_in_call"]
 
 
