@@ -46,6 +46,26 @@ async def test_a_restarted_server_is_used_again(own_server):
     await catalog.close()
 
 
+async def test_the_server_soon_notices_that_a_machine_is_gone(own_server):
+    """Also in a transaction: the locks of a lost machine end within seconds, not hours."""
+    own_server.run("ALTER SYSTEM SET listen_addresses = '127.0.0.1'")
+    own_server.run(f"ALTER SYSTEM SET port = {own_server.port}")
+    for step in (("stop", "-m", "fast"), ("start",)):
+        await asyncio.to_thread(own_server.control, *step)
+    catalog = PostgresCatalog(own_server.tcp_url("postgres"))
+    query = "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp%'"
+    found = await catalog.database.read(
+        lambda connection: {row[0]: int(row[1]) for row in connection.execute(query)}
+    )
+    assert found == {
+        "tcp_keepalives_idle": 5,
+        "tcp_keepalives_interval": 3,
+        "tcp_keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+    await catalog.close()
+
+
 async def test_transactions_that_lock_each_other_run_again(postgres_url):
     """The server undoes one of them, and nobody notices."""
     catalog, together = PostgresCatalog(postgres_url), asyncio.Barrier(2)

@@ -25,10 +25,13 @@ _SETTINGS = (
     f"SET statement_timeout = '{STATEMENT_SECONDS}s'; "
     f"SET lock_timeout = '{LOCK_SECONDS}s'; "
     "SET idle_in_transaction_session_timeout = '60s'; "
-    "SET default_transaction_isolation = 'read committed'"
+    "SET default_transaction_isolation = 'read committed'; "
+    # A machine that is lost in a transaction would otherwise keep its locks for hours.
+    "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3; "
+    "SET tcp_user_timeout = '15s'"
 )
 
-# So that a server that is gone is noticed, even if its machine sends nothing any more.
+# The same from this side: a server that is gone is noticed, even if it sends nothing any more.
 _KEEP_ALIVE = {
     "keepalives_idle": 5,
     "keepalives_interval": 3,
