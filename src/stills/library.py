@@ -9,13 +9,13 @@ from stills.contract.generation import Image, Send
 from stills.contract.image_kinds import ImageKind
 from stills.contract.ports.imaging import PngImage
 from stills.contract.result import ImageResult
-from stills.contract.search import ImagePage, ImageSearch
 from stills.loop_guard import LoopGuard
 from stills.pipeline.generate import Pipeline
 from stills.pipeline.ports import Ports
 from stills.pipeline.read import find_by_prefix
 
 if TYPE_CHECKING:
+    from stills.contract.search import ImagePage, ImageSearch
     from stills.contract.upkeep import OnProgress, Verified
 
 
@@ -41,8 +41,8 @@ class Library:
         return await self._ports.catalog.list_images(limit=limit)
 
     async def search(
-        self, search: ImageSearch, *, limit: int = 20, cursor: str | None = None
-    ) -> ImagePage:
+        self, search: "ImageSearch", *, limit: int = 20, cursor: str | None = None
+    ) -> "ImagePage":
         """List one page of the images that match, newest first.
 
         `cursor` is the one returned with the previous page.

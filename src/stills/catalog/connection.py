@@ -5,6 +5,7 @@ Besides standard SQL, a database provides the functions that the statements call
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -103,3 +104,17 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish pending work and disconnect; again does nothing."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextSearch:
+    """How a database finds text in folded prompts, for texts of `min_characters` or more.
+
+    `condition` compares `p.prompt` to `:pattern`, which `pattern` makes of the text. `join` joins
+    the tables in the order in which they are written.
+    """
+
+    condition: str
+    pattern: Callable[[str], str]
+    join: str
+    min_characters: int

@@ -1,10 +1,8 @@
 """Pages of stored images. A page starts after an image, not at an offset, so none is repeated."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from stills.catalog.connection import Connection
+from stills.catalog.connection import Connection, TextSearch
 from stills.catalog.queries import IMAGES
 from stills.catalog.rows import read_image
 from stills.contract.errors import InvalidRequest
@@ -46,20 +44,6 @@ _EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height
 _ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,8})x([0-9]{1,8})", re.ASCII)
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,8})-([0-9]{1,8})", re.ASCII)
 _NEWEST = (2**63 - 1, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class TextSearch:
-    """How a database finds text in folded prompts, for texts of `min_characters` or more.
-
-    `condition` compares `p.prompt` to `:pattern`, which `pattern` makes of the text. `join` joins
-    the tables in the order in which they are written.
-    """
-
-    condition: str
-    pattern: Callable[[str], str]
-    join: str
-    min_characters: int
 
 
 def search_images(

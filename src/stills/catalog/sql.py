@@ -4,12 +4,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from stills.catalog import queries
 from stills.catalog.api_keys import SqlApiKeys
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
-from stills.catalog.connection import Connection, Database
+from stills.catalog.connection import Connection, Database, TextSearch
 from stills.catalog.deletion import delete_generation, list_generation_objects
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.job_spending import read_job_spend
@@ -23,7 +23,6 @@ from stills.catalog.rows import (
     read_image,
     read_send,
 )
-from stills.catalog.search import TextSearch, find_image, search_images
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
 from stills.catalog.spending import read_spend
 from stills.catalog.upkeep import find_unknown, read_objects, read_unfinished
@@ -47,8 +46,10 @@ from stills.contract.generation import (
 )
 from stills.contract.money import Caps, JobSpend, SpendBy, SpendLine
 from stills.contract.rate_limit import LimiterState, LimitScope
-from stills.contract.search import ImagePage, ImageSearch
 from stills.contract.size import Size
+
+if TYPE_CHECKING:
+    from stills.contract.search import ImagePage, ImageSearch
 
 Value = TypeVar("Value")
 
@@ -271,11 +272,15 @@ class SqlCatalog(ABC):
         return await self.database.read(work)
 
     async def find_image(self, image_id: str) -> Image | None:
+        from stills.catalog.search import find_image  # noqa: PLC0415 - not needed to generate
+
         return await self.database.read(lambda connection: find_image(connection, image_id))
 
     async def search_images(
-        self, search: ImageSearch, *, limit: int, cursor: str | None
-    ) -> ImagePage:
+        self, search: "ImageSearch", *, limit: int, cursor: str | None
+    ) -> "ImagePage":
+        from stills.catalog.search import search_images  # noqa: PLC0415 - not needed to generate
+
         return await self.database.search(
             lambda connection: search_images(
                 connection, search, self._text_search, limit=limit, cursor=cursor

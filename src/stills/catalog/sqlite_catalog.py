@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stills.catalog import schema
-from stills.catalog.connection import Connection
+from stills.catalog.connection import Connection, TextSearch
 from stills.catalog.database import SqliteDatabase
-from stills.catalog.search import TextSearch
 from stills.catalog.sql import SqlCatalog
 from stills.contract.money import Caps
 

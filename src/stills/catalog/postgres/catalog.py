@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from stills.catalog import queries
 from stills.catalog.claims import read_holder
-from stills.catalog.connection import Connection, Row
+from stills.catalog.connection import Connection, Row, TextSearch
 from stills.catalog.postgres import schema
 from stills.catalog.postgres.answers import record_answers
 from stills.catalog.postgres.batch import Batch
@@ -14,7 +14,6 @@ from stills.catalog.postgres.errors import is_of_connection
 from stills.catalog.postgres.lapsed import LapsedClaims
 from stills.catalog.processes import Life, judge, this_process
 from stills.catalog.rows import read_hit
-from stills.catalog.search import TextSearch
 from stills.catalog.sql import SqlCatalog
 from stills.catalog.upkeep import read_unfinished
 from stills.contract.generation import CatalogHit, Generation, Held, Rendition, RequestRecord

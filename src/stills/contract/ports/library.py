@@ -1,10 +1,12 @@
 """The library: the stored images, as people look for them."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stills.contract.generation import Image
-from stills.contract.search import ImagePage, ImageSearch
+
+if TYPE_CHECKING:
+    from stills.contract.search import ImagePage, ImageSearch
 
 
 class ImageIndex(Protocol):
@@ -15,8 +17,8 @@ class ImageIndex(Protocol):
         ...
 
     async def search_images(
-        self, search: ImageSearch, *, limit: int, cursor: str | None
-    ) -> ImagePage:
+        self, search: "ImageSearch", *, limit: int, cursor: str | None
+    ) -> "ImagePage":
         """List one page of images, newest generation first; `cursor` is from the previous page.
 
         Raises:
