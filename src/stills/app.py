@@ -31,8 +31,8 @@ from stills.pipeline.takes import generate_takes, plan_takes
 
 if TYPE_CHECKING:
     from stills.contract.ports.jobs import Jobs
-    from stills.contract.upkeep import OnOutcome, OnProgress, Recovered
     from stills.job_queue import JobQueue
+    from stills.maintenance.maintenance import Maintenance
     from stills.pipeline.generate_many import FreshOf, JobOf, MaxCostOf, Requests, TakesOf
 
 
@@ -301,27 +301,16 @@ class Stills:
         return self._jobs
 
     @property
+    def maintenance(self) -> "Maintenance":
+        """Checks and repairs of the catalog and the store."""
+        from stills.maintenance.maintenance import Maintenance  # noqa: PLC0415 - rarely used
+
+        return Maintenance(self._ports, self._policy)
+
+    @property
     def idempotency(self) -> IdempotencyStore:
         """The earlier answers of our own service, by idempotency key."""
         return self._ports.catalog.idempotency
-
-    async def check_ready(self) -> None:
-        """Check that the catalog and the store can be read and written.
-
-        Raises:
-            StorageError: one of them can't.
-        """
-        await self._ports.catalog.check_writable()
-        await self._ports.marker.check_ready()
-
-    async def migrate_catalog(self) -> int:
-        """Create the catalog, or migrate it to this version; returns the schema's version.
-
-        Raises:
-            CatalogError: it can't be used.
-        """
-        self._guard.check()
-        return await self._ports.catalog.migrate()
 
     async def drain(self) -> None:
         """Wait until all calls already sent are finished and their images stored."""
@@ -382,29 +371,6 @@ class Stills:
     async def quota(self, *, model: str | None = None) -> Quota:
         """Return the rate limit and its use by all processes that share the catalog."""
         return await self._pipeline.limiter(self._id(model)).quota()
-
-    async def recover(self, *, on_progress: "OnProgress" = lambda _: None) -> "Sequence[Recovered]":
-        """Finish interrupted images that are paid for; nothing is sent."""
-        from stills.maintenance.recover import recover  # noqa: PLC0415 - rarely used
-
-        return await recover(self._ports, self._policy, on_progress)
-
-    async def rebuild(
-        self,
-        *,
-        on_outcome: "OnOutcome | None" = None,
-        on_progress: "OnProgress" = lambda _: None,
-    ) -> "tuple[str | None, Sequence[Recovered]]":
-        """Add the store's images to the catalog, or to a new one if the catalog is damaged.
-
-        Returns the damaged file's new path, if any, and outcomes unless `on_outcome` gets them.
-
-        Raises:
-            StorageError: the store can't be read or is empty, or the catalog can't be used.
-        """
-        from stills.maintenance.rebuild import rebuild  # noqa: PLC0415 - rarely used
-
-        return await rebuild(self._ports, on_outcome, on_progress)
 
     async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
         """Add up what was billed, possibly billed and saved since `since` (Unix seconds)."""

@@ -14,7 +14,6 @@ from stills.contract.errors import CatalogError, ConfigError, JobsError, Missing
 from stills.contract.forked import begin_use
 from stills.contract.links import ImageLinks
 from stills.contract.ports.catalog import Catalog
-from stills.contract.ports.jobs import Jobs
 from stills.contract.ports.provider import Provider
 from stills.contract.ports.store import Store
 from stills.contract.postgres_url import PostgresUrl
@@ -37,6 +36,7 @@ _JOBS_NAME = "jobs.db"
 if TYPE_CHECKING:
     from stills.catalog.postgres import PostgresCatalog
     from stills.contract.ports.downloader import Downloader
+    from stills.contract.ports.jobs import Jobs
 
 
 def build_ports(config: Config, provider: Provider, *, trusts_references: bool = True) -> Ports:
@@ -124,7 +124,7 @@ def _import_postgres(name: str) -> ModuleType:
         ) from error
 
 
-def open_jobs(config: Config) -> Jobs:
+def open_jobs(config: Config) -> "Jobs":
     """Open the database of jobs: `jobs.db` next to the catalog, or the catalog's Postgres.
 
     Raises:

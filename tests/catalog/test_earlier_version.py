@@ -116,6 +116,6 @@ async def test_its_files_stay_as_they_are(output: Path, stills: Stills):
             )
         )
     await stills.images.verify()
-    await stills.recover()
+    await stills.maintenance.recover()
     after = read_files(output / "images")
     assert {name: after.get(name) for name in before} == before

@@ -52,7 +52,7 @@ async def test_a_new_catalog_is_rebuilt_from_the_store(
     (tmp_path / "stills.db").rename(tmp_path / "lost.db")
 
     again = await make_stills()
-    aside, outcomes = await again.rebuild()
+    aside, outcomes = await again.maintenance.rebuild()
     assert (aside, ends(outcomes)) == (None, [(True, "")] * 3)
     rebuilt = records_of(await again.images.list())
     assert [one for one in listed if one not in rebuilt] == []
@@ -82,7 +82,7 @@ async def test_rebuilding_a_healthy_catalog_changes_nothing(
             return list(connection.iterdump())
 
     before, store = dump(), files(tmp_path / "images")
-    assert await stills.rebuild() == (None, [])
+    assert await stills.maintenance.rebuild() == (None, [])
     assert dump() == before
     assert files(tmp_path / "images") == store
     assert sandbox.ledger.billed_images == 3
@@ -119,7 +119,7 @@ async def test_rebuild_without_a_store_leaves_the_catalog_as_it_is(
 
     again = await make_stills()
     with pytest.raises(StoreRefused, match="the catalog is unchanged") as caught:
-        await again.rebuild()
+        await again.maintenance.rebuild()
     assert "STILLS_STORE" in caught.value.action
     await again.close()
     assert catalog.read_bytes() == before
@@ -136,7 +136,7 @@ async def test_rebuild_continues_after_an_unreadable_sidecar(make_stills: Make, 
 
     disk = BadSector(tmp_path / "images", f"facts/{lost}.json")
     again = await make_stills(store=disk)
-    _, outcomes = await again.rebuild()
+    _, outcomes = await again.maintenance.rebuild()
     assert [(one.generation_id, one.kept, one.reason) for one in outcomes] == [
         (sound, True, ""),
         (lost, False, "a bad sector"),
@@ -157,7 +157,7 @@ async def test_rebuild_skips_images_that_are_not_intact(make_stills: Make, tmp_p
     (tmp_path / "stills.db").unlink()
 
     again = await make_stills()
-    _, outcomes = await again.rebuild()
+    _, outcomes = await again.maintenance.rebuild()
     reasons = {outcome.generation_id: outcome.reason for outcome in outcomes}
     ids = [result.id.partition("-")[0] for result in results]
     assert "not in" in reasons[ids[0]]
@@ -174,7 +174,7 @@ async def test_rebuild_ignores_files_that_are_no_images_of_ours(make_stills: Mak
     await stills.close()
     (tmp_path / "stills.db").unlink()
     (tmp_path / "images" / "README.txt").write_text("our kites")
-    _, outcomes = await (await make_stills()).rebuild()
+    _, outcomes = await (await make_stills()).maintenance.rebuild()
     assert ends(outcomes) == [(True, "")]
 
 
@@ -219,10 +219,10 @@ async def test_hostile_sidecars_are_skipped(
     before = files_without_catalog(tmp_path)
 
     again = await make_stills()
-    aside, outcomes = await again.rebuild()
+    aside, outcomes = await again.maintenance.rebuild()
     assert (aside, ends(outcomes)) == (None, [(True, "")])
-    assert await again.rebuild() == (None, [])
-    assert await again.recover() == []
+    assert await again.maintenance.rebuild() == (None, [])
+    assert await again.maintenance.recover() == []
     await others_stay_free(again, sandbox)
     await again.close()
     assert files_without_catalog(tmp_path) == before

@@ -34,9 +34,9 @@ from stills.store import open_store
 
 async def test_recover_without_unfinished_images_does_nothing(stills: Stills, sandbox: Sandbox):
     """On a healthy catalog, and on one that was never used."""
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
     await stills.generate(KITE)
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
     assert sandbox.ledger.billed_images == 1
 
 
@@ -49,12 +49,12 @@ async def test_a_spooled_image_is_put_into_the_store(
         await broken.generate(KITE)
     assert caught.value.billing is Billing.BILLED
     assert caught.value.action.endswith("A retry or `stills recover` stores it free of charge.")
-    assert ends(await broken.recover())[0][0] is False
+    assert ends(await broken.maintenance.recover())[0][0] is False
 
     repaired = await make_without_a_key(make_stills)
-    assert ends(await repaired.recover()) == [(True, "")]
+    assert ends(await repaired.maintenance.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
-    assert await repaired.recover() == []
+    assert await repaired.maintenance.recover() == []
     await kept_free(await make_stills(), sandbox)
 
 
@@ -63,11 +63,11 @@ async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandb
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
     with pytest.raises(LinkDead):
         await stills.generate(KITE)
-    kept, reason = ends(await stills.recover())[0]
+    kept, reason = ends(await stills.maintenance.recover())[0]
     assert not kept
     assert "403" in reason
     sandbox.set_faults()
-    assert ends(await stills.recover()) == [(True, "")]
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
     assert len(await stills.images.list()) == 1
     await kept_free(stills, sandbox)
 
@@ -86,7 +86,7 @@ async def test_an_expired_link_that_still_works_is_recovered(
     """Our clock was ahead: the link is tried, and the image stored."""
     await leave_answered(stills, sandbox, tmp_path)
     sandbox.set_faults()
-    assert ends(await stills.recover()) == [(True, "")]
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
     await kept_free(stills, sandbox)
 
 
@@ -96,7 +96,7 @@ async def test_an_expired_link_that_fails_is_reported_as_lost(
     """It is not called stored; the next request pays once for a new image and notes the loss."""
     await leave_answered(stills, sandbox, tmp_path)
     lost = (False, "its link expired before it was downloaded")
-    assert ends(await stills.recover()) == [lost]
+    assert ends(await stills.maintenance.recover()) == [lost]
     assert sandbox.ledger.billed_images == 1
 
     sandbox.set_faults()
@@ -104,7 +104,7 @@ async def test_an_expired_link_that_fails_is_reported_as_lost(
     assert not result.cached
     assert any("link expired before the download" in note for note in result.notes)
     assert sandbox.ledger.billed_images == 2
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
 
 
 async def test_an_expired_image_that_is_not_requested_again_is_reported_once_more(
@@ -113,9 +113,9 @@ async def test_an_expired_image_that_is_not_requested_again_is_reported_once_mor
     """Then it is settled: there is nothing left to recover."""
     await leave_answered(stills, sandbox, tmp_path)
     lost = (False, "its link expired before it was downloaded")
-    assert ends(await stills.recover()) == [lost]
-    assert ends(await stills.recover()) == [lost]
-    assert await stills.recover() == []
+    assert ends(await stills.maintenance.recover()) == [lost]
+    assert ends(await stills.maintenance.recover()) == [lost]
+    assert await stills.maintenance.recover() == []
 
 
 async def test_without_a_key_an_answer_waits_and_the_key_is_asked_for(
@@ -128,7 +128,7 @@ async def test_without_a_key_an_answer_waits_and_the_key_is_asked_for(
         await stills.generate(KITE)
     keyless = await make_without_a_key(make_stills)
     reason = "to be downloaded from sandbox: run again with its key set"
-    assert ends(await keyless.recover()) == [(False, reason)]
+    assert ends(await keyless.maintenance.recover()) == [(False, reason)]
 
 
 async def test_if_store_and_spool_refuse_the_link_is_left(
@@ -143,7 +143,7 @@ async def test_if_store_and_spool_refuse_the_link_is_left(
     assert "within a day" in caught.value.action
 
     repaired = await make_stills()
-    assert ends(await repaired.recover()) == [(True, "")]
+    assert ends(await repaired.maintenance.recover()) == [(True, "")]
     await kept_free(repaired, sandbox)
 
 
@@ -158,8 +158,8 @@ async def test_a_spooled_sidecar_without_an_image_does_no_harm(
     next((tmp_path / "spool").glob("*.png")).unlink()
 
     stills = await make_stills()
-    assert ends(await stills.recover()) == [(True, "")]
-    assert await stills.recover() == []
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
+    assert await stills.maintenance.recover() == []
     await kept_free(stills, sandbox)
 
 
@@ -174,11 +174,11 @@ async def test_a_spool_shared_by_two_catalogs_gives_each_its_own(
     other = await make_stills(
         catalog=SqliteCatalog(tmp_path / "other.db"), store=open_store(str(tmp_path / "other"))
     )
-    assert await other.recover() == []
+    assert await other.maintenance.recover() == []
     assert await other.images.list() == []
 
     stills = await make_stills()
-    assert ends(await stills.recover()) == [(True, "")]
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
     await kept_free(stills, sandbox)
 
 
@@ -190,13 +190,15 @@ async def test_an_image_whose_link_expired_is_not_called_kept(
     with pytest.raises(LinkDead):
         await stills.generate(KITE)
     execute(tmp_path / "stills.db", "UPDATE generations SET url_expires_at = 1")
-    assert ends(await stills.recover()) == [(False, "its link expired before it was downloaded")]
+    assert ends(await stills.maintenance.recover()) == [
+        (False, "its link expired before it was downloaded")
+    ]
     assert await stills.images.list() == []
     sandbox.set_faults()
     result = await stills.generate(KITE)
     assert not result.cached
     assert "An earlier image was billed" in " ".join(result.notes)
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
     assert await bills(stills) == (2, 0)
 
 
@@ -220,7 +222,7 @@ async def test_an_adopted_image_is_billed_on_the_ledger(stills: Stills, tmp_path
     """The image proves it; requesting it again is not counted."""
     result = await stills.generate(KITE)
     forget_the_answer(tmp_path / "stills.db")
-    assert ends(await stills.recover()) == [(True, "")]
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
     assert await bills(stills) == (1, 0)
     (image,) = await stills.images.list()
     (call,) = await stills.images.list_sends(image)
@@ -253,7 +255,7 @@ async def test_a_broken_sidecar_is_skipped(
     ids = [result.id.partition("-")[0] for result in (broken, sound)]
     BROKEN[kind](*(folder / f"{generation_id}.json" for generation_id in ids))
 
-    outcomes = {outcome.generation_id: outcome for outcome in await stills.recover()}
+    outcomes = {outcome.generation_id: outcome for outcome in await stills.maintenance.recover()}
     assert ends([outcomes[generation_id] for generation_id in ids]) == [CUT_OFF, (True, "")]
     assert await bills(stills) == (1, 1)
     assert (await stills.generate(replace(KITE, seed=2))).cached
@@ -297,4 +299,4 @@ async def test_an_image_that_another_process_works_on_is_left_to_it(
     with pytest.raises(LinkDead):
         await stills.generate(KITE)
     reason = f"process {os.getpid()} on {socket.gethostname()} is working on it"
-    assert ends(await stills.recover()) == [(False, reason)]
+    assert ends(await stills.maintenance.recover()) == [(False, reason)]

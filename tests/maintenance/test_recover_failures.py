@@ -61,14 +61,14 @@ async def test_a_catalog_that_fails_after_the_answer_loses_nothing(
     await catalog.close()
     later = await make_stills()
     if way == "recover":
-        assert ends(await later.recover()) == [(True, "")]
+        assert ends(await later.maintenance.recover()) == [(True, "")]
     if way == "rebuild":
-        aside, outcomes = await later.rebuild()
+        aside, outcomes = await later.maintenance.rebuild()
         assert (aside, ends(outcomes)) == (None, [(True, "")])
     listed = await later.images.list()
     assert [str(image.rendition.size) for image in listed] == ["1328*1328"] * (way != "retry")
     await kept_free(later, sandbox)
-    assert await later.recover() == []
+    assert await later.maintenance.recover() == []
     line = (await later.spend())[0]
     assert (line.billed, line.possible) == (1, 0)
 
@@ -88,7 +88,7 @@ async def test_a_catalog_and_a_store_that_both_fail_leave_the_image_in_the_spool
     execute(tmp_path / "stills.db", "UPDATE claims SET lease_until = 0")
 
     repaired = await make_stills()
-    assert ends(await repaired.recover()) == [(True, "")]
+    assert ends(await repaired.maintenance.recover()) == [(True, "")]
     assert files(tmp_path / "spool") == []
     assert len(await repaired.images.list()) == 1
     await kept_free(repaired, sandbox)
@@ -152,7 +152,7 @@ async def test_recover_settles_the_call_of_a_kept_image(stills: Stills, tmp_path
     open_again = "UPDATE sends SET settled_at = NULL, billing = 'possible', code = 'unsettled'"
     execute(tmp_path / "stills.db", open_again)
     assert await bills(stills) == (0, 1)
-    (outcome,) = await stills.recover()
+    (outcome,) = await stills.maintenance.recover()
     assert (outcome.generation_id, outcome.kept) == (result.id.partition("-")[0], True)
     assert await bills(stills) == (1, 0)
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []

@@ -41,7 +41,7 @@ async def test_an_image_in_the_spool_of_another_user_is_stored_from_there(
     stills = await make_stills()
     await kept_free(stills, sandbox)
     assert files(spooled_elsewhere) == []
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
 
 
 async def test_recover_stores_an_image_from_the_spool_of_another_user(
@@ -49,7 +49,7 @@ async def test_recover_stores_an_image_from_the_spool_of_another_user(
 ):
     """Without a key too."""
     keyless = await make_without_a_key(make_stills)
-    assert ends(await keyless.recover()) == [(True, "")]
+    assert ends(await keyless.maintenance.recover()) == [(True, "")]
     assert files(spooled_elsewhere) == []
     await kept_free(await make_stills(), sandbox)
 
@@ -97,7 +97,7 @@ async def test_an_unreachable_spooled_image_is_reported_with_its_folder(
     assert f"{image.as_uri()} can't be read (No such file or directory)" in error.message
     assert "STILLS_SPOOL" in error.action
     assert error.billing is Billing.NONE
-    ((kept, reason),) = ends(await stills.recover())
+    ((kept, reason),) = ends(await stills.maintenance.recover())
     assert not kept
     assert image.as_uri() in reason
     away.rename(image)
@@ -112,7 +112,7 @@ async def test_an_image_spooled_by_an_earlier_version_is_stored(
     with pytest.raises(StoreRefused):
         await broken.generate(KITE)
     execute(tmp_path / "stills.db", "UPDATE generations SET spool_url = NULL")
-    assert ends(await broken.recover())[0][0] is False
+    assert ends(await broken.maintenance.recover())[0][0] is False
     await kept_free(await make_stills(), sandbox)
     assert files(tmp_path / "spool") == []
 
@@ -132,9 +132,9 @@ async def test_an_image_on_another_machine_is_left_to_it_while_its_link_is_dead(
     assert f"in the spool of the machine worker-1, at {image.as_uri()}, " in error.message
     assert error.action.startswith("Run `stills recover` on worker-1")
     assert error.billing is Billing.NONE
-    ((kept, reason),) = ends(await stills.recover())
+    ((kept, reason),) = ends(await stills.maintenance.recover())
     assert not kept
     assert reason == f"{error.message}. {error.action}"
     away.rename(image)  # what only worker-1 can do
-    assert ends(await stills.recover()) == [(True, "")]
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
     await kept_free(stills, sandbox)

@@ -41,8 +41,8 @@ async def spent(stills: Stills) -> tuple[int, int]:
 async def test_a_task_becomes_a_stored_image(leave_a_task, stills: Stills, sandbox: Sandbox):
     """No call is sent; the image is listed, and requests get it free."""
     await leave_a_task()
-    assert ends(await stills.recover()) == [(True, "")]
-    assert await stills.recover() == []
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
+    assert await stills.maintenance.recover() == []
     assert len(await stills.images.list()) == 1
     assert (await stills.generate(KITE, model=MODEL)).cached
     assert [send.billed for send in sandbox.ledger.generations] == [1]
@@ -55,7 +55,7 @@ async def test_the_task_of_a_fresh_request_is_recovered_beside_an_older_image(
     """Both images are paid for, so both are stored."""
     await stills.generate(KITE, model=MODEL)
     await leave_a_task(fresh=True)
-    assert ends(await stills.recover()) == [(True, "")]
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
     assert (await stills.images.verify()).checked == 2
     assert await spent(stills) == (2, 0)
 
@@ -67,11 +67,11 @@ async def test_a_task_that_still_runs_is_left_for_later(
     await leave_a_task()
     sandbox.set_faults(Fault(FaultKind.TASK_QUERY_UNAVAILABLE, times=None))
     hurried = await make_stills(policy=replace(fast, deadline_seconds=0.3))
-    ((kept, reason),) = ends(await hurried.recover())
+    ((kept, reason),) = ends(await hurried.maintenance.recover())
     assert not kept
     assert "still working on it: run `stills recover` again" in reason
     sandbox.set_faults()
-    assert ends(await hurried.recover()) == [(True, "")]
+    assert ends(await hurried.maintenance.recover()) == [(True, "")]
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ async def test_a_task_without_an_image_is_reported_once(
 ):
     """The ledger shows what is known about its cost."""
     await leave_a_task(kind)
-    ((kept, reason),) = ends(await stills.recover())
+    ((kept, reason),) = ends(await stills.maintenance.recover())
     assert (kept, words in reason) == (False, True)
     assert await spent(stills) == money
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
 
 
 async def test_without_a_key_a_task_waits_for_one(leave_a_task, make_stills: Make):
     """Its provider must be asked."""
     await leave_a_task()
     without = await make_without_a_key(make_stills)
-    assert ends(await without.recover()) == [
+    assert ends(await without.maintenance.recover()) == [
         (False, "to be downloaded from sandbox: run again with its key set")
     ]
-    assert ends(await (await make_stills()).recover()) == [(True, "")]
+    assert ends(await (await make_stills()).maintenance.recover()) == [(True, "")]
 
 
 async def test_a_task_that_a_living_process_waits_for_is_left_alone(
@@ -111,7 +111,7 @@ async def test_a_task_that_a_living_process_waits_for_is_left_alone(
     async with asyncio.timeout(30):
         while not sandbox.ledger.generations:
             await asyncio.sleep(0.01)
-    assert await (await make_stills()).recover() == []
+    assert await (await make_stills()).maintenance.recover() == []
     await waiting
     assert sandbox.ledger.billed_images == 1
 
@@ -120,6 +120,6 @@ async def test_a_refused_key_leaves_the_task(leave_a_task, make_stills: Make, sa
     """With a working key, it is recovered."""
     await leave_a_task()
     refused = Credentials(ProviderKey("sk-sandbox-denied"), sandbox.base_url)
-    ((kept, reason),) = ends(await (await make_stills(credentials=refused)).recover())
+    ((kept, reason),) = ends(await (await make_stills(credentials=refused)).maintenance.recover())
     assert (kept, "can't be asked for" in reason) == (False, True)
-    assert ends(await (await make_stills()).recover()) == [(True, "")]
+    assert ends(await (await make_stills()).maintenance.recover()) == [(True, "")]

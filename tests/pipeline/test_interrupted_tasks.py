@@ -150,7 +150,7 @@ async def test_a_task_of_yesterday_is_replaced_and_the_result_says_so(
     assert "The outcome of an earlier call for this image is unknown" in result.notes[0]
     (line,) = await stills.spend()
     assert (line.billed, line.possible) == (1, 1)
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
 
 
 @pytest.mark.usefixtures("slow_task")

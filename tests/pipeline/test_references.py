@@ -184,7 +184,7 @@ async def test_a_rebuilt_catalog_knows_the_references(
     await stills.close()
     (tmp_path / "stills.db").unlink()
     again = await make_stills()
-    await again.rebuild()
+    await again.maintenance.rebuild()
     assert (await again.images.show(first.id)).image.generation.spec == spec
     assert (await again.generate(asked, model=EDIT)).cached
     assert sandbox.ledger.billed_images == 1

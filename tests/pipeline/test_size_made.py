@@ -107,7 +107,7 @@ async def test_a_rebuilt_catalog_knows_the_size_that_was_made(
     for file in tmp_path.glob("stills.db*"):
         file.unlink()
     stills = await make_stills(credentials=on(square_sandbox))
-    await stills.rebuild()
+    await stills.maintenance.rebuild()
     again = await stills.generate(wanted, model="qwen-image-3.0")
     assert again == replace(first, cached=True, cost_usd=0.0)
     assert square_sandbox.ledger.billed_images == 1

@@ -126,7 +126,7 @@ async def test_a_store_of_another_catalog_is_rejected_until_a_rebuild(
     assert "recover --rebuild" in error.action
     assert files(tmp_path / "other") == before
 
-    await stills.rebuild()
+    await stills.maintenance.rebuild()
     assert not (await stills.generate(CAT)).cached
     again = await make_stills()
     error = await refusal(again, sandbox, replace(CAT, seed=2))
@@ -270,7 +270,7 @@ async def test_a_new_or_rebuilt_catalog_does_not_warn(
     await stills.close()
     (tmp_path / "stills.db").unlink()
     stills = await make_stills()
-    await stills.rebuild()
+    await stills.maintenance.rebuild()
     assert (await stills.generate(KITE)).cached
     await stills.generate(CAT)
     assert [record for record in caplog.records if record.name == "stills"] == []
@@ -305,11 +305,11 @@ async def test_a_rebuild_adds_the_spooled_images_of_this_store(
         catalog=SqliteCatalog(tmp_path / "other.db"), store=open_store(str(tmp_path / "other"))
     )
     await other.generate(replace(KITE, prompt="a dog"))
-    await other.rebuild()
+    await other.maintenance.rebuild()
     assert len(files(tmp_path / "spool")) == 2
 
     stills = await make_stills()
-    _, outcomes = await stills.rebuild()
+    _, outcomes = await stills.maintenance.rebuild()
     assert [outcome.kept for outcome in outcomes] == [True, True]
     assert files(tmp_path / "spool") == []
     assert (await stills.generate(CAT)).cached
@@ -330,6 +330,6 @@ async def test_a_rebuild_adds_spooled_images_without_a_store_id(
     del sidecar_fields["store"]
     sidecar.write_text(json.dumps(sidecar_fields))
     stills = await make_stills()
-    await stills.rebuild()
+    await stills.maintenance.rebuild()
     assert (await stills.generate(CAT)).cached
     assert sandbox.ledger.billed_images == 2

@@ -57,5 +57,5 @@ async def test_a_store_that_goes_down_costs_only_what_was_under_way(
     assert billed == 60 - len(errors) + len(spooled)
 
     repaired = await make_stills()
-    assert [each.kept for each in await repaired.recover()] == [True] * len(spooled)
+    assert [each.kept for each in await repaired.maintenance.recover()] == [True] * len(spooled)
     assert sandbox.ledger.billed_images == billed

@@ -151,7 +151,7 @@ async def test_a_task_that_always_fails_is_not_billed(
     assert caught.value.billing is Billing.NONE
     assert calls(sandbox) == [0] * number
     assert await stills.spend() == []
-    assert await stills.recover() == []
+    assert await stills.maintenance.recover() == []
 
 
 async def test_a_task_without_an_image_is_repeated_with_a_simpler_prompt(

@@ -49,7 +49,7 @@ async def test_recover_stores_every_image_of_the_task(
 ):
     """Each is listed, and the takes get them free."""
     await leave_a_task()
-    assert [outcome.kept for outcome in await stills.recover()] == [True] * 3
+    assert [outcome.kept for outcome in await stills.maintenance.recover()] == [True] * 3
     assert all(result.cached for result in await generate(stills))
     assert calls(sandbox) == [3]
     assert await spent(stills) == (3, 0)

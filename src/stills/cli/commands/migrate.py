@@ -15,4 +15,4 @@ def run(options: argparse.Namespace) -> int:
 
 async def _migrate() -> int:
     async with Stills.from_catalog() as stills:
-        return await stills.migrate_catalog()
+        return await stills.maintenance.migrate_catalog()

@@ -39,13 +39,15 @@ async def _recover(options: argparse.Namespace) -> Counter[bool]:
     if options.rebuild:
         async with Stills.from_catalog() as stills:
             with counting("read") as on_progress:
-                aside, _ = await stills.rebuild(on_outcome=on_outcome, on_progress=on_progress)
+                aside, _ = await stills.maintenance.rebuild(
+                    on_outcome=on_outcome, on_progress=on_progress
+                )
             if aside is not None and not options.json:
                 print(f"the damaged catalog was moved to {aside}")
         return counts
     async with _connected(options) as stills:
         with counting("looked at") as on_progress:
-            outcomes = await stills.recover(on_progress=on_progress)
+            outcomes = await stills.maintenance.recover(on_progress=on_progress)
     for outcome in outcomes:
         on_outcome(outcome)
     return counts

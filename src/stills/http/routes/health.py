@@ -42,7 +42,7 @@ class Readiness:
             TimeoutError: one of them does not respond in time.
         """
         if self._checking is None or self._checking.done():
-            self._checking = asyncio.create_task(self._stills.check_ready())
+            self._checking = asyncio.create_task(self._stills.maintenance.check_ready())
         done, _ = await asyncio.wait({self._checking}, timeout=READY_SECONDS)
         if not done:
             self._log(f"catalog or store did not respond within {READY_SECONDS:g} s")
