@@ -11,7 +11,6 @@ from tests.support.recovery import refusing
 from tests.support.stored_file import dimensions, file_of
 
 from stills.app import Stills
-from stills.catalog import SqliteCatalog
 from stills.contract.errors import (
     AnswerTimeout,
     Billing,
@@ -316,70 +315,6 @@ async def test_a_later_caller_waits_until_its_own_deadline(
         await first
     assert (await second).id
     assert sandbox.ledger.billed_images == 1
-
-
-async def test_closing_ends_a_rendition_without_callers(make_stills: Callable[..., object]):
-    """Nothing of a closed Stills runs on, or writes to the store."""
-    fitting, ended = asyncio.Event(), asyncio.Event()
-
-    class Stuck(VipsImaging):
-        async def fit(self, *_: object) -> bytes:
-            fitting.set()
-            try:
-                return await asyncio.Future()
-            finally:
-                ended.set()
-
-    stills = await make_stills(imaging=Stuck())
-    waiting = asyncio.create_task(stills.generate(KITE))
-    await fitting.wait()
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    assert not ended.is_set()
-    await stills.close()
-    assert ended.is_set()
-
-
-async def test_closing_ends_a_request_that_still_waits_for_the_catalog(
-    make_stills: Callable[..., object], tmp_path: Path
-):
-    """A catalog on another machine may never answer."""
-    recording, ended = asyncio.Event(), asyncio.Event()
-
-    class Stuck(SqliteCatalog):
-        async def record_requests(self, *_: object) -> None:
-            recording.set()
-            try:
-                await asyncio.Future()
-            finally:
-                ended.set()
-
-    stills = await make_stills(catalog=Stuck(tmp_path / "stills.db"))
-    waiting = asyncio.create_task(stills.generate(KITE))
-    await recording.wait()
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    assert not ended.is_set()
-    await stills.close()
-    assert ended.is_set()
-
-
-async def test_closing_releases_the_claim(
-    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
-):
-    """The next worker need not wait for the lease to expire."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=30.0))
-    interrupted = await make_stills(policy=replace(fast, lease_seconds=300.0))
-    waiting = asyncio.create_task(interrupted.generate(KITE))
-    while not sandbox.ledger.generations:
-        await asyncio.sleep(0.01)
-    await interrupted.close()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-
-    sandbox.set_faults()
-    result = await (await make_stills()).generate(KITE)
-    assert not result.cached
 
 
 @pytest.mark.parametrize(("thinks", "finishes"), [(None, True), (False, False)])
