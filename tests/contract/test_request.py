@@ -309,3 +309,32 @@ def test_references_are_not_in_the_representation():
         reference_images=[b"swordfish"],
     )
     assert "swordfish" not in repr(request)
+
+
+def test_width_and_height_are_a_size():
+    """A caller that has two numbers needs not write them as text."""
+    assert ImageRequest(prompt="a kite", width=640, height=360).size == "640*360"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({}, "size"),
+        ({"width": 640}, "height"),
+        ({"width": "640", "height": 360}, "width"),
+        ({"width": 640, "height": True}, "height"),
+        ({"size": "640*360", "width": 640, "height": 360}, "size"),
+        ({"width": 10, "height": 360}, "size"),
+    ],
+)
+def test_a_size_is_given_once_and_completely(given, field):
+    """Half a size, two sizes and no size are errors that name the field."""
+    with pytest.raises(InvalidRequest) as caught:
+        ImageRequest(prompt="a kite", **given)
+    assert caught.value.field == field
+
+
+def test_requests_in_json_have_a_size():
+    """`width` and `height` are for Python only: JSON has the contract's fields."""
+    with pytest.raises(InvalidRequest, match="unknown field 'width'"):
+        ImageRequest.from_mapping({"prompt": "a kite", "width": 640, "height": 360})

@@ -1,5 +1,7 @@
 """The result of a request."""
 
+import pytest
+
 from stills.contract.result import ImageResult
 from stills.service.records import result_record
 
@@ -25,3 +27,30 @@ def test_the_providers_link_is_in_no_record_and_no_repr():
         assert "provider_url" not in record
         assert record["seed"] == 7
     assert list(RESULT.contract_fields()) == ["image_url", "width", "height", "seed"]
+
+
+def make_result(url):
+    return ImageResult(
+        image_url=url, width=64, height=64, seed=1, id="a1", cached=False, provider="sandbox",
+        model="qwen-image-max", native_size="1328*1328", cost_usd=0.0,
+    )  # fmt: skip
+
+
+def test_an_image_in_a_folder_has_a_path_and_opens(tmp_path):
+    """The path is the file's; it opens for reading bytes, and Jupyter shows it."""
+    file = tmp_path / "ein Bild ü.png"
+    file.write_bytes(b"picture")
+    result = make_result(file.as_uri())
+    assert result.path == file
+    with result.open() as opened:
+        assert opened.read() == b"picture"
+    assert result._repr_png_() == b"picture"
+
+
+def test_an_image_in_a_bucket_has_no_path():
+    """`open` says how to read it, and Jupyter shows the text."""
+    result = make_result("s3://bucket/a.png")
+    assert result.path is None
+    assert result._repr_png_() is None
+    with pytest.raises(FileNotFoundError, match=r"stills\.images\.read"):
+        result.open()

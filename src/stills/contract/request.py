@@ -10,7 +10,7 @@ command that is answered from the catalog.
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, InitVar, dataclass, field, fields, replace
 from typing import Any, Self, get_args, get_origin
 
 from stills.contract.errors import InvalidRequest
@@ -90,6 +90,8 @@ def _about(
 class ImageRequest:
     """One normalized `image.generate` request. `REQUEST_FIELDS` describes the fields.
 
+    `width` and `height` in pixels may be given instead of `size`.
+
     Raises:
         InvalidRequest: a field has the wrong type or is out of range.
     """
@@ -100,6 +102,7 @@ class ImageRequest:
         )
     )
     size: str = field(
+        default="",  # because of `width` and `height`
         metadata=_about(
             f"width and height in pixels, W*H, {SIDE_MIN_PIXELS} to {SIDE_MAX_PIXELS} each and at "
             f"most {PIXELS_MAX // 1_000_000} million in all",
@@ -107,7 +110,7 @@ class ImageRequest:
             "ratio of the reference image",
             example="1920*1080",
             pattern=SIZE_PATTERN,
-        )
+        ),
     )
     negative_prompt: str | None = field(
         default=None, metadata=_about("what to avoid", example="text, watermark")
@@ -170,7 +173,10 @@ class ImageRequest:
         ),
     )
 
-    def __post_init__(self) -> None:
+    width: InitVar[int | None] = None
+    height: InitVar[int | None] = None
+
+    def __post_init__(self, width: int | None, height: int | None) -> None:
         prompt = _text("prompt", self.prompt)
         if not prompt:
             raise InvalidRequest(
@@ -184,7 +190,7 @@ class ImageRequest:
             )
         checked: dict[str, object] = {
             "prompt": prompt,
-            "size": normalize_size(_text("size", self.size)),
+            "size": _read_size(self.size, width, height),
             "negative_prompt": _optional_text("negative_prompt", self.negative_prompt),
             "style": _optional_text("style", self.style),
             "reference_images": _read_references(self.reference_images),
@@ -263,7 +269,7 @@ REQUEST_FIELDS: Mapping[str, RequestField] = {
     one.name: RequestField(
         name=one.name,
         type=_json_type(one.type),
-        is_required=one.default is MISSING,
+        is_required=one.default is MISSING or one.name == "size",
         **one.metadata,
     )
     for one in fields(ImageRequest)
@@ -297,6 +303,25 @@ def _text(field: str, given: object) -> str:
             action=f"Remove it from {field}.",
         )
     return given.strip()
+
+
+def _read_size(size: object, width: object, height: object) -> str:
+    if width is None and height is None:
+        if size == "":
+            raise InvalidRequest("size is missing", field="size", action="Add size.")
+        return normalize_size(_text("size", size))
+    if size:
+        raise InvalidRequest(
+            "size is given, and also width or height", field="size", action="Give one of the two."
+        )
+    for name, side in (("width", width), ("height", height)):
+        if not isinstance(side, int) or isinstance(side, bool):
+            raise InvalidRequest(
+                f"{name} is {_kind(side)}, not a whole number",
+                field=name,
+                action="Give width and height in pixels.",
+            )
+    return normalize_size(f"{width}*{height}")
 
 
 def _optional_text(field: str, given: object) -> str | None:

@@ -1,7 +1,10 @@
 """The result of a request."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from stills.contract.file_url import file_path, is_local_file_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,33 @@ class ImageResult:
     notes: tuple[str, ...] = ()
     object_path: str = ""
     provider_url: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def path(self) -> Path | None:
+        """The image's file; None if the store is a bucket or the URL is of another machine."""
+        return file_path(self.image_url) if is_local_file_url(self.image_url) else None
+
+    def open(self) -> BinaryIO:
+        """Open the image's file for reading bytes.
+
+        Raises:
+            FileNotFoundError: the file was deleted, or the image has none: read that with
+                `Stills.images.read`.
+        """
+        if self.path is None:
+            raise FileNotFoundError(
+                f"image {self.id} has no file on this machine: read it with "
+                "`await stills.images.read(await stills.images.find(result.id))`"
+            )
+        return self.path.open("rb")
+
+    def _repr_png_(self) -> bytes | None:
+        """Show the picture in Jupyter, if it has a file."""
+        try:
+            with self.open() as file:
+                return file.read()
+        except OSError:
+            return None
 
     def contract_fields(self) -> dict[str, str | int]:
         """Return exactly `image_url`, `width`, `height` and `seed`."""
