@@ -32,7 +32,8 @@ def _import_vips() -> ModuleType:
     pyvips = import_module("pyvips")
     pyvips.concurrency_set(_THREADS_PER_IMAGE)
     pyvips.cache_set_max(0)
-    # It also logs its errors; without a handler they would be printed to the terminal.
+    # It logs each operation. Without a handler, its errors would be printed to the terminal.
+    logging.getLogger(pyvips.__name__).setLevel(logging.WARNING)
     logging.getLogger(pyvips.__name__).addHandler(logging.NullHandler())
     return pyvips
 

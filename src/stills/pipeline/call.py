@@ -1,6 +1,7 @@
 """Call: one API call, for one take or for several that share it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from stills.pipeline.context import Job, known
 from stills.pipeline.follow import follow
 from stills.pipeline.shared_call import Group
 from stills.ratelimit.limiter import StartTooLate
+
+_LOG = logging.getLogger("stills")
 
 
 class ClaimLost(Exception):
@@ -254,6 +257,7 @@ async def _start(job: Job, failed: Failed | None) -> AsyncIterator[float]:
             async with _unless_stopped(job.options.stop):
                 if failed is not None:
                     unused_start = failed.unused_start
+                    _LOG.info("retry in %.0f s: %s", failed.wait_seconds, failed.error.message)
                     await asyncio.sleep(failed.wait_seconds)
                 await held.enter_async_context(_slot(job))
                 started_at = unused_start or await _wait_for_rate_limit(job)

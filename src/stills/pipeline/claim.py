@@ -57,6 +57,8 @@ async def _take(job: Job) -> Claim | CatalogHit:
         if not isinstance(taken, Held):
             job.deadline.held = None
             return taken
+        if job.deadline.held is None:
+            _LOG.info("waiting for the same image from process %d on %s", taken.pid, taken.host)
         job.deadline.held = taken
         job.options.leave_seat()  # this may take as long as the other process wants
         await asyncio.sleep(job.policy.poll_interval_seconds * random.uniform(0.5, 1.5))  # noqa: S311

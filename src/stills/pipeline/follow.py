@@ -1,6 +1,7 @@
 """Follow: journal the task of an asynchronous call, and ask for it until it has ended."""
 
 import asyncio
+import logging
 import random
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from stills.pipeline.context import Job
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 
+_LOG = logging.getLogger("stills")
 _GROWTH = 1.5
 
 
@@ -34,6 +36,7 @@ async def follow(job: Job, generation: Generation, task: Task) -> ProviderAnswer
         if not job.deadline.task_runs:
             await job.ports.catalog.record_task(generation.id, task)
             job.deadline.task_runs = True
+    _LOG.info("waiting for the service's task %s", task.id)
     outcome = await wait_for_end(job.ports, job.policy, generation, task)
     job.deadline.task_runs = False
     return outcome

@@ -1,6 +1,7 @@
 """Limiter: delays the API calls of this process, and slows all processes down on a refusal."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from stills.ratelimit.aimd import (
 )
 
 _clock = time.monotonic
+_LOG = logging.getLogger("stills")
+_LOGGED_SECONDS = 1.0
 
 
 class StartTooLate(RateLimited):
@@ -78,7 +81,7 @@ class RateLimiter:
                 start = await self._take(latest_at)
         finally:
             self._waiting -= 1
-        await asyncio.sleep(start.here_at - _clock())
+        await _sleep(start.here_at - _clock())
         return start.at
 
     async def quota(self) -> Quota:
@@ -124,7 +127,7 @@ class RateLimiter:
             if not starts:
                 self._check(latest_at)
                 until_next = self._here(next_start_at(state)) - LOOKAHEAD_SECONDS - _clock()
-                await asyncio.sleep(until_next)
+                await _sleep(until_next)
 
     def _next_starts(
         self, state: LimiterState | None, now: float
@@ -147,3 +150,9 @@ class RateLimiter:
                 f"rate limit: the next free start is in {start_at - now:.0f} s, after the deadline",
                 retry_after_seconds=start_at - max(now, latest_at) + interval,
             )
+
+
+async def _sleep(seconds: float) -> None:
+    if seconds >= _LOGGED_SECONDS:
+        _LOG.info("rate limit: %.0f s", seconds)
+    await asyncio.sleep(seconds)
