@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stills.app import Stills
-    from stills.blocking import generate, generate_takes
+    from stills.blocking import generate, generate_many, generate_takes
     from stills.contract.errors import StillsError
+    from stills.contract.generation import Image, Stage
     from stills.contract.outcome import RequestOutcome
     from stills.contract.request import ImageRequest
     from stills.contract.result import ImageResult
@@ -14,23 +15,29 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Image",
     "ImageRequest",
     "ImageResult",
     "RequestOutcome",
+    "Stage",
     "Stills",
     "StillsError",
     "__version__",
     "generate",
+    "generate_many",
     "generate_takes",
 ]
 
 _MODULES = {
+    "Image": "stills.contract.generation",
     "ImageRequest": "stills.contract.request",
     "ImageResult": "stills.contract.result",
     "RequestOutcome": "stills.contract.outcome",
+    "Stage": "stills.contract.generation",
     "Stills": "stills.app",
     "StillsError": "stills.contract.errors",
     "generate": "stills.blocking",
+    "generate_many": "stills.blocking",
     "generate_takes": "stills.blocking",
 }
 

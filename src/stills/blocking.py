@@ -1,11 +1,14 @@
-"""The synchronous facade, for scripts."""
+"""The synchronous facade, for scripts and notebooks without an event loop."""
 
 import asyncio
 import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from stills.app import Stills
+from stills.blocking_session import SESSION
 from stills.contract.forked import has_lost_libraries
 from stills.contract.generation import Stage
+from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.fresh_process import run_in_fresh_process
@@ -18,15 +21,16 @@ def generate(
 ) -> ImageResult:
     """Answer one request, as `Stills.from_env(sandbox=sandbox).generate(request)` does.
 
-    In a process that was forked after its parent generated an image, such as a worker of Celery,
-    the request is answered in a new process, because libvips does not work after a fork.
+    The catalog stays open for further calls, until the program ends. In a process that was forked
+    after its parent generated an image, such as a worker of Celery, the request is answered in a
+    new process, because libvips does not work after a fork.
 
     After Ctrl-C, a request that was already sent is finished and its image stored, so a retry is
     free. A second Ctrl-C stops immediately.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, once or twice.
-        StillsError: see stills.contract.errors.
+        StillsError: see stills.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
     (result,) = _generate(request, 1, model=model, fresh=fresh, sandbox=sandbox)
@@ -47,48 +51,133 @@ def generate_takes(
 
     Raises:
         KeyboardInterrupt: Ctrl-C, once or twice.
-        StillsError: see stills.contract.errors.
+        StillsError: see stills.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
     return _generate(request, takes, model=model, fresh=fresh, sandbox=sandbox)
 
 
+def generate_many(
+    requests: Iterable[ImageRequest],
+    *,
+    concurrency: int | None = None,
+    model: str | None = None,
+    fresh: bool = False,
+    max_cost_usd: float | None = None,
+    sandbox: bool = False,
+) -> Iterator[RequestOutcome]:
+    """Answer any number of requests, and yield each one's outcome as it finishes.
+
+    The arguments are those of `Stills.generate_many`. `requests` is read on another thread, as
+    needed. After Ctrl-C or after leaving the loop, calls already sent are finished and their images
+    stored. Forked processes are handled as in `generate`, but all outcomes come at the end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, once or twice.
+        InvalidRequest: the model or the concurrency is invalid, or one of `requests` is not an
+            ImageRequest.
+        RuntimeError: called from within a running event loop; use `Stills` there.
+    """
+    _check_no_loop()
+    options = {
+        "concurrency": concurrency,
+        "model": model,
+        "fresh": fresh,
+        "max_cost_usd": max_cost_usd,
+    }
+    if has_lost_libraries():
+        return iter(run_in_fresh_process(_list_outcomes, list(requests), options, sandbox))
+    return _outcomes(requests, options, sandbox=sandbox)
+
+
 def _generate(
     request: ImageRequest, takes: int, *, model: str | None, fresh: bool, sandbox: bool
 ) -> tuple[ImageResult, ...]:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise RuntimeError(
-            "stills.generate blocks, and an event loop is running here: "
-            "use `async with Stills.from_env() as stills` and await stills.generate(...)"
-        )
-
+    _check_no_loop()
     if has_lost_libraries():
         results: tuple[ImageResult, ...] = run_in_fresh_process(
             _generate, request, takes, model=model, fresh=fresh, sandbox=sandbox
         )
         return results
-    sent = False
+    stop = _Stop()
 
-    def follow(_: int, stage: Stage) -> None:
-        nonlocal sent
-        sent = sent or stage is not Stage.CLAIMED
+    async def work() -> tuple[ImageResult, ...]:
+        async with SESSION.open(sandbox=sandbox) as stills:
+            return await stills.generate_takes(
+                request,
+                takes=takes,
+                model=model,
+                fresh=fresh,
+                stop=stop.event,
+                on_stage=stop.follow,
+            )
 
-    async def run() -> tuple[ImageResult, ...]:
-        stop = asyncio.Event()
-        async with Stills.from_env(sandbox=sandbox) as stills:
-            try:
-                return await stills.generate_takes(
-                    request, takes=takes, model=model, fresh=fresh, stop=stop, on_stage=follow
-                )
-            except asyncio.CancelledError:  # asyncio.run does this on Ctrl-C
-                stop.set()
-                if sent:
-                    _LOG.warning("finishing the request that was sent; Ctrl-C again stops now")
-                await stills.drain()
-                raise
+    return SESSION.run(work(), on_interrupt=stop.set)
 
-    return asyncio.run(run())
+
+def _outcomes(
+    requests: Iterable[ImageRequest], options: dict[str, Any], *, sandbox: bool
+) -> Iterator[RequestOutcome]:
+    stop = _Stop()
+    waiting: asyncio.Queue[RequestOutcome | Exception | None] = asyncio.Queue(1)
+
+    async def produce() -> None:
+        end = None
+        try:
+            async with SESSION.open(sandbox=sandbox) as stills:
+                async for outcome in stills.generate_many(
+                    requests, stop=stop.event, on_stage=stop.follow, **options
+                ):
+                    await waiting.put(outcome)
+        except Exception as error:  # noqa: BLE001 - the caller's thread raises it
+            end = error
+        await waiting.put(end)
+
+    async def start() -> asyncio.Task[None]:
+        return asyncio.create_task(produce())
+
+    async def leave() -> None:
+        producing.cancel()
+        await asyncio.wait([producing])
+
+    producing = SESSION.run(start(), on_interrupt=stop.set)
+    try:
+        while (outcome := SESSION.run(waiting.get(), on_interrupt=stop.set)) is not None:
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome
+    finally:
+        SESSION.run(leave(), on_interrupt=stop.set)
+
+
+def _list_outcomes(
+    requests: Sequence[ImageRequest], options: dict[str, Any], sandbox: bool
+) -> list[RequestOutcome]:
+    return list(_outcomes(requests, options, sandbox=sandbox))
+
+
+class _Stop:
+    """Ends a call after Ctrl-C: calls already sent are finished, and nothing more is sent."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self._sent = False
+
+    def follow(self, _: int, stage: Stage) -> None:
+        self._sent = self._sent or stage is not Stage.CLAIMED
+
+    def set(self) -> None:
+        if self._sent:
+            _LOG.warning("finishing what was sent; Ctrl-C again stops now")
+        self.event.set()
+
+
+def _check_no_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "an event loop is running here, and this function would block it: "
+        "use `async with Stills.from_env() as stills` and await stills.generate(...)"
+    )

@@ -166,7 +166,7 @@ def test_a_script_that_calls_the_library_stores_the_image_on_ctrl_c(begin, servi
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT, stderr
-    assert stderr.startswith("finishing the request that was sent; Ctrl-C again stops now\n")
+    assert stderr.startswith("finishing what was sent; Ctrl-C again stops now\n")
     assert "KeyboardInterrupt" in stderr
     assert rows("SELECT stage FROM generations") == [("kept",)]
     assert service.billed() == 1
@@ -206,3 +206,23 @@ def test_a_closed_terminal_does_not_end_a_process_started_with_nohup(begin, comm
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert Path(stdout.strip()).is_file()
+
+
+def test_generate_many_finishes_what_was_sent(begin, service, rows):
+    """Ctrl-C ends the loop at once; the program ends when what was sent is stored."""
+    service.set_faults({"kind": "slow", "delay_seconds": 3})
+    process = begin(
+        sys.executable, "-c",
+        "import stills\n"
+        "kites = (stills.ImageRequest(prompt=f'kite {n}', size='512*512') for n in range(50))\n"
+        "for outcome in stills.generate_many(kites, concurrency=2): pass\n",
+        STILLS_RATE_LIMIT="none",
+    )  # fmt: skip
+    wait_for_send(service, "generation")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert stderr.startswith("finishing what was sent; Ctrl-C again stops now\n")
+    assert stderr.endswith("KeyboardInterrupt\n")
+    assert rows("SELECT DISTINCT stage FROM generations WHERE stage <> 'claimed'") == [("kept",)]
+    assert service.billed() == len(rows("SELECT id FROM generations WHERE stage = 'kept'")) < 20

@@ -71,7 +71,7 @@ def handle(error: StillsError) -> float | None:
 
 # What must not type-check: strict mypy complains about each ignore that is not needed.
 ImageRequest("a kite", "512*512")  # type: ignore[call-arg]
-ImageRequest(prompt="a kite")  # type: ignore[call-arg]
+ImageRequest(prompt="a kite", width="512", height=512)  # type: ignore[arg-type]
 ImageRequest(prompt="a kite", size=(512, 512))  # type: ignore[arg-type]
 ImageRequest(prompt="a kite", size="512*512", sede=1)  # type: ignore[call-arg]
 generate({"prompt": "a kite"})  # type: ignore[arg-type]
