@@ -144,7 +144,7 @@ class PostgresCatalog(SqlCatalog):
         if claim["is_in_lease"]:
             return False
         if claim["is_in_call"] and life is Life.UNKNOWN:
-            # Whoever takes a task over only asks for it, which is free.
+            # A process that takes a task over only asks for it, which is free.
             return claim["has_task"] or self.lapsed.may_take_over(
                 claim["token"], claim["lease_until"]
             )
