@@ -61,6 +61,22 @@ def test_sixteen_machines_that_want_one_image_pay_once(start, start_service, pos
     assert [result["cached"] for _, result in ended].count(False) == 1
 
 
+def test_a_process_that_waits_listens_on_one_connection(
+    start, start_service, own_server, wait_until
+):
+    """It gets the image that another process pays for, and disconnects."""
+    service = start_service("--latency", "8")
+    variables = service.variables | {"STILLS_CATALOG": own_server.url("postgres").secret}
+    payer = start("a red kite", variables)
+    wait_until(lambda: service.ledger()["totals"]["generations"])
+    waiter = start("a red kite", variables)
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
+    wait_until(lambda: own_server.query(listening) == 1)
+    assert [finish(each)[0] for each in (payer, waiter)] == [0, 0]
+    assert service.billed() == 1
+    wait_until(lambda: own_server.query(listening) == 0)
+
+
 def test_a_cap_holds_for_all_machines(start, service, postgres_url):
     """Of six images at 0.075 USD, a budget of 0.30 USD pays for four."""
     catalog = {"STILLS_CATALOG": postgres_url.secret, "STILLS_BUDGET_USD": "0.30"}

@@ -1,6 +1,7 @@
 """The catalog in a SQL database: what its adapters have in common."""
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -128,6 +129,10 @@ class SqlCatalog(ABC):
                 if isinstance(taken, Claim):
                     await self.release(taken)
             raise
+
+    async def wait_until_free(self, key: str, *, poll_seconds: float) -> None:
+        del key
+        await asyncio.sleep(poll_seconds * random.uniform(0.5, 1.5))  # noqa: S311
 
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
         return await self.database.write(

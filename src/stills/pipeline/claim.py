@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -61,7 +60,9 @@ async def _take(job: Job) -> Claim | CatalogHit:
             _LOG.info("waiting for the same image from process %d on %s", taken.pid, taken.host)
         job.deadline.held = taken
         job.options.leave_seat()  # this may take as long as the other process wants
-        await asyncio.sleep(job.policy.poll_interval_seconds * random.uniform(0.5, 1.5))  # noqa: S311
+        await job.ports.catalog.wait_until_free(
+            plan.spec.key, poll_seconds=job.policy.poll_interval_seconds
+        )
 
 
 async def _beat(job: Job, claim: Claim) -> None:

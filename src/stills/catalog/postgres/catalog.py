@@ -1,6 +1,8 @@
 """The catalog on Postgres."""
 
+import asyncio
 import json
+import random
 from collections.abc import Sequence
 
 from stills.catalog import queries
@@ -11,15 +13,30 @@ from stills.catalog.postgres.answers import record_answers
 from stills.catalog.postgres.batch import Batch
 from stills.catalog.postgres.database import PostgresDatabase
 from stills.catalog.postgres.errors import is_of_connection
+from stills.catalog.postgres.freed_keys import FreedKeys
 from stills.catalog.postgres.lapsed import LapsedClaims
 from stills.catalog.processes import Life, judge, this_process
 from stills.catalog.rows import read_hit
 from stills.catalog.sql import SqlCatalog
 from stills.catalog.upkeep import read_unfinished
-from stills.contract.generation import CatalogHit, Generation, Held, Rendition, RequestRecord
+from stills.contract.errors import CatalogError
+from stills.contract.generation import (
+    CatalogHit,
+    Claim,
+    Generation,
+    GenerationSpec,
+    Held,
+    Rendition,
+    RequestRecord,
+)
 from stills.contract.money import Caps
 from stills.contract.postgres_url import PostgresUrl
 from stills.contract.size import Size
+
+POLL_SECONDS = 2.0
+"""How often those that wait for a key look, in case its announcement was lost."""
+
+_AWAY_RETRY_SECONDS = 1.0
 
 _BEGIN_PAID_STEP = "SELECT begin_paid_step(:keys)"
 
@@ -37,6 +54,7 @@ FROM claims AS c JOIN generations AS g ON g.id = c.generation_id
 WHERE c.key = :key
 """
 
+_AWAIT = "UPDATE claims SET is_awaited = TRUE WHERE key = :key"
 
 # FIND for each of the wanted keys and sizes.
 _FIND = (
@@ -70,6 +88,8 @@ class PostgresCatalog(SqlCatalog):
         self._finding = Batch(self._find_batch, is_of_connection)
         self._recording = Batch(self._record_batch, is_of_connection)
         self._server = PostgresDatabase(url, on_failure=self.lapsed.forget)
+        self._freed_keys = FreedKeys(url)
+        self._awaited: set[str] = set()
         super().__init__(self._server, _LIKE)
 
     async def migrate(self) -> int:
@@ -84,7 +104,30 @@ class PostgresCatalog(SqlCatalog):
     async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
         await self._recording.add(answered)
 
+    async def claim(
+        self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+    ) -> Claim | CatalogHit | Held:
+        try:
+            while True:
+                try:
+                    return await super().claim(
+                        spec, size, lease_seconds=lease_seconds, fresh=fresh, caps=caps
+                    )
+                except CatalogError as error:
+                    # Whoever waits for another worker's image waits for the server too.
+                    if spec.key not in self._awaited or not is_of_connection(error):
+                        raise
+                await asyncio.sleep(_AWAY_RETRY_SECONDS)
+        finally:
+            self._awaited.discard(spec.key)
+
+    async def wait_until_free(self, key: str, *, poll_seconds: float) -> None:
+        del poll_seconds  # announcements are faster
+        await self._freed_keys.wait(key, at_most_seconds=POLL_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311
+        self._awaited.add(key)
+
     async def close(self) -> None:
+        await self._freed_keys.close()
         await self._finding.finish()
         await self._recording.finish()
         await super().close()
@@ -134,7 +177,11 @@ class PostgresCatalog(SqlCatalog):
 
     def _find_holder(self, connection: Connection, key: str) -> Held | None:
         row = connection.execute(_CLAIM, {"key": key}).fetchone()
-        return None if row is None or self._is_over(row) else read_holder(row)
+        if row is None or self._is_over(row):
+            return None
+        if not row["is_awaited"]:
+            connection.execute(_AWAIT, {"key": key})
+        return read_holder(row)
 
     def _is_over(self, claim: Row) -> bool:
         """Return whether another worker may take a claim; the port Generations says when."""

@@ -108,10 +108,7 @@ def connect(url: PostgresUrl) -> PostgresConnection:
     Raises:
         psycopg.Error: it can't be reached, or refuses.
     """
-    given = psycopg.conninfo.conninfo_to_dict(url.secret)
-    options = {"connect_timeout": CONNECT_SECONDS, "application_name": "stills", **_KEEP_ALIVE}
-    missing = {name: value for name, value in options.items() if name not in given}
-    raw = psycopg.connect(url.secret, autocommit=True, **cast("Any", missing))
+    raw = psycopg.connect(url.secret, autocommit=True, **missing_options(url))
     connection = PostgresConnection(raw)
     try:
         connection.run_script(_SETTINGS)
@@ -119,6 +116,13 @@ def connect(url: PostgresUrl) -> PostgresConnection:
         connection.close()
         raise
     return connection
+
+
+def missing_options(url: PostgresUrl) -> dict[str, Any]:
+    """Return the options of a connection that its URL does not have."""
+    given = psycopg.conninfo.conninfo_to_dict(url.secret)
+    options = {"connect_timeout": CONNECT_SECONDS, "application_name": "stills", **_KEEP_ALIVE}
+    return {name: value for name, value in options.items() if name not in given}
 
 
 def server_version(connection: PostgresConnection) -> int:

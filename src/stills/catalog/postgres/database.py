@@ -112,7 +112,7 @@ class PostgresDatabase:
                     f"all connections to the catalog {self.url.shown} were busy for "
                     f"{BUSY_SECONDS:.0f} s",
                     action="Retry, or lower STILLS_CONCURRENCY. Nothing was changed.",
-                )
+                ) from psycopg.OperationalError("no connection was free")
             return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             # What the caller does next must find this done, on whichever connection it is.
@@ -125,14 +125,14 @@ class PostgresDatabase:
             connection.finish()
             return result
 
-        return self._attempt(fetch, away_seconds=AWAY_SECONDS)
+        return self._attempt(fetch)
 
     def _write(
         self,
         work: Callable[[Connection], Result],
         *,
         synced: bool,
-        away_seconds: float = AWAY_SECONDS,
+        away_seconds: float | None = None,
     ) -> Result:
         def transact(connection: PostgresConnection) -> Result:
             try:
@@ -155,10 +155,10 @@ class PostgresDatabase:
         return self._attempt(transact, away_seconds=away_seconds)
 
     def _attempt(
-        self, work: Callable[[PostgresConnection], Result], *, away_seconds: float
+        self, work: Callable[[PostgresConnection], Result], *, away_seconds: float | None = None
     ) -> Result:
         """Run work on a connection, and again while that is certain to change nothing twice."""
-        give_up_at = time.monotonic() + away_seconds
+        give_up_at = time.monotonic() + (AWAY_SECONDS if away_seconds is None else away_seconds)
         attempts = 0
         while True:
             connection = self._take(give_up_at)

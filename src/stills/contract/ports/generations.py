@@ -56,6 +56,14 @@ class Generations(Protocol):
         """
         ...
 
+    async def wait_until_free(self, key: str, *, poll_seconds: float) -> None:
+        """Wait after a Held until the key may be free, so that it can be claimed again.
+
+        That is for about `poll_seconds`, or longer if the catalog learns when a claim ends. A
+        catalog that is away meanwhile does not fail the next claim.
+        """
+        ...
+
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
         """Extend the lease; False if another worker has taken the claim over."""
         ...
