@@ -114,7 +114,7 @@ class PostgresCatalog(SqlCatalog):
                         spec, size, lease_seconds=lease_seconds, fresh=fresh, caps=caps
                     )
                 except CatalogError as error:
-                    # Whoever waits for another worker's image waits for the server too.
+                    # Those that wait for another worker's image wait for the server too.
                     if spec.key not in self._awaited or not is_of_connection(error):
                         raise
                 await asyncio.sleep(_AWAY_RETRY_SECONDS)
