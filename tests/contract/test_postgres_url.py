@@ -42,12 +42,15 @@ def test_a_url_is_shown_without_secrets(written, shown):
         "postgresql://ann:secret@host:99999/db",
         "postgresql://ann:secret@host:5432,other:port/db",
         "postgresql://ann:secret@[host/db",
+        "postgresql://ann:secret%@host/db",
+        "postgresql://ann:secret%zz@host/db",
+        "postgresql://ann:secret%00@host/db",
         "postgresql://host/db?password=secret",
     ],
 )
 def test_an_invalid_url_is_refused_without_quoting_it(written):
     """A part of a password could be taken for a host or port, and appear in a message."""
-    with pytest.raises(ValueError, match=r"valid|encoded|belong") as caught:
+    with pytest.raises(ValueError, match=r"valid|encoded|belong|followed") as caught:
         read_postgres_url(written)
     assert "secret" not in str(caught.value)
 

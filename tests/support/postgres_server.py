@@ -64,12 +64,15 @@ class PostgresServer:
 
 @contextmanager
 def run_postgres(
-    *, requires_tls: bool = False, is_synced: bool = False
+    *,
+    rule: str = "",
+    certificate: tuple[Path, Path] | None = None,
+    is_synced: bool = False,
 ) -> Iterator[PostgresServer]:
     """Make a database cluster, start its server, and stop it at the end.
 
-    A server that `requires_tls`, which it does not have, also listens on 127.0.0.1. One that
-    `is_synced` waits for its disk, as a real one does.
+    One with a `rule`, the only one of pg_hba.conf, listens on 127.0.0.1 instead. With a certificate
+    and its key, it has TLS. One that `is_synced` waits for its disk, as a real one does.
     """
     with _make_folder() as folder:
         server = PostgresServer(folder, _find_programs(), _free_port())
@@ -78,10 +81,16 @@ def run_postgres(
             *(f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
         )
         settings = f"{_SETTINGS}fsync={'on' if is_synced else 'off'}\n"
-        if requires_tls:
+        if rule:
             settings += f"listen_addresses='127.0.0.1'\nport={server.port}\n"
-            rules = server.data / "pg_hba.conf"
-            rules.write_text(f"hostnossl all all 127.0.0.1/32 reject\n{rules.read_text()}")
+            (server.data / "pg_hba.conf").write_text(f"{rule}\n")
+        if certificate is not None:
+            settings += "ssl=on\n"
+            for source, name in zip(certificate, ("server.crt", "server.key"), strict=True):
+                shutil.copy(source, server.data / name)
+                (server.data / name).chmod(0o600)
+                if os.geteuid() == 0:
+                    shutil.chown(server.data / name, "postgres")
         with _running(server, settings):
             yield server
 

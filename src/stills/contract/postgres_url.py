@@ -1,5 +1,6 @@
 """The URL of a Postgres database, which never shows its password."""
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,6 +40,8 @@ def read_postgres_url(written: str) -> PostgresUrl:
     # Otherwise a part of the password would be taken for the host, and so appear in messages.
     if parts.netloc.count("@") > 1 or "@" in parts.path + parts.query or parts.fragment:
         raise ValueError("a special character in the user or password is not percent-encoded")
+    if re.search("%(?![0-9A-Fa-f]{2})|%00", written):
+        raise ValueError("a % in it is not followed by two digits; write % itself as %25")
     if "password" in query or "user" in query:
         raise ValueError("user and password belong before the host, as in user:password@host")
     if hosts == [""]:

@@ -1,11 +1,18 @@
 """What is said when a catalog in Postgres can't be used."""
 
 import asyncio
+import logging
 import secrets
+import socket
 import subprocess
 import sys
 import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlencode
 
+import psycopg
 import pytest
 from tests.support.postgres_server import PostgresServer, run_postgres
 
@@ -18,16 +25,44 @@ from stills.contract.postgres_url import PostgresUrl, read_postgres_url
 SECRET = "topsecret"
 
 
+class Log(logging.Handler):
+    """Everything that is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@contextmanager
+def logged() -> Iterator[Log]:
+    """Log everything, of the driver too."""
+    log, root = Log(), logging.getLogger()
+    level = root.level
+    root.addHandler(log)
+    root.setLevel(logging.DEBUG)
+    yield log
+    root.setLevel(level)
+    root.removeHandler(log)
+
+
 async def refused(url: PostgresUrl) -> CatalogError:
-    """Use a catalog, and return the error, which is one line without a password."""
+    """Use a catalog, and return the error, which is one line.
+
+    No password is in it, in its traceback or in a log.
+    """
     catalog = PostgresCatalog(url)
-    with pytest.raises(CatalogError) as caught:
+    with logged() as log, pytest.raises(CatalogError) as caught:
         await catalog.list_images(limit=1)
     await catalog.close()
-    assert "\n" not in str(caught.value)
+    error = caught.value
+    assert "\n" not in f"{error} {error.action}"
+    shown = [*log.lines, *traceback.format_exception(error), error.action, repr(catalog), repr(url)]
     for word in (SECRET, "owner-secret"):
-        assert word not in f"{caught.value} {caught.value.action} {catalog!r}"
-    return caught.value
+        assert word not in "\n".join(shown)
+    return error
 
 
 def database_of(url: PostgresUrl) -> str:
@@ -75,20 +110,123 @@ async def test_a_database_that_does_not_exist_is_named(postgres_server):
     assert "does not exist" in str(await refused(postgres_server.url("no_such_database")))
 
 
-async def test_a_server_that_requires_tls_says_so():
-    """The server rejects connections without it."""
-    with run_postgres(requires_tls=True) as server:
-        error = await refused(server.tcp_url("postgres"))
-    assert "requires TLS" in str(error)
+TLS_ONLY = "hostssl all all 127.0.0.1/32 scram-sha-256"
+
+
+@pytest.fixture(scope="module")
+def tls_server(certificate) -> Iterator[PostgresServer]:
+    """A server that only accepts connections with TLS."""
+    with run_postgres(rule=TLS_ONLY, certificate=certificate) as server:
+        yield server
+
+
+def with_options(url: PostgresUrl, **options: str) -> PostgresUrl:
+    return read_postgres_url(f"{url.secret}?{urlencode(options)}")
+
+
+async def test_a_server_that_requires_tls_says_so(tls_server):
+    """A URL may turn TLS off."""
+    error = await refused(with_options(tls_server.tcp_url("postgres"), sslmode="disable"))
+    assert "without TLS" in str(error)
     assert "sslmode" in error.action
+
+
+async def test_a_wrong_password_is_named_also_where_tls_is_required(tls_server):
+    """The driver then tries without TLS, which is refused for another reason."""
+    url = read_postgres_url(tls_server.tcp_url("postgres").secret.replace("owner-secret", SECRET))
+    assert "refuses the user or the password" in str(await refused(url))
+
+
+async def test_a_certificate_that_is_not_trusted_is_named(tls_server):
+    """The password is not sent to such a server."""
+    url = with_options(tls_server.tcp_url("postgres"), sslmode="verify-full", sslrootcert="system")
+    other = with_options(
+        tls_server.tcp_url("postgres"), sslmode="verify-full", sslrootcert="/no/such.pem"
+    )
+    for each in (url, other):
+        error = await refused(each)
+        assert "certificate can't be verified" in str(error)
+        assert "sslrootcert" in error.action
+
+
+async def test_tls_connects(tls_server, certificate):
+    """With the server's certificate as a trusted one."""
+    catalog = PostgresCatalog(
+        with_options(
+            tls_server.tcp_url("postgres"), sslmode="verify-full", sslrootcert=str(certificate[0])
+        )
+    )
+    assert await catalog.list_images(limit=1) == []
+    await catalog.close()
+
+
+async def test_a_machine_that_the_server_refuses_is_not_told_to_use_tls(certificate):
+    """It is refused with and without it."""
+    for rule in ("host all nobody 127.0.0.1/32 trust", "host all all 127.0.0.1/32 reject"):
+        with run_postgres(rule=rule, certificate=certificate) as server:
+            error = await refused(server.tcp_url("postgres"))
+        assert str(error).endswith("doesn't allow this user to connect from this machine")
+        assert "pg_hba.conf" in error.action
 
 
 async def test_tls_that_the_server_lacks_is_an_error():
     """A URL that asks for TLS is never used without it."""
-    with run_postgres(requires_tls=True) as server:
-        url = server.tcp_url("postgres").secret
-        error = await refused(read_postgres_url(f"{url}?sslmode=require"))
+    with run_postgres(rule="host all all 127.0.0.1/32 trust") as server:
+        error = await refused(with_options(server.tcp_url("postgres"), sslmode="require"))
     assert "the server has no TLS" in str(error)
+
+
+@pytest.mark.parametrize(
+    "options", ["sslmod=require", "sslmode=always", "keepalives=maybe", "sslmode", "a=b=c"]
+)
+async def test_options_that_the_driver_does_not_know_are_refused(options):
+    """They are not quoted, because they may be a part of a password."""
+    url = read_postgres_url(f"postgresql://ann:{SECRET}@127.0.0.1:1/stills?{options}")
+    error = await refused(url)
+    assert "its URL is not valid" in str(error)
+    assert "percent-encode" in error.action
+
+
+async def test_another_service_at_the_address_is_recognized():
+    """It answers, but not as Postgres does."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://ann:{SECRET}@127.0.0.1:{port}/stills"
+        for each in (url, f"{url}?sslmode=disable"):
+            assert "is not Postgres" in str(await refused(read_postgres_url(each)))
+
+
+async def test_a_server_that_does_not_answer_is_given_up():
+    """As behind a firewall that drops everything."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        url = f"postgresql://ann:{SECRET}@127.0.0.1:{port}/stills?connect_timeout=2"
+        assert "can't be reached in time" in str(await refused(read_postgres_url(url)))
+
+
+async def test_a_database_in_another_encoding_is_refused(postgres_server):
+    """Prompts are in every script."""
+    name = f"ascii_{secrets.token_hex(4)}"
+    postgres_server.run(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0")
+    error = await refused(postgres_server.url(name))
+    postgres_server.run(f"DROP DATABASE {name}")
+    assert "has the encoding SQL_ASCII" in str(error)
+
+
+async def test_a_user_who_may_not_connect_to_the_database_is_refused(
+    postgres_server, postgres_url, add_user
+):
+    """The database is there, but for others."""
+    name = database_of(postgres_url)
+    postgres_server.run(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+    error = await refused(postgres_server.url(name, add_user(), SECRET))
+    assert "doesn't allow this user to connect to the database" in str(error)
 
 
 async def test_a_user_without_rights_is_told_what_to_grant(postgres_server, postgres_url, add_user):
@@ -129,13 +267,30 @@ async def test_an_old_server_is_refused(monkeypatch, postgres_url):
     assert "Stills needs 14 or newer" in str(await refused(postgres_url))
 
 
-async def test_a_server_without_free_connections_says_so(postgres_server, postgres_url, add_user):
-    """The limit may also be that of the user."""
+async def test_a_user_without_free_connections_is_told_so(postgres_server, postgres_url, add_user):
+    """The limit may be that of the user."""
     name = database_of(postgres_url)
     user = add_user("SUPERUSER")
     postgres_server.run(f"ALTER ROLE {user} NOSUPERUSER CONNECTION LIMIT 0")
     error = await refused(postgres_server.url(name, user, SECRET))
     assert "no free connection" in str(error)
+
+
+async def test_a_server_without_free_connections_says_so():
+    """Or the server's own: the last ones are for superusers, and then there are none at all."""
+    with run_postgres() as server:
+        server.run(f"CREATE ROLE ann LOGIN PASSWORD '{SECRET}'")
+        server.run("ALTER SYSTEM SET max_connections = 6")
+        await asyncio.to_thread(server.control, "stop", "-m", "fast")
+        await asyncio.to_thread(server.control, "start")
+        with ExitStack() as used:
+            errors = []
+            for number in range(6):
+                used.enter_context(psycopg.connect(server.url("postgres").secret))
+                if number >= 2:
+                    errors.append(await refused(server.url("postgres", "ann", SECRET)))
+    assert all("no free connection" in str(error) for error in errors)
+    assert all("max_connections" in error.action for error in errors)
 
 
 async def test_a_wait_for_a_connection_ends(monkeypatch, postgres_url):
@@ -163,24 +318,53 @@ def test_a_missing_driver_says_how_to_install_it(monkeypatch, postgres_server):
     assert "pip install 'stills[postgres]'" in caught.value.action
 
 
-def test_a_command_ends_with_exit_code_7_and_one_line(tmp_path, postgres_server):
-    """Nothing was sent, and no password is printed."""
-    command = [
-        sys.executable,
-        "-m",
-        "stills",
-        "generate",
-        "a kite",
-        "--size",
-        "512*512",
-        "--sandbox",
-    ]
-    url = postgres_server.url("postgres", "owner", SECRET).secret
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STILLS_CATALOG": url}
-    done = subprocess.run(
-        command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True
+def wrong_password(server: PostgresServer, name: str, _user: str) -> PostgresUrl:
+    return server.url(name, "owner", SECRET)
+
+
+def missing_database(server: PostgresServer, _name: str, _user: str) -> PostgresUrl:
+    return server.url("no_such_database")
+
+
+def no_rights(server: PostgresServer, name: str, user: str) -> PostgresUrl:
+    return server.url(name, user, SECRET)
+
+
+def no_connection(server: PostgresServer, name: str, user: str) -> PostgresUrl:
+    server.run(f"ALTER ROLE {user} CONNECTION LIMIT 0")
+    return server.url(name, user, SECRET)
+
+
+def newer_schema(server: PostgresServer, name: str, _user: str) -> PostgresUrl:
+    server.run("CREATE SCHEMA stills", name)
+    server.run("CREATE TABLE stills.schema_version AS SELECT 99 AS version", name)
+    return server.url(name)
+
+
+@pytest.mark.parametrize(
+    "case", [wrong_password, missing_database, no_rights, no_connection, newer_schema]
+)
+async def test_a_command_ends_with_exit_code_7_and_one_line(
+    tmp_path, postgres_server, postgres_url, add_user, sandbox, case
+):
+    """Nothing is sent, and no password is printed."""
+    url = case(postgres_server, database_of(postgres_url), add_user())
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "stills", "generate", "a kite", "--size", "512*512"],
+        check=False,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "STILLS_CATALOG": url.secret,
+            "DASHSCOPE_API_KEY": "sk-sandbox",
+            "DASHSCOPE_HTTP_BASE_URL": sandbox.base_url,
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
-    assert (done.returncode, done.stdout) == (7, "")
-    assert "refuses the user or the password" in done.stderr
+    assert (done.returncode, done.stdout) == (7, ""), done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert SECRET not in done.stderr
+    assert "secret" not in done.stderr
+    assert sandbox.ledger.sends == ()

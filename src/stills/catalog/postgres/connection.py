@@ -119,8 +119,16 @@ def connect(url: PostgresUrl) -> PostgresConnection:
 
 
 def missing_options(url: PostgresUrl) -> dict[str, Any]:
-    """Return the options of a connection that its URL does not have."""
-    given = psycopg.conninfo.conninfo_to_dict(url.secret)
+    """Return the options of a connection that its URL does not have.
+
+    Raises:
+        psycopg.ProgrammingError: the driver can't read the URL.
+    """
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(url.secret)
+    except psycopg.ProgrammingError:
+        # The driver's own message quotes the URL.
+        raise psycopg.ProgrammingError("the URL is not valid") from None
     options = {"connect_timeout": CONNECT_SECONDS, "application_name": "stills", **_KEEP_ALIVE}
     return {name: value for name, value in options.items() if name not in given}
 

@@ -8,13 +8,35 @@ from stills.contract.postgres_url import PostgresUrl
 
 _RETRY = "Retry; what was paid for is journalled, and stored images are intact."
 _CHECK_URL = "Check STILLS_CATALOG. Nothing was sent."
+_BAD_URL = "its URL is not valid"
+_ADD_TLS = "Add ?sslmode=require (or verify-full) to STILLS_CATALOG"
+_CORRECT_URL = (
+    "Check the options in STILLS_CATALOG, such as sslmode, and percent-encode special characters. "
+    "Nothing was sent."
+)
 
-# libpq reports a failed connection as text only. The first words that occur decide.
+# libpq reports a failed connection as text only. The first words that occur decide. It may try with
+# TLS and without, and report both.
 _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
-        ("no encryption", "SSL off", "requires SSL", "SSL/TLS required"),
+        ("password authentication failed", "no password supplied", "authentication failed"),
+        "the server refuses the user or the password",
+        _CHECK_URL,
+    ),
+    (
+        ("SSL encryption", "SSL on"),
+        "the server doesn't allow this user to connect from this machine",
+        "Allow it in the server's pg_hba.conf. Nothing was sent.",
+    ),
+    (
+        ("no encryption", "SSL off"),
+        "the server doesn't allow this user to connect from this machine without TLS",
+        f"{_ADD_TLS}, or allow it in the server's pg_hba.conf. Nothing was sent.",
+    ),
+    (
+        ("requires SSL", "SSL/TLS required"),
         "the server requires TLS",
-        "Add ?sslmode=require (or verify-full) to STILLS_CATALOG. Nothing was sent.",
+        f"{_ADD_TLS}. Nothing was sent.",
     ),
     (
         ("server does not support SSL",),
@@ -25,16 +47,6 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ("certificate verify failed", "server certificate for", "root certificate file"),
         "the server's TLS certificate can't be verified",
         "Set sslrootcert in STILLS_CATALOG to the CA of the server. Nothing was sent.",
-    ),
-    (
-        ("password authentication failed", "no password supplied", "authentication failed"),
-        "the server refuses the user or the password",
-        _CHECK_URL,
-    ),
-    (
-        ("no pg_hba.conf entry",),
-        "the server doesn't allow this user to connect from this machine",
-        "Allow it in the server's pg_hba.conf. Nothing was sent.",
     ),
     (
         ("too many clients", "remaining connection slots", "too many connections"),
@@ -57,6 +69,11 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Check the network, and STILLS_CATALOG. Nothing was sent.",
     ),
     (
+        ("invalid response", "unexpected response", "expected authentication request"),
+        "what answers there is not Postgres",
+        _CHECK_URL,
+    ),
+    (
         ("starting up", "shutting down", "recovery mode"),
         "the server is starting or stopping",
         "Retry in a moment. Nothing was sent.",
@@ -66,7 +83,12 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "the server doesn't allow this user to connect to the database",
         _CHECK_URL,
     ),
-    (('database "',), "the database does not exist", "Create it, or check STILLS_CATALOG."),
+    (
+        ('database "',),
+        "the database does not exist",
+        "Create it, or check STILLS_CATALOG. Nothing was sent.",
+    ),
+    (("invalid ",), _BAD_URL, _CORRECT_URL),
 )
 
 _FAILURES: tuple[tuple[type[Exception], str, str], ...] = (
@@ -111,22 +133,26 @@ def is_of_connection(error: Exception) -> bool:
 
 def unreachable(url: PostgresUrl, error: psycopg.Error) -> CatalogError:
     """Return the error for a failed attempt to connect."""
+    if isinstance(error, psycopg.ProgrammingError):  # the driver can't read the URL
+        return _unusable(url, _BAD_URL, _CORRECT_URL)
     text = str(error)
     for words, problem, action in _REFUSALS:
         if any(word in text for word in words):
-            return CatalogError(f"the catalog {url.shown} can't be used: {problem}", action=action)
-    return CatalogError(
-        f"the catalog {url.shown} can't be used: the connection failed", action=_CHECK_URL
-    )
+            return _unusable(url, problem, action)
+    return _unusable(url, "the connection failed", _CHECK_URL)
 
 
 def failed(url: PostgresUrl, error: psycopg.Error, *, is_lost: bool) -> CatalogError:
     """Return the error for a failed statement. The server's own text may quote a prompt."""
     for kind, problem, action in _FAILURES:
         if isinstance(error, kind):
-            return CatalogError(f"the catalog {url.shown} can't be used: {problem}", action=action)
+            return _unusable(url, problem, action)
     if is_lost:
         return CatalogError(f"the connection to the catalog {url.shown} was lost", action=_RETRY)
     code = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
     name = type(error).__name__
     return CatalogError(f"the catalog {url.shown} reports {name}{code}", action=_RETRY)
+
+
+def _unusable(url: PostgresUrl, problem: str, action: str) -> CatalogError:
+    return CatalogError(f"the catalog {url.shown} can't be used: {problem}", action=action)
