@@ -157,13 +157,15 @@ class Stills:
         on_send_settled: OnSendSettled | None = None,
         looked_up: bool = False,
         take: Take | None = None,
+        fresh_key: str | None = None,
     ) -> ImageResult:
         """Answer a request: from the catalog if possible, otherwise with a new image.
 
-        `fresh` always pays for a new image. `max_cost_usd` caps what this request may cost. Calls
-        count towards `payer` and its daily budget. After `stop` is set, calls already sent are
-        finished and nothing more is sent. On the event loop, `on_stage` is called at each stage
-        of the generation, and `on_send_settled` as each API call that this request makes ends.
+        `fresh` always pays for a new image, which requests with the same `fresh_key` share, also
+        after a crash. `max_cost_usd` caps what this request may cost. Calls count towards `payer`
+        and its daily budget. After `stop` is set, calls already sent are finished and nothing more
+        is sent. On the event loop, `on_stage` is called at each stage of the generation, and
+        `on_send_settled` as each API call that this request makes ends.
         `looked_up` skips the look-up, because `answer_from_catalog` just found no image.
         `take` is the take that the request is, if it is from `plan_takes`.
         Cancelling the caller does not cancel a generation that was sent: it is finished and stored,
@@ -184,6 +186,7 @@ class Stills:
             on_stage=on_stage or (lambda _: None),
             on_send_settled=on_send_settled or (lambda *_: None),
             take=take,
+            fresh_key=fresh_key,
         )
         return await self._pipeline.generate(request, options)
 
@@ -213,7 +216,13 @@ class Stills:
         return await generate_takes(self._pipeline, planned, options, on_stage or (lambda *_: None))
 
     async def plan_takes(
-        self, request: ImageRequest, *, takes: int, model: str | None = None, fresh: bool = False
+        self,
+        request: ImageRequest,
+        *,
+        takes: int,
+        model: str | None = None,
+        fresh: bool = False,
+        fresh_key: str | None = None,
     ) -> Sequence[Take]:
         """List the takes of a request, for a caller that generates each with `generate`.
 
@@ -222,7 +231,12 @@ class Stills:
         """
         check_is_request(request)
         return await plan_takes(
-            self._pipeline, request, takes=check_takes(takes), model_id=self._id(model), fresh=fresh
+            self._pipeline,
+            request,
+            takes=check_takes(takes),
+            model_id=self._id(model),
+            fresh=fresh,
+            fresh_key=fresh_key,
         )
 
     async def generate_many(

@@ -64,9 +64,15 @@ class Worker:
         *,
         lease_seconds: float = LEASE_SECONDS,
         fresh: bool = False,
+        fresh_key: str | None = None,
     ) -> Claim | CatalogHit | None:
         return await self.catalog.claim(
-            spec or make_draft(), NATIVE, lease_seconds=lease_seconds, fresh=fresh, caps=Caps()
+            spec or make_draft(),
+            NATIVE,
+            lease_seconds=lease_seconds,
+            fresh=fresh,
+            fresh_key=fresh_key,
+            caps=Caps(),
         )
 
     async def send(self, claim: Claim, *, account: str = "") -> int | None:

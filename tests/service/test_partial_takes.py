@@ -86,3 +86,20 @@ async def test_a_client_does_not_repeat_new_images_that_were_billed(
     message = await ask(url, fresh=True)
     assert "2 of 3 images are stored" in message
     assert sandbox.ledger.billed_images == 2
+
+
+async def test_with_an_idempotency_key_a_repetition_makes_only_the_missing_one(
+    url: str, sandbox: Sandbox
+):
+    """OpenAI's client repeats it by itself, although the images must be new."""
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=3, probability=0.9, random_seed=2))
+    async with openai.AsyncOpenAI(api_key="any", base_url=f"{url}/v1") as client:
+        answer = await client.images.generate(
+            prompt="a red kite",
+            n=3,
+            response_format="url",
+            extra_body={"fresh": True},
+            extra_headers={"Idempotency-Key": "one"},
+        )
+    assert len({image.url for image in answer.data}) == 3
+    assert sandbox.ledger.billed_images == 3

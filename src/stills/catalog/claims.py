@@ -35,6 +35,7 @@ def take_claim(
     *,
     lease_seconds: float,
     fresh: bool,
+    fresh_key: str | None,
     lock_byte: int | None,
 ) -> Claim:
     """Claim a free key for this process, which has locked `lock_byte` (see holder_lock.py).
@@ -43,7 +44,9 @@ def take_claim(
         BudgetExceeded: a new generation could exceed a cap.
     """
     process = this_process()
-    generation, cut_off = resume_or_add(connection, spec, time.time(), fresh=fresh)
+    generation, cut_off = resume_or_add(
+        connection, spec, time.time(), fresh=fresh, fresh_key=fresh_key
+    )
     if generation.stage is Stage.CLAIMED:
         check_caps(connection, spec, caps, own=generation.id)
     claim = Claim(spec.key, secrets.token_hex(8), generation, cut_off)

@@ -12,7 +12,7 @@ _BEGIN = """
 INSERT INTO replies (owner, key, digest, created_at) VALUES (:owner, :key, :digest, :now)
 ON CONFLICT DO NOTHING
 """
-_READ = "SELECT digest, answer FROM replies WHERE owner = :owner AND key = :key"
+_READ = "SELECT digest, answer, created_at FROM replies WHERE owner = :owner AND key = :key"
 _FINISH = """
 UPDATE replies SET answer = coalesce(answer, :answer) WHERE owner = :owner AND key = :key
 RETURNING answer

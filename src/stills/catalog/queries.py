@@ -17,6 +17,12 @@ ORDER BY g.sequence DESC
 LIMIT 1
 """
 
+FIND_FRESH = f"""{_WITH_RENDITION}
+WHERE g.stage = 'kept' AND (g.key = :key OR g.seeded_key = :key) AND g.fresh_key = :fresh_key
+ORDER BY g.sequence DESC
+LIMIT 1
+"""
+
 FIND_SEED = """
 SELECT seed FROM generations WHERE key = :key ORDER BY stage = 'kept' DESC, sequence DESC LIMIT 1
 """
@@ -51,11 +57,11 @@ ADD_GENERATION = """
 INSERT INTO generations (
     id, key, seeded_key, provider, model, prompt, style, text, negative_prompt, native_width,
     native_height, seed, sent_references, price_nano_usd, prompt_extend, prompt_extend_mode,
-    enable_thinking, stage, created_at, notes
+    enable_thinking, stage, created_at, notes, fresh_key
 ) VALUES (
     :id, :key, :seeded_key, :provider, :model, :prompt, :style, :text, :negative_prompt,
     :native_width, :native_height, :seed, :sent_references, :price_nano_usd, :prompt_extend,
-    :prompt_extend_mode, :enable_thinking, 'claimed', :created_at, :notes
+    :prompt_extend_mode, :enable_thinking, 'claimed', :created_at, :notes, :fresh_key
 )
 """
 

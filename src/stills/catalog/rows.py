@@ -65,13 +65,14 @@ def _spec_columns(spec: GenerationSpec) -> dict[str, Any]:
     }
 
 
-def generation_columns(generation: Generation) -> dict[str, Any]:
+def generation_columns(generation: Generation, *, fresh_key: str | None = None) -> dict[str, Any]:
     """Return a new generation as columns of `generations`."""
     return {
         **_spec_columns(generation.spec),
         "id": generation.id,
         "created_at": generation.created_at,
         "notes": json.dumps(generation.notes, ensure_ascii=False),
+        "fresh_key": fresh_key,
     }
 
 

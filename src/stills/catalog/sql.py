@@ -12,6 +12,7 @@ from stills.catalog.api_keys import SqlApiKeys
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.connection import Connection, Database, TextSearch
 from stills.catalog.deletion import delete_generation, list_generation_objects
+from stills.catalog.find import find, find_fresh
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.job_spending import read_job_spend
 from stills.catalog.kept import adopt, record_kept, settle_paid
@@ -20,7 +21,6 @@ from stills.catalog.processes import this_process
 from stills.catalog.requests import record_requests
 from stills.catalog.rows import (
     read_generation,
-    read_hit,
     read_image,
     read_send,
 )
@@ -85,11 +85,11 @@ class SqlCatalog(ABC):
         return None
 
     async def find(self, key: str, size: Size) -> CatalogHit | None:
-        return await self.database.read(lambda connection: _find(connection, key, size))
+        return await self.database.read(lambda connection: find(connection, key, size))
 
     async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
         return await self.database.read(
-            lambda connection: [_find(connection, key, size) for key, size in wanted]
+            lambda connection: [find(connection, key, size) for key, size in wanted]
         )
 
     async def find_seed(self, key: str) -> int | None:
@@ -100,14 +100,24 @@ class SqlCatalog(ABC):
         return await self.database.read(work)
 
     async def claim(
-        self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+        self,
+        spec: GenerationSpec,
+        size: Size,
+        *,
+        lease_seconds: float,
+        fresh: bool,
+        caps: Caps,
+        fresh_key: str | None = None,
     ) -> Claim | CatalogHit | Held:
         def work(connection: Connection) -> Claim | CatalogHit | Held:
             self._begin_paid_step(connection, [spec.key], caps)
             held = self._find_holder(connection, spec.key)
             if held is not None:
                 return held
-            hit = None if fresh else _find(connection, spec.key, size)
+            if fresh:
+                hit = find_fresh(connection, spec.key, size, fresh_key)
+            else:
+                hit = find(connection, spec.key, size)
             if hit is not None:
                 return hit
             return take_claim(
@@ -116,6 +126,7 @@ class SqlCatalog(ABC):
                 caps,
                 lease_seconds=lease_seconds,
                 fresh=fresh,
+                fresh_key=fresh_key,
                 lock_byte=self._hold_lock_byte(),
             )
 
@@ -359,10 +370,3 @@ class SqlCatalog(ABC):
 
     async def _execute(self, query: str, **values: str | float) -> None:
         await self.database.write(lambda connection: connection.execute(query, values) and None)
-
-
-def _find(connection: Connection, key: str, size: Size) -> CatalogHit | None:
-    row = connection.execute(
-        queries.FIND, {"key": key, "width": size.width, "height": size.height}
-    ).fetchone()
-    return None if row is None else read_hit(row, size)

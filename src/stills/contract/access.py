@@ -1,6 +1,6 @@
 """Callers of a service: their keys, their budgets and their earlier answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,5 @@ class IdempotencyRecord:
 
     digest: str
     answer: str | None
+    begun_at: float = field(default=0.0, compare=False)
+    """When the key was first used, in Unix seconds."""

@@ -150,7 +150,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             return problem(status, message, code=error.code, param=error.field)
     answer = error_answer(error, in_openai_shape=request.url.path in OPENAI_PATHS)
     is_paid = error.billing is not Billing.NONE or error.has_billed_takes
-    if is_paid and getattr(request.state, "fresh", False):
+    if is_paid and getattr(request.state, "repeat_pays", False):
         answer.headers["x-should-retry"] = "false"  # a repetition pays for another new image
     return answer
 

@@ -70,6 +70,7 @@ class HttpGeneration:
         model: str,
         takes: int,
         fresh: bool = False,
+        fresh_key: str | None = None,
         on_progress: OnTakeProgress = ignore_take_progress,
     ) -> Sequence[ImageResult]:
         """Return several images of one request, each with the seed after the last one's.
@@ -77,7 +78,9 @@ class HttpGeneration:
         Raises:
             StillsError: the error of the first that failed; the others are finished and stored.
         """
-        http_request.state.fresh = fresh
+        if not fresh:
+            fresh_key = None  # a stored image will do
+        http_request.state.repeat_pays = fresh and fresh_key is None
         get_log_entry(http_request).model = model
 
         async def generate(take: Take, on_progress: OnProgress) -> ImageResult:
@@ -88,6 +91,7 @@ class HttpGeneration:
                 payer=get_budget_owner(http_request),
                 on_progress=_note_sent(http_request, on_progress),
                 take=take,
+                fresh_key=fresh_key,
             )
 
         try:
@@ -98,6 +102,7 @@ class HttpGeneration:
                 takes=takes,
                 model=model,
                 fresh=fresh,
+                fresh_key=fresh_key,
                 on_progress=on_progress,
             )
         except StillsError as error:

@@ -40,11 +40,13 @@ async def answer_once(
     stills: Stills,
     request: Request,
     content: bytes,
-    work: Callable[[], Awaitable[Sequence[ImageResult]]],
+    work: Callable[[str | None], Awaitable[Sequence[ImageResult]]],
 ) -> IdempotentResult:
     """Do `work`, or return what it returned first for this key and `content`.
 
-    Only images are remembered: after an error, the same key and body try again.
+    Only images are remembered: after an error, the same key and body try again. `work` gets a
+    `fresh_key`, None without an Idempotency-Key: with it, a repetition does not pay again for new
+    images that the first request is waiting for, or got before it failed.
 
     Raises:
         KeyReused: the key was used with other content.
@@ -52,7 +54,7 @@ async def answer_once(
     """
     key = request.headers.get(HEADER)
     if key is None:
-        results = await work()
+        results = await work(None)
         return IdempotentResult(results, time(), results)
     if not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable():
         raise InvalidRequest(
@@ -69,10 +71,15 @@ async def answer_once(
     if record.answer is not None:
         earlier = _read(record.answer)
         return replace(earlier, results=await stills.images.renew_links(earlier.results))
-    results = await work()
+    results = await work(_fresh_key(owner, key, record.begun_at))
     own = IdempotentResult(results, time())
     first = _read(await stills.idempotency.finish(owner, key, _write(own)))
     return replace(first, own_results=results)
+
+
+def _fresh_key(owner: str, key: str, begun_at: float) -> str:
+    # The key may be used for another request once it is forgotten, so its time counts too.
+    return hashlib.sha256(json.dumps([owner, key, begun_at]).encode()).hexdigest()
 
 
 def _write(result: IdempotentResult) -> str:

@@ -93,12 +93,13 @@ class OpenAiImages:
                 self._generation.stills,
                 request,
                 content,
-                lambda: self._generation.generate_takes(
+                lambda fresh_key: self._generation.generate_takes(
                     request,
                     wanted.first,
                     model=wanted.model,
                     takes=wanted.count,
                     fresh=wanted.fresh,
+                    fresh_key=fresh_key,
                     on_progress=on_progress,
                 ),
             )

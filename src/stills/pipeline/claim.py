@@ -51,6 +51,7 @@ async def _take(job: Job) -> Claim | CatalogHit:
             plan.size,
             lease_seconds=job.policy.lease_seconds,
             fresh=job.options.fresh,
+            fresh_key=job.options.fresh_key,
             caps=job.caps,
         )
         if not isinstance(taken, Held):

@@ -48,7 +48,8 @@ LoadReference = Callable[[str | bytes], Awaitable[Reference]]
 class Options:
     """How to answer one request.
 
-    `fresh` always pays for a new image. `max_cost_usd` caps what all API calls of this request may
+    `fresh` always pays for a new image; requests with the same `fresh_key`, and this request if it
+    is repeated with it, share one. `max_cost_usd` caps what all API calls of this request may
     cost together; `payer` has a daily cap as well. `looked_up` skips the look-up before the claim,
     because the catalog had no such image a moment ago. One of `slots` is held during each API call.
     After `stop` is set, nothing more is sent. `take` is the take that the request is, if it is one,
@@ -69,6 +70,7 @@ class Options:
     on_send_settled: OnSendSettled = lambda *_: None
     take: Take | None = None
     job: JobBudget | None = None
+    fresh_key: str | None = None
 
     def __post_init__(self) -> None:
         check_max_cost(self.max_cost_usd)

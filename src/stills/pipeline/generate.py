@@ -256,8 +256,9 @@ class Pipeline:
             StillsError: only the request that began the call is billed for it.
         """
         own, stop = job.deadline, job.options.stop
-        # Every fresh request gets its own image.
-        key = object() if job.options.fresh else (known(job.plan).spec.key, job.caps)
+        key: object = (known(job.plan).spec.key, job.options.fresh_key, job.caps)
+        if job.options.fresh and job.options.fresh_key is None:
+            key = object()  # such a request always gets an image of its own
 
         async def work(shared: Deadline) -> Job:
             return await self._make(replace(job, deadline=shared))

@@ -55,10 +55,9 @@ async def send(job: Job) -> Job:
     try:
         if job.claim is None or is_paid(generation):
             return job
-        if not job.options.fresh:
-            adopted = await _adopt_any(job.ports, job.claim)
-            if adopted is not None:
-                return replace(job, generation=adopted)
+        adopted = await _adopt_any(job.ports, job.claim)
+        if adopted is not None:
+            return replace(job, generation=adopted)
         sent = await _send_until_answered(job, job.claim)
     finally:
         job.options.leave_seat()

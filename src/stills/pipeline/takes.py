@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from stills.contract.errors import BudgetExceeded, StillsError
 from stills.contract.generation import OnStageOf
@@ -17,9 +18,17 @@ from stills.pipeline.shared_call import Seat, SharedCall
 
 
 async def plan_takes(
-    pipeline: Pipeline, request: ImageRequest, *, takes: int, model_id: str, fresh: bool
+    pipeline: Pipeline,
+    request: ImageRequest,
+    *,
+    takes: int,
+    model_id: str,
+    fresh: bool,
+    fresh_key: str | None,
 ) -> tuple[Take, ...]:
     """Return the takes of a request; asking again returns the same ones, unless `fresh`.
+
+    With `fresh`, they are the same for the same `fresh_key`.
 
     Raises:
         InvalidRequest: the model can't take the request.
@@ -30,7 +39,7 @@ async def plan_takes(
     if request.seed is not None:
         seed = request.seed
     elif fresh:
-        seed = secrets.randbelow(SEED_MAX + 1)
+        seed = _new_seed(fresh_key)
     else:
         seed = await pipeline.find_first_seed(request, model_id)
     listed = list_takes(request, takes=takes, seed=seed)
@@ -70,6 +79,12 @@ async def generate_takes(
             raise _explain_share(error, options.max_cost_usd, new) from error
 
     return await make_takes(planned, generate)
+
+
+def _new_seed(fresh_key: str | None) -> int:
+    if fresh_key is None:
+        return secrets.randbelow(SEED_MAX + 1)
+    return int.from_bytes(sha256(fresh_key.encode()).digest()[:4]) & SEED_MAX
 
 
 def _explain_share(error: BudgetExceeded, share_usd: float | None, new: int) -> StillsError:

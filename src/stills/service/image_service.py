@@ -61,11 +61,12 @@ class ImageService:
         payer: BudgetOwner | None = None,
         on_progress: OnProgress = ignore_progress,
         take: Take | None = None,
+        fresh_key: str | None = None,
     ) -> ImageResult:
         """Return the image of a request, from the catalog if it is stored there.
 
-        `fresh` always pays for a new image. `take` is the take that the request is, if it is
-        one.
+        `fresh` always pays for a new image, which requests with the same `fresh_key` share. `take`
+        is the take that the request is, if it is one.
 
         Raises:
             StillsError: see stills.contract.errors.
@@ -88,6 +89,7 @@ class ImageService:
                     on_send_settled=self._on_send_settled,
                     looked_up=answer.is_new,
                     take=take,
+                    fresh_key=fresh_key,
                 )
         finally:
             leave()

@@ -105,13 +105,25 @@ class PostgresCatalog(SqlCatalog):
         await self._recording.add(answered)
 
     async def claim(
-        self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+        self,
+        spec: GenerationSpec,
+        size: Size,
+        *,
+        lease_seconds: float,
+        fresh: bool,
+        caps: Caps,
+        fresh_key: str | None = None,
     ) -> Claim | CatalogHit | Held:
         try:
             while True:
                 try:
                     return await super().claim(
-                        spec, size, lease_seconds=lease_seconds, fresh=fresh, caps=caps
+                        spec,
+                        size,
+                        lease_seconds=lease_seconds,
+                        fresh=fresh,
+                        caps=caps,
+                        fresh_key=fresh_key,
                     )
                 except CatalogError as error:
                     # Those that wait for another worker's image wait for the server too.

@@ -36,14 +36,22 @@ class Generations(Protocol):
         ...
 
     async def claim(
-        self, spec: GenerationSpec, size: Size, *, lease_seconds: float, fresh: bool, caps: Caps
+        self,
+        spec: GenerationSpec,
+        size: Size,
+        *,
+        lease_seconds: float,
+        fresh: bool,
+        caps: Caps,
+        fresh_key: str | None = None,
     ) -> Claim | CatalogHit | Held:
         """Claim a key, the sole right to generate it; a new generation reserves its price.
 
         Returns a CatalogHit if the image exists already, and Held while another worker has the
         claim. The claim's generation is new, or an interrupted one to resume: SPOOLED, ANSWERED
         with a link that is not known to be dead, even if it has expired, or SENT with a task.
-        `fresh` always starts a new generation.
+        `fresh` always starts a new generation, unless one was started with the same `fresh_key`,
+        which is then returned or resumed.
 
         Leases are measured on a clock that nobody sets, so changing the time of day neither ends
         nor extends them. A process that has ended holds nothing, whatever its lease says. A process

@@ -90,13 +90,14 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
         )
 
         async def answer(on_progress: OnTakeProgress = ignore_take_progress) -> dict[str, Any]:
-            async def generate() -> Sequence[ImageResult]:
+            async def generate(fresh_key: str | None) -> Sequence[ImageResult]:
                 return await generation.generate_takes(
                     request,
                     image_request,
                     model=model,
                     takes=number,
                     fresh=fresh,
+                    fresh_key=fresh_key,
                     on_progress=on_progress,
                 )
 

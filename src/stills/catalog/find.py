@@ -1,0 +1,25 @@
+"""Find the stored generation of a key."""
+
+from stills.catalog import queries
+from stills.catalog.connection import Connection
+from stills.catalog.rows import read_hit
+from stills.contract.generation import CatalogHit
+from stills.contract.size import Size
+
+
+def find(connection: Connection, key: str, size: Size) -> CatalogHit | None:
+    """Return the newest stored generation of a key, with its rendition at `size`."""
+    values = {"key": key, "width": size.width, "height": size.height}
+    row = connection.execute(queries.FIND, values).fetchone()
+    return None if row is None else read_hit(row, size)
+
+
+def find_fresh(
+    connection: Connection, key: str, size: Size, fresh_key: str | None
+) -> CatalogHit | None:
+    """Return the same of those that were started with `fresh_key`; None without one."""
+    if fresh_key is None:
+        return None
+    values = {"key": key, "width": size.width, "height": size.height, "fresh_key": fresh_key}
+    row = connection.execute(queries.FIND_FRESH, values).fetchone()
+    return None if row is None else read_hit(row, size)

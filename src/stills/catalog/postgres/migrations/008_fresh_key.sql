@@ -1,0 +1,1 @@
+ALTER TABLE generations ADD COLUMN fresh_key TEXT COLLATE "C";
