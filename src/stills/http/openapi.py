@@ -5,6 +5,7 @@ from typing import Any
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD
 from stills.http.errors import ErrorBody
+from stills.http.event_stream import STREAM
 from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGNORED_HEADER
 from stills.http.openai_output import FORMATS
 from stills.http.openai_references import REFERENCE_FIELDS
@@ -181,6 +182,19 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in sorted({400, 401, 403, 405, 429, 500, *statuses})
     }
+
+
+EVENTS: dict[str, Any] = {
+    STREAM: {
+        "schema": {
+            "type": "object",
+            "description": "One event; its `data` is JSON.",
+            "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+            "required": ["event", "data"],
+        }
+    }
+}
+"""The content of an answer with events."""
 
 
 def _png(status: str, **headers: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
 from stills.http.model_names import resolve_model
 from stills.http.openai_request import read_fresh, says_no_cache
-from stills.http.openapi import CONTRACT, refusals
+from stills.http.openapi import CONTRACT, EVENTS, refusals
 from stills.http.request_body import read_object
 from stills.service.progress import OnTakeProgress, ignore_take_progress
 from stills.service.records import result_record
@@ -67,7 +67,7 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
         openapi_extra=CONTRACT,
         response_model=ResultsBody,
         responses={
-            200: {"content": {STREAM: {"schema": {"type": "string"}}}},
+            200: {"content": EVENTS},
             **refusals(404, 409, 410, 413, 415, 502, 503, 504),
         },
     )

@@ -7,12 +7,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from stills.http.errors import not_found
-from stills.http.event_stream import STREAM
 from stills.http.generation import HttpGeneration
 from stills.http.openai_answer import AnswerShape
 from stills.http.openai_images import OpenAiImages
 from stills.http.openai_stream import EDITED, GENERATED
-from stills.http.openapi import ANSWER_HEADERS, EDIT, GENERATION, refusals
+from stills.http.openapi import ANSWER_HEADERS, EDIT, EVENTS, GENERATION, refusals
 from stills.http.paths import UNSERVED
 from stills.http.request_body import is_json, read_form, read_object
 
@@ -58,7 +57,7 @@ class OpenRouterBody(BaseModel):
 _RESPONSES: dict[str, Any] = {
     "response_model": ImagesBody,
     "responses": {
-        200: {"headers": ANSWER_HEADERS, "content": {STREAM: {"schema": {"type": "string"}}}},
+        200: {"headers": ANSWER_HEADERS, "content": EVENTS},
         **refusals(404, 409, 410, 413, 415, 502, 503, 504),
     },
 }
