@@ -42,7 +42,7 @@ TARGET = 0.95
 
 TESTS = (
     "tests/pipeline", "tests/maintenance", "tests/catalog", "tests/store", "tests/conformance",
-    "tests/test_app.py",
+    "tests/test_app.py", "tests/test_fork.py",
 )  # fmt: skip
 MODULES = (
     *(
@@ -58,7 +58,7 @@ MODULES = (
     *(
         f"src/stills/catalog/{name}.py"
         for name in (
-            "claims", "connection", "database", "holder_lock", "lease", "processes", "queries",
+            "claims", "database", "holder_lock", "lease", "processes", "queries",
             "requests", "resume", "rows", "sends", "spending", "sql", "sqlite_catalog",
             "transaction",
         )

@@ -309,3 +309,11 @@ async def test_every_commit_reaches_the_disk(made):
     with closing(schema.open_catalog(made)) as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_the_catalog_knows_its_own_files(tmp_path):
+    """So that no output is written over them, also before they exist."""
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    for name in ("stills.db", "stills.db-wal", "stills.db-shm", "stills.db-holders"):
+        assert catalog.name_of_file(tmp_path / name) == name
+    assert catalog.name_of_file(tmp_path / "other.db") is None

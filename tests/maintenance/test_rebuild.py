@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.bad_sector import BadSector
 from tests.support.recovery import KITE, Make, ends, files
-from tests.support.stored_file import file_of
+from tests.support.stored_file import dimensions, file_of
 
 from stills.app import Stills
 from stills.contract.errors import (
@@ -176,6 +176,20 @@ async def test_rebuild_ignores_files_that_are_no_images_of_ours(make_stills: Mak
     (tmp_path / "images" / "README.txt").write_text("our kites")
     _, outcomes = await (await make_stills()).maintenance.rebuild()
     assert ends(outcomes) == [(True, "")]
+
+
+async def test_rebuild_adds_no_image_under_a_wrong_size(make_stills: Make, tmp_path: Path):
+    """A request for that size would be answered with it; it is rendered from the paid image."""
+    stills = await make_stills()
+    await stills.generate(replace(KITE, size="300*300"))
+    await stills.close()
+    (tmp_path / "stills.db").unlink()
+    small, large = sorted((tmp_path / "images").rglob("*.png"), key=lambda one: one.stat().st_size)
+    small.write_bytes(large.read_bytes())
+    again = await make_stills()
+    await again.rebuild()
+    result = await again.generate(replace(KITE, size="300*300"))
+    assert dimensions(file_of(result)) == (300, 300)
 
 
 HOSTILE = {

@@ -9,7 +9,13 @@ import pytest
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
-from stills.contract.errors import Billing, CatalogError, ContentRefused, DeadlineExceeded
+from stills.contract.errors import (
+    Billing,
+    CatalogDamaged,
+    CatalogError,
+    ContentRefused,
+    DeadlineExceeded,
+)
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
 from stills.ratelimit.limiter import RateLimiter
@@ -84,6 +90,23 @@ async def test_the_key_of_an_image_found_in_the_store_is_free_at_once(
     await one.generate(KITE)
     assert sandbox.ledger.billed_images == 1  # found by its sidecar
     await (await make_stills()).generate(KITE, fresh=True)  # within its deadline
+
+
+async def test_an_answer_that_can_not_be_counted_says_so_unless_the_catalog_is_damaged(
+    stills: Stills, sandbox: Sandbox, monkeypatch
+):
+    """A full disk passes. Damage must be repaired, and would get worse unseen."""
+    await stills.generate(KITE)
+    errors: list[CatalogError] = [CatalogError("the disk is full"), CatalogDamaged("malformed")]
+
+    async def fail(*_: object) -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(SqliteCatalog, "record_requests", fail)
+    assert any("is not counted" in note for note in (await stills.generate(KITE)).notes)
+    with pytest.raises(CatalogDamaged):
+        await stills.generate(KITE)
+    assert sandbox.ledger.billed_images == 1
 
 
 async def test_a_deadline_promises_no_free_retry_if_the_link_could_not_be_journalled(

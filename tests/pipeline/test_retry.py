@@ -41,6 +41,15 @@ def test_throttling_without_retry_after_backs_off_up_to_the_cap():
         assert 0.0 <= resend.wait_seconds <= min(60.0, 2.0**attempt)
 
 
+def test_the_waits_of_a_throttled_call_grow():
+    """Many clients that retried at the same pace would keep the service busy."""
+    fifth = []
+    for _ in range(100):
+        retries = Retries(POLICY)
+        fifth.append([retries.next(RateLimited()).wait_seconds for _ in range(5)][-1])
+    assert max(fifth) > 4.0
+
+
 def test_a_throttled_call_does_not_wait_by_itself_if_calls_are_rate_limited():
     """The limiter has delayed all calls, by Retry-After too."""
     retries = Retries(POLICY, is_rate_limited=True)

@@ -14,8 +14,10 @@ from stills.app import Stills
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, StoreRefused, WrongStore
 from stills.contract.request import ImageRequest
+from stills.pipeline.store_marker import StoreMarker
 from stills.sandbox import Sandbox
 from stills.store import open_store
+from stills.store.folder import FolderStore
 
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 CAT = replace(KITE, prompt="a cat")
@@ -69,6 +71,27 @@ async def test_a_store_has_one_marker_for_all_its_catalogs(make_stills: Make, tm
     assert marker.read_text() == written
     known = await SqliteCatalog(tmp_path / "other.db").read_store()
     assert (known.id, known.confirmed) == (written.strip(), True)
+
+
+async def test_the_marker_is_written_once_and_then_only_read(tmp_path: Path):
+    """A service is asked every few seconds whether it is ready."""
+    written = []
+
+    class Counted(FolderStore):
+        async def put(self, path: str, *arguments: object, **options: object) -> None:
+            written.append(path)
+            await super().put(path, *arguments, **options)
+
+    catalog = SqliteCatalog(tmp_path / "stills.db")
+    marker = StoreMarker(Counted(tmp_path / "images"), catalog)
+    await marker.check_ready()
+    made = len(written)
+    await marker.check_ready()
+    assert len(written) == made
+    marker.doubt()
+    await marker.check_ready()
+    assert len(written) == made + 1
+    await catalog.close()
 
 
 @pytest.mark.parametrize("bare", ["empty", "gone"])

@@ -219,6 +219,14 @@ async def test_a_folder_that_another_process_creates_first_is_used(tmp_path, mon
     assert (tmp_path / "a.png").read_bytes() == b"1"
 
 
+def test_the_store_knows_its_own_files(tmp_path):
+    """So that no output is written over a stored image."""
+    store = open_store(str(tmp_path / "images"))
+    assert store.name_of_file(tmp_path / "images" / "a" / "b.png") == "a/b.png"
+    assert store.name_of_file(tmp_path / "images") is None
+    assert store.name_of_file(tmp_path / "other" / "b.png") is None
+
+
 def test_a_folder_loads_no_obstore(tmp_path):
     """Reading, writing, exists and url of a folder load neither obstore nor pyvips."""
     (tmp_path / "a.png").write_bytes(b"1")

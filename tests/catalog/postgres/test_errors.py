@@ -249,6 +249,21 @@ async def test_a_replica_is_refused(postgres_server, postgres_url):
     assert "read-only" in str(await refused(postgres_url))
 
 
+async def test_a_catalog_that_became_a_replica_is_not_ready(postgres_server, postgres_url):
+    """After a failover; a rebuild is refused as well, before it reads the whole store."""
+    catalog = PostgresCatalog(postgres_url)
+    await catalog.check_writable()
+    name = database_of(postgres_url)
+    postgres_server.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await catalog.close()
+    replica = PostgresCatalog(postgres_url)
+    replica.database._was_reached = True  # by an earlier request
+    for check in (replica.check_writable, replica.set_aside_if_damaged):
+        with pytest.raises(CatalogError, match="read-only"):
+            await check()
+    await replica.close()
+
+
 async def test_a_newer_schema_is_refused_before_anything_is_sent(postgres_server, postgres_url):
     """Also by a process that has the catalog open."""
     catalog = PostgresCatalog(postgres_url)
