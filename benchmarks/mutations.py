@@ -1,8 +1,8 @@
 """Small changes of meaning to Python and SQL source: what `mutants.py` samples from.
 
-Every mutation is an edit of the source text. Imports, annotations, decorators, docstrings and
-messages are not changed, because a change there is equivalent or says nothing about a test. Nor is
-`strict` of zip, which only guards against errors in the code itself.
+Every mutation is an edit of the source text. Imports, annotations, decorators, docstrings,
+messages and log lines are not changed, because a change there is equivalent or says nothing about a
+test. Nor is `strict` of zip, which only guards against errors in the code itself.
 """
 
 import ast
@@ -128,6 +128,8 @@ class _Finder(ast.NodeVisitor):
         self.visit(node.value)
 
     def visit_Expr(self, node: ast.Expr) -> None:
+        if _is_log(node):
+            return
         if isinstance(node.value, (ast.Call, ast.Await)):
             self._remove(node)
         if not isinstance(node.value, ast.Constant):
@@ -146,7 +148,8 @@ class _Finder(ast.NodeVisitor):
     def visit_If(self, node: ast.If) -> None:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return
-        self._force(node.test)
+        if not all(map(_is_log, node.body)):
+            self._force(node.test)
         self.generic_visit(node)
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
@@ -270,6 +273,17 @@ class _Finder(ast.NodeVisitor):
             self._line_starts[node.lineno - 1] + node.col_offset,
             self._line_starts[node.end_lineno - 1] + node.end_col_offset,
         )
+
+
+def _is_log(statement: ast.stmt) -> bool:
+    """Return whether a statement only writes to the log."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Call)
+        and isinstance(statement.value.func, ast.Attribute)
+        and isinstance(statement.value.func.value, ast.Name)
+        and statement.value.func.value.id == "_LOG"
+    )
 
 
 def _is_text(node: ast.expr) -> bool:

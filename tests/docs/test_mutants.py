@@ -45,6 +45,7 @@ def test_it_changes_what_decides(source: str, changed: set[str]):
     [
         *('"""A < b."""', "import a", "def f(a: int = b) -> None: ...", 'a = "no < SQL"'),
         "c = zip(a, b, strict=True)",
+        "_LOG.warning(a, 1)",
     ],
 )
 def test_it_does_not_change_text_or_types_or_guards(source: str):
