@@ -187,7 +187,7 @@ async def test_rebuild_adds_no_image_under_a_wrong_size(make_stills: Make, tmp_p
     small, large = sorted((tmp_path / "images").rglob("*.png"), key=lambda one: one.stat().st_size)
     small.write_bytes(large.read_bytes())
     again = await make_stills()
-    await again.rebuild()
+    await again.maintenance.rebuild()
     result = await again.generate(replace(KITE, size="300*300"))
     assert dimensions(file_of(result)) == (300, 300)
 
