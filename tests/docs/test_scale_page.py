@@ -2,9 +2,10 @@
 
 import re
 
-from tests.support.documents import ROOT, code, rows
+from tests.support.documents import ROOT, code, prose, rows
 
 SCALE = ROOT / "docs" / "scale.md"
+CONFIGURATION = ROOT / "docs" / "configuration.md"
 
 
 def test_every_row_of_failures_names_a_test():
@@ -16,3 +17,9 @@ def test_every_row_of_failures_names_a_test():
         path, _, function = named.partition("::")
         tests = (ROOT / path).read_text(encoding="utf-8")
         assert re.search(rf"^(async )?def {function}\(", tests, re.MULTILINE), named
+
+
+def test_it_counts_the_connections_of_a_process_as_the_configuration_does():
+    """Both numbers are read by people who set `max_connections`."""
+    (said,) = re.findall(r"at most (\w+)\]\(configuration", prose(SCALE))
+    assert f"A process opens at most {said} connections" in prose(CONFIGURATION)
