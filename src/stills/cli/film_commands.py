@@ -99,6 +99,14 @@ def add_batch(commands: "Commands") -> None:
     add_resend_unknown(command)
     add_sandbox_option(command)
     command.add_argument("--events", action="store_true", help="print events as JSON Lines")
+    command.add_argument(
+        "--queue", action="store_true",
+        help="submit the list as a durable job, which `stills worker` generates, and print its id",
+    )  # fmt: skip
+    command.add_argument(
+        "--job-name", metavar="NAME",
+        help="with --queue: the same list with the same name is one job",
+    )  # fmt: skip
 
 
 def add_pick(commands: "Commands") -> None:

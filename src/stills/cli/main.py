@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from stills.cli.film_commands import add_animatic, add_batch, add_pick
+from stills.cli.job_commands import add_jobs, add_worker
 from stills.cli.options import (
     add_json,
     add_model,
@@ -64,6 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_pick(commands)
     add_animatic(commands)
+    add_jobs(commands)
+    add_worker(commands)
     _add_list(commands)
     _add_show(commands)
     _add_models(commands)

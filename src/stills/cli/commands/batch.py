@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 from stills.app import Stills
@@ -37,6 +38,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _batch(options: argparse.Namespace) -> int:
+    if options.queue or options.job_name is not None:
+        from stills.cli.commands.batch_queue import check_queue_options  # noqa: PLC0415
+
+        check_queue_options(options)
     rate_limit = read_rate_limit(options.rate, "--rate")
     made = Stills.from_env(
         sandbox=options.sandbox, rate_limit=rate_limit, resend_unknown=options.resend_unknown
@@ -56,6 +61,12 @@ async def _batch(options: argparse.Namespace) -> int:
             return 0
         if estimate.new and not options.yes and not ask("Continue?", piped=options.shots == "-"):
             return INTERRUPTED
+        if options.queue:
+            from stills.cli.commands.batch_queue import submit  # noqa: PLC0415 - only jobs need it
+
+            job = await submit(options, stills, batch, folder)
+            print(job.id)
+            return 0
         ending = await _generate(stills, batch, estimate, folder, events=events, stop=stop)
     print_ending(ending, events)
     if events is not None and events.refused is not None and not ending.interrupts:
@@ -99,7 +110,12 @@ async def _generate(
     # After a stop, the run itself drops the shots that were not sent.
     with Interrupts(stop, is_sent=lambda: True) as interrupts:
         try:
-            async with showing_progress(stills, batch, estimate, output, quiet=events is not None):
+            async with showing_progress(
+                estimate,
+                lambda: output.totals,
+                quota=partial(stills.quota, model=batch.options.model.id),
+                quiet=events is not None,
+            ):
                 try:
                     await interrupts.run(run.generate)
                 finally:

@@ -3,13 +3,10 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from stills.app import Stills
 from stills.batch.estimate import Estimate
-from stills.batch.output import RunOutput
-from stills.batch.run_plan import RunPlan
 from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_report import describe_seconds
 from stills.contract.money import format_amount
@@ -24,13 +21,20 @@ _BAR_COLUMNS = 60
 
 @asynccontextmanager
 async def showing_progress(
-    stills: Stills, batch: RunPlan, estimate: Estimate, output: RunOutput, *, quiet: bool
+    estimate: Estimate,
+    totals: Callable[[], RunTotals],
+    *,
+    quota: Callable[[], Awaitable[Quota]] | None,
+    quiet: bool,
 ) -> AsyncIterator[None]:
-    """Show progress while the body runs, if standard error is a terminal and not `quiet`."""
+    """Show progress while the body runs, if standard error is a terminal and not `quiet`.
+
+    `quota` returns the rate limit and its use, if they are to be shown.
+    """
     if quiet or not sys.stderr.isatty():
         yield
         return
-    showing = asyncio.create_task(_show(stills, batch.options.model.id, estimate, output))
+    showing = asyncio.create_task(_show(estimate, totals, quota or _unknown_quota))
     try:
         yield
     finally:
@@ -38,7 +42,13 @@ async def showing_progress(
         await asyncio.gather(showing, return_exceptions=True)
 
 
-async def _show(stills: Stills, model: str, estimate: Estimate, output: RunOutput) -> None:
+async def _unknown_quota() -> Quota:
+    return Quota(None, None, 0)
+
+
+async def _show(
+    estimate: Estimate, totals: Callable[[], RunTotals], find_quota: Callable[[], Awaitable[Quota]]
+) -> None:
     from rich.console import Console  # noqa: PLC0415 - only on a terminal
     from rich.live import Live  # noqa: PLC0415
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
@@ -50,8 +60,8 @@ async def _show(stills: Stills, model: str, estimate: Estimate, output: RunOutpu
     quota_at = 0.0
 
     def display() -> Table:
-        facts = describe_progress(output.totals, estimate, quota, time.monotonic() - begun)
-        bar = ProgressBar(total=estimate.rows, completed=output.totals.finished, width=_BAR_COLUMNS)
+        facts = describe_progress(totals(), estimate, quota, time.monotonic() - begun)
+        bar = ProgressBar(total=estimate.rows, completed=totals().finished, width=_BAR_COLUMNS)
         lines = Table.grid()
         lines.add_row(bar)
         lines.add_row(Text(facts))
@@ -60,7 +70,7 @@ async def _show(stills: Stills, model: str, estimate: Estimate, output: RunOutpu
     with Live(console=Console(stderr=True), get_renderable=display, auto_refresh=False) as live:
         while True:
             if time.monotonic() - quota_at > _QUOTA_EVERY_SECONDS:
-                quota, quota_at = await stills.quota(model=model), time.monotonic()
+                quota, quota_at = await find_quota(), time.monotonic()
             live.refresh()
             await asyncio.sleep(_REFRESH_SECONDS)
 

@@ -8,6 +8,9 @@ from typing import Protocol
 from stills.contract.jobs import Job, JobPart, JobResult, JobShot, JobSpec, OnShotsEnd, OnTry
 from stills.contract.outcome import Failure
 
+SILENT_SECONDS = 60.0
+"""For how long a worker may be silent before it is taken for dead."""
+
 ANYONE = ""
 """As `owner`: the jobs of every owner. A key of our own service always has a name."""
 
@@ -32,15 +35,12 @@ class RunPart(Protocol):
 class WorkOptions:
     """How a worker works.
 
-    It takes jobs of `provider`. `at_once` lists of shots run at once, and as many single shots as
-    `singles_at_once`. A worker that was silent for `silent_seconds` is taken for dead: others go on
-    with its shots.
+    It takes jobs of `provider`. A worker that was silent for `silent_seconds` is taken for dead:
+    others go on with its shots.
     """
 
     provider: str
-    at_once: int = 2
-    singles_at_once: int = 8
-    silent_seconds: float = 60.0
+    silent_seconds: float = SILENT_SECONDS
 
 
 class Jobs(Protocol):

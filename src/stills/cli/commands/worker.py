@@ -1,0 +1,94 @@
+"""`stills worker`: generate the shots of durable jobs until SIGTERM."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from stills.app import Stills
+from stills.batch.part_runner import PartRunner
+from stills.cli.errors import INTERRUPTED
+from stills.cli.interrupts import Interrupts
+from stills.cli.open_files import raise_open_files
+from stills.config import read_config
+from stills.contract.errors import ConfigError, StillsError
+from stills.contract.jobs import ShotEnd
+from stills.contract.ports.jobs import SILENT_SECONDS, WorkOptions
+from stills.http.job_worker import serving_health
+from stills.http.metrics import Metrics
+
+_RECOVER_SECONDS = 600.0
+
+logger = logging.getLogger("stills.jobs")
+
+
+def run(options: argparse.Namespace, *, silent_seconds: float = SILENT_SECONDS) -> int:
+    """Run the command; the exit code is 0 once what was sent is finished."""
+    concurrency = _concurrency(options)
+    raise_open_files()
+    logging.basicConfig(format="stills: %(message)s", stream=sys.stderr)
+    return asyncio.run(_work(options, concurrency, silent_seconds))
+
+
+def _concurrency(options: argparse.Namespace) -> int:
+    concurrency: int | None = options.concurrency
+    if concurrency is None:
+        return read_config().concurrency
+    if not 1 <= concurrency <= 9999:  # noqa: PLR2004 - as STILLS_CONCURRENCY
+        raise ConfigError(
+            "--concurrency is out of range", field="concurrency", action="Use 1 to 9999."
+        )
+    return concurrency
+
+
+async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: float) -> int:
+    # Jobs may come from strangers: their references are downloaded from public addresses only.
+    made = Stills.from_env(sandbox=options.sandbox, guard_references=True)
+    async with made as stills:
+        metrics = Metrics()
+
+        def count(end: ShotEnd) -> None:
+            if end.result is not None:
+                metrics.count_image(end.result, None if end.result.cached else end.result.cost_usd)
+
+        runner = PartRunner(
+            stills, concurrency=concurrency, on_end=count, on_send_settled=metrics.count_billing
+        )
+        stop, ready = asyncio.Event(), asyncio.Event()
+        health = serving_health(stills, metrics, host=options.host, port=options.port)
+        with Interrupts(stop, is_sent=lambda: True) as interrupts:
+            async with health as url:
+                helpers = [
+                    asyncio.create_task(_announce(ready, url)),
+                    asyncio.create_task(_recover_at_times(stills, ready)),
+                ]
+                try:
+                    how = WorkOptions(stills.provider, silent_seconds)
+                    await interrupts.run(
+                        lambda: stills.jobs.work(runner, how, stop=stop, ready=ready)
+                    )
+                finally:
+                    for helper in helpers:
+                        helper.cancel()
+                    await asyncio.gather(*helpers, return_exceptions=True)
+        if interrupts.count > 1:
+            return INTERRUPTED
+        await stills.drain()
+    return 0
+
+
+async def _announce(ready: asyncio.Event, url: str) -> None:
+    await ready.wait()
+    print(f"Stills takes jobs; {url}/healthz and {url}/metrics show how it is.", flush=True)
+
+
+async def _recover_at_times(stills: Stills, ready: asyncio.Event) -> None:
+    """Finish interrupted images that are paid for, one worker at a time."""
+    await ready.wait()
+    while True:
+        try:
+            if await stills.jobs.take_turn("recover", seconds=_RECOVER_SECONDS):
+                await stills.recover()
+        except StillsError as error:
+            logger.warning("interrupted images could not be finished: %s", error.message)
+        await asyncio.sleep(_RECOVER_SECONDS / 10)

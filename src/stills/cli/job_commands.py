@@ -1,0 +1,65 @@
+"""The commands for durable jobs: workers, and the jobs that they work on."""
+
+from typing import TYPE_CHECKING
+
+from stills.cli.options import add_json, add_sandbox_option
+from stills.cli.parser import add_command
+
+if TYPE_CHECKING:
+    from stills.cli.parser import Commands
+
+
+def add_worker(commands: "Commands") -> None:
+    """Add `worker`."""
+    command = add_command(
+        commands, "worker", "worker", "Generate the shots of durable jobs until Ctrl-C or SIGTERM."
+    )
+    command.add_argument(
+        "--concurrency", type=int, metavar="N",
+        help="API calls at once (default: STILLS_CONCURRENCY, else 8)",
+    )  # fmt: skip
+    command.add_argument(
+        "--host", default="127.0.0.1",
+        help="address of /healthz, /readyz and /metrics (default: 127.0.0.1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
+    )
+    add_sandbox_option(command, "take jobs that were submitted with --sandbox")
+
+
+def add_jobs(commands: "Commands") -> None:
+    """Add `jobs`."""
+    summary = "List durable jobs, wait for them, cancel them and retry them."
+    jobs = commands.add_parser("jobs", help=summary, description=summary, allow_abbrev=False)
+    actions = jobs.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = add_command(actions, "list", "jobs", "List jobs, newest first.")
+    listing.set_defaults(command="list")
+    listing.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="number of jobs (default: 20)"
+    )
+    add_json(listing)
+    show = add_command(actions, "show", "jobs", "Show how far a job is, and what it cost.")
+    show.set_defaults(command="show")
+    show.add_argument("job", metavar="JOB", help="id of the job")
+    add_json(show, "print JSON")
+    wait = add_command(
+        actions, "wait", "jobs_wait",
+        "Wait for the end of a job, then write its images, manifest and contact sheet.",
+    )  # fmt: skip
+    wait.add_argument("job", metavar="JOB", help="id of the job")
+    wait.add_argument(
+        "-o", "--output", metavar="DIR", help="output folder (default: that of the batch)"
+    )
+    cancel = add_command(
+        actions, "cancel", "jobs", "Start no more shots of a job; calls already sent are finished."
+    )
+    cancel.set_defaults(command="cancel")
+    cancel.add_argument("job", metavar="JOB", help="id of the job")
+    retry = add_command(
+        actions, "retry", "jobs",
+        "Generate the shots of a job that have no image; a call whose outcome is unknown may be "
+        "billed twice.",
+    )  # fmt: skip
+    retry.set_defaults(command="retry")
+    retry.add_argument("job", metavar="JOB", help="id of the job")
