@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from stills import assembly
@@ -74,7 +75,6 @@ class Stills:
         self.models = ModelTable(models, ports.provider, self._guard)
         self.keys = Access(ports.catalog.api_keys)
         self._open_jobs = open_jobs
-        self._jobs: JobQueue | None = None
 
     @classmethod
     def from_env(
@@ -141,8 +141,8 @@ class Stills:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(ports.close)
             stack.push_async_callback(pipeline.close)
-            if self._jobs is not None:
-                stack.push_async_callback(self._jobs.close)
+            if "jobs" in vars(self):
+                stack.push_async_callback(self.jobs.close)
 
     async def generate(
         self,
@@ -274,14 +274,10 @@ class Stills:
         """
         from stills.pipeline.generate_many import Many  # noqa: PLC0415 - only batches need it
 
+        settled = on_send_settled or (lambda *_: None)
         many = Many(
             self._pipeline,
-            Options(
-                self.model(model).id,
-                payer=payer,
-                slots=slots,
-                on_send_settled=on_send_settled or (lambda *_: None),
-            ),
+            Options(self.model(model).id, payer=payer, slots=slots, on_send_settled=settled),
             fresh=fresh,
             max_cost_usd=max_cost_usd,
             takes_of=takes_of,
@@ -304,15 +300,13 @@ class Stills:
         """
         return await self._pipeline.answer_from_catalog(requests, Options(self._id(model)))
 
-    @property
+    @cached_property
     def jobs(self) -> "JobQueue":
         """The durable jobs, which workers generate."""
-        if self._jobs is None:
-            from stills.job_queue import JobQueue  # noqa: PLC0415 - most processes need none
+        from stills.job_queue import JobQueue  # noqa: PLC0415 - most processes need none
 
-            ports = self._ports
-            self._jobs = JobQueue(self._open_jobs, ports.catalog, ports.provider.name, self._guard)
-        return self._jobs
+        ports = self._ports
+        return JobQueue(self._open_jobs, ports.catalog, ports.provider.name, self._guard)
 
     @property
     def maintenance(self) -> "Maintenance":
