@@ -88,7 +88,7 @@ async def _recover_at_times(stills: Stills, ready: asyncio.Event) -> None:
     while True:
         try:
             if await stills.jobs.take_turn("recover", seconds=_RECOVER_SECONDS):
-                await stills.recover()
+                await stills.maintenance.recover()
         except StillsError as error:
             logger.warning("interrupted images could not be finished: %s", error.message)
         await asyncio.sleep(_RECOVER_SECONDS / 10)
