@@ -66,7 +66,7 @@ async def _measure(path: Path, images: int, rounds: int) -> dict[str, float]:
     catalog = SqliteCatalog(path)
     await catalog.list_images(limit=1)
     began = time.perf_counter()
-    _fill(path, images)
+    fill(path, images)
     print(f"{images:,} images, {path.stat().st_size / 1e9:.2f} GB", end=", ")
     print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
     medians = {}
@@ -123,7 +123,7 @@ async def _capped_call(catalog: SqliteCatalog) -> None:
     await catalog.release(claim)
 
 
-def _fill(path: Path, images: int) -> None:
+def fill(path: Path, images: int) -> None:
     """Write the rows that Stills would have written, a tenth of them sent today."""
     chosen = random.Random(1)
     now = time.time()

@@ -1,7 +1,7 @@
 """Build the adapters from the configuration; the only module that knows them all."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
@@ -102,14 +102,18 @@ def open_postgres(url: PostgresUrl) -> "PostgresCatalog":
     return catalog
 
 
-def copy_catalog(source: Path, target: PostgresUrl) -> Mapping[str, int]:
+def copy_catalog(
+    source: Path, target: PostgresUrl, on_rows: Callable[[int], None]
+) -> Mapping[str, int]:
     """Copy a catalog from SQLite to Postgres; returns the number of rows per table.
 
+    `on_rows` gets the number of rows copied so far. A copy that was cut off goes on.
+
     Raises:
-        CatalogError: one of them can't be used, or the target is not empty.
+        CatalogError: one of them can't be used, the target is not empty, or the copy differs.
     """
     copied: Mapping[str, int] = _import_postgres("stills.catalog.postgres.copy").copy_catalog(
-        source, target
+        source, target, on_rows
     )
     return copied
 

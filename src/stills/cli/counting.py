@@ -1,4 +1,4 @@
-"""A line on a terminal that counts finished images."""
+"""A line on a terminal that counts what is finished."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ _CLEAR = "\r\x1b[K"
 
 
 @contextmanager
-def counting(verb: str) -> Iterator[Callable[[int], None]]:
+def counting(verb: str, noun: str = "image") -> Iterator[Callable[[int], None]]:
     """Yield a function that shows its number, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
@@ -22,8 +22,8 @@ def counting(verb: str) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if now - shown_at >= _REFRESH_SECONDS:
             shown_at = now
-            noun = "image" if number == 1 else "images"
-            print(f"{_CLEAR}{number:,} {noun} {verb}", end="", file=sys.stderr, flush=True)
+            things = noun if number == 1 else f"{noun}s"
+            print(f"{_CLEAR}{number:,} {things} {verb}", end="", file=sys.stderr, flush=True)
 
     try:
         yield show

@@ -1,18 +1,70 @@
 """Copies of a catalog from SQLite to Postgres."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
+import million
+import psycopg
 import pytest
 from tests.support.catalog_steps import SIZE, Till
 
 from stills.catalog import SqliteCatalog
 from stills.catalog.postgres import PostgresCatalog
-from stills.catalog.postgres.copy import copy_catalog
+from stills.catalog.postgres.copy import TABLES, copy_catalog
+from stills.catalog.schema import open_catalog
 from stills.contract.access import ApiKey
 from stills.contract.errors import Billing, CatalogError
 from stills.contract.money import SpendBy
+from stills.contract.postgres_url import PostgresUrl
 from stills.contract.search import ImageSearch
+
+IMAGES = 12_000
+MAIN_TABLES = ("generations", "sends", "renditions", "requests", "answers")
+
+
+async def expect_unfinished(url: PostgresUrl) -> None:
+    """Check that the catalog can't be used."""
+    catalog = PostgresCatalog(url)
+    with pytest.raises(CatalogError, match="unfinished copy"):
+        await catalog.find("a", SIZE)
+    await catalog.close()
+
+
+def copied_rows(url: PostgresUrl, table: str) -> int:
+    """Return how many rows of a table an unfinished copy has."""
+    with psycopg.connect(url.secret, autocommit=True) as connection:
+        try:
+            query = "SELECT number FROM stills.copied WHERE name = %s"
+            row = connection.execute(query, [table]).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return 0
+    return row[0] if row else 0
+
+
+def indexes_and_references(url: PostgresUrl) -> set[str]:
+    """Return what a copy drops and makes again."""
+    with psycopg.connect(url.secret) as connection:
+        rows = connection.execute(
+            "SELECT indexdef FROM pg_indexes WHERE schemaname = 'stills' UNION ALL "
+            "SELECT concat(conname, conrelid::regclass, pg_get_constraintdef(oid)) "
+            "FROM pg_constraint WHERE connamespace = 'stills'::regnamespace UNION ALL "
+            "SELECT concat(tgname, tgrelid::regclass, tgenabled) FROM pg_trigger "
+            "WHERE NOT tgisinternal"
+        )
+        return {row[0] for row in rows}
+
+
+async def of_a_new_catalog(url: PostgresUrl) -> set[str]:
+    """Return the same of a catalog that was never copied."""
+    with psycopg.connect(url.secret) as connection:
+        connection.execute("DROP SCHEMA stills CASCADE")
+    catalog = PostgresCatalog(url)
+    await catalog.migrate()
+    await catalog.close()
+    return indexes_and_references(url)
 
 
 @pytest.fixture
@@ -61,16 +113,121 @@ async def test_a_database_in_use_is_not_overwritten(filled, postgres_url):
         copy_catalog(path, postgres_url)
 
 
-async def test_a_copy_that_fails_changes_nothing(filled, postgres_url):
-    """It can be started again once the fault is gone."""
+async def test_a_row_that_cannot_be_copied_is_named(filled, postgres_url):
+    """Nobody can use the unfinished copy; once the row is repaired, the copy is finished."""
     path, original = filled
     await original.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE sends SET code = 'nul' || char(0) WHERE number = 4")
-        with pytest.raises(CatalogError):
+        with pytest.raises(CatalogError, match=r"row 4 of sends .* can't be copied: .*NUL"):
             copy_catalog(path, postgres_url)
+        await expect_unfinished(postgres_url)
         connection.execute("UPDATE sends SET code = 'code' WHERE number = 4")
     assert copy_catalog(path, postgres_url)["sends"] == 4
+
+
+async def test_a_text_that_is_not_utf8_is_found_without_showing_it(filled, postgres_url):
+    """The error names the row, not the prompt."""
+    path, original = filled
+    await original.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE requests SET prompt = CAST(x'6b697465ff' AS TEXT)")
+        (key,) = connection.execute("SELECT min(key) FROM requests").fetchone()
+    with pytest.raises(CatalogError, match="is not UTF-8") as error:
+        copy_catalog(path, postgres_url)
+    assert f"row {key[:40]} of requests" in error.value.message
+    assert "kite" not in error.value.message
+
+
+async def test_rows_without_what_they_refer_to_are_refused(filled, postgres_url):
+    """Postgres would not have accepted them one by one either."""
+    path, original = filled
+    await original.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE sends SET generation_id = 'ffffffffffff' WHERE number = 1")
+    with pytest.raises(CatalogError, match="damaged: rows of sends refer to rows"):
+        copy_catalog(path, postgres_url)
+    await expect_unfinished(postgres_url)
+
+
+async def test_a_copy_that_differs_is_refused(filled, postgres_url):
+    """Here the new database changes what is written to it."""
+    path, _ = filled
+    catalog = PostgresCatalog(postgres_url)
+    await catalog.migrate()
+    await catalog.close()
+    with psycopg.connect(postgres_url.secret) as connection:
+        connection.execute(
+            "CREATE FUNCTION shout() RETURNS TRIGGER LANGUAGE plpgsql AS "
+            "$$ BEGIN new.prompt := upper(new.prompt); RETURN new; END $$; "
+            "CREATE TRIGGER shout BEFORE INSERT ON stills.requests "
+            "FOR EACH ROW EXECUTE FUNCTION shout()"
+        )
+    with pytest.raises(CatalogError, match=r"the copy of requests up to .* differs"):
+        copy_catalog(path, postgres_url)
+    await expect_unfinished(postgres_url)
+
+
+async def test_an_unfinished_copy_is_not_mixed_with_another_catalog(filled, postgres_url, tmp_path):
+    """The copy goes on only from the catalog that it began with."""
+    path, original = filled
+    await original.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE sends SET code = 'nul' || char(0) WHERE number = 4")
+    with pytest.raises(CatalogError):
+        copy_catalog(path, postgres_url)
+    other = SqliteCatalog(tmp_path / "other.db")
+    await other.list_images(limit=1)
+    await other.close()
+    with pytest.raises(CatalogError, match="unfinished copy of another catalog"):
+        copy_catalog(tmp_path / "other.db", postgres_url)
+
+
+@pytest.mark.parametrize("cut_off_in", ["generations", "requests"])
+async def test_a_copy_that_was_killed_goes_on(cut_off_in, tmp_path, postgres_url):
+    """The process gets SIGKILL in the middle; then nobody can use the copy until it is finished."""
+    path = tmp_path / "large.db"
+    original = SqliteCatalog(path)
+    await original.list_images(limit=1)
+    million.fill(path, IMAGES)
+    command = [sys.executable, "-m", "stills", "catalog", "copy", str(path), "-"]
+    copying = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    copying.stdin.write(f"{postgres_url.secret}\n".encode())
+    copying.stdin.close()
+    while not copied_rows(postgres_url, cut_off_in):
+        assert copying.poll() is None
+    copying.kill()
+    assert copying.wait(60) == -signal.SIGKILL
+    done = copied_rows(postgres_url, cut_off_in)
+    assert 0 < done < IMAGES
+    await expect_unfinished(postgres_url)
+    steps = []
+    copied = copy_catalog(path, postgres_url, steps.append)
+    assert {copied[name] for name in MAIN_TABLES} == {IMAGES}
+    assert steps[0] > 0
+    copy = PostgresCatalog(postgres_url)
+    for number in range(0, IMAGES, IMAGES // 7):
+        key = f"key {number}"
+        assert await copy.find(key, SIZE) == await original.find(key, SIZE)
+    for by in SpendBy:
+        assert list(await copy.spend(since=0.0, by=by)) == list(
+            await original.spend(since=0.0, by=by)
+        )
+    await Till(copy).buy("new")
+    await copy.close()
+    await original.close()
+    assert indexes_and_references(postgres_url) == await of_a_new_catalog(postgres_url)
+
+
+def test_every_table_is_copied_or_left_out_on_purpose(tmp_path):
+    """A new table must not be forgotten."""
+    with closing(open_catalog(tmp_path / "stills.db")) as connection:
+        names = {
+            row["name"]
+            for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            if not row["name"].startswith(("sqlite_", "prompts"))
+        }
+    assert names - set(TABLES) == {"claims", "store", "totals"}
 
 
 def test_a_missing_source_is_not_created(tmp_path, postgres_url):

@@ -1,7 +1,14 @@
-"""Copy a catalog from SQLite to Postgres: all of it, or nothing."""
+"""Copy a catalog from SQLite to Postgres, in chunks, so that a copy that was cut off goes on.
 
+Until it is complete, the new catalog has the version UNFINISHED_COPY, and no process uses it: its
+missing images would be paid for again. Indexes and foreign keys are made at the end, which takes a
+fraction of the time.
+"""
+
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,27 +16,73 @@ from typing import Any
 import psycopg
 
 from stills.catalog.postgres.connection import PostgresConnection, connect
+from stills.catalog.postgres.copied_table import Chunk, CopiedTable, Key
 from stills.catalog.postgres.errors import failed, unreachable
-from stills.catalog.postgres.schema import migrate
+from stills.catalog.postgres.schema import UNFINISHED_COPY, migrate, migration_scripts
 from stills.catalog.schema import open_catalog
 from stills.contract.errors import CatalogError
 from stills.contract.postgres_url import PostgresUrl
 
 # In the order of their references. Claims are left out: their leases are valid on one machine.
-_TABLES = (
+TABLES = (
     "generations",
     "sends",
-    "job_totals",
     "renditions",
     "requests",
     "answers",
     "limiter_states",
     "api_keys",
     "replies",
+    "job_totals",
 )
+_PROMPTS = """
+SELECT sequence AS rowid, folded(prompt) AS prompt FROM generations WHERE stage = 'kept'
+"""
 _COUNTERS = (("generations", "sequence"), ("sends", "number"))
-_BOOLEANS = {"prompt_extend", "enable_thinking"}
-_COUNTED_BY_TRIGGERS = ("sends", "answers")
+
+_START_OVER = "Drop the schema stills of the new database to start over."
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('stills copy', 0))"
+_IS_BEGUN = """
+SELECT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'stills' AND tablename = 'copied'
+)
+"""
+_BEGIN = """
+CREATE TABLE copied (name TEXT PRIMARY KEY, last_key TEXT NOT NULL, number BIGINT NOT NULL);
+CREATE TABLE copied_from AS SELECT id AS store, 0 AS version FROM store LIMIT 0;
+CREATE TABLE dropped (number BIGINT GENERATED ALWAYS AS IDENTITY, statement TEXT NOT NULL);
+"""
+_NOTE_INDEXES = """
+INSERT INTO dropped (statement)
+SELECT pg_get_indexdef(i.indexrelid)
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE c.relnamespace = 'stills'::regnamespace
+  AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = i.indexrelid)
+RETURNING statement
+"""
+_INDEXES = """
+SELECT i.indexrelid::regclass::text
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE c.relnamespace = 'stills'::regnamespace
+  AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = i.indexrelid)
+"""
+_NOTE_REFERENCES = """
+INSERT INTO dropped (statement)
+SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
+              pg_get_constraintdef(oid))
+FROM pg_constraint
+WHERE contype = 'f' AND connamespace = 'stills'::regnamespace
+"""
+_REFERENCES = """
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
+FROM pg_constraint
+WHERE contype = 'f' AND connamespace = 'stills'::regnamespace
+"""
+_PROGRESS = """
+INSERT INTO copied (name, last_key, number) VALUES (:name, :last_key, :number)
+ON CONFLICT (name) DO UPDATE SET last_key = excluded.last_key, number = excluded.number
+"""
 _TOTALS = """
 INSERT INTO partial_totals (
     day, part, provider, model, style, payer, kind, images, nano_usd, unpriced
@@ -37,14 +90,20 @@ INSERT INTO partial_totals (
 VALUES (:day, 0, :provider, :model, :style, :payer, :kind, :images, :nano_usd, :unpriced)
 """
 
+OnRows = Callable[[int], None]
+"""Called with the number of rows that are copied so far."""
 
-def copy_catalog(source: Path, target: PostgresUrl) -> Mapping[str, int]:
+
+def copy_catalog(
+    source: Path, target: PostgresUrl, on_rows: OnRows = lambda _: None
+) -> Mapping[str, int]:
     """Copy a catalog that no process uses into an empty database; returns the rows per table.
 
-    It is one transaction, so a copy that fails changes nothing and can be started again.
+    A copy that was cut off or refused goes on where it stopped.
 
     Raises:
-        CatalogError: one of them can't be used, the target is not empty, or the copy differs.
+        CatalogError: one of them can't be used, the target is not empty, a row can't be copied, or
+            the copy differs.
     """
     if not source.is_file():
         raise CatalogError(f"there is no catalog {source}", action="Check the path.")
@@ -53,76 +112,193 @@ def copy_catalog(source: Path, target: PostgresUrl) -> Mapping[str, int]:
     except psycopg.Error as error:
         raise unreachable(target, error) from error
     try:
-        migrate(connection, target)
         with closing(open_catalog(source)) as rows:
             rows.execute("BEGIN")
-            connection.run_script("BEGIN; SET LOCAL statement_timeout = 0")
-            copied = _copy(rows, connection, target)
-            connection.run_script("COMMIT")
+            return _Copy(source, rows, connection, target, on_rows).run()
     except psycopg.Error as error:
         raise failed(target, error, is_lost=connection.is_lost) from error
     except (sqlite3.Error, OSError) as error:
         raise CatalogError(f"the catalog {source} can't be read: {error}") from error
     finally:
         connection.close()
-    return copied
 
 
-def _copy(
-    source: sqlite3.Connection, target: PostgresConnection, url: PostgresUrl
-) -> Mapping[str, int]:
-    target.run_script("LOCK TABLE generations, sends, answers IN EXCLUSIVE MODE")
-    if target.execute("SELECT 1 FROM generations LIMIT 1").fetchone() is not None:
-        raise CatalogError(
-            f"the catalog {url.shown} is not empty",
-            action="Copy into a new database. Nothing was changed.",
+class _Copy:
+    def __init__(
+        self,
+        path: Path,
+        source: sqlite3.Connection,
+        target: PostgresConnection,
+        url: PostgresUrl,
+        on_rows: OnRows,
+    ) -> None:
+        self._path, self._source, self._target, self._url = path, source, target, url
+        self._on_rows = on_rows
+        self._number = 0
+
+    def run(self) -> Mapping[str, int]:
+        target = self._target
+        if not target.execute(_LOCK).fetchall()[0][0]:
+            raise CatalogError(
+                f"another copy into the catalog {self._url.shown} is running",
+                action="Wait for its end. Nothing was changed.",
+            )
+        # A power cut may cost the last chunks; they are copied again.
+        target.run_script("SET statement_timeout = 0; SET synchronous_commit = off")
+        if target.execute(_IS_BEGUN).fetchall()[0][0]:
+            self._check_source()
+        else:
+            migrate(target, self._url)
+            self._transact(self._begin)
+        tables = [self._table(name) for name in TABLES]
+        prompts = CopiedTable(self._source, target, name="prompts", query=_PROMPTS, key=["rowid"])
+        for table in (*tables, prompts):
+            self._copy(table)
+        self._transact(lambda: self._finish([*tables, prompts]))
+        target.run_script("ANALYZE generations, sends, renditions, requests, answers, prompts")
+        return {table.name: table.count()[1] for table in tables}
+
+    def _check_source(self) -> None:
+        begun = self._target.execute("SELECT store, version FROM copied_from").fetchall()[0]
+        if begun["store"] != self._store()["id"]:
+            raise CatalogError(
+                f"the catalog {self._url.shown} is an unfinished copy of another catalog",
+                action=f"Name that catalog. {_START_OVER}",
+            )
+        if begun["version"] != len(migration_scripts()):
+            raise CatalogError(
+                f"the copy into the catalog {self._url.shown} was begun by another version of "
+                "Stills",
+                action=f"Finish it with that version. {_START_OVER}",
+            )
+
+    def _begin(self) -> None:
+        target = self._target
+        target.run_script(
+            "LOCK TABLE schema_version, generations, sends, answers, claims IN EXCLUSIVE MODE"
         )
-    for table in _COUNTED_BY_TRIGGERS:
-        target.run_script(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    copied = {table: _copy_table(source, target, table) for table in _TABLES}
-    for table in _COUNTED_BY_TRIGGERS:
-        target.run_script(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-    target.executemany(_TOTALS, (dict(row) for row in source.execute("SELECT * FROM totals")))
-    _copy_prompts(source, target)
-    for row in source.execute("SELECT id, confirmed FROM store"):
+        if target.execute("SELECT 1 FROM generations LIMIT 1").fetchone() is not None:
+            raise CatalogError(
+                f"the catalog {self._url.shown} is not empty",
+                action="Copy into a new database. Nothing was changed.",
+            )
+        target.run_script(_BEGIN)
+        target.execute(
+            "INSERT INTO copied_from VALUES (:store, :version)",
+            {"store": self._store()["id"], "version": len(migration_scripts())},
+        )
+        target.execute(
+            "INSERT INTO schema_version (version) VALUES (:version)", {"version": UNFINISHED_COPY}
+        )
+        indexes = [row[0] for row in target.execute(_INDEXES)]
+        references = [row[0] for row in target.execute(_REFERENCES)]
+        target.execute(_NOTE_INDEXES)
+        target.execute(_NOTE_REFERENCES)
+        target.run_script("; ".join([*references, *(f"DROP INDEX {name}" for name in indexes)]))
+        self._set_triggers("DISABLE")
+
+    def _table(self, name: str) -> CopiedTable:
+        columns = self._source.execute(f"PRAGMA table_info({name})").fetchall()
+        key = sorted((column for column in columns if column["pk"]), key=lambda one: one["pk"])
+        return CopiedTable(
+            self._source,
+            self._target,
+            name=name,
+            query=f"SELECT * FROM {name}",  # noqa: S608 - our own names
+            key=[column["name"] for column in key],
+        )
+
+    def _copy(self, table: CopiedTable) -> None:
+        progress = self._target.execute(
+            "SELECT last_key, number FROM copied WHERE name = :name", {"name": table.name}
+        ).fetchone()
+        after = None if progress is None else json.loads(progress["last_key"])
+        number = 0 if progress is None else progress["number"]
+        before = self._number
+        self._on_rows(before + number)
+        chunk = table.read(after)
+        with ThreadPoolExecutor(1) as reader:
+            while chunk is not None:
+                following = reader.submit(table.read, chunk.last)
+                number += len(chunk.rows)
+                self._copy_chunk(table, chunk, after, number)
+                self._on_rows(before + number)
+                after, chunk = chunk.last, following.result()
+        self._number = before + number
+
+    def _copy_chunk(self, table: CopiedTable, chunk: Chunk, after: Key | None, number: int) -> None:
+        """Write a chunk and how far the copy is then, in one transaction."""
+
+        def write() -> None:
+            # The tables have no statistics yet, and each chunk would be looked for in all rows.
+            self._target.run_script("SET LOCAL enable_seqscan = off")
+            table.write(chunk, after)
+            last_key = json.dumps(chunk.last)
+            progress = {"name": table.name, "last_key": last_key, "number": number}
+            self._target.execute(_PROGRESS, progress)
+
+        try:
+            self._transact(write)
+        except psycopg.Error:
+            if not self._target.is_lost:
+                table.blame(chunk, self._path)
+            raise
+
+    def _finish(self, tables: Sequence[CopiedTable]) -> None:
+        target = self._target
+        target.run_script(
+            "SET LOCAL synchronous_commit = on; SET LOCAL maintenance_work_mem = '256MB'"
+        )
+        for table in tables:
+            original, copied = table.count()
+            if original != copied:
+                raise CatalogError(
+                    f"the copy has {copied} rows of {original} in {table.name}: the original was "
+                    "changed meanwhile",
+                    action=f"Stop all processes that use it. {_START_OVER}",
+                )
+        for row in target.execute("SELECT statement FROM dropped ORDER BY number").fetchall():
+            self._restore(row["statement"])
+        self._set_triggers("ENABLE")
+        totals = (dict(row) for row in self._source.execute("SELECT * FROM totals"))
+        target.executemany(_TOTALS, totals)
+        store = self._store()
         target.execute(
             "UPDATE store SET id = :id, confirmed = :confirmed",
-            {"id": row["id"], "confirmed": bool(row["confirmed"])},
+            {"id": store["id"], "confirmed": bool(store["confirmed"])},
         )
-    for table, column in _COUNTERS:
-        target.run_script(
-            f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), "  # noqa: S608 - our own names
-            f"(SELECT coalesce(max({column}), 0) + 1 FROM {table}), FALSE)"
-        )
-    for table, number in copied.items():
-        there = target.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608 - our own names
-        if there != number:
-            raise CatalogError(
-                f"the copy has {there} rows of {number} in {table}",
-                action="Nothing was changed. Copy again.",
+        for table_name, column in _COUNTERS:
+            target.run_script(
+                f"SELECT setval(pg_get_serial_sequence('{table_name}', '{column}'), "  # noqa: S608 - our own names
+                f"(SELECT coalesce(max({column}), 0) + 1 FROM {table_name}), FALSE)"
             )
-    return copied
+        target.run_script("DROP TABLE copied, copied_from, dropped")
+        target.execute(
+            "DELETE FROM schema_version WHERE version = :version", {"version": UNFINISHED_COPY}
+        )
 
+    def _restore(self, statement: str) -> None:
+        try:
+            self._target.run_script(statement)
+        except psycopg.errors.ForeignKeyViolation as error:
+            raise CatalogError(
+                f"the catalog {self._path} is damaged: rows of {error.diag.table_name} refer to "
+                f"rows that it does not have ({error.diag.constraint_name})",
+                action="Repair it, then run the same command again. " + _START_OVER,
+            ) from error
 
-def _copy_table(source: sqlite3.Connection, target: PostgresConnection, table: str) -> int:
-    rows = source.execute(f"SELECT * FROM {table}")  # noqa: S608 - our own names
-    columns = [column[0] for column in rows.description]
-    convert = [_as_bool if column in _BOOLEANS else None for column in columns]
-    return target.copy_rows(table, columns, (_converted(row, convert) for row in rows))
+    def _set_triggers(self, state: str) -> None:
+        for name in ("sends", "answers"):
+            self._target.run_script(f"ALTER TABLE {name} {state} TRIGGER USER")
 
+    def _store(self) -> Any:  # noqa: ANN401 - a row
+        return self._source.execute("SELECT id, confirmed FROM store").fetchone()
 
-def _copy_prompts(source: sqlite3.Connection, target: PostgresConnection) -> None:
-    rows = source.execute("SELECT sequence, prompt FROM generations WHERE stage = 'kept'")
-    folded = ((row["sequence"], row["prompt"].casefold()) for row in rows)
-    target.copy_rows("prompts", ["rowid", "prompt"], folded)
-
-
-def _converted(row: Sequence[Any], convert: Sequence[Callable[[Any], Any] | None]) -> Sequence[Any]:
-    return [
-        value if change is None else change(value)
-        for value, change in zip(row, convert, strict=True)
-    ]
-
-
-def _as_bool(value: int | None) -> bool | None:
-    return None if value is None else bool(value)
+    def _transact(self, work: Callable[[], None]) -> None:
+        self._target.run_script("BEGIN")
+        try:
+            work()
+            self._target.run_script("COMMIT")
+        except BaseException:
+            self._target.roll_back()
+            raise

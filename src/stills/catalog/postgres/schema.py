@@ -13,6 +13,9 @@ from stills.contract.postgres_url import PostgresUrl
 VERSION_MIN = 140_000
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+UNFINISHED_COPY = 1_000_000
+"""The version of a catalog while another one is copied into it: no Stills may use it."""
+
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('stills migrate', 0))"
 # Not to_regclass(): its cache can miss a table that was created while this process waited.
 _EXISTS = """
@@ -83,6 +86,14 @@ def refuse_newer(version: int, url: PostgresUrl) -> None:
         CatalogError: the schema is newer.
     """
     known = len(migration_scripts())
+    if version == UNFINISHED_COPY:
+        raise CatalogError(
+            f"the catalog {url.shown} is the unfinished copy of another one",
+            action=(
+                "Wait for the end of `stills catalog copy`, or run the same command again if it "
+                "was cut off. Nothing was sent."
+            ),
+        )
     if version > known:
         raise CatalogError(
             f"the catalog {url.shown} was written by a newer Stills "

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from stills import assembly
+from stills.cli.counting import counting
 from stills.contract.errors import InvalidRequest
 from stills.contract.postgres_url import PostgresUrl, is_postgres_url, read_postgres_url
 
@@ -12,7 +13,9 @@ from stills.contract.postgres_url import PostgresUrl, is_postgres_url, read_post
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     target = sys.stdin.readline().strip() if options.target == "-" else options.target
-    copied = assembly.copy_catalog(Path(options.source), _read_url(target))
+    url = _read_url(target)
+    with counting("copied", "row") as show:
+        copied = assembly.copy_catalog(Path(options.source), url, show)
     for table, number in copied.items():
         print(f"{table:<16} {number}")
     return 0
