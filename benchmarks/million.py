@@ -21,10 +21,11 @@ from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
 from stills.contract.generation import Claim, Settlement
 from stills.contract.models import DEFAULT_MODEL, find_model
-from stills.contract.money import Caps, SpendBy
+from stills.contract.money import Caps
 from stills.contract.request import ImageRequest
 from stills.contract.search import ImageSearch
 from stills.contract.size import Size
+from stills.contract.spending import SpendBy
 from stills.pipeline.plan import make_plan
 
 IMAGES = 1_000_000

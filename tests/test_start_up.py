@@ -27,9 +27,9 @@ PACKAGES = {
 """What a catalog hit needs of stills. Import anything else where it is used."""
 
 UNUSED = (
-    "stills.catalog.postgres", "stills.catalog.search",
+    "stills.catalog.postgres", "stills.catalog.search", "stills.catalog.spending",
     "stills.contract.jobs", "stills.contract.models_file", "stills.contract.ports.jobs",
-    "stills.contract.search", "stills.contract.upkeep",
+    "stills.contract.search", "stills.contract.spending", "stills.contract.upkeep",
     "stills.imaging.reference", "stills.pipeline.generate_many", "stills.store.bucket",
 )  # fmt: skip
 """Parts of these packages that it does not need."""

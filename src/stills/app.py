@@ -13,7 +13,6 @@ from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
 from stills.contract.generation import OnSendSettled, OnStage, OnStageOf
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
-from stills.contract.money import SpendBy, SpendLine
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
 from stills.contract.ports.idempotency import IdempotencyStore
 from stills.contract.ports.provider import Provider
@@ -32,6 +31,7 @@ from stills.pipeline.takes import generate_takes, plan_takes
 
 if TYPE_CHECKING:
     from stills.contract.ports.jobs import Jobs
+    from stills.contract.spending import SpendBy, SpendLine
     from stills.job_queue import JobQueue
     from stills.maintenance.maintenance import Maintenance
     from stills.pipeline.generate_many import FreshOf, JobOf, MaxCostOf, Requests, TakesOf
@@ -380,7 +380,9 @@ class Stills:
         """Return the rate limit and its use by all processes that share the catalog."""
         return await self._pipeline.limiter(self._id(model)).quota()
 
-    async def spend(self, *, since: float = 0.0, by: SpendBy | None = None) -> Sequence[SpendLine]:
+    async def spend(
+        self, *, since: float = 0.0, by: "SpendBy | None" = None
+    ) -> "Sequence[SpendLine]":
         """Add up what was billed, possibly billed and saved since `since` (Unix seconds)."""
         return await self._ports.catalog.spend(since=since, by=by)
 

@@ -22,8 +22,8 @@ from tests.support.fault_rows import (
 from stills.app import Stills
 from stills.cli.errors import exit_code
 from stills.contract.errors import StillsError, TaskRunning
-from stills.contract.money import SpendBy
 from stills.contract.request import ImageRequest
+from stills.contract.spending import SpendBy
 from stills.pipeline.policy import Policy
 from stills.sandbox import DOWNLOAD_FAULTS, Fault, FaultKind, Sandbox
 

@@ -14,7 +14,8 @@ from tests.support.catalog_steps import FRIDAY, PRICE_USD, SATURDAY, SIZE, Clock
 from stills.catalog import SqliteCatalog, schema, spending
 from stills.contract.errors import Billing, BudgetExceeded
 from stills.contract.generation import CatalogHit, ProviderAnswer, Settlement
-from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.money import Caps
+from stills.contract.spending import SpendBy, SpendLine
 
 
 def usd(number: float) -> Any:

@@ -17,9 +17,9 @@ from stills.contract.generation import (
     Send,
     Stage,
 )
-from stills.contract.money import SpendBy, SpendLine
 from stills.contract.result import ImageResult
 from stills.contract.size import Size
+from stills.contract.spending import SpendBy, SpendLine
 from stills.contract.upkeep import Finding, Recovered, Verdict, Verified
 from stills.library import ImageDetails
 

@@ -4,8 +4,9 @@ import pytest
 
 from stills.contract.errors import Billing, BudgetExceeded, CallInterrupted
 from stills.contract.generation import Claim, Settlement
-from stills.contract.money import Caps, JobBudget, JobSpend
+from stills.contract.money import Caps, JobBudget
 from stills.contract.size import Size
+from stills.contract.spending import JobSpend
 
 NATIVE = Size(1328, 1328)
 SECONDS = 60.0

@@ -16,8 +16,8 @@ from stills.app import Stills
 from stills.contract.errors import (
     StoreRefused,
 )
-from stills.contract.money import SpendBy
 from stills.contract.result import ImageResult
+from stills.contract.spending import SpendBy
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 

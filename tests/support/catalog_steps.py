@@ -14,8 +14,9 @@ from stills.contract.generation import (
     RequestRecord,
     Settlement,
 )
-from stills.contract.money import Caps, SpendBy, SpendLine
+from stills.contract.money import Caps
 from stills.contract.size import Size
+from stills.contract.spending import SpendBy, SpendLine
 
 SIZE = Size(1328, 1328)
 PRICE_USD = 0.075

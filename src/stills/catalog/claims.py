@@ -9,10 +9,10 @@ import secrets
 import time
 
 from stills.catalog import queries
+from stills.catalog.caps import check_caps
 from stills.catalog.connection import Connection, Row
 from stills.catalog.processes import this_process
 from stills.catalog.resume import resume_or_add
-from stills.catalog.spending import check_caps
 from stills.contract.generation import Claim, GenerationSpec, Held, Stage
 from stills.contract.money import Caps
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from stills.catalog import queries
+from stills.catalog.caps import check_caps, check_interrupted
 from stills.catalog.claims import renew_claim
 from stills.catalog.connection import Connection
-from stills.catalog.job_spending import check_interrupted
-from stills.catalog.spending import check_caps
 from stills.contract.generation import AnsweredSend, Claim, Settlement, Task
 from stills.contract.money import Caps
 

@@ -14,7 +14,6 @@ from stills.catalog.connection import Connection, Database, TextSearch
 from stills.catalog.deletion import delete_generation, list_generation_objects
 from stills.catalog.find import find, find_fresh
 from stills.catalog.idempotency import SqlIdempotency
-from stills.catalog.job_spending import read_job_spend
 from stills.catalog.kept import adopt, record_kept, settle_paid
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.processes import this_process
@@ -25,7 +24,6 @@ from stills.catalog.rows import (
     read_send,
 )
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
-from stills.catalog.spending import read_spend
 from stills.catalog.upkeep import find_unknown, read_objects, read_unfinished
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
@@ -45,12 +43,13 @@ from stills.contract.generation import (
     StoredObject,
     Task,
 )
-from stills.contract.money import Caps, JobSpend, SpendBy, SpendLine
+from stills.contract.money import Caps
 from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.size import Size
 
 if TYPE_CHECKING:
     from stills.contract.search import ImagePage, ImageSearch
+    from stills.contract.spending import JobSpend, SpendBy, SpendLine
 
 Value = TypeVar("Value")
 
@@ -353,12 +352,16 @@ class SqlCatalog(ABC):
             lambda connection: adopt(connection, generation, renditions)
         )
 
-    async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
+    async def spend(self, *, since: float, by: "SpendBy | None") -> "Sequence[SpendLine]":
+        from stills.catalog.spending import read_spend  # noqa: PLC0415 - not needed to generate
+
         return await self.database.search(
             lambda connection: read_spend(connection, since=since, by=by)
         )
 
-    async def job_spend(self, job_id: str) -> JobSpend:
+    async def job_spend(self, job_id: str) -> "JobSpend":
+        from stills.catalog.spending import read_job_spend  # noqa: PLC0415 - not needed to generate
+
         return await self.database.read(lambda connection: read_job_spend(connection, job_id))
 
     async def close(self) -> None:

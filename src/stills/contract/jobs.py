@@ -7,10 +7,10 @@ from typing import Any
 
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import Billing
-from stills.contract.money import JobSpend
 from stills.contract.outcome import Failure
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.spending import JobSpend
 
 
 class JobState(StrEnum):

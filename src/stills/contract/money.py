@@ -1,4 +1,4 @@
-"""Prices, caps and spending.
+"""Amounts of money, and caps on them.
 
 Amounts named `..._usd` are US dollars, as in JSON. They are added and compared in
 nano-USD, whole billionths of a dollar, because binary fractions are not exact.
@@ -7,7 +7,6 @@ nano-USD, whole billionths of a dollar, because binary fractions are not exact.
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
 from stills.contract.errors import BudgetExceeded, InvalidRequest
 
@@ -93,22 +92,6 @@ class JobBudget:
     accepted_unknown: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpend:
-    """What the calls of a job cost, in images and USD.
-
-    `possible` calls may be billed, also those in flight. The amounts leave out images of unknown
-    price: `unpriced` of those billed, `possible_unpriced` of the others.
-    """
-
-    billed: int = 0
-    billed_usd: float = 0.0
-    unpriced: int = 0
-    possible: int = 0
-    possible_usd: float = 0.0
-    possible_unpriced: int = 0
-
-
 def check_max_cost(given: object) -> None:
     """Check a maximum cost.
 
@@ -135,34 +118,3 @@ def unknown_price(model_id: str) -> BudgetExceeded:
             "prices to a file and set STILLS_MODELS."
         ),
     )
-
-
-class SpendBy(StrEnum):
-    """What spending is grouped by, in addition to the provider."""
-
-    DAY = "day"
-    MODEL = "model"
-    STYLE = "style"
-
-
-@dataclass(frozen=True, slots=True)
-class SpendLine:
-    """Spending on one group of images, as numbers of images and USD.
-
-    `possible` counts calls with an unknown outcome, including those in flight, and `saved` free
-    answers from the catalog. The amounts leave out the images of unknown price: `billed_unpriced`
-    of those billed, and so on, `unpriced` in all.
-    """
-
-    provider: str
-    group: str
-    billed: int
-    billed_usd: float
-    possible: int
-    possible_usd: float
-    saved: int
-    saved_usd: float
-    unpriced: int
-    billed_unpriced: int = 0
-    possible_unpriced: int = 0
-    saved_unpriced: int = 0

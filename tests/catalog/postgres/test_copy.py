@@ -17,9 +17,9 @@ from stills.catalog.postgres.copy import TABLES, copy_catalog
 from stills.catalog.schema import open_catalog
 from stills.contract.access import ApiKey
 from stills.contract.errors import Billing, CatalogError
-from stills.contract.money import SpendBy
 from stills.contract.postgres_url import PostgresUrl
 from stills.contract.search import ImageSearch
+from stills.contract.spending import SpendBy
 
 IMAGES = 12_000
 MAIN_TABLES = ("generations", "sends", "renditions", "requests", "answers")

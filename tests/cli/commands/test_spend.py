@@ -16,7 +16,8 @@ from stills.catalog import SqliteCatalog
 from stills.cli.commands.spend import read_since, table
 from stills.cli.main import main
 from stills.contract.errors import InvalidRequest
-from stills.contract.money import SpendBy, SpendLine, to_nano_usd
+from stills.contract.money import to_nano_usd
+from stills.contract.spending import SpendBy, SpendLine
 
 DAY_SECONDS = 86_400
 LEDGER = [  # day, provider, model, style, price, billings of its sends, free answers

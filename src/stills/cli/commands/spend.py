@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from stills.app import Stills
 from stills.cli.text import as_json, printable
 from stills.contract.errors import InvalidRequest
-from stills.contract.money import SpendBy, SpendLine, format_amount
+from stills.contract.money import format_amount
 from stills.contract.providers import is_paid
+from stills.contract.spending import SpendBy, SpendLine
 
 _DAY_SECONDS = 86_400
 

@@ -1,10 +1,13 @@
 """The ledger: every paid call, what it cost, and the caps on spending."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stills.contract.generation import Claim, Send, Settlement
-from stills.contract.money import Caps, JobSpend, SpendBy, SpendLine
+from stills.contract.money import Caps
+
+if TYPE_CHECKING:
+    from stills.contract.spending import JobSpend, SpendBy, SpendLine
 
 
 class Ledger(Protocol):
@@ -42,10 +45,10 @@ class Ledger(Protocol):
         """List a generation's calls, oldest first."""
         ...
 
-    async def job_spend(self, job_id: str) -> JobSpend:
+    async def job_spend(self, job_id: str) -> "JobSpend":
         """Add up what the calls of a durable job cost."""
         ...
 
-    async def spend(self, *, since: float, by: SpendBy | None) -> Sequence[SpendLine]:
+    async def spend(self, *, since: float, by: "SpendBy | None") -> "Sequence[SpendLine]":
         """Add up spending from `since` (Unix seconds)."""
         ...
