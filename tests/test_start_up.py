@@ -20,9 +20,9 @@ SOURCES = Path(stills.__file__).resolve().parents[1]
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 
 PACKAGES = {
-    "api_keys", "app", "assembly", "blocking", "catalog", "cli", "config", "contract",
-    "fresh_process", "imaging", "library", "loop_guard", "model_table", "pipeline", "provider",
-    "ratelimit", "shotlist", "store",
+    "api_keys", "app", "assembly", "blocking", "blocking_session", "catalog", "cli", "config",
+    "contract", "fresh_process", "imaging", "library", "loop_guard", "model_table", "pipeline",
+    "provider", "ratelimit", "shotlist", "store",
 }  # fmt: skip
 """What a catalog hit needs of stills. Import anything else where it is used."""
 

@@ -14,7 +14,6 @@ from stills.contract.access import BudgetOwner
 from stills.contract.generation import OnSendSettled, OnStage, OnStageOf
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
-from stills.contract.ports.idempotency import IdempotencyStore
 from stills.contract.ports.provider import Provider
 from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
@@ -40,9 +39,9 @@ if TYPE_CHECKING:
 class Stills:
     """Generates and stores images. Use it as `async with Stills.from_env() as stills`.
 
-    `images` are the stored images, `models` the model table, `keys` the API keys of our own service
-    and `jobs` the durable jobs. All belong to one event loop and one process: use from another one,
-    or after closing, raises RuntimeError.
+    `images` are the stored images, `models` the model table, `jobs` the durable jobs, `maintenance`
+    checks and repairs; `keys` and `idempotency` are those of our own service. All belong to one
+    event loop and one process: use from another one, or after closing, raises RuntimeError.
     """
 
     def __init__(
@@ -74,6 +73,7 @@ class Stills:
         self.images = Library(ports, self._guarded_pipeline, self._guard)
         self.models = ModelTable(models, ports.provider, self._guard)
         self.keys = Access(ports.catalog.api_keys)
+        self.idempotency = ports.catalog.idempotency
         self._open_jobs = open_jobs
 
     @classmethod
@@ -315,11 +315,6 @@ class Stills:
 
         return Maintenance(self._ports, self._policy)
 
-    @property
-    def idempotency(self) -> IdempotencyStore:
-        """The earlier answers of our own service, by idempotency key."""
-        return self._ports.catalog.idempotency
-
     async def drain(self) -> None:
         """Wait until all calls already sent are finished and their images stored."""
         await self._pipeline.drain()
@@ -348,21 +343,17 @@ class Stills:
         return self._guarded_pipeline.model(self._id(model_id))
 
     def price_usd(
-        self,
-        request: ImageRequest,
-        *,
-        model: str | None = None,
-        reference_images: int | None = None,
+        self, request: ImageRequest, *, model: str | None = None, references: int | None = None
     ) -> float | None:
         """Return the price of a new image of a request in USD; None if unknown.
 
-        `reference_images` is their number, if the request does not have all of them yet.
+        `references` is the number of its reference images, if it does not have all of them yet.
 
         Raises:
             UnknownModel: the table has no such id.
         """
         return self._guarded_pipeline.price_usd(
-            request, self._id(model), reference_images=reference_images
+            request, self._id(model), reference_images=references
         )
 
     async def find_statuses(

@@ -185,11 +185,8 @@ class _Estimator:
 
     def _find_price(self, shot: Shot) -> float | None:
         """Return the price of a shot that needs images which don't exist yet."""
-        return self._stills.price_usd(
-            shot.request,
-            model=self._batch.options.model.id,
-            reference_images=len(shot.references),
-        )
+        model_id = self._batch.options.model.id
+        return self._stills.price_usd(shot.request, model=model_id, references=len(shot.references))
 
     def _add_new(self, shot: Shot, price_usd: float | None) -> None:
         self.new += 1
