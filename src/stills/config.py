@@ -141,6 +141,18 @@ def _public_url(environment: Mapping[str, str], name: str) -> str | None:
     return written.rstrip("/")
 
 
+def sign_links_by_default() -> Mapping[str, str]:
+    """Return this process's variables, with signed links to a bucket unless they say how links are.
+
+    The objects' own URLs, such as `s3://bucket/a.png`, are of no use to most programs.
+    """
+    environment = os.environ
+    is_bucket = "://" in environment.get("STILLS_STORE", "").removeprefix("file://")
+    if not is_bucket or environment.get("STILLS_IMAGE_URL") or environment.get("STILLS_PUBLIC_URL"):
+        return environment
+    return {**environment, "STILLS_IMAGE_URL": f"presign:{SIGNED_SECONDS_MAX}s"}
+
+
 def _image_links(environment: Mapping[str, str], name: str) -> ImageLinks:
     written = (environment.get(name) or "store").strip()
     if written == "store":

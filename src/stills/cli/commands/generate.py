@@ -14,7 +14,7 @@ from stills.cli.errors import NOTHING_SENT
 from stills.cli.interrupts import Interrupts
 from stills.cli.progress import progress
 from stills.cli.text import as_json, printable
-from stills.config import read_config
+from stills.config import read_config, sign_links_by_default
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Stage
 from stills.contract.image_address import web_image_url
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         fresh=options.fresh,
         max_cost_usd=options.max_cost,
         resend_unknown=options.resend_unknown,
+        signs_links=options.json,
     )
     for result in results:
         if options.json:
@@ -52,10 +53,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def make_image(
-    request: ImageRequest, output: Path, *, model: str | None, fresh: bool, sandbox: bool
+    request: ImageRequest,
+    output: Path,
+    *,
+    model: str | None,
+    fresh: bool,
+    sandbox: bool,
+    signs_links: bool,
 ) -> ImageResult:
     """Generate one image and copy it to `output`, as `make_images` does."""
-    (result,) = make_images(request, [output], model=model, fresh=fresh, sandbox=sandbox)
+    (result,) = make_images(
+        request, [output], model=model, fresh=fresh, sandbox=sandbox, signs_links=signs_links
+    )
     return result
 
 
@@ -69,19 +78,24 @@ def make_images(
     fresh: bool = False,
     max_cost_usd: float | None = None,
     resend_unknown: int | None = None,
+    signs_links: bool = False,
 ) -> Sequence[ImageResult]:
     """Generate takes of a request; the first Ctrl-C lets API calls finish.
 
-    `outputs` are the files to copy them to: one for each take, or none at all.
+    `outputs` are the files to copy them to: one for each take, or none at all. `signs_links` is
+    whether links to a bucket open for other programs, unless the environment says how they are.
 
     Raises:
         KeyboardInterrupt: it was interrupted before the images were complete.
         StillsError: see stills.contract.errors.
     """
+    environment = sign_links_by_default() if signs_links else None
     sent = False
 
     async def work(stop: asyncio.Event) -> Sequence[ImageResult]:
-        made = Stills.from_env(sandbox=sandbox, resend_unknown=resend_unknown)
+        made = Stills.from_env(
+            sandbox=sandbox, resend_unknown=resend_unknown, environment=environment
+        )
         async with made as stills, progress() as show:
 
             def follow(_: int, stage: Stage) -> None:

@@ -45,7 +45,12 @@ def _run(options: argparse.Namespace) -> int:
         print(f"generate_image: the field {name!r} is unknown, so it is ignored", file=sys.stderr)
     output = Path(options.output or default_output(os.environ) / "images" / "output.png")
     result = make_image(
-        given.request, output, model=given.model, sandbox=options.sandbox, fresh=options.fresh
+        given.request,
+        output,
+        model=given.model,
+        sandbox=options.sandbox,
+        fresh=options.fresh,
+        signs_links=options.print_response,
     )
     print(summary(result), file=sys.stderr)
     if options.print_response:
