@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -226,7 +225,16 @@ def test_characters_of_a_path_that_the_encoding_lacks_are_escaped(run, tmp_path)
     assert size(tmp_path / "風箏.png") == (128, 64)
 
 
-def test_without_the_package_the_error_is_the_command_that_installs_it(run, tmp_path):
+@pytest.mark.parametrize(
+    ("repository", "source"),
+    [
+        ("", "PATH_OF_A_CLONE_OF_STILLS"),
+        ("https://a.example/b.git", "'stills @ git+https://a.exam"),
+    ],
+)
+def test_without_the_package_the_error_is_the_command_that_installs_it(
+    run, tmp_path, repository: str, source: str
+):
     """It installs the clone that the script is in, or else the repository, with this Python."""
     isolated = (sys.executable, "-I", "-S")
     done = run("--request", KITE, python=isolated)
@@ -237,11 +245,12 @@ def test_without_the_package_the_error_is_the_command_that_installs_it(run, tmp_
     )
     copied = tmp_path / "skill" / "scripts" / SCRIPT.name
     copied.parent.mkdir(parents=True)
-    shutil.copy(SCRIPT, copied)
+    text = SCRIPT.read_text(encoding="utf-8")
+    copied.write_text(re.sub('REPOSITORY = ".*"', f'REPOSITORY = "{repository}"', text))
     done = run("--request", KITE, python=isolated, script=copied)
     assert done.returncode == 127
     assert is_one_line(done.stderr)
-    assert f"{sys.executable} -m pip install 'stills @ git+https://" in done.stderr
+    assert f"{sys.executable} -m pip install {source}" in done.stderr
 
 
 def test_fresh_pays_for_a_new_image(run):

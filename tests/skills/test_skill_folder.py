@@ -57,7 +57,8 @@ def test_the_address_of_the_repository_is_that_of_the_package():
     """The script needs it where the package is not installed."""
     project = tomllib.loads((SKILL.parents[3] / "pyproject.toml").read_text())["project"]
     script = (SKILL / "scripts" / "generate_image.py").read_text()
-    assert f'REPOSITORY = "{project["urls"]["Repository"]}"' in script
+    address = project.get("urls", {}).get("Repository", "")
+    assert f'REPOSITORY = "{address}"' in script
 
 
 def test_the_instructions_are_short():

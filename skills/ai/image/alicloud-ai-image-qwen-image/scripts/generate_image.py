@@ -8,12 +8,12 @@ import shlex
 import sys
 from pathlib import Path
 
-REPOSITORY = "https://stills.example/stills.git"  # as in pyproject.toml
+REPOSITORY = ""  # the URL in pyproject.toml, once there is a public one
 
 
 def install_command() -> str:
     """Return the command that installs Stills for this Python: from the clone around it, if any."""
-    source = f"stills @ git+{REPOSITORY}"
+    source = f"stills @ git+{REPOSITORY}" if REPOSITORY else "PATH_OF_A_CLONE_OF_STILLS"
     for folder in Path(__file__).resolve().parents:
         if (folder / "pyproject.toml").is_file() and (folder / "src" / "stills").is_dir():
             source = str(folder)
