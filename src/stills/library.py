@@ -126,6 +126,15 @@ class Library:
         png = await self.read(image)
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
 
+    async def scale_down(self, png: bytes, *, side_max_pixels: int) -> bytes:
+        """Return a PNG as a JPEG that fits into a square. Nothing is stored.
+
+        Raises:
+            DamagedImage: the bytes can't be decoded.
+        """
+        self._guard.check()
+        return await self._ports.imaging.thumbnail(png, side_max_pixels)
+
     async def convert_to_png(self, data: bytes, name: str) -> PngImage:
         """Check a picture of the user to its last pixel, and return it upright as a PNG.
 

@@ -8,6 +8,7 @@ from stills.batch.manifest import read_manifest
 from stills.batch.output import RunOutput
 from stills.batch.run import Run
 from stills.contract.errors import Billing
+from stills.review.record import end_run
 from stills.sandbox import Fault, FaultKind
 from stills.shotlist.shots import Outcome
 
@@ -20,7 +21,9 @@ def with_seed(seed):
 
 async def run(stills, tmp_path, rows, **options):
     batch = check_list(stills, write_list(tmp_path, *rows), **options)
-    return await run_batch(stills, batch, tmp_path / "out")
+    entries = await run_batch(stills, batch, tmp_path / "out")
+    end_run(tmp_path / "out", batch.title)
+    return entries
 
 
 def boards(folder):
@@ -32,16 +35,18 @@ def files(folder):
 
 
 async def test_another_seed_keeps_the_board_that_was_there(stills, tmp_path):
-    """Its manifest, page and images are complete in the history."""
+    """Its manifest, page, review and images are complete in the history."""
     out = tmp_path / "out"
     await run(stills, tmp_path, with_seed(1))
     before = files(out)
-    manifest, page = (out / "manifest.jsonl").read_bytes(), (out / "index.html").read_bytes()
+    names = ("manifest.jsonl", "index.html", "review.json")
+    others = {name: (out / name).read_bytes() for name in names}
+    thumbnails = {path.name for path in (out / "thumbnails").iterdir()}
     await run(stills, tmp_path, with_seed(2))
     (kept,) = boards(out)
     assert files(kept) == before
-    assert (kept / "manifest.jsonl").read_bytes() == manifest
-    assert (kept / "index.html").read_bytes() == page
+    assert {name: (kept / name).read_bytes() for name in names} == others
+    assert {path.name for path in (kept / "thumbnails").iterdir()} == thumbnails
     assert files(out).keys() == before.keys()
     assert files(out) != before
 
@@ -106,7 +111,7 @@ async def stopped_run(stills, tmp_path, rows):
     stopped = Run(stills, batch, output, stop)
     await stopped.generate()
     stopped.add_pending()
-    output.close(batch.title)
+    output.close()
     return output, {one.shot.id: one for one in read_manifest(output.folder / "manifest.jsonl")}
 
 
@@ -123,6 +128,7 @@ async def test_an_interrupted_run_leaves_no_shot_without_its_picture(stills, tmp
     assert entries["one"].shot.request.seed == 1
     assert output.totals.pending == 3
     assert not boards(output.folder)
+    end_run(output.folder, "film")
     assert "images/one.png" in (output.folder / "index.html").read_text(encoding="utf-8")
 
 
@@ -142,7 +148,7 @@ async def test_what_an_interrupted_request_may_cost_is_kept_with_the_picture(sti
     output = RunOutput(tmp_path / "out", batch.names, lambda *_: None)
     for position, shot in batch.shots():
         output.add(position, Outcome(shot, billing=Billing.POSSIBLE))
-    output.close(batch.title)
+    output.close()
     entries = list(read_manifest(output.folder / "manifest.jsonl"))
     assert [one.billing for one in entries] == [Billing.POSSIBLE] * 2
     assert all(one.result for one in entries)

@@ -198,7 +198,7 @@ async def test_rows_are_read_as_they_are_needed(stills, tmp_path):
     await run.generate()
     assert shot_list.rows_read < 200
     run.add_pending()
-    output.close(batch.title)
+    output.close()
     statuses = [entry.status for entry in read_manifest(tmp_path / "out" / "manifest.jsonl")]
     assert len(statuses) == 400
     assert statuses.count("done") < 100

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests.support.boards import decide, find, two_takes_each
 
+from stills.batch.image_files import REVIEW_NAME
 from stills.contract.errors import InvalidRequest
 from stills.review import marking
 from stills.review.board import read_board
-from stills.review.review_file import REVIEW_NAME, change_review, read_review
+from stills.review.review_file import change_review, read_review
 
 
 def _comment(folder: Path, number: int) -> None:

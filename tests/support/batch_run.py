@@ -37,5 +37,5 @@ async def run_with_output(stills, batch: Batch, folder: Path) -> RunOutput:
         await run.generate()
     finally:
         run.add_pending()
-        output.close(batch.title)
+        output.close()
     return output

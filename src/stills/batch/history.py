@@ -6,9 +6,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
-from stills.batch.image_files import file_in
+from stills.batch.image_files import CONTACT_SHEET_NAME, REVIEW_NAME, file_in
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
+from stills.batch.thumbnails import thumbnail_file
 from stills.contract.atomic_file import as_output_error
 from stills.contract.errors import InvalidRequest
 
@@ -19,7 +19,7 @@ class History:
     """Keeps the board that a run finds, once the run replaces or removes one of its pictures.
 
     It is kept as `history/TIME`, with the time at which its manifest was written (UTC): manifest,
-    contact sheet and images, as hard links if possible. `kept` is that folder, or None.
+    contact sheet, review and images, as hard links if possible. `kept` is that folder, or None.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +51,9 @@ class History:
             for entry in read_manifest(self._manifest):
                 if entry.file is not None:
                     self._link(entry.file)
+                    self._link(thumbnail_file(entry))
         self._link(CONTACT_SHEET_NAME)
+        self._link(REVIEW_NAME)
         self._link(MANIFEST_NAME)
 
     def _new_folder(self) -> Path:

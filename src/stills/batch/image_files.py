@@ -14,6 +14,8 @@ from stills.contract.atomic_file import replace_atomically
 from stills.contract.file_url import file_path
 
 IMAGES_FOLDER = "images"
+CONTACT_SHEET_NAME = "index.html"
+REVIEW_NAME = "review.json"
 
 _NAME_MAX_BYTES = 120
 _DIGEST_CHARACTERS = 12

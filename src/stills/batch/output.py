@@ -1,4 +1,4 @@
-"""The output of a run: manifest, images by shot id, contact sheet, totals."""
+"""The output of a run: manifest, images by shot id with thumbnails, totals."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stills.app import Stills
-from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME, write_contact_sheet
 from stills.batch.history import History
 from stills.batch.image_files import (
+    CONTACT_SHEET_NAME,
     IMAGES_FOLDER,
     ImageNames,
     file_in,
@@ -19,6 +19,7 @@ from stills.batch.image_files import (
 )
 from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_done, read_manifest
 from stills.batch.manifest_entry import ManifestEntry, Status
+from stills.batch.thumbnails import image_name, make_thumbnails
 from stills.batch.totals import RunTotals
 from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import Billing, InvalidRequest, OutputRefused, StillsError
@@ -70,6 +71,12 @@ class RunOutput:
             if error is not None and not result.cached:
                 error = error.with_(billing=Billing.BILLED)
             written.append(error or file)
+        images = [
+            (file, image_name(result))
+            for (_, result), file in zip(results, written, strict=True)
+            if isinstance(file, str)
+        ]
+        await make_thumbnails(stills, self.folder, images)
         return written
 
     def add(self, position: int, outcome: Outcome, file: str | None = None) -> None:
@@ -104,8 +111,8 @@ class RunOutput:
         self.keep(position, ManifestEntry.of(outcome, file))
         self.totals = replace(self.totals, left=self.totals.left + 1)
 
-    def close(self, title: str) -> None:
-        """Write the manifest and the contact sheet. Blocks.
+    def close(self) -> None:
+        """Write the manifest. Blocks.
 
         Takes that a review asked for are not in the list: those of its shots stay.
         """
@@ -116,8 +123,6 @@ class RunOutput:
                     self._manifest.append_entry(entry)
         finally:
             self._manifest.close()
-        entries = read_manifest(self._manifest.path)
-        write_contact_sheet(self.folder, title, entries, self.totals, self._names)
 
     def _earlier_if_pending(self, entry: ManifestEntry) -> ManifestEntry:
         """Return the earlier entry of a pending shot, if its image is still there."""

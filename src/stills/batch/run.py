@@ -17,6 +17,7 @@ from stills.batch.output import RunOutput
 from stills.batch.preflight import BatchOptions
 from stills.batch.references import Files, with_references
 from stills.batch.run_plan import RunPlan
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import (
     Billing,
     BudgetExceeded,
@@ -74,11 +75,18 @@ class _Schedule:
 class Run:
     """One run of a batch. Once `stop` is set, only requests that were sent are finished.
 
-    The run sets it itself if every further shot would fail; `early_stop` has the reason.
+    The run sets it itself if every further shot would fail; `early_stop` has the reason. Calls
+    count towards `payer`, and its budget.
     """
 
     def __init__(
-        self, stills: Stills, batch: RunPlan, output: RunOutput, stop: asyncio.Event
+        self,
+        stills: Stills,
+        batch: RunPlan,
+        output: RunOutput,
+        stop: asyncio.Event,
+        *,
+        payer: BudgetOwner | None = None,
     ) -> None:
         self.early_stop = EarlyStop()
         self._stills = stills
@@ -86,6 +94,7 @@ class Run:
         self._options = batch.options
         self._output = output
         self._stop = stop
+        self._payer = payer
         self._cost_cap = CostCap(self._options.max_cost_usd)
         self._rows = batch.shots()
         self._rows_left = True
@@ -144,6 +153,7 @@ class Run:
             fresh=lambda index: self._schedule.running[index].id in self._options.fresh,
             max_cost_usd=self._cost_cap.reserved_usd,
             takes_of=lambda index: self._schedule.running[index].takes_name,
+            payer=self._payer,
             stop=self._stop,
             on_stage=self._schedule.set_stage,
             on_send_settled=self._count,

@@ -144,6 +144,31 @@ def add_pick(commands: "Commands") -> None:
     command.add_argument("--undo", action="store_true", help="undo the latest decision")
 
 
+def add_review(commands: "Commands") -> None:
+    """Add `review`."""
+    command = add_command(
+        commands, "review", "review", "Review a batch in a browser: pick, reject, comment, retake."
+    )
+    command.add_argument("folder", metavar="DIR", help="output folder of the batch")
+    command.add_argument(
+        "--merge", metavar="MARKS", help="add the decisions of a marks.json to the folder, and exit"
+    )
+    command.add_argument(
+        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
+    )
+    command.add_argument("--max-cost", type=float, metavar="USD", help="spending limit of each run")
+    command.add_argument(
+        "--model", metavar="ID", help="exact id for new takes (default: that of the images)"
+    )
+    command.add_argument(
+        "--rate", metavar="LIMIT",
+        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
+        "model's)",
+    )  # fmt: skip
+    add_resend_unknown(command)
+    add_sandbox_option(command)
+
+
 def add_animatic(commands: "Commands") -> None:
     """Add `animatic`."""
     command = add_command(

@@ -162,10 +162,8 @@ def error_answer(error: StillsError, *, in_openai_shape: bool = False) -> Respon
         headers["WWW-Authenticate"] = "Bearer"
     if status == STATUSES[LimitError]:
         headers["Retry-After"] = str(math.ceil(_wait_seconds(error)))
-    message = error.public_message.rstrip(".")
-    action = error.public_action or ACTIONS[error.remedy]
     detail = ErrorDetail(
-        message=f"{message}.{_MONEY[error.billing]} {action}",
+        message=describe(error),
         type=_TYPES.get(status, _SERVER),
         param=error.field if isinstance(error, UsageError) else None,
         code=error.code,
@@ -174,6 +172,13 @@ def error_answer(error: StillsError, *, in_openai_shape: bool = False) -> Respon
         refused = {"type": _REFUSED_TYPE, "code": _REFUSED_CODE, "stills_code": error.code}
         detail = detail.model_copy(update=refused)
     return _answer(status, detail, headers)
+
+
+def describe(error: StillsError) -> str:
+    """Say what happened, what it means for money, and what to do, in words fit for anyone."""
+    message = error.public_message.rstrip(".")
+    action = error.public_action or ACTIONS[error.remedy]
+    return f"{message}.{_MONEY[error.billing]} {action}"
 
 
 def problem(

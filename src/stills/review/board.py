@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.manifest_entry import ManifestEntry, ReviewMark, Status
+from stills.batch.thumbnails import image_name
 from stills.contract.errors import InvalidRequest
 from stills.review.records import Mark, Review, ShotReview, TakeRequest
 from stills.review.review_file import read_review
@@ -142,9 +143,7 @@ def make_board(folder: Path, entries: Iterable[ManifestEntry], review: Review) -
 
 def image_of(entry: ManifestEntry) -> str:
     """Return what identifies the image of an entry: a mark is void once it is another."""
-    if entry.result is None:
-        return ""
-    return entry.result.id or entry.result.object_path or entry.result.image_url
+    return "" if entry.result is None else image_name(entry.result)
 
 
 def _shot(entries: list[ManifestEntry], review: ShotReview) -> BoardShot:
@@ -157,7 +156,7 @@ def _take(entry: ManifestEntry, review: ShotReview) -> BoardTake:
     mark = None
     if own in review.rejected:
         mark = ReviewMark.REJECTED
-    elif own == review.pick:
+    elif own == review.pick and review.own is None:
         mark = ReviewMark.PICKED
     label = f"r{entry.shot.take}" if entry.shot.is_retake else f"{entry.shot.take}"
     return BoardTake(entry, label, mark)

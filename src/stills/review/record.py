@@ -8,11 +8,12 @@ from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
 from stills.batch.manifest_entry import ManifestEntry
 from stills.contract.errors import OutputRefused
 from stills.review.board import Board, make_board
+from stills.review.page.document import write_page
 from stills.review.review_file import change_review, read_review
 
 
 def end_run(folder: Path, title: str) -> None:
-    """Write the title of a run to the review, and the review to the manifest. Blocks.
+    """Write the title of a run to the review, the review to the manifest, and the page. Blocks.
 
     Raises:
         InvalidRequest: the review can't be read.
@@ -20,6 +21,7 @@ def end_run(folder: Path, title: str) -> None:
     """
     change_review(folder, lambda review: replace(review, title=title))
     record(folder)
+    write_page(folder)
 
 
 def record(folder: Path) -> None:
@@ -39,9 +41,14 @@ def record(folder: Path) -> None:
 
 
 def record_unless_running(folder: Path) -> None:
-    """Write the review of a folder to its manifest, unless a run is writing to it; see `record`."""
+    """Write the review of a folder to its manifest and page, unless a run is writing to it.
+
+    Raises:
+        InvalidRequest: the manifest or the review can't be read.
+    """
     with suppress(OutputRefused):
         record(folder)
+        write_page(folder)
 
 
 def list_recorded(board: Board, entries: list[ManifestEntry]) -> list[ManifestEntry]:

@@ -10,13 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stills.batch.image_files import IMAGES_FOLDER
+from stills.batch.image_files import IMAGES_FOLDER, REVIEW_NAME
 from stills.contract.atomic_file import as_output_error, replace_atomically
 from stills.contract.errors import InvalidRequest, OutputRefused
 from stills.review.records import Review
 from stills.review.review_json import read_review_json, write_review
-
-REVIEW_NAME = "review.json"
 
 _MAX_BYTES = 64 * 1024 * 1024
 _BOARD_BYTES = 8

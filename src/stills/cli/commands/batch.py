@@ -122,7 +122,7 @@ async def _generate(
                     run.add_pending()
         finally:
             await stills.close()  # waits for API calls in flight, so that their cost is known
-            await asyncio.to_thread(output.close, batch.title)
+            await asyncio.to_thread(output.close)
             await asyncio.to_thread(end_run, folder, batch.title)
     return Ending(
         folder, output.totals, run.early_stop.reason, interrupts.count, output.history.kept

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TextIO
 
-from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
 from stills.batch.estimate import Estimate
+from stills.batch.image_files import CONTACT_SHEET_NAME
 from stills.batch.manifest import MANIFEST_NAME
 from stills.batch.manifest_entry import ManifestEntry
 from stills.cli.commands.batch_ending import Ending

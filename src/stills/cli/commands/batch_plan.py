@@ -1,6 +1,7 @@
 """What `stills batch` works through: a shot list, or what a review asks for."""
 
 import argparse
+import os
 from pathlib import Path
 
 from stills.app import Stills
@@ -54,7 +55,8 @@ def _check_list(options: argparse.Namespace, stills: Stills) -> tuple[Path, RunP
         )
     shot_list = _open_list(options)
     folder = Path(options.output) if options.output else shot_list.default_folder
-    read_review(folder)  # refused now rather than at the end of the run
+    if os.path.isdir(folder):  # noqa: PTH112 - False for names that no folder can have
+        read_review(folder)  # refused now rather than at the end of the run
     batch_options = _batch_options(options, stills, folder)
     keep_seeds(shot_list, read_earlier(folder, stills.provider), batch_options)
     return folder, check(shot_list, batch_options)

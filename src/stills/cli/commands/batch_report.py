@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator, Sequence
 
-from stills.batch.contact_sheet.page import CONTACT_SHEET_NAME
 from stills.batch.estimate import Estimate
+from stills.batch.image_files import CONTACT_SHEET_NAME
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.totals import RunTotals

@@ -1,1 +1,0 @@
-"""The page that shows the images of a batch."""
