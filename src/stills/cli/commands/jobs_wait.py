@@ -46,7 +46,7 @@ async def _wait(options: argparse.Namespace) -> int:
             await _write_results(stills, job, output)
         finally:
             title = str(job.spec.about.get("title") or job.spec.name or job.id)
-            await asyncio.to_thread(output.close, title)
+            await asyncio.to_thread(output.close)
         await asyncio.to_thread(end_run, folder, title)
     stopped = None if job.error is None else job.error.message
     ending = Ending(folder, output.totals, stopped, 0, output.history.kept)
