@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from stills.catalog import SqliteCatalog
 from stills.config import Config
 from stills.contract.errors import CatalogError, ConfigError, JobsError, MissingKey
 from stills.contract.forked import begin_use
@@ -89,7 +88,11 @@ class _Download:
 
 
 def _catalog(location: Path | PostgresUrl) -> Catalog:
-    return SqliteCatalog(location) if isinstance(location, Path) else open_postgres(location)
+    if isinstance(location, PostgresUrl):
+        return open_postgres(location)
+    from stills.catalog import SqliteCatalog  # noqa: PLC0415 - Postgres needs none
+
+    return SqliteCatalog(location)
 
 
 def open_postgres(url: PostgresUrl) -> "PostgresCatalog":

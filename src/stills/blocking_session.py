@@ -5,6 +5,7 @@ would mostly wait for that.
 """
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - it must be registered before SESSION.close
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -151,6 +152,7 @@ def _wait(future: Future[Result]) -> None:
 
 
 SESSION = BlockingSession()
-# Python stops the threads that closing needs before it calls the functions of `atexit`.
+# Python stops the threads that closing needs before it calls the functions of `atexit`. What was
+# registered last here is called first.
 threading._register_atexit(SESSION.close)  # type: ignore[attr-defined]  # noqa: SLF001
 os.register_at_fork(before=SESSION.prepare_fork, after_in_child=SESSION.forget)
