@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.support.catalog_steps import Clock as CatalogClock
 
 from stills import api_keys
-from stills.catalog import SqliteCatalog
+from stills.catalog import SqliteCatalog, schema
 from stills.contract.access import ApiKey, BudgetOwner
 from stills.contract.errors import (
     BudgetExceeded,
@@ -24,13 +25,8 @@ from stills.contract.request import ImageRequest
 PRICE_USD = 0.075
 
 
-class Clock:
-    """The clock of the keys."""
-
-    now = 1_790_000_000.0
-
-    def time(self) -> float:
-        return self.now
+class Clock(CatalogClock):
+    """The clock of the keys, also for what they are remembered by."""
 
     def monotonic(self) -> float:
         return self.now
@@ -40,7 +36,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that the test controls."""
     clock = Clock()
-    monkeypatch.setattr(api_keys, "time", clock)
+    for module in (api_keys, schema):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

@@ -82,7 +82,7 @@ class Access:
         is_right = hmac.compare_digest(known, _digest(parts[2] if parts else "-"))
         if key is None or not is_right or key.revoked_at is not None:
             raise KeyRefused
-        early_seconds = await self._api_keys.take_slot(key, now=time.time())
+        early_seconds = await self._api_keys.take_slot(key)
         if early_seconds > 0.0:
             raise RateLimited(
                 f"key {key.name} exceeded its rate limit", retry_after_seconds=early_seconds

@@ -4,29 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.catalog_steps import Clock
 
-from stills.catalog import SqliteCatalog, idempotency
+from stills.catalog import SqliteCatalog
 from stills.contract.access import IdempotencyRecord
 from stills.contract.ports.idempotency import IdempotencyStore
 
 DAY_SECONDS = 86_400.0
-
-
-class Clock:
-    """The clock of the idempotency store, set by the test."""
-
-    now = 1_790_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that the test sets."""
-    clock = Clock()
-    monkeypatch.setattr(idempotency, "time", clock)
-    return clock
 
 
 @pytest.fixture

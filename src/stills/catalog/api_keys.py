@@ -21,6 +21,7 @@ VALUES ({", ".join(f":{column}" for column in _COLUMNS)})
 ON CONFLICT DO NOTHING
 RETURNING id
 """  # noqa: S608 - our own columns
+_TURN = "SELECT next_turn_at, coalesce(:now, unix_now()) FROM api_keys WHERE id = :id"
 _REVOKE = """
 UPDATE api_keys SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL RETURNING id
 """
@@ -59,7 +60,7 @@ class SqlApiKeys:
 
         return await self._database.write(work)
 
-    async def take_slot(self, key: ApiKey, *, now: float) -> float:
+    async def take_slot(self, key: ApiKey, *, now: float | None = None) -> float:
         if key.per_second is None:
             return 0.0
         interval_seconds = 1.0 / key.per_second
@@ -67,12 +68,10 @@ class SqlApiKeys:
 
         def work(connection: Connection) -> float:
             connection.execute(LOCK, {"name": f"slots of {key.id}"})
-            row = connection.execute(
-                "SELECT next_turn_at FROM api_keys WHERE id = :id", {"id": key.id}
-            ).fetchone()
+            next_turn_at, at = connection.execute(_TURN, {"id": key.id, "now": now}).fetchone()
             # A clock that is set back must not block a key for longer than one interval.
-            due_at = min(max(row[0], now), now + burst_seconds + interval_seconds)
-            early_seconds = due_at - now - burst_seconds
+            due_at = min(max(next_turn_at, at), at + burst_seconds + interval_seconds)
+            early_seconds = due_at - at - burst_seconds
             if early_seconds > _ROUNDING_SECONDS:
                 return float(early_seconds)
             connection.execute(

@@ -1,15 +1,13 @@
 """Answers by idempotency key, in the catalog's database."""
 
-import time
-
 from stills.catalog.connection import Connection, Database
 from stills.contract.access import IdempotencyRecord
 
 LIFETIME_SECONDS = 86_400.0
 
-_FORGET = "DELETE FROM replies WHERE created_at < :since"
+_FORGET = "DELETE FROM replies WHERE created_at < unix_now() - :lifetime_seconds"
 _BEGIN = """
-INSERT INTO replies (owner, key, digest, created_at) VALUES (:owner, :key, :digest, :now)
+INSERT INTO replies (owner, key, digest, created_at) VALUES (:owner, :key, :digest, unix_now())
 ON CONFLICT DO NOTHING
 """
 _READ = "SELECT digest, answer, created_at FROM replies WHERE owner = :owner AND key = :key"
@@ -26,13 +24,11 @@ class SqlIdempotency:
         self._database = database
 
     async def begin(self, owner: str, key: str, digest: str) -> IdempotencyRecord:
-        now = time.time()
         values: dict[str, str | float] = {
             "owner": owner,
             "key": key,
             "digest": digest,
-            "now": now,
-            "since": now - LIFETIME_SECONDS,
+            "lifetime_seconds": LIFETIME_SECONDS,
         }
 
         def work(connection: Connection) -> IdempotencyRecord:

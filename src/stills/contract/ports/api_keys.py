@@ -24,6 +24,9 @@ class ApiKeys(Protocol):
         """Revoke the active key of a name; False if there is no such key."""
         ...
 
-    async def take_slot(self, key: ApiKey, *, now: float) -> float:
-        """Count a request against a key's rate; return 0, or the seconds until it may be made."""
+    async def take_slot(self, key: ApiKey, *, now: float | None = None) -> float:
+        """Count a request against a key's rate; return 0, or the seconds until it may be made.
+
+        `now` (Unix seconds) is the time by the catalog's clock unless given.
+        """
         ...
