@@ -1,5 +1,6 @@
 """Recover and rebuild: finish paid images, and add stored images to the catalog again."""
 
+import asyncio
 import json
 import os
 import socket
@@ -70,6 +71,48 @@ async def test_an_answer_is_downloaded_and_nothing_is_sent(stills: Stills, sandb
     assert ends(await stills.maintenance.recover()) == [(True, "")]
     assert len(await stills.images.list()) == 1
     await kept_free(stills, sandbox)
+
+
+class MeetingCatalog(SqliteCatalog):
+    """A catalog in which images are stored only when three of them are ready at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._together = asyncio.Barrier(3)
+
+    async def record_kept(self, *generation: object, **kept: object) -> Generation:
+        async with asyncio.timeout(60):
+            await self._together.wait()
+        return await super().record_kept(*generation, **kept)
+
+
+async def test_several_images_are_recovered_at_once(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """A download waits more than it works."""
+    stills = await make_stills(catalog=MeetingCatalog(tmp_path / "stills.db"))
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    for seed in range(3):
+        with pytest.raises(LinkDead):
+            await stills.generate(replace(KITE, seed=seed))
+    sandbox.set_faults()
+    counted: list[int] = []
+    recovered = await stills.maintenance.recover(on_progress=counted.append)
+    assert ends(recovered) == [(True, "")] * 3
+    assert counted == [1, 2, 3]
+
+
+async def test_several_images_of_one_request_are_recovered_one_after_the_other(
+    stills: Stills, sandbox: Sandbox
+):
+    """None of them is taken for one that another process works on."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    for _ in range(3):
+        with pytest.raises(LinkDead):
+            await stills.generate(KITE, fresh=True)
+    sandbox.set_faults()
+    assert ends(await stills.maintenance.recover()) == [(True, "")] * 3
+    assert sandbox.ledger.billed_images == 3
 
 
 async def leave_answered(stills: Stills, sandbox: Sandbox, folder: Path) -> None:

@@ -20,4 +20,10 @@ async def do_several(
         async with at_once:
             return await work(item)
 
-    return await asyncio.gather(*map(run, items))
+    tasks = [asyncio.create_task(run(item)) for item in items]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()  # after an error, nothing goes on unseen
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Recover: finish interrupted images that are paid for or being made. It sends no paid call."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
 
 from stills.contract.errors import StillsError
@@ -16,6 +16,7 @@ from stills.contract.generation import (
 )
 from stills.contract.money import Caps
 from stills.contract.upkeep import OnProgress, Recovered
+from stills.maintenance.at_once import do_several
 from stills.maintenance.recovered import failed, list_image, read_sidecars, try_to_adopt
 from stills.pipeline.fetch import LinkExpired, fetch_paid
 from stills.pipeline.follow import wait_for_end
@@ -39,39 +40,82 @@ async def recover(
     Raises:
         StorageError: the catalog or the spool can't be used at all.
     """
-    until = asyncio.get_running_loop().time() + policy.deadline_seconds
-    outcomes: dict[str, Recovered] = {}
-    unreadable: list[Recovered] = []
-
-    def add(outcome: Recovered) -> None:
-        outcomes[outcome.generation_id] = outcome
-        on_progress(len(outcomes))
-
+    recovery = _Recovery(ports, policy, on_progress)
     for is_slow in (False, True):
-        async for generation in _list_unfinished(ports):
-            if (generation.task is not None) is is_slow and generation.id not in outcomes:
-                add(await _finish(ports, policy, generation, until))
-    async for sidecar in read_sidecars(ports.spool):
-        if isinstance(sidecar, Recovered):
-            unreadable.append(sidecar)
-            continue
-        generation_id = sidecar.generation.id
-        # Several catalogs may share a spool. Images that this one never sent belong to another.
-        if generation_id not in outcomes and await ports.catalog.list_sends(generation_id):
-            outcome = await try_to_adopt(ports, generation_id)
-            if outcome is not None:
-                add(outcome)
+        await recovery.finish_interrupted(is_slow=is_slow)
+    unreadable = await recovery.adopt_spooled()
     for generation_id in await ports.catalog.settle_paid():
-        outcomes.setdefault(generation_id, Recovered(generation_id, kept=True))
-    return [*outcomes.values(), *unreadable]
+        recovery.outcomes.setdefault(generation_id, Recovered(generation_id, kept=True))
+    return [*recovery.outcomes.values(), *unreadable]
 
 
-async def _list_unfinished(ports: Ports) -> AsyncGenerator[Generation]:
+class _Recovery:
+    """The outcomes so far, by generation."""
+
+    def __init__(self, ports: Ports, policy: Policy, on_progress: OnProgress) -> None:
+        self.outcomes: dict[str, Recovered] = {}
+        self._ports, self._policy = ports, policy
+        self._until = asyncio.get_running_loop().time() + policy.deadline_seconds
+        self._on_progress = on_progress
+        self._finished = 0
+
+    async def finish_interrupted(self, *, is_slow: bool) -> None:
+        """Finish what is in the catalog: what the service still works on if it `is_slow`."""
+        async for page in _list_unfinished(self._ports):
+            chosen = [
+                one
+                for one in page
+                if (one.task is not None) is is_slow and one.id not in self.outcomes
+            ]
+            for finished in await do_several(self._finish, _group_by_key(chosen)):
+                self.outcomes |= {outcome.generation_id: outcome for outcome in finished}
+
+    async def adopt_spooled(self) -> list[Recovered]:
+        """Store what else is in the spool; returns the outcomes for sidecars that can't be read."""
+        unreadable: list[Recovered] = []
+        found: list[str] = []
+        async for sidecar in read_sidecars(self._ports.spool):
+            if isinstance(sidecar, Recovered):
+                unreadable.append(sidecar)
+            elif sidecar.generation.id not in self.outcomes:
+                found.append(sidecar.generation.id)
+        for outcome in await do_several(self._adopt, found):
+            if outcome is not None:
+                self.outcomes[outcome.generation_id] = outcome
+        return unreadable
+
+    async def _finish(self, generations: Sequence[Generation]) -> list[Recovered]:
+        return [
+            self._count(await _finish(self._ports, self._policy, one, self._until))
+            for one in generations
+        ]
+
+    async def _adopt(self, generation_id: str) -> Recovered | None:
+        # Several catalogs may share a spool. Images that this one never sent belong to another.
+        if not await self._ports.catalog.list_sends(generation_id):
+            return None
+        outcome = await try_to_adopt(self._ports, generation_id)
+        return None if outcome is None else self._count(outcome)
+
+    def _count(self, outcome: Recovered) -> Recovered:
+        self._finished += 1
+        self._on_progress(self._finished)
+        return outcome
+
+
+async def _list_unfinished(ports: Ports) -> AsyncGenerator[Sequence[Generation]]:
     after: str | None = None
     while page := await ports.catalog.list_unfinished(after=after):
-        for generation in page:
-            yield generation
+        yield page
         after = page[-1].id
+
+
+def _group_by_key(generations: Sequence[Generation]) -> Iterable[Sequence[Generation]]:
+    """Group generations: only one of a key can be claimed at a time."""
+    groups: dict[str, list[Generation]] = {}
+    for generation in generations:
+        groups.setdefault(generation.spec.key, []).append(generation)
+    return groups.values()
 
 
 async def _finish(ports: Ports, policy: Policy, generation: Generation, until: float) -> Recovered:
