@@ -75,7 +75,7 @@ def spent(run, shared) -> tuple[int, int]:
 def test_a_short_cut_costs_nothing(drivers, network, cut_off, shared, service, run):
     """The holder renews its lease in time, and both machines get its image."""
     cut_off(6)
-    time.sleep(4)  # longer than the lease
+    time.sleep(3)  # longer than the lease
     network.plug()
     (own,), (other,) = (driver.finish() for driver in drivers)
     assert (own["cached"], other["cached"]) == (False, True)

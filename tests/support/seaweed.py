@@ -10,11 +10,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.support.s3 import s3_variables
 
 _PORTS = ("master.port", "volume.port", "filer.port", "s3.port")
 _STARTED_WITHIN_SECONDS = 60.0
+_ATTEMPTS = 3
 
 
 @contextmanager
@@ -23,8 +25,21 @@ def serve_seaweed(folder: Path) -> Iterator[dict[str, str]]:
 
     Its requests must be signed with the right key.
     """
-    ports = _free_ports([name + kind for name in _PORTS for kind in ("", ".grpc")])
-    variables = s3_variables(ports["s3.port"])
+    with (folder / "weed.log").open("wb") as log:
+        ports, server = _start(folder, log)
+        try:
+            yield s3_variables(ports["s3.port"])
+        finally:
+            server.kill()
+            server.wait()
+            for port in ports.values():  # it puts sockets there, whatever TMPDIR says
+                for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                    left.unlink()
+
+
+def _start(folder: Path, log: BinaryIO) -> tuple[dict[str, int], subprocess.Popen[bytes]]:
+    """Start a server with a bucket; returns its ports and its process."""
+    variables = s3_variables(0)
     key = {
         "accessKey": variables["AWS_ACCESS_KEY_ID"],
         "secretKey": variables["AWS_SECRET_ACCESS_KEY"],
@@ -36,16 +51,14 @@ def serve_seaweed(folder: Path) -> Iterator[dict[str, str]]:
         *(_find_weed(), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}"),
         *("-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-volume.max=20", "-master.volumeSizeLimitMB=64"),
-        *(f"-{name}={port}" for name, port in ports.items()),
     ]
-    with (folder / "weed.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _make_bucket(ports, server)
-            yield variables
-        finally:
-            server.kill()
-            server.wait()
+    for _ in range(_ATTEMPTS):  # another program may take a port that was free
+        ports = _free_ports([name + kind for name in _PORTS for kind in ("", ".grpc")])
+        numbers = [f"-{name}={port}" for name, port in ports.items()]
+        server = subprocess.Popen([*command, *numbers], stdout=log, stderr=log)
+        if _make_bucket(ports, server):
+            return ports, server
+    raise AssertionError("SeaweedFS ended")
 
 
 def _find_weed() -> str:
@@ -55,20 +68,26 @@ def _find_weed() -> str:
     return found
 
 
-def _make_bucket(ports: Mapping[str, int], server: subprocess.Popen[bytes]) -> None:
-    """Wait until the S3 port is open, then make the bucket: a folder of the server's filer."""
+def _make_bucket(ports: Mapping[str, int], server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the S3 port is open, then make the bucket: a folder of the server's filer.
+
+    Returns False if the server has ended.
+    """
     bucket = f"http://127.0.0.1:{ports['filer.port']}/buckets/bucket/"
     deadline = time.monotonic() + _STARTED_WITHIN_SECONDS
-    while True:
+    while server.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", ports["s3.port"]), timeout=5):
                 pass
             with urllib.request.urlopen(urllib.request.Request(bucket, method="POST"), timeout=5):
-                return
+                return True
         except OSError:
-            assert server.poll() is None, "SeaweedFS ended"
-            assert time.monotonic() < deadline, "SeaweedFS does not answer"
+            if time.monotonic() > deadline:
+                server.kill()
+                server.wait()
+                raise AssertionError("SeaweedFS does not answer") from None
             time.sleep(0.1)
+    return False
 
 
 def _free_ports(names: list[str]) -> dict[str, int]:
