@@ -30,6 +30,7 @@ from stills.http.errors import (
 from stills.http.generation import HttpGeneration
 from stills.http.idempotency import KeyReused
 from stills.http.image_files import ImageFiles
+from stills.http.jobs import HttpJobs
 from stills.http.metrics import Metrics
 from stills.http.middleware import Middleware
 from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGNORED_HEADER
@@ -39,6 +40,7 @@ from stills.http.request_body import WrongMediaType
 from stills.http.routes.contract import make_contract_router
 from stills.http.routes.health import Readiness, make_health_router
 from stills.http.routes.images import make_images_router
+from stills.http.routes.jobs import make_jobs_router
 from stills.http.routes.models import make_models_router
 from stills.http.routes.openai import make_openai_router
 from stills.http.settings import Settings
@@ -55,6 +57,7 @@ def make_app(
     metrics = Metrics(settings.metrics_folder)
     service = ImageService(stills, observer=metrics)
     generation = HttpGeneration(stills, settings, service)
+    jobs = HttpJobs(generation)
     image_files = ImageFiles(stills)
     deletion = HttpDeletion(stills, settings, image_files)
     readiness = Readiness(stills)
@@ -82,10 +85,11 @@ def make_app(
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.include_router(make_openai_router(generation))
+    app.include_router(make_openai_router(generation, jobs))
     app.include_router(make_models_router(generation))
-    app.include_router(make_contract_router(generation))
+    app.include_router(make_contract_router(generation, jobs))
     app.include_router(make_images_router(stills, settings, deletion))
+    app.include_router(make_jobs_router(jobs, settings))
     app.include_router(make_health_router(stills, settings, metrics, readiness))
     app.add_exception_handler(StillsError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)

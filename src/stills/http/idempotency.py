@@ -52,16 +52,10 @@ async def answer_once(
         KeyReused: the key was used with other content.
         StillsError: see stills.contract.errors.
     """
-    key = request.headers.get(HEADER)
+    key = read_key(request)
     if key is None:
         results = await work(None)
         return IdempotentResult(results, time(), results)
-    if not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable():
-        raise InvalidRequest(
-            f"{HEADER} is empty or too long",
-            field=HEADER,
-            action=f"Use 1 to {_KEY_MAX_CHARACTERS} printable characters.",
-        )
     payer = get_budget_owner(request)
     owner = payer.name if payer else ""
     digest = hashlib.sha256(request.url.path.encode() + b"\0" + content).hexdigest()
@@ -80,6 +74,22 @@ async def answer_once(
 def _fresh_key(owner: str, key: str, begun_at: float) -> str:
     # The key may be used for another request once it is forgotten, so its time counts too.
     return hashlib.sha256(json.dumps([owner, key, begun_at]).encode()).hexdigest()
+
+
+def read_key(request: Request) -> str | None:
+    """Return the request's Idempotency-Key, if it has one.
+
+    Raises:
+        InvalidRequest: it is empty or too long.
+    """
+    key = request.headers.get(HEADER)
+    if key is not None and (not 1 <= len(key) <= _KEY_MAX_CHARACTERS or not key.isprintable()):
+        raise InvalidRequest(
+            f"{HEADER} is empty or too long",
+            field=HEADER,
+            action=f"Use 1 to {_KEY_MAX_CHARACTERS} printable characters.",
+        )
+    return key
 
 
 def _write(result: IdempotentResult) -> str:

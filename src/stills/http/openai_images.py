@@ -9,6 +9,7 @@ from starlette.responses import Response
 from stills.http.event_stream import COMMENT, Emit, answer_events, stream_events
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import IdempotentResult, answer_once
+from stills.http.jobs import HttpJobs, prefers_job
 from stills.http.openai_answer import AnswerShape, Base64Encoder, answer_images, name_ignored
 from stills.http.openai_request import OpenAiRequest, read_generation, says_no_cache
 from stills.http.openai_stream import emit_images
@@ -18,8 +19,9 @@ from stills.service.progress import OnTakeProgress, ignore_take_progress
 class OpenAiImages:
     """Answers the requests of OpenAI's clients; one for each worker."""
 
-    def __init__(self, generation: HttpGeneration) -> None:
+    def __init__(self, generation: HttpGeneration, jobs: HttpJobs) -> None:
         self._generation = generation
+        self._jobs = jobs
         self._encoder = Base64Encoder(generation.stills)
 
     def read(
@@ -67,6 +69,15 @@ class OpenAiImages:
             StillsError: see stills.contract.errors.
         """
         settings = self._generation.settings
+        if prefers_job(request):
+            with wanted.references.named_in_errors():
+                return await self._jobs.submit_one(
+                    request,
+                    wanted.first,
+                    model=wanted.model,
+                    takes=wanted.count,
+                    fresh=wanted.fresh,
+                )
         if not wanted.output.streams:
             answered = await self._make(request, wanted, content)
             urls = [settings.image_url(request, one.id, one.image_url) for one in answered.results]

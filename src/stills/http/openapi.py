@@ -153,6 +153,39 @@ EDIT = _body(
 )
 EDIT["requestBody"]["content"] |= GENERATION["requestBody"]["content"]
 CONTRACT = _json_body({**_CONTRACT, **_TAKES}, ["prompt", "size"])
+_REQUEST = {name: schema for name, schema in _CONTRACT.items() if name not in ("model", "fresh")}
+_SHOT = {
+    "id": _text("The id of the shot; by default its number.", maxLength=120),
+    **_REQUEST,
+    **_TAKES,
+}
+_JOB = {
+    "shots": {
+        "type": "array",
+        "minItems": 1,
+        "description": "Requests; a job without shots has the fields of one request itself.",
+        "items": {
+            "type": "object",
+            "properties": _SHOT,
+            "required": ["prompt", "size"],
+            "additionalProperties": False,
+        },
+    },
+    "model": _MODEL,
+    "name": _text(
+        "The same shots with the same name are one job; by default the Idempotency-Key.",
+        maxLength=255,
+    ),
+    "max_cost_usd": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "What all calls of the job may cost together.",
+    },
+    "webhook_url": _text("Where to report the end of the job.", maxLength=2000),
+}
+_ONE_OR_MANY = [{"required": ["shots"]}, {"required": ["prompt", "size"]}]
+JOB = _json_body({**_SHOT, **_JOB}, [])
+JOB["requestBody"]["content"]["application/json"]["schema"]["oneOf"] = _ONE_OR_MANY
 _LIMITED = 429
 _DESCRIPTIONS = {
     400: "The request is invalid, or the provider refused its content.",
@@ -195,6 +228,14 @@ EVENTS: dict[str, Any] = {
     }
 }
 """The content of an answer with events."""
+
+
+JOB_ANSWER: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "With `Prefer: respond-async`: a job, whose address is in Location.",
+        "headers": {"Location": _header("The address of the job.")},
+    }
+}
 
 
 def _png(status: str, **headers: str) -> dict[str, Any]:

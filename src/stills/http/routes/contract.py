@@ -23,9 +23,10 @@ from stills.http.event_stream import (
 )
 from stills.http.generation import HttpGeneration, log_results
 from stills.http.idempotency import answer_once
+from stills.http.jobs import HttpJobs, prefers_job
 from stills.http.model_names import resolve_model
 from stills.http.openai_request import read_fresh, says_no_cache
-from stills.http.openapi import CONTRACT, EVENTS, refusals
+from stills.http.openapi import CONTRACT, EVENTS, JOB_ANSWER, refusals
 from stills.http.request_body import read_object
 from stills.service.progress import OnTakeProgress, ignore_take_progress
 from stills.service.records import result_record
@@ -57,7 +58,7 @@ class ResultsBody(ResultBody):
     takes: list[ResultBody] | None = None
 
 
-def make_contract_router(generation: HttpGeneration) -> APIRouter:
+def make_contract_router(generation: HttpGeneration, jobs: HttpJobs) -> APIRouter:
     """Serve `image.generate`."""
     router = APIRouter(prefix="/v1", tags=["image.generate"])
     settings = generation.settings
@@ -68,6 +69,7 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
         response_model=ResultsBody,
         responses={
             200: {"content": EVENTS},
+            **JOB_ANSWER,
             **refusals(404, 409, 410, 413, 415, 502, 503, 504),
         },
     )
@@ -88,6 +90,11 @@ def make_contract_router(generation: HttpGeneration) -> APIRouter:
             if image_request.all_references
             else None,
         )
+
+        if prefers_job(request):
+            return await jobs.submit_one(
+                request, image_request, model=model, takes=number, fresh=fresh
+            )
 
         async def answer(on_progress: OnTakeProgress = ignore_take_progress) -> dict[str, Any]:
             async def generate(fresh_key: str | None) -> Sequence[ImageResult]:

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from stills.http.errors import not_found
 from stills.http.generation import HttpGeneration
+from stills.http.jobs import HttpJobs
 from stills.http.openai_answer import AnswerShape
 from stills.http.openai_images import OpenAiImages
 from stills.http.openai_stream import EDITED, GENERATED
-from stills.http.openapi import ANSWER_HEADERS, EDIT, EVENTS, GENERATION, refusals
+from stills.http.openapi import ANSWER_HEADERS, EDIT, EVENTS, GENERATION, JOB_ANSWER, refusals
 from stills.http.paths import UNSERVED
 from stills.http.request_body import is_json, read_form, read_object
 
@@ -58,6 +59,7 @@ _RESPONSES: dict[str, Any] = {
     "response_model": ImagesBody,
     "responses": {
         200: {"headers": ANSWER_HEADERS, "content": EVENTS},
+        **JOB_ANSWER,
         **refusals(404, 409, 410, 413, 415, 502, 503, 504),
     },
 }
@@ -66,10 +68,10 @@ _RESPONSES: dict[str, Any] = {
 _OPENROUTER_RESPONSES = _RESPONSES | {"response_model": OpenRouterBody}
 
 
-def make_openai_router(generation: HttpGeneration) -> APIRouter:
+def make_openai_router(generation: HttpGeneration, jobs: HttpJobs) -> APIRouter:
     """Serve the routes on which OpenAI's clients generate images."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
-    images = OpenAiImages(generation)
+    images = OpenAiImages(generation, jobs)
 
     @router.post("/images", openapi_extra=GENERATION, **_OPENROUTER_RESPONSES)
     async def generate_for_openrouter(request: Request) -> Response:

@@ -1,0 +1,54 @@
+"""Durable jobs as JSON: the same names in the CLI, HTTP and MCP."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from stills.contract.jobs import Job, JobResult
+from stills.contract.outcome import Failure
+from stills.contract.result import ImageResult
+from stills.service.records import format_time, result_record
+
+
+def job_record(job: Job) -> dict[str, Any]:
+    """Return a job as JSON, without what its submitter keeps with it."""
+    spec = job.spec
+    return {
+        "id": job.id,
+        "name": spec.name,
+        "state": job.state.value,
+        "owner": None if spec.owner is None else spec.owner.name,
+        "model": spec.model,
+        "provider": spec.provider,
+        "counts": {**asdict(job.counts), "left": job.counts.left},
+        "spend": None if job.spend is None else asdict(job.spend),
+        "max_cost_usd": spec.cap_usd,
+        "ahead": job.ahead,
+        "created_at": format_time(job.created_at),
+        "started_at": None if job.started_at is None else format_time(job.started_at),
+        "finished_at": None if job.finished_at is None else format_time(job.finished_at),
+        "error": None if job.error is None else failure_record(job.error),
+    }
+
+
+def job_result_record(one: JobResult, image_url: Callable[[ImageResult], str]) -> dict[str, Any]:
+    """Return how a shot of a job ended; `image_url` returns where an image opens for the caller."""
+    result = one.result
+    return {
+        "id": one.shot.id,
+        "position": one.position,
+        "image": None if result is None else result_record(result, image_url(result)),
+        "error": None if one.failure is None else failure_record(one.failure),
+    }
+
+
+def failure_record(failure: Failure) -> dict[str, Any]:
+    """Return the error of a job or of a shot as JSON."""
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "action": failure.action,
+        "retryable": failure.retryable,
+        "billing": failure.billing.value,
+        "request_id": failure.request_id,
+    }
