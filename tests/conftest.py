@@ -15,6 +15,7 @@ from stills.catalog import SqliteCatalog
 from stills.contract.postgres_url import PostgresUrl
 from stills.contract.rate_limit import RateLimit
 from stills.imaging import VipsImaging
+from stills.jobs import DbosJobs
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
 from stills.provider.credentials import Credentials, ProviderKey
@@ -75,7 +76,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callable[..., object]]:
-    """Make any number of Stills on one sandbox, catalog, store and spool under `tmp_path`."""
+    """Make any number of Stills on one sandbox, with everything they share in `tmp_path`."""
     async with AsyncExitStack() as stack:
 
         async def make(
@@ -97,9 +98,14 @@ async def make_stills(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Callabl
                 "tokenizer": QwenTokenizer(),
                 "downloader": OwnerDownload(),
             } | parts
-            return await stack.enter_async_context(
-                Stills(Ports(**ports), policy=policy, rate_limit=rate_limit, price_usd=price_usd)
+            stills = Stills(
+                Ports(**ports),
+                policy=policy,
+                rate_limit=rate_limit,
+                price_usd=price_usd,
+                open_jobs=lambda: DbosJobs(tmp_path / "jobs.db"),
             )
+            return await stack.enter_async_context(stills)
 
         yield make
 

@@ -178,7 +178,7 @@ _JOB = {
     ),
     "max_cost_usd": {
         "type": "number",
-        "exclusiveMinimum": 0,
+        "minimum": 0,
         "description": "What all calls of the job may cost together.",
     },
     "webhook_url": _text("Where to report the end of the job.", maxLength=2000),

@@ -11,6 +11,7 @@ from stills.contract.errors import InvalidReference, InvalidRequest
 from stills.contract.image_address import read_image_address
 from stills.contract.jobs import JobShot
 from stills.contract.models import SEED_MAX
+from stills.contract.money import check_max_cost
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.takes import check_takes, list_takes
 
@@ -54,6 +55,13 @@ def read_job(fields: Mapping[str, Any], *, public_url: str | None = None) -> Job
         )
     else:
         shots = list(_read_shots(listed, public_url))
+    ids = {shot.id for shot in shots}
+    if len(ids) < len(shots):
+        raise InvalidRequest(
+            "two shots have the same id, or one has the id of another's take",
+            field="shots",
+            action="Give each its own id, or none.",
+        )
     with_reference = [shot for shot in shots if shot.references]
     return JobRequest(
         shots=tuple(shots),
@@ -138,12 +146,12 @@ def _read_text(name: str, given: object, characters_max: int) -> str | None:
     return given
 
 
-def _read_amount(given: object) -> float | None:
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int | float)):
-        raise InvalidRequest(
-            "max_cost_usd is not a number", field="max_cost_usd", action="Give an amount in USD."
-        )
-    return given
+def _read_amount(given: Any) -> float | None:  # noqa: ANN401 - of a stranger
+    try:
+        check_max_cost(given)
+    except InvalidRequest as error:
+        raise error.with_(field="max_cost_usd") from error
+    return None if given is None else float(given)
 
 
 @contextmanager
