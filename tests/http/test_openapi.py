@@ -15,7 +15,8 @@ async def test_every_route_is_in_the_document(url: str, http: aiohttp.ClientSess
     assert set(document["paths"]) == {
         "/v1/images/generations", "/v1/images/edits", "/v1/models", "/v1/models/{model_id}",
         "/v1/image.generate", "/v1/images", "/v1/images/{image_id}", "/images/{image_id}.png",
-        "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events", "/healthz", "/readyz", "/metrics",
+        "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/events",
+        "/healthz", "/readyz", "/metrics",
     }  # fmt: skip
 
 
