@@ -18,15 +18,8 @@ from stills.contract.addresses import is_public_address, may_be_public
 from stills.contract.errors import InvalidReference
 from stills.web.connector import PROXY_ERRORS, make_connector
 from stills.web.guarded_resolver import GuardedResolver, SystemResolver
-from stills.web.image_response import (
-    REDIRECTS,
-    REDIRECTS_MAX,
-    failed,
-    open_session,
-    read_body,
-    read_url,
-)
-from stills.web.proxy import Proxy, find_proxy
+from stills.web.image_response import download, failed, open_session
+from stills.web.proxy import find_proxy
 
 _HTTPS_PORT = 443
 
@@ -54,7 +47,7 @@ class GuardedDownload:
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                return await self._follow(url, max_bytes)
+                return await download(url, self._connect, max_bytes=max_bytes)
         except TimeoutError:
             raise failed(f"can't be downloaded within {self.deadline_seconds:g} s") from None
         except ClientConnectorDNSError:
@@ -62,37 +55,24 @@ class GuardedDownload:
         except (ClientError, OSError, ValueError) as error:
             raise failed(f"can't be downloaded{_reason(error)}") from None
 
-    async def _follow(self, url: str, max_bytes: int) -> bytes:
-        at = read_url(url)
-        for _ in range(REDIRECTS_MAX + 1):
-            _check(at)
-            proxy = find_proxy(str(at))
-            if proxy is not None:
-                await self._check_name(at.raw_host or "")
-            async with (
-                self._session(proxy) as session,
-                session.get(
-                    at, allow_redirects=False, proxy=proxy.http_url if proxy else None
-                ) as response,
-            ):
-                if response.status not in REDIRECTS:
-                    return await read_body(response, max_bytes)
-                at = at.join(read_url(response.headers.get("Location", "")))
-        raise failed(f"is redirected more than {REDIRECTS_MAX} times")
+    async def _connect(self, at: URL) -> ClientSession:
+        _check(at)
+        proxy = find_proxy(str(at))
+        guard: dict[str, Any] = {"resolver": self.resolver}
+        if proxy is not None:  # which resolves the name itself, so the connector would not see it
+            await self._check_name(at.raw_host or "")
+            guard = {}
+        # A new session for each request: nothing carries over from one caller to another.
+        connector = make_connector(
+            proxy, use_dns_cache=False, force_close=True, ssl=self._ssl, **guard
+        )
+        return open_session(connector, proxy)
 
     async def _check_name(self, host: str) -> None:
         try:
             await self.resolver.resolve(host, _HTTPS_PORT)
         except OSError:
             raise refused() from None  # don't reveal which private names exist
-
-    def _session(self, proxy: Proxy | None) -> ClientSession:
-        # A new session for each request: nothing carries over from one caller to another.
-        guard: dict[str, Any] = {"resolver": self.resolver} if proxy is None else {}
-        connector = make_connector(
-            proxy, use_dns_cache=False, force_close=True, ssl=self._ssl, **guard
-        )
-        return open_session(connector)
 
 
 def _reason(error: Exception) -> str:

@@ -12,17 +12,11 @@ from aiohttp import (
     ClientProxyConnectionError,
     ClientSession,
 )
+from yarl import URL
 
 from stills.web.connector import ProxyFailed, make_connector
-from stills.web.image_response import (
-    REDIRECTS,
-    REDIRECTS_MAX,
-    failed,
-    open_session,
-    read_body,
-    read_url,
-)
-from stills.web.proxy import Proxy, find_proxy
+from stills.web.image_response import download, failed, open_session
+from stills.web.proxy import find_proxy
 
 
 class OwnerDownload:
@@ -40,31 +34,18 @@ class OwnerDownload:
     async def get(self, url: str, *, max_bytes: int) -> bytes:
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                return await self._follow(url, max_bytes)
+                return await download(url, self._connect, max_bytes=max_bytes)
         except TimeoutError:
             raise failed(f"can't be downloaded within {self.deadline_seconds:g} s") from None
         except (ClientError, OSError, ValueError) as error:
             raise failed(f"can't be downloaded: {_explain(error)}") from None
 
-    async def _follow(self, url: str, max_bytes: int) -> bytes:
-        at = read_url(url)
-        for _ in range(REDIRECTS_MAX + 1):
-            if at.scheme != "https" or not at.raw_host:
-                raise failed("is redirected to an address that is not https")
-            proxy = find_proxy(f"{at.scheme}://{at.raw_authority}")
-            async with (
-                self._session(proxy) as session,
-                session.get(
-                    at, allow_redirects=False, proxy=proxy.http_url if proxy else None
-                ) as response,
-            ):
-                if response.status not in REDIRECTS:
-                    return await read_body(response, max_bytes)
-                at = at.join(read_url(response.headers.get("Location", "")))
-        raise failed(f"is redirected more than {REDIRECTS_MAX} times")
-
-    def _session(self, proxy: Proxy | None) -> ClientSession:
-        return open_session(make_connector(proxy, force_close=True, ssl=self._ssl))
+    async def _connect(self, at: URL) -> ClientSession:
+        if at.scheme != "https" or not at.raw_host:
+            raise failed("is redirected to an address that is not https")
+        proxy = find_proxy(f"{at.scheme}://{at.raw_authority}")
+        connector = make_connector(proxy, force_close=True, ssl=self._ssl)
+        return open_session(connector, proxy)
 
 
 def _explain(error: Exception) -> str:
