@@ -1,5 +1,6 @@
 """DashScope providers on the sandbox or on a test server, and requests to send."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -115,3 +116,17 @@ def answering(serve) -> Callable[..., Awaitable[Service]]:
         return await serve(handle)
 
     return start
+
+
+@pytest.fixture
+def skip_time(monkeypatch):
+    """Move the event loop's clock ahead once something is true, whatever the machine's speed."""
+
+    async def skip(seconds: float, *, once: Callable[[], object]) -> None:
+        while not once():
+            await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + seconds)
+
+    return skip
