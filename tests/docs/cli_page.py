@@ -7,6 +7,7 @@ from pathlib import Path
 from stills.cli.main import build_parser
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+_SUBCOMMANDS = argparse._SubParsersAction  # noqa: SLF001 - the only name it has
 
 
 def render() -> str:
@@ -36,8 +37,8 @@ def _lines(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def _table(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from ("| option | meaning |", "|---|---|")
-    for action in parser._actions:
-        if not isinstance(action, argparse._SubParsersAction):
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other list
+        if not isinstance(action, _SUBCOMMANDS):
             yield f"| {_spelling(action)} | {_cell(action.help or '')} |"
     yield ""
 
@@ -56,7 +57,7 @@ def _cell(text: str) -> str:
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    actions = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    actions = (one for one in parser._actions if isinstance(one, _SUBCOMMANDS))  # noqa: SLF001
     return {name: one for action in actions for name, one in action.choices.items()}
 
 

@@ -311,8 +311,8 @@ def test_every_network_error_is_translated(kind):
     """Each is a StillsError with its cause; only connection errors are free."""
     raised = kind.__new__(kind)
     if issubclass(kind, aiohttp.ClientConnectorError):  # these name the host
-        raised._conn_key = SimpleNamespace(host="service.example")
-        raised._certificate_error = ssl.SSLError()
+        raised._conn_key = SimpleNamespace(host="service.example")  # noqa: SLF001 - aiohttp's
+        raised._certificate_error = ssl.SSLError()  # noqa: SLF001
     if issubclass(kind, aiohttp.ClientResponseError):
         raised.status = 407
     error = dashscope.translate(raised, Proxy("http://proxy.example", "http://proxy.example"))

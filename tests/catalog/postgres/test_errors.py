@@ -255,13 +255,15 @@ async def test_a_catalog_that_became_a_replica_is_not_ready(postgres_server, pos
     await catalog.check_writable()
     name = database_of(postgres_url)
     postgres_server.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    await catalog.close()
-    replica = PostgresCatalog(postgres_url)
-    replica.database._was_reached = True  # by an earlier request
-    for check in (replica.check_writable, replica.set_aside_if_damaged):
+    postgres_server.run(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )
+    with pytest.raises(CatalogError, match="was lost"):
+        await catalog.check_writable()
+    for check in (catalog.check_writable, catalog.set_aside_if_damaged):
         with pytest.raises(CatalogError, match="read-only"):
             await check()
-    await replica.close()
+    await catalog.close()
 
 
 async def test_a_newer_schema_is_refused_before_anything_is_sent(postgres_server, postgres_url):
