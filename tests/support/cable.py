@@ -7,16 +7,16 @@ import secrets
 import socket
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.relay import relay
 
 _POSTGRES, _MACHINE = "10.77.0.1", "10.77.0.2"
 _PORT = 5432
 _CLONE_NEWNET = 0x40000000
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,8 @@ def lay_cable(*, local_port: int, postgres: Path) -> Iterator[Network]:
             _ip("-n", space, "link", "set", "cable", "up")
         service = _listen(network.machine, ("127.0.0.1", local_port))
         database = _listen(network.hub, (_POSTGRES, _PORT))
-        laid.enter_context(
-            _relaying(service, lambda: asyncio.open_connection("127.0.0.1", local_port))
-        )
-        laid.enter_context(_relaying(database, lambda: asyncio.open_unix_connection(postgres)))
+        laid.enter_context(relay(service, lambda: asyncio.open_connection("127.0.0.1", local_port)))
+        laid.enter_context(relay(database, lambda: asyncio.open_unix_connection(postgres)))
         yield network
 
 
@@ -82,39 +80,3 @@ def _listen(space: str, address: tuple[str, int]) -> socket.socket:
     thread.start()
     thread.join()
     return made[0]
-
-
-@contextmanager
-def _relaying(listener: socket.socket, connect: Callable[[], Awaitable[Streams]]) -> Iterator[None]:
-    """Pass connections on, in a thread of its own."""
-    started, loop = threading.Event(), asyncio.new_event_loop()
-    ended = asyncio.Event()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await connect()
-        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
-
-    async def serve() -> None:
-        async with await asyncio.start_server(accept, sock=listener):
-            started.set()
-            await ended.wait()
-
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        thread = threading.Thread(target=runner.run, args=(serve(),))
-        thread.start()
-        started.wait(20)
-        try:
-            yield
-        finally:
-            loop.call_soon_threadsafe(ended.set)
-            thread.join()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
