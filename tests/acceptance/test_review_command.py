@@ -285,3 +285,41 @@ def test_a_folder_without_a_manifest_is_refused(run, tmp_path):
     refused = run("review", str(tmp_path))
     assert refused.returncode == 2
     assert "manifest.jsonl" in refused.stderr
+
+
+def test_boards_are_reviewed_in_the_service(chromium, board, serve):
+    """Without keys, on this machine only; what is decided is in the folder."""
+    server = serve("--sandbox", "--review", "out")
+    url = f"{server.url}/review/out/"
+    assert server.process.stdout.readline() == f"out is reviewed at {url}\n"
+    with watched_page(chromium, server.url) as watched:
+        page = watched.page
+        page.goto(url.rstrip("/"))
+        assert page.url == url
+        act(page, "2A", "Reject")
+        expect(page.locator(".take.rejected")).to_have_attribute("data-take", "2A")
+        expect(page.locator("#generate")).to_have_text("Generate 1 · 0.075 USD")
+        page.click("#generate")
+        page.click("#run-send")
+        expect(page.locator("#note")).to_contain_text("1 new; billed 0.075 USD", timeout=60_000)
+        expect(page.locator('.take[data-take="2A-r1"] img')).to_have_count(1)
+    assert by_id(board)["2A"]["mark"] == "rejected"
+    decision = json.dumps({"do": "pick", "shot": "1A", "take": "1A"}).encode()
+    post = {"method": "POST", "body": decision, "Content-Type": "application/json"}
+    assert ask(f"{url}decisions", **post)[0] == 200
+    assert ask(f"{url}decisions", Origin="http://evil.example", **post)[0] == 403
+    assert ask(f"{url}decisions", Host="evil.example", **post)[0] == 403
+    asked = {"do": "another", "shot": "1A", "take": "1A", "reference": {"url": "https://10.0.0.1/"}}
+    post["body"] = json.dumps(asked).encode()
+    assert ask(f"{url}decisions", **post)[0] == 400
+    assert server.stop() == 0
+
+
+def test_a_board_in_a_service_with_keys_needs_a_key(board, serve, run):
+    """Its pictures too."""
+    key = run("keys", "add", "ann").stdout.strip()
+    server = serve("--sandbox", "--review", str(board))
+    url = f"{server.url}/review/out/"
+    for path in ("", "images/1A.png", "state"):
+        assert ask(f"{url}{path}")[0] == 401
+        assert ask(f"{url}{path}", Authorization=f"Bearer {key}")[0] == 200

@@ -50,7 +50,9 @@ def watched_page(browser: Browser, own_addresses: str, **more: Any) -> Iterator[
         watched = Watched(context.new_page())
         yield watched
         assert watched.errors == []
-        others = [url for url in watched.requests if not url.startswith((own_addresses, "blob:"))]
+        others = [
+            url for url in watched.requests if not url.startswith((own_addresses, "blob:", "data:"))
+        ]
         assert others == []
     finally:
         context.close()

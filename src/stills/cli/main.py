@@ -205,6 +205,10 @@ def _add_serve(commands: "Commands") -> None:
         default="text",
         help="format of the access log (default: text)",
     )
+    command.add_argument(
+        "--review", action="append", default=[], metavar="DIR",
+        help="also review a batch's output folder, at /review/NAME/; repeatable; one worker only",
+    )  # fmt: skip
     add_sandbox_option(command)
 
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp
 
 from stills.app import Stills
@@ -50,8 +50,16 @@ Mount = Callable[[HttpGeneration, HttpDeletion], AbstractAsyncContextManager[ASG
 """Opens another application with the same images, for as long as the service runs."""
 
 
+Boards = Callable[[], AbstractAsyncContextManager[Sequence[BaseRoute]]]
+"""Opens the boards that are reviewed here, and gives their routes, as long as the service runs."""
+
+
 def make_app(
-    stills: Stills, settings: Settings, *, mounts: Mapping[str, Mount] | None = None
+    stills: Stills,
+    settings: Settings,
+    *,
+    mounts: Mapping[str, Mount] | None = None,
+    boards: Boards | None = None,
 ) -> ASGIApp:
     """Make the application of one worker; it closes `stills` when it stops."""
     metrics = Metrics(settings.metrics_folder)
@@ -74,6 +82,8 @@ def make_app(
             for path, mount in (mounts or {}).items():
                 mounted = await stack.enter_async_context(mount(generation, deletion))
                 app.router.routes.append(Route(path, mounted, include_in_schema=False))
+            if boards is not None:
+                app.router.routes.extend(await stack.enter_async_context(boards()))
             yield
 
     app = _DocumentedApp(

@@ -18,7 +18,7 @@ _UNPREFIXED = ("models", "image.generate", "chat", "responses")
 _PREFIX, _SUFFIX = IMAGE_PATH.split("{image_id}")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
-    r"|images|healthz|readyz|metrics|mcp|docs|openapi\.json)(?=/|$)"
+    r"|images|healthz|readyz|metrics|mcp|docs|review|openapi\.json)(?=/|$)"
 )
 
 
@@ -38,7 +38,7 @@ def normalize_path(path: str) -> str:
     They end in /v1, /api/v1, Azure's /openai/v1 or /openai/deployments/NAME, or nothing.
     """
     path = re.sub("/{2,}", "/", path)
-    if is_image_path(path):
+    if is_image_path(path) or path.startswith("/review/"):  # whose pages end in a slash
         return path
     path = path.rstrip("/") or "/"
     prefix = _PREFIXES.match(path)

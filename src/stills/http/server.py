@@ -19,7 +19,7 @@ from stills.contract.addresses import is_this_machine
 from stills.contract.errors import ConfigError
 from stills.contract.providers import is_paid
 from stills.http.access_log import set_up_logs
-from stills.http.app import Mount
+from stills.http.app import Boards, Mount
 from stills.http.connection import Connection, connections_max
 from stills.http.routes.health import Readiness
 from stills.http.settings import Settings
@@ -37,7 +37,8 @@ class ServerOptions:
 
     `insecure` requires no API key from anyone. `model`, `public_url`, `model_aliases` and
     `cors_origins` are those of Settings. `mounts` are other applications by their path; with
-    several workers, each must be a function that can be pickled.
+    several workers, each must be a function that can be pickled. `boards` are reviewed at /review/;
+    they need a single worker.
     """
 
     host: str
@@ -52,6 +53,7 @@ class ServerOptions:
     log_format: str = "text"
     traces: bool = False
     mounts: Mapping[str, Mount] = field(default_factory=dict)
+    boards: Boards | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,12 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
             trouble=asyncio.run(_find_trouble()),
             listening=listening,
             worker=WorkerOptions(
-                settings, options.sandbox, options.log_format, options.traces, options.mounts
+                settings,
+                options.sandbox,
+                options.log_format,
+                options.traces,
+                options.mounts,
+                options.boards,
             ),
             workers=options.workers,
         )

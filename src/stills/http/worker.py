@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from stills.app import Stills
 from stills.contract.errors import ConfigError
 from stills.http.access_log import set_up_logs
-from stills.http.app import Mount, make_app
+from stills.http.app import Boards, Mount, make_app
 from stills.http.settings import Settings
 from stills.http.workers import hold, stop_with_parent
 
@@ -27,6 +27,7 @@ class WorkerOptions:
     log_format: str
     traces: bool
     mounts: Mapping[str, Mount]
+    boards: Boards | None = None
 
 
 def make_worker(options: WorkerOptions) -> ASGIApp:
@@ -36,7 +37,7 @@ def make_worker(options: WorkerOptions) -> ASGIApp:
         hold(options.settings.metrics_folder)
     set_up_logs(options.log_format)
     stills = Stills.from_env(sandbox=options.sandbox, guard_references=True)
-    app = make_app(stills, options.settings, mounts=options.mounts)
+    app = make_app(stills, options.settings, mounts=options.mounts, boards=options.boards)
     # What is loaded by now stays until the end. Searching it for garbage again and again would
     # stop all responses for 70 ms each time.
     gc.collect()

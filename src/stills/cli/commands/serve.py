@@ -3,7 +3,11 @@
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
 
 from starlette.types import ASGIApp
 
@@ -14,6 +18,7 @@ from stills.contract.errors import ConfigError
 from stills.http.deletion import HttpDeletion
 from stills.http.generation import HttpGeneration
 from stills.http.middleware import BODY_MAX_BYTES
+from stills.http.review.boards import PREFIX, check_boards, open_boards
 from stills.http.server import FIRST_KEY, HttpServer, ServerOptions, open_server
 from stills.mcp.http import make_http_app
 from stills.mcp.server import make_server
@@ -25,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the command."""
     config = read_config()
     _check(options)
+    boards = check_boards([Path(folder) for folder in options.review])
     raise_open_files()
     server_options = ServerOptions(
         host=options.host,
@@ -39,9 +45,10 @@ def run(options: argparse.Namespace) -> int:
         log_format=options.log_format,
         traces=config.traces,
         mounts={"/mcp": mount_mcp},
+        boards=partial(open_boards, boards, sandbox=options.sandbox) if boards else None,
     )
     with open_server(server_options) as server:
-        _announce(server)
+        _announce(server, boards)
         server.run()
     return 0
 
@@ -59,7 +66,7 @@ def mount_mcp(
     return make_http_app(server, body_max_bytes=BODY_MAX_BYTES)
 
 
-def _announce(server: HttpServer) -> None:
+def _announce(server: HttpServer, boards: Sequence[Path]) -> None:
     if server.trouble is None:
         print(f"Stills answers at {server.url}/v1")
     else:
@@ -70,6 +77,9 @@ def _announce(server: HttpServer) -> None:
         print(f"export OPENAI_API_KEY={server.new_key}")
     elif server.keys_required:
         print("Every request needs an API key; `stills keys add NAME` creates another.")
+    for folder in boards:
+        name = quote(folder.resolve().name)
+        print(printable(f"{folder} is reviewed at {server.public_url}{PREFIX}{name}/"))
     sys.stdout.flush()
 
 
@@ -78,6 +88,12 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--port is out of range", field="port", action="Use 0 to 65535.")
     if not 1 <= options.workers <= 64:  # noqa: PLR2004 - more than any machine needs
         raise ConfigError("--workers is out of range", field="workers", action="Use 1 to 64.")
+    if options.review and options.workers > 1:
+        raise ConfigError(
+            "--review needs a single worker",
+            field="review",
+            action="Leave out --workers, or review with `stills review DIR`.",
+        )
     for origin in options.cors_origin:
         if origin != "*" and _ORIGIN.fullmatch(origin) is None:
             raise ConfigError(

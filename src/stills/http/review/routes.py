@@ -19,8 +19,11 @@ from stills.http.review.session import ReviewSession
 from stills.review.page.document import policy_of
 
 _KEEP_ALIVE_SECONDS = 10.0
+_STREAM_SECONDS = 20.0  # a browser connects again; a server that stops waits no longer
+_RETRY = b"retry: 500\n\n"
 _PICTURE_MAX_BYTES = 100 * 1024 * 1024
 _JSON_MAX_BYTES = 1024 * 1024
+_BYTES = "application/octet-stream"
 _SHOWN_KINDS = (ImageKind.PNG, ImageKind.JPEG)
 _PRIVATE = {
     "Cache-Control": "no-store",
@@ -91,6 +94,8 @@ class ReviewRoutes:
         return _json(await self.session.undo())
 
     async def _use_own(self, request: Request) -> Response:
+        if request.headers.get("content-type") != _BYTES:  # no form of another site can send it
+            raise InvalidRequest(f"the body is not {_BYTES}", action=f"Send it as {_BYTES}.")
         data = await _read_body(request, _PICTURE_MAX_BYTES)
         shot, name = (request.query_params.get(one, "") for one in ("shot", "name"))
         return _json(await self.session.use_own(shot, data, name))
@@ -124,11 +129,13 @@ class ReviewRoutes:
 
     async def _send_events(self) -> AsyncGenerator[bytes]:
         queue = self.session.listen()
+        until = asyncio.get_running_loop().time() + _STREAM_SECONDS
         try:
+            yield _RETRY
             yield write_event("state", await self.session.state())
-            while True:
+            while (left := until - asyncio.get_running_loop().time()) > 0:
                 try:
-                    event = await asyncio.wait_for(queue.get(), _KEEP_ALIVE_SECONDS)
+                    event = await asyncio.wait_for(queue.get(), min(left, _KEEP_ALIVE_SECONDS))
                 except TimeoutError:
                     yield COMMENT
                     continue

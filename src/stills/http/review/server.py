@@ -102,9 +102,7 @@ class Gate:
                 return
             headers = Headers(scope=scope)
             answer: Response
-            if scope["path"] == "/favicon.ico":  # which browsers ask for without the cookie
-                answer = Response(status_code=204)
-            elif headers.getlist("host") != [self._host]:
+            if headers.getlist("host") != [self._host]:
                 answer = problem(403, "Open the address as it was printed.", code="key_refused")
             elif headers.get("origin", self.origin) != self.origin:
                 answer = problem(403, "Another web page may not do this.", code="key_refused")

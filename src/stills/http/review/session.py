@@ -44,13 +44,15 @@ class ReviewOptions:
     """How a folder is reviewed.
 
     `model_id` is None for the model of its images. `max_cost_usd` is the most that one run may
-    cost. `why_not` says why nothing can be generated, None if it can.
+    cost. `why_not` says why nothing can be generated, None if it can. `allows_urls` is whether a
+    reference may be a URL, which this machine then downloads.
     """
 
     folder: Path
     model_id: str | None = None
     max_cost_usd: float | None = None
     why_not: str | None = None
+    allows_urls: bool = True
 
 
 @dataclass(slots=True)
@@ -145,6 +147,7 @@ class ReviewSession:
         if running is None:
             return None
         return {
+            "shots": sorted({one.shot.first_take for one in running.ended.values()}),
             "wanted": running.wanted,
             "done": len(running.ended) - running.failed,
             "failed": running.failed,
@@ -153,6 +156,13 @@ class ReviewSession:
 
     async def decide(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Carry out a decision of the page, and tell all pages."""
+        reference = given.get("reference")
+        if not self.options.allows_urls and isinstance(reference, dict) and "url" in reference:
+            raise InvalidRequest(
+                "a reference can't be a URL here",
+                field="reference",
+                action="Name a shot or a take, or use `stills review` on the machine itself.",
+            )
 
         def change(board: Board) -> Review:
             _, review = actions.decide(board, given)

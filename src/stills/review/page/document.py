@@ -77,7 +77,7 @@ def make_state(board: Board) -> dict[str, Any]:
 
 def make_policy(style: str, script: str, *, is_live: bool) -> str:
     """Return the security policy of the page."""
-    own = "'self'" if is_live else "'self' file:"
+    own = "'self' data:" if is_live else "'self' file: data:"
     connect = "connect-src 'self'; " if is_live else ""
     return (
         f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src {own}; {connect}"

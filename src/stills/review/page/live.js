@@ -186,7 +186,9 @@ const hear = {
       if (JSON.stringify(reviews.get(shotId) ?? {}) !== JSON.stringify(review)) apply({ shots: { [shotId]: review }, undo: told.undo });
     }
     byId("undo").disabled = !told.undo;
-    if (told.running || running) showRun(told.running);
+    if (running && !told.running) location.reload(); // it ended while this page was not listening
+    for (const shotId of told.running?.shots ?? []) refresh(shotId).catch((error) => say(error.message, true));
+    if (told.running) showRun(told.running);
   },
   review: apply,
   run: (told) => showRun(told.running),
