@@ -115,6 +115,17 @@ async def test_an_adopted_image_has_the_size_and_notes_of_its_sidecar(catalog, w
     assert (found.spec.native_size, found.notes) == (SMALL, ("smaller",))
 
 
+async def test_many_images_are_adopted_in_their_order(catalog, worker):
+    """The last one of a key answers its requests; those that are known are left alone."""
+    claim = await worker.take()
+    made = replace(claim.generation, stage=Stage.KEPT, sha256="ab", byte_count=1)
+    images = [replace(made, id=f"{n:012x}", object_path=f"{n}.png") for n in (3, 1, 2)]
+    assert await catalog.adopt_many([(one, []) for one in images]) == [True] * 3
+    assert (await catalog.find("k", SMALL)).generation.id == images[-1].id
+    assert await catalog.adopt_many([(images[0], []), (images[1], [])]) == [False] * 2
+    assert await catalog.adopt_many([]) == []
+
+
 async def test_a_send_is_on_the_ledger_before_it_is_made(catalog, worker):
     """It is possibly billed until it is settled; each send is a line, oldest first."""
     claim = await worker.take()

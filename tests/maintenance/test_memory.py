@@ -76,11 +76,14 @@ class LargeCatalog:
     async def find_unknown(self, _: Mapping[str, str]) -> Sequence[str]:
         return []
 
-    async def adopt(self, generation: Generation, _: Sequence[Rendition]) -> bool:
-        self.is_in_order = self.is_in_order and generation.created_at >= self._last
-        self._last = generation.created_at
-        self.adopted += 1
-        return True
+    async def adopt_many(
+        self, images: Sequence[tuple[Generation, Sequence[Rendition]]]
+    ) -> Sequence[bool]:
+        for generation, _ in images:
+            self.is_in_order = self.is_in_order and generation.created_at >= self._last
+            self._last = generation.created_at
+            self.adopted += 1
+        return [True] * len(images)
 
     async def set_aside_if_damaged(self) -> None:
         return None

@@ -348,8 +348,14 @@ class SqlCatalog(ABC):
         return await self.database.write(work)
 
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
+        (adopted,) = await self.adopt_many([(generation, renditions)])
+        return adopted
+
+    async def adopt_many(
+        self, images: Sequence[tuple[Generation, Sequence[Rendition]]]
+    ) -> Sequence[bool]:
         return await self.database.write(
-            lambda connection: adopt(connection, generation, renditions)
+            lambda connection: [adopt(connection, *image) for image in images]
         )
 
     async def spend(self, *, since: float, by: "SpendBy | None") -> "Sequence[SpendLine]":

@@ -3,7 +3,7 @@
 The store may have millions of images, so only the time and id of each are held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -104,17 +104,20 @@ async def _add_stored(
 
     remaining = iter(ids)
     while some := list(islice(remaining, _READ_TOGETHER)):
+        intact: list[tuple[Generation, Sequence[Rendition]]] = []
         for image in await do_several(read, some):
             if isinstance(image, Recovered):
                 rejected.add(image.generation_id)
                 on_outcome(image)
             else:
                 generation, has_size = image
-                renditions = [native_rendition(generation)] if has_size else []
-                if await ports.catalog.adopt(generation, renditions):
-                    on_outcome(Recovered(generation.id, kept=True))
+                intact.append((generation, [native_rendition(generation)] if has_size else []))
             finished += 1
             on_progress(finished)
+        adopted = await ports.catalog.adopt_many(intact)
+        for (generation, _), is_new in zip(intact, adopted, strict=True):
+            if is_new:
+                on_outcome(Recovered(generation.id, kept=True))
     return rejected
 
 

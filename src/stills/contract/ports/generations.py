@@ -132,3 +132,9 @@ class Generations(Protocol):
     async def adopt(self, generation: Generation, renditions: Sequence[Rendition]) -> bool:
         """Add a stored generation that the catalog has lost; False if it is there already."""
         ...
+
+    async def adopt_many(
+        self, images: Sequence[tuple[Generation, Sequence[Rendition]]]
+    ) -> Sequence[bool]:
+        """Do the same for many in one step, in their order: the newest one of a key is last."""
+        ...
