@@ -1,8 +1,8 @@
-"""STILLS_RATE_LIMIT=auto: how soon a batch learns an account's unknown limit, and stays near it.
+"""STILLS_RATE_LIMIT=auto: how soon a batch learns an account's limit, and how close it stays to it.
 
-The sandbox enforces a limit that Stills does not know; images take 300 ms. The table shows how many
-calls it accepted in each 10 s, as a share of the limit, and how many it refused. Target: in the
-40 s after the first 60, within 10 % of the limit.
+The sandbox enforces a limit that Stills does not know; images take 300 ms. The table shows the
+calls accepted in each 10 s, as a share of the limit, and the number refused. Target: from 60 s to
+100 s, within 10 % of the limit.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def _count(times: list[float], begin: int) -> int:
 
 
 async def _batch(folder: Path, base_url: str) -> None:
-    """Make images until the time is over."""
+    """Generate images until the time is over."""
     environment = batch_sandbox.environment(
         folder, base_url, STILLS_RATE_LIMIT="auto", STILLS_CONCURRENCY="64"
     )

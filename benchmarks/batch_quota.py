@@ -1,9 +1,9 @@
 """Quota use: 600 requests at a limit of 20/s, 300 ms latency, 3 % of 429 and 5xx faults.
 
-Stills paces by STILLS_RATE_LIMIT=20/s, on a sandbox that enforces the same 20/s itself, so each
-send too many is a 429 of its own. The ideal is each start used, faulted sends included: they count
-against a limit too. The target: at least 95 % of the ideal's rate, no send refused but by a fault,
-as many billed images as prompts, none lost.
+Stills is set to STILLS_RATE_LIMIT=20/s, and the sandbox enforces 20/s itself, so every call beyond
+the limit gets a 429. Ideally, every permitted start is used; failed calls count towards the limit
+too. Target: at least 95 % of the ideal rate, no call refused except by a fault, one billed image
+per prompt, and none lost.
 """
 
 import argparse

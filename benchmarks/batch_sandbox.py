@@ -1,4 +1,4 @@
-"""What the benchmarks of batches share: a sandbox in a process of its own, and prompts."""
+"""What the benchmarks of batches share: a sandbox in a separate process, and prompts."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ class RunningSandbox:
         urlopen(Request(self._control("faults"), body, method="POST")).close()
 
     def sends(self) -> list[dict[str, Any]]:
-        """What asked for an image, in the order it came in."""
+        """The requests for images, in the order in which they arrived."""
         with urlopen(self._control("ledger")) as answer:
             ledger = json.load(answer)
         return [send for send in ledger["sends"] if send["kind"] == "generation"]
@@ -51,7 +51,7 @@ def running(*options: str) -> Iterator[RunningSandbox]:
 
 
 def environment(folder: Path, base_url: str, **variables: str) -> dict[str, str]:
-    """What a Stills in `folder` needs to reach a sandbox or a stub."""
+    """The environment in which a Stills in `folder` uses a sandbox or a stub."""
     return {
         "DASHSCOPE_API_KEY": "sk-sandbox",
         "DASHSCOPE_HTTP_BASE_URL": base_url,
@@ -62,7 +62,7 @@ def environment(folder: Path, base_url: str, **variables: str) -> dict[str, str]
 
 
 def requests(number: int, *, size: str = SIZE) -> list[ImageRequest]:
-    """Requests with distinct prompts: of the TSV that STILLS_PROMPTS names, else made up."""
+    """Requests with distinct prompts, from the TSV that STILLS_PROMPTS names, or generated."""
     table = os.environ.get("STILLS_PROMPTS")
     prompts = [f"a red kite over a harbour, picture {count}" for count in range(number)]
     if table:

@@ -1,9 +1,9 @@
-"""Catalog answers: how long `Stills.generate` takes in a running process for an image it has.
+"""Catalog answers: the time of one `Stills.generate` in a running process, for a stored image.
 
-The catalog holds 10,000 kept images; each answer is for one of them, drawn at random, one after
-the other. An answer looks the image up, sees that its file is there, and counts the answer in the
-catalog. Beside it, for scale, what the standard library needs for a look-up and a counted answer
-in a table as large. The target: a median under 1 ms.
+The catalog has 10,000 stored images, and random ones are requested, one after the other. An answer
+looks the image up, checks that its file exists, and counts the answer in the catalog. For scale,
+the same is measured with only the standard library: a look-up and a counted answer in a table of
+the same size. Target: a median under 1 ms.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""A stub of DashScope that costs its client as little as can be.
+"""A stub of DashScope that costs its client as little as possible.
 
-Run as a process of its own, it prints its base URL and serves until its standard input ends. It
-answers every generation, after the latency asked for, with a link to the same PNG of 1328*1328:
-about 2 MB of mild noise (see generation_cost.py), or a plain one of a few KB (batch_at_once.py).
+It runs as a separate process, prints its base URL, and serves until its standard input ends. After
+the requested latency, it answers every generation with a link to the same PNG of 1328*1328: about
+2 MB of mild noise (see generation_cost.py), or a plain one of a few KB (batch_at_once.py).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ SIZE = "1328*1328"
 
 @contextmanager
 def running(*, latency_seconds: float = 0.0, plain: bool = False) -> Iterator[str]:
-    """Run the stub in a process of its own, and give its base URL."""
+    """Run the stub in a separate process; yields its base URL."""
     command = [sys.executable, __file__, str(latency_seconds), "plain" if plain else "noise"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,12 +1,12 @@
-"""Cost of a generation: client CPU per image of Stills, against the bare SDK and a download.
+"""Cost of a generation: client CPU per image of Stills, compared with the bare SDK and a download.
 
-32 at once, on a stub that answers at once with a 2 MB PNG (fast_stub.py, whose own CPU is not
-counted). Each client runs in a process of its own, in turn. The bare client is what the SDK's and
-aiohttp's documentation show: a call, then the body streamed to a file in pieces of 64 KiB. The
-lean one takes the pieces as they come; the careful one is lean, but also hashes the image and
-syncs it to the disk, as Stills does. The process that measures removes the images again: new
-memory for the page cache can cost a virtual machine more than all else here. The target: Stills
-takes at most twice the CPU of the bare client.
+32 concurrent requests, on a stub that immediately returns 2 MB PNGs (fast_stub.py, whose own CPU is
+not counted). Each client runs in a separate process, in turn. The bare client is what the SDK's and
+aiohttp's documentation show: a call, then the body streamed to a file in chunks of 64 KiB. The lean
+one writes chunks of any size as they arrive. The careful one also hashes the image and syncs it to
+the disk, as Stills does. The parent process deletes the images, because on a virtual machine new
+memory for the page cache can cost more than everything else. Target: Stills takes at most twice the
+CPU of the bare client.
 """
 
 import argparse
@@ -149,7 +149,7 @@ def _in_own_process(client: str, base_url: str) -> dict[str, float]:
 
 
 def _remove_older_images(folder: Path) -> None:
-    """Remove the images that no client works on any more."""
+    """Remove the images that clients have finished with."""
     oldest = time.time() - 1.0
     for image in folder.rglob("*.png"):
         with suppress(FileNotFoundError):

@@ -1,14 +1,14 @@
-"""Catalog answers over HTTP: `stills serve`, and LiteLLM's proxy on its image route.
+"""Catalog answers over HTTP: `stills serve`, compared with LiteLLM's proxy on its image route.
 
-The service is the real command with one worker and its log, on the sandbox; a mix of kept images
-is asked for by `POST /v1/images/generations`. LiteLLM has no catalog: one worker of it passes the
-same bodies on to a stub that answers at once. wrk posts with 32 connections, in turns. The targets:
-at least 10 times LiteLLM's requests a second; 99 of 100 in less than 50 ms at half of the rate that
-32 connections reach; memory within 5 MB over 20,000 requests.
+The service is the real command with one worker and its log, on the sandbox; `POST
+/v1/images/generations` requests stored images, in turn. LiteLLM has no catalog, so one worker of it
+forwards the same bodies to a stub that answers immediately. wrk posts with 32 connections,
+alternately. Targets: at least 10 times LiteLLM's requests per second; 99 % of answers within 50 ms
+at half the rate that 32 connections reach; memory within 5 MB over 20,000 requests.
 
-wrk is Debian's: `apt-get install -y wrk`, as root. LiteLLM needs an environment of its own, made
-beforehand: `python3 -m venv PATH && PATH/bin/pip install 'litellm[proxy]'`. `--peer-venv PATH` says
-where it is; without it, the comparison is with what was measured before on a machine with 2 cores.
+Install wrk with `apt-get install -y wrk`, as root, and LiteLLM in an environment of its own:
+`python3 -m venv PATH && PATH/bin/pip install 'litellm[proxy]'`. `--peer-venv PATH` says where it
+is; without it, the comparison is with an earlier result on a machine with 2 cores.
 """
 
 import argparse
@@ -68,7 +68,7 @@ general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw: requests a second, and milliseconds."""
+    """What wrk measured: requests per second, and milliseconds."""
 
     rate: float
     p50: float
@@ -279,7 +279,7 @@ def _run_sender(url: str, written: Path, rate: float, count: int) -> tuple[float
 
 
 async def _send(url: str, written: Path, rate: float, count: int) -> None:
-    """Send `count` requests, at `rate` a second whatever is answered, or as they come for 0.
+    """Send `count` requests, `rate` per second, or as fast as the connections allow if that is 0.
 
     Prints the median and the 99th percentile in milliseconds, from when each was due.
     """

@@ -1,4 +1,4 @@
-"""A catalog of 10,000 kept images, for benchmarks of what it answers."""
+"""A catalog of 10,000 stored images, for benchmarks of its answers."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ def request(number: int) -> ImageRequest:
 
 
 async def fill(output: Path) -> None:
-    """Let the catalog take in KEPT images, and put as many files of zeros where they should be."""
+    """Add KEPT images to the catalog, and write a file of zeros for each."""
     (output / "images").mkdir(parents=True)
     catalog = SqliteCatalog(output / "stills.db")
     for number in range(KEPT):

@@ -1,14 +1,13 @@
-"""A catalog of a million images: how long each query takes, and how much memory upkeep.
+"""A catalog of a million images: the time of each query, and the memory of upkeep.
 
-Fills a SQLite catalog with images, calls and answers, 100,000 of the calls today, and asks it what
-people and pipelines ask: for an image, a page of a search, the amounts spent, and whether a call
-fits under a day's cap. Beside it, for scale, what the same takes with 1,000 images. The CPU is that
-of the process; the rest of the time it waits for the disk (a call is synced to it twice) or for
-other work of the machine.
+Fills a SQLite catalog with images, calls and answers, 100,000 of the calls today, and runs the
+queries of people and pipelines: an image, a page of a search, the amounts spent, and whether a call
+fits under a day's cap. For scale, the same is measured with 1,000 images. CPU is that of the
+process; the rest of the time, it waits for the disk (a call is synced twice) or for other work of
+the machine.
 
-Memory is the peak of the processes `stills recover --rebuild` and `stills verify` on a store of
-tiny images, with a tenth of them and with all. From the growth between the two follows how much a
-million images would take.
+Memory is the peak of `stills recover --rebuild` and `stills verify` on a store of tiny images, once
+with a tenth of them and once with all. The growth shows how much a million images would take.
 """
 
 import argparse

@@ -87,7 +87,7 @@ KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the tests said of a mutant; for an equivalent one, the reason that is on file."""
+    """What the tests said about a mutant; for an equivalent one, the recorded reason."""
 
     path: str
     line: int
@@ -280,7 +280,7 @@ def _describe(verdict: Verdict) -> str:
 
 
 def _report(verdicts: list[Verdict], *, seed: int, total: int) -> tuple[str, float]:
-    """Write the report, and give the share of mutants that were noticed."""
+    """Write the report; returns the share of mutants that were noticed."""
     outcomes = Counter(one.outcome for one in verdicts)
     judged = outcomes[KILLED] + outcomes[SURVIVED]
     score = outcomes[KILLED] / judged if judged else 1.0

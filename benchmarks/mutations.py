@@ -91,7 +91,7 @@ def _describe(path: PurePosixPath, source: bytes, edit: Edit) -> Mutant:
 
 
 class _Finder(ast.NodeVisitor):
-    """Collects edits; nodes are visited with the text between them, for operators have no place."""
+    """Collects edits, also of the text between nodes, because operators have no position."""
 
     def __init__(self, source: bytes) -> None:
         self.edits: list[Edit] = []

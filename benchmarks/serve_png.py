@@ -1,12 +1,12 @@
-"""PNG serving: requests a second of `/images/{id}.png`, and of nginx with the same files.
+"""PNG serving: requests per second of `/images/{id}.png`, and of nginx with the same files.
 
-Both serve the same kept images out of the same store: noise of about 2 MB, which compresses as
-badly as photographs do, and, for scale, slates of the sandbox, a thirtieth of that. The service is
-the whole one, its gate included and its log off, one worker of uvicorn with uvloop and httptools;
-nginx has one worker and sendfile. wrk asks with 32 connections, in turns. The target: at least half
-of nginx with images of the size that the service makes.
+Both serve the same stored images from the same store: noise of about 2 MB, which compresses as
+badly as photographs do, and, for scale, sandbox images of a thirtieth of that size. The service is
+complete, including its middleware but without its log: one worker of uvicorn with uvloop and
+httptools. nginx has one worker and sendfile. wrk sends requests on 32 connections, alternately.
+Target: at least half of nginx, with images of the size that the service makes.
 
-nginx and wrk are Debian's: `apt-get install -y nginx wrk`, as root.
+Install nginx and wrk with `apt-get install -y nginx wrk`, as root.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Four takes over HTTP: how near one request with n=4 comes to the time of one API call.
+"""Four takes over HTTP: how close one request with n=4 comes to the time of one API call.
 
-The real `stills serve`, without a rate limit, on a sandbox with a latency of 1.4 s for each call.
+The real `stills serve`, without a rate limit, on a sandbox with a latency of 1.4 s per call.
 qwen-image-max makes one image per call, so four calls run at the same time; qwen-image-2.0 makes
-all four with one call. The target: at most 1.5 latencies. When the others waited for the first
+all four with one call. Target: at most 1.5 latencies. When the other takes waited for the first
 image, it took more than 2.
 """
 

@@ -296,7 +296,7 @@ async def test_an_error_that_every_shot_would_have_ends_the_job(jobs: Jobs):
 
 
 async def test_a_turn_is_taken_by_one(jobs: Jobs):
-    """The others get it only after so many seconds."""
+    """The others get it only after the given time."""
     turns = await asyncio.gather(*(jobs.take_turn("recover", seconds=60) for _ in range(5)))
     assert sorted(turns) == [False, False, False, False, True]
     assert await jobs.take_turn("recover", seconds=0)

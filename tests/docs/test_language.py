@@ -24,6 +24,8 @@ BANNED = {
     "comes twice": r"\bcomes? twice\b",
     "play money": r"\bplay money\b",
     "is told": r"\bis told\b",
+    "so many <noun>": r"(?<!how )\bso many [a-z`]+",
+    ", for <noun> is": r", for (?!which\b|whom\b)(\w+ ){1,3}(is|are|has|have|can|does|do|was)\b",
 }
 
 

@@ -6,5 +6,5 @@ PROGRESS_LINE = re.compile(r"^[a-z][a-z, ]*: \d+ s\n", re.MULTILINE)
 
 
 def without_progress(stderr: str) -> str:
-    """Return the messages alone: how many lines come between them depends on the machine."""
+    """Return only the messages: how many lines come between them depends on the machine."""
     return PROGRESS_LINE.sub("", stderr)

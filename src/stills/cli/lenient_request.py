@@ -1,6 +1,6 @@
-"""A request as agents and older pipelines write it, for the skill's script alone.
+"""A request as agents and older pipelines write it, only for the skill's script.
 
-It reads what a person would read without a doubt; the contract everywhere else is strict. What it
+It accepts what a person would clearly understand; everywhere else, the contract is strict. What it
 ignores is named, so that nothing is silently dropped.
 """
 

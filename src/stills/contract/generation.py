@@ -41,7 +41,7 @@ OnSendSettled = Callable[["GenerationSpec", Billing], None]
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """One call to the provider, for so many `images`; `seed` is that of the first.
+    """One call to the provider; `images` is how many it makes, and `seed` that of the first.
 
     `reference_urls` are data URLs, in order.
     """

@@ -25,7 +25,7 @@ class Prices:
     input_image_usd: float = 0.0
 
     def image_usd(self, size: Size, input_images: int = 0) -> float | None:
-        """Return the price of one image of this size, made with so many reference images.
+        """Return the price of one image of this size, made with this number of reference images.
 
         None if no price covers an image so large.
         """
@@ -42,7 +42,7 @@ class Model:
 
     `native_sizes` lists the only sizes it makes; if it is empty, the model makes any size from
     `pixels_min` to `pixels_max` pixels whose sides differ by a factor of at most `sides_ratio_max`.
-    `prompt_max_tokens` counts tokens of Qwen's tokenizer. `has_transparency` tells whether it can
+    `prompt_max_tokens` counts tokens of Qwen's tokenizer. `has_transparency` says whether it can
     make a transparent background, `has_thinking` whether it takes `prompt_extend_mode` and
     `enable_thinking`, `has_tasks` whether it has the asynchronous API. `requests_per_minute` is the
     default limit of an account. `prices` are the list prices of the international regions, and
@@ -72,7 +72,7 @@ class Model:
     like: str | None = None
 
     def image_usd(self, size: Size, input_images: int = 0) -> float | None:
-        """Return the price of one image ordered in `size` with so many reference images.
+        """Return the price of one image requested in `size` with this number of references.
 
         None if unknown.
         """

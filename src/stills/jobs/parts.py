@@ -19,7 +19,7 @@ _TRIES_MAX = 2
 
 _ACTIVE = "state IN ('queued', 'running')"
 
-# Waiting parts of active jobs, whose needed parts have ended, up to so many at once of each job.
+# Waiting parts of active jobs whose needed parts have ended, a limited number of each job at once.
 _NEXT = """
 SELECT p.job_id, p.number, p.attempt, j.total
 FROM jobs AS j JOIN parts AS p ON p.job_id = j.id

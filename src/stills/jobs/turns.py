@@ -11,6 +11,6 @@ RETURNING name
 
 
 def take_turn(transaction: Transaction, name: str, seconds: float) -> bool:
-    """Take a turn, unless somebody took it within the last so many seconds."""
+    """Take a turn, unless somebody took it within the last `seconds`."""
     values = {"name": name, "seconds": seconds, "now": transaction.now()}
     return transaction.one(_TAKE_TURN, values) is not None

@@ -65,7 +65,7 @@ def _free_size(size: Size, model: Model) -> Size:
 
 
 def _near(width: float, height: float, steps: int) -> Iterator[Size]:
-    """Yield the multiples of 16 around a size, and so many steps beyond them."""
+    """Yield the multiples of 16 around a size, and a number of steps beyond them."""
     for wide in _multiples(width, steps):
         for high in _multiples(height, steps):
             yield Size(wide, high)

@@ -153,7 +153,7 @@ def check(
     """Check a request by its model's rules; raises a `Refusal` that says what is wrong.
 
     `uploaded` are the keys of the files that were uploaded to this sandbox.
-    `is_task` tells whether it was sent to the endpoint of asynchronous tasks.
+    `is_task` says whether it was sent to the endpoint of asynchronous tasks.
     """
     model, rules = _model(body, models)
     wants_task = headers.get("X-DashScope-Async", "").lower() == "enable"

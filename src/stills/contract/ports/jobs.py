@@ -114,7 +114,7 @@ class Jobs(Protocol):
     async def take_turn(self, name: str, *, seconds: float) -> bool:
         """Return whether this worker is to do something that one does at a time.
 
-        It is, if nobody else took this turn within the last so many seconds.
+        It is, if nobody else took this turn within the last `seconds`.
         """
         ...
 
