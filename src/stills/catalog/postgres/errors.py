@@ -49,7 +49,10 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Set sslrootcert in STILLS_CATALOG to the CA of the server. Nothing was sent.",
     ),
     (
-        ("too many clients", "remaining connection slots", "too many connections"),
+        (
+            *("too many clients", "remaining connection slots", "too many connections"),
+            *("no more connections allowed", "query_wait_timeout"),  # a pooler's words
+        ),
         "the server has no free connection",
         "Raise max_connections on the server, or run fewer processes. Nothing was sent.",
     ),
@@ -91,7 +94,20 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("invalid ",), _BAD_URL, _CORRECT_URL),
 )
 
+_INVISIBLE = (
+    "its tables are not visible",
+    "If the schema stills was deleted, restore a backup. A pooler must be in session mode.",
+)
+_CHANGED_CONNECTION = (
+    "a pooler changes the connection between transactions",
+    "Connect directly, or through a pooler in session mode. What was paid for is journalled.",
+)
+
 _FAILURES: tuple[tuple[type[Exception], str, str], ...] = (
+    (errors.UndefinedTable, *_INVISIBLE),
+    (errors.UndefinedFunction, *_INVISIBLE),
+    (errors.InvalidSqlStatementName, *_CHANGED_CONNECTION),
+    (errors.DuplicatePreparedStatement, *_CHANGED_CONNECTION),
     (
         errors.InsufficientPrivilege,
         "the user lacks rights on the schema stills",
