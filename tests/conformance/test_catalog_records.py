@@ -185,6 +185,12 @@ async def test_an_image_without_a_recorded_answer_is_billed_once(catalog, worker
     assert list(await catalog.settle_paid()) == []
 
 
+async def test_an_image_of_a_generation_that_is_not_there_is_not_journalled(catalog):
+    """The caller learns of it, and can add the image."""
+    kept = {"sha256": "ab" * 32, "byte_count": 9, "object_path": "a.png"}
+    assert await catalog.record_kept("0123456789ab", **kept) is None
+
+
 async def test_only_images_without_a_billed_call_are_settled(catalog, worker, spec):
     """Not a call without an image, and not the lost first call of a billed image."""
     lost = await worker.take(spec("lost"))

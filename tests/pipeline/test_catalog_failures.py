@@ -1,7 +1,9 @@
 """A catalog that fails midway: the first error is raised, and a paid answer is not lost."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,4 +136,23 @@ async def test_a_refused_call_is_retried_although_the_catalog_can_not_slow_down_
     monkeypatch.setattr(RateLimiter, "slow_down", fail)
     sandbox.set_faults(Fault(FaultKind.THROTTLED))
     await stills.generate(KITE)
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_an_image_whose_call_the_catalog_has_lost_is_added_with_its_cost(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """As after a failover, during the call, to a replica that had not received it."""
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
+    working = asyncio.create_task(stills.generate(KITE))
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.01)
+    with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as catalog:
+        for table in ("claims", "sends", "generations", "totals"):
+            catalog.execute(f"DELETE FROM {table}")
+    result = await working
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (1, 0)
+    assert (await stills.generate(KITE)).cached
+    assert [image.rendition.id for image in await stills.images.list()] == [result.id]
     assert sandbox.ledger.billed_images == 1

@@ -231,7 +231,7 @@ class SqlCatalog(ABC):
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
-    ) -> Generation:
+    ) -> Generation | None:
         kept: dict[str, str | int | None] = {
             "generation_id": generation_id,
             "sha256": sha256,
@@ -239,10 +239,11 @@ class SqlCatalog(ABC):
             "object_path": object_path,
         }
 
-        def work(connection: Connection) -> Generation:
+        def work(connection: Connection) -> Generation | None:
             record_kept(connection, kept)
             settle_paid(connection, generation_id, "kept")
-            return read_generation(connection.execute(queries.GENERATION, kept).fetchone())
+            row = connection.execute(queries.GENERATION, kept).fetchone()
+            return None if row is None else read_generation(row)
 
         return await self.database.write(work, shared=True)
 

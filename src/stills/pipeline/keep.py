@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from stills.contract.errors import Billing, CatalogError, LinkLost, StoreRefused
-from stills.contract.generation import Generation, Stage
+from stills.contract.generation import Generation, Inspection, Stage
 from stills.contract.ports.store import Store
 from stills.contract.size import Size
 from stills.pipeline.context import Fetched, Job, known
@@ -49,21 +49,38 @@ async def keep_image(ports: Ports, generation: Generation, fetched: Fetched) -> 
         ports.marker.doubt()
         raise await _spool(ports, generation, fetched, refusal) from refusal
     try:
-        if generation != planned:
-            await ports.catalog.record_native_size(
-                generation.id, inspection.size, note=generation.notes[-1]
-            )
-        kept = await ports.catalog.record_kept(
-            generation.id,
-            sha256=inspection.sha256,
-            byte_count=inspection.byte_count,
-            object_path=path,
-        )
+        kept = await _journal(ports, planned, generation, inspection, path)
     except CatalogError as error:
         raise _unrecorded(error, ports.store.url(path), "recover --rebuild") from error
     if generation.stage is Stage.SPOOLED:
         await discard_spooled(ports, generation)
     return replace(kept, notes=generation.notes)  # the catalog may have failed to record a note
+
+
+async def _journal(
+    ports: Ports, planned: Generation, generation: Generation, inspection: Inspection, path: str
+) -> Generation:
+    """Journal a stored image, and its size if that is not the planned one."""
+    if generation != planned:
+        await ports.catalog.record_native_size(
+            generation.id, inspection.size, note=generation.notes[-1]
+        )
+    kept = await ports.catalog.record_kept(
+        generation.id,
+        sha256=inspection.sha256,
+        byte_count=inspection.byte_count,
+        object_path=path,
+    )
+    if kept is None:  # the catalog is a replica now, promoted before it had received this
+        kept = replace(
+            generation,
+            stage=Stage.KEPT,
+            sha256=inspection.sha256,
+            byte_count=inspection.byte_count,
+            object_path=path,
+        )
+        await ports.catalog.adopt(kept, [])
+    return kept
 
 
 def _with_size(generation: Generation, made: Size) -> Generation:

@@ -121,8 +121,11 @@ class Generations(Protocol):
 
     async def record_kept(
         self, generation_id: str, *, sha256: str, byte_count: int, object_path: str
-    ) -> Generation:
-        """Journal that the image is in the store; this ends the claim and forgets the link."""
+    ) -> Generation | None:
+        """Journal that the image is in the store; this ends the claim and forgets the link.
+
+        Returns None if the catalog has no such generation, because an older state of it came back.
+        """
         ...
 
     async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
