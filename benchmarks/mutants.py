@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from mutations import Mutant, find_mutants
-from reach import Reach, Record, plain_name, read_record, record_variables
+from reach import Reach, Record, merge_records, plain_name, read_record, record_variables
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENTS = Path(__file__).with_name("equivalent_mutants.toml")
@@ -41,7 +41,7 @@ LAST = ROOT / "build" / "mutants.json"
 TARGET = 0.95
 
 TESTS = (
-    "tests/pipeline", "tests/maintenance", "tests/catalog", "tests/store", "tests/conformance",
+    "tests/pipeline", "tests/catalog", "tests/conformance", "tests/store", "tests/maintenance",
     "tests/test_app.py", "tests/test_fork.py",
 )  # fmt: skip
 MODULES = (
@@ -120,13 +120,15 @@ class Tree:
         }
         self._written_at = time.time()
 
-    def record(self, tests: tuple[str, ...]) -> Record:
-        """Run tests without a mutant; return which functions each enters."""
-        file = self._folder / "record.tsv"
-        self._first_failure(tests, record_variables(self._folder, file), "-p", "sitecustomize")
+    def record(self, tests: str) -> Record:
+        """Run a folder or file of tests without a mutant; return which functions each enters."""
+        file = self._folder / f"{tests.replace('/', '-')}.tsv"
+        self._first_failure([tests], record_variables(self._folder, file), "-p", "sitecustomize")
         record = read_record(self._folder, file)
         if self._first_failure(sorted(record.seconds), {}, "--collect-only") is not None:
             sys.exit(f"A test changes its name from run to run:\n{self.log()}")
+        if self.fails(sorted(record.failed)):
+            sys.exit(f"A test fails without a mutant, so it can't judge one:\n{self.log()}")
         return record
 
     def fails(self, tests: Sequence[str]) -> bool:
@@ -229,13 +231,19 @@ def find_all(checkout: Path) -> list[Mutant]:
 
 def _judge_all(sample: list[Mutant], trees: list[Tree], checkout: Path) -> list[Verdict]:
     """Judge a sample, as many mutants at once as there are trees."""
-    record = trees[0].record(TESTS)
-    if trees[0].fails(sorted(record.failed)):
-        sys.exit(f"The tests fail without a mutant, so they can't judge one:\n{trees[0].log()}")
-    reach = Reach(checkout, record)
     free: queue.SimpleQueue[Tree] = queue.SimpleQueue()
     for tree in trees:
         free.put(tree)
+
+    def record(tests: str) -> Record:
+        tree = free.get()
+        try:
+            return tree.record(tests)
+        finally:
+            free.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        reach = Reach(checkout, merge_records(pool.map(record, TESTS)))
 
     def judge(mutant: Mutant) -> Verdict:
         tests = reach.tests_of(str(mutant.path), mutant.line)

@@ -4,6 +4,7 @@ import ast
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def read_record(tree: Path, file: Path) -> Record:
     for name, path, number in entered:
         record.tests_by_function[path, number] |= tests_of_file.get(name, {name})
     return record
+
+
+def merge_records(records: Iterable[Record]) -> Record:
+    """Return one record of all tests."""
+    merged = Record()
+    for record in records:
+        for function, tests in record.tests_by_function.items():
+            merged.tests_by_function[function] |= tests
+        merged.seconds.update(record.seconds)
+        merged.failed |= record.failed
+    return merged
 
 
 class Reach:
