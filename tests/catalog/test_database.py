@@ -5,10 +5,11 @@ import re
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.catalog_steps import SIZE, Till
+from tests.support.catalog_steps import SIZE, Till, asked
 
 from stills.catalog import SqliteCatalog, database, schema
 from stills.catalog.database import SqliteDatabase
@@ -309,6 +310,30 @@ async def test_every_commit_reaches_the_disk(made):
     with closing(schema.open_catalog(made)) as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+async def test_a_catalog_that_another_process_writes_can_be_read(path, monkeypatch):
+    """A long write elsewhere delays no answer from the catalog."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.1)
+    catalog = SqliteCatalog(path)
+    await Till(catalog).buy("a")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert len(await catalog.list_images(limit=9)) == 1
+    await catalog.close()
+
+
+async def test_a_request_is_recorded_with_its_references(path):
+    """For queries of one's own: no other table says which references a request named."""
+    catalog = SqliteCatalog(path)
+    till = Till(catalog)
+    rendition = await till.buy("a")
+    named = replace(asked("a"), references=("anna.png", "https://images.example/boat.png"))
+    await catalog.record_requests([(rendition, named)])
+    await catalog.close()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT reference FROM requests ORDER BY reference").fetchall()
+    assert rows == [(None,), ("anna.png\nhttps://images.example/boat.png",)]
 
 
 def test_the_catalog_knows_its_own_files(tmp_path):

@@ -125,6 +125,13 @@ async def test_a_paused_process_without_an_open_call_is_overtaken(till: Till, ho
     assert isinstance(await ask(till), Claim)
 
 
+async def test_an_open_call_for_one_image_holds_no_other(till: Till, hold):
+    """Also if one process has both: only what may be billed twice must wait."""
+    await till.send(await till.claim("b"), None)
+    hold(Stage.CLAIMED, LAPSED).pause()
+    assert isinstance(await ask(till), Claim)
+
+
 async def test_a_reused_pid_is_another_process(till: Till, hold, path: Path):
     """The holder has ended if its pid's process started at another time."""
     hold(Stage.SENT, LIVE)

@@ -10,10 +10,12 @@ import pytest
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
-from stills.contract.errors import Billing
+from stills.contract.errors import Billing, ServiceUnreachable
 from stills.contract.generation import Claim
+from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
+from stills.provider.dashscope import DashScope
 from stills.ratelimit.limiter import RateLimiter
 from stills.sandbox import Fault, FaultKind, Sandbox
 
@@ -53,6 +55,26 @@ async def test_waiting_to_start_leaves_time_for_the_answer(
     )
     await (await make_stills(policy=policy)).generate(KITE)
     assert least < patiences[0] <= most
+
+
+async def test_a_call_that_never_reached_the_service_uses_no_start(
+    make_stills: Callable[..., object],
+    sandbox: Sandbox,
+    patiences: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its retry takes the same start, instead of a second one of the rate limit."""
+    stills = await make_stills(rate_limit=RateLimit(1.0))
+    send, failures = DashScope.send, [ServiceUnreachable("connection refused")]
+
+    async def fail_once(*arguments: Any, **options: Any) -> object:
+        if failures:
+            raise failures.pop()
+        return await send(*arguments, **options)
+
+    monkeypatch.setattr(DashScope, "send", fail_once)
+    await stills.generate(KITE)
+    assert (len(patiences), failures, sandbox.ledger.billed_images) == (1, [], 1)
 
 
 async def test_a_cancelled_call_is_counted_as_possibly_billed(stills: Stills, sandbox: Sandbox):

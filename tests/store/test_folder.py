@@ -1,5 +1,6 @@
 """The folder store: failures and what they leave behind."""
 
+import errno
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-import stills.store
+import stills.store.folder
 from stills.contract.errors import ImageMissing, StoreRefused
 from stills.store import open_store
 
@@ -199,6 +200,17 @@ async def test_a_staged_file_that_cannot_be_removed_prevents_no_write(tmp_path, 
         patched.setattr("os.lstat", refuse)
         await open_store(str(tmp_path)).put("b.png", b"1")
     assert (tmp_path / "b.png").read_bytes() == b"1"
+
+
+async def test_the_reason_why_a_file_cannot_be_created_is_not_hidden(tmp_path, monkeypatch):
+    """By the cleaning up of a file that does not exist."""
+
+    def fail(*_args, **_facts):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(stills.store.folder, "open", fail, raising=False)
+    with pytest.raises(StoreRefused, match="Too many open files"):
+        await open_store(str(tmp_path)).put("a.png", WHOLE)
 
 
 async def test_writing_leaves_no_file_open(tmp_path):
