@@ -169,8 +169,6 @@ async def _read_rendition(ports: Ports, path: str) -> tuple[Generation, Renditio
         return None
     if generation is None or generation.id != generation_id or inspection.size != size:
         return None
-    if path == generation.object_path:
-        return None
     return generation, Rendition(generation_id, size, inspection.sha256, len(data), path)
 
 

@@ -179,8 +179,8 @@ async def test_a_server_without_free_connections_says_so():
     assert all("max_connections" in error.action for error in errors)
 
 
-async def test_a_wait_for_a_connection_ends(monkeypatch, postgres_url):
-    """What did not begin changes nothing."""
+async def test_a_wait_for_a_connection_ends(monkeypatch, caplog, postgres_url):
+    """What did not begin changes nothing, and asyncio has nothing to complain about."""
     catalog, gate = PostgresCatalog(postgres_url), threading.Event()
     await catalog.migrate()
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
@@ -194,3 +194,4 @@ async def test_a_wait_for_a_connection_ends(monkeypatch, postgres_url):
     gate.set()
     assert all(await asyncio.gather(*busy))
     await catalog.close()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

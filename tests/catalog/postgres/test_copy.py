@@ -102,6 +102,11 @@ async def test_a_copy_answers_like_the_original(filled, postgres_url):
     await Till(copy).buy("new")
     newest, *_ = (await copy.search_images(ImageSearch(), limit=1, cursor=None)).images
     assert newest.generation.spec.key == "new"
+    (before,), (after,) = (
+        await original.spend(since=0.0, by=None),
+        await copy.spend(since=0.0, by=None),
+    )
+    assert after.billed == before.billed + 1  # by triggers, which were off during the copy
     await copy.close()
 
 

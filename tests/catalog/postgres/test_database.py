@@ -9,9 +9,10 @@ from tests.support.catalog_steps import SIZE, Till, spec
 from tests.support.postgres_server import PostgresServer, run_postgres
 
 from stills.catalog.postgres import PostgresCatalog, schema
-from stills.contract.errors import Billing, BudgetExceeded
+from stills.contract.errors import Billing, BudgetExceeded, CatalogError
 from stills.contract.generation import Claim, Held, Settlement
 from stills.contract.money import Caps
+from stills.contract.postgres_url import read_postgres_url
 
 
 @pytest.fixture
@@ -136,3 +137,42 @@ async def test_a_claim_of_another_connection_is_held(postgres_url):
     assert all(isinstance(held, Held) for held in outcomes[5:])
     for catalog in (one, other):
         await catalog.close()
+
+
+async def test_the_connections_have_a_name_unless_the_url_gives_another(postgres_url):
+    """An operator who lists the connections of a server sees whose they are."""
+    name = "SELECT current_setting('application_name')"
+    parameter = ("&" if "?" in postgres_url.secret else "?") + "application_name=pictures"
+    named = read_postgres_url(postgres_url.secret + parameter)
+    for url, expected in ((postgres_url, "stills"), (named, "pictures")):
+        catalog = PostgresCatalog(url)
+        found = await catalog.database.read(lambda one: one.execute(name).fetchone()[0])
+        assert found == expected
+        await catalog.close()
+
+
+DIE_AT_THE_FIRST_COMMIT = """
+CREATE SEQUENCE commits;
+CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('public.commits') = 1 THEN
+        PERFORM pg_terminate_backend(pg_backend_pid());
+        PERFORM pg_sleep(10);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER die AFTER UPDATE ON stills.store DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION die();
+"""
+
+
+async def test_a_connection_that_is_lost_in_a_commit_fails_the_write(postgres_url):
+    """Whether it was written is unknown, so it is neither reported as done nor repeated."""
+    catalog = PostgresCatalog(postgres_url)
+    await catalog.migrate()
+    with psycopg.connect(postgres_url.secret, autocommit=True) as connection:
+        connection.execute(DIE_AT_THE_FIRST_COMMIT)
+    with pytest.raises(CatalogError):
+        await catalog.record_store("other")
+    assert (await catalog.read_store()).id != "other"
+    await catalog.close()
