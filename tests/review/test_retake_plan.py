@@ -1,5 +1,6 @@
 """Runs of a review, on a sandbox."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ from tests.support.boards import decide, find, put
 
 from stills.batch.estimate import make_estimate
 from stills.batch.manifest import ManifestWriter, read_manifest
+from stills.batch.output import RunOutput
 from stills.batch.preflight import BatchOptions
+from stills.batch.run import Run
 from stills.contract.errors import InvalidRequest
 from stills.review import marking
 from stills.review.board import read_board
@@ -134,3 +137,17 @@ async def test_a_reference_given_as_bytes_can_not_be_sent_again(stills, folder):
     ask(folder, "boat", "1")
     (problem,) = plan(stills, folder).problems
     assert "does not have the bytes" in problem.message
+
+
+async def test_a_plan_of_a_manifest_that_another_run_replaced_is_refused(stills, folder, tmp_path):
+    """Its entries would bring back old pictures; the manifest stays, and the folder is free."""
+    ask(folder, "boat", "1")
+    made = plan(stills, folder)
+    changed = write_list(tmp_path, KITE, BOAT | {"prompt": "a green boat"})
+    await run_batch(stills, check_list(stills, changed), folder)
+    manifest = (folder / "manifest.jsonl").read_bytes()
+    output = RunOutput(folder, made.names, lambda *_: None)
+    with pytest.raises(InvalidRequest, match="another run has just changed the manifest"):
+        Run(stills, made, output, asyncio.Event())
+    assert (folder / "manifest.jsonl").read_bytes() == manifest
+    assert "boat-r1" in await run_review(stills, folder)

@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -74,6 +74,12 @@ class ManifestWriter:
         """Add an entry after all others."""
         self.add_entry(len(self._offsets), entry)
 
+    def abandon(self) -> None:
+        """Leave the manifest as it is, and unlock the folder."""
+        if not self._lines.closed:
+            self._lines.close()
+            os.close(self._lock)
+
     def close(self) -> None:
         """Write the manifest atomically, and unlock the folder. Blocks."""
         if self._lines.closed:
@@ -86,6 +92,28 @@ class ManifestWriter:
                         manifest.write(self._lines.readline())
         finally:
             os.close(self._lock)
+
+
+def rewrite_manifest(
+    folder: Path, change: Callable[[Sequence[ManifestEntry]], Sequence[ManifestEntry]]
+) -> None:
+    """Replace the entries of a manifest, while no run can write to it. Blocks.
+
+    Raises:
+        InvalidRequest: the manifest can't be read.
+        OutputRefused: it can't be written, or a run is writing to the folder.
+    """
+    path = folder / MANIFEST_NAME
+    with as_output_error(path):
+        lock = _lock(folder)
+    try:
+        entries = list(read_manifest(path))
+        changed = change(entries)
+        if changed != entries:
+            with replace_atomically(path) as part:
+                part.write_bytes(b"".join(entry.to_json() + b"\n" for entry in changed))
+    finally:
+        os.close(lock)
 
 
 def _lock(folder: Path) -> int:

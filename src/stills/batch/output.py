@@ -111,6 +111,10 @@ class RunOutput:
         self.keep(position, ManifestEntry.of(outcome, file))
         self.totals = replace(self.totals, left=self.totals.left + 1)
 
+    def abandon(self) -> None:
+        """Leave the manifest as it is, for a run that does not begin."""
+        self._manifest.abandon()
+
     def close(self) -> None:
         """Write the manifest. Blocks.
 

@@ -104,8 +104,12 @@ class Run:
         self._read = 0
         self._unfinished = 0
         self._schedule = _Schedule()
-        for position, entry in batch.kept():
-            output.keep(position, entry)
+        try:
+            for position, entry in batch.kept():
+                output.keep(position, entry)
+        except StillsError:
+            output.abandon()
+            raise
 
     async def generate(self) -> None:
         """Generate all shots.

@@ -56,7 +56,11 @@ class RunPlan(Protocol):
         ...
 
     def kept(self) -> Iterator[tuple[int, ManifestEntry]]:
-        """Yield the entries that stay in the manifest as they are, with their positions."""
+        """Yield the entries that stay in the manifest as they are, with their positions.
+
+        Raises:
+            InvalidRequest: they are no longer those of the plan.
+        """
         ...
 
     def shots(self) -> Iterator[tuple[int, Shot]]:

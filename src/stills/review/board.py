@@ -91,11 +91,19 @@ class BoardShot:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The shots of a folder in order, portraits of the cast included."""
+    """The shots of a folder in order, portraits of the cast included.
+
+    `entries` are those of the manifest, in its order.
+    """
 
     folder: Path
     review: Review
     shots: tuple[BoardShot, ...]
+    entries: tuple[ManifestEntry, ...]
+
+    def with_review(self, review: Review) -> "Board":
+        """Return this board with another review."""
+        return make_board(self.folder, self.entries, review)
 
     @property
     def title(self) -> str:
@@ -134,11 +142,12 @@ def read_board(folder: Path) -> Board:
 
 def make_board(folder: Path, entries: Iterable[ManifestEntry], review: Review) -> Board:
     """Join the entries of a manifest and a review."""
+    listed = tuple(entries)
     takes: dict[str, list[ManifestEntry]] = {}
-    for entry in entries:
+    for entry in listed:
         takes.setdefault(entry.shot.first_take, []).append(entry)
     shots = (_shot(listed, review.of(shot_id)) for shot_id, listed in takes.items())
-    return Board(folder, review, tuple(shots))
+    return Board(folder, review, tuple(shots), listed)
 
 
 def image_of(entry: ManifestEntry) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from stills.contract.errors import InvalidRequest
 from stills.review import marking
-from stills.review.board import Board, BoardShot, image_of, make_board
+from stills.review.board import Board, BoardShot, image_of
 from stills.review.marks_file import AskedTake, MarkedShot, Marks, Side
 from stills.review.records import Comment, Mark, Review, ShotReview, TakeRequest
 from stills.review.review_file import change_review, now
@@ -41,12 +41,11 @@ def merge_marks(board: Board, marks: Marks) -> Merged:
         raise InvalidRequest(
             "the marks are of another board", action="Give the folder that the copy was made of."
         )
-    entries = [take.entry for shot in board.shots for take in shot.takes]
     merges: list[_Merge] = []
 
     def change(review: Review) -> Review:
         merges.clear()
-        newest = make_board(board.folder, entries, review)
+        newest = board.with_review(review)
         by_id = {shot.id: shot for shot in newest.shots}
         for shot_id, marked in marks.shots.items():
             shot = by_id.get(shot_id)

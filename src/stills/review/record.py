@@ -1,10 +1,11 @@
 """Write a review to the manifest, for programs that read only that."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from stills.batch.manifest import MANIFEST_NAME, ManifestWriter, read_manifest
+from stills.batch.manifest import rewrite_manifest
 from stills.batch.manifest_entry import ManifestEntry
 from stills.contract.errors import OutputRefused
 from stills.review.board import Board, make_board
@@ -31,13 +32,10 @@ def record(folder: Path) -> None:
         InvalidRequest: the manifest or the review can't be read.
         OutputRefused: the manifest can't be written.
     """
-    entries = list(read_manifest(folder / MANIFEST_NAME))
-    recorded = list_recorded(make_board(folder, entries, read_review(folder)), entries)
-    if recorded == entries:
-        return
-    with ManifestWriter(folder) as manifest:
-        for position, entry in enumerate(recorded):
-            manifest.add_entry(position, entry)
+    review = read_review(folder)
+    rewrite_manifest(
+        folder, lambda entries: list_recorded(make_board(folder, entries, review), entries)
+    )
 
 
 def record_unless_running(folder: Path) -> None:
@@ -51,7 +49,7 @@ def record_unless_running(folder: Path) -> None:
         write_page(folder)
 
 
-def list_recorded(board: Board, entries: list[ManifestEntry]) -> list[ManifestEntry]:
+def list_recorded(board: Board, entries: Sequence[ManifestEntry]) -> Sequence[ManifestEntry]:
     """Return the entries with what the review says about them."""
     marks = {take.id: take.mark for shot in board.shots for take in shot.takes}
     shots = {shot.takes[0].id: shot.review for shot in board.shots}

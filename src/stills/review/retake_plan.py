@@ -9,7 +9,7 @@ from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.manifest_entry import ManifestEntry, is_hidden_reference
 from stills.batch.preflight import BatchOptions
 from stills.contract.errors import InvalidReference, InvalidRequest
-from stills.review.board import Board, BoardShot, make_board
+from stills.review.board import Board, BoardShot, image_of
 from stills.review.marking import request_rejected
 from stills.review.records import Review, TakeRequest
 from stills.review.review_file import change_review, now
@@ -50,8 +50,19 @@ class RetakePlan:
         return replace(self, problems=(*self.problems, *problems))
 
     def kept(self) -> Iterator[tuple[int, ManifestEntry]]:
-        """Yield all entries of the manifest."""
-        yield from self.entries.values()
+        """Yield all entries of the manifest, which nobody else can change now.
+
+        Raises:
+            InvalidRequest: it is not the one that was planned with.
+        """
+        entries = list(read_manifest(self.folder / MANIFEST_NAME))
+        if [_identify(one) for one in entries] != [
+            _identify(one) for _, one in self.entries.values()
+        ]:
+            raise InvalidRequest(
+                "another run has just changed the manifest", action="Nothing was sent. Try again."
+            )
+        yield from enumerate(entries)
 
     def shots(self) -> Iterator[tuple[int, Shot]]:
         """Yield the takes that are references, then those to generate."""
@@ -75,14 +86,10 @@ def request_all_rejected(board: Board) -> Review:
 
 
 def plan_retakes(board: Board, options: BatchOptions) -> RetakePlan:
-    """Plan the takes that a review asks for, and those in place of rejected ones. Blocks.
-
-    Raises:
-        InvalidRequest: the manifest can't be read.
-    """
-    listed = list(read_manifest(board.folder / MANIFEST_NAME))
+    """Plan the takes that a review asks for, and those in place of rejected ones."""
+    listed = board.entries
     entries = {entry.shot.id: (position, entry) for position, entry in enumerate(listed)}
-    wanted = make_board(board.folder, listed, request_all_rejected(board))
+    wanted = board.with_review(request_all_rejected(board))
     problems: list[Problem] = []
     retakes: list[tuple[int, Shot]] = []
     for shot in wanted.shots:
@@ -123,6 +130,10 @@ def find_model_id(board: Board) -> str | None:
     results = (take.entry.result for shot in board.shots for take in shot.takes)
     ids = {result.model for result in results if result is not None}
     return ids.pop() if len(ids) == 1 else None
+
+
+def _identify(entry: ManifestEntry) -> tuple[str, str]:
+    return (entry.shot.id, image_of(entry))
 
 
 def _add_requests(review: Review, requests: Mapping[str, tuple[TakeRequest, ...]]) -> Review:

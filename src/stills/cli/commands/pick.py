@@ -10,7 +10,7 @@ from stills.app import Stills
 from stills.cli.text import printable
 from stills.contract.errors import InvalidRequest
 from stills.review import marking
-from stills.review.board import Board, BoardShot, BoardTake, make_board, read_board
+from stills.review.board import Board, BoardShot, BoardTake, read_board
 from stills.review.own_picture import keep_own_picture, read_picture
 from stills.review.record import record_unless_running
 from stills.review.records import NewReference, OwnPicture, Review, ShotReview
@@ -137,12 +137,11 @@ def _reference(given: str | None) -> NewReference | None:
 
 
 def _change(board: Board, shot_id: str, decide: Decide) -> str:
-    entries = [take.entry for shot in board.shots for take in shot.takes]
     what = ""
 
     def change(review: Review) -> Review:
         nonlocal what
-        newest = make_board(board.folder, entries, review)
+        newest = board.with_review(review)
         what, decided = decide(newest, newest.find(shot_id))
         return review.change(what, now(), {shot_id: decided})
 

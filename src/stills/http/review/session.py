@@ -10,32 +10,33 @@ from typing import Any
 from stills.app import Stills
 from stills.batch.estimate import Estimate, check_cost, make_estimate
 from stills.batch.image_files import REVIEW_NAME, file_in
-from stills.batch.manifest import MANIFEST_NAME, read_manifest
 from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.output import RunOutput
 from stills.batch.preflight import BatchOptions
 from stills.batch.run import Run
-from stills.batch.thumbnails import make_thumbnail, thumbnail_file
+from stills.batch.thumbnails import make_thumbnail
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import Conflict, InvalidRequest, StillsError
-from stills.contract.money import check_max_cost, format_amount, format_usd
+from stills.contract.money import format_amount
 from stills.http.errors import describe
+from stills.http.review.plan_text import describe_plan, read_cap
+from stills.http.review.snapshot import BoardReader, Snapshot, stamp
 from stills.review import actions, marking
-from stills.review.board import Board, image_of, make_board
+from stills.review.board import Board
 from stills.review.own_picture import keep_own_picture
 from stills.review.page.document import make_state, render_page
 from stills.review.page.shots import ShotRenderer
 from stills.review.record import end_run, record_unless_running
 from stills.review.records import Review
 from stills.review.retake_plan import RetakePlan, confirm_requests, find_model_id, plan_retakes
-from stills.review.review_file import change_review, now, read_review
+from stills.review.review_file import change_review, now
 from stills.review.review_json import as_members
 from stills.shotlist.shots import Outcome
 
 Events = asyncio.Queue[tuple[str, Mapping[str, Any]] | None]
 
 _EVENTS_MAX = 1000
-_RECORD_SECONDS = 1.0
+_RECORD_SECONDS = 5.0
 _WATCH_SECONDS = 2.0
 
 
@@ -65,20 +66,6 @@ class _Running:
     failed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """A board as it was read, and the files that its page may load.
-
-    `thumbnails` are the files and names of images by the path of their thumbnail. `key` changes
-    when a file of the board does.
-    """
-
-    key: tuple[object, ...]
-    board: Board
-    thumbnails: Mapping[str, tuple[str, str]]
-    files: frozenset[str]
-
-
 class ReviewSession:
     """One folder under review. It belongs to one event loop; all methods are for that.
 
@@ -91,7 +78,7 @@ class ReviewSession:
         self.folder = options.folder
         self._stills = stills
         self._listeners: set[Events] = set()
-        self._snapshot: _Snapshot | None = None
+        self._reader = BoardReader(options.folder)
         self._starting = asyncio.Lock()
         self._running: _Running | None = None
         self._generating: asyncio.Task[None] | None = None
@@ -134,7 +121,9 @@ class ReviewSession:
     async def render_shot(self, shot_id: str) -> str:
         """Return one shot of the page, as HTML."""
         board = await self.read_board()
-        return await asyncio.to_thread(ShotRenderer(board).render, board.find(shot_id))
+        return await asyncio.to_thread(
+            ShotRenderer(board, is_live=True).render, board.find(shot_id)
+        )
 
     async def state(self) -> dict[str, Any]:
         """Return what the page's script knows."""
@@ -189,7 +178,7 @@ class ReviewSession:
 
     async def plan(self, max_cost_usd: float | None = None) -> dict[str, Any]:
         """Return what would be generated, its price, and the cap. Nothing is sent."""
-        return self._describe(*await self._plan(max_cost_usd))
+        return describe_plan(*await self._plan(max_cost_usd), self.options.why_not)
 
     async def generate(
         self, shown: Mapping[str, object], payer: BudgetOwner | None
@@ -205,8 +194,8 @@ class ReviewSession:
         async with self._starting:
             if self._running is not None:
                 raise Conflict("a run is on", action="Wait for it to end, or stop it.")
-            made, estimate = await self._plan(_read_cap(shown.get("max_cost_usd")))
-            plan = self._describe(made, estimate)
+            made, estimate = await self._plan(read_cap(shown.get("max_cost_usd")))
+            plan = describe_plan(made, estimate, self.options.why_not)
             if any(shown.get(name) != plan[name] for name in ("takes", "cost")):
                 raise Conflict(
                     "the review or a price has changed since it was shown",
@@ -219,8 +208,10 @@ class ReviewSession:
             check_cost(estimate, made.options)
             await asyncio.to_thread(confirm_requests, made)
             output = RunOutput(self.folder, made.names, self._on_outcome)
-            self._running = _Running(asyncio.Event(), len(plan["takes"]), {})
-            self._generating = asyncio.create_task(self._generate(made, output, payer))
+            stop = asyncio.Event()
+            run = Run(self._stills, made, output, stop, payer=payer)
+            self._running = _Running(stop, len(plan["takes"]), {})
+            self._generating = asyncio.create_task(self._generate(run, made.title, output))
         self.tell("run", {"running": self.progress()})
         return {"running": self.progress()}
 
@@ -260,23 +251,8 @@ class ReviewSession:
             return made or file_in(self.folder, file)
         return file_in(self.folder, name) if name in snapshot.files else None
 
-    def _read(self) -> _Snapshot:
-        """Read the board, unless it is the same as before. Blocks."""
-        key = (
-            _stamp(self.folder / MANIFEST_NAME),
-            _stamp(self.folder / REVIEW_NAME),
-            0 if self._running is None else len(self._running.ended),
-        )
-        snapshot = self._snapshot
-        if snapshot is None or snapshot.key != key:
-            entries = {one.shot.id: one for one in read_manifest(self.folder / MANIFEST_NAME)}
-            if self._running is not None:
-                entries |= self._running.ended
-            board = make_board(self.folder, entries.values(), read_review(self.folder))
-            thumbnails = _list_thumbnails(board)
-            files = frozenset(file for file, _ in thumbnails.values())
-            self._snapshot = snapshot = _Snapshot(key, board, thumbnails, files)
-        return snapshot
+    def _read(self) -> Snapshot:
+        return self._reader.read({} if self._running is None else dict(self._running.ended))
 
     def _live(self, board: Board) -> dict[str, Any]:
         return {
@@ -292,13 +268,12 @@ class ReviewSession:
         """Change the review under its lock; return the shots that are different now."""
 
         def run() -> tuple[Review, Review]:
-            shots = self._read().board.shots
-            entries = [take.entry for shot in shots for take in shot.takes]
+            board = self._read().board
             before: list[Review] = []
 
             def apply(review: Review) -> Review:
                 before.append(review)
-                return change(make_board(self.folder, entries, review))
+                return change(board.with_review(review))
 
             return change_review(self.folder, apply), before[0]
 
@@ -321,51 +296,20 @@ class ReviewSession:
     async def _watch(self) -> None:
         """Tell all pages when another process has changed the review."""
         path = self.folder / REVIEW_NAME
-        seen = await asyncio.to_thread(_stamp, path)
+        seen = await asyncio.to_thread(stamp, path)
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            stamp = await asyncio.to_thread(_stamp, path)
-            if stamp != seen and self._listeners:
+            found = await asyncio.to_thread(stamp, path)
+            if found != seen and self._listeners:
                 with suppress(StillsError):  # it is shown by the next request of a page
                     self.tell("state", await self.state())
-            seen = stamp
+            seen = found
 
     async def _record(self) -> None:
         """Write decisions to the manifest and the page, several at once."""
         await asyncio.sleep(_RECORD_SECONDS)
         if self._running is None:
             await asyncio.to_thread(record_unless_running, self.folder)
-
-    def _describe(self, plan: RetakePlan, estimate: Estimate) -> dict[str, Any]:
-        prices = {one.id: one.cost_usd for one in estimate.planned}
-        requests = {one.id: one for shot in plan.requests.values() for one in shot}
-        takes = [
-            {
-                "id": shot.id,
-                "shot": shot.first_take,
-                "like": requests[shot.id].based_on,
-                "seed": shot.request.seed,
-                "has_other_prompt": requests[shot.id].prompt is not None,
-                "price": _price(prices[shot.id]) if shot.id in prices else "stored already",
-            }
-            for _, shot in plan.retakes
-            if shot.id not in plan.left_out
-        ]
-        problems = [
-            {"id": one.shot_id, "message": f"{one.message.rstrip('.')}. {one.action}"}
-            for one in plan.problems
-        ]
-        cap_usd = plan.options.max_cost_usd
-        known = sum(price for price in prices.values() if price is not None)
-        return {
-            "takes": takes,
-            "problems": problems,
-            "cost": format_amount(known, estimate.unpriced),
-            "new": estimate.new,
-            "cap": None if cap_usd is None else format_usd(cap_usd),
-            "model": plan.options.model.id,
-            "why_not": self.options.why_not,
-        }
 
     async def _plan(self, max_cost_usd: float | None) -> tuple[RetakePlan, Estimate]:
         board = await self.read_board()
@@ -387,11 +331,7 @@ class ReviewSession:
         running.failed += outcome.error is not None
         self.tell("take", {"shot": entry.shot.first_take, "running": self.progress()})
 
-    async def _generate(
-        self, plan: RetakePlan, output: RunOutput, payer: BudgetOwner | None
-    ) -> None:
-        assert self._running is not None  # noqa: S101 - set just before
-        run = Run(self._stills, plan, output, self._running.stop, payer=payer)
+    async def _generate(self, run: Run, title: str, output: RunOutput) -> None:
         ended: dict[str, Any] = {}
         try:
             try:
@@ -399,9 +339,12 @@ class ReviewSession:
             finally:
                 run.add_pending()
                 await asyncio.to_thread(output.close)
-                await asyncio.to_thread(end_run, self.folder, plan.title)
+                await asyncio.to_thread(end_run, self.folder, title)
         except StillsError as error:
             ended["error"] = describe(error)
+        except Exception:
+            ended["error"] = "Something failed in this program; what was paid for is stored."
+            raise
         finally:
             totals = output.totals
             self._running = None
@@ -414,37 +357,3 @@ class ReviewSession:
                 "stopped_because": run.early_stop.reason,
             }
             self.tell("ended", ended)
-
-
-def _price(price_usd: float | None) -> str:
-    return "unknown price" if price_usd is None else format_usd(price_usd)
-
-
-def _read_cap(given: object) -> float | None:
-    if given is None:
-        return None
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise InvalidRequest(
-            "max_cost_usd is not a number", field="max_cost_usd", action="Give US dollars."
-        )
-    check_max_cost(float(given))
-    return float(given)
-
-
-def _list_thumbnails(board: Board) -> Mapping[str, tuple[str, str]]:
-    listed = {
-        thumbnail_file(take.entry): (take.entry.file or "", image_of(take.entry))
-        for shot in board.shots
-        for take in shot.takes
-        if take.has_image
-    }
-    owns = [shot.review.own for shot in board.shots if shot.review.own is not None]
-    return listed | {thumbnail_file(own.digest): (own.file, own.digest) for own in owns}
-
-
-def _stamp(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -44,7 +44,7 @@ def write_page(folder: Path) -> Path:
 
 def render_page(board: Board, live: dict[str, Any] | None = None) -> bytes:
     """Return the page of a board; `live` is what a page needs that talks to a server."""
-    renderer = ShotRenderer(board)
+    renderer = ShotRenderer(board, is_live=live is not None)
     portraits = [shot for shot in board.shots if shot.is_portrait]
     shots = [shot for shot in board.shots if not shot.is_portrait]
     script = "\n".join(map(_resource, (*_ALWAYS, "file.js" if live is None else "live.js")))

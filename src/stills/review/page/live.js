@@ -102,7 +102,7 @@ chooser.addEventListener("change", async () => {
 
 function planSoon() {
   clearTimeout(planning);
-  planning = setTimeout(loadPlan, 250);
+  planning = setTimeout(loadPlan, 600);
 }
 
 async function loadPlan() {

@@ -23,9 +23,13 @@ _INTERRUPTED = {Billing.POSSIBLE: "possibly billed", Billing.BILLED: "billed"}
 
 
 class ShotRenderer:
-    """Writes the shots of one board. It looks for files in the folder."""
+    """Writes the shots of one board.
 
-    def __init__(self, board: Board) -> None:
+    A file shows thumbnails that exist; a server makes those that are missing.
+    """
+
+    def __init__(self, board: Board, *, is_live: bool) -> None:
+        self._is_live = is_live
         self._folder = board.folder
         self._files = _files_by_id(board)
 
@@ -68,6 +72,9 @@ class ShotRenderer:
         size = (entry.result.width, entry.result.height)
         return self._picture(entry.file, thumbnail_file(entry), alt, size, edge)
 
+    def _has(self, thumbnail: str) -> bool:
+        return self._is_live or (self._folder / thumbnail).is_file()
+
     def _own(self, shot: BoardShot, own: OwnPicture) -> str:
         edge = _edge(shot.id, "own")
         thumbnail = thumbnail_file(own.digest)
@@ -85,7 +92,7 @@ class ShotRenderer:
         self, file: str, thumbnail: str, alt: str, size: tuple[int, int], edge: str
     ) -> str:
         address = as_address(file)
-        shown = as_address(thumbnail) if (self._folder / thumbnail).is_file() else address
+        shown = as_address(thumbnail) if self._has(thumbnail) else address
         return (
             f'<a class="frame" href="{address}"><div class="picture">'
             f'<img src="{shown}" alt="{escape(alt[:_ALT_MAX_CHARACTERS])}" width="{size[0]}" '
@@ -119,7 +126,7 @@ class ShotRenderer:
         if found is None or not file_in(self._folder, found[0]).is_file():
             return ""
         file, thumbnail = found
-        shown = thumbnail if (self._folder / thumbnail).is_file() else file
+        shown = thumbnail if self._has(thumbnail) else file
         return (
             f'<a href="{as_address(file)}" target="_blank" rel="noopener"><img '
             f'src="{as_address(shown)}" alt="{escape(reference.shot or "")}" '
