@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stills.catalog.postgres import PostgresCatalog
     from stills.contract.ports.downloader import Downloader
     from stills.contract.ports.jobs import Jobs
+    from stills.contract.ports.webhook_sender import WebhookSender
 
 
 def build_ports(config: Config, provider: Provider, *, trusts_references: bool = True) -> Ports:
@@ -129,6 +130,14 @@ def _import_postgres(name: str) -> ModuleType:
             "a catalog in Postgres needs its driver, psycopg, which can't be loaded",
             action="Run `pip install 'stills[postgres]'`. Nothing was sent.",
         ) from error
+
+
+def open_webhook_sender(config: Config) -> "WebhookSender":
+    """Open what sends webhooks."""
+    sender: WebhookSender = import_module("stills.web.webhook_sender").PublicWebhookSender(
+        allows_private=config.webhooks.allows_private
+    )
+    return sender
 
 
 def open_jobs(config: Config) -> "Jobs":

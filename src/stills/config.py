@@ -13,8 +13,10 @@ from stills.contract.models import DEFAULT_MODEL, MODELS, Model, find_model
 from stills.contract.money import DECIMALS, PRICE_MAX_USD, to_nano_usd
 from stills.contract.postgres_url import PostgresUrl, is_postgres_url, read_postgres_url
 from stills.contract.rate_limit import LEARN_LIMIT, NO_LIMIT, RateLimit
+from stills.contract.webhooks import WebhookSettings
 
 DEFAULT_CONCURRENCY = 8
+_WEBHOOK_SECRET_MIN_CHARACTERS = 24
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -54,6 +56,7 @@ class Config:
     account: str | None
     certificates: tuple[str, Path] | None
     public_url: str | None
+    webhooks: WebhookSettings
     model_aliases: Mapping[str, str]
     traces: bool
 
@@ -94,6 +97,7 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         account=environment.get("STILLS_ACCOUNT") or None,
         certificates=_certificates(environment),
         public_url=_public_url(environment, "STILLS_PUBLIC_URL"),
+        webhooks=_webhooks(environment),
         model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES", models),
         traces=_traces(environment),
     )
@@ -130,6 +134,25 @@ def read_rate_limit(written: str | None, name: str) -> RateLimit | None:
             action="Set it to a rate such as 2/min, 10/s or 90/h, to auto, or to none.",
         )
     return RateLimit(float(read[1]) / _UNIT_SECONDS[read[2]])
+
+
+def _webhooks(environment: Mapping[str, str]) -> WebhookSettings:
+    secret = environment.get("STILLS_WEBHOOK_SECRET") or None
+    if secret is not None and len(secret) < _WEBHOOK_SECRET_MIN_CHARACTERS:
+        raise ConfigError(
+            "STILLS_WEBHOOK_SECRET is too short",
+            field="STILLS_WEBHOOK_SECRET",
+            action=f"Set it to at least {_WEBHOOK_SECRET_MIN_CHARACTERS} random characters, such "
+            "as those of `openssl rand -base64 32`.",
+        )
+    return WebhookSettings(secret, _is_on(environment, "STILLS_WEBHOOK_PRIVATE"))
+
+
+def _is_on(environment: Mapping[str, str], name: str) -> bool:
+    written = environment.get(name) or "0"
+    if written not in ("0", "1"):
+        raise _bad(environment, name, "1, or to 0")
+    return written == "1"
 
 
 def _public_url(environment: Mapping[str, str], name: str) -> str | None:

@@ -11,6 +11,7 @@ from stills.contract.jobs import Job, JobResult, JobShot, JobSpec
 from stills.contract.money import check_max_cost
 from stills.contract.ports.jobs import ANYONE, Jobs, RunPart, WorkOptions
 from stills.contract.ports.ledger import Ledger
+from stills.contract.webhooks import Webhook
 from stills.loop_guard import LoopGuard
 
 _NO_JOB_ACTION = "Use the id of a job that `stills jobs list` shows."
@@ -118,10 +119,21 @@ class JobQueue:
         """
         return await self._found(await (await self._jobs()).retry(job_id, owner=owner), job_id)
 
-    async def list_ended(self, *, after: float, limit: int = 100) -> Sequence[Job]:
-        """List jobs with a `notify_url` that ended after a time (Unix seconds), oldest first."""
-        jobs = await (await self._jobs()).list_ended(after=after, limit=limit)
-        return [await self._with_spend(job) for job in jobs]
+    async def take_webhooks(self, *, limit: int) -> Sequence[Webhook]:
+        """Take webhooks of ended jobs that are due, so that no other worker sends them now."""
+        jobs = await self._jobs()
+        return await jobs.take_webhooks(provider=self._provider, limit=limit)
+
+    async def record_webhook(self, webhook: Webhook, *, problem: str | None) -> None:
+        """Record how sending a webhook went; with a problem, it is due again later."""
+        await (await self._jobs()).record_webhook(webhook, problem=problem)
+
+    async def list_webhooks(
+        self, *, only_failed: bool = False, limit: int = 100
+    ) -> Sequence[Webhook]:
+        """List webhooks, newest first; failed ones were tried, but not delivered."""
+        jobs = await self._jobs()
+        return await jobs.list_webhooks(only_failed=only_failed, limit=limit)
 
     async def work(
         self, run: RunPart, options: WorkOptions, *, stop: asyncio.Event, ready: asyncio.Event

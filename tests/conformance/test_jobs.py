@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -300,3 +301,38 @@ async def test_a_turn_is_taken_by_one(jobs: Jobs):
     turns = await asyncio.gather(*(jobs.take_turn("recover", seconds=60) for _ in range(5)))
     assert sorted(turns) == [False, False, False, False, True]
     assert await jobs.take_turn("recover", seconds=0)
+
+
+async def test_the_webhook_of_an_ended_job_is_taken_once_until_it_is_due_again(jobs: Jobs):
+    """Several workers ask at the same time; jobs of other providers and without a URL have none."""
+    spec = replace(SPEC, notify_url="https://hooks.example/")
+    for one in (spec, SPEC, replace(spec, provider="dashscope")):
+        job = await jobs.submit(one, make_shots(1))
+        await jobs.cancel(job.id)
+    taken = await asyncio.gather(
+        *(jobs.take_webhooks(provider="sandbox", limit=9) for _ in range(4))
+    )
+    (webhook,) = [one for some in taken for one in some]
+    assert webhook.attempts == 1
+    await jobs.record_webhook(webhook, problem="the receiver answered 500")
+    assert [one.problem for one in await jobs.list_webhooks(only_failed=True)] == [
+        "the receiver answered 500"
+    ]
+    assert not await jobs.take_webhooks(provider="sandbox", limit=9)
+    await jobs.record_webhook(webhook, problem=None)
+    assert not await jobs.list_webhooks(only_failed=True)
+    assert [one.id for one in await jobs.list_webhooks(only_failed=False)] == [webhook.id]
+
+
+async def test_a_job_that_ends_again_has_another_webhook(jobs: Jobs):
+    """A retry is a new end."""
+    spec = replace(SPEC, notify_url="https://hooks.example/")
+    job = await jobs.submit(spec, make_shots(1))
+    ids = set()
+    for _ in range(2):
+        await jobs.cancel(job.id)
+        (webhook,) = await jobs.take_webhooks(provider="sandbox", limit=9)
+        ids.add(webhook.id)
+        await jobs.record_webhook(webhook, problem=None)
+        await jobs.retry(job.id)
+    assert len(ids) == 2

@@ -51,6 +51,15 @@ def add_jobs(commands: "Commands") -> None:
     wait.add_argument(
         "-o", "--output", metavar="DIR", help="output folder (default: that of the batch)"
     )
+    webhooks = add_command(actions, "webhooks", "jobs", "List webhooks, newest first.")
+    webhooks.set_defaults(command="webhooks")
+    webhooks.add_argument(
+        "--failed", action="store_true", help="only those that were tried, but not delivered"
+    )
+    webhooks.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="number of webhooks (default: 20)"
+    )
+    add_json(webhooks)
     cancel = add_command(
         actions, "cancel", "jobs", "Start no more shots of a job; calls already sent are finished."
     )

@@ -67,10 +67,13 @@ class HttpJobs:
         max_cost_usd: float | None = None,
         notify_url: str | None = None,
     ) -> Response:
+        owner = get_budget_owner(request)
+        if notify_url is not None:
+            self._settings.webhooks.check_url(notify_url)
         job = await self._stills.jobs.submit(
             shots,
             model=model,
-            owner=get_budget_owner(request),
+            owner=owner,
             name=name or read_key(request),
             max_cost_usd=max_cost_usd,
             notify_url=notify_url,
@@ -79,7 +82,11 @@ class HttpJobs:
         headers = {"Location": f"/v1/jobs/{job.id}"}
         if prefers_job(request):
             headers["Preference-Applied"] = _ASYNC
-        return JSONResponse(await self.record(job), 202, headers)
+        record = await self.record(job)
+        if notify_url is not None:
+            name_of_owner = None if owner is None else owner.name
+            record["webhook_secret"] = self._settings.webhooks.secret_of(name_of_owner)
+        return JSONResponse(record, 202, headers)
 
     async def submit_one(
         self, request: Request, wanted: ImageRequest, *, model: str, takes: int, fresh: bool

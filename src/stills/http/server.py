@@ -18,6 +18,7 @@ from stills.app import Stills
 from stills.contract.addresses import is_this_machine
 from stills.contract.errors import ConfigError
 from stills.contract.providers import is_paid
+from stills.contract.webhooks import NO_WEBHOOKS, WebhookSettings
 from stills.http.access_log import set_up_logs
 from stills.http.app import Boards, Mount
 from stills.http.connection import Connection, connections_max
@@ -35,10 +36,10 @@ _BACKLOG_MAX = 2048
 class ServerOptions:
     """How to serve.
 
-    `insecure` requires no API key from anyone. `model`, `public_url`, `model_aliases` and
-    `cors_origins` are those of Settings. `mounts` are other applications by their path; with
-    several workers, each must be a function that can be pickled. `boards` are reviewed at /review/;
-    they need a single worker.
+    `insecure` requires no API key from anyone. `model`, `public_url`, `model_aliases`,
+    `webhooks` and `cors_origins` are those of Settings. `mounts` are other applications by their
+    path; with several workers, each must be a function that can be pickled. `boards` are reviewed
+    at /review/; they need a single worker.
     """
 
     host: str
@@ -49,6 +50,7 @@ class ServerOptions:
     insecure: bool = False
     public_url: str | None = None
     model_aliases: Mapping[str, str] = field(default_factory=dict)
+    webhooks: WebhookSettings = NO_WEBHOOKS
     cors_origins: tuple[str, ...] = ()
     log_format: str = "text"
     traces: bool = False
@@ -114,6 +116,7 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
             model=options.model,
             public_url=options.public_url,
             model_aliases=options.model_aliases,
+            webhooks=options.webhooks,
             keys_required=keys_required,
             anyone=options.insecure,
             cors_origins=options.cors_origins,

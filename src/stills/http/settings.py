@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from stills.contract.image_address import served_image_url
+from stills.contract.webhooks import NO_WEBHOOKS, WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Settings:
     `cors_origins` are the origins of web pages that may call the service, or `*` for any.
     `drain_seconds` is how long a stop waits for images that were paid for, `keep_alive_seconds`
     the silence in a stream of events before a comment is sent, and `key_check_seconds` how long
-    the service remembers that no key exists.
+    the service remembers that no key exists. `webhooks` are those of durable jobs.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Settings:
     keep_alive_seconds: float = 15.0
     key_check_seconds: float = 1.0
     metrics_folder: str | None = None
+    webhooks: WebhookSettings = NO_WEBHOOKS
 
     def image_url(self, http_request: Request, image_id: str, link: str) -> str:
         """Return where this client can open an image: the store's link, if that is a web URL."""

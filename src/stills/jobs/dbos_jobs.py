@@ -10,11 +10,13 @@ from sqlalchemy import RowMapping
 from stills.contract.jobs import Job, JobResult, JobShot, JobSpec
 from stills.contract.ports.jobs import ANYONE, RunPart, WorkOptions
 from stills.contract.postgres_url import PostgresUrl
+from stills.contract.webhooks import Webhook
 from stills.jobs.codec import decode_failure, decode_lines, decode_result, decode_shot
 from stills.jobs.database import Database, Transaction
 from stills.jobs.rows import read_jobs
 from stills.jobs.submission import Submission
 from stills.jobs.turns import take_turn
+from stills.jobs.webhooks import list_webhooks, record, take_due
 
 Value = TypeVar("Value")
 
@@ -116,10 +118,17 @@ class DbosJobs:
         await self._write(write)
         return await self.status(job_id)
 
-    async def list_ended(self, *, after: float, limit: int = 100) -> Sequence[Job]:
-        condition = "j.notify_url IS NOT NULL AND j.finished_at > :after"
-        return await self._read_jobs(
-            condition, {"after": after}, ANYONE, limit=limit, order="j.finished_at"
+    async def take_webhooks(self, *, provider: str, limit: int) -> Sequence[Webhook]:
+        return await self._write(
+            lambda transaction: take_due(transaction, provider=provider, limit=limit)
+        )
+
+    async def record_webhook(self, webhook: Webhook, *, problem: str | None) -> None:
+        await self._write(lambda transaction: record(transaction, webhook, problem))
+
+    async def list_webhooks(self, *, only_failed: bool, limit: int = 100) -> Sequence[Webhook]:
+        return await self._read(
+            lambda transaction: list_webhooks(transaction, only_failed=only_failed, limit=limit)
         )
 
     async def work(

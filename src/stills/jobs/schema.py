@@ -77,6 +77,19 @@ CREATE TABLE IF NOT EXISTS {schema}executors (
     seen_at DOUBLE PRECISION NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS {schema}webhooks (
+    id           TEXT PRIMARY KEY,
+    job_id       TEXT NOT NULL,
+    ended_at     DOUBLE PRECISION NOT NULL,
+    attempts     BIGINT NOT NULL,
+    next_at      DOUBLE PRECISION NOT NULL,
+    delivered_at DOUBLE PRECISION,
+    gave_up_at   DOUBLE PRECISION,
+    problem      TEXT
+);
+CREATE INDEX IF NOT EXISTS webhooks_due ON {schema}webhooks (next_at)
+WHERE delivered_at IS NULL AND gave_up_at IS NULL;
+
 CREATE TABLE IF NOT EXISTS {schema}turns (
     name     TEXT PRIMARY KEY,
     taken_at DOUBLE PRECISION NOT NULL

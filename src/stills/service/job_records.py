@@ -7,6 +7,7 @@ from typing import Any
 from stills.contract.jobs import Job, JobResult
 from stills.contract.outcome import Failure
 from stills.contract.result import ImageResult
+from stills.contract.webhooks import Webhook
 from stills.service.records import format_time, result_record
 
 
@@ -39,6 +40,21 @@ def job_result_record(one: JobResult, image_url: Callable[[ImageResult], str]) -
         "position": one.position,
         "image": None if result is None else result_record(result, image_url(result)),
         "error": None if one.failure is None else failure_record(one.failure),
+    }
+
+
+def webhook_record(webhook: Webhook) -> dict[str, Any]:
+    """Return a webhook as JSON."""
+    given_up = webhook.gave_up_at
+    return {
+        "id": webhook.id,
+        "job_id": webhook.job_id,
+        "ended_at": format_time(webhook.ended_at),
+        "attempts": webhook.attempts,
+        "next_at": format_time(webhook.next_at),
+        "delivered_at": None if webhook.delivered_at is None else format_time(webhook.delivered_at),
+        "gave_up_at": None if given_up is None else format_time(given_up),
+        "problem": webhook.problem,
     }
 
 

@@ -1,17 +1,17 @@
-"""`stills jobs list`, `show`, `cancel` and `retry`."""
+"""`stills jobs list`, `show`, `webhooks`, `cancel` and `retry`."""
 
 import argparse
 import asyncio
 import datetime as dt
 import json
-from dataclasses import asdict
-from typing import Any
 
 from stills.app import Stills
 from stills.cli.text import printable
 from stills.contract.jobs import Job, JobState
 from stills.contract.money import format_amount, format_usd
 from stills.contract.outcome import Failure
+from stills.contract.webhooks import Webhook
+from stills.service.job_records import job_record, webhook_record
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,12 +23,14 @@ async def _run(options: argparse.Namespace) -> int:
     async with Stills.from_catalog() as stills:
         if options.command == "list":
             for job in await stills.jobs.list(limit=options.limit):
-                print(json.dumps(as_json(job)) if options.json else _describe(job))
+                print(json.dumps(job_record(job)) if options.json else _describe(job))
             return 0
+        if options.command == "webhooks":
+            return await _list_webhooks(options, stills)
         change = {"show": stills.jobs.get, "cancel": stills.jobs.cancel, "retry": stills.jobs.retry}
         job = await change[options.command](options.job)
     if options.command == "show" and options.json:
-        print(json.dumps(as_json(job), indent=2))
+        print(json.dumps(job_record(job), indent=2))
     else:
         print(_describe(job))
         if job.error is not None:
@@ -36,25 +38,22 @@ async def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(job: Job) -> dict[str, Any]:
-    """Return a job as JSON, without what its submitter keeps with it."""
-    spec = job.spec
-    return {
-        "id": job.id,
-        "name": spec.name,
-        "state": job.state.value,
-        "owner": spec.owner.name if spec.owner else None,
-        "model": spec.model,
-        "provider": spec.provider,
-        "counts": asdict(job.counts),
-        "spend": None if job.spend is None else asdict(job.spend),
-        "max_cost_usd": spec.cap_usd,
-        "ahead": job.ahead,
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-        "error": None if job.error is None else asdict(job.error),
-    }
+async def _list_webhooks(options: argparse.Namespace, stills: Stills) -> int:
+    found = await stills.jobs.list_webhooks(only_failed=options.failed, limit=options.limit)
+    for webhook in found:
+        print(json.dumps(webhook_record(webhook)) if options.json else _describe_webhook(webhook))
+    return 0
+
+
+def _describe_webhook(webhook: Webhook) -> str:
+    if webhook.delivered_at is not None:
+        state = f"delivered {_minute(webhook.delivered_at)}"
+    elif webhook.gave_up_at is not None:
+        state = f"given up {_minute(webhook.gave_up_at)}"
+    else:
+        state = f"tried again {_minute(webhook.next_at)}" if webhook.attempts else "waiting"
+    problem = f": {webhook.problem}" if webhook.problem else ""
+    return printable(f"{webhook.id}  {state} after {webhook.attempts} attempts{problem}")
 
 
 def describe_error(error: Failure) -> str:
@@ -74,7 +73,7 @@ def _describe(job: Job) -> str:
         facts.append(f"{job.ahead} jobs before it")
     name = f" {spec.name}" if spec.name else ""
     owner = f" of {spec.owner.name}" if spec.owner else ""
-    created = dt.datetime.fromtimestamp(job.created_at, dt.UTC).strftime("%Y-%m-%d %H:%M")
+    created = _minute(job.created_at)
     return printable(f"{job.id}  {created}  {job.state}  {', '.join(facts)}{name}{owner}")
 
 
@@ -100,3 +99,7 @@ def _describe_money(job: Job) -> str:
         billed += f", possibly {possible} more"
     cap = job.spec.cap_usd
     return billed if cap is None else f"{billed} of at most {format_usd(cap)}"
+
+
+def _minute(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M")

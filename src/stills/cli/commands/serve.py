@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         model=config.model,
         public_url=config.public_url,
         model_aliases=config.model_aliases,
+        webhooks=config.webhooks,
         cors_origins=tuple(options.cors_origin),
         log_format=options.log_format,
         traces=config.traces,

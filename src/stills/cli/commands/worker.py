@@ -6,6 +6,7 @@ import logging
 import sys
 
 from stills.app import Stills
+from stills.assembly import open_webhook_sender
 from stills.batch.part_runner import PartRunner
 from stills.cli.errors import INTERRUPTED
 from stills.cli.interrupts import Interrupts
@@ -61,6 +62,7 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
                 helpers = [
                     asyncio.create_task(_announce(ready, url)),
                     asyncio.create_task(_recover_at_times(stills, ready)),
+                    asyncio.create_task(_deliver_webhooks(stills, ready)),
                 ]
                 try:
                     how = WorkOptions(stills.provider, silent_seconds)
@@ -80,6 +82,16 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
 async def _announce(ready: asyncio.Event, url: str) -> None:
     await ready.wait()
     print(f"Stills takes jobs; {url}/healthz and {url}/metrics show how it is.", flush=True)
+
+
+async def _deliver_webhooks(stills: Stills, ready: asyncio.Event) -> None:
+    config = read_config()
+    if config.webhooks.secret is None:
+        return
+    await ready.wait()
+    from stills.service.webhooks import WebhookDelivery  # noqa: PLC0415 - needs stills[jobs]
+
+    await WebhookDelivery(stills, config.webhooks, open_webhook_sender(config)).run()
 
 
 async def _recover_at_times(stills: Stills, ready: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from stills.contract.jobs import Job, JobPart, JobResult, JobShot, JobSpec, OnShotsEnd, OnTry
 from stills.contract.outcome import Failure
+from stills.contract.webhooks import Webhook
 
 SILENT_SECONDS = 60.0
 """For how long a worker may be silent before it is taken for dead."""
@@ -97,8 +98,19 @@ class Jobs(Protocol):
         """
         ...
 
-    async def list_ended(self, *, after: float, limit: int = 100) -> Sequence[Job]:
-        """List jobs with a `notify_url` that ended after a time (Unix seconds), oldest first."""
+    async def take_webhooks(self, *, provider: str, limit: int) -> Sequence[Webhook]:
+        """Take webhooks of ended jobs that are due, so that no other worker sends them now.
+
+        One that is not recorded within a minute is due again.
+        """
+        ...
+
+    async def record_webhook(self, webhook: Webhook, *, problem: str | None) -> None:
+        """Record how sending one went; with a problem, it is due again later, for 24 hours."""
+        ...
+
+    async def list_webhooks(self, *, only_failed: bool, limit: int = 100) -> Sequence[Webhook]:
+        """List webhooks, newest first; failed ones were tried, but not delivered."""
         ...
 
     async def work(
