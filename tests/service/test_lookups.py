@@ -10,6 +10,7 @@ from tests.support.running_service import serving
 from stills.app import Stills
 from stills.http.settings import Settings
 
+SETTINGS = Settings(model="qwen-image-max", key_check_seconds=600.0)  # not read again
 KITE = {"prompt": "a red kite", "size": "512*512"}
 CLAIM = ["INSERT", "INTO", "claims"]
 
@@ -34,7 +35,7 @@ async def test_a_new_request_reads_the_catalog_once_and_writes_only_its_claim(
 ):
     """One SELECT comes before the transaction of the claim, and no other transaction."""
     async with (
-        serving(await make_stills(), Settings(model="qwen-image-max")) as url,
+        serving(await make_stills(), SETTINGS) as url,
         aiohttp.ClientSession() as http,
     ):
         for seed in (1, 2):  # the first one opens the database and checks the store
