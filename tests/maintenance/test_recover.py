@@ -275,6 +275,19 @@ async def test_an_adopted_image_is_billed_on_the_ledger(stills: Stills, tmp_path
     assert await bills(stills) == (1, 0)
 
 
+async def test_a_stored_image_is_not_downloaded_again(stills: Stills, tmp_path: Path):
+    """The catalog failed after the answer was journalled; meanwhile the link may be dead."""
+    await stills.generate(KITE)
+    forget_the_answer(tmp_path / "stills.db")
+    execute(
+        tmp_path / "stills.db",
+        "UPDATE generations SET stage = 'answered', image_url = 'https://oss.example/gone.png', "
+        "url_expires_at = 1",
+    )
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
+    assert await bills(stills) == (1, 0)
+
+
 BROKEN = {
     "no JSON": lambda sidecar, _: sidecar.write_bytes(b"\x00\xff"),
     "another's": lambda sidecar, other: sidecar.write_bytes(other.read_bytes()),

@@ -19,6 +19,8 @@ from stills.contract.errors import (
     ImageMissing,
     StoreRefused,
 )
+from stills.contract.size import Size
+from stills.imaging import VipsImaging
 from stills.sandbox import Fault, FaultKind, Sandbox
 from stills.store import open_store
 
@@ -78,6 +80,18 @@ async def test_a_spooled_image_that_can_not_be_read_is_downloaded_while_its_link
     else:
         image.write_bytes(image.read_bytes()[:-100])
     await kept_free(await make_stills(), sandbox)
+
+
+async def test_a_spooled_image_that_was_replaced_is_not_stored(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path, tmp_path: Path
+):
+    """Another image under its name would answer its requests from then on."""
+    (image,) = spooled_elsewhere.glob("*.png")
+    paid = image.read_bytes()
+    image.chmod(0o644)
+    image.write_bytes(await VipsImaging().fit(paid, Size(64, 64)))
+    await kept_free(await make_stills(), sandbox)
+    assert paid in [file.read_bytes() for file in (tmp_path / "images").glob("*.png")]
 
 
 @pytest.mark.parametrize("expired", [False, True])
