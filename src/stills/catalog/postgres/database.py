@@ -145,7 +145,8 @@ class PostgresDatabase:
                 connection.roll_back()
                 raise
             try:
-                connection.run_script("COMMIT")
+                connection.execute("COMMIT")
+                connection.finish()
             except psycopg.Error as error:
                 if connection.is_lost:
                     raise _MaybeCommitted from error

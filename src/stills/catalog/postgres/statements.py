@@ -133,6 +133,7 @@ class Statements:
             self._libpq.exit_pipeline_mode()
         except psycopg.Error as error:
             failure = failure or error
+            self._libpq.finish()  # nobody knows which results would come next
         if failure is not None:
             for statement in new:
                 del self._prepared[statement]
