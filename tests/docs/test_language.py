@@ -25,7 +25,7 @@ BANNED = {
     "play money": r"\bplay money\b",
     "is told": r"\bis told\b",
     "so many <noun>": r"(?<!how )\bso many [a-z`]+",
-    ", for <noun> is": r", for (?!which\b|whom\b)(\w+ ){1,3}(is|are|has|have|can|does|do|was)\b",
+    ", for <noun> is": r", for ((?!(which|whom|that|who)\b)\w+ ){1,3}(is|are|has|have|can|was)\b",
 }
 
 
