@@ -1,39 +1,18 @@
 """The tools as clients see them: descriptions and JSON schemas."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import mcp_types as types
 
 from stills.contract.models import MODELS
 from stills.contract.request import REQUEST_FIELDS
 from stills.contract.takes import TAKES_FIELD
+from stills.mcp.job_schemas import JOB_STATUS, JOB_SUBMIT
+from stills.mcp.schema_parts import number, object_of, optional_of, text
 from stills.service.deletion import AFTERWARDS
 
 LIST_MAX = 100
 LIST_DEFAULT = 20
-
-
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _text(description: str) -> dict[str, Any]:
-    return {"type": "string", "description": description}
-
-
-def _number(description: str, **limits: int) -> dict[str, Any]:
-    return {"type": "integer", "description": description, **limits}
-
-
-def _optional(kind: str, description: str) -> dict[str, Any]:
-    # A list of types is valid too, but several clients refuse it.
-    return {"anyOf": [{"type": kind}, {"type": "null"}], "description": description}
 
 
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -47,7 +26,7 @@ _FIELDS = {
     ),
     TAKES_FIELD.name: TAKES_FIELD.schema(),
     "model": {
-        **_text("An exact model id, to use another model than the server's default."),
+        **text("An exact model id, to use another model than the server's default."),
         "enum": list(MODELS),
     },
     "fresh": {
@@ -57,76 +36,76 @@ _FIELDS = {
     },
 }
 _REQUEST = {
-    **_object(_FIELDS),
+    **object_of(_FIELDS),
     "required": [field.name for field in REQUEST_FIELDS.values() if field.is_required],
 }
 
 _RESULT = {
-    "image_url": _text("Where the image opens. A signed URL expires; ask for a new one by the id."),
-    "width": _number("In pixels."),
-    "height": _number("In pixels."),
-    "seed": _number("Use it to get this image again."),
-    "id": _text("The image's id; its resource is stills://images/{id}."),
+    "image_url": text("Where the image opens. A signed URL expires; ask for a new one by the id."),
+    "width": number("In pixels."),
+    "height": number("In pixels."),
+    "seed": number("Use it to get this image again."),
+    "id": text("The image's id; its resource is stills://images/{id}."),
     "cached": {"type": "boolean", "description": "True if no API call was needed."},
-    "provider": _text("dashscope; or sandbox, which returns placeholders at simulated cost."),
-    "model": _text("The exact model."),
-    "native_size": _text(
+    "provider": text("dashscope; or sandbox, which returns placeholders at simulated cost."),
+    "model": text("The exact model."),
+    "native_size": text(
         "The size that the model generated, WIDTH*HEIGHT, before cropping and scaling."
     ),
-    "cost_usd": _optional("number", "The cost of this call in USD; null if unknown."),
+    "cost_usd": optional_of("number", "The cost of this call in USD; null if unknown."),
     "notes": {**_TEXTS, "description": "Remarks, such as on scaling."},
-    "object_path": _text("The image's path in the store."),
+    "object_path": text("The image's path in the store."),
 }
-_RESULTS = _object(
+_RESULTS = object_of(
     _RESULT,
     {
         "takes": {
             "type": "array",
-            "items": _object(_RESULT),
+            "items": object_of(_RESULT),
             "description": "All takes, the first included, if the call had takes.",
         }
     },
 )
 
 _IMAGE = {
-    "id": _text("The image's id; its resource is stills://images/{id}."),
-    "image_url": _text("Where the image opens. A signed URL expires; ask for a new one by the id."),
-    "width": _number("In pixels."),
-    "height": _number("In pixels."),
-    "seed": _number("Use it to get this image again."),
-    "prompt": _text("As first requested."),
-    "negative_prompt": _optional("string", "What to avoid, as requested."),
-    "style": _optional("string", "As first requested."),
+    "id": text("The image's id; its resource is stills://images/{id}."),
+    "image_url": text("Where the image opens. A signed URL expires; ask for a new one by the id."),
+    "width": number("In pixels."),
+    "height": number("In pixels."),
+    "seed": number("Use it to get this image again."),
+    "prompt": text("As first requested."),
+    "negative_prompt": optional_of("string", "What to avoid, as requested."),
+    "style": optional_of("string", "As first requested."),
     "prompt_extend": {"type": "boolean", "description": "Whether the prompt could be rewritten."},
-    "prompt_extend_mode": _optional("string", "As requested."),
-    "enable_thinking": _optional("boolean", "As requested."),
+    "prompt_extend_mode": optional_of("string", "As requested."),
+    "enable_thinking": optional_of("boolean", "As requested."),
     "references": {
         "type": "array",
-        "items": _object(
+        "items": object_of(
             {
-                "digest": _text("Identifies the image."),
-                "shown": _optional("string", "Its name, such as that of its file."),
+                "digest": text("Identifies the image."),
+                "shown": optional_of("string", "Its name, such as that of its file."),
             }
         ),
         "description": "The reference images, in the order in which they were sent.",
     },
-    "provider": _text("dashscope or sandbox."),
-    "model": _text("The exact model."),
-    "native_size": _text("The size that the model generated, WIDTH*HEIGHT."),
-    "price_usd": _optional("number", "The price of the generation; null if unknown."),
-    "object_path": _text("The image's path in the store."),
-    "byte_count": _number("Size of the PNG file."),
-    "sha256": _text("Hash of the PNG file, in hex."),
-    "created_at": _text("ISO 8601, UTC."),
+    "provider": text("dashscope or sandbox."),
+    "model": text("The exact model."),
+    "native_size": text("The size that the model generated, WIDTH*HEIGHT."),
+    "price_usd": optional_of("number", "The price of the generation; null if unknown."),
+    "object_path": text("The image's path in the store."),
+    "byte_count": number("Size of the PNG file."),
+    "sha256": text("Hash of the PNG file, in hex."),
+    "created_at": text("ISO 8601, UTC."),
     "notes": _TEXTS,
 }
 
-_SEND = _object(
+_SEND = object_of(
     {
-        "sent_at": _text("ISO 8601, UTC."),
+        "sent_at": text("ISO 8601, UTC."),
         "billing": {"type": "string", "enum": ["none", "possible", "billed"]},
-        "code": _text("How the call ended."),
-        "request_id": _optional("string", "The provider's id of the call."),
+        "code": text("How the call ended."),
+        "request_id": optional_of("string", "The provider's id of the call."),
     }
 )
 
@@ -165,15 +144,15 @@ LIST = types.Tool(
     name="image_list",
     title="image.list",
     description="List stored images, newest first. Free of charge.",
-    input_schema=_object(
+    input_schema=object_of(
         {},
         {
-            "limit": _number(
+            "limit": number(
                 f"At most this many (default: {LIST_DEFAULT}).", minimum=1, maximum=LIST_MAX
             )
         },
     ),
-    output_schema=_object({"images": {"type": "array", "items": _object(_IMAGE)}}),
+    output_schema=object_of({"images": {"type": "array", "items": object_of(_IMAGE)}}),
     annotations=_READ_ONLY,
 )
 
@@ -183,8 +162,8 @@ SHOW = types.Tool(
     description=(
         "Show one stored image, its request and the API calls made for it. Free of charge."
     ),
-    input_schema=_object({"id": _text("An image id from image_generate or image_list.")}),
-    output_schema=_object({**_IMAGE, "sends": {"type": "array", "items": _SEND}}),
+    input_schema=object_of({"id": text("An image id from image_generate or image_list.")}),
+    output_schema=object_of({**_IMAGE, "sends": {"type": "array", "items": _SEND}}),
     annotations=_READ_ONLY,
 )
 
@@ -195,10 +174,10 @@ DELETE = types.Tool(
         "Delete one stored image in all its sizes; this can't be undone. "
         f"{AFTERWARDS} Ask the user first."
     ),
-    input_schema=_object({"id": _text("An image id from image_generate or image_list.")}),
-    output_schema=_object(
+    input_schema=object_of({"id": text("An image id from image_generate or image_list.")}),
+    output_schema=object_of(
         {
-            "id": _text("The id of the deleted image."),
+            "id": text("The id of the deleted image."),
             "deleted": {"type": "boolean", "description": "Always true: else it is an error."},
         }
     ),
@@ -207,7 +186,7 @@ DELETE = types.Tool(
     ),
 )
 
-TOOLS = (GENERATE, LIST, SHOW, DELETE)
+TOOLS = (GENERATE, LIST, SHOW, DELETE, JOB_SUBMIT, JOB_STATUS)
 
 TEMPLATE = types.ResourceTemplate(
     name="image",

@@ -6,7 +6,7 @@ from typing import Any
 from mcp.server import Server
 
 from stills.app import Stills
-from stills.mcp.tools import Delete, Generate, ImageUrl, Tools
+from stills.mcp.tools import Delete, FindOwner, Generate, ImageUrl, Tools
 
 _INSTRUCTIONS = (
     "Still images for video pipelines and other work. image_generate generates one image of "
@@ -16,14 +16,22 @@ _INSTRUCTIONS = (
 
 
 def make_server(
-    stills: Stills, *, generate: Generate, delete: Delete, image_url: ImageUrl | None = None
+    stills: Stills,
+    *,
+    generate: Generate,
+    delete: Delete,
+    image_url: ImageUrl | None = None,
+    find_owner: FindOwner = lambda _: None,
 ) -> Server[dict[str, Any]]:
     """Make the server; it does not close `stills`.
 
     `generate` generates images, and `delete` deletes one. `image_url` returns where a client over
-    HTTP can open an image, given its id and the store's link; by default, that link.
+    HTTP can open an image, given its id and the store's link; by default, that link. `find_owner`
+    returns the owner of its API key.
     """
-    tools = Tools(stills, generate=generate, delete=delete, image_url=image_url)
+    tools = Tools(
+        stills, generate=generate, delete=delete, image_url=image_url, find_owner=find_owner
+    )
     return Server(
         "stills",
         title="Stills",

@@ -12,6 +12,7 @@ from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from stills.app import Stills
+from stills.contract.access import BudgetOwner
 from stills.contract.errors import Billing, InvalidRequest, NotFound, StillsError, UsageError
 from stills.contract.generation import Image
 from stills.contract.image_address import URI_PREFIX, image_uri
@@ -19,6 +20,8 @@ from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.contract.takes import check_takes
 from stills.mcp.errors import describe_error, describe_unexpected
+from stills.mcp.job_schemas import JOB_STATUS, JOB_SUBMIT
+from stills.mcp.job_tools import JobTools
 from stills.mcp.progress import report_progress
 from stills.mcp.schemas import (
     DELETE,
@@ -38,6 +41,9 @@ from stills.service.records import image_record, result_record, send_record, sum
 Context = ServerRequestContext[dict[str, Any], Any]
 ImageUrl = Callable[[Any, str, str], str]
 """Returns where the client of an HTTP request can open the image of an id."""
+
+FindOwner = Callable[[Any], BudgetOwner | None]
+"""Returns the owner of the API key of an HTTP request, None without one."""
 
 Delete = Callable[[Any, str], Awaitable[None]]
 """Deletes the image of an id; the HTTP request is None over standard input."""
@@ -68,9 +74,17 @@ class Tools:
     """Carries out what clients call."""
 
     def __init__(
-        self, stills: Stills, *, generate: Generate, delete: Delete, image_url: ImageUrl | None
+        self,
+        stills: Stills,
+        *,
+        generate: Generate,
+        delete: Delete,
+        image_url: ImageUrl | None,
+        find_owner: FindOwner,
     ) -> None:
         self._stills = stills
+        self._jobs = JobTools(stills)
+        self._find_owner = find_owner
         self._generate_images = generate
         self._delete_image = delete
         self._image_url = image_url
@@ -91,6 +105,8 @@ class Tools:
             LIST.name: self._list,
             SHOW.name: self._show,
             DELETE.name: self._delete,
+            JOB_SUBMIT.name: self._submit_job,
+            JOB_STATUS.name: self._show_job,
         }
         tool = tools.get(params.name)
         if tool is None:
@@ -226,6 +242,21 @@ class Tools:
             structured_content={"id": image_id, "deleted": True},
         )
 
+    async def _submit_job(
+        self, context: Context, arguments: Mapping[str, Any]
+    ) -> types.CallToolResult:
+        return await self._jobs.submit(arguments, self._find_owner(context.request))
+
+    async def _show_job(
+        self, context: Context, arguments: Mapping[str, Any]
+    ) -> types.CallToolResult:
+        _check_names(arguments, ["id", "cursor", "limit"])
+        return await self._jobs.show(
+            arguments,
+            self._find_owner(context.request),
+            lambda result: self._open_url(context, result.id, result.image_url),
+        )
+
     async def _find(self, image_id: str) -> Image:
         image = await self._stills.images.find(image_id)
         if image is None:
@@ -233,8 +264,11 @@ class Tools:
         return image
 
     def _url(self, context: Context, image: Image, link: str) -> str:
+        return self._open_url(context, image.rendition.id, link)
+
+    def _open_url(self, context: Context, image_id: str, link: str) -> str:
         if context.request is not None and self._image_url is not None:
-            return self._image_url(context.request, image.rendition.id, link)
+            return self._image_url(context.request, image_id, link)
         return link
 
     async def _thumbnail(self, image: Image) -> Sequence[types.ImageContent]:

@@ -2,15 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from tests.http.conftest import Serve
+from tests.support.job_worker import working as work_on_jobs
 
-from stills.app import Stills
-from stills.batch.part_runner import PartRunner
-from stills.contract.ports.jobs import WorkOptions
 from stills.sandbox import Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512*512", "seed": 7}
@@ -19,23 +15,9 @@ SHOTS = [{"id": f"shot {n}", "prompt": f"kite {n}", "size": "128*128"} for n in 
 
 @pytest.fixture
 async def working(make_stills):
-    """Run a worker of jobs for the length of a block."""
-
-    @asynccontextmanager
-    async def work() -> AsyncIterator[Stills]:
-        stills = await make_stills()
-        stop, ready = asyncio.Event(), asyncio.Event()
-        runner = PartRunner(stills, concurrency=4)
-        options = WorkOptions(stills.provider)
-        task = asyncio.create_task(stills.jobs.work(runner, options, stop=stop, ready=ready))
-        try:
-            await asyncio.wait_for(ready.wait(), 60)
-            yield stills
-        finally:
-            stop.set()
-            await task
-
-    return work
+    """Run a worker of its own for the length of a block."""
+    stills = await make_stills()
+    return lambda: work_on_jobs(stills)
 
 
 def bearer(key: str) -> dict[str, str]:

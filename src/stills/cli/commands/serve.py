@@ -15,6 +15,7 @@ from stills.cli.open_files import raise_open_files
 from stills.cli.text import printable
 from stills.config import read_config
 from stills.contract.errors import ConfigError
+from stills.http.auth import get_budget_owner
 from stills.http.deletion import HttpDeletion
 from stills.http.generation import HttpGeneration
 from stills.http.middleware import BODY_MAX_BYTES
@@ -63,6 +64,7 @@ def mount_mcp(
         image_url=generation.settings.image_url,
         generate=generation.generate_and_log,
         delete=deletion.delete_and_log,
+        find_owner=get_budget_owner,
     )
     return make_http_app(server, body_max_bytes=BODY_MAX_BYTES)
 
