@@ -1,6 +1,7 @@
 """When a run stops early, and when it does not."""
 
 import pytest
+from tests.support.image_results import image_result
 
 from stills.batch.early_stop import OUTAGE_FAILURES, REFUSED_IMAGES, EarlyStop
 from stills.contract.errors import (
@@ -18,7 +19,6 @@ from stills.contract.errors import (
 )
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest
-from stills.contract.result import ImageResult
 
 KITE = ImageRequest(prompt="a red kite", size="512*512")
 UNANSWERED = [
@@ -42,18 +42,7 @@ def failed(error: StillsError) -> RequestOutcome:
 
 
 def made(*, cached: bool) -> RequestOutcome:
-    result = ImageResult(
-        image_url="file:///a.png",
-        width=512,
-        height=512,
-        seed=1,
-        id="a",
-        cached=cached,
-        provider="sandbox",
-        model="qwen-image-max",
-        native_size="512*512",
-        cost_usd=0.0,
-    )
+    result = image_result(cached=cached, cost_usd=0.0)
     return RequestOutcome(0, KITE, result=result)
 
 

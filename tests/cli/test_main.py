@@ -5,26 +5,16 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+from tests.support.image_results import image_result
 
 from stills.cli.commands.generate import read_request, readable_url, summary
 from stills.cli.main import build_parser, main
 from stills.contract.errors import InvalidRequest
-from stills.contract.result import ImageResult
 
-RESULT = ImageResult(
-    image_url="file:///tmp/a%20kite.png",
-    width=1024,
-    height=1024,
-    seed=1,
-    id="3f9a1c2b7d4e-1024x1024",
-    cached=False,
-    provider="dashscope",
-    model="qwen-image-max",
-    native_size="1328*1328",
-    cost_usd=0.075,
-)
+RESULT = image_result(image_url="file:///tmp/a%20kite.png", provider="dashscope")
 
 
 def pipe(monkeypatch, written: bytes) -> None:
@@ -195,11 +185,11 @@ def test_a_file_url_is_shown_as_a_path():
 
 def test_the_summary_has_the_image_and_its_cost():
     """Billed, simulated, from the catalog, or of unknown price."""
-    assert "1024*1024 from 1328*1328" in summary(RESULT)
+    assert "512*512 from 1328*1328" in summary(RESULT)
     assert "billed 0.075 USD" in summary(RESULT)
-    simulated = ImageResult(**{**RESULT.__dict__, "provider": "sandbox"})
+    simulated = replace(RESULT, provider="sandbox")
     assert "(simulated)" in summary(simulated)
-    cached = ImageResult(**{**RESULT.__dict__, "cached": True})
+    cached = replace(RESULT, cached=True)
     assert "from the catalog, nothing billed" in summary(cached)
-    unknown = ImageResult(**{**RESULT.__dict__, "cost_usd": None})
+    unknown = replace(RESULT, cost_usd=None)
     assert "price of qwen-image-max unknown" in summary(unknown)

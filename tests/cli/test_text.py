@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.support.image_results import image_result
 
 from stills.cli.commands import catalog, generate, recover, spend, verify
 from stills.cli.text import as_json, printable
@@ -17,7 +18,6 @@ from stills.contract.generation import (
     Send,
     Stage,
 )
-from stills.contract.result import ImageResult
 from stills.contract.size import Size
 from stills.contract.spending import SpendBy, SpendLine
 from stills.contract.upkeep import Finding, Recovered, Verdict, Verified
@@ -43,11 +43,7 @@ GENERATION = Generation(
     id=HOSTILE, spec=SPEC, stage=Stage.KEPT, created_at=0.0, notes=(HOSTILE,), sha256=HOSTILE
 )
 IMAGE = Image(Rendition(HOSTILE, SIZE, HOSTILE, 1, "a.png"), GENERATION)
-RESULT = ImageResult(
-    image_url="file:///a.png",
-    width=64,
-    height=64,
-    seed=1,
+RESULT = image_result(
     id=HOSTILE,
     cached=True,
     provider=HOSTILE,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from tests.support.image_results import image_result
 
 from stills.contract.access import BudgetOwner
 from stills.contract.errors import Billing, Conflict, InvalidRequest
@@ -37,17 +38,12 @@ def make_shots(count: int, **facts: object) -> list[JobShot]:
 
 
 def make_result(shot_id: str, *, cached: bool = False) -> ImageResult:
-    return ImageResult(
+    return image_result(
         image_url=f"file:///{shot_id}.png",
         width=1024,
         height=1024,
-        seed=7,
         id=f"{shot_id}-1024x1024",
         cached=cached,
-        provider="sandbox",
-        model="qwen-image-max",
-        native_size="1328*1328",
-        cost_usd=0.075,
         notes=("a note",),
     )
 

@@ -1,23 +1,11 @@
 """The result of a request."""
 
 import pytest
+from tests.support.image_results import image_result
 
-from stills.contract.result import ImageResult
 from stills.service.records import result_record
 
-RESULT = ImageResult(
-    image_url="file:///a.png",
-    width=64,
-    height=64,
-    seed=7,
-    id="3f9a1c2b7d4e-64x64",
-    cached=False,
-    provider="dashscope",
-    model="qwen-image-max",
-    native_size="1328*1328",
-    cost_usd=0.075,
-    provider_url="https://example.com/a.png?Signature=secret",
-)
+RESULT = image_result(provider_url="https://example.com/a.png?Signature=secret")
 
 
 def test_the_providers_link_is_in_no_record_and_no_repr():
@@ -29,18 +17,11 @@ def test_the_providers_link_is_in_no_record_and_no_repr():
     assert list(RESULT.contract_fields()) == ["image_url", "width", "height", "seed"]
 
 
-def make_result(url):
-    return ImageResult(
-        image_url=url, width=64, height=64, seed=1, id="a1", cached=False, provider="sandbox",
-        model="qwen-image-max", native_size="1328*1328", cost_usd=0.0,
-    )  # fmt: skip
-
-
 def test_an_image_in_a_folder_has_a_path_and_opens(tmp_path):
     """The path is the file's; it opens for reading bytes, and Jupyter shows it."""
     file = tmp_path / "ein Bild ü.png"
     file.write_bytes(b"picture")
-    result = make_result(file.as_uri())
+    result = image_result(image_url=file.as_uri())
     assert result.path == file
     with result.open() as opened:
         assert opened.read() == b"picture"
@@ -49,7 +30,7 @@ def test_an_image_in_a_folder_has_a_path_and_opens(tmp_path):
 
 def test_an_image_in_a_bucket_has_no_path():
     """`open` says how to read it, and Jupyter shows the text."""
-    result = make_result("s3://bucket/a.png")
+    result = image_result(image_url="s3://bucket/a.png")
     assert result.path is None
     assert result._repr_png_() is None
     with pytest.raises(FileNotFoundError, match=r"stills\.images\.read"):

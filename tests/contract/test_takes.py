@@ -4,25 +4,14 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from tests.support.image_results import image_result
 
 from stills.contract.errors import Billing, InvalidRequest, RateLimited, ServiceUnavailable
 from stills.contract.request import ImageRequest
-from stills.contract.result import ImageResult
 from stills.contract.takes import TAKES_MAX, check_takes, list_takes, read_outcomes
 
 KITE = ImageRequest(prompt="a red kite", size="512*512", seed=2147483646)
-RESULT = ImageResult(
-    image_url="file:///kite.png",
-    width=512,
-    height=512,
-    seed=7,
-    id="3f9a1c2b7d4e-512x512",
-    cached=False,
-    provider="sandbox",
-    model="qwen-image-max",
-    native_size="1328*1328",
-    cost_usd=0.075,
-)
+RESULT = image_result()
 
 
 def test_seeds_count_up_and_after_the_last_comes_0():

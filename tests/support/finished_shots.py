@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyvips
+from tests.support.image_results import image_result
 
 from stills.contract.errors import StillsError
 from stills.contract.request import ImageRequest
@@ -22,19 +23,13 @@ def shot(shot_id: str = "s01", prompt: str = "a red kite", size: str = "96*64", 
 def result(width: int = 96, height: int = 64, **more) -> ImageResult:
     values = {
         "image_url": "file:///store/kite.png",
-        "width": width,
-        "height": height,
-        "seed": 7,
         "id": "3f9a1c2b7d4e-96x64",
         "object_path": "kite.png",
-        "cached": False,
         "provider": "dashscope",
-        "model": "qwen-image-max",
         "native_size": "1664*928",
-        "cost_usd": 0.075,
         "notes": ("Scaled.",),
     }
-    return ImageResult(**(values | more))
+    return image_result(width=width, height=height, **(values | more))
 
 
 def done(shot_id: str = "s01", **more) -> Outcome:
