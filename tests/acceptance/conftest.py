@@ -5,7 +5,6 @@ import os
 import queue
 import random
 import secrets
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -114,17 +113,6 @@ def start_service(
 def service(start_service: Callable[..., Service]) -> Service:
     """A sandbox without faults."""
     return start_service()
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with programs for Node and their locked dependencies."""
-    folder = tmp_path_factory.mktemp("node") / "clients"
-    shutil.copytree(Path(__file__).with_name("node"), folder)
-    subprocess.run(
-        ["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=300
-    )
-    return folder
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from tests.clients import install
 
 KITE = {"prompt": "a red kite", "size": "64*64", "seed": 7}
 CLIENTS = 8
@@ -129,13 +130,13 @@ async def test_an_image_is_stored_after_the_python_client_closes(
 
 
 def test_an_image_is_stored_after_the_node_client_closes(
-    command, environment, start_service, mark, node, is_alone, stages, wait_until
+    command, environment, start_service, mark, is_alone, stages, wait_until
 ):
     """The client closes stdin, sends SIGTERM and then SIGKILL, and no open pipe blocks it."""
     slow = start_service("--latency", "10")
     left = subprocess.run(
-        ["node", "leave.mjs", json.dumps(KITE), *command, "mcp"],
-        cwd=node,
+        [str(install.node()), "leave.mjs", json.dumps(KITE), *command, "mcp"],
+        cwd=install.node_folder("mcp"),
         env=environment | slow.variables | mark,
         capture_output=True,
         text=True,

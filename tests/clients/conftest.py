@@ -1,5 +1,6 @@
 """Fixtures that run public clients against `stills serve` and `stills sandbox`."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -58,24 +59,45 @@ def sandbox(home: dict[str, str]) -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="session")
-def run_python(home: dict[str, str]) -> Callable[..., Report]:
-    """Run a program of python/ with the packages of a lock file; returns what its steps did."""
+def once(
+    tmp_path_factory: pytest.TempPathFactory, testrun_uid: str
+) -> Callable[[str, Callable[[], Report]], Report]:
+    """Run each program once, in one of the workers of pytest-xdist; all share what it did."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent / f"clients-{testrun_uid}"
+        folder.mkdir(exist_ok=True)
 
-    def run(packages: str, program: str, *arguments: str, **variables: str) -> Report:
-        python = install.venv(packages) / "bin" / "python"
-        path = install.HERE / "python" / program
-        return report(str(python), str(path), *arguments, home=home | variables)
+    def run(name: str, work: Callable[[], Report]) -> Report:
+        done = folder / f"{name}.json"
+        with (folder / f"{name}.busy").open("w") as busy:
+            fcntl.flock(busy, fcntl.LOCK_EX)
+            if not done.exists():
+                done.write_text(json.dumps(work()))
+        return json.loads(done.read_text())
 
     return run
 
 
 @pytest.fixture(scope="session")
-def run_node(home: dict[str, str]) -> Callable[..., Report]:
+def run_python(home: dict[str, str], once: Callable[..., Report]) -> Callable[..., Report]:
+    """Run a program of python/ with the packages of a lock file; returns what its steps did."""
+
+    def run(packages: str, program: str, *arguments: str, **variables: str) -> Report:
+        python = install.venv(packages) / "bin" / "python"
+        command = (str(python), str(install.HERE / "python" / program), *arguments)
+        return once(f"{packages}-{program}", lambda: report(*command, home=home | variables))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_node(home: dict[str, str], once: Callable[..., Report]) -> Callable[..., Report]:
     """Run a program of a folder in node/; returns what its steps did."""
 
     def run(packages: str, program: str, *arguments: str, **variables: str) -> Report:
-        path = install.node_folder(packages) / program
-        return report(str(install.node()), str(path), *arguments, home=home | variables)
+        command = (str(install.node()), str(install.node_folder(packages) / program), *arguments)
+        return once(f"{packages}-{program}", lambda: report(*command, home=home | variables))
 
     return run
 
