@@ -18,7 +18,9 @@ from stills.http.openai_output import OUTPUT_FIELDS
 from stills.http.openai_references import REFERENCE_FIELDS
 from stills.http.openai_request import SIZE_PARTS, read_generation
 from stills.http.openapi import CONTRACT, EDIT, GENERATION
-from stills.mcp.schemas import GENERATE
+from stills.http.routes.contract import ResultsBody
+from stills.http.routes.images import ImageDetail
+from stills.mcp.schemas import GENERATE, SHOW
 from stills.pipeline.plan import make_plan
 from stills.pipeline.reference import Reference
 from stills.shotlist.reader import read_shots
@@ -138,6 +140,21 @@ def test_the_mcp_tool_describes_a_field(field: RequestField):
     assert field.limits.items() <= documented.items()
     assert documented["description"].startswith(field.schema(details="")["description"])
     assert (field.name in GENERATE.input_schema["required"]) is field.is_required
+
+
+def test_http_and_mcp_have_the_same_names():
+    """A request, its result and a stored image: nothing is called differently by one of them."""
+    assert set(properties(CONTRACT)) == set(GENERATE.input_schema["properties"])
+    results, image = GENERATE.output_schema["properties"], SHOW.output_schema["properties"]
+    assert set(ResultsBody.model_fields) == set(results)
+    assert set(ImageDetail.model_fields) == set(image)
+
+
+def test_no_example_is_a_path_where_paths_are_refused():
+    """A client over HTTP that copies it would get an error."""
+    for described in (properties(CONTRACT), GENERATE.input_schema["properties"]):
+        for name in ("reference_image", "reference_images"):
+            assert ".png" not in json.dumps(described[name])
 
 
 def test_takes_are_described_in_the_same_words_everywhere():

@@ -27,6 +27,9 @@ _CONTRACT = {
         details="the id or image_url of a stored image, or an https URL or a data URL of a PNG, "
         "JPEG, WebP, GIF, BMP or TIFF"
     ),
+    "reference_images": REQUEST_FIELDS["reference_images"].schema(
+        details=REQUEST_FIELDS["reference_images"].details  # without the example, which has paths
+    ),
     "model": _MODEL,
     "fresh": _FRESH,
 }

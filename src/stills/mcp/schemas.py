@@ -24,6 +24,9 @@ _FIELDS = {
         "data URL of a PNG, JPEG, WebP, GIF, BMP or TIFF; or, if the server runs on the user's "
         "machine, a path or its file:// URL"
     ),
+    "reference_images": REQUEST_FIELDS["reference_images"].schema(
+        details=REQUEST_FIELDS["reference_images"].details  # without the example, which has paths
+    ),
     TAKES_FIELD.name: TAKES_FIELD.schema(),
     "model": {
         **text("An exact model id, to use another model than the server's default."),
