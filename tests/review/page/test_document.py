@@ -206,7 +206,7 @@ def test_the_filter_shows_shots_with_all_the_words(page, sheet, words, ids):
     page.goto(sheet.as_uri())
     page.keyboard.press("/")
     page.keyboard.type(words)
-    expect(page.locator("#shown")).to_have_text(f"{len(ids)} of 6")
+    expect(page.locator("#shown")).to_have_text(f"{len(ids)} of 5" if len(ids) < 5 else "5 shots")
     assert shown(page) == ids
     expect(page.locator("#none")).to_be_visible(visible=not ids)
 

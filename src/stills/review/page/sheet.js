@@ -16,15 +16,16 @@ let texts = new Map();
 function filter() {
   const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = filters[byId("show").value] ?? (() => true);
-  let shown = 0;
+  const film = (shot) => !shot.classList.contains("portrait");
   for (const shot of shots) {
     if (words.length && !texts.has(shot)) texts.set(shot, searchable(shot));
     shot.hidden = !(wanted(shot) && words.every((word) => texts.get(shot).includes(word)));
-    shown += !shot.hidden;
   }
-  const all = `${shots.length} ${shots.length === 1 ? "shot" : "shots"}`;
-  byId("shown").textContent = shown === shots.length ? all : `${shown} of ${shots.length}`;
-  byId("none").hidden = shown > 0;
+  const seen = shots.filter((shot) => !shot.hidden);
+  const [shown, all] = [seen.filter(film).length, shots.filter(film).length];
+  byId("shown").textContent = shown < all ? `${shown} of ${all}` : `${all} ${all === 1 ? "shot" : "shots"}`;
+  byId("none").hidden = seen.length > 0;
+  document.querySelector(".cast").hidden = seen.length === shown;
 }
 
 function say(text, isError = false) {
