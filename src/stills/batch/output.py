@@ -112,7 +112,7 @@ class RunOutput:
         self.totals = replace(self.totals, left=self.totals.left + 1)
 
     def abandon(self) -> None:
-        """Leave the manifest as it is, for a run that does not begin."""
+        """Leave the manifest as it is: the run does not begin."""
         self._manifest.abandon()
 
     def close(self) -> None:
