@@ -77,7 +77,7 @@ class ManifestEntry:
 
     def to_json(self) -> bytes:
         """Return the entry as one line of UTF-8; a lone surrogate stays escaped."""
-        line = json.dumps(self._as_object(), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(self.as_object(), ensure_ascii=False, allow_nan=False)
         return line.encode("utf-8", "backslashreplace")
 
     @classmethod
@@ -110,7 +110,8 @@ class ManifestEntry:
             )
         return entry
 
-    def _as_object(self) -> dict[str, Any]:
+    def as_object(self) -> dict[str, Any]:
+        """Return the members of the entry's line."""
         shot, request = self.shot, self.shot.request
         given = {name: getattr(request, name) for name in REQUEST_FIELDS}
         line: dict[str, Any] = {

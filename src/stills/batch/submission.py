@@ -66,7 +66,7 @@ def read_entry(result: JobResult, file: str | None = None) -> ManifestEntry:
 
 
 def _queued(shot: Shot, position: int, read_file: ReadFile, *, is_needed: bool) -> JobShot:
-    entry = json.loads(ManifestEntry.of(Outcome(shot)).to_json())
+    entry = ManifestEntry.of(Outcome(shot)).as_object()
     about = {name: value for name, value in entry.items() if name not in _OF_REQUEST}
     return JobShot(
         id=shot.id,

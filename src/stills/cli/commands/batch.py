@@ -48,30 +48,48 @@ async def _batch(options: argparse.Namespace) -> int:
     )
     async with made as stills:
         folder, batch = await asyncio.to_thread(open_plan, options, stills)
+        if options.queue and not _needs_estimate(options):
+            refused = _is_refused(options, batch)
+            return _BAD_REQUEST if refused else await _submit(options, stills, batch, folder)
         estimate, batch = await make_estimate(stills, batch, folder)
-        if batch.problems:
-            print_problems(batch.problems, skipped=options.skip_invalid)
-            if not options.skip_invalid:
-                return _BAD_REQUEST
+        if _is_refused(options, batch):
+            return _BAD_REQUEST
         stop = asyncio.Event()
         events = EventLines(sys.stdout, stop) if options.events else None
         _announce(options, batch, estimate, events)
         check_cost(estimate, batch.options)
-        if options.dry_run:
-            return 0
-        if estimate.new and not options.yes and not ask("Continue?", piped=options.shots == "-"):
+        asks = estimate.new and not options.yes and not options.dry_run
+        if asks and not ask("Continue?", piped=options.shots == "-"):
             return INTERRUPTED
-        if options.queue:
-            from stills.cli.commands.batch_queue import submit  # noqa: PLC0415 - only jobs need it
-
-            job = await submit(options, stills, batch, folder)
-            print(job.id)
-            return 0
+        if options.dry_run or options.queue:
+            return 0 if options.dry_run else await _submit(options, stills, batch, folder)
         ending = await _generate(stills, batch, estimate, folder, events=events, stop=stop)
     print_ending(ending, events)
     if events is not None and events.refused is not None and not ending.interrupts:
         return report(events.refused, sys.stderr)
     return _exit_code(ending)
+
+
+def _needs_estimate(options: argparse.Namespace) -> bool:
+    """Return whether somebody looks at the estimate; it takes a while for a long list."""
+    is_asked = sys.stderr.isatty() and not options.yes
+    return is_asked or options.dry_run or options.max_cost is not None
+
+
+def _is_refused(options: argparse.Namespace, batch: RunPlan) -> bool:
+    """Print the problems of a list; return whether nothing is generated because of them."""
+    if batch.problems:
+        print_problems(batch.problems, skipped=options.skip_invalid)
+    return bool(batch.problems) and not options.skip_invalid
+
+
+async def _submit(options: argparse.Namespace, stills: Stills, batch: RunPlan, folder: Path) -> int:
+    """Submit the list as a job, and print its id."""
+    from stills.cli.commands.batch_queue import submit  # noqa: PLC0415 - only jobs need it
+
+    job = await submit(options, stills, batch, folder)
+    print(job.id)
+    return 0
 
 
 def _announce(
