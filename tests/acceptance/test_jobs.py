@@ -1,9 +1,11 @@
 """Durable jobs with real workers, on SQLite and on Postgres."""
 
+import asyncio
 import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +14,14 @@ from typing import Any
 import pytest
 from tests.support.batch_command import by_id, write_rows
 
+from stills.app import Stills
+from stills.contract.jobs import Job, JobCounts, JobShot, JobState
+from stills.contract.postgres_url import read_postgres_url
+from stills.contract.request import ImageRequest
+from stills.jobs import DbosJobs
+
 SILENT_SECONDS = "6"
 QUICK_WORKER = Path(__file__).parents[1] / "support" / "quick_worker.py"
-SIZE = ("--size", "512*512")
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -22,10 +29,13 @@ Start = Callable[..., subprocess.Popen[str]]
 class Jobs:
     """The commands of jobs, on one service and one pair of databases."""
 
-    def __init__(self, run, service, database: dict[str, str]) -> None:
+    def __init__(self, run, service, database: dict[str, str], output: str) -> None:
         self.service = service
         self.variables = service.variables | database | {"STILLS_RATE_LIMIT": "none"}
         self._run = run
+        url = database.get("STILLS_CATALOG")
+        file = Path(output) / "ai-image-qwen-image" / "jobs.db"
+        self._location = file if url is None else read_postgres_url(url)
 
     def __call__(self, *arguments: str) -> str:
         done = self._run(*arguments, variables=self.variables)
@@ -41,11 +51,34 @@ class Jobs:
     def show(self, job: str) -> dict[str, Any]:
         return json.loads(self("jobs", "show", job, "--json"))
 
-    def counts(self, job: str) -> dict[str, int]:
-        return self.show(job)["counts"]
+    def read(self, job: str) -> Job:
+        async def read() -> Job | None:
+            opened = DbosJobs(self._location)
+            try:
+                return await opened.status(job)
+            finally:
+                await opened.close()
 
-    def has_ended(self, job: str) -> bool:
-        return self.show(job)["state"] in {"done", "failed", "cancelled"}
+        found = asyncio.run(read())
+        assert found is not None
+        return found
+
+    def counts(self, job: str) -> JobCounts:
+        return self.read(job).counts
+
+    def wait_for(self, job: str, done: int) -> None:
+        wait_long(lambda: self.counts(job).done >= done)
+
+    def wait(self, job: str) -> Job:
+        wait_long(lambda: not self.read(job).state.is_active)
+        return self.read(job)
+
+
+def wait_long(happened: Callable[[], Any]) -> None:
+    give_up = time.monotonic() + 600
+    while not happened():
+        assert time.monotonic() < give_up, "it never happened"
+        time.sleep(0.2)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -57,9 +90,19 @@ def database(request) -> dict[str, str]:
 
 
 @pytest.fixture
-def jobs(run, service, database) -> Jobs:
+def make_jobs(run, start_service, database, environment) -> Callable[..., Jobs]:
+    """Make jobs on a sandbox with options."""
+
+    def make(*options: str) -> Jobs:
+        return Jobs(run, start_service(*options), database, environment["OUTPUT_DIR"])
+
+    return make
+
+
+@pytest.fixture
+def jobs(make_jobs) -> Jobs:
     """Jobs on a sandbox without latency."""
-    return Jobs(run, service, database)
+    return make_jobs()
 
 
 @pytest.fixture
@@ -67,11 +110,11 @@ def start_worker(environment, tmp_path) -> Iterator[Start]:
     """Start workers, each with a spool of its own."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(jobs: Jobs, *options: str, **variables: str) -> subprocess.Popen[str]:
+    def start(jobs: Jobs, *options: str) -> subprocess.Popen[str]:
         spool = {"STILLS_SPOOL": str(tmp_path / f"spool {len(started)}")}
         process = subprocess.Popen(
             [sys.executable, str(QUICK_WORKER), SILENT_SECONDS, *options],
-            env=environment | jobs.variables | spool | variables,
+            env=environment | jobs.variables | spool,
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             text=True,
@@ -94,8 +137,9 @@ def shots(tmp_path) -> Path:
 def test_a_job_leaves_the_folder_of_a_local_batch(jobs, start_worker, shots, tmp_path):
     """Submitting prints the id at once; waiting writes manifest, images and contact sheet."""
     job = jobs.submit(shots)
-    assert jobs.counts(job)["done"] == 0
+    assert jobs.counts(job).done == 0
     start_worker(jobs)
+    jobs.wait(job)
     assert jobs("jobs", "wait", job) == str(tmp_path / "film-stills" / "manifest.jsonl")
     assert jobs.service.billed() == 20
     jobs("batch", str(shots), "-o", "local", "--yes")
@@ -138,92 +182,100 @@ def test_shots_that_need_others_are_generated_after_them(jobs, start_worker, tmp
     job = jobs.submit(shots, "--model", "qwen-image-2.0")
     picture.unlink()
     start_worker(jobs)
-    jobs("jobs", "wait", job)
-    assert jobs.counts(job)["done"] == 31
+    assert jobs.wait(job).counts.done == 31
     local = jobs.try_to("batch", str(shots), "--model", "qwen-image-2.0", "-o", "local", "--yes")
     assert "own.png" in local.stderr  # it is gone
 
 
-@pytest.mark.parametrize("one_at_a_time", [False, True])
-def test_a_killed_worker_is_replaced_by_the_others(
-    run, start_service, database, start_worker, tmp_path, wait_until, one_at_a_time
-):
-    """Of 120 shots, only its interrupted calls have an unknown outcome; each is paid once."""
-    jobs = Jobs(run, start_service("--latency", "0.5"), database)
-    shots = write_rows(tmp_path / "film.csv", rows=120)
-    job = jobs.submit(shots)
+@pytest.mark.parametrize("killed", [1, 2])
+def test_killed_workers_are_replaced_by_the_others(make_jobs, start_worker, tmp_path, killed):
+    """Of 120 shots, only interrupted calls have an unknown outcome; the ledger is what was billed.
+
+    Nobody does anything, and each shot is paid for once.
+    """
+    jobs = make_jobs("--latency", "0.5")
+    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=120))
     workers = [start_worker(jobs, "--concurrency", "4") for _ in range(3)]
-    wait_until(lambda: jobs.counts(job)["done"] >= 10)
-    for worker in workers[: 2 if one_at_a_time else 1]:
+    jobs.wait_for(job, done=10)
+    for worker in workers[:killed]:
         worker.send_signal(signal.SIGKILL)
-    wait_until(lambda: jobs.has_ended(job))
-    counts, spend = jobs.counts(job), jobs.show(job)["spend"]
-    assert counts["done"] + counts["unknown"] == 120
-    assert counts["unknown"] <= (8 if one_at_a_time else 4)
-    billed = jobs.service.billed()
+    counts = jobs.wait(job).counts
+    assert counts.done + counts.unknown == 120
+    assert counts.unknown <= 4 * killed
+    spend, billed = jobs.show(job)["spend"], jobs.service.billed()
+    assert (spend["billed"], spend["possible"]) == (counts.done, counts.unknown)
     assert spend["billed"] <= billed <= spend["billed"] + spend["possible"]
-    assert spend["billed"] == counts["done"]
-    assert spend["possible"] == counts["unknown"]
 
 
-def test_jobs_go_on_after_all_workers_were_killed(
-    run, start_service, database, start_worker, tmp_path, wait_until
-):
+def test_jobs_go_on_after_all_workers_were_killed(make_jobs, start_worker, tmp_path):
     """New workers make the rest; a retry makes what has an unknown outcome."""
-    jobs = Jobs(run, start_service("--latency", "0.5"), database)
+    jobs = make_jobs("--latency", "0.5")
     job = jobs.submit(write_rows(tmp_path / "film.csv", rows=60))
     workers = [start_worker(jobs) for _ in range(2)]
-    wait_until(lambda: jobs.counts(job)["done"] >= 5)
+    jobs.wait_for(job, done=5)
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     start_worker(jobs)
-    wait_until(lambda: jobs.has_ended(job))
-    unknown = jobs.counts(job)["unknown"]
-    assert jobs.counts(job)["done"] == 60 - unknown
+    counts = jobs.wait(job).counts
+    assert counts.done + counts.unknown == 60
     jobs("jobs", "retry", job)
-    wait_until(lambda: jobs.has_ended(job))
-    assert jobs.counts(job)["done"] == 60
-    assert jobs.service.billed() <= 60 + unknown
+    assert jobs.wait(job).counts.done == 60
+    assert jobs.service.billed() <= 60 + counts.unknown
 
 
-def test_a_stopped_worker_finishes_what_it_sent(
-    run, start_service, database, start_worker, tmp_path, wait_until
-):
+def test_a_stopped_worker_finishes_what_it_sent(make_jobs, start_worker, tmp_path):
     """SIGTERM ends it with code 0, nothing has an unknown outcome, and another one goes on."""
-    jobs = Jobs(run, start_service("--latency", "1"), database)
+    jobs = make_jobs("--latency", "1")
     job = jobs.submit(write_rows(tmp_path / "film.csv", rows=30))
     first = start_worker(jobs)
-    wait_until(lambda: jobs.service.ledger()["sends"])
+    wait_long(lambda: jobs.service.ledger()["sends"])
     first.send_signal(signal.SIGTERM)
-    assert first.wait(120) == 0
+    assert first.wait(300) == 0
     counts = jobs.counts(job)
-    assert 0 < counts["done"] < 30
-    assert jobs.service.billed() == counts["done"]
+    assert counts.unknown == 0
+    assert jobs.service.billed() == counts.done
     start_worker(jobs)
-    wait_until(lambda: jobs.has_ended(job))
-    assert (jobs.counts(job)["done"], jobs.service.billed()) == (30, 30)
+    assert jobs.wait(job).counts.done == 30
+    assert jobs.service.billed() == 30
 
 
-def test_a_cancelled_job_starts_nothing_more(
-    run, start_service, database, start_worker, tmp_path, wait_until
-):
+def test_a_cancelled_job_starts_nothing_more(make_jobs, start_worker, tmp_path):
     """Calls already sent are finished, and a retry makes the others."""
-    jobs = Jobs(run, start_service("--latency", "1"), database)
-    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=40))
+    jobs = make_jobs("--latency", "1")
+    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=400))
     worker = start_worker(jobs)
-    wait_until(lambda: jobs.service.ledger()["sends"])
+    wait_long(lambda: jobs.service.ledger()["sends"])
     assert "cancelled" in jobs("jobs", "cancel", job)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(120) == 0
-    counts = jobs.counts(job)
-    assert jobs.service.billed() == counts["done"] < 40
+    assert worker.wait(300) == 0
+    done = jobs.counts(job).done
+    assert jobs.service.billed() == done < 400
     waited = jobs.try_to("jobs", "wait", job)
     assert waited.returncode == 1
-    assert "not started" in waited.stderr
-    jobs("jobs", "retry", job)
-    start_worker(jobs)
-    wait_until(lambda: jobs.has_ended(job))
-    assert jobs.counts(job)["done"] == jobs.service.billed() == 40
+    assert f"{400 - done} not started" in waited.stderr
+    assert "queued" in jobs("jobs", "retry", job)
+
+
+def test_workers_stop_a_job_exactly_at_its_cap(jobs, start_worker, environment):
+    """Of thirty shots at 0.075 USD, three workers make ten for 0.75 USD."""
+
+    def shots() -> Iterator[JobShot]:
+        for number in range(30):
+            yield JobShot(f"s{number}", ImageRequest(prompt=f"kite {number}", size="512*512"))
+
+    async def submit() -> str:
+        variables = environment | jobs.variables
+        async with Stills.from_env(environment=variables) as stills:
+            submitted = await stills.jobs.submit(shots(), model="qwen-image-max", max_cost_usd=0.75)
+            return submitted.id
+
+    job = asyncio.run(submit())
+    for _ in range(3):
+        start_worker(jobs)
+    counts = jobs.wait(job).counts
+    assert (counts.done, counts.failed, counts.unpaid) == (10, 20, 20)
+    assert jobs.service.billed() == 10
+    assert jobs.show(job)["spend"]["billed_usd"] == 0.75
 
 
 def test_a_refused_shot_fails_alone(jobs, start_worker, shots):
@@ -231,38 +283,60 @@ def test_a_refused_shot_fails_alone(jobs, start_worker, shots):
     jobs.service.set_faults({"kind": "content_refused", "match": "number 07", "times": None})
     job = jobs.submit(shots)
     start_worker(jobs)
+    jobs.wait(job)
     waited = jobs.try_to("jobs", "wait", job)
     assert waited.returncode == 1
     assert "s07: " in waited.stderr
     assert "19 new" in waited.stderr
     counts = jobs.counts(job)
-    assert (counts["done"], counts["failed"], counts["refused"]) == (19, 1, 1)
+    assert (counts.done, counts.failed, counts.refused) == (19, 1, 1)
 
 
-def test_an_account_that_owes_money_stops_the_job(jobs, start_worker, shots, wait_until):
+def test_an_account_that_owes_money_stops_the_job(jobs, start_worker, shots):
     """The job says why; after that, a retry makes everything."""
     jobs.service.set_faults({"kind": "postpaid_overdue", "times": None})
     job = jobs.submit(shots)
     start_worker(jobs)
-    wait_until(lambda: jobs.has_ended(job))
-    shown = jobs.show(job)
-    assert (shown["state"], shown["error"]["code"]) == ("failed", "account_overdue")
+    failed = jobs.wait(job)
+    assert (failed.state, failed.error.code) == (JobState.FAILED, "account_overdue")
     jobs.service.set_faults()
     jobs("jobs", "retry", job)
-    wait_until(lambda: jobs.has_ended(job))
-    assert jobs.counts(job)["done"] == jobs.service.billed() == 20
+    assert jobs.wait(job).counts.done == jobs.service.billed() == 20
 
 
-def test_a_worker_shows_its_health(jobs, start_worker, shots, wait_until):
+def test_a_worker_shows_its_health(jobs, start_worker, shots):
     """Health and metrics are at the port that it prints."""
     worker = start_worker(jobs)
     url = worker.stdout.readline().split()[3].removesuffix("/healthz")
     job = jobs.submit(shots)
-    wait_until(lambda: jobs.has_ended(job))
+    jobs.wait(job)
 
     def get(path: str) -> str:
-        with urllib.request.urlopen(f"{url}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"{url}{path}", timeout=60) as answer:
             return answer.read().decode()
 
     assert json.loads(get("/healthz")) == json.loads(get("/readyz")) == {"status": "ok"}
     assert 'stills_images_total{answered="billed",model="qwen-image-max"} 20.0' in get("/metrics")
+
+
+@pytest.mark.parametrize("option", ["--fresh s01", "--retry-failed", "--events", "--rate 2/min"])
+def test_options_of_a_local_run_are_refused(run, shots, option):
+    """The line says what to use instead."""
+    refused = run("batch", str(shots), "--sandbox", "--queue", "--yes", *option.split())
+    assert refused.returncode == 2
+    assert "--queue" in refused.stderr
+
+
+def test_without_its_libraries_one_line_says_what_to_install(environment, tmp_path):
+    """Nothing is submitted."""
+    program = (
+        "import sys; sys.modules.update(sqlalchemy=None, dbos=None); "
+        "from stills.cli.main import main; sys.exit(main(['jobs', 'list']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 7
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'stills[jobs]'" in done.stderr
