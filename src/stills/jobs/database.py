@@ -17,6 +17,20 @@ SCHEMA = "stills_jobs"
 """Our tables and those of DBOS in Postgres."""
 
 _BUSY_SECONDS = 30
+_CONNECTIONS = 8
+_CONNECTION: Mapping[str, Any] = {
+    "connect_timeout": 10,
+    "application_name": "stills jobs",
+    # So that a server that is gone is noticed, even if its machine sends nothing any more.
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
+_SETTINGS = (
+    f"SET search_path = {SCHEMA}; SET lock_timeout = '20s'; SET statement_timeout = '60s'; "
+    "SET idle_in_transaction_session_timeout = '60s'"
+)
 _ATTEMPTS = 3
 _LOCKED = "locked"
 
@@ -90,16 +104,11 @@ class Database:
         return str(self._location) if isinstance(self._location, Path) else self._location.shown
 
     @property
-    def is_file(self) -> bool:
-        """Whether it is a file of SQLite."""
-        return isinstance(self._location, Path)
-
-    @property
-    def url(self) -> sa.URL:
-        """The URL for SQLAlchemy."""
-        if isinstance(self._location, Path):
-            return sa.URL.create("sqlite", database=str(self._location.absolute()))
-        return sa.make_url(self._location.secret).set(drivername="postgresql+psycopg")
+    def file_url(self) -> str | None:
+        """The URL of the file for SQLAlchemy; None for Postgres."""
+        if not isinstance(self._location, Path):
+            return None
+        return _file_url(self._location).render_as_string()
 
     @property
     def engine(self) -> sa.Engine:
@@ -140,23 +149,18 @@ class Database:
     def _open(self) -> sa.Engine:
         if isinstance(self._location, Path):
             self._location.parent.mkdir(parents=True, exist_ok=True)
-            engine = sa.create_engine(self.url, connect_args={"timeout": _BUSY_SECONDS})
+            engine = sa.create_engine(
+                _file_url(self._location), connect_args={"timeout": _BUSY_SECONDS}
+            )
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
             script = SQLITE
         else:
-            options = f"-c search_path={SCHEMA} -c lock_timeout=20s -c statement_timeout=60s"
-            engine = sa.create_engine(
-                self.url,
-                connect_args={"options": options, "connect_timeout": 10},
-                pool_pre_ping=True,
-                pool_size=8,
-                max_overflow=8,
-            )
+            engine = _open_postgres(self._location)
             script = POSTGRES
         with engine.connect().execution_options(is_write=True) as connection, connection.begin():
             transaction = Transaction(connection)
-            if self.is_file or not transaction.run(_EXISTS).scalar():
+            if self.file_url or not transaction.run(_EXISTS).scalar():
                 transaction.lock("create")
                 for statement in filter(str.strip, script.split(";")):
                     transaction.run(statement)
@@ -173,6 +177,29 @@ class Database:
         """Return our error for one of the database; it quotes no statement and no value."""
         reason = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
         return JobsError(f"the database of jobs {self.shown} can't be used: {reason[0][:300]}")
+
+
+def _file_url(file: Path) -> sa.URL:
+    return sa.URL.create("sqlite", database=str(file.absolute()))
+
+
+def _open_postgres(url: PostgresUrl) -> sa.Engine:
+    import psycopg  # noqa: PLC0415 - a file needs no driver
+
+    def connect() -> psycopg.Connection:
+        # Not by SQLAlchemy, which reads a URL of several servers in another way.
+        connection = psycopg.connect(url.secret, **_CONNECTION)
+        connection.execute(_SETTINGS)
+        connection.commit()
+        return connection
+
+    return sa.create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        pool_pre_ping=True,
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+    )
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - of the driver

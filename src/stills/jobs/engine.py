@@ -112,7 +112,6 @@ class Engine:
         """Return settings without network, logs or telemetry, and with JSON instead of pickle."""
         config = DBOSConfig(
             name="stills",
-            system_database_url=self._database.url.render_as_string(hide_password=False),
             application_version=VERSION,
             executor_id=self._executor,
             serializer=DBOSPortableJSONSerializer(),
@@ -120,7 +119,9 @@ class Engine:
             enable_otlp=False,
             log_level="CRITICAL",
         )
-        if not self._database.is_file:
+        if self._database.file_url is not None:
+            config["system_database_url"] = self._database.file_url
+        else:
             # DBOS would look into the database `postgres` before it opens one of its own.
             config["system_database_engine"] = self._database.engine
             config["dbos_system_schema"] = SCHEMA
