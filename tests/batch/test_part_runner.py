@@ -111,7 +111,7 @@ async def test_shots_are_tried_alone_after_their_worker_has_died(recorder):
 
 
 async def test_what_passes_is_left_to_a_later_attempt(recorder, sandbox):
-    """A service that is away is no failure of the shot, unless it is the last attempt."""
+    """A service that is away does not fail the shot, unless it is the last attempt."""
     sandbox.set_faults(Fault(FaultKind.UNAVAILABLE, times=None))
     assert await recorder.run(part(shot(0), shot(1, NeededShot("s0")))) is None
     assert recorder.codes == {}
