@@ -117,6 +117,17 @@ async def test_the_first_digest_of_a_key_stays(open_worker):
     assert await other.begin("film", "k", "d1") == IdempotencyRecord("d1", None)
 
 
+async def test_every_use_of_a_key_knows_when_it_was_first_used(open_worker):
+    """To the same fraction of a second, before and after there is an answer."""
+    one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
+    first = await one.begin("film", "k", "d1")
+    second = await other.begin("film", "k", "d1")
+    await one.finish("film", "k", "{}")
+    third = await other.begin("film", "k", "d1")
+    assert 0 < first.begun_at == second.begun_at == third.begun_at
+    assert (await one.begin("film", "k2", "d1")).begun_at > first.begun_at
+
+
 async def test_the_first_answer_to_a_key_is_kept(open_worker):
     """Two workers that both answered return the same."""
     one, other = open_worker().catalog.idempotency, open_worker().catalog.idempotency
