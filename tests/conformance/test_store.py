@@ -117,9 +117,18 @@ class StoreConformance:
         """Objects in deeper folders are left out, as in `paths`."""
         for path in ("a.png", "b.png", "facts/a.json", "facts/deeper/b.json"):
             await store.put(path, b"1")
-        for folder in ("", "facts", "facts/deeper", "elsewhere"):
+        direct = {
+            "": ["a.png", "b.png"],
+            "facts": ["facts/a.json"],
+            "facts/deeper": ["facts/deeper/b.json"],
+            "elsewhere": [],
+        }
+        for folder, listed in direct.items():
             found = [path async for page in store.pages(folder) for path in page]
             assert sorted(found) == await store.paths(folder)
+            assert set(listed) <= set(found)
+            assert all(path.rpartition("/")[0] == folder for path in found)
+            assert all([await store.exists(path) for path in found])  # no folder
 
     async def test_urls_are_absolute_and_differ(self, store: Store):
         """Each object has its own URL, with a scheme."""

@@ -12,6 +12,7 @@ from stills.contract.errors import ContentRefused, StillsError
 from stills.contract.generation import Stage
 from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
+from stills.provider.dashscope import DashScope
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 MODEL = "qwen-image-2.0"
@@ -76,15 +77,30 @@ async def test_takes_that_start_too_late_try_again_together(make_stills, sandbox
     assert ordered(sandbox) == [3] * 5
 
 
-async def test_a_take_that_another_request_is_making_does_not_delay_the_others(stills, sandbox):
-    """They share a call without it, and it is billed once."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=0.5))
+@pytest.mark.parametrize("is_same_process", [True, False])
+async def test_a_take_that_another_request_is_making_does_not_delay_the_others(
+    stills, make_stills, sandbox, monkeypatch, is_same_process
+):
+    """They share a call without it, which is sent at once, and it is billed once."""
+    send, called, answer = DashScope.send, asyncio.Event(), asyncio.Event()
+
+    async def send_first_later(*arguments, **options):
+        if not called.is_set():
+            called.set()
+            await answer.wait()
+        return await send(*arguments, **options)
+
+    monkeypatch.setattr(DashScope, "send", send_first_later)
     requests = takes("a kite", 4)
-    other = asyncio.create_task(stills.generate(requests[2], model=MODEL))
-    while not sandbox.ledger.generations:
-        await asyncio.sleep(0.001)
-    outcomes = await collect(stills, requests)
-    assert errors(outcomes) == {type(None): 4}
+    elsewhere = stills if is_same_process else await make_stills()
+    other = asyncio.create_task(elsewhere.generate(requests[2], model=MODEL))
+    await called.wait()
+    collecting = asyncio.create_task(collect(stills, requests))
+    async with asyncio.timeout(20):
+        while not sandbox.ledger.generations:
+            await asyncio.sleep(0.001)
+    answer.set()
+    assert errors(await collecting) == {type(None): 4}
     assert (await other).seed == 2
     assert ordered(sandbox) == [1, 3]
 
