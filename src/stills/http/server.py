@@ -28,6 +28,9 @@ from stills.http.worker import WorkerOptions, load_tracing, make_worker
 from stills.http.workers import metrics_folder
 
 GRACE_SECONDS = 30
+SILENT_SECONDS = 30
+"""How long a worker may be busy, such as to start, before it is taken for dead and killed."""
+
 FIRST_KEY = "local"
 _BACKLOG_MAX = 2048
 
@@ -206,6 +209,7 @@ def _serve(make: Callable[[], ASGIApp], listening: socket.socket, *, workers: in
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=SILENT_SECONDS,
     )
     if workers > 1:
         Multiprocess(config, sockets=[listening]).run()
