@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -113,6 +114,35 @@ def test_a_film_is_reviewed_and_its_rejects_are_generated_again(chromium, film, 
     assert (entries["2A"]["mark"], entries["2A"]["comments"]) == ("rejected", ["too dark"])
     assert entries["3A-r1"]["request"]["prompt"] == "shot 3A at night"
     assert "too dark" in (film / "index.html").read_text()
+
+
+def test_a_run_ends_with_what_was_sent_and_keeps_others_out(
+    chromium, board, review, service, run, tmp_path
+):
+    """Ctrl-C waits for the take in flight; meanwhile a batch into the folder is refused."""
+    service.set_faults({"kind": "slow", "delay_seconds": 5})
+    process, url = review()
+    with watched_page(chromium, url.partition("/review/")[0]) as watched:
+        page = watched.page
+        page.goto(url)
+        act(page, "2A", "Reject")
+        expect(page.locator("#generate")).to_contain_text("0.075 USD")
+        page.click("#generate")
+        page.click("#run-send")
+        expect(page.locator("#note")).to_contain_text("Generating: 0 of 1 done")
+        deadline = time.monotonic() + 60
+        while not service.ledger()["totals"]["billed_images"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+        shots = tmp_path / "shots.jsonl"
+        shots.write_text(json.dumps(ROWS[0]))
+        refused = run("batch", str(shots), "-o", "out", "--sandbox", "--yes")
+        assert "another batch is writing to out" in refused.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        watched.errors.clear()  # the server is gone
+    entries = by_id(board)
+    assert entries["2A-r1"]["status"] == "done"
+    assert entries["2A"]["mark"] == "rejected"
 
 
 def test_a_review_by_keyboard_is_saved_at_once(chromium, board, review):

@@ -62,7 +62,14 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     print(f"Open {server.url}")
     print("It works once, in one browser. Ctrl-C ends the review; decisions are saved at once.")
     sys.stdout.flush()
-    server.run()
+    server.run(_say_finishing)
+
+
+def _say_finishing() -> None:
+    print(
+        "stills: finishing the takes that were sent. Ctrl-C again leaves them to `stills recover`.",
+        file=sys.stderr,
+    )
 
 
 def _make(options: argparse.Namespace) -> tuple[Stills, str | None]:

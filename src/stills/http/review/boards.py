@@ -16,6 +16,9 @@ from stills.review.review_file import change_review
 
 PREFIX = "/review/"
 
+_GRACE_SECONDS = 30.0
+"""How long a stop waits for takes that were sent; later, `stills recover` finishes them."""
+
 
 def check_boards(folders: Sequence[Path]) -> tuple[Path, ...]:
     """Check that folders are boards whose names can be part of an address. Blocks.
@@ -63,7 +66,7 @@ async def open_boards(
             yield routes
         finally:
             for session in sessions:
-                await session.close()
+                await session.close(seconds=_GRACE_SECONDS)
 
 
 def _name(folder: Path) -> str:

@@ -40,8 +40,11 @@ class ReviewServer:
     make: Make
     options: ReviewOptions
 
-    def run(self) -> None:
-        """Serve until SIGINT or SIGTERM."""
+    def run(self, on_finishing: Callable[[], None]) -> None:
+        """Serve until SIGINT or SIGTERM; the same again does not wait for what was sent.
+
+        `on_finishing` is called if there is something to wait for.
+        """
         # uvicorn handles these and raises them again when it has stopped, which is not a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
@@ -58,7 +61,7 @@ class ReviewServer:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        _Server(config, sessions).run(sockets=[self.listening])
+        _Server(config, sessions, on_finishing).run(sockets=[self.listening])
 
 
 def open_review(make: Make, options: ReviewOptions, port: int) -> ReviewServer:
@@ -147,14 +150,23 @@ class Gate:
 class _Server(uvicorn.Server):
     """Ends the streams of events before it waits for connections to close."""
 
-    def __init__(self, config: uvicorn.Config, sessions: list[ReviewSession]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        sessions: list[ReviewSession],
+        on_finishing: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._sessions = sessions
+        self._on_finishing = on_finishing
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the sessions, then the server."""
         for session in self._sessions:
             session.end_streams()
+            if session.progress() is not None:
+                session.stop()
+                self._on_finishing()
         await super().shutdown(sockets)
 
 

@@ -89,14 +89,19 @@ class ReviewSession:
         """Watch the review for changes by other processes."""
         self._watching = asyncio.create_task(self._watch())
 
-    async def close(self) -> None:
-        """End the streams of events, finish what was sent, and write what was decided."""
+    async def close(self, *, seconds: float | None = None) -> None:
+        """End the streams of events, finish what was sent, and write what was decided.
+
+        After `seconds`, if given, what is not finished is left to be resumed.
+        """
         self.end_streams()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         self.stop()
         if self._generating is not None:
+            await asyncio.wait([self._generating], timeout=seconds)
+            self._generating.cancel()  # does nothing if it is done
             await asyncio.gather(self._generating, return_exceptions=True)
         if self._recording is not None:
             self._recording.cancel()
