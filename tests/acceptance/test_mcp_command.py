@@ -49,7 +49,10 @@ async def test_the_tools_are_the_contract(connect):
     """image_generate takes the contract's fields and a model, and returns its four fields."""
     async with connect() as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"image_generate", "image_list", "image_show", "image_delete"}
+    assert set(tools) == {
+        "image_generate", "image_list", "image_show", "image_delete", "image_job_submit",
+        "image_job_status",
+    }  # fmt: skip
     tool = tools["image_generate"]
     assert tool.title == "image.generate"
     assert set(tool.input_schema["properties"]) == {*REQUEST_FIELDS, "takes", "model", "fresh"}
