@@ -8,15 +8,19 @@ INSTALL := $(PIP) install --require-hashes --only-binary :all: --no-binary pyvip
 COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotation-style line \
 	--python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help demo test check mutants format lock clean
+.PHONY: help demo scale-demo test check mutants format lock clean
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed ## generate one image in the sandbox and print its path
 	@.venv/bin/stills generate \
 		"a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field" \
 		--negative-prompt "blurry, low quality, watermark" --size "1024*1024" --seed 1234 --sandbox
+
+scale-demo: .venv/installed-dev ## run several machines in small, kill one, and print what was billed
+	@.ci/packages
+	@PYTHONPATH=. .venv/bin/python deploy/scale_demo.py
 
 test: check ## run all checks and tests; install the programs they need if possible
 	@.ci/packages

@@ -15,6 +15,8 @@ from tests.support.documents import ROOT
 from tests.support.free_port import free_port
 from tests.support.serve_process import Server
 
+from stills.cli.main import build_parser
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 
@@ -119,7 +121,7 @@ def test_the_compose_file_is_valid():
 def test_compose_services_are_locked_down():
     """No service can write outside its volumes, gain rights, or be reached from other machines."""
     ours = [service for service in COMPOSE["services"].values() if service["image"] == "stills"]
-    assert ours
+    assert len(ours) == 4
     for service in ours:
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
@@ -127,6 +129,25 @@ def test_compose_services_are_locked_down():
         assert service["stop_grace_period"] == "60s"
     for service in COMPOSE["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_compose_has_two_services_and_two_workers_on_one_catalog_and_bucket():
+    """Each starts once the catalog is migrated, and has a spool that it shares with nobody."""
+    shared = [COMPOSE["services"][name] for name in ("serve", "worker")]
+    assert [one["deploy"]["replicas"] for one in shared] == [2, 2]
+    catalogs = {one["environment"]["STILLS_CATALOG"] for one in shared}
+    stores = {one["environment"]["STILLS_STORE"] for one in shared}
+    assert len(catalogs) == len(stores) == 1
+    for one in shared:
+        assert one["volumes"] == ["/data"]
+        assert one["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("name", ["stills", "serve", "worker", "migrate"])
+def test_a_compose_service_runs_a_command_of_ours(name):
+    """The command is understood by the program."""
+    command = COMPOSE["services"][name].get("command", json.loads(only(1, "CMD")))
+    assert build_parser().parse_args(command)
 
 
 def test_compose_sets_only_documented_variables():
