@@ -239,6 +239,21 @@ def test_a_stopped_worker_finishes_what_it_sent(make_jobs, start_worker, tmp_pat
     assert jobs.service.billed() == 30
 
 
+def test_a_second_signal_ends_a_worker_at_once(make_jobs, start_worker, shots):
+    """Another one goes on, without waiting for a minute."""
+    jobs = make_jobs("--latency", "15")
+    job = jobs.submit(shots)
+    first = start_worker(jobs)
+    wait_long(lambda: jobs.service.ledger()["sends"])
+    first.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(300) == 130
+    start_worker(jobs)
+    counts = jobs.wait(job).counts
+    assert counts.done + counts.unknown == 20
+
+
 def test_a_cancelled_job_starts_nothing_more(make_jobs, start_worker, tmp_path):
     """Calls already sent are finished, and a retry makes the others."""
     jobs = make_jobs("--latency", "1")

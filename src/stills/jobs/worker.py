@@ -51,7 +51,7 @@ Value = TypeVar("Value")
 
 
 class Worker:
-    """One worker of this process, until `stop` is set."""
+    """One worker of this process, until `stop` is set; cancelling it drops the calls in flight."""
 
     def __init__(
         self, database: Database, run: RunPart, options: WorkOptions, stop: asyncio.Event
@@ -64,6 +64,7 @@ class Worker:
         self._id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._engine = Engine(database, self._id, options.provider, self._run_from_thread)
         self._running: dict[str, dict[int, asyncio.Event]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._beat_at = 0.0
 
     async def work(self, ready: asyncio.Event) -> None:
@@ -78,8 +79,14 @@ class Worker:
         finally:
             self._stop_all()
             beating = asyncio.create_task(self._beat_until_cancelled())
+            stopping = asyncio.create_task(asyncio.to_thread(self._engine.stop))
             try:
-                await asyncio.to_thread(self._engine.stop)
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError:
+                for task in self._tasks:
+                    task.cancel()
+                await stopping
+                raise
             finally:
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
@@ -135,7 +142,15 @@ class Worker:
 
     def _run_from_thread(self, one: PartId) -> None:
         """Run an attempt on the event loop; called by DBOS in a thread of its own."""
-        asyncio.run_coroutine_threadsafe(self._run_part(one), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._run_cancellable(one), self._loop).result()
+
+    async def _run_cancellable(self, one: PartId) -> None:
+        task = asyncio.create_task(self._run_part(one))
+        self._tasks.add(task)
+        try:
+            await task
+        finally:
+            self._tasks.discard(task)
 
     async def _run_part(self, one: PartId) -> None:
         stop = asyncio.Event()
