@@ -88,6 +88,24 @@ async def test_an_unjournalled_link_is_journalled_after_the_download_failed(
     assert sandbox.ledger.billed_images == 1
 
 
+async def test_a_journalled_link_is_not_lost_by_a_catalog_that_fails_later(
+    stills: Stills, sandbox: Sandbox, tmp_path: Path
+):
+    """The download failed, and a retry finds the link; the error must not say otherwise."""
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+
+    def break_the_catalog(stage: Stage) -> None:
+        if stage is Stage.ANSWERED:
+            execute(
+                tmp_path,
+                "CREATE TRIGGER t BEFORE UPDATE ON sends BEGIN SELECT raise(ABORT, 'no'); END",
+            )
+
+    with pytest.raises(LinkDead) as caught:
+        await stills.generate(KITE, on_stage=break_the_catalog)
+    assert "free of charge" in caught.value.action
+
+
 async def leave_expired(stills: Stills, sandbox: Sandbox, folder: Path) -> None:
     """Pay for an image whose download fails until its link expires by our clock."""
     sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))

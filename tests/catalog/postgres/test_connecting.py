@@ -1,6 +1,7 @@
 """What is said when a Postgres server can't be reached, or refuses the connection."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -193,5 +194,27 @@ async def test_a_wait_for_a_connection_ends(monkeypatch, caplog, postgres_url):
         await catalog.list_images(limit=1)
     gate.set()
     assert all(await asyncio.gather(*busy))
+    await catalog.close()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_an_error_after_the_caller_has_left_is_not_reported_by_asyncio(caplog, postgres_url):
+    """Nobody waits for it any more, and the log is for the operator."""
+    catalog, gate = PostgresCatalog(postgres_url), threading.Event()
+    await catalog.migrate()
+
+    def fail(_: object) -> None:
+        gate.wait(60)
+        raise CatalogError("too late")
+
+    leaving = asyncio.create_task(catalog.database.read(fail))
+    await asyncio.sleep(0.1)
+    leaving.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    del leaving
+    gc.collect()
     await catalog.close()
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
