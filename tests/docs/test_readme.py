@@ -1,5 +1,10 @@
 """The README agrees with the code."""
 
+import os
+import subprocess
+import sys
+
+import pytest
 from tests.support.documents import ROOT, code, prose, rows
 
 import stills
@@ -58,3 +63,26 @@ def test_the_changelog_starts_with_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first = next(line for line in changelog.splitlines() if line.startswith("## "))
     assert first.startswith(f"## [{stills.__version__}]")
+
+
+COMPARISON = [row[2] for row in rows(README, "with the SDK")]
+
+
+@pytest.mark.parametrize("cell", COMPARISON)
+def test_a_comparison_can_be_seen_on_the_sandbox(cell, tmp_path):
+    """Each command of the table works in an empty home without an API key."""
+    program = tmp_path / "stills"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stills "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    (command,) = code(cell)
+    shown = subprocess.run(
+        ["/bin/sh", "-ec", command], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout + shown.stderr
+
+
+def test_the_comparison_has_five_rows():
+    """One for each thing that callers of the SDK have to do themselves."""
+    assert len(COMPARISON) == 5
