@@ -1,2 +1,2 @@
--- What made a new image necessary, if it says so: an image with the same fresh key is not made again.
+-- The key with which a new image was requested: requests with the same key share it. NULL without one.
 ALTER TABLE generations ADD COLUMN fresh_key TEXT;
