@@ -74,6 +74,7 @@ MODULES = (
 _PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "_hypothesis_pytestplugin")
 # A test that hangs counts as one that fails, and so does what a mutant leaves hanging at the end.
 _TEST_SECONDS = 120
+_RUN_SECONDS = 3600
 _OPTIONS = (
     *_PLUGINS, "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0",
     "-o", f"faulthandler_timeout={_TEST_SECONDS}", "-o", "faulthandler_exit_on_timeout=true",
@@ -165,8 +166,10 @@ class Tree:
                 stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         try:
-            if process.wait() == 0:
+            if process.wait(_RUN_SECONDS) == 0:
                 return None
+        except subprocess.TimeoutExpired:
+            return ""
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

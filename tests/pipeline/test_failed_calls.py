@@ -15,6 +15,7 @@ from stills.catalog import SqliteCatalog
 from stills.contract.errors import (
     AnswerTimeout,
     Billing,
+    CallInterrupted,
     CatalogError,
     ConnectionLost,
     ContentRefused,
@@ -25,6 +26,7 @@ from stills.contract.errors import (
     UnexpectedAnswer,
 )
 from stills.contract.generation import Claim
+from stills.contract.money import JobBudget
 from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
@@ -257,3 +259,30 @@ async def test_no_image_twice_is_an_error(stills: Stills, sandbox: Sandbox):
     with pytest.raises(NoImage):
         await stills.generate(KITE)
     assert len(sandbox.ledger.generations) == 2
+
+
+@pytest.mark.parametrize(("allowed", "error"), [(0, CallInterrupted), (1, None)])
+async def test_a_job_repeats_an_interrupted_call_if_such_calls_may_be_repeated(
+    make_stills: Callable[..., object],
+    sandbox: Sandbox,
+    fast: Policy,
+    allowed: int,
+    error: type[StillsError] | None,
+):
+    """It may be billed twice, so a worker that is started again doesn't decide that by itself."""
+
+    async def work(stills: Stills) -> list[object]:
+        outcomes = stills.generate_many([KITE], job_of=lambda _: JobBudget("film"))
+        return [each.error and type(each.error) async for each in outcomes]
+
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=60.0))
+    interrupted = await make_stills()
+    working = asyncio.create_task(work(interrupted))
+    while not sandbox.ledger.generations:
+        await asyncio.sleep(0.01)
+    working.cancel()
+    await asyncio.wait({working})
+    await interrupted.close()
+    sandbox.set_faults()
+    again = await make_stills(policy=replace(fast, unknown_resends=allowed))
+    assert await work(again) == [error]
