@@ -57,7 +57,7 @@ def test_sixteen_machines_that_want_one_image_pay_once(start, start_service, pos
     ended = [finish(each) for each in [start("a red kite", variables) for _ in range(16)]]
     assert [code for code, _ in ended] == [0] * 16
     assert service.billed() == 1
-    assert len({result["image_url"] for _, result in ended}) == 1
+    assert len({result["id"] for _, result in ended}) == 1
     assert [result["cached"] for _, result in ended].count(False) == 1
 
 

@@ -53,32 +53,20 @@ CREATE TABLE copied (name TEXT PRIMARY KEY, last_key TEXT NOT NULL, number BIGIN
 CREATE TABLE copied_from AS SELECT id AS store, 0 AS version FROM store LIMIT 0;
 CREATE TABLE dropped (number BIGINT GENERATED ALWAYS AS IDENTITY, statement TEXT NOT NULL);
 """
-_NOTE_INDEXES = """
-INSERT INTO dropped (statement)
-SELECT pg_get_indexdef(i.indexrelid)
-FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE c.relnamespace = 'stills'::regnamespace
-  AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = i.indexrelid)
-RETURNING statement
-"""
 _INDEXES = """
-SELECT i.indexrelid::regclass::text
+SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE c.relnamespace = 'stills'::regnamespace
   AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = i.indexrelid)
-"""
-_NOTE_REFERENCES = """
-INSERT INTO dropped (statement)
-SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
-              pg_get_constraintdef(oid))
-FROM pg_constraint
-WHERE contype = 'f' AND connamespace = 'stills'::regnamespace
 """
 _REFERENCES = """
-SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS removal,
+       format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
+              pg_get_constraintdef(oid)) AS definition
 FROM pg_constraint
 WHERE contype = 'f' AND connamespace = 'stills'::regnamespace
 """
+_NOTE = "INSERT INTO dropped (statement) VALUES (:definition)"
 _PROGRESS = """
 INSERT INTO copied (name, last_key, number) VALUES (:name, :last_key, :number)
 ON CONFLICT (name) DO UPDATE SET last_key = excluded.last_key, number = excluded.number
@@ -190,11 +178,15 @@ class _Copy:
         target.execute(
             "INSERT INTO schema_version (version) VALUES (:version)", {"version": UNFINISHED_COPY}
         )
-        indexes = [row[0] for row in target.execute(_INDEXES)]
-        references = [row[0] for row in target.execute(_REFERENCES)]
-        target.execute(_NOTE_INDEXES)
-        target.execute(_NOTE_REFERENCES)
-        target.run_script("; ".join([*references, *(f"DROP INDEX {name}" for name in indexes)]))
+        indexes = target.execute(_INDEXES).fetchall()
+        references = target.execute(_REFERENCES).fetchall()
+        target.executemany(
+            _NOTE, [{"definition": row["definition"]} for row in (*indexes, *references)]
+        )
+        for row in references:
+            target.run_script(row["removal"])
+        for row in indexes:
+            target.run_script(f"DROP INDEX {row['name']}")
         self._set_triggers("DISABLE")
 
     def _table(self, name: str) -> CopiedTable:
