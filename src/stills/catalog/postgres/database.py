@@ -35,6 +35,10 @@ BUSY_SECONDS = 75.0
 _RECONNECT_SECONDS = 0.5
 _ATTEMPTS = 5  # of a transaction that the server undoes because of others
 
+# A plan that is kept for any text reads every prompt, because some texts are common.
+_PLAN_FOR_VALUES = "SET plan_cache_mode = force_custom_plan"
+_PLAN_ONCE = "RESET plan_cache_mode"
+
 
 class PostgresDatabase:
     """Implements Database. The first use connects, and creates or migrates the schema."""
@@ -59,7 +63,14 @@ class PostgresDatabase:
 
     async def search(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which changes nothing and may take long: only other searches wait for it."""
-        return await self._run(self._search_thread, lambda: self._read(work))
+
+        def planned(connection: PostgresConnection) -> Result:
+            connection.run_script(_PLAN_FOR_VALUES)
+            result = work(connection)
+            connection.run_script(_PLAN_ONCE)
+            return result
+
+        return await self._run(self._search_thread, lambda: self._attempt(planned))
 
     async def write(
         self,
