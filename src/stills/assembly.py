@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -151,8 +150,6 @@ def open_jobs(config: Config) -> "Jobs":
     location = catalog.with_name(_JOBS_NAME) if isinstance(catalog, Path) else catalog
     try:
         jobs: Jobs = import_module("stills.jobs").DbosJobs(location)
-        if find_spec("dbos") is None:
-            raise ModuleNotFoundError("dbos", name="dbos")
     except ImportError as error:
         raise JobsError(
             "durable jobs need the library DBOS, which can't be loaded",

@@ -342,10 +342,13 @@ def test_options_of_a_local_run_are_refused(run, shots, option):
     assert "--queue" in refused.stderr
 
 
-def test_without_its_libraries_one_line_says_what_to_install(environment, tmp_path):
+@pytest.mark.parametrize("missing", ["sqlalchemy", "dbos"])
+def test_without_its_libraries_one_line_says_what_to_install(environment, tmp_path, missing):
     """Nothing is submitted."""
     program = (
-        "import sys; sys.modules.update(sqlalchemy=None, dbos=None); "
+        "import importlib.util, sys; find = importlib.util.find_spec; "
+        f"sys.modules.update({missing}=None); "
+        f"importlib.util.find_spec = lambda name: None if name == {missing!r} else find(name); "
         "from stills.cli.main import main; sys.exit(main(['jobs', 'list']))"
     )
     done = subprocess.run(
