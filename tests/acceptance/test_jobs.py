@@ -1,7 +1,9 @@
 """Durable jobs with real workers, on SQLite and on Postgres."""
 
 import asyncio
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -332,6 +334,36 @@ def test_a_worker_shows_its_health(jobs, start_worker, shots):
 
     assert json.loads(get("/healthz")) == json.loads(get("/readyz")) == {"status": "ok"}
     assert 'stills_images_total{answered="billed",model="qwen-image-max"} 20.0' in get("/metrics")
+
+
+def test_an_interrupted_wait_leaves_the_board_as_it_was(
+    jobs, command, environment, shots, tmp_path
+):
+    """It says that the job goes on."""
+    jobs("batch", str(shots), "-o", "board", "--yes")
+    before = (tmp_path / "board" / "manifest.jsonl").read_bytes()
+    job = jobs.submit(shots, "-o", "board")
+    waiting = subprocess.Popen(
+        [*command, "jobs", "wait", job],
+        env=environment | jobs.variables, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_long(lambda: _is_locked(tmp_path / "board"))
+    waiting.send_signal(signal.SIGINT)
+    errors = waiting.communicate(timeout=300)[1]
+    assert waiting.returncode == 130
+    assert "the job goes on" in errors
+    assert (tmp_path / "board" / "manifest.jsonl").read_bytes() == before
+
+
+def _is_locked(folder: Path) -> bool:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 @pytest.mark.parametrize("option", ["--fresh s01", "--retry-failed", "--events", "--rate 2/min"])

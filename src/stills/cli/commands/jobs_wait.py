@@ -44,9 +44,11 @@ async def _wait(options: argparse.Namespace) -> int:
         try:
             job = await _follow(stills, job)
             await _write_results(stills, job, output)
-        finally:
-            title = str(job.spec.about.get("title") or job.spec.name or job.id)
-            await asyncio.to_thread(output.close)
+        except BaseException:
+            output.abandon()  # an interrupted wait leaves the board that is there
+            raise
+        await asyncio.to_thread(output.close)
+        title = str(job.spec.about.get("title") or job.spec.name or job.id)
         await asyncio.to_thread(end_run, folder, title)
     stopped = None if job.error is None else job.error.message
     ending = Ending(folder, output.totals, stopped, 0, output.history.kept)
