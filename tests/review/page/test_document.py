@@ -211,50 +211,6 @@ def test_the_filter_shows_shots_with_all_the_words(page, sheet, words, ids):
     expect(page.locator("#none")).to_be_visible(visible=not ids)
 
 
-def test_a_click_opens_the_loupe_and_keys_move_on(page, sheet):
-    """The arrow keys move among takes with an image; Escape returns to the frame."""
-    page.goto(sheet.as_uri())
-    page.click(".shot[data-shot=s01] a.frame")
-    viewed = page.locator("#view h2")
-    expect(viewed).to_have_text("s01 · take 1")
-    expect(page.locator("#stage img")).to_have_js_property("naturalWidth", 96)
-    expect(page.locator("#view-caption")).to_contain_text("noir")
-    expect(page.locator("#position")).to_have_text("2 / 4")
-    moves = ("ArrowRight", "s03"), ("ArrowRight", "<b>s05"), ("ArrowRight", "<b>s05")
-    for key, shot_id in (*moves, ("ArrowLeft", "s03")):
-        page.keyboard.press(key)
-        expect(viewed).to_have_text(f"{shot_id} · take 1")
-    page.keyboard.press("Escape")
-    expect(page.locator("#view")).to_be_hidden()
-    assert "雨" in page.evaluate("decodeURI(document.activeElement.href)")
-
-
-def test_the_loupe_follows_the_filter(page, sheet):
-    """Filtered shots are passed over."""
-    page.goto(sheet.as_uri())
-    page.fill("#filter", "rain")
-    page.locator(".shot[data-shot=s01] a.frame").focus()
-    page.keyboard.press("Enter")
-    page.click("#next")
-    expect(page.locator("#view h2")).to_have_text("s03 · take 1")
-    expect(page.locator("#next")).to_be_disabled()
-    page.click("#close")
-    expect(page.locator("#view")).to_be_hidden()
-
-
-def test_takes_are_compared_in_the_loupe(page, tmp_path):
-    """Side by side, a click chooses one of them."""
-    two_takes_each(tmp_path, "1A")
-    page.goto(write_page(tmp_path).as_uri())
-    page.locator("a.frame").first.click()
-    page.keyboard.press("s")
-    expect(page.locator("#stage img")).to_have_count(2)
-    page.locator("#stage figure").nth(1).click()
-    expect(page.locator("#view h2")).to_have_text("1A · take 2")
-    page.keyboard.press("p")
-    expect(page.locator("#stage figure[data-mark=picked] figcaption")).to_have_text("2")
-
-
 def test_hostile_text_stays_text(page, sheet):
     """Nothing in a prompt, an id, a comment or a title becomes markup."""
     decide(sheet.parent, "s01", marking.comment, HOSTILE, by="</script><b>Ann")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stills.app import Stills
+from stills.batch.thumbnails import make_thumbnail
 from stills.cli.text import printable
 from stills.contract.errors import InvalidRequest
 from stills.review import marking
@@ -166,4 +167,6 @@ def _undo(folder: Path) -> str:
 async def _keep_own(folder: Path, shot: BoardShot, path: Path) -> OwnPicture:
     data = read_picture(path)
     async with Stills.from_catalog() as stills:
-        return await keep_own_picture(stills, folder, shot.id, data, path.name)
+        own = await keep_own_picture(stills, folder, shot.id, data, path.name)
+        await make_thumbnail(stills, folder, own.file, own.digest)
+    return own
