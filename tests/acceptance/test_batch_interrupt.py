@@ -13,9 +13,9 @@ import os, signal, sys
 from stills.batch.output import RunOutput
 from stills.cli.main import main
 close = RunOutput.close
-def interrupt_and_close(output, title):
+def interrupt_and_close(output):
     os.kill(os.getpid(), signal.SIGINT)
-    close(output, title)
+    close(output)
     os.kill(os.getpid(), signal.SIGINT)
 RunOutput.close = interrupt_and_close
 sys.exit(main())
