@@ -176,14 +176,14 @@ def _store(location: str, links: ImageLinks) -> Store:
     return store
 
 
-def use_dashscope(config: Config) -> Provider:
-    """Call the service, or a sandbox if the base URL points to one.
+def find_service(config: Config) -> Credentials:
+    """Find the API key, and the service that it is for.
 
     Raises:
         MissingKey: there is no API key.
         AccessError: the key or the base URL can't be used.
     """
-    credentials = find_credentials(
+    return find_credentials(
         key=config.api_key,
         profile=config.profile,
         credentials_file=config.credentials_file,
@@ -192,6 +192,16 @@ def use_dashscope(config: Config) -> Provider:
         api_key_file=config.api_key_file,
         account_name=config.account,
     )
+
+
+def use_dashscope(config: Config) -> Provider:
+    """Call the service, or a sandbox if the base URL points to one.
+
+    Raises:
+        MissingKey: there is no API key.
+        AccessError: the key or the base URL can't be used.
+    """
+    credentials = find_service(config)
 
     async def make(stack: AsyncExitStack) -> Provider:
         return await _connect(

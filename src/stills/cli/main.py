@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_show(commands)
     _add_models(commands)
+    _add_doctor(commands)
     _add_spend(commands)
     _add_verify(commands)
     _add_recover(commands)
@@ -144,6 +145,17 @@ def _add_models(commands: "Commands") -> None:
     )
     add_sandbox_option(command, "with --check, ask the built-in sandbox")
     add_json(command)
+
+
+def _add_doctor(commands: "Commands") -> None:
+    doctor = add_command(
+        commands, "doctor", "doctor", "Check the API key, the catalog, the store and this machine."
+    )
+    doctor.add_argument(
+        "--online", action="store_true",
+        help="also ask the service for its models, which is free of charge",
+    )  # fmt: skip
+    add_json(doctor, "print JSON")
 
 
 def _add_spend(commands: "Commands") -> None:

@@ -36,11 +36,15 @@ class ProviderKey:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key and where it is used. `account_name` is the user's name for the account behind it."""
+    """A key and where it is used. `account_name` is the user's name for the account behind it.
+
+    `key_place` is where the key was found.
+    """
 
     key: ProviderKey
     base_url: str
     account_name: str | None = None
+    key_place: str = ""
 
     @property
     def account(self) -> str:
@@ -88,7 +92,10 @@ def find_credentials(
             action="Copy it again, without quotes or spaces. Nothing was sent.",
         )
     credentials = Credentials(
-        ProviderKey(found), check_base_url(base_url or DEFAULT_BASE_URL), account_name
+        ProviderKey(found),
+        check_base_url(base_url or DEFAULT_BASE_URL),
+        account_name,
+        given.place,
     )
     if not credentials.provider.is_paid and base_url is None:
         raise AccessError(
@@ -106,10 +113,10 @@ def _find_key(
     api_key_file: Path | None,
 ) -> FoundKey:
     if key and key.strip():
-        return FoundKey(key.strip())
+        return FoundKey(key.strip(), "DASHSCOPE_API_KEY")
     found = _read_profile(profile, credentials_file)
     if isinstance(found, str):
-        return FoundKey(found)
+        return FoundKey(found, f"{credentials_file} [{profile}]")
     other = None if folder is None else find_key_file(folder, api_key_file)
     if other is None:
         raise found

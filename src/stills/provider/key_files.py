@@ -17,9 +17,10 @@ _ASSIGNMENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key, and the base URL beside it, if there is one."""
+    """A key, where it was found, and the base URL beside it, if there is one."""
 
     key: str
+    place: str
     base_url: str | None = None
 
     def __repr__(self) -> str:
@@ -38,9 +39,9 @@ def find_key_file(folder: Path, api_key_file: Path | None) -> FoundKey | None:
     for file in _dotenv_files(folder):
         variables = _read_assignments(_read(file))
         if variables.get(_KEY):
-            return FoundKey(variables[_KEY], variables.get(_BASE_URL) or None)
+            return FoundKey(variables[_KEY], str(file), variables.get(_BASE_URL) or None)
     key = "" if api_key_file is None else _read(api_key_file).strip()
-    return FoundKey(key) if key else None
+    return FoundKey(key, str(api_key_file)) if key else None
 
 
 def _dotenv_files(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,217 @@
+"""`stills doctor`: one screen that says what works here, and what to do about the rest."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from stills.app import Stills
+from stills.assembly import find_service
+from stills.cli.errors import exit_code
+from stills.cli.text import printable
+from stills.config import Config, read_config
+from stills.contract.errors import ModelNotServed, StillsError, ToolError
+from stills.contract.postgres_url import PostgresUrl
+
+_PATIENCE_SECONDS = 15.0
+_FREE_BYTES_MIN = 1_000_000_000
+_BUILT_ON = date(2026, 11, 1)
+_PACKAGES = ("dashscope", "pyvips", "pyvips-binary", "obstore", "mcp", "psycopg", "dbos")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found: `state` is ok, warning or failed, `action` what to do."""
+
+    name: str
+    state: str
+    found: str
+    action: str = ""
+    code: int = 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; the exit code is that of the first check that failed."""
+    config = read_config()
+    checks = asyncio.run(_check_all(config, online=options.online))
+    if options.json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            print(printable(f"{check.state:8} {check.name:9} {check.found}"))
+            if check.action:
+                print(printable(f"{'':18} {check.action}"))
+    return next((check.code for check in checks if check.code), 0)
+
+
+async def _check_all(config: Config, *, online: bool) -> list[Check]:
+    checks = [_versions(), _clock(), _key(config), _model(config)]
+    async with Stills.from_catalog() as stills:
+        checks += [
+            await _try("catalog", lambda: _catalog(config, stills)),
+            await _try("store", lambda: _store(config, stills)),
+        ]
+    checks += [_spool(config), _ffmpeg(), _font(), _extras()]
+    if online:
+        checks.append(await _try("service", lambda: _service(config)))
+    return checks
+
+
+async def _try(name: str, check: Callable[[], Awaitable[Check]]) -> Check:
+    """Carry out a check that may fail, or never end."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await check()
+    except TimeoutError:
+        return Check(
+            name, "failed", f"no answer within {_PATIENCE_SECONDS:g} s", "Check the network.", 7
+        )
+    except StillsError as error:
+        return _failed(name, error)
+
+
+def _failed(name: str, error: StillsError) -> Check:
+    return Check(name, "failed", error.message, error.action, exit_code(error))
+
+
+def _versions() -> Check:
+    python = ".".join(map(str, sys.version_info[:3]))
+    installed = [f"{name} {_version(name)}" for name in _PACKAGES if _version(name)]
+    ours = f"stills {_version('stills')}, Python {python}"
+    return Check("versions", "ok", f"{ours} on {sys.platform}, {', '.join(installed)}")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _clock() -> Check:
+    now = datetime.now(UTC)
+    shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    if now.date() < _BUILT_ON:
+        return Check("clock", "warning", f"{shown} is in the past", "Set the clock.")
+    return Check("clock", "ok", shown)
+
+
+def _key(config: Config) -> Check:
+    try:
+        service = find_service(config)
+    except StillsError as error:
+        return _failed("key", error)
+    return Check("key", "ok", f"from {service.key_place}, for {service.base_url}")
+
+
+def _model(config: Config) -> Check:
+    model = config.models[config.model]
+    if model.retired_on is None or model.retired_on > datetime.now(UTC).date():
+        return Check("model", "ok", model.id)
+    other = f" Its successor is {model.successor}." if model.successor else ""
+    return Check(
+        "model",
+        "warning",
+        f"{model.id} was retired on {model.retired_on}, according to second-hand notices",
+        f"Choose another with STILLS_MODEL or --model.{other}",
+    )
+
+
+async def _catalog(config: Config, stills: Stills) -> Check:
+    catalog = config.catalog
+    if isinstance(catalog, PostgresUrl):
+        await stills.maintenance.check_ready()
+        return Check("catalog", "ok", catalog.shown)
+    if not catalog.exists():
+        return Check("catalog", "warning", f"there is none yet: {catalog.absolute()} is new")
+    await stills.maintenance.check_ready()
+    images = len(await stills.images.list(limit=1))
+    return Check("catalog", "ok", f"{catalog.absolute()}{'' if images else ', without images'}")
+
+
+async def _store(config: Config, stills: Stills) -> Check:
+    if "://" in config.store:
+        await stills.maintenance.check_ready()
+        return Check("store", "ok", config.store)
+    space = _space("store", Path(config.store))
+    if _exists(config.store):
+        await stills.maintenance.check_ready()
+    return space
+
+
+def _exists(folder: str) -> bool:
+    return Path(folder).exists()
+
+
+def _spool(config: Config) -> Check:
+    return _space("spool", config.spool)
+
+
+def _space(name: str, folder: Path) -> Check:
+    """Check the free space where a folder is, or will be."""
+    folder = folder.absolute()
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    free = shutil.disk_usage(there).free
+    shown = f"{folder}, {free / 1e9:.1f} GB free"
+    if free < _FREE_BYTES_MIN:
+        return Check(name, "warning", shown, "Free up space: an image has about 2.6 MB.")
+    return Check(name, "ok", shown)
+
+
+def _ffmpeg() -> Check:
+    found = [shutil.which(name) for name in ("ffmpeg", "ffprobe")]
+    if all(found):
+        return Check("ffmpeg", "ok", str(found[0]))
+    return Check("ffmpeg", "warning", "not found", "Install it for `stills animatic`.")
+
+
+def _font() -> Check:
+    if find_spec("noto_cjk_sans_jp_regular") is None:
+        error = ToolError()
+        return Check(
+            "font", "failed", "Noto Sans CJK is missing", "Install Stills again.", exit_code(error)
+        )
+    return Check("font", "ok", "Noto Sans CJK, for the sandbox's placeholders")
+
+
+def _extras() -> Check:
+    extras = {
+        "postgres": "psycopg",
+        "jobs": "dbos",
+        "handover": "opentimelineio",
+        "otel": "opentelemetry.sdk",
+        "socks": "aiohttp_socks",
+    }
+    installed = [name for name, module in extras.items() if _can_import(module)]
+    missing = [name for name in extras if name not in installed]
+    shown = ", ".join(installed) or "none installed"
+    action = f"pip install 'stills[{','.join(missing)}]' adds the others." if missing else ""
+    return Check("extras", "ok", shown, action)
+
+
+def _can_import(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+async def _service(config: Config) -> Check:
+    async with Stills.from_env() as stills:
+        served = await stills.models.list_served()
+    if config.model in served:
+        return Check("service", "ok", f"lists {len(served)} models, {config.model} among them")
+    return Check(
+        "service",
+        "failed",
+        f"does not list {config.model}",
+        "Choose another model: `stills models --check` shows those that it lists.",
+        exit_code(ModelNotServed()),
+    )
