@@ -336,6 +336,19 @@ async def test_a_request_is_recorded_with_its_references(path):
     assert rows == [(None,), ("anna.png\nhttps://images.example/boat.png",)]
 
 
+async def test_the_first_answer_is_counted_as_paid_and_the_others_as_saved(path):
+    """For queries of one's own: how often a request was made, and how often it cost money."""
+    catalog = SqliteCatalog(path)
+    till = Till(catalog)
+    rendition = await till.buy("a")
+    for _ in range(2):
+        await catalog.record_requests([(rendition, asked("a"))])
+    await catalog.close()
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT sum(paid), sum(cached) FROM answers").fetchall()
+    assert rows == [(1, 2)]
+
+
 def test_the_catalog_knows_its_own_files(tmp_path):
     """So that no output is written over them, also before they exist."""
     catalog = SqliteCatalog(tmp_path / "stills.db")

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from stills.catalog.postgres.connection import PostgresConnection, connect
+from stills.catalog.postgres.statements import Statements
 
 
 @pytest.fixture
@@ -125,3 +126,13 @@ def test_a_connection_that_the_server_ended_is_lost(connection, postgres_server)
     with pytest.raises(psycopg.OperationalError):
         connection.finish()
     assert connection.is_lost
+
+
+def test_a_connection_that_is_lost_before_the_results_is_an_error(postgres_url):
+    """Otherwise a write that never arrived would count as done."""
+    with psycopg.connect(postgres_url.secret) as raw:
+        statements = Statements(raw.pgconn)
+        statements.send("SELECT 1", {})
+        raw.close()
+        with pytest.raises(psycopg.Error):
+            statements.finish()
