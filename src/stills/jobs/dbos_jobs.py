@@ -157,7 +157,6 @@ class DbosJobs:
         owner: str | None,
         *,
         limit: int,
-        order: str = "j.sequence DESC",
     ) -> Sequence[Job]:
         if owner is None:
             condition += " AND j.owner IS NULL"
@@ -165,7 +164,7 @@ class DbosJobs:
             condition += " AND j.owner = :owner"
             values = {**values, "owner": owner}
         return await self._read(
-            lambda transaction: read_jobs(transaction, condition, values, limit=limit, order=order)
+            lambda transaction: read_jobs(transaction, condition, values, limit=limit)
         )
 
     async def _read(self, work: Callable[[Transaction], Value]) -> Value:

@@ -26,7 +26,7 @@ SELECT j.*, (
       AND j.state IN ('queued', 'running') AND earlier.provider = j.provider
 ) AS ahead
 FROM jobs AS j WHERE j.sequence IS NOT NULL AND {condition}
-ORDER BY {order} LIMIT :limit
+ORDER BY j.sequence DESC LIMIT :limit
 """
 _COUNTS = """
 SELECT job_id, kind, count(*) AS number FROM ends
@@ -41,10 +41,9 @@ def read_jobs(
     values: Mapping[str, Any],
     *,
     limit: int = 1,
-    order: str = "j.sequence DESC",
 ) -> Sequence[Job]:
-    """Read the jobs that a condition of ours is true of."""
-    query = _JOBS.format(condition=condition, order=order)
+    """Read the jobs that a condition of ours is true of, newest first."""
+    query = _JOBS.format(condition=condition)
     rows = transaction.all(query, {**values, "limit": limit})
     if not rows:
         return ()

@@ -1,4 +1,4 @@
-"""The tables of jobs, next to those of DBOS; jobs.md explains them.
+"""The tables of jobs, next to those of DBOS.
 
 `jobs.sequence` orders jobs. A job that is being submitted has no sequence, and nobody sees it.
 A shot's row is written when it ends, or to remember an interrupted call that a retry accepted.
