@@ -70,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_worker(commands)
     _add_list(commands)
     _add_show(commands)
+    _add_rm(commands)
     _add_models(commands)
     _add_doctor(commands)
     _add_spend(commands)
@@ -123,6 +124,14 @@ def _add_generate(commands: "Commands") -> None:
 def _add_list(commands: "Commands") -> None:
     command = add_command(commands, "list", "catalog", "List stored images, newest first.")
     command.set_defaults(command="list")
+    command.add_argument("words", nargs="*", metavar="WORDS", help="text that the prompt contains")
+    command.add_argument("--model", metavar="ID", help="only images of this model")
+    command.add_argument("--style", metavar="TEXT", help="only images of exactly this style")
+    command.add_argument("--seed", type=int, metavar="N", help="only images of this seed")
+    command.add_argument(
+        "--since", metavar="DATE", help="YYYY-MM-DD (UTC), or a number of days such as 7d"
+    )
+    command.add_argument("--paths", action="store_true", help="print only where each image is")
     command.add_argument(
         "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
     )
@@ -134,6 +143,16 @@ def _add_show(commands: "Commands") -> None:
     command.set_defaults(command="show")
     command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
     add_json(command, "print JSON")
+
+
+def _add_rm(commands: "Commands") -> None:
+    command = add_command(
+        commands, "rm", "rm",
+        "Delete stored images in all their sizes. The ledger keeps what they cost, and an equal "
+        "request is billed again.",
+    )  # fmt: skip
+    command.add_argument("ids", nargs="+", metavar="ID", help="the image's id or its beginning")
+    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
 
 
 def _add_models(commands: "Commands") -> None:

@@ -3,21 +3,25 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from stills.app import Stills
 from stills.cli.commands.generate import readable_url
+from stills.cli.commands.spend import read_since
 from stills.cli.text import as_json, printable
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 from stills.contract.image_address import web_image_url
+from stills.contract.search import ImageSearch
 from stills.library import ImageDetails
 from stills.service.records import image_record, send_record
 
 _PROMPT_COLUMNS = 60
 _LIMIT_MAX = 1_000_000_000
+_PAGE = 500
 _EMPTY = (None, "")
 
 
@@ -29,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidRequest(
             "--limit is out of range", field="limit", action=f"Use 1 to {_LIMIT_MAX}."
         )
-    return asyncio.run(_list(options.limit, is_json=options.json))
+    return asyncio.run(_list(options))
 
 
 def line(image: Image) -> str:
@@ -80,17 +84,46 @@ def describe(shown: ImageDetails) -> str:
     return "\n".join(map(printable, lines))
 
 
-async def _list(limit: int, *, is_json: bool) -> int:
+async def _list(options: argparse.Namespace) -> int:
+    search = ImageSearch(
+        " ".join(options.words) or None,
+        model=options.model,
+        style=options.style,
+        seed=options.seed,
+    )
     async with Stills.from_catalog() as stills:
-        images = await stills.images.list(limit=limit)
+        images = await _find(stills, search, options.limit, since=read_since(options.since))
         links = await stills.images.links(images)
     base = read_config().public_url
-    records = [_record(image, link, base) for image, link in zip(images, links, strict=True)]
-    if not images and not is_json:
-        print("no images are stored yet", file=sys.stderr)
-    for image, record in zip(images, records, strict=True):
-        print(as_json(record) if is_json else line(image))
+    if not images and not options.json:
+        anything = search == ImageSearch() and options.since is None
+        print("no images are stored yet" if anything else "no image matches", file=sys.stderr)
+    for image, link in zip(images, links, strict=True):
+        if options.json:
+            print(as_json(_record(image, link, base)))
+        elif options.paths:
+            print(printable(readable_url(link)))
+        else:
+            print(line(image))
     return 0
+
+
+async def _find(
+    stills: Stills, search: ImageSearch, limit: int, *, since: float
+) -> Sequence[Image]:
+    """Return the newest images that match, and were generated since then."""
+    found: list[Image] = []
+    cursor = None
+    while len(found) < limit:
+        page = await stills.images.search(
+            search, limit=min(limit - len(found), _PAGE), cursor=cursor
+        )
+        new = [image for image in page.images if image.generation.created_at >= since]
+        found += new
+        cursor = page.next_cursor
+        if cursor is None or len(new) < len(page.images):
+            break
+    return found
 
 
 async def _show(prefix: str, *, is_json: bool) -> int:

@@ -1,0 +1,44 @@
+"""`stills rm`: delete stored images."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from stills.app import Stills
+from stills.cli.commands.catalog import line
+from stills.contract.errors import InvalidRequest
+from stills.contract.generation import Image
+from stills.service.deletion import AFTERWARDS
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    return asyncio.run(_run(options.ids, is_asked=not options.yes))
+
+
+async def _run(ids: Sequence[str], *, is_asked: bool) -> int:
+    async with Stills.from_catalog() as stills:
+        images = [(await stills.images.show(one)).image for one in ids]
+        for image in images:
+            print(line(image))
+        if is_asked:
+            _confirm(images)
+        for image in images:
+            if await stills.images.find(image.rendition.id) is not None:
+                await stills.images.delete(image)
+    print(f"Deleted. {AFTERWARDS}", file=sys.stderr)
+    return 0
+
+
+def _confirm(images: Sequence[Image]) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InvalidRequest(
+            "nothing was deleted, because nobody can be asked here",
+            field="yes",
+            action="Add --yes.",
+        )
+    images_of = "this image in all its sizes" if len(images) == 1 else "these images"
+    print(f"Delete {images_of}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InvalidRequest("nothing was deleted", field="yes", action="Answer y to delete.")
