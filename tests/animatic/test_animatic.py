@@ -68,7 +68,7 @@ def test_shots_follow_each_other_for_their_durations(film, tmp_path):
     """Durations come from the manifest, or else from the caller; colours are unchanged."""
     output = tmp_path / "film.mp4"
     animatic = plan_animatic(film, seconds_per_shot=1.0, fps=10)
-    assert animatic.seconds == 2.5
+    assert animatic.film.seconds == 2.5
     make_animatic(animatic, output)
     stream = probe(output)
     assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
@@ -140,7 +140,7 @@ def test_shots_without_an_image_are_left_out_and_named(tmp_path):
     outcomes = (done("kira", is_portrait=True), failed("s1", ContentRefused()), done("s2"))
     animatic = plan_animatic(write_manifest(tmp_path, *outcomes))
     assert [still.shot_id for still in animatic.stills] == ["s2"]
-    assert animatic.left_out == ["s1"]
+    assert animatic.film.left_out == ["s1"]
 
 
 def test_only_the_first_take_of_a_shot_is_shown(tmp_path):

@@ -12,17 +12,19 @@ from pathlib import Path
 
 from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.contract.atomic_file import check_writable, replace_atomically
-from stills.contract.errors import ImageMissing, InvalidRequest, ToolFailed
+from stills.contract.errors import InvalidRequest, ToolFailed
 from stills.contract.size import Size
-from stills.review.picked_frames import PickedFrame, read_picked_frames
+from stills.review.film import (
+    FPS_DEFAULT,
+    SECONDS_PER_SHOT_DEFAULT,
+    Film,
+    Still,
+    read_film,
+)
 
-SHOT_MAX_SECONDS = 600.0
-FPS_MAX = 120
 RUN_DEADLINE_SECONDS = 900.0
 """How long one run of ffmpeg may take."""
 
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-_SIDE_MIN_PIXELS = 2
 _ZOOM = 0.12
 # The focus of each zoom, as fractions from the left and the top, used in rotation.
 _FOCUS_POINTS = ((0.5, 0.4), (0.85, 0.5), (0.15, 0.5), (0.5, 0.7))
@@ -45,62 +47,36 @@ _ENCODER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
-    """One shot's image, and the number of frames it is shown for."""
-
-    shot_id: str
-    file: Path
-    size: Size
-    frames: int
-
-
-@dataclass(frozen=True, slots=True)
 class Animatic:
-    """The shots of a video.
+    """A film, and the size of its video."""
 
-    `left_out` are the ids of shots without an image, `rejected` those of shots whose images are all
-    rejected.
-    """
-
-    stills: Sequence[Still]
-    left_out: Sequence[str]
+    film: Film
     size: Size
-    fps: int
-    rejected: Sequence[str] = ()
 
     @property
-    def seconds(self) -> float:
-        """Its duration in seconds."""
-        return sum(still.frames for still in self.stills) / self.fps
+    def stills(self) -> Sequence[Still]:
+        """The shots in order."""
+        return self.film.stills
+
+    @property
+    def fps(self) -> int:
+        """Frames per second."""
+        return self.film.fps
 
 
-def plan_animatic(manifest: Path, *, seconds_per_shot: float = 3.0, fps: int = 24) -> Animatic:
-    """Read a manifest, or the one in a folder, and the sizes of its images.
+def plan_animatic(
+    manifest: Path, *, seconds_per_shot: float = SECONDS_PER_SHOT_DEFAULT, fps: int = FPS_DEFAULT
+) -> Animatic:
+    """Read the film of a manifest, or of the one in a folder.
 
-    Each shot has its picked frame, for its `duration_seconds`, or for `seconds_per_shot`. The video
-    has the most common size of the images. Portraits of the cast are not in it.
+    The video has the most common size of the images.
 
     Raises:
         InvalidRequest: the manifest or an option is invalid, or no shot has an image.
         ImageMissing: an image is not where the manifest says.
     """
-    _check_option("seconds per shot", seconds_per_shot, SHOT_MAX_SECONDS)
-    _check_option("frames per second", fps, FPS_MAX)
-    stills: list[Still] = []
-    left_out: list[str] = []
-    rejected: list[str] = []
-    ends_at = 0.0
-    for frame in read_picked_frames(manifest):
-        if frame.file is None:
-            (rejected if frame.is_rejected else left_out).append(frame.shot.id)
-            continue
-        starts_at, ends_at = ends_at, ends_at + _seconds(frame, seconds_per_shot)
-        # Round the absolute times, so that rounding errors do not add up over many shots.
-        frames = max(1, round(ends_at * fps) - round(starts_at * fps))
-        stills.append(_still(frame, frame.file, frames))
-    if not stills:
-        raise InvalidRequest(f"{manifest} has no shot with an image", action="Run the batch first.")
-    return Animatic(stills, left_out, _most_common_size(stills), fps, rejected)
+    film = read_film(manifest, seconds_per_shot=seconds_per_shot, fps=fps)
+    return Animatic(film, _most_common_size(film.stills))
 
 
 def make_animatic(
@@ -182,44 +158,7 @@ def _ken_burns(number: int, frames: int, size: Size) -> str:
     return f",perspective={positions}:interpolation=cubic:sense=source:eval=frame"
 
 
-def _still(frame: PickedFrame, file: Path, frames: int) -> Still:
-    """Read the size of an image from its first bytes."""
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(len(_PNG_HEAD) + 8)
-    except OSError as error:
-        raise ImageMissing(
-            f"shot {frame.shot.id!r}: {file} can't be read: {error.strerror}",
-            action="Run the batch again; stored images are free."
-            if frame.take
-            else "Restore the file, or give the picture again with `stills pick --file`.",
-        ) from None
-    size = Size(int.from_bytes(head[-8:-4]), int.from_bytes(head[-4:]))
-    if (
-        not head.startswith(_PNG_HEAD)
-        or len(head) < len(_PNG_HEAD) + 8
-        or min(size) < _SIDE_MIN_PIXELS
-    ):
-        raise InvalidRequest(f"shot {frame.shot.id!r}: {file} is not a PNG", field="file")
-    return Still(frame.shot.id, file.absolute(), size, frames)
-
-
 def _most_common_size(stills: Sequence[Still]) -> Size:
     """Return the most common size, with even sides as H.264 requires; the first one on a tie."""
     width, height = Counter(still.size for still in stills).most_common(1)[0][0]
     return Size(width - width % 2, height - height % 2)
-
-
-def _seconds(frame: PickedFrame, otherwise: float) -> float:
-    seconds = frame.shot.duration_seconds
-    if seconds is None:
-        return otherwise
-    _check_option(f"duration of shot {frame.shot.id!r}", seconds, SHOT_MAX_SECONDS)
-    return seconds
-
-
-def _check_option(name: str, value: float, most: float) -> None:
-    if not 0 < value <= most:
-        raise InvalidRequest(
-            f"{name}: {value:g} is out of range", action=f"Use a number above 0, at most {most:g}."
-        )

@@ -1,5 +1,6 @@
 """The commands for a film: from its shot list to its video."""
 
+import argparse
 from typing import TYPE_CHECKING
 
 from stills.cli.options import (
@@ -169,6 +170,25 @@ def add_review(commands: "Commands") -> None:
     add_sandbox_option(command)
 
 
+def add_export(commands: "Commands") -> None:
+    """Add `export`."""
+    command = add_command(
+        commands, "export", "export", "Hand a batch's picked images over to other programs."
+    )
+    command.add_argument("folder", metavar="DIR", help="output folder of the batch")
+    command.add_argument(
+        "--to", required=True,
+        choices=["otio", "fcpxml", "edl", "zip", "frames", "csv", "pdf"],
+        help="a timeline, the images as a zip file or as numbered files, a table, or a storyboard",
+    )  # fmt: skip
+    command.add_argument(
+        "-o", "--output", metavar="PATH",
+        help="file, or folder for frames (default: NAME.otio and so on, NAME-frames)",
+    )  # fmt: skip
+    _add_timing(command)
+    command.add_argument("--force", action="store_true", help="replace what is there")
+
+
 def add_animatic(commands: "Commands") -> None:
     """Add `animatic`."""
     command = add_command(
@@ -178,6 +198,11 @@ def add_animatic(commands: "Commands") -> None:
     command.add_argument(
         "-o", "--output", required=True, metavar="PATH", help="video file, such as film.mp4"
     )
+    _add_timing(command)
+    command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")
+
+
+def _add_timing(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--seconds-per-shot", type=float, default=3.0, metavar="SECONDS",
         help="length of shots without a duration (default: 3)",
@@ -185,4 +210,3 @@ def add_animatic(commands: "Commands") -> None:
     command.add_argument(
         "--fps", type=int, default=24, metavar="N", help="frames per second (default: 24)"
     )
-    command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from stills.cli.film_commands import add_animatic, add_batch, add_pick, add_review
+from stills.cli.film_commands import add_animatic, add_batch, add_export, add_pick, add_review
 from stills.cli.job_commands import add_jobs, add_worker
 from stills.cli.options import (
     add_json,
@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_review(commands)
     add_pick(commands)
+    add_export(commands)
     add_animatic(commands)
     add_jobs(commands)
     add_worker(commands)

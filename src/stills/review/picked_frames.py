@@ -36,10 +36,19 @@ def read_picked_frames(manifest: Path) -> tuple[PickedFrame, ...]:
     Raises:
         InvalidRequest: the manifest or the review can't be read.
     """
+    return list_picked_frames(open_board(manifest))
+
+
+def open_board(manifest: Path) -> Board:
+    """Read the board of a manifest, or of the one in a folder. Blocks.
+
+    Raises:
+        InvalidRequest: the manifest or the review can't be read.
+    """
     if manifest.is_dir():
         manifest /= MANIFEST_NAME
     folder = manifest.parent
-    return list_picked_frames(make_board(folder, read_manifest(manifest), read_review(folder)))
+    return make_board(folder, read_manifest(manifest), read_review(folder))
 
 
 def list_picked_frames(board: Board) -> tuple[PickedFrame, ...]:

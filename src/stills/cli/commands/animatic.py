@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stills.animatic.animatic import Animatic, make_animatic, plan_animatic
-from stills.cli.text import printable
-
-_NAMED = 10
+from stills.cli.film_summary import count_shots, list_skipped
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,23 +26,10 @@ def run(options: argparse.Namespace) -> int:
 def summary(animatic: Animatic) -> str:
     """Describe the video in a line, and the shots that are not in it in others."""
     filmed = (
-        f"{_shots(len(animatic.stills))}, {animatic.seconds:.1f} s, "
+        f"{count_shots(len(animatic.stills))}, {animatic.film.seconds:.1f} s, "
         f"{animatic.size} at {animatic.fps} frames per second"
     )
-    lines = [filmed]
-    for why, shot_ids in (
-        ("they have no image", animatic.left_out),
-        ("all their images are rejected", animatic.rejected),
-    ):
-        if shot_ids:
-            named = ", ".join(printable(shot_id) for shot_id in shot_ids[:_NAMED])
-            more = " and others" if len(shot_ids) > _NAMED else ""
-            lines.append(f"  skipped, because {why}: {len(shot_ids)} ({named}{more})")
-    return "\n".join(lines)
-
-
-def _shots(number: int) -> str:
-    return f"{number} shot" if number == 1 else f"{number} shots"
+    return "\n".join([filmed, *list_skipped(animatic.film)])
 
 
 @contextmanager

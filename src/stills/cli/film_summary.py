@@ -1,0 +1,30 @@
+"""The shots that a film skips, in words."""
+
+from collections.abc import Sequence
+
+from stills.cli.text import printable
+from stills.review.film import Film
+
+_NAMED = 10
+
+
+def count_shots(number: int) -> str:
+    """Return such as `1 shot` or `24 shots`."""
+    return f"{number} shot" if number == 1 else f"{number} shots"
+
+
+def list_skipped(film: Film) -> list[str]:
+    """Return a line for each reason to skip shots."""
+    lines = []
+    for why, shot_ids in (
+        ("they have no image", film.left_out),
+        ("all their images are rejected", film.rejected),
+    ):
+        if shot_ids:
+            lines.append(f"  skipped, because {why}: {len(shot_ids)} ({_name(shot_ids)})")
+    return lines
+
+
+def _name(shot_ids: Sequence[str]) -> str:
+    named = ", ".join(printable(shot_id) for shot_id in shot_ids[:_NAMED])
+    return f"{named} and others" if len(shot_ids) > _NAMED else named

@@ -1,0 +1,1 @@
+"""A film as files for editors, printers and spreadsheets."""

@@ -1,0 +1,52 @@
+"""What is handed over about each shot, in words and numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stills.review.film import Film, Still
+
+
+@dataclass(frozen=True, slots=True)
+class ShotRow:
+    """One shot. `start` is its first frame in the film.
+
+    `pick` is `picked`, `own picture`, or empty if nobody decided. `prompt`, `seed` and `notes` are
+    those of the take that is shown; an own picture has only the prompt of its shot.
+    """
+
+    still: Still
+    number: int
+    start: int
+    pick: str
+    take: str
+    prompt: str
+    seed: int | None
+    comments: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def list_rows(film: Film) -> Iterator[ShotRow]:
+    """List the shots of a film in order, numbered from 1."""
+    start = 0
+    for number, still in enumerate(film.stills, start=1):
+        yield _row(still, number, start)
+        start += still.frames
+
+
+def _row(still: Still, number: int, start: int) -> ShotRow:
+    picked = still.picked
+    if picked.take is None:
+        prompt = picked.shot.request.prompt
+        return ShotRow(still, number, start, "own picture", "", prompt, None, picked.comments, ())
+    entry = picked.take.entry
+    return ShotRow(
+        still,
+        number,
+        start,
+        pick="picked" if picked.is_picked else "",
+        take=picked.take.label,
+        prompt=entry.shot.request.prompt,
+        seed=entry.result.seed if entry.result else None,
+        comments=picked.comments,
+        notes=entry.result.notes if entry.result else (),
+    )
