@@ -250,7 +250,7 @@ def test_a_manifest_without_images_is_refused(tmp_path):
 
 
 def test_an_output_that_cannot_be_used_is_refused(film, tmp_path):
-    """Its name must end in .mp4, and it must not be a folder."""
+    """Its name must end in .mp4 or .mov, and it must not be a folder."""
     animatic = plan_animatic(film)
     with pytest.raises(InvalidRequest, match=r"does not end in \.mp4"):
         make_animatic(animatic, tmp_path / "film.avi")
@@ -265,7 +265,14 @@ def test_the_command_prints_the_path_and_the_shots_left_out(tmp_path, capsys):
     write_manifest(tmp_path, failed("s\x1b0", ContentRefused()), done("s1"))
     output = tmp_path / "new" / "film.mp4"
     options = argparse.Namespace(
-        manifest=str(tmp_path), output=str(output), seconds_per_shot=1.0, fps=5, ken_burns=False
+        manifest=str(tmp_path),
+        output=str(output),
+        seconds_per_shot=1.0,
+        fps=5,
+        ken_burns=False,
+        burn_in=False,
+        audio=None,
+        force=False,
     )
     assert command.run(options) == 0
     out, err = capsys.readouterr()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stills.animatic.burn_in import burn_in_filter
+from stills.animatic.earlier_film import check_not_longer
 from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.contract.atomic_file import check_writable, replace_atomically
 from stills.contract.errors import InvalidRequest, ToolFailed
@@ -44,6 +46,8 @@ _ENCODER = (
     "-bf", "0",
     "-pix_fmt", "yuv420p",
 )  # fmt: skip
+_SOUND = ("-c:a", "aac", "-b:a", "192k", "-map_metadata", "-1")
+_FORMATS = {".mp4": "mp4", ".mov": "mov"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +88,59 @@ def make_animatic(
     output: Path,
     *,
     ken_burns: bool = False,
+    burn_in: bool = False,
+    audio: Path | None = None,
+    force: bool = False,
     on_shot: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the video: H.264 in an MP4 file. Blocks; `on_shot` gets the number of finished shots.
+    """Write the video: H.264 in an MP4 or MOV file. Blocks.
+
+    `burn_in` writes the id of the shot and the timecode into the picture. The film has the sound of
+    `audio`, from the start and as far as it goes. A longer film is only replaced with `force`.
+    `on_shot` gets the number of finished shots.
 
     Raises:
-        InvalidRequest: the output's name does not end in .mp4.
+        InvalidRequest: the output's name ends in neither .mp4 nor .mov, or the audio can't be read.
         ToolMissing: ffmpeg was not found.
-        ToolFailed: ffmpeg can't read an image, or fails for another reason.
-        OutputRefused: the output can't be written.
+        ToolFailed: ffmpeg can't read an image or the audio, or fails for another reason.
+        OutputRefused: the output can't be written, or is a longer film.
     """
-    if output.suffix.lower() != ".mp4":
+    if output.suffix.lower() not in _FORMATS:
         raise InvalidRequest(
-            f"{output} does not end in .mp4", field="output", action="Use a name such as film.mp4."
+            f"{output} does not end in .mp4 or .mov",
+            field="output",
+            action="Use a name such as film.mp4.",
+        )
+    if audio is not None and not audio.is_file():
+        raise InvalidRequest(
+            f"{audio} is not a file", field="audio", action="Give the path of an audio file."
         )
     program = find_ffmpeg()
     check_writable(output)
+    if output.exists() and not force:
+        check_not_longer(program, output, animatic.film.seconds)
     with (
         replace_atomically(output) as part,
-        tempfile.TemporaryDirectory(dir=output.parent, prefix=".animatic-") as clips,
+        tempfile.TemporaryDirectory(dir=output.parent.absolute(), prefix=".animatic-") as clips,
     ):
-        folder = Path(clips)
+        folder, start = Path(clips), 0
         for number, still in enumerate(animatic.stills):
-            move = _ken_burns(number, still.frames, animatic.size) if ken_burns else ""
-            _encode(program, still, animatic, move, folder / f"{number}.mp4")
+            effects = _ken_burns(number, still.frames, animatic.size) if ken_burns else ""
+            if burn_in:
+                effects += burn_in_filter(folder, still.shot_id, start, animatic.fps, animatic.size)
+            _encode(program, still, animatic, effects, folder / f"{number}.mp4")
+            start += still.frames
             on_shot(number + 1)
-        _join(program, folder, len(animatic.stills), part)
+        _join(program, folder, animatic, part, form=_FORMATS[output.suffix.lower()], audio=audio)
 
 
-def _encode(program: str, still: Still, animatic: Animatic, move: str, clip: Path) -> None:
+def _encode(program: str, still: Still, animatic: Animatic, effects: str, clip: Path) -> None:
     """Encode one shot; the image is only ever read as a PNG, whatever it contains."""
     width, height = animatic.size
     filters = (
         f"scale={width}:{height}:force_original_aspect_ratio=decrease:flags=lanczos"
         f":out_color_matrix=bt709:out_range=tv,pad={width}:{height}:-1:-1,setsar=1,"
-        f"format=yuv420p,loop={still.frames - 1}:1,setpts=N/({animatic.fps}*TB){move}"
+        f"format=yuv420p,loop={still.frames - 1}:1,setpts=N/({animatic.fps}*TB){effects}"
     )
     source = ["-protocol_whitelist", "file", "-f", "png_pipe", "-i", f"file:{still.file}"]
     target = ["-r", str(animatic.fps), "-frames:v", str(still.frames), "-f", "mp4", f"file:{clip}"]
@@ -127,17 +149,32 @@ def _encode(program: str, still: Still, animatic: Animatic, move: str, clip: Pat
             program,
             [*source, "-vf", filters, *_ENCODER, *_COLOUR, *target],
             deadline_seconds=RUN_DEADLINE_SECONDS,
+            folder=clip.parent,
         )
     except ToolFailed as error:
         raise ToolFailed(f"shot {still.shot_id!r}: {error.message}") from None
 
 
-def _join(program: str, folder: Path, clips: int, output: Path) -> None:
+def _join(
+    program: str,
+    folder: Path,
+    animatic: Animatic,
+    output: Path,
+    *,
+    form: str,
+    audio: Path | None,
+) -> None:
     names = folder / "clips.txt"
-    names.write_text("".join(f"file {number}.mp4\n" for number in range(clips)))
+    names.write_text("".join(f"file {number}.mp4\n" for number in range(len(animatic.stills))))
     source = ["-f", "concat", "-i", f"file:{names}"]
-    target = ["-c", "copy", "-movflags", "+faststart", "-f", "mp4", f"file:{output}"]
-    run_ffmpeg(program, [*source, *target], deadline_seconds=RUN_DEADLINE_SECONDS)
+    sound: list[str] = []
+    if audio is not None:
+        # A playlist must not make ffmpeg fetch from addresses.
+        source += ["-protocol_whitelist", "file", "-i", f"file:{audio.absolute()}"]
+        sound = ["-map", "0:v", "-map", "1:a:0", *_SOUND, "-t", f"{animatic.film.seconds:.6f}"]
+    target = ["-movflags", "+faststart", "-f", form, f"file:{output.absolute()}"]
+    encode = ["-c:v", "copy", *sound]
+    run_ffmpeg(program, [*source, *encode, *target], deadline_seconds=RUN_DEADLINE_SECONDS)
 
 
 def _ken_burns(number: int, frames: int, size: Size) -> str:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from shutil import which
 
 from stills.contract.errors import ToolFailed, ToolMissing
@@ -30,8 +31,12 @@ def find_ffmpeg() -> str:
     return exe
 
 
-def run_ffmpeg(program: str, arguments: Sequence[str], *, deadline_seconds: float) -> None:
-    """Run ffmpeg without a shell and without standard input. Blocks.
+def run_ffmpeg(
+    program: str, arguments: Sequence[str], *, deadline_seconds: float, folder: Path | None = None
+) -> str:
+    """Run ffmpeg without a shell and without standard input, and return its output. Blocks.
+
+    Relative file names are in `folder`.
 
     Raises:
         ToolFailed: it failed, could not be started, or took too long.
@@ -39,7 +44,11 @@ def run_ffmpeg(program: str, arguments: Sequence[str], *, deadline_seconds: floa
     command = [program, *_ALWAYS, *arguments]
     try:
         ended = subprocess.run(  # noqa: S603 - no shell; every file name starts with file:
-            command, capture_output=True, timeout=deadline_seconds, check=False
+            command,
+            capture_output=True,
+            timeout=deadline_seconds,
+            check=False,
+            cwd=folder,
         )
     except subprocess.TimeoutExpired:
         raise ToolFailed(f"ffmpeg did not finish within {deadline_seconds:g} s") from None
@@ -51,3 +60,4 @@ def run_ffmpeg(program: str, arguments: Sequence[str], *, deadline_seconds: floa
             f"ffmpeg failed with exit code {ended.returncode}: "
             f"{' / '.join(last_lines) or 'it printed no error'}"
         )
+    return ended.stdout.decode(errors="replace")

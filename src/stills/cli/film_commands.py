@@ -196,10 +196,19 @@ def add_animatic(commands: "Commands") -> None:
     )
     command.add_argument("manifest", metavar="MANIFEST", help="a manifest.jsonl, or its folder")
     command.add_argument(
-        "-o", "--output", required=True, metavar="PATH", help="video file, such as film.mp4"
+        "-o",
+        "--output",
+        required=True,
+        metavar="PATH",
+        help="video file, .mp4 or .mov",
     )
     _add_timing(command)
     command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")
+    command.add_argument(
+        "--burn-in", action="store_true", help="write shot ids and the timecode into the picture"
+    )
+    command.add_argument("--audio", metavar="FILE", help="sound of the film, cut to its length")
+    command.add_argument("--force", action="store_true", help="replace a longer film")
 
 
 def _add_timing(command: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from noto_cjk_sans_jp_regular import FONT_PATH
 
+from stills.contract.timecode import format_timecode
 from stills.handover.extra import load
 from stills.handover.shot_rows import ShotRow, list_rows
 from stills.handover.text import one_line
@@ -66,7 +67,7 @@ def _new_document(film: Film) -> "FPDF":
 def _start_page(pdf: "FPDF", film: Film, number: str) -> None:
     pdf.add_page()
     _write(pdf, _MARGIN, 9, 180, one_line(film.title), size=12)
-    length = f"{len(film.stills)} shots, {_timecode(film.frames, film.fps)}   {number}"
+    length = f"{len(film.stills)} shots, {format_timecode(film.frames, film.fps)}   {number}"
     _write(pdf, _PAGE_WIDTH - _MARGIN - 90, 9, 90, length, size=8, align="R", grey=_GREY)
 
 
@@ -87,7 +88,7 @@ def _draw(
     )  # fmt: skip
     y += _PICTURE_HEIGHT + 1.5
     mark = f"   {row.pick}" if row.pick else ""
-    length = f"{row.still.frames / fps:.2f} s   {_timecode(row.start, fps)}"
+    length = f"{row.still.frames / fps:.2f} s   {format_timecode(row.start, fps)}"
     half = _CELL_WIDTH / 2
     _write(pdf, x, y, half, one_line(row.still.shot_id) + mark, size=9)
     _write(pdf, x + half, y, half, length, size=7.5, align="R", grey=_GREY)
@@ -137,10 +138,3 @@ def _break(pdf: "FPDF", text: str, width: float) -> list[str]:
 
 def _cut(line: str) -> str:
     return f"{line[:-1].rstrip()}…"
-
-
-def _timecode(frames: int, fps: int) -> str:
-    seconds, rest = divmod(frames, fps)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}:{rest:02}"

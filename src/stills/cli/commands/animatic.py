@@ -17,7 +17,15 @@ def run(options: argparse.Namespace) -> int:
     )
     output = Path(options.output)
     with _progress(len(animatic.stills)) as on_shot:
-        make_animatic(animatic, output, ken_burns=options.ken_burns, on_shot=on_shot)
+        make_animatic(
+            animatic,
+            output,
+            ken_burns=options.ken_burns,
+            burn_in=options.burn_in,
+            audio=Path(options.audio) if options.audio else None,
+            force=options.force,
+            on_shot=on_shot,
+        )
     print(output)
     print(summary(animatic), file=sys.stderr)
     return 0
