@@ -38,7 +38,7 @@ def test_a_message_is_one_line_and_cannot_control_the_terminal(capfd):
     """File names and arguments can be hostile; unprintable characters become spaces."""
     assert main(["generate", "--file", "no\n\x1b[31mfile"]) == 2
     with pytest.raises(SystemExit):
-        main(["list", "a\n\x1b[31mword"])
+        main(["spend", "a\n\x1b[31mword"])
     printed = capfd.readouterr().err
     assert "no  [31mfile can't be read" in printed
     assert "a  [31mword" in printed

@@ -139,7 +139,7 @@ def test_the_makefile_has_the_targets_that_documents_name():
     named = {
         line.split()[1]
         for document in DOCUMENTS
-        for block in fences(document, "sh")
+        for block in fences(document, "(?:ba)?sh")
         for line in block.splitlines()
         if line.startswith("make ")
     }
