@@ -74,7 +74,7 @@ async def test_http_lists_it_and_its_alias(environment):
 async def test_mcp_offers_it(environment):
     """Agents choose from the enum."""
     async with Stills.from_env(sandbox=True, environment=environment) as stills:
-        server = make_server(stills, generate=None)
+        server = make_server(stills, generate=None, delete=None)
         async with Client(server) as client:
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert OURS in tools["image_generate"].input_schema["properties"]["model"]["enum"]

@@ -24,7 +24,7 @@ def json_logs() -> Iterator[None]:
         yield
     finally:
         logging.getLogger().handlers.clear()
-        logging.getLogger("stills").setLevel(logging.NOTSET)
+        logging.getLogger("stills.http").setLevel(logging.NOTSET)
 
 
 @contextlib.asynccontextmanager

@@ -38,11 +38,11 @@ def get_log_entry(request: Request) -> AccessLogEntry:
 
 
 def set_up_logs(log_format: str) -> None:
-    """Log to standard error as `text` or `json`."""
+    """Log to standard error as `text` or `json`: one line for each request, and warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("stills").setLevel(logging.INFO)
+    logging.getLogger("stills.http").setLevel(logging.INFO)
 
 
 class _TextFormatter(logging.Formatter):
