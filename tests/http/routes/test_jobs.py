@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import aiohttp
 import pytest
 from tests.http.conftest import Serve
 from tests.support.job_worker import working as work_on_jobs
@@ -85,6 +86,22 @@ async def test_every_image_route_can_answer_with_a_job(url, http, path, body):
         assert answer.headers["Preference-Applied"] == "respond-async"
         job = await answer.json()
     assert (await show(http, url, job))["counts"]["total"] == body.get("n", 1)
+
+
+async def test_an_edit_can_be_a_job_with_its_uploaded_references(url, http, working):
+    """The bytes of the form are stored with the job, so that any worker has them."""
+    made = await (await http.post(f"{url}/v1/image.generate", json=KITE)).json()
+    picture = await (await http.get(made["image_url"])).read()
+    form = aiohttp.FormData({"prompt": "the kite at night", "model": "qwen-image-2.0"})
+    form.add_field("image", picture, filename="kite.png", content_type="image/png")
+    async with http.post(
+        f"{url}/v1/images/edits", data=form, headers={"Prefer": "respond-async"}
+    ) as answer:
+        assert answer.status == 202, await answer.text()
+        job = await answer.json()
+    async with working():
+        done = await wait_for(http, url, job)
+    assert done["counts"]["done"] == 1
 
 
 async def test_the_same_idempotency_key_is_one_job(url, http):
