@@ -24,7 +24,7 @@ scale-demo: .venv/installed-dev ## run several machines in small, kill one, and 
 
 test: check ## run all checks and tests; install the programs they need if possible
 	@.ci/packages
-	.venv/bin/python -m pytest -n 4
+	.venv/bin/python -m pytest -n 4 --dist worksteal
 
 check: .venv/installed-dev ## lint, types and imports, no tests
 	.venv/bin/ruff check
