@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from stills.app import Stills
 from stills.cli.commands.catalog import line
+from stills.cli.commands.question import ask
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
 from stills.service.deletion import AFTERWARDS
@@ -39,6 +40,5 @@ def _confirm(images: Sequence[Image]) -> None:
             action="Add --yes.",
         )
     images_of = "this image in all its sizes" if len(images) == 1 else "these images"
-    print(f"Delete {images_of}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not ask(f"Delete {images_of}?", piped=False):
         raise InvalidRequest("nothing was deleted", field="yes", action="Answer y to delete.")
