@@ -17,7 +17,7 @@ from stills.http.event_stream import COMMENT, Emit, write_event
 from stills.http.generation import HttpGeneration
 from stills.http.idempotency import read_key
 from stills.http.model_names import resolve_model
-from stills.service.job_records import job_record, job_result_record
+from stills.service.job_records import job_page, job_record
 from stills.service.job_request import JobRequest, request_shots
 
 _POLL_SECONDS = 1.0
@@ -135,24 +135,14 @@ class HttpJobs:
         self, request: Request, job: Job, *, limit: int, cursor: int
     ) -> Mapping[str, Any]:
         """Return a job with a page of its shots."""
-        results = await self._stills.jobs.results(job.id, after=cursor, limit=limit)
-        last = results[-1].position if results else cursor
-        more = last + 1 < job.counts.total
-        made = [one.result for one in results if one.result is not None]
-        renewed = {one.id: one for one in await self._stills.images.renew_links(made)}
-        return await self.record(job) | {
-            "results": [
-                job_result_record(
-                    one,
-                    lambda image: self._settings.image_url(
-                        request, image.id, renewed[image.id].image_url
-                    ),
-                )
-                for one in results
-            ],
-            "has_more": more,
-            "next_cursor": str(last) if more else None,
-        }
+        page = await job_page(
+            self._stills,
+            job,
+            after=cursor,
+            limit=limit,
+            image_url=lambda one: self._settings.image_url(request, one.id, one.image_url),
+        )
+        return await self.record(job) | page
 
     async def follow(self, job: Job, emit: Emit) -> None:
         """Emit a job each time it has changed, until it has ended."""

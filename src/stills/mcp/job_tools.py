@@ -12,7 +12,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.jobs import Job
 from stills.contract.result import ImageResult
 from stills.mcp.job_schemas import RESULTS_DEFAULT, RESULTS_MAX
-from stills.service.job_records import job_record, job_result_record
+from stills.service.job_records import job_page, job_record
 from stills.service.job_request import read_job
 
 _IMAGE_FIELDS = ("id", "image_url", "width", "height", "seed", "cached", "cost_usd")
@@ -56,22 +56,11 @@ class JobTools:
         job_id, after, limit = _read_page(arguments)
         name = None if owner is None else owner.name
         job = await self._stills.jobs.get(job_id, owner=name)
-        results = await self._stills.jobs.results(job.id, after=after, limit=limit)
-        made = [one.result for one in results if one.result is not None]
-        renewed = {one.id: one for one in await self._stills.images.renew_links(made)}
-        records = [
-            job_result_record(one, lambda image: image_url(renewed[image.id])) for one in results
-        ]
+        page = await job_page(self._stills, job, after=after, limit=limit, image_url=image_url)
+        records = page["results"]
         for record in records:
             if record["image"] is not None:
                 record["image"] = {name: record["image"][name] for name in _IMAGE_FIELDS}
-        last = results[-1].position if results else after
-        more = last + 1 < job.counts.total
-        page = {
-            "results": records,
-            "has_more": more,
-            "next_cursor": str(last) if more else None,
-        }
         lines = [_summarize(job), *(json.dumps(record) for record in records)]
         return _answer(job_record(job) | page, "\n".join(lines))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from stills.app import Stills
 from stills.contract.jobs import Job, JobResult
 from stills.contract.outcome import Failure
 from stills.contract.result import ImageResult
@@ -55,6 +56,24 @@ def webhook_record(webhook: Webhook) -> dict[str, Any]:
         "delivered_at": None if webhook.delivered_at is None else format_time(webhook.delivered_at),
         "gave_up_at": None if given_up is None else format_time(given_up),
         "problem": webhook.problem,
+    }
+
+
+async def job_page(
+    stills: Stills, job: Job, *, after: int, limit: int, image_url: Callable[[ImageResult], str]
+) -> dict[str, Any]:
+    """Return a page of a job's shots as JSON, with new links; `after` is the last position."""
+    results = await stills.jobs.results(job.id, after=after, limit=limit)
+    last = results[-1].position if results else after
+    has_more = last + 1 < job.counts.total
+    made = [one.result for one in results if one.result is not None]
+    renewed = {one.id: one for one in await stills.images.renew_links(made)}
+    return {
+        "results": [
+            job_result_record(one, lambda image: image_url(renewed[image.id])) for one in results
+        ],
+        "has_more": has_more,
+        "next_cursor": str(last) if has_more else None,
     }
 
 
