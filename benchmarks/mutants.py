@@ -44,30 +44,42 @@ TESTS = (
     "tests/pipeline", "tests/catalog", "tests/conformance", "tests/store", "tests/maintenance",
     "tests/test_app.py", "tests/test_fork.py",
 )  # fmt: skip
+# What decides whether a call is paid for, recorded and kept: claim, send, keep, adopt, recover, the
+# ledger and the store.
 MODULES = (
     *(
         f"src/stills/pipeline/{name}.py"
-        for name in (
-            "adopt", "call", "check_prompt", "claim", "context", "fetch", "follow", "generate",
-            "integrity", "keep", "look_up", "native_size", "plan", "record", "render", "retry",
-            "send", "shared_call", "sidecar", "single_flight", "spool", "store_marker",
-            "take_group", "takes",
-        )
+        for name in ("adopt", "call", "claim", "keep", "record", "retry", "send", "spool")
     ),
-    "src/stills/maintenance/re*.py",
+    "src/stills/maintenance/recover*.py",
     *(
         f"src/stills/catalog/{name}.py"
         for name in (
-            "caps", "claims", "database", "find", "holder_lock", "kept", "lease", "processes",
-            "queries", "requests", "resume", "rows", "sends", "spending", "sql", "sqlite_catalog",
-            "transaction",
+            "caps", "claims", "holder_lock", "kept", "lease", "processes", "queries", "resume",
+            "sends", "spending", "sql", "transaction",
         )
+    ),
+    "src/stills/store/*.py",
+)  # fmt: skip
+# The rest of the code around it.
+WIDE = (
+    *(
+        f"src/stills/pipeline/{name}.py"
+        for name in (
+            "check_prompt", "context", "fetch", "follow", "generate", "integrity", "look_up",
+            "native_size", "plan", "render", "shared_call", "sidecar", "single_flight",
+            "store_marker", "take_group", "takes",
+        )
+    ),
+    "src/stills/maintenance/rebuild.py",
+    *(
+        f"src/stills/catalog/{name}.py"
+        for name in ("database", "find", "requests", "rows", "sqlite_catalog")
     ),
     *(  # the others carry statements, copy catalogs or word errors
         f"src/stills/catalog/postgres/{name}.py"
         for name in ("answers", "batch", "catalog", "database", "lapsed")
     ),
-    "src/stills/store/*.py",
 )  # fmt: skip
 
 # Only the plugins that the tests need: the others take longer to load than most tests.
@@ -193,6 +205,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="1")
     parser.add_argument("--sample", type=int, default=120, metavar="N", help="120")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="mutants at once: 2")
+    parser.add_argument("--all", action="store_true", help="every mutant, not a sample")
+    parser.add_argument("--wide", action="store_true", help="also the code around these modules")
     parser.add_argument("--again", action="store_true", help="only what survived the last time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -202,7 +216,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, checkout: Path) -> int:
-    mutants = find_all(checkout)
+    mutants = find_all(checkout, MODULES + WIDE if options.wide else MODULES)
     if options.again:
         last = [Verdict(**one) for one in json.loads(LAST.read_text(encoding="utf-8"))]
         survivors = {(one.path, one.before, one.after) for one in last if one.outcome == SURVIVED}
@@ -210,7 +224,8 @@ def _run(options: argparse.Namespace, checkout: Path) -> int:
         sample = [mutant for mutant in mutants if mutant.key in survivors]
     else:
         verdicts = []
-        sample = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
+        count = len(mutants) if options.all else min(options.sample, len(mutants))
+        sample = random.Random(options.seed).sample(mutants, count)
     trees = [Tree(checkout, checkout.with_name(f"tree-{number}")) for number in range(options.jobs)]
     verdicts += _judge_all(sample, trees, checkout)
     LAST.parent.mkdir(exist_ok=True)
@@ -221,10 +236,10 @@ def _run(options: argparse.Namespace, checkout: Path) -> int:
     return 0 if score >= TARGET else 1
 
 
-def find_all(checkout: Path) -> list[Mutant]:
-    """Return all mutants of all modules; two that read the same count once."""
+def find_all(checkout: Path, patterns: Sequence[str]) -> list[Mutant]:
+    """Return all mutants of the modules; two that read the same count once."""
     found: dict[tuple[str, str, str], Mutant] = {}
-    for pattern in MODULES:
+    for pattern in patterns:
         modules = sorted(checkout.glob(pattern))
         if not modules:
             sys.exit(f"{pattern} names no module: has it moved? See MODULES in {__file__}.")
