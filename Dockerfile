@@ -12,8 +12,11 @@ RUN /opt/stills/bin/pip install --no-cache-dir --require-hashes -r requirements-
        --no-binary pyvips --no-build-isolation -r requirements-service.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN /opt/stills/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && /opt/stills/bin/pip uninstall --yes --quiet hatchling setuptools pip
+# The version comes from Git, which is not in the build: --build-arg STILLS_VERSION=$(hatchling version)
+ARG STILLS_VERSION
+RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_STILLS=$STILLS_VERSION \
+    /opt/stills/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/stills/bin/pip uninstall --yes --quiet hatch-vcs hatchling setuptools-scm setuptools vcs-versioning pip
 
 FROM python:${PYTHON}
 COPY --from=build /opt/stills /opt/stills

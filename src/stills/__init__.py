@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
     from stills.app import Stills
     from stills.blocking import generate, generate_many, generate_takes
     from stills.contract.errors import StillsError
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from stills.contract.outcome import RequestOutcome
     from stills.contract.request import ImageRequest
     from stills.contract.result import ImageResult
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Image",
@@ -44,6 +43,8 @@ _MODULES = {
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is used: most commands need few of them."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("stills")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(_MODULES[name]), name)

@@ -7,7 +7,6 @@ import sys
 import pytest
 from tests.support.documents import ROOT, code, prose, rows
 
-import stills
 from stills.app import Stills
 from stills.cli.errors import EXIT_CODES, exit_code
 from stills.contract import errors
@@ -56,13 +55,6 @@ def test_a_key_is_found_in_both_documented_places(tmp_path):
     credentials.write_text("[default]\ndashscope_api_key = sk-1234\n", encoding="utf-8")
     Stills.from_env(environment={"HOME": str(tmp_path)})
     Stills.from_env(environment={"HOME": str(tmp_path / "none"), "DASHSCOPE_API_KEY": "sk-1234"})
-
-
-def test_the_changelog_starts_with_this_version():
-    """The changelog starts with the version of the package."""
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    first = next(line for line in changelog.splitlines() if line.startswith("## "))
-    assert first.startswith(f"## [{stills.__version__}]")
 
 
 COMPARISON = [row[2] for row in rows(README, "with the SDK")]

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import aiohttp
@@ -102,6 +103,13 @@ async def test_a_request_is_sent_as_the_services_parameters(provider, sandbox, p
         "watermark": True,
     }
     assert answer.request_id == send.request_id
+
+
+async def test_the_service_is_told_the_version(answering, make_provider, provider_request):
+    """Its log names the release that made a call, next to the SDK's."""
+    service = await answering({})
+    await failure(await make_provider(service.base_url), provider_request())
+    assert f"; stills/{version('stills')};" in service.requests[0].headers["user-agent"]
 
 
 async def test_unset_fields_are_not_sent(provider, sandbox, provider_request):

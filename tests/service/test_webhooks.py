@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 from aiohttp import web
@@ -70,6 +71,7 @@ async def test_the_end_of_a_job_is_reported_and_signed(stills, receiver):
     assert report["type"] == "job.cancelled"
     assert report["data"]["id"] == job.id
     assert report["data"]["counts"]["total"] == 1
+    assert headers["User-Agent"] == f"stills/{version('stills')}"
     for secret in (SETTINGS.secret_of("other"), SETTINGS.secret_of(None)):
         with pytest.raises(WebhookVerificationError):
             Verifier(secret).verify(body, headers)

@@ -7,7 +7,6 @@ from pathlib import Path
 import skills_ref
 import yaml
 
-import stills
 from stills.cli.errors import EXIT_CODES, INTERRUPTED, exit_code
 from stills.contract import errors
 from stills.contract.errors import StillsError
@@ -37,12 +36,6 @@ def test_the_description_has_purpose_and_occasion():
     """An agent chooses a skill only by its description."""
     description = skills_ref.read_properties(SKILL).description
     assert all(word in description for word in (DEFAULT_MODEL, "image.generate", "Use it when"))
-
-
-def test_its_version_is_that_of_the_package():
-    """The category is the one of the specification's page."""
-    metadata = skills_ref.read_properties(SKILL).metadata
-    assert metadata == {"version": stills.__version__, "category": "provider"}
 
 
 def test_codex_can_show_it():

@@ -12,6 +12,7 @@ import logging
 import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,6 +51,7 @@ from stills.web import (
 )
 
 CONNECT_SECONDS = 30.0
+_USER_AGENT = f"stills/{version('stills')}"
 
 if "_preprocess_messages" not in vars(AioImageGeneration):
     raise ImportError(
@@ -283,7 +285,7 @@ class DashScope:
             "base_address": self._credentials.base_url,
             "session": self._session,
             "request_timeout": timeout_seconds,
-            "user_agent": "stills",
+            "user_agent": _USER_AGENT,
         }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 from standardwebhooks import Webhook as Signer
 
@@ -15,6 +16,7 @@ from stills.service.job_records import job_record
 
 _AT_ONCE = 16
 _IDLE_SECONDS = 1.0
+_USER_AGENT = f"stills/{version('stills')}"
 _LOG = logging.getLogger("stills.jobs")
 
 
@@ -66,7 +68,7 @@ class WebhookDelivery:
         secret = self._settings.secret_of(None if owner is None else owner.name)
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "stills",
+            "User-Agent": _USER_AGENT,
             "webhook-id": webhook.id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": Signer(secret).sign(webhook.id, now, body),
