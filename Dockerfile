@@ -14,7 +14,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 # The version comes from Git, which is not in the build: --build-arg STILLS_VERSION=$(hatchling version)
 ARG STILLS_VERSION
-RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_STILLS=$STILLS_VERSION \
+RUN SETUPTOOLS_SCM_PRETEND_VERSION=$STILLS_VERSION \
     /opt/stills/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && /opt/stills/bin/pip uninstall --yes --quiet hatch-vcs hatchling setuptools-scm setuptools vcs-versioning pip
 
