@@ -22,6 +22,7 @@ from stills.review.film import read_film
 from stills.review.records import OwnPicture
 
 PROMPT = "静かな海, a quiet sea"
+DIALOGUE = "ANNA: Łódź?\nBEN: 是"
 COMMENT = "too dark;\nhold it longer"
 OWN = OwnPicture("own/3A-0a1b.png", "0a1b", 96, 64, "mine.jpg")
 IDS = ["1A", "3A", "it's 4"]
@@ -30,7 +31,7 @@ IDS = ["1A", "3A", "it's 4"]
 @pytest.fixture
 def folder(tmp_path):
     """Four shots: one with a pick and a comment, one rejected, one own picture, one undecided."""
-    first = shot("1A", PROMPT, duration_seconds=2.5)
+    first = shot("1A", PROMPT, duration_seconds=2.5, dialogue=DIALOGUE)
     rejected, own = shot("2A"), shot("3A", "=1+1", duration_seconds=1.0)
     board = write_board(
         tmp_path / "film-stills",
@@ -70,6 +71,11 @@ def test_otio_has_ids_durations_picks_and_comments_in_order(film, folder, tmp_pa
     assert [clip.duration().to_frames() for clip in clips] == [60, 24, 72]
     assert [clip.metadata["stills"]["pick"] for clip in clips] == ["picked", "own picture", ""]
     assert clips[0].metadata["stills"]["prompt"] == PROMPT
+    assert [clip.metadata["stills"]["dialogue"] for clip in clips] == [
+        "ANNA: Łódź? BEN: 是",
+        "",
+        "",
+    ]
     assert [marker.name for marker in clips[0].markers] == ["too dark; hold it longer"]
     assert [clip.media_reference.target_url for clip in clips] == [
         (folder / name).as_uri() for name in ("images/1A-2.png", OWN.file, "images/it-s-4.png")
@@ -90,7 +96,11 @@ def test_fcpxml_is_read_again(film, tmp_path):
     offsets = [Fraction(clip.get("offset")[:-1]) for clip in root.iter("clip")]
     assert offsets == [0, Fraction(5, 2), Fraction(7, 2)]
     notes = [note.text for note in root.iter("note")]
-    assert notes == [f"picked; {PROMPT}", "own picture; =1+1", "a kite & <kites>"]
+    assert notes == [
+        f"picked; {PROMPT}; “ANNA: Łódź? BEN: 是”",
+        "own picture; =1+1",
+        "a kite & <kites>",
+    ]
 
 
 def test_edl_is_read_again(film, tmp_path):
@@ -102,7 +112,9 @@ def test_edl_is_read_again(film, tmp_path):
     assert [clip.name for clip in clips] == IDS
     assert [clip.duration().to_frames() for clip in clips] == [60, 24, 72]
     text = output.read_text()
-    assert "* PICKED\n* COMMENT: too dark; hold it longer\n" in text
+    assert (
+        "* PICKED\n* DIALOGUE: ANNA: Łódź? BEN: 是\n* COMMENT: too dark; hold it longer\n" in text
+    )
     assert "00:00:02:12 00:00:03:12\n* FROM CLIP NAME:  3A\n" in text
 
 
@@ -137,6 +149,7 @@ def test_csv_has_a_row_per_shot(film, tmp_path):
     assert [row["take"] for row in rows] == ["2", "", "1"]
     assert [row["file"] for row in rows] == ["images/1A-2.png", OWN.file, "images/it-s-4.png"]
     assert (rows[0]["prompt"], rows[0]["comments"]) == (PROMPT, COMMENT)
+    assert [row["dialogue"] for row in rows] == [DIALOGUE, "", ""]
     assert rows[1]["prompt"] == "'=1+1"
 
 

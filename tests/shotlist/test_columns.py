@@ -133,6 +133,28 @@ def test_a_row_of_huobao_is_read(tmp_path):
     assert (shot.id, shot.duration_seconds) == ("3", 10.0)
 
 
+@pytest.mark.parametrize("name", ["Dialogue", "dialog", "DIALOGUE"])
+def test_dialogue_keeps_its_lines(tmp_path, name):
+    """No model gets it: the request is the same as without."""
+    shot, shot_list = read_row(
+        tmp_path, {"id": "1A", "prompt": "x", name: " ANNA: Łódź?\nBEN: 是 😀 "}
+    )
+    silent, _ = read_row(tmp_path, {"id": "1A", "prompt": "x"})
+    assert shot.dialogue == "ANNA: Łódź?\nBEN: 是 😀"
+    assert shot_list.notes == []
+    assert (silent.dialogue, silent.request) == (None, shot.request)
+
+
+@pytest.mark.parametrize("given", [True, ["Hello"], "x" * 5001])
+def test_dialogue_that_is_not_a_short_text_is_a_problem(tmp_path, given):
+    """It is neither dropped nor cut."""
+    problem, _ = read_row(tmp_path, {"prompt": "x", "dialogue": given})
+    assert (problem.field, problem.message) == (
+        "dialogue",
+        "dialogue is not text of at most 5000 characters",
+    )
+
+
 def test_two_names_of_a_field_must_agree(tmp_path):
     """The problem names both columns."""
     problem, _ = read_row(tmp_path, {"prompt": "x", "image_prompt": "y"})

@@ -129,6 +129,8 @@ class ManifestEntry:
             line["needs"] = shot.needs
         if shot.duration_seconds is not None:
             line["duration_seconds"] = shot.duration_seconds
+        if shot.dialogue is not None:
+            line["dialogue"] = shot.dialogue
         if self.result is not None:
             line |= _result_members(self.result, self.file)
         if self.failure is not None:
@@ -216,6 +218,7 @@ def _read_shot(given: Mapping[str, Any]) -> Shot:
         source=_get(given, "source", str, ""),
         references=_read_references(given, own),
         duration_seconds=duration,
+        dialogue=_get(given, "dialogue", str, None),
         is_portrait=_get(given, "portrait", bool, default=False),
         take=_get(given, "take", int, 1),
         take_of=_get(given, "take_of", str, None),

@@ -141,6 +141,7 @@ class RunOutput:
             earlier.shot,
             source=entry.shot.source,
             duration_seconds=entry.shot.duration_seconds,
+            dialogue=entry.shot.dialogue,
         )
         return replace(earlier, shot=shot, billing=entry.billing)
 

@@ -11,7 +11,8 @@ class ShotRow:
     """One shot. `start` is its first frame in the film.
 
     `pick` is `picked`, `own picture`, or empty if nobody decided. `prompt`, `seed` and `notes` are
-    those of the take that is shown; an own picture has only the prompt of its shot.
+    those of the take that is shown; an own picture has only the prompt of its shot. `dialogue` is
+    empty if nothing is said.
     """
 
     still: Still
@@ -23,6 +24,7 @@ class ShotRow:
     seed: int | None
     comments: tuple[str, ...]
     notes: tuple[str, ...]
+    dialogue: str
 
 
 def list_rows(film: Film) -> Iterator[ShotRow]:
@@ -35,9 +37,12 @@ def list_rows(film: Film) -> Iterator[ShotRow]:
 
 def _row(still: Still, number: int, start: int) -> ShotRow:
     picked = still.picked
+    dialogue = picked.shot.dialogue or ""
     if picked.take is None:
         prompt = picked.shot.request.prompt
-        return ShotRow(still, number, start, "own picture", "", prompt, None, picked.comments, ())
+        return ShotRow(
+            still, number, start, "own picture", "", prompt, None, picked.comments, (), dialogue
+        )
     entry = picked.take.entry
     return ShotRow(
         still,
@@ -49,4 +54,5 @@ def _row(still: Still, number: int, start: int) -> ShotRow:
         seed=entry.result.seed if entry.result else None,
         comments=picked.comments,
         notes=entry.result.notes if entry.result else (),
+        dialogue=dialogue,
     )

@@ -9,7 +9,7 @@ from stills.review.film import Film
 
 COLUMNS = (
     "number", "id", "file", "start_frame", "frames", "duration", "pick", "take", "prompt", "seed",
-    "comments", "notes",
+    "comments", "notes", "dialogue",
 )  # fmt: skip
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -46,6 +46,7 @@ def _values(row: ShotRow, file: str, fps: int) -> tuple[object, ...]:
         row.seed,
         "\n".join(row.comments),
         "\n".join(row.notes),
+        row.dialogue,
     )
 
 

@@ -69,11 +69,14 @@ def _clip(otio: ModuleType, row: ShotRow, fps: int, form: str) -> Any:  # noqa: 
     if form == "edl":
         said = [f"COMMENT: {comment}" for comment in comments]
         marked = [row.pick.upper()] if row.pick else []
+        if row.dialogue:
+            marked.append(f"DIALOGUE: {one_line(row.dialogue)}")
         clip.metadata["cmx_3600"] = {"reel": "AX", "comments": [*marked, *said]}
         return clip
     if form == "fcpxml":
         clip.name = name.replace("'", "_")  # the adapter can't find a name with an apostrophe
-        media.metadata["fcpx"] = {"note": "; ".join(filter(None, (row.pick, prompt)))}
+        spoken = f"“{one_line(row.dialogue)}”" if row.dialogue else ""
+        media.metadata["fcpx"] = {"note": "; ".join(filter(None, (row.pick, prompt, spoken)))}
     else:
         clip.metadata["stills"] = _metadata(row)
     for comment in comments:
@@ -94,6 +97,7 @@ def _metadata(row: ShotRow) -> dict[str, Any]:
         "pick": row.pick,
         "take": row.take,
         "prompt": one_line(row.prompt),
+        "dialogue": one_line(row.dialogue),
         "seed": row.seed,
         "comments": list(map(one_line, row.comments)),
         "notes": list(map(one_line, row.notes)),

@@ -169,6 +169,7 @@ def _make_shot(board: Board, shot: BoardShot, request: TakeRequest) -> Shot:
         source=base.source,
         references=tuple(_resolve(board, one) for one in references),
         duration_seconds=base.duration_seconds,
+        dialogue=base.dialogue,
         is_portrait=base.is_portrait,
         take=int(request.id.rpartition("-r")[2]),
         take_of=shot.id,

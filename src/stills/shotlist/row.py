@@ -11,6 +11,7 @@ from stills.shotlist.columns import fallback_rank, find_field, is_ignored, sugge
 from stills.shotlist.options import write_column_names
 
 NAMES_MAX = 100
+WORDS_MAX_CHARACTERS = 5000
 
 _SUGGESTIONS_MAX = 5
 _OPTION_MAX_CHARACTERS = 1000
@@ -141,6 +142,25 @@ def read_names(field: str, given: object) -> tuple[str, ...]:
             f"{field} is not a list of names", field=field, action="Write it such as [anna, ben]."
         )
     return tuple(dict.fromkeys(str(name).strip() for name in names))
+
+
+def read_words(field: str, given: object) -> str | None:
+    """Read what is only shown to people, such as dialogue; it keeps its lines.
+
+    Raises:
+        InvalidRequest: it is neither text nor a number, or is too long.
+    """
+    if given is None:
+        return None
+    is_words = isinstance(given, str | int | float) and not isinstance(given, bool)
+    words = str(given) if is_words else ""
+    if not words.strip() or len(words) > WORDS_MAX_CHARACTERS:
+        raise InvalidRequest(
+            f"{field} is not text of at most {WORDS_MAX_CHARACTERS} characters",
+            field=field,
+            action="Write it as text, or leave it out.",
+        )
+    return words.strip()
 
 
 def read_number(given: object) -> object:

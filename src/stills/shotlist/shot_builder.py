@@ -23,6 +23,7 @@ from stills.shotlist.row import (
     read_names,
     read_number,
     read_switch,
+    read_words,
 )
 from stills.shotlist.scenes import FRAMING_FIELDS, combine_id, frame_prompt
 from stills.shotlist.shots import Defaults, Problem, Shot, ShotReference
@@ -171,6 +172,7 @@ def _shot(
             *(member.as_reference() for member in members),
         ),
         duration_seconds=read_duration(values.get("duration"), options.frame_rate),
+        dialogue=read_words("dialogue", values.get("dialogue")),
         project_seed=project.defaults.seed or 0 if is_by_position else None,
     )
 

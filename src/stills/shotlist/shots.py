@@ -29,7 +29,8 @@ class Shot:
 
     `source` is where the shot is defined, such as `shots.csv:12`. `references` are in the order in
     which they are sent; `request` has none until then. `reference_text` is what its prompt says
-    about them. A portrait shows a member of the cast, and is only generated for shots that need it.
+    about them. `dialogue` is what is said in the shot; no model gets it. A portrait shows a member
+    of the cast, and is only generated for shots that need it.
 
     A further take of a shot is a shot of its own: `take_of` is the id of the first take, and `take`
     counts from 1. One that was asked for in a review `is_retake`: the list does not have it, its
@@ -44,6 +45,7 @@ class Shot:
     references: tuple[ShotReference, ...] = ()
     reference_text: str | None = None
     duration_seconds: float | None = None
+    dialogue: str | None = None
     is_portrait: bool = False
     take: int = 1
     take_of: str | None = None

@@ -28,7 +28,8 @@ HOSTILE = """</script><script>alert(1)</script></style><img src=x onerror=alert(
 ENTRIES = [
     ManifestEntry.of(done("kira", prompt="A courier", is_portrait=True), "images/kira.png"),
     ManifestEntry.of(
-        done("s01", prompt="Rain on glass", style="noir", duration_seconds=2.5), "images/s01.png"
+        done("s01", prompt="Rain on glass", style="noir", duration_seconds=2.5, dialogue=HOSTILE),
+        "images/s01.png",
     ),
     ManifestEntry.of(
         failed("s02", ContentRefused("no, <b>", request_id="r-1"), prompt="A refused one")
@@ -212,12 +213,13 @@ def test_the_filter_shows_shots_with_all_the_words(page, sheet, words, ids):
 
 
 def test_hostile_text_stays_text(page, sheet):
-    """Nothing in a prompt, an id, a comment or a title becomes markup."""
+    """Nothing in a prompt, dialogue, an id, a comment or a title becomes markup."""
     decide(sheet.parent, "s01", marking.comment, HOSTILE, by="</script><b>Ann")
     page.goto(write_page(sheet.parent).as_uri())
     assert page.title().startswith("Act <one> </script>")
     hostile = page.locator(".shot").nth(5)
     assert hostile.locator(".prompt").text_content() == HOSTILE
+    assert page.locator(".dialogue").text_content() == HOSTILE
     assert page.locator(".comments li").text_content().startswith(HOSTILE.strip())
     assert (
         page.locator("iframe, h2 b, .by b, body > script:not(:nth-last-child(-n+2))").count() == 0

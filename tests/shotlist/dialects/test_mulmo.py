@@ -57,6 +57,7 @@ def test_beats_become_shots_with_canvas_and_style(read):
     assert shot_list.title == "A walk"
     assert list(shots) == ["cast-girl", "one", "shot-0002", "shot-0003"]
     assert shots["one"].request.size == "1536*1024"
+    assert [shot.dialogue for shot in shots.values()] == [None, "Hello", "She runs", "Nobody"]
     assert shots["one"].request.style == "ink wash"
     assert shots["one"].duration_seconds == 4
     assert shots["shot-0002"].request.prompt == "She runs"

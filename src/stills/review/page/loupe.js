@@ -28,7 +28,7 @@ function show(take) {
   byId("stage").dataset.count = Math.min(compared.length, 8);
   byId("open").href = take.querySelector("a.frame").href;
   const details = [...take.querySelectorAll(".changed, .error, .details")];
-  const caption = [shot.querySelector(".name"), shot.querySelector(".prompt"), shot.querySelector(".references"), ...details];
+  const caption = [shot.querySelector(".name"), shot.querySelector(".prompt"), shot.querySelector(".dialogue"), shot.querySelector(".references"), ...details];
   byId("view-caption").replaceChildren(...caption.filter(Boolean).map((part) => part.cloneNode(true)));
   byId("view-caption").querySelector("h2")?.append(` · ${take.querySelector(".which").textContent}`);
   const among = viewable();

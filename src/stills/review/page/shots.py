@@ -113,7 +113,7 @@ class ShotRenderer:
             f'<div class="slate"><div class="name"><h2 data-search>{escape(shot.id)}</h2>'
             f'{kind}<span class="tag decision" data-search></span>{length}{source}</div>'
             f'<p class="prompt" data-search dir="auto">{escape(first.shot.request.prompt)}</p>'
-            f"{self._references(first.shot.references)}"
+            f"{_dialogue(first.shot.dialogue)}{self._references(first.shot.references)}"
             f'<ul class="comments">{comments}</ul></div>'
         )
 
@@ -192,6 +192,12 @@ def _own_prompt(shot: BoardShot, take: BoardTake) -> str:
     if prompt == shot.takes[0].entry.shot.request.prompt:
         return ""
     return f'<p class="changed" data-search dir="auto">{escape(prompt)}</p>'
+
+
+def _dialogue(dialogue: str | None) -> str:
+    if dialogue is None:
+        return ""
+    return f'<p class="dialogue" data-search dir="auto">{escape(dialogue)}</p>'
 
 
 def _reference_name(reference: ShotReference) -> str:

@@ -247,6 +247,7 @@ def _row(beat: Mapping[str, object], names: Mapping[str, str | None]) -> dict[st
         "style": _mapping(beat.get("imageParams")).get("style"),
         "cast": _cast(beat.get("imageNames"), names),
         "duration": beat.get("duration"),
+        "dialogue": beat.get("text"),
     }
 
 
