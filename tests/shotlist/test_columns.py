@@ -166,7 +166,8 @@ def test_two_names_of_a_field_must_agree(tmp_path):
 
 def test_an_unknown_column_gets_a_suggestion(tmp_path):
     """A typo must not silently lose a field."""
-    problem, _ = read_row(tmp_path, {"prompt": "x", "negatve_prompt": "y"})
+    _, shot_list = read_row(tmp_path, {"prompt": "x", "negatve_prompt": "y"})
+    [problem] = [one for one in shot_list if isinstance(one, Problem)]
     assert problem.field == "negatve_prompt"
     assert "Did you mean negative_prompt?" in problem.action
 

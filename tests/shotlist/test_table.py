@@ -1,5 +1,7 @@
 """Tables as Google Sheets, Numbers and Excel export them, and columns that are left out."""
 
+import json
+
 import pytest
 
 from stills.contract.errors import InvalidRequest
@@ -61,6 +63,33 @@ def test_unknown_columns_are_one_problem_with_the_option_that_leaves_them_out(re
     without, problems = read(content, ignored_columns=names)
     assert not problems
     assert without == shots
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "yaml"])
+def test_unknown_columns_of_many_rows_are_one_problem(read, suffix):
+    """It is at the first row that has one, and the option works as it is printed."""
+    rows = [{"prompt": f"kite {number}", "Props, hats": 1, "Day": 2} for number in range(300)]
+    rows[0] = {"prompt": "a kite"}
+    lines = [json.dumps(row) for row in rows]
+    content = "\n".join(lines) if suffix == "jsonl" else "[\n" + ",\n".join(lines) + "]"
+    shots, (problem,) = read(content, f"a.{suffix}")
+    assert problem.source == f"a.{suffix}:{2 if suffix == 'jsonl' else 3}"
+    assert problem.message == "unknown columns 'Props, hats', 'Day'"
+    assert """--ignore-columns '"Props, hats",Day'""" in problem.action
+    without, problems = read(
+        content, f"a.{suffix}", ignored_columns=parse_column_names('"Props, hats",Day')
+    )
+    assert not problems
+    assert without == shots
+    assert len(shots) == 300
+
+
+def test_other_columns_in_every_row_stay_one_short_problem(read):
+    """A hostile file has no long message."""
+    rows = [json.dumps({"prompt": "a kite", f"column {number}": 1}) for number in range(3000)]
+    _, (problem,) = read("\n".join(rows), "a.jsonl")
+    assert problem.message.endswith("'column 99' and 900 more")
+    assert "remove them" in problem.action
 
 
 def test_columns_of_json_rows_are_left_out_too(read):

@@ -7,7 +7,7 @@ from pathlib import Path
 from stills.contract.errors import InvalidRequest
 from stills.contract.models import SEED_MAX
 from stills.shotlist.cast_file import read_cast_file, read_document
-from stills.shotlist.columns import fold, suggest
+from stills.shotlist.columns import suggest
 from stills.shotlist.dependencies import find_cycles
 from stills.shotlist.dialects.mulmo import is_mulmo, read_mulmo
 from stills.shotlist.dialects.stills import find_shots, read_shot_list
@@ -16,11 +16,12 @@ from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
 from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project, number_rows
-from stills.shotlist.row import Row, check_known, is_known
+from stills.shotlist.row import Row
 from stills.shotlist.scenes import fill_scenes
 from stills.shotlist.shot_builder import build_portrait, build_shots
 from stills.shotlist.shots import Defaults, Problem, Shot
 from stills.shotlist.tabular import csv_rows, jsonl_rows
+from stills.shotlist.unknown_columns import UnknownColumns
 
 SUGGESTIONS_MAX = 20
 
@@ -116,14 +117,15 @@ class ShotList:
             yield from self._project_items(self._with_cast_file(self._read_project()))
             return
         if self._options.cast_file is None:
-            table = Project(defaults=self._defaults)
+            table, unknown = Project(defaults=self._defaults), UnknownColumns()
             for row in self._table_rows(self._options):
-                yield from self._build(row, table)
+                yield from self._build(row, table, unknown)
+            yield from unknown.problems()
             return
         project = self._with_cast_file(Project(defaults=self._defaults))
         options = replace(self._options, keep_unknown=project.variables is not None)
         rows = tuple(self._table_rows(options))
-        yield from self._project_items(self._without_unknown(replace(project, rows=rows)))
+        yield from self._project_items(replace(project, rows=rows))
 
     def _with_cast_file(self, project: Project) -> Project:
         """Add the members and variables of the cast's file, which precede those of the list."""
@@ -140,30 +142,6 @@ class ShotList:
             problems=(*project.problems, *given.problems),
         )
 
-    def _without_unknown(self, table: Project) -> Project:
-        """Report the columns of a table that are unknown and in no template, and remove them."""
-        used = table.with_template_names().template_names
-        columns = dict.fromkeys(
-            column
-            for row in table.rows
-            if isinstance(row, Row) and isinstance(row.values, Mapping)
-            for column in row.values
-            if not is_known(column) and fold(column) not in used
-        )
-        try:
-            check_known(columns)
-        except InvalidRequest as error:
-            problem = Problem.of(self.name, error)
-            leave_out = replace(self._options, ignored_columns=tuple(columns))
-            rows = [
-                row._replace(values=leave_out.without_ignored(row.values))
-                if isinstance(row, Row)
-                else row
-                for row in table.rows
-            ]
-            return replace(table, rows=rows, problems=(*table.problems, problem))
-        return table
-
     def _table_rows(self, options: ListOptions) -> Iterator[Row | Problem]:
         if self.format is Format.JSONL:
             return jsonl_rows(self._file)
@@ -174,10 +152,13 @@ class ShotList:
         delimiter = "\t" if self.format is Format.TSV else None
         return fill_scenes(csv_rows(self._file, options, delimiter=delimiter))
 
-    def _build(self, row: Row | Problem, project: Project) -> Sequence[Shot | Problem]:
+    def _build(
+        self, row: Row | Problem, project: Project, unknown: UnknownColumns
+    ) -> Sequence[Shot | Problem]:
         if isinstance(row, Problem):
             return [row]
         row = row._replace(values=self._options.without_ignored(row.values))
+        row = unknown.leave_out(row)
         built = build_shots(
             row, project, folder=self._file.folder, notes=self._notes, options=self._options
         )
@@ -200,8 +181,9 @@ class ShotList:
 
     def _project_items(self, project: Project) -> Iterator[Shot | Problem]:
         project = project.with_template_names()
-        items = [item for row in project.rows for item in self._build(row, project)]
-        yield from project.problems
+        unknown = UnknownColumns(project.template_names)
+        items = [item for row in project.rows for item in self._build(row, project, unknown)]
+        yield from (*project.problems, *unknown.problems())
         yield from self._portraits(project, items)
         yield from items
 

@@ -2,19 +2,15 @@
 
 import json
 import re
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stills.contract.errors import InvalidRequest
-from stills.shotlist.columns import fallback_rank, find_field, is_ignored, suggest
-from stills.shotlist.options import write_column_names
+from stills.shotlist.columns import fallback_rank, find_field
 
 NAMES_MAX = 100
 WORDS_MAX_CHARACTERS = 5000
 
-_SUGGESTIONS_MAX = 5
-_OPTION_MAX_CHARACTERS = 1000
 _SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -46,10 +42,10 @@ def find_source(values: object, name: str) -> str | None:
 
 
 def name_fields(written: object) -> Fields:
-    """Map a row's columns to our fields; null, blank text and empty lists count as absent.
+    """Map a row's known columns to our fields; null, blank text and empty lists count as absent.
 
     Raises:
-        InvalidRequest: it is not a mapping, or a column is unknown, or two contradict each other.
+        InvalidRequest: it is not a mapping, or two columns contradict each other.
     """
     if not isinstance(written, Mapping):
         raise InvalidRequest(
@@ -58,7 +54,6 @@ def name_fields(written: object) -> Fields:
     values: dict[str, Any] = {}
     columns: dict[str, str] = {}
     ignored = []
-    check_known(written)
     for column, value in sorted(written.items(), key=_rank):
         field = find_field(column) if isinstance(column, str) else None
         if field is None:
@@ -77,38 +72,6 @@ def name_fields(written: object) -> Fields:
                 action="Keep one of them.",
             )
     return Fields(values, columns, tuple(ignored))
-
-
-def check_known(columns: Iterable[object]) -> None:
-    """Refuse columns that are neither fields nor known to be irrelevant.
-
-    Raises:
-        InvalidRequest: some columns are unknown.
-    """
-    unknown = [str(column) for column in columns if not is_known(column)]
-    if not unknown:
-        return
-    near = dict.fromkeys(suggest(column) for column in unknown[:_SUGGESTIONS_MAX])
-    several = "s" if len(unknown) > 1 else ""
-    names = ", ".join(repr(column[:40]) for column in unknown[:NAMES_MAX])
-    more = f" and {len(unknown) - NAMES_MAX} more" if len(unknown) > NAMES_MAX else ""
-    option = shlex.quote(write_column_names(unknown))
-    leave_out = (
-        f"--ignore-columns {option} leaves {'them' if several else 'it'} out"
-        if len(option) <= _OPTION_MAX_CHARACTERS
-        else "remove them"
-    )
-    raise InvalidRequest(
-        f"unknown column{several} {names}{more}",
-        field=unknown[0][:40],
-        action=f"{''.join(near)}Rename {'them' if several else 'it'}, or {leave_out}; "
-        "docs/shot-lists.md lists the known ones.",
-    )
-
-
-def is_known(column: object) -> bool:
-    """Return whether a column is one of our fields, or known to be irrelevant."""
-    return isinstance(column, str) and (is_ignored(column) or find_field(column) is not None)
 
 
 def is_absent(value: object) -> bool:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.options import ListOptions
-from stills.shotlist.row import Row, check_known, is_absent, is_known
+from stills.shotlist.row import Row, is_absent
 from stills.shotlist.shots import Problem
+from stills.shotlist.unknown_columns import check_known, is_known
 
 
 class Line(NamedTuple):
