@@ -64,6 +64,11 @@ class StoreConformance:
         await store.put(NAME, b"the second")
         assert await store.get(NAME) == b"the second"
 
+    async def test_put_writes_another_object_before_if_told_to(self, store: Store):
+        """As an image's sidecar; the image itself may come in pieces."""
+        await store.put(NAME, [b"1", b"", b"2"], preceded_by=("facts/a.json", b"{}"))
+        assert (await store.get(NAME), await store.get("facts/a.json")) == (b"12", b"{}")
+
     async def test_missing_returns_the_paths_without_an_object(self, store: Store):
         """For any number of paths, including zero."""
         await store.put(NAME, b"x")

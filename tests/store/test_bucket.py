@@ -1,10 +1,13 @@
 """The bucket store: services that are down, and how obstore is called."""
 
+import asyncio
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import obstore.exceptions
@@ -147,3 +150,50 @@ async def test_an_error_of_our_own_is_not_a_refusal(monkeypatch):
     monkeypatch.setattr(obstore.store, "from_url", fail)
     with pytest.raises(TypeError, match="unexpected argument"):
         await open_store("s3://bucket").get("a.png")
+
+
+class SlowBackend:
+    """An obstore in which reads wait for `go_on`."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.reading = threading.Semaphore(0)
+        self.written: list[str] = []
+        self.ended = 0
+
+    def get(self, path: str) -> None:
+        self.reading.release()
+        self.go_on.wait(5.0)
+        self.ended += 1
+        raise FileNotFoundError(path)
+
+    def put(self, path: str, *_content: object, **_options: object) -> None:
+        self.written.append(path)
+
+    def list(self, **_options: object) -> Iterator[object]:
+        return iter(())
+
+
+@pytest.fixture
+def slow(monkeypatch) -> Iterator[SlowBackend]:
+    """The obstore of every store."""
+    backend = SlowBackend()
+    monkeypatch.setattr(obstore.store, "from_url", lambda *_, **__: backend)
+    yield backend
+    backend.go_on.set()
+
+
+async def test_closing_does_not_wait_for_calls_and_starts_no_more(slow: SlowBackend):
+    """A service that hangs must not keep a process from ending."""
+    store = open_store("s3://bucket")
+    reads = [asyncio.create_task(store.get(f"{number}.png")) for number in range(64)]
+    write = asyncio.create_task(store.put("a.png", b"1"))
+    await asyncio.to_thread(slow.reading.acquire)
+    await store.close()
+    assert slow.ended == 0
+    slow.go_on.set()
+    await asyncio.wait([*reads, write])
+    assert write.cancelled()
+    assert slow.written == []
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await store.put("b.png", b"1")

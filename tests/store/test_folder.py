@@ -18,13 +18,14 @@ from stills.store import open_store
 WHOLE = b"x" * 1_000_000
 
 
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
+        env=os.environ | environment,
     )
 
 
@@ -189,6 +190,16 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"obstore", "pyv
 """
 
 
+async def test_only_the_first_write_looks_for_staged_files(tmp_path):
+    """The store may have millions of files."""
+    store = open_store(str(tmp_path))
+    await store.put("a.png", b"1")
+    (tmp_path / "old.png#1").write_bytes(b"half")
+    os.utime(tmp_path / "old.png#1", (0, 0))
+    await store.put("b.png", b"1")
+    assert (tmp_path / "old.png#1").exists()
+
+
 async def test_a_staged_file_that_cannot_be_removed_prevents_no_write(tmp_path, monkeypatch):
     """It may belong to another user."""
     (tmp_path / "a.png#1").write_bytes(b"half")
@@ -229,6 +240,31 @@ async def test_a_folder_that_another_process_creates_first_is_used(tmp_path, mon
         patched.setattr("os.path.isdir", lambda _: False)
         await open_store(str(tmp_path)).put("a.png", b"1")
     assert (tmp_path / "a.png").read_bytes() == b"1"
+
+
+async def test_a_system_that_cannot_sync_folders_stores_images(tmp_path, monkeypatch):
+    """Windows opens no folder."""
+    store, open_file = open_store(str(tmp_path)), os.open
+
+    def open_no_folder(path, *more):
+        if os.path.isdir(path):  # noqa: PTH112 - Path needs the real os.name
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return open_file(path, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.name", "nt")
+        patched.setattr("os.open", open_no_folder)
+        await store.put("facts/a.json", b"1")
+    assert (tmp_path / "facts" / "a.json").read_bytes() == b"1"
+
+
+OPEN_A_CHINESE_FOLDER = "from stills.store import open_store; open_store('/' + chr(0x7EA2))"
+
+
+def test_a_folder_that_the_locale_cannot_spell_is_rejected():
+    """The error says what to set."""
+    done = run(OPEN_A_CHINESE_FOLDER, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert "can't be spelled in this locale: use a UTF-8 locale" in done.stderr
 
 
 def test_the_store_knows_its_own_files(tmp_path):

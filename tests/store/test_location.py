@@ -25,6 +25,12 @@ def test_a_bucket_of_every_kind_is_opened(location):
     assert open_store(location).url("a.png").startswith(location)
 
 
+@pytest.mark.parametrize("location", ["s3://b/p", "s3://b/p/"])
+def test_a_bucket_url_may_end_with_a_slash(location):
+    """Both name the same objects."""
+    assert open_store(location).url("a.png") == "s3://b/p/a.png"
+
+
 @pytest.mark.parametrize("location", ["s3://key:secret@bucket/a", "s3://bucket/a?token=secret"])
 def test_a_location_with_a_secret_is_refused_without_quoting_it(location):
     """Secrets in a location would appear in every URL and log."""

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from stills.contract.errors import ImageMissing, StillsError, StoreRefused
+from stills.contract.errors import ImageMissing, StoreRefused
 from stills.contract.forked import begin_use
 from stills.contract.generation import Chunks
 from stills.contract.links import ImageLinks
@@ -129,10 +129,9 @@ class BucketStore:
             "list", folder, lambda backend: backend.list(folder or None, chunk_size=_PAGE)
         )
         # Objects in deeper folders are listed too.
-        prefix = f"{folder}/" if folder else ""
         while (page := await self._call("list", folder, lambda _: next(listed, None))) is not None:
             paths = [item["path"] for item in page]
-            yield [path for path in paths if "/" not in path.removeprefix(prefix)]
+            yield [path for path in paths if "/" not in path.removeprefix(f"{folder}/")]
 
     def url(self, path: str) -> str:
         """Return the location with the path added, such as `s3://bucket/prefix/a.png`, unsigned."""
@@ -180,8 +179,6 @@ class BucketStore:
         running = loop.run_in_executor(self._threads, partial(self._work, work))
         try:
             return await asyncio.wait_for(running, CALL_SECONDS)
-        except (StillsError, asyncio.CancelledError):
-            raise
         except TimeoutError:
             raise self._refused(verb, path, f"no answer within {CALL_SECONDS:g} s") from None
         except BaseException as error:

@@ -149,7 +149,7 @@ class FolderStore:
             return None
         self._check_there()
         try:
-            return os.scandir(self._file(folder) if folder else self._root_bytes)
+            return os.scandir(self._file(folder))
         except _ABSENT:
             return None
 
@@ -168,8 +168,7 @@ class FolderStore:
     def _tidy_once(self) -> None:
         if not self._is_tidy:
             self._is_tidy = True
-            with suppress(OSError):  # failing to tidy up must not prevent a write
-                _remove_stale_staged(self._root_bytes)
+            _remove_stale_staged(self._root_bytes)
 
     @contextmanager
     def _translated(self, verb: str, path: str) -> Iterator[None]:
@@ -252,6 +251,6 @@ def _remove_stale_staged(root: bytes) -> None:
     for folder, _, names in os.walk(root):
         for name in names:
             file = os.path.join(folder, name)  # noqa: PTH118 - bytes
-            if _STAGED.fullmatch(name) and os.lstat(file).st_mtime < oldest:
-                with suppress(FileNotFoundError):
+            with suppress(OSError):  # failing to tidy up must not prevent a write
+                if _STAGED.fullmatch(name) and os.lstat(file).st_mtime < oldest:
                     os.unlink(file)  # noqa: PTH108 - bytes
