@@ -1,12 +1,13 @@
 """The heartbeat of a claim, on a simulated clock."""
 
 import asyncio
+import logging
 import math
-import selectors
-from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from tests.support.simulated_clock import run
 
 from stills.contract.errors import CatalogError
 from stills.contract.generation import Claim, Generation, Held, Stage
@@ -18,32 +19,16 @@ from stills.pipeline.policy import Policy
 LEASE_SECONDS = 30.0
 CLAIM = Claim("key", "token", Generation("id", spec=None, stage=Stage.CLAIMED, created_at=0.0))
 
+OPTIONS = Options("m")
 HELD = Held("another-machine", 7, since=0.0)
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next event."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-        super().__init__(selectors.SelectSelector())
-        wait = self._selector.select
-
-        def jump(timeout: float | None = None) -> list[object]:
-            self._seconds += timeout or 0.0
-            return wait(0)
-
-        self._selector.select = jump
-
-    def time(self) -> float:
-        return self._seconds
 
 
 class Catalog:
     """A catalog that fails on request, and records when the lease was renewed."""
 
-    def __init__(self, *outcomes: bool | Exception) -> None:
+    def __init__(self, *outcomes: bool | Exception, lease_seconds: float = LEASE_SECONDS) -> None:
         self._outcomes = iter(outcomes)
+        self.lease_seconds = lease_seconds
         self.tried: list[float] = []
         self.renewed: list[float] = [0.0]
         self.released = 0
@@ -57,7 +42,7 @@ class Catalog:
         await asyncio.sleep(poll_seconds)
 
     async def renew(self, claim: Claim, *, lease_seconds: float) -> bool:
-        assert (claim, lease_seconds) == (CLAIM, LEASE_SECONDS)
+        assert (claim, lease_seconds) == (CLAIM, self.lease_seconds)
         now = asyncio.get_running_loop().time()
         self.tried.append(now)
         outcome = next(self._outcomes, True)
@@ -75,13 +60,13 @@ class Catalog:
         return max(b - a for a, b in zip(self.renewed, self.renewed[1:], strict=False))
 
 
-def job_on(catalog: Catalog) -> Job:
+def job_on(catalog: Catalog, options: Options = OPTIONS) -> Job:
     return Job(
         request=None,
         model=None,
-        options=Options("m"),
+        options=options,
         ports=SimpleNamespace(catalog=catalog),
-        policy=Policy(lease_seconds=LEASE_SECONDS),
+        policy=Policy(lease_seconds=catalog.lease_seconds),
         caps=Caps(),
         limiter=None,
         render=None,
@@ -89,11 +74,6 @@ def job_on(catalog: Catalog) -> Job:
         deadline=Deadline(math.inf),
         plan=Plan(spec=SimpleNamespace(key="key"), provider_request=None, size=None),
     )
-
-
-def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
-    with asyncio.Runner(loop_factory=Clock) as runner:
-        runner.run(main())
 
 
 def work(catalog: Catalog, *, seconds: float) -> None:
@@ -123,6 +103,13 @@ def test_a_beat_that_failed_is_repeated_each_second(failures: int, error: Except
     assert catalog.longest_gap_seconds < 2 / 3 * LEASE_SECONDS + 1e-6
     steady = [b - a for a, b in zip(catalog.renewed[1:], catalog.renewed[2:], strict=False)]
     assert min(steady) == pytest.approx(LEASE_SECONDS / 3)  # as before, once it works again
+
+
+def test_a_failed_beat_of_a_short_lease_is_repeated_before_it_ends():
+    """A whole second would be too late."""
+    catalog = Catalog(CatalogError("disk full"), lease_seconds=1.2)
+    work(catalog, seconds=10.0)
+    assert catalog.longest_gap_seconds < catalog.lease_seconds
 
 
 def test_a_lost_claim_is_not_renewed():
@@ -179,6 +166,44 @@ def test_a_claim_that_another_holds_is_asked_for_again_after_a_pause():
             assert job.deadline.held is None
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("left", "reached"),
+    [
+        (Stage.CLAIMED, [Stage.CLAIMED]),
+        (Stage.SENT, [Stage.CLAIMED]),
+        (Stage.ANSWERED, [Stage.CLAIMED, Stage.ANSWERED]),
+        (Stage.SPOOLED, [Stage.CLAIMED, Stage.SPOOLED]),
+    ],
+)
+def test_the_caller_learns_of_the_claim_and_of_an_image_that_is_paid_for(
+    left: Stage, reached: list[Stage]
+):
+    """An interrupted call may have to be sent again, so it is not reported as sent."""
+    taken = replace(CLAIM, generation=replace(CLAIM.generation, stage=left))
+    reported: list[Stage] = []
+
+    class Interrupted(Catalog):
+        async def claim(self, *_, **__) -> Claim:
+            return taken
+
+    async def main() -> None:
+        async with claim(job_on(Interrupted(), replace(OPTIONS, on_stage=reported.append))):
+            pass
+
+    run(main)
+    assert reported == reached
+
+
+def test_waiting_for_another_process_is_logged_once(caplog: pytest.LogCaptureFixture):
+    """With the process to look at; the catalog is asked again many times."""
+    catalog = Catalog()
+    catalog.held_times = 10
+    with caplog.at_level(logging.INFO, "stills"):
+        work(catalog, seconds=1.0)
+    (record,) = caplog.records
+    assert record.getMessage().endswith("from process 7 on another-machine")
 
 
 def test_a_claim_leaves_no_task_behind():

@@ -15,6 +15,7 @@ from stills.catalog import SqliteCatalog
 from stills.contract.errors import (
     AnswerTimeout,
     Billing,
+    BudgetExceeded,
     CallInterrupted,
     CatalogError,
     ConnectionLost,
@@ -80,6 +81,7 @@ async def test_calls_of_unknown_outcome_are_retried_as_often_as_allowed(
     with pytest.raises(ConnectionLost) as caught:
         await stills.generate(KITE)
     assert caught.value.billing is Billing.POSSIBLE
+    assert "earlier" not in caught.value.message  # its own says that it may be billed
     assert len(sandbox.ledger.generations) == 1 + allowed
 
 
@@ -101,7 +103,10 @@ async def test_a_refusal_after_a_lost_call_says_that_the_first_may_be_billed(
     assert (line.billed, line.possible) == (0, 1)
 
 
-@pytest.mark.parametrize("reason", ["the catalog fails", "the rate limit leaves no time"])
+REASONS = ["the catalog fails", "the rate limit leaves no time", "the cap leaves no money"]
+
+
+@pytest.mark.parametrize("reason", REASONS)
 async def test_a_second_call_that_can_not_be_sent_says_that_the_first_may_be_billed(
     make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, tmp_path: Path, reason: str
 ):
@@ -116,13 +121,15 @@ async def test_a_second_call_that_can_not_be_sent_says_that_the_first_may_be_bil
                 raise CatalogError("the disk is full")
             return await super().record_sends(claims, **more)
 
-    parts: dict[str, object] = {"rate_limit": RateLimit(per_second=0.001)}
-    if reason == "the catalog fails":
-        parts = {"catalog": FailsTheSecondTime(tmp_path / "stills.db")}
+    parts: dict[str, object] = {
+        "the catalog fails": {"catalog": FailsTheSecondTime(tmp_path / "stills.db")},
+        "the rate limit leaves no time": {"rate_limit": RateLimit(per_second=0.001)},
+        "the cap leaves no money": {"price_usd": 1.0},
+    }[reason]
     stills = await make_stills(policy=replace(fast, unknown_resends=1), **parts)
     sandbox.set_faults(Fault(FaultKind.DROP_AFTER))
-    with pytest.raises((CatalogError, StartTooLate)) as caught:
-        await stills.generate(KITE)
+    with pytest.raises((CatalogError, StartTooLate, BudgetExceeded)) as caught:
+        await stills.generate(KITE, max_cost_usd=1.5)
     assert caught.value.billing is Billing.POSSIBLE
     assert "an earlier call was cut off and may be billed" in caught.value.message
     assert len(sandbox.ledger.generations) == 1

@@ -77,6 +77,33 @@ async def test_a_call_that_never_reached_the_service_uses_no_start(
     assert (len(patiences), failures, sandbox.ledger.billed_images) == (1, [], 1)
 
 
+async def test_a_call_that_the_service_refused_uses_its_start(
+    make_stills: Callable[..., object], sandbox: Sandbox, patiences: list[float]
+):
+    """It counts towards the service's limit, so its retry needs another."""
+    stills = await make_stills(rate_limit=RateLimit(1000.0))
+    sandbox.set_faults(Fault(FaultKind.UNAVAILABLE))
+    await stills.generate(KITE)
+    assert len(patiences) == 2
+
+
+async def test_only_a_429_slows_other_calls_down_and_once_for_all_takes_of_a_call(
+    stills: Stills, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    """By the service's Retry-After; another failure says nothing about the rate."""
+    slowed: list[float | None] = []
+
+    async def watch(*_: object, retry_after_seconds: float | None, **__: object) -> None:
+        slowed.append(retry_after_seconds)
+
+    monkeypatch.setattr(RateLimiter, "slow_down", watch)
+    sandbox.set_faults(
+        Fault(FaultKind.UNAVAILABLE), Fault(FaultKind.THROTTLED, retry_after_seconds=0)
+    )
+    await stills.generate_takes(KITE, takes=3, model="qwen-image-2.0")
+    assert slowed == [0.0]
+
+
 async def test_a_cancelled_call_is_counted_as_possibly_billed(stills: Stills, sandbox: Sandbox):
     """As on the ledger: a stopped batch reports it, and its cap counts it."""
     counted: list[Billing] = []
