@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stills.batch.image_files import ImageNames
 from stills.contract.generation import GenerationSpec
 from stills.contract.size import Size
 from stills.pipeline.object_names import object_path, read_object_path
@@ -58,6 +59,19 @@ def name(
 def test_a_name_has_prompt_size_seed_and_id(prompt, slug):
     """Letters and digits of any script stay, in lower case; everything else becomes one dash."""
     assert name(prompt) == f"{slug}-1024x768-seed1234-3f9a1c2b7d4e.png"
+
+
+@pytest.mark.parametrize(
+    "invisible",
+    [
+        "\u200b", "\u200d", "\u202e", "\u2066", "\ufeff", "\u00ad", "\u034f", "\u3164", "\uffa0",
+        "\u115f", "\u17b4", "\ufe0f", "\U000e0100", "\U000e0041",
+    ],
+)  # fmt: skip
+def test_a_name_has_no_invisible_character(invisible):
+    """Neither those that turn the direction of text, nor letters and marks that show nothing."""
+    assert name(f"fo{invisible}x") == "fo-x-1024x768-seed1234-3f9a1c2b7d4e.png"
+    assert ImageNames([f"fo{invisible}x"]).path(f"fo{invisible}x") == "images/fo-x.png"
 
 
 def test_a_long_prompt_is_cut_between_words():

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stills.contract.atomic_file import replace_atomically
+from stills.contract.file_names import is_word_character
 from stills.contract.file_url import file_path
 
 IMAGES_FOLDER = "images"
@@ -110,8 +111,7 @@ def _clean(shot_id: str) -> str:
 
 
 def _is_plain(character: str) -> bool:
-    category = unicodedata.category(character)
-    return character in "_-." or category[0] in "LM" or category == "Nd"
+    return character in "_-." or is_word_character(character)
 
 
 def _same_file_key(name: str) -> int:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from stills.contract.file_names import is_word_character
 from stills.contract.generation import GenerationSpec
 from stills.contract.providers import SANDBOX, is_paid
 from stills.contract.size import Size
@@ -29,14 +30,8 @@ def object_path(spec: GenerationSpec, generation_id: str, size: Size) -> str:
 
 def _slug(prompt: str) -> str:
     lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", prompt).lower())
-    kept = "".join(character if _is_of_a_word(character) else " " for character in lower)
+    kept = "".join(character if is_word_character(character) else " " for character in lower)
     return _shorten("-".join(kept.split())) or "image"
-
-
-def _is_of_a_word(character: str) -> bool:
-    """Return whether it is a letter, a digit or a combining mark, which many scripts need."""
-    category = unicodedata.category(character)
-    return category[0] in "LM" or category == "Nd"
 
 
 def _shorten(slug: str) -> str:
