@@ -62,6 +62,11 @@ def test_an_image_stored_in_one_locale_is_found_in_every_other(run_in, service, 
     written = first.stdout.rstrip(b"\n")
     assert "красный-змей-红风筝" in written.decode()
     assert Path(os.fsdecode(written)).read_bytes() == (tmp_path / "out.png").read_bytes()
+    as_json = run_in(locale, "list", "--json")
+    listed = run_in(locale, "list", "--paths")
+    assert (listed.stdout, listed.stderr) == (first.stdout, b"")
+    opened = run_in(locale, "open", json.loads(as_json.stdout)["id"])
+    assert (opened.returncode, opened.stdout) == (0, first.stdout), opened.stderr
     for again in (variables, service.variables | {"LC_ALL": "C.UTF-8"}):
         repeated = run_in(again, "generate", "--file", "request.json")
         assert (repeated.returncode, repeated.stdout) == (0, first.stdout), repeated.stderr

@@ -1,6 +1,8 @@
 """Text for a terminal: plurals, safe text and JSON."""
 
+import codecs
 import json
+import sys
 
 
 def images(number: int) -> str:
@@ -14,9 +16,13 @@ def printable(text: str) -> str:
 
 
 def as_json(value: object) -> str:
-    r"""Return JSON on one line; characters that could control the terminal become \uXXXX."""
+    r"""Return JSON on one line; characters that could control the terminal become \uXXXX.
+
+    So do all that are not ASCII if standard output is not UTF-8, as programs expect of JSON.
+    """
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
     # JSON's own characters are printable, so only those inside strings are escaped.
     return "".join(
         character if character.isprintable() else json.dumps(character)[1:-1]
-        for character in json.dumps(value, ensure_ascii=False)
+        for character in json.dumps(value, ensure_ascii=not is_utf8)
     )

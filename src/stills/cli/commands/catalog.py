@@ -102,7 +102,7 @@ async def _list(options: argparse.Namespace) -> int:
         if options.json:
             print(as_json(_record(image, link, base)))
         elif options.paths:
-            print(printable(readable_url(link)))
+            print(readable_url(link))
         else:
             print(line(image))
     return 0
