@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -101,6 +102,17 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
         model_aliases=_aliases(environment, "STILLS_MODEL_ALIASES", models),
         traces=_traces(environment),
     )
+
+
+def why_no_screen(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return why no window can be opened for the user of this process; None if one can."""
+    environment = os.environ if environment is None else environment
+    if any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY")):
+        return "this is a remote session"
+    needs_display = sys.platform not in {"darwin", "win32"}
+    if needs_display and not any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        return "there is no screen here"
+    return None
 
 
 def default_output(environment: Mapping[str, str]) -> Path:

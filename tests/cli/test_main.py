@@ -61,6 +61,61 @@ def test_an_invalid_command_line_is_one_line(arguments: list[str], capfd):
     assert ". See `stills" in printed
 
 
+def test_a_prompt_without_quotes_is_recognised(capfd):
+    """The error shows the command with quotes, wherever the options are."""
+    for words in (["a", "red", "fox"], ["a", "--size", "64*64", "red", "fox"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["generate", *words])
+        assert ended.value.code == 2
+        assert 'quote it: stills generate "a red fox"' in capfd.readouterr().err
+
+
+def test_help_shows_the_help_of_a_command(capfd):
+    """`stills help keys add` is `stills keys add --help`, and `stills help` lists all commands."""
+    for words in ([], ["rm"], ["keys", "add"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--help"])
+        assert ended.value.code == 0
+        expected = capfd.readouterr().out
+        with pytest.raises(SystemExit) as ended:
+            main(["help", *words])
+        assert (ended.value.code, capfd.readouterr().out) == (0, expected)
+    with pytest.raises(SystemExit) as ended:
+        main(["help", "kyes"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (["--aspect-ratio", "16:9"], "1360*768"),
+        (["--aspect-ratio", "16:9", "--size", "2K"], "2736*1536"),
+        (["--aspect-ratio", "16:9", "--size", "auto"], "1360*768"),
+        (["--aspect-ratio", "16:9", "--size", "1920*1080"], "1920*1080"),
+    ],
+)
+def test_an_aspect_ratio_is_read_as_in_a_shot_list(options: list[str], size: str):
+    """Alone it has about the pixels of 1K; a size of pixels must match it."""
+    parsed = build_parser().parse_args(["generate", "a kite", *options])
+    assert read_request(parsed).size == size
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["a", "--aspect-ratio", "wide"],
+        ["a", "--aspect-ratio", "16:9", "--size", "512*512"],
+        ["--aspect-ratio", "16:9", "--request", "{}"],
+    ],
+)
+def test_an_aspect_ratio_that_means_nothing_is_rejected(options: list[str]):
+    """It is never ignored."""
+    parsed = build_parser().parse_args(["generate", *options])
+    with pytest.raises(InvalidRequest) as rejected:
+        read_request(parsed)
+    assert rejected.value.field == "aspect_ratio"
+
+
 @pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-"])
 def test_a_closed_stream_is_not_an_error(closed, tmp_path):
     """Output is dropped, and never written to a file that got the number of the stream."""

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from stills.cli.options import (
+    add_aspect_ratio,
     add_model,
     add_request_field,
     add_resend_unknown,
@@ -30,7 +31,7 @@ def add_batch(commands: "Commands") -> None:
     )  # fmt: skip
     rows = command.add_argument_group("defaults for rows that don't set them")
     add_request_field(rows, "size", "W*H in pixels, a ratio, 1K, 2K, 4K, or auto")
-    rows.add_argument("--aspect-ratio", metavar="W:H", help="such as 16:9")
+    add_aspect_ratio(rows)
     add_request_field(rows, "style")
     add_request_field(rows, "negative_prompt")
     add_request_field(rows, "seed", "project seed; shot seeds are derived from it (default: 0)")

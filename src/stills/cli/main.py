@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from stills.cli.film_commands import add_animatic, add_batch, add_export, add_pick, add_review
 from stills.cli.job_commands import add_jobs, add_worker
+from stills.cli.library_commands import add_list, add_open, add_rm, add_show
 from stills.cli.options import (
+    add_aspect_ratio,
     add_json,
     add_model,
     add_request_field,
@@ -69,9 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_animatic(commands)
     add_jobs(commands)
     add_worker(commands)
-    _add_list(commands)
-    _add_show(commands)
-    _add_rm(commands)
+    add_list(commands)
+    add_show(commands)
+    add_open(commands)
+    add_rm(commands)
     _add_models(commands)
     _add_doctor(commands)
     _add_spend(commands)
@@ -82,6 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_catalog(commands)
     _add_mcp(commands)
     _add_sandbox(commands)
+    _add_completion(commands)
+    _add_help(commands)
     return parser
 
 
@@ -103,6 +108,8 @@ def _add_generate(commands: "Commands") -> None:
     for name in REQUEST_FIELDS:
         if name not in ("prompt", "reference_images"):
             add_request_field(request, name)
+        if name == "size":
+            add_aspect_ratio(request)
     add_model(command)
     command.add_argument(
         "--takes", type=int, default=1, metavar="N",
@@ -120,40 +127,15 @@ def _add_generate(commands: "Commands") -> None:
     command.add_argument("--fresh", action="store_true", help="always pay for a new image")
     add_sandbox_option(command)
     add_json(command, "print the result as JSON")
+    command.set_defaults(explain_extra=_explain_unquoted)
 
 
-def _add_list(commands: "Commands") -> None:
-    command = add_command(commands, "list", "catalog", "List stored images, newest first.")
-    command.set_defaults(command="list")
-    command.add_argument("words", nargs="*", metavar="WORDS", help="text that the prompt contains")
-    command.add_argument("--model", metavar="ID", help="only images of this model")
-    command.add_argument("--style", metavar="TEXT", help="only images of exactly this style")
-    command.add_argument("--seed", type=int, metavar="N", help="only images of this seed")
-    command.add_argument(
-        "--since", metavar="DATE", help="YYYY-MM-DD (UTC), or a number of days such as 7d"
-    )
-    command.add_argument("--paths", action="store_true", help="print only where each image is")
-    command.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
-    )
-    add_json(command)
-
-
-def _add_show(commands: "Commands") -> None:
-    command = add_command(commands, "show", "catalog", "Show everything about one stored image.")
-    command.set_defaults(command="show")
-    command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
-    add_json(command, "print JSON")
-
-
-def _add_rm(commands: "Commands") -> None:
-    command = add_command(
-        commands, "rm", "rm",
-        "Delete stored images in all their sizes. The ledger keeps what they cost, and an equal "
-        "request is billed again.",
-    )  # fmt: skip
-    command.add_argument("ids", nargs="+", metavar="ID", help="the image's id or its beginning")
-    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+def _explain_unquoted(options: argparse.Namespace, extra: Sequence[str]) -> str | None:
+    """Return what to type instead, if the further arguments are words of the prompt."""
+    if options.prompt is None or any(word.startswith("-") for word in extra):
+        return None
+    quoted = " ".join((options.prompt, *extra)).replace('"', '\\"')
+    return f'the prompt is several arguments; quote it: stills generate "{quoted}"'
 
 
 def _add_models(commands: "Commands") -> None:
@@ -327,3 +309,18 @@ def _add_sandbox(commands: "Commands") -> None:
         "--ignore-size-with-references", action="store_true",
         help="make every image that has references 2048*2048",
     )  # fmt: skip
+
+
+def _add_completion(commands: "Commands") -> None:
+    command = add_command(
+        commands,
+        "completion",
+        "completion",
+        "Print the script with which a shell completes Stills.",
+    )
+    command.add_argument("shell", choices=["bash", "zsh", "fish"], help="for which shell")
+
+
+def _add_help(commands: "Commands") -> None:
+    command = add_command(commands, "help", "help", "Show the help of a command.")
+    command.add_argument("words", nargs="*", metavar="COMMAND", help="such as keys add")

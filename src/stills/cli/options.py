@@ -35,6 +35,13 @@ def add_request_field(command: "Group", name: str, summary: str | None = None) -
     )
 
 
+def add_aspect_ratio(command: "Group") -> None:
+    """Add `--aspect-ratio`."""
+    command.add_argument(
+        "--aspect-ratio", metavar="W:H", help="such as 16:9; with 1K, 2K or 4K as the size, or none"
+    )
+
+
 def add_model(command: argparse.ArgumentParser) -> None:
     """Add `--model`."""
     command.add_argument(

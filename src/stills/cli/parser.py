@@ -1,13 +1,28 @@
 """The parser of the command line, and how a command is added to it."""
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from stills.cli.text import printable
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports an error in one line."""
+    """Reports an error in one line.
+
+    A command may set `explain_extra`, which returns a better message about arguments that it does
+    not have, or None.
+    """
+
+    def parse_args(  # type: ignore[override]  # no caller gives a namespace
+        self, args: Sequence[str] | None = None
+    ) -> argparse.Namespace:
+        """Parse all arguments, or exit."""
+        options, extra = self.parse_known_args(args)
+        if extra:
+            explain = getattr(options, "explain_extra", lambda *_: None)
+            self.error(explain(options, extra) or f"unrecognized arguments: {' '.join(extra)}")
+        return options
 
     def error(self, message: str) -> NoReturn:
         """Print it, and exit."""

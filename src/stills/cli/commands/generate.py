@@ -143,12 +143,9 @@ def read_request(options: argparse.Namespace) -> ImageRequest:
         )
     if options.prompt is None:
         return _read_json(options)
-    if options.size is None:
-        raise InvalidRequest(
-            "size is missing", field="size", action="Add --size, such as --size 1024*1024."
-        )
+    size = _read_size(options)
     prompt = _read_prompt() if options.prompt == "-" else options.prompt
-    fields = {name: getattr(options, name) for name in _OPTIONS}
+    fields = {name: getattr(options, name) for name in _OPTIONS} | {"size": size}
     images = fields.pop("reference_image") or []
     if len(images) == 1:
         return ImageRequest(prompt=prompt, reference_image=images[0], **fields)
@@ -220,6 +217,28 @@ def _name_outputs(output: Path, takes: int) -> Sequence[Path]:
     return [output.with_stem(f"{output.stem}-{number}") for number in range(1, takes + 1)]
 
 
+def _read_size(options: argparse.Namespace) -> str:
+    if options.aspect_ratio is not None:
+        from stills.shotlist.shots import Defaults  # noqa: PLC0415 - only for a ratio
+        from stills.shotlist.sizes import choose_size  # noqa: PLC0415
+
+        return choose_size(
+            size=options.size,
+            width=None,
+            height=None,
+            aspect_ratio=options.aspect_ratio,
+            defaults=Defaults(),
+        )
+    if options.size is None:
+        raise InvalidRequest(
+            "size is missing",
+            field="size",
+            action="Add --size, such as --size 1024*1024, or --aspect-ratio, such as 16:9.",
+        )
+    size: str = options.size
+    return size
+
+
 def _read_json(options: argparse.Namespace) -> ImageRequest:
     extra = [name for name in _OPTIONS if getattr(options, name) is not None]
     if extra:
@@ -228,6 +247,12 @@ def _read_json(options: argparse.Namespace) -> ImageRequest:
             f"--{option} can't be combined with --request or --file",
             field=extra[0],
             action=f"Put {extra[0]} into the JSON.",
+        )
+    if options.aspect_ratio is not None:
+        raise InvalidRequest(
+            "--aspect-ratio can't be combined with --request or --file",
+            field="aspect_ratio",
+            action='Write it as the size in the JSON, such as "16:9" or "2K 16:9".',
         )
     if options.request is not None:
         return ImageRequest.from_json(options.request)

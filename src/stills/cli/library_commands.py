@@ -1,0 +1,54 @@
+"""The commands for stored images."""
+
+from typing import TYPE_CHECKING
+
+from stills.cli.options import add_json
+from stills.cli.parser import add_command
+
+if TYPE_CHECKING:
+    from stills.cli.parser import Commands
+
+
+def add_list(commands: "Commands") -> None:
+    """Add `list`."""
+    command = add_command(commands, "list", "catalog", "List stored images, newest first.")
+    command.set_defaults(command="list")
+    command.add_argument("words", nargs="*", metavar="WORDS", help="text that the prompt contains")
+    command.add_argument("--model", metavar="ID", help="only images of this model")
+    command.add_argument("--style", metavar="TEXT", help="only images of exactly this style")
+    command.add_argument("--seed", type=int, metavar="N", help="only images of this seed")
+    command.add_argument(
+        "--since", metavar="DATE", help="YYYY-MM-DD (UTC), or a number of days such as 7d"
+    )
+    command.add_argument("--paths", action="store_true", help="print only where each image is")
+    command.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
+    )
+    add_json(command)
+
+
+def add_show(commands: "Commands") -> None:
+    """Add `show`."""
+    command = add_command(commands, "show", "catalog", "Show everything about one stored image.")
+    command.set_defaults(command="show")
+    command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
+    add_json(command, "print JSON")
+
+
+def add_open(commands: "Commands") -> None:
+    """Add `open`."""
+    command = add_command(
+        commands, "open", "open", "Open an image in the default viewer, and print its path."
+    )
+    command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
+
+
+def add_rm(commands: "Commands") -> None:
+    """Add `rm`."""
+    command = add_command(
+        commands, "rm", "rm",
+        "Delete stored images in all their sizes. The ledger keeps what they cost, and an equal "
+        "request is billed again.",
+    )  # fmt: skip
+    command.add_argument("ids", nargs="+", metavar="ID", help="the image's id or its beginning")
+    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
