@@ -22,7 +22,7 @@ KITE = ImageRequest(prompt="a red kite", size="512*512", seed=1)
 PACKAGES = {
     "api_keys", "app", "assembly", "blocking", "blocking_session", "catalog", "cli", "config",
     "contract", "fresh_process", "imaging", "library", "loop_guard", "model_table", "pipeline",
-    "provider", "ratelimit", "shotlist", "store",
+    "project", "provider", "ratelimit", "shotlist", "store",
 }  # fmt: skip
 """What a catalog hit needs of stills. Import anything else where it is used."""
 
@@ -30,7 +30,8 @@ UNUSED = (
     "stills.catalog.postgres", "stills.catalog.search", "stills.catalog.spending",
     "stills.contract.jobs", "stills.contract.models_file", "stills.contract.ports.jobs",
     "stills.contract.search", "stills.contract.spending", "stills.contract.upkeep",
-    "stills.imaging.reference", "stills.pipeline.generate_many", "stills.store.bucket",
+    "stills.imaging.reference", "stills.pipeline.generate_many",
+    "stills.project.file", "stills.project.names", "stills.store.bucket",
 )  # fmt: skip
 """Parts of these packages that it does not need."""
 

@@ -188,6 +188,7 @@ def find_service(config: Config) -> Credentials:
         profile=config.profile,
         credentials_file=config.credentials_file,
         base_url=config.base_url,
+        project_base_url=config.project_base_url,
         folder=_current_folder(),
         api_key_file=config.api_key_file,
         account_name=config.account,

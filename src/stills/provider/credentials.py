@@ -69,6 +69,7 @@ def find_credentials(
     profile: str,
     credentials_file: Path | None,
     base_url: str | None,
+    project_base_url: str | None = None,
     folder: Path | None = None,
     api_key_file: Path | None = None,
     account_name: str | None = None,
@@ -77,7 +78,7 @@ def find_credentials(
 
     The other files are those of `find_key_file`, if `folder` is not None. They are not read if a
     profile is named that has no key: another account would be billed. `base_url` wins over the one
-    beside the key.
+    beside the key, which wins over the project's. A sandbox's key never goes to the latter.
 
     Raises:
         MissingKey: there is none.
@@ -93,7 +94,7 @@ def find_credentials(
         )
     credentials = Credentials(
         ProviderKey(found),
-        check_base_url(base_url or DEFAULT_BASE_URL),
+        check_base_url(base_url or project_base_url or DEFAULT_BASE_URL),
         account_name,
         given.place,
     )
