@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --require-hashes --only-binary :all: --no-binary pyvip
 COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotation-style line \
 	--python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help demo scale-demo test check mutants format lock clean
+.PHONY: help demo scale-demo test check docs mutants format lock clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ check: .venv/installed-dev ## lint, types and imports, no tests
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+docs: .venv/installed-dev ## build the documentation site in build/site; a broken link is an error
+	@.venv/bin/python tests/docs/site.py
 
 mutants: .venv/installed-dev ## check that the tests notice small changes to the code that handles money
 	.venv/bin/python benchmarks/mutants.py
