@@ -82,8 +82,8 @@ class CopiedTable:
         (here,) = self._target.execute(f"SELECT count(*) FROM {self.name}").fetchall()[0]  # noqa: S608
         return there, here
 
-    def read(self, after: Key | None) -> Chunk | None:
-        """Return the rows after a key, as Postgres takes them; None after the last.
+    def read(self, after: Key | None) -> list[list[Any]]:
+        """Return the next rows after a key; none after the last.
 
         Raises:
             CatalogError: one can't be read.
@@ -91,12 +91,13 @@ class CopiedTable:
         where, values = self._where_after(after)
         query = f"SELECT * FROM {self._from} {where} ORDER BY {self._key} LIMIT {CHUNK}"  # noqa: S608
         try:
-            rows = list(map(list, self._source.execute(query, values)))
+            return list(map(list, self._source.execute(query, values)))
         except (sqlite3.OperationalError, UnicodeDecodeError):
             self._blame_undecodable(after)
             raise
-        if not rows:
-            return None
+
+    def chunk(self, rows: list[list[Any]]) -> Chunk:
+        """Make a chunk of rows, as Postgres takes them."""
         for position in self._flags:
             for row in rows:
                 row[position] = None if row[position] is None else bool(row[position])
