@@ -63,8 +63,9 @@ class ManifestEntry:
     @classmethod
     def of(cls, outcome: Outcome, file: str | None = None) -> Self:
         """Make the entry of an outcome."""
-        shown = tuple(map(_as_shown, outcome.shot.references))
-        shot = replace(outcome.shot, references=shown)
+        shot = outcome.shot
+        if shot.references:
+            shot = replace(shot, references=tuple(map(_as_shown, shot.references)))
         failure = None if outcome.error is None else Failure.of(outcome.error)
         return cls(shot, outcome.result, failure, file, outcome.billing)
 

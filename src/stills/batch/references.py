@@ -162,7 +162,7 @@ def _explain(
     ]
     sentences += [f"{one.member}: {one.description}" for one in described]
     if not sentences:
-        return replace(shot, references=tuple(sent))
+        return shot if len(sent) == len(shot.references) else replace(shot, references=tuple(sent))
     *others, last = sentences
     text = " ".join([*map(end_sentence, others), last])
     prompt = f"{end_sentence(shot.request.prompt)} {text}"

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from stills.contract.errors import InvalidRequest
@@ -62,6 +63,7 @@ def normalize_size(written: str) -> str:
     return AUTO if written.strip().lower() == AUTO else str(parse_size(written))
 
 
+@lru_cache(maxsize=256)  # a list repeats its sizes
 def parse_size(written: str) -> Size:
     """Read `W*H` (`x` and `×` are accepted, too), a ratio, or `1K`, `2K`, `4K` with or without one.
 

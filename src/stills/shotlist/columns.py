@@ -96,11 +96,13 @@ _IGNORED = {fold(name) for names in IGNORED.values() for name in names}
 _NAMES = [name for field in FIELDS for name in (field.name, *field.aliases, *field.fallbacks)]
 
 
+@lru_cache(maxsize=1024)
 def find_field(column: str) -> Field | None:
     """Return the field with this name, alias or fallback; None if unknown."""
     return _FIELDS.get(fold(column)) or _FALLBACKS.get(fold(column))
 
 
+@lru_cache(maxsize=1024)
 def fallback_rank(column: str) -> int:
     """Return a column's rank among its field's fallbacks, from 1; 0 for name and aliases."""
     field = _FALLBACKS.get(fold(column))
