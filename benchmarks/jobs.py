@@ -7,6 +7,9 @@ more memory than 1,000.
 The limit: 600 shots at 20/s over three workers, on a sandbox with 300 ms of latency that enforces
 20/s itself. Target: at least 95 % of the limit is used between the first call and the last in the
 ledger, and no call is refused. STILLS_CATALOG may name an empty Postgres database.
+
+Memory: the peak of one worker over jobs of 1,000 and of 100,000 shots. Every shot is one of 100
+images of a stub, so the rest is answered from the catalog. Target: at most 10 % more.
 """
 
 import argparse
@@ -22,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import batch_sandbox
+import fast_stub
 
 from stills import ImageRequest, Stills
 from stills.contract.jobs import JobShot
@@ -30,26 +34,25 @@ SHOTS = (1000, 100_000)
 ACCEPT_SECONDS = 10.0
 LIMITED_SHOTS, LIMIT_PER_SECOND, WORKERS = 600, 20, 3
 TARGET = 0.95
+DIFFERENT_SHOTS, MEMORY_TARGET = 100, 1.1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--submit", type=int, metavar="N", help=argparse.SUPPRESS)
-    parser.add_argument("--only", choices=["accept", "limit"], help="one half of the benchmark")
+    parser.add_argument("--only", choices=["accept", "limit", "memory"], help="one part")
     options = parser.parse_args()
     if options.submit:
         return asyncio.run(submit(options.submit))
-    met = True
-    if options.only != "limit":
-        met = _accept() and met
-    if options.only != "accept":
-        met = _limit() and met
-    return 0 if met else 1
+    parts = {"accept": _accept, "limit": _limit, "memory": _memory}
+    met = [run() for name, run in parts.items() if options.only in (None, name)]
+    return 0 if all(met) else 1
 
 
-def shots(number: int) -> Iterator[JobShot]:
+def shots(number: int, different: int = sys.maxsize) -> Iterator[JobShot]:
     for count in range(number):
-        request = ImageRequest(prompt=f"a red kite, picture {count}", size="1024*1024", seed=7)
+        prompt = f"a red kite, picture {count % different}"
+        request = ImageRequest(prompt=prompt, size="1024*1024", seed=7)
         yield JobShot(f"s{count:06}", request)
 
 
@@ -98,7 +101,7 @@ def _limit() -> bool:
     with batch_sandbox.running(*options) as sandbox, tempfile.TemporaryDirectory() as at:
         limit = {"STILLS_RATE_LIMIT": f"{LIMIT_PER_SECOND}/s", "STILLS_CONCURRENCY": "16"}
         here = os.environ | batch_sandbox.environment(Path(at), sandbox.base_url, **limit)
-        job = asyncio.run(_submit_limited(here))
+        job = asyncio.run(_submit(here, shots(LIMITED_SHOTS)))
         command = [sys.executable, "-m", "stills", "worker"]
         workers = [
             subprocess.Popen(command, env=here, stdout=subprocess.DEVNULL) for _ in range(WORKERS)
@@ -119,17 +122,48 @@ def _limit() -> bool:
     return met
 
 
-async def _submit_limited(here: dict[str, str]) -> str:
+def _memory() -> bool:
+    peaks = [_worker_peak(number) for number in SHOTS]
+    met = peaks[-1] <= MEMORY_TARGET * peaks[0]
+    print(f"target: at most {MEMORY_TARGET} times the first: {'met' if met else 'MISSED'}")
+    return met
+
+
+def _worker_peak(number: int) -> float:
+    """Return the peak memory in MB of a worker that does a job alone."""
+    with fast_stub.running(plain=True) as base_url, tempfile.TemporaryDirectory() as at:
+        here = os.environ | batch_sandbox.environment(Path(at), base_url)
+        job = asyncio.run(_submit(here, shots(number, DIFFERENT_SHOTS)))
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "stills", "worker"]
+        worker = subprocess.Popen(command, env=here, stdout=subprocess.DEVNULL)
+        try:
+            asyncio.run(_wait(here, job))
+            status = Path(f"/proc/{worker.pid}/status").read_text()
+        finally:
+            worker.terminate()
+            worker.wait()
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    seconds = time.perf_counter() - began
+    print(f"{number} shots: {int(peak) / 1024:.0f} MB, {seconds:.0f} s", flush=True)
+    return int(peak) / 1024
+
+
+async def _submit(here: dict[str, str], listed: Iterator[JobShot]) -> str:
     async with Stills.from_env(environment=here) as stills:
-        job = await stills.jobs.submit(shots(LIMITED_SHOTS), model="qwen-image-max")
-        return job.id
+        return (await stills.jobs.submit(listed, model="qwen-image-max")).id
+
+
+async def _wait(here: dict[str, str], job_id: str) -> None:
+    async with Stills.from_env(environment=here) as stills:
+        while (await stills.jobs.get(job_id)).state.is_active:
+            await asyncio.sleep(1)
 
 
 async def _starts(here: dict[str, str], job_id: str) -> list[float]:
     """Wait for the end of the job; returns when its calls were sent, by the ledger."""
+    await _wait(here, job_id)
     async with Stills.from_env(environment=here) as stills:
-        while (await stills.jobs.get(job_id)).state.is_active:
-            await asyncio.sleep(1)
         starts: list[float] = []
         after = -1
         while page := await stills.jobs.results(job_id, after=after, limit=200):
