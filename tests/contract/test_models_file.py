@@ -151,7 +151,8 @@ def test_every_key_is_documented():
 
 def test_the_documented_example_is_valid(read):
     """It can be copied."""
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    _, models_section = PAGE.read_text(encoding="utf-8").split("\n## Models\n")
+    (example,) = re.findall(r"```toml\n(.*?)```", models_section, re.DOTALL)
     models = read(example)
     new, known = models["example-image-4.0"], models["qwen-image-2.1-pro"]
     assert new.prices == Prices(((2_250_000, 0.05), (None, 0.09)))
