@@ -7,6 +7,7 @@ import pytest
 
 from stills.contract.errors import Billing
 from stills.contract.generation import RequestRecord, Settlement
+from stills.contract.money import Caps
 from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.size import Size
 
@@ -72,6 +73,18 @@ async def test_the_sends_of_a_limit_scope_are_counted(catalog, worker, spec):
     assert (await catalog.read_limiter_state(LANE, seconds=-60.0))[1] == 0
     for scope in OTHERS[1:]:
         assert (await catalog.read_limiter_state(scope, seconds=60.0))[1] == 1
+
+
+async def test_a_call_for_two_images_is_one_call(catalog, worker, spec):
+    """The limit is on calls."""
+    claims = [await worker.take(spec(key)) for key in ("a", "b")]
+    numbers = await catalog.record_sends(
+        claims, lease_seconds=60.0, caps=Caps(), account=LANE.account
+    )
+    assert len(set(numbers)) == 2
+    assert (await catalog.read_limiter_state(LANE, seconds=60.0))[1] == 1
+    await worker.send(claims[0], account=LANE.account)
+    assert (await catalog.read_limiter_state(LANE, seconds=60.0))[1] == 2
 
 
 async def test_every_account_begins_with_the_state_of_an_unknown_one(catalog):

@@ -63,7 +63,7 @@ if hasattr(os, "register_at_fork"):
 def judge(scope: str | None, pid: int, started: int | None) -> Life:
     """Return what is known about a process, given by the fields of its Process."""
     own = this_process()
-    if scope is None or started is None or scope != own.scope:
+    if scope is None or scope != own.scope:
         return Life.UNKNOWN
     if (pid, started) == (own.pid, own.started):
         return Life.ALIVE

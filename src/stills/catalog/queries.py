@@ -123,7 +123,7 @@ WHERE id = :generation_id
 """
 
 FORGET_TASK = """
-UPDATE generations SET task_id = NULL, task_send = NULL
+UPDATE generations SET task_id = NULL
 WHERE id = (SELECT generation_id FROM sends WHERE number = :number) AND task_send = :number
 """
 
@@ -167,7 +167,7 @@ WHERE id = :generation_id
 RECORD_KEPT = """
 UPDATE generations
 SET stage = 'kept', sha256 = :sha256, byte_count = :byte_count, object_path = :object_path,
-    image_url = NULL, spool_url = NULL, spool_owner = NULL, task_id = NULL, task_send = NULL
+    image_url = NULL, spool_url = NULL, spool_owner = NULL, task_id = NULL
 WHERE id = :generation_id
 """
 
