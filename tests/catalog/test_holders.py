@@ -1,5 +1,6 @@
 """Claims of real processes: a dead one holds nothing, a paused one keeps its open call."""
 
+import mmap
 import os
 import signal
 import socket
@@ -15,7 +16,6 @@ import pytest
 from tests.support.catalog_steps import PRICE_USD, SIZE, Till, spec
 
 from stills.catalog import processes
-from stills.catalog.holder_lock import HolderLock
 from stills.contract.errors import BudgetExceeded
 from stills.contract.generation import CatalogHit, Claim, Held, Stage
 from stills.contract.money import Caps
@@ -189,6 +189,45 @@ async def test_a_process_of_another_user_is_judged_too(till: Till, hold, monkeyp
         monkeypatch.undo()
 
 
+@pytest.mark.usefixtures("proc")
+def test_a_system_without_proc_identifies_no_process():
+    """Then a pid may be of any process, also that of a claim made here."""
+    own = processes.this_process()
+    assert (own.scope, own.started) == (None, None)
+    assert processes.judge(own.scope, own.pid, own.started) is processes.Life.UNKNOWN
+
+
+def test_a_process_whose_files_are_hidden_may_have_ended(monkeypatch, tmp_path: Path):
+    """As with the mount option hidepid: its pid exists, but may be of another process by now."""
+    own = processes.this_process()
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    parent = processes.judge(own.scope, os.getppid(), own.started)
+    assert parent is processes.Life.UNKNOWN
+
+
+def test_a_process_that_grows_stays_the_same():
+    """Its start time is not one of the numbers next to it."""
+    before = processes.this_process()
+    processes.this_process.cache_clear()
+    with mmap.mmap(-1, 1 << 26):
+        assert processes.this_process() == before
+
+
+def test_a_process_is_not_disturbed_by_being_judged():
+    """It gets no signal."""
+    script = (
+        "from stills.catalog.processes import this_process; own = this_process()\n"
+        "print(own.scope, own.pid, own.started, sep='|', flush=True); input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        scope, pid, started = process.stdout.readline().strip().split("|")
+        assert processes.judge(scope, int(pid), int(started)) is processes.Life.ALIVE
+        process.communicate("\n")
+    assert process.returncode == 0
+
+
 def test_a_system_without_time_namespaces_has_a_scope(monkeypatch, tmp_path: Path):
     """Linux has them since 5.6."""
     (tmp_path / "pid").symlink_to("pid:[1]")
@@ -273,45 +312,3 @@ async def test_a_killed_process_in_another_container_holds_nothing(till: Till, h
     assert isinstance(await ask(till), Held)
     holder.kill()
     assert isinstance(await ask(till), Claim)
-
-
-def test_a_lock_is_seen_by_other_catalogs_of_the_same_process(path: Path):
-    """Closing one of several open catalogs releases only its own lock."""
-    first, second, third = (HolderLock(path) for _ in range(3))
-    boot = processes.this_process().scope.split()[0]
-    elsewhere = (f"{boot} pid:[1] time:[1]", 1, 1)
-    bytes_held = first.hold(), second.hold()
-    third.judge(*elsewhere, bytes_held[0])
-    third.close()
-    second.close()
-    assert second.judge(*elsewhere, bytes_held[0]) is processes.Life.ALIVE
-    assert first.judge(*elsewhere, bytes_held[1]) is processes.Life.DEAD
-    first.close()
-    second.close()
-
-
-def test_a_forked_child_does_not_keep_the_lock_of_its_parent(path: Path):
-    """Otherwise a worker would keep the claims of a dead parent."""
-    script = (
-        "import os, sys, time; from pathlib import Path\n"
-        "from stills.catalog.holder_lock import HolderLock\n"
-        "lock = HolderLock(Path(sys.argv[1])); byte = lock.hold(); read, write = os.pipe()\n"
-        "if os.fork() == 0:\n"
-        "    os.close(1); os.write(write, b'1'); time.sleep(600); os._exit(0)\n"
-        "os.read(read, 1); print(byte, flush=True); os._exit(0)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, path],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as parent:
-        byte = int(parent.stdout.read())
-        parent.wait()
-        lock = HolderLock(path)
-        boot = processes.this_process().scope.split()[0]
-        try:
-            assert lock.judge(f"{boot} pid:[1] time:[1]", 1, 1, byte) is processes.Life.DEAD
-        finally:
-            lock.close()
-            os.killpg(parent.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from tests.support.catalog_steps import SIZE, spec
 
-from stills.catalog import SqliteCatalog
+from stills.catalog import SqliteCatalog, lease
 from stills.contract.generation import Claim, Held
 from stills.contract.money import Caps
 
@@ -37,3 +37,10 @@ async def test_a_lease_that_starts_in_the_future_has_ended(tmp_path, left):
     assert again.token != dead.token
     await one.close()
     await other.close()
+
+
+def test_a_lease_holds_from_its_first_moment_to_its_last(monkeypatch):
+    """Some systems' clocks stand still for milliseconds; a new claim is not free meanwhile."""
+    monkeypatch.setattr(lease, "clock", lambda: 100.0)
+    assert lease.in_lease(100.0, lease.lease_end(60.0))
+    assert lease.in_lease(40.0, 100.0)

@@ -287,6 +287,28 @@ async def test_the_error_of_a_cap_names_the_images_that_it_could_not_count(till:
         await till.claim("c", Caps(day_usd=0.15), price_usd=0.1)
 
 
+async def test_an_image_of_unknown_price_counts_while_it_is_made(till: Till):
+    """Like one that was sent."""
+    await till.buy("a", price_usd=None)
+    await till.claim("b", price_usd=None)
+    with pytest.raises(BudgetExceeded, match=": 2 images of unknown price are spent"):
+        await till.claim("c", Caps(day_usd=0.05), price_usd=0.1)
+
+
+async def test_the_cap_of_a_request_says_how_to_send_it_again(till: Till):
+    """If a call for it may be billed; otherwise the image is simply too expensive."""
+    caps = Caps(request_usd=PRICE_USD)
+    claim = await till.claim("a", caps)
+    await till.send(claim, Billing.POSSIBLE, caps)
+    with pytest.raises(BudgetExceeded) as again:
+        await till.send(claim, None, caps)
+    assert "An earlier call may be billed" in again.value.action
+    assert "Retry to send the request again, or raise --max-cost" in again.value.action
+    with pytest.raises(BudgetExceeded) as first:
+        await till.claim("b", caps, price_usd=2 * PRICE_USD)
+    assert "earlier call" not in first.value.action
+
+
 async def test_a_cap_allows_as_many_images_as_it_pays_for(till: Till):
     """0.3 is three times 0.1, unlike in binary fractions."""
     caps = Caps(day_usd=0.3)

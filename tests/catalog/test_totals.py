@@ -55,4 +55,12 @@ async def test_spending_since_a_moment_counts_the_calls_from_then(till: Till, cl
         await till.buy(key)
     for since, billed in ((0.0, 3), (noon - 12 * HOUR, 3), (noon, 2), (noon + 12 * HOUR, 1)):
         (line,) = await till.lines(since=since)
-        assert line.billed == billed
+        assert (line.billed, line.unpriced) == (billed, 0)
+
+
+async def test_spending_since_a_moment_counts_images_of_unknown_price(till: Till, clock: Clock):
+    """Billed and possibly billed ones, on the day of that moment."""
+    await till.buy("a", price_usd=None)
+    await till.send(await till.claim("b", price_usd=None), None)
+    (line,) = await till.lines(since=clock.now - HOUR)
+    assert (line.billed_unpriced, line.possible_unpriced, line.unpriced) == (1, 1, 2)

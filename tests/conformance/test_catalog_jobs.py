@@ -55,8 +55,9 @@ async def test_the_spending_of_a_job_is_known(catalog, spec):
     for key, price in (("a", 0.075), ("b", None)):
         number = await send(catalog, await claim(catalog, spec(key, price_usd=price), free), free)
         await catalog.settle_send(number, Settlement(Billing.BILLED, "answered"))
-    await send(catalog, await claim(catalog, spec("c"), free), free)
-    assert await catalog.job_spend("job-1") == JobSpend(2, 0.075, 1, 1, 0.075, 0)
+    for key, price in (("c", 0.075), ("d", None), ("e", None)):
+        await send(catalog, await claim(catalog, spec(key, price_usd=price), free), free)
+    assert await catalog.job_spend("job-1") == JobSpend(2, 0.075, 1, 3, 0.075, 2)
     assert await catalog.job_spend("job-2") == JobSpend()
 
 

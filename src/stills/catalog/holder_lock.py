@@ -78,10 +78,8 @@ class HolderLock:
         return self._descriptor
 
 
-if sys.platform == "linux":
-
-    def _write_lock(byte: int) -> bytes:
-        return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+def _write_lock(byte: int) -> bytes:
+    return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
 
 
 def _is_same_boot(scope: str | None) -> bool:
