@@ -60,6 +60,7 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
         ),
         trusts_references=trusts_references,
         public_url=config.public_url,
+        thumbnails=_thumbnails(config),
     )
 
 
@@ -86,6 +87,12 @@ class _Download:
             tls = await asyncio.to_thread(module.load_certificates, self._certificates)
             self._made = getattr(module, self._name)(ssl_context=tls)
         return await self._made.get(url, max_bytes=max_bytes)
+
+
+def _thumbnails(config: Config) -> Store:
+    """Open the folder of thumbnails: next to the catalog, or if that is a server, the spool."""
+    local = config.catalog if isinstance(config.catalog, Path) else config.spool
+    return open_store(str(local.with_name("thumbnails")))
 
 
 def _catalog(location: Path | PostgresUrl) -> Catalog:

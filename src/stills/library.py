@@ -15,7 +15,8 @@ from stills.pipeline.ports import Ports
 from stills.pipeline.read import find_by_prefix
 
 if TYPE_CHECKING:
-    from stills.contract.search import ImagePage, ImageSearch
+    from stills.contract.search import ImageLabels, ImagePage, ImageSearch
+    from stills.contract.size import Size
     from stills.contract.upkeep import OnProgress, Verified
 
 
@@ -51,6 +52,14 @@ class Library:
             InvalidRequest: invalid cursor.
         """
         return await self._ports.catalog.search_images(search, limit=limit, cursor=cursor)
+
+    async def list_labels(self, *, limit: int = 200) -> "ImageLabels":
+        """List the models and the styles of stored images, at most `limit` of each."""
+        return await self._ports.catalog.list_labels(limit=limit)
+
+    async def list_sizes(self, image: Image) -> Sequence[Image]:
+        """List an image in all sizes that are stored, at most ten."""
+        return await self._ports.catalog.find_images(f"{image.generation.id}-")
 
     async def find(self, image_id: str) -> Image | None:
         """Find an image by its full id."""
@@ -126,6 +135,16 @@ class Library:
         png = await self.read(image)
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
 
+    async def small(self, image: Image) -> bytes:
+        """Return an image as a JPEG of at most 512 pixels per side. It is free, and made once.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be read.
+        """
+        self._guard.check()
+        return await self._pipeline.thumbnails.get(image)
+
     async def scale_down(self, png: bytes, *, side_max_pixels: int) -> bytes:
         """Return a PNG as a JPEG that fits into a square. Nothing is stored.
 
@@ -145,6 +164,17 @@ class Library:
         """
         self._guard.check()
         return await self._ports.imaging.convert_to_png(data, name)
+
+    async def fit(self, image: Image, size: "Size", kind: ImageKind, *, quality: int) -> bytes:
+        """Crop and scale an image to another size, and encode it. It is free and not stored.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be read.
+        """
+        self._guard.check()
+        png = await self._pipeline.fit(image, size)
+        return await self._ports.imaging.encode(png, kind, quality)
 
     async def encode(self, image: Image, kind: ImageKind, *, quality: int) -> bytes:
         """Read an image as PNG, JPEG or WebP of a quality from 0 to 100. It is free and not stored.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.search import ImageSearch
+from stills.contract.search import ImageLabels, ImageSearch
 from stills.contract.size import Size
 
 ALL = ImageSearch()
@@ -56,6 +56,69 @@ async def test_a_search_matches_text_literally_and_other_fields_exactly(catalog,
     assert await found(style="ink") == ["a"]
     assert await found(model="qwen-image-max", provider="sandbox", seed=7, style="Ink") == ["b"]
     assert await found(seed=8) == []
+
+
+async def test_all_words_occur_in_any_order(catalog, worker, spec):
+    """Short ones too; their case does not matter."""
+    for key, prompt in (("a", "A red kite"), ("b", "a kite, up high"), ("c", "red")):
+        await worker.keep(await worker.take(spec(key, prompt=prompt)))
+
+    async def found(*words: str, **facts: object) -> list[str]:
+        search = ImageSearch(words=words, **facts)
+        page = await catalog.search_images(search, limit=9, cursor=None)
+        return [image.generation.spec.key for image in page.images]
+
+    assert await found("kite", "RED") == ["a"]
+    assert await found("kite", "a") == ["b", "a"]
+    assert await found("up", "kite") == ["b"]
+    assert await found("kite", "blue") == []
+    assert await found("kite", "\0") == []
+    assert await found("a", text="d k") == ["a"]
+    assert await found(prompt="a kite, up high") == ["b"]
+    assert await found(prompt="red") == ["c"]
+    assert await found(prompt="kite") == []
+
+
+async def test_images_are_searched_by_time_and_by_their_neighbours(catalog, worker, spec):
+    """Those that follow an image are the closest ones, still newest first."""
+    images = {}
+    for key in "abcd":
+        rendition = await worker.keep(await worker.take(spec(key)))
+        images[key] = (await catalog.find_image(rendition.id)).generation
+
+    async def found(*, limit: int = 9, **facts: object) -> list[str]:
+        page = await catalog.search_images(ImageSearch(**facts), limit=limit, cursor=None)
+        return [image.generation.spec.key for image in page.images]
+
+    at = images["b"].created_at
+    assert await found(since=at) == ["d", "c", "b"]
+    assert await found(before=at) == ["a"]
+    assert await found(older_than=images["c"].id) == ["b", "a"]
+    assert await found(newer_than=images["a"].id, limit=2) == ["c", "b"]
+    assert await found(older_than="unknown") == []
+
+
+async def test_of_each_generation_only_the_largest_size_is_listed(catalog, worker, spec):
+    """Pages still follow each other without gaps."""
+    for seed in range(3):
+        rendition = await worker.keep(await worker.take(spec(f"k{seed}", seed=seed)))
+        for size in (Size(64, 64), Size(2048, 64)):
+            await worker.answer_with(replace(rendition, size=size, object_path="s.png"))
+    largest = ImageSearch(largest_only=True)
+    page = await catalog.search_images(largest, limit=2, cursor=None)
+    rest = await catalog.search_images(largest, limit=2, cursor=page.next_cursor)
+    assert [image.generation.spec.seed for image in (*page.images, *rest.images)] == [2, 1, 0]
+    assert {image.rendition.size for image in (*page.images, *rest.images)} == {Size(2048, 64)}
+    assert rest.next_cursor is None
+
+
+async def test_the_labels_of_images_are_listed(catalog, worker, spec):
+    """Each once, in alphabetical order."""
+    assert await catalog.list_labels(limit=9) == ImageLabels([], [])
+    for key, style in (("a", "oil"), ("b", None), ("c", "ink"), ("d", "oil")):
+        await worker.keep(await worker.take(spec(key, style=style)))
+    assert await catalog.list_labels(limit=9) == ImageLabels(["qwen-image-max"], ["ink", "oil"])
+    assert len((await catalog.list_labels(limit=1)).styles) == 1
 
 
 async def test_an_invalid_cursor_is_refused(catalog):

@@ -1,13 +1,15 @@
 """Pages of stored images. A page starts after an image, not at an offset, so none is repeated."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from stills.catalog.connection import Connection, TextSearch
 from stills.catalog.queries import IMAGES
 from stills.catalog.rows import read_image
 from stills.contract.errors import InvalidRequest
 from stills.contract.generation import Image
-from stills.contract.search import ImagePage, ImageSearch
+from stills.contract.search import ImageLabels, ImagePage, ImageSearch
 from stills.contract.size import Size
 
 # Each filter that is given adds its condition.
@@ -16,11 +18,24 @@ _FILTERS = {
     "provider": "g.provider = :provider",
     "style": "g.style = :style",
     "seed": "g.seed = :seed",
+    "prompt": "g.prompt = :prompt",
+    "since": "g.created_at >= :since",
+    "before": "g.created_at < :before",
+    "older_than": "g.sequence < (SELECT sequence FROM generations WHERE id = :older_than)",
+    "newer_than": "g.sequence > (SELECT sequence FROM generations WHERE id = :newer_than)",
 }
-_CONTAINS = "instr(folded(g.prompt), :text) > 0"
+_CONTAINS = "instr(folded(g.prompt), :{name}) > 0"
+
+_INDEXED_MAX_CHARACTERS = 100
+"""Of an exact prompt, this much is looked up in the index."""
 
 # Renditions after the cursor.
 _AFTER = "(g.sequence < :sequence OR (r.width, r.height) > (:width, :height))"
+_LARGEST = """NOT EXISTS (
+    SELECT 1 FROM renditions AS larger
+    WHERE larger.generation_id = r.generation_id
+      AND (larger.width, larger.height) > (r.width, r.height)
+)"""
 
 # First the generations of the page, so that only their renditions are sorted: the database finds
 # generations in their order by an index, but not generations with renditions.
@@ -31,14 +46,25 @@ WITH page (sequence) AS (
     WHERE {{conditions}}
       AND {{sequence}} <= :sequence
       AND EXISTS (SELECT 1 FROM renditions AS r WHERE r.generation_id = g.id AND {_AFTER})
-    ORDER BY {{sequence}} DESC
+    ORDER BY {{sequence}} {{order}}
     LIMIT :limit
 )
 {IMAGES}
-WHERE g.sequence IN (SELECT sequence FROM page) AND {_AFTER}
-ORDER BY g.sequence DESC, r.width, r.height
+WHERE g.sequence IN (SELECT sequence FROM page) AND {_AFTER} AND {{renditions}}
+ORDER BY g.sequence {{order}}, r.width, r.height
 LIMIT :limit
 """  # noqa: S608 - our own text
+
+# Each value is found by the index of its column, so that not every row is read.
+_LABELS = """
+WITH RECURSIVE label (value) AS (
+    SELECT min({column}) FROM generations
+    UNION ALL
+    SELECT (SELECT min({column}) FROM generations WHERE {column} > value)
+    FROM label WHERE value IS NOT NULL
+)
+SELECT value FROM label WHERE value IS NOT NULL LIMIT :limit
+"""
 _EXACT = f"{IMAGES} WHERE g.id = :id AND r.width = :width AND r.height = :height"
 
 _ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,8})x([0-9]{1,8})", re.ASCII)
@@ -60,21 +86,12 @@ def search_images(
         InvalidRequest: the cursor is invalid.
     """
     sequence, width, height = _read_cursor(cursor)
-    text = None if search.text is None else search.text.casefold()
-    values = {
-        "text": text,
-        "pattern": None if text is None else text_search.pattern(text),
-        "model": search.model,
-        "provider": search.provider,
-        "style": search.style,
-        "seed": search.seed,
-        "sequence": sequence,
-        "width": width,
-        "height": height,
-        "limit": limit + 1,
-    }
-    rows = connection.execute(_query(search, text, text_search), values).fetchall()
+    query, values = _query(search, text_search)
+    values |= {"sequence": sequence, "width": width, "height": height, "limit": limit + 1}
+    rows = connection.execute(query, values).fetchall()
     page = rows[:limit]
+    if search.newer_than is not None:
+        return ImagePage([read_image(row) for row in reversed(page)], None)
     next_cursor = None
     if len(rows) > limit:
         last = page[-1]
@@ -82,18 +99,52 @@ def search_images(
     return ImagePage([read_image(row) for row in page], next_cursor)
 
 
-def _query(search: ImageSearch, text: str | None, text_search: TextSearch) -> str:
-    """Return the query for the filters that are given."""
+def list_labels(connection: Connection, *, limit: int) -> ImageLabels:
+    """List the models and the styles of images."""
+
+    def list_values(column: str) -> Sequence[str]:
+        statement = _LABELS.format(column=column)
+        return sorted(row[0] for row in connection.execute(statement, {"limit": limit}).fetchall())
+
+    return ImageLabels(list_values("model"), list_values("style"))
+
+
+def _query(search: ImageSearch, text_search: TextSearch) -> tuple[str, dict[str, Any]]:
+    """Return the query for the filters that are given, and its values."""
     given = [sql for name, sql in _FILTERS.items() if getattr(search, name) is not None]
+    values = {name: getattr(search, name) for name in _FILTERS}
     tables, sequence = "generations AS g", "g.sequence"
-    if text is not None and len(text) >= text_search.min_characters and "\0" not in text:
-        tables = f"prompts AS p {text_search.join} generations AS g ON g.sequence = p.rowid"
-        sequence = "p.rowid"
-        given.append(text_search.condition)
-    elif text is not None:
-        given.append(_CONTAINS if text_search.min_characters else "FALSE")
-    conditions = " AND ".join([*given, "TRUE"])
-    return _PAGE.format(tables=tables, sequence=sequence, conditions=conditions)
+    for number, text in enumerate(_list_texts(search)):
+        name = f"text_{number}"
+        if len(text) >= text_search.min_characters and "\0" not in text:
+            values[name] = text_search.pattern(text)
+            given.append(text_search.condition.replace(":pattern", f":{name}"))
+            tables = f"prompts AS p {text_search.join} generations AS g ON g.sequence = p.rowid"
+            sequence = "p.rowid"
+        elif text_search.min_characters:
+            values[name] = text
+            given.append(_CONTAINS.format(name=name))
+        else:
+            given.append("FALSE")
+    return (
+        _PAGE.format(
+            tables=tables,
+            sequence=sequence,
+            conditions=" AND ".join([*given, "TRUE"]),
+            renditions=_LARGEST if search.largest_only else "TRUE",
+            order="DESC" if search.newer_than is None else "ASC",
+        ),
+        values,
+    )
+
+
+def _list_texts(search: ImageSearch) -> list[str]:
+    """List what prompts must contain, with case folded."""
+    texts = [search.text, *search.words]
+    if search.prompt is not None:
+        beginning = search.prompt.partition("\0")[0][:_INDEXED_MAX_CHARACTERS]
+        texts.append(beginning or None)
+    return [text.casefold() for text in texts if text is not None]
 
 
 def find_image(connection: Connection, image_id: str) -> Image | None:

@@ -48,7 +48,7 @@ from stills.contract.rate_limit import LimiterState, LimitScope
 from stills.contract.size import Size
 
 if TYPE_CHECKING:
-    from stills.contract.search import ImagePage, ImageSearch
+    from stills.contract.search import ImageLabels, ImagePage, ImageSearch
     from stills.contract.spending import JobSpend, SpendBy, SpendLine
 
 Value = TypeVar("Value")
@@ -302,6 +302,11 @@ class SqlCatalog(ABC):
                 connection, search, self._text_search, limit=limit, cursor=cursor
             )
         )
+
+    async def list_labels(self, *, limit: int) -> "ImageLabels":
+        from stills.catalog.search import list_labels  # noqa: PLC0415 - as above
+
+        return await self.database.search(lambda connection: list_labels(connection, limit=limit))
 
     async def list_sends(self, generation_id: str) -> Sequence[Send]:
         def work(connection: Connection) -> list[Send]:

@@ -220,6 +220,10 @@ def _add_serve(commands: "Commands") -> None:
         help="format of the access log (default: text)",
     )
     command.add_argument(
+        "--no-gallery", dest="gallery", action="store_false",
+        help="do not show stored images in a browser, at /",
+    )  # fmt: skip
+    command.add_argument(
         "--review", action="append", default=[], metavar="DIR",
         help="also review a batch's output folder, at /review/NAME/; repeatable; one worker only",
     )  # fmt: skip

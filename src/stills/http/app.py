@@ -27,6 +27,7 @@ from stills.http.errors import (
     unexpected,
     wrong_method,
 )
+from stills.http.gallery.routes import GalleryRoutes
 from stills.http.generation import HttpGeneration
 from stills.http.idempotency import KeyReused
 from stills.http.image_files import ImageFiles
@@ -100,6 +101,8 @@ def make_app(
     app.include_router(make_contract_router(generation, jobs))
     app.include_router(make_images_router(stills, settings, deletion))
     app.include_router(make_jobs_router(jobs, settings))
+    if settings.gallery:
+        app.router.routes.extend(GalleryRoutes(stills, settings).list())
     app.include_router(make_health_router(stills, settings, metrics, readiness))
     app.add_exception_handler(StillsError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)

@@ -18,7 +18,7 @@ _UNPREFIXED = ("models", "image.generate", "chat", "responses")
 _PREFIX, _SUFFIX = IMAGE_PATH.split("{image_id}")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
-    r"|images|healthz|readyz|metrics|mcp|docs|review|openapi\.json)(?=/|$)"
+    r"|images|healthz|readyz|metrics|mcp|docs|gallery|review|openapi\.json)(?=/|$)|/$"
 )
 
 

@@ -40,9 +40,9 @@ class ServerOptions:
     """How to serve.
 
     `insecure` requires no API key from anyone. `model`, `public_url`, `model_aliases`,
-    `webhooks` and `cors_origins` are those of Settings. `mounts` are other applications by their
-    path; with several workers, each must be a function that can be pickled. `boards` are reviewed
-    at /review/; they need a single worker.
+    `webhooks`, `cors_origins` and `gallery` are those of Settings. `mounts` are other applications
+    by their path; with several workers, each must be a function that can be pickled. `boards` are
+    reviewed at /review/; they need a single worker.
     """
 
     host: str
@@ -55,6 +55,7 @@ class ServerOptions:
     model_aliases: Mapping[str, str] = field(default_factory=dict)
     webhooks: WebhookSettings = NO_WEBHOOKS
     cors_origins: tuple[str, ...] = ()
+    gallery: bool = True
     log_format: str = "text"
     traces: bool = False
     mounts: Mapping[str, Mount] = field(default_factory=dict)
@@ -123,6 +124,7 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
             keys_required=keys_required,
             anyone=options.insecure,
             cors_origins=options.cors_origins,
+            gallery=options.gallery,
             drain_seconds=GRACE_SECONDS,
         )
         port = listening.getsockname()[1]

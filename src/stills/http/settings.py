@@ -21,7 +21,8 @@ class Settings:
     `cors_origins` are the origins of web pages that may call the service, or `*` for any.
     `drain_seconds` is how long a stop waits for images that were paid for, `keep_alive_seconds`
     the silence in a stream of events before a comment is sent, and `key_check_seconds` how long
-    the service remembers that no key exists. `webhooks` are those of durable jobs.
+    the service remembers that no key exists. `gallery` is whether people can look at stored images
+    in a browser. `webhooks` are those of durable jobs.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Settings:
     keep_alive_seconds: float = 15.0
     key_check_seconds: float = 1.0
     metrics_folder: str | None = None
+    gallery: bool = True
     webhooks: WebhookSettings = NO_WEBHOOKS
 
     def image_url(self, http_request: Request, image_id: str, link: str) -> str:

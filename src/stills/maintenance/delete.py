@@ -1,7 +1,11 @@
 """Delete a stored image: its files, then its record."""
 
+from contextlib import suppress
+
+from stills.contract.errors import StoreRefused
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import sidecar_path
+from stills.pipeline.thumbnails import thumbnail_path
 
 
 async def delete(ports: Ports, generation_id: str) -> None:
@@ -16,4 +20,8 @@ async def delete(ports: Ports, generation_id: str) -> None:
     paths = await ports.catalog.list_generation_objects(generation_id)
     for path in (sidecar_path(generation_id), *paths):
         await ports.store.delete(path)
+    if ports.thumbnails is not None:
+        for path in paths:
+            with suppress(StoreRefused):  # without its image, nobody can look at it
+                await ports.thumbnails.delete(thumbnail_path(path))
     await ports.catalog.delete_generation(generation_id)

@@ -19,6 +19,7 @@ from stills.contract.pixel_budget import PixelBudget
 from stills.contract.rate_limit import LimitScope, RateLimit
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.size import Size
 from stills.pipeline.call import ClaimLost, Stopped
 from stills.pipeline.check_prompt import check_prompt
 from stills.pipeline.claim import claim
@@ -37,6 +38,7 @@ from stills.pipeline.render import Renderer, render
 from stills.pipeline.send import send
 from stills.pipeline.single_flight import SingleFlight
 from stills.pipeline.stored_reference import StoredReferences
+from stills.pipeline.thumbnails import Thumbnails
 from stills.ratelimit.limiter import RateLimiter, rate_limit_of
 
 Step = Callable[[Job], Awaitable[Job] | AbstractAsyncContextManager[Job]]
@@ -87,6 +89,7 @@ class Pipeline:
         self._making: SingleFlight[object, Job] = SingleFlight()
         pixels = PixelBudget()
         self._renderer = Renderer(ports, pixels)
+        self.thumbnails = Thumbnails(ports, self.read)
         self._references = ReferenceLoader(
             ReferenceCache(ports.imaging, pixels, ports.downloader),
             StoredReferences(ports.catalog, ports.store, self.read, public_url=ports.public_url),
@@ -169,6 +172,17 @@ class Pipeline:
         """
         return await read(self._ports, image, self._renderer.render)
 
+    async def fit(self, image: Image, size: Size) -> bytes:
+        """Crop and scale an image to `size`, without storing it.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be used.
+        """
+        if size == image.rendition.size:
+            return await self.read(image)
+        return await self._renderer.fit(image.generation, size)
+
     def limiter(self, model_id: str) -> RateLimiter:
         """Return the rate limiter of a model, which all its API calls share."""
         provider = self._ports.provider
@@ -192,6 +206,7 @@ class Pipeline:
     async def close(self) -> None:
         """Cancel all tasks. Claims are released, and answers stay in the journal."""
         await self._references.close()
+        await self.thumbnails.close()
         await self._paying.close()
         await self._making.close()
         await self._renderer.close()

@@ -19,6 +19,7 @@ class Ports:
     `marker` must be checked before anything is written to the store. `trusts_references` is false
     if reference images come from strangers: local paths are rejected then, and `downloader` must
     refuse private addresses. `public_url` is the address of our own service for its clients.
+    `thumbnails` keeps small copies of images, all of which may be lost; None keeps none.
     """
 
     provider: Provider
@@ -30,6 +31,7 @@ class Ports:
     downloader: Downloader
     trusts_references: bool = True
     public_url: str | None = None
+    thumbnails: Store | None = None
     marker: StoreMarker = field(init=False)
 
     def __post_init__(self) -> None:

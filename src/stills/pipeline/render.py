@@ -60,6 +60,16 @@ class Renderer:
         )
         return rendition
 
+    async def fit(self, generation: Generation, size: Size) -> bytes:
+        """Crop and scale a generation, without storing the rendition.
+
+        Raises:
+            ImageMissing: the generation is missing from the store, damaged or can't be decoded.
+            StoreRefused: the store can't be read.
+        """
+        async with self._pixels.hold(max(size.pixels, generation.spec.native_size.pixels)):
+            return await _fit(self._ports, generation, size)
+
     async def drain(self) -> None:
         """Wait until all renditions are done."""
         await self._calls.drain()
@@ -97,16 +107,20 @@ def native_rendition(generation: Generation) -> Rendition:
 
 
 async def _fit_and_store(ports: Ports, generation: Generation, size: Size) -> Rendition:
-    native = await read_native(ports, generation)
     path = object_path(generation.spec, generation.id, size)
+    data = await _fit(ports, generation, size)
+    inspection = await ports.imaging.inspect(data)
+    await ports.marker.check()
+    await ports.store.put(path, data)
+    return Rendition(generation.id, size, inspection.sha256, inspection.byte_count, path)
+
+
+async def _fit(ports: Ports, generation: Generation, size: Size) -> bytes:
+    native = await read_native(ports, generation)
     try:
-        data = await ports.imaging.fit(native, size)
+        return await ports.imaging.fit(native, size)
     except DamagedImage as error:  # an older version stored images without decoding them
         raise ImageMissing(
             f"{ports.store.url(native_rendition(generation).object_path)} is a {error.message}",
             action="Use --fresh to pay for a new one.",
         ) from error
-    inspection = await ports.imaging.inspect(data)
-    await ports.marker.check()
-    await ports.store.put(path, data)
-    return Rendition(generation.id, size, inspection.sha256, inspection.byte_count, path)

@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         model_aliases=config.model_aliases,
         webhooks=config.webhooks,
         cors_origins=tuple(options.cors_origin),
+        gallery=options.gallery,
         log_format=options.log_format,
         traces=config.traces,
         mounts={"/mcp": mount_mcp},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from stills.contract.generation import Image
 
 if TYPE_CHECKING:
-    from stills.contract.search import ImagePage, ImageSearch
+    from stills.contract.search import ImageLabels, ImagePage, ImageSearch
 
 
 class ImageIndex(Protocol):
@@ -24,6 +24,10 @@ class ImageIndex(Protocol):
         Raises:
             InvalidRequest: the cursor is invalid.
         """
+        ...
+
+    async def list_labels(self, *, limit: int) -> "ImageLabels":
+        """List the models and the styles of images, at most `limit` of each."""
         ...
 
     async def find_images(self, prefix: str) -> Sequence[Image]:

@@ -49,7 +49,7 @@ def render_page(board: Board, live: dict[str, Any] | None = None) -> bytes:
     shots = [shot for shot in board.shots if not shot.is_portrait]
     script = "\n".join(map(_resource, (*_ALWAYS, "file.js" if live is None else "live.js")))
     script = f'"use strict";\n{script}'
-    style = _resource("page.css") + _resource("loupe.css")
+    style = "".join(map(_resource, ("film.css", "page.css", "loupe.css")))
     values = {
         "policy": escape(make_policy(style, script, is_live=live is not None)),
         "title": escape(board.title),
