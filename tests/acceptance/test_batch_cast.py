@@ -41,7 +41,7 @@ def test_portraits_are_generated_first_and_are_references(batch, cast, service, 
     assert entries["harbour"]["needs"] == ["cast-anna"]
     assert reference_prompts(service) == {"a walk along the harbour", "a run along the beach"}
     plan = batch(cast, "--model", "qwen-image-2.0", "--dry-run").stdout
-    assert plan == "5 shots: 5 stored already, nothing to generate\n"
+    assert plan == "3 shots and 2 portraits: 5 stored already, nothing to generate\n"
     assert batch(cast, "--model", "qwen-image-2.0").returncode == 0
     assert service.billed() == 5
 

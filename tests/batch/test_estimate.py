@@ -19,6 +19,7 @@ async def test_an_estimate_follows_references_to_stored_images(stills, tmp_path)
     assert replace(estimate, planned=()) == Estimate(
         rows=3, new=3, kept=0, cost_usd=0.105, seconds=None
     )
+    assert [one.id for one in estimate.planned] == ["b", "a", "c"]
     await run_batch(stills, check_list(stills, path), tmp_path / "out")
     estimate, _ = await make_estimate(stills, check_list(stills, path), tmp_path / "out")
     assert (estimate.new, estimate.kept) == (0, 3)

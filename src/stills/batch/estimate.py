@@ -33,8 +33,8 @@ class Estimate:
     `new` images are generated. `kept` ones are stored already. `shared` rows get the same image as
     another row. `skipped` rows depend on a shot that can't be generated. `cost_usd` is None if a
     price is unknown, which `unpriced` images have; `seconds` is None if the rate limit is unknown.
-    `takes` of the rows are further takes of a shot. `planned` are the new images, in the order in
-    which they are generated.
+    `takes` of the rows are further takes of a shot, and `portraits` show members of the cast.
+    `planned` are the new images, in the order of the list.
     """
 
     rows: int
@@ -46,6 +46,7 @@ class Estimate:
     skipped: int = 0
     unpriced: int = 0
     takes: int = 0
+    portraits: int = 0
     planned: tuple[PlannedShot, ...] = ()
 
 
@@ -71,7 +72,8 @@ async def make_estimate(stills: Stills, batch: Plan, folder: Path) -> tuple[Esti
         cost_usd=None if estimator.unpriced else to_usd(estimator.nano_usd),
         unpriced=estimator.unpriced,
         takes=estimator.takes,
-        planned=tuple(estimator.planned),
+        portraits=estimator.portraits,
+        planned=estimator.list_planned(),
         seconds=None if limit_per_second is None else estimator.calls / limit_per_second,
     )
     return estimate, batch.with_problems(estimator.problems)
@@ -113,15 +115,18 @@ class _Estimator:
         self._blocked: list[Skipped] = []
         self._keys: set[str] = set()
         self.problems: list[Problem] = []
-        self.planned: list[PlannedShot] = []
+        self._planned: list[tuple[int, PlannedShot]] = []
+        self._positions: dict[str, int] = {}
         self.rows = self.new = self.kept = self.shared = self.skipped = 0
-        self.nano_usd = self.unpriced = self.takes = self.calls = 0
+        self.nano_usd = self.unpriced = self.takes = self.portraits = self.calls = 0
         self._last_call = ("", 0)
 
     async def run(self) -> None:
-        for _, shot in self._batch.shots():
+        for position, shot in self._batch.shots():
             self.rows += 1
             self.takes += shot.take_of is not None
+            self.portraits += shot.is_portrait
+            self._positions[shot.id] = position
             entry = self._batch.find_previous(shot)
             if entry is not None:
                 self._done(shot, self._folder / (entry.file or ""))
@@ -133,6 +138,10 @@ class _Estimator:
                 await self._look_up()
         while self._ready or self._blocked:
             await self._look_up()
+
+    def list_planned(self) -> tuple[PlannedShot, ...]:
+        """Return the new images in the order of the list."""
+        return tuple(shot for _, shot in sorted(self._planned, key=lambda one: one[0]))
 
     async def _look_up(self) -> None:
         shots, self._ready = self._ready, []
@@ -190,7 +199,8 @@ class _Estimator:
 
     def _add_new(self, shot: Shot, price_usd: float | None) -> None:
         self.new += 1
-        self.planned.append(PlannedShot(shot.id, self._find_reason(shot), price_usd))
+        planned = PlannedShot(shot.id, self._find_reason(shot), price_usd)
+        self._planned.append((self._positions[shot.id], planned))
         self._add_to_call(shot)
         if price_usd is None:
             self.unpriced += 1
@@ -216,6 +226,7 @@ class _Estimator:
         """Report a shot that the model refuses, once for all its takes."""
         self.rows -= 1
         self.takes -= shot.take_of is not None
+        self.portraits -= shot.is_portrait
         self._impossible.add(shot.id)
         if shot.take_of not in self._impossible:
             self.problems.append(make_problem(shot, error))

@@ -243,7 +243,11 @@ def _member(name: str, project: Project) -> Member:
     cast = project.cast or {}
     member = cast.get(name) or _find_folded(name, cast)
     if member is None:
-        known = f"The cast is {', '.join(list(cast)[:20])}." if cast else "Add it to cast:."
+        known = (
+            f"The cast is {', '.join(list(cast)[:20])}."
+            if cast
+            else "Add it to cast:, or to a file for --cast."
+        )
         raise InvalidRequest(
             f"{name[:40]!r} is not in the cast",
             field="cast",

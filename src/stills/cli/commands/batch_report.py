@@ -55,10 +55,12 @@ def describe_estimate(estimate: Estimate, model: Model) -> str:
         f", {estimate.skipped} skipped (they depend on invalid rows)" if estimate.skipped else ""
     )
     others += f", {left} done earlier" if left else ""
-    shots = _shots(estimate.rows - estimate.takes)
+    shots = _count(estimate.rows - estimate.takes - estimate.portraits, "shot")
+    if estimate.portraits:
+        shots += f" and {_count(estimate.portraits, 'portrait')}"
     images = f", {estimate.rows} images" if estimate.takes else ""
     if estimate.takes == estimate.rows:  # of a review
-        shots, images = "1 image" if estimate.rows == 1 else f"{estimate.rows} images", ""
+        shots, images = _count(estimate.rows, "image"), ""
     return f"{shots}{images}: {estimate.kept} stored already, {new}{others}"
 
 
@@ -135,5 +137,5 @@ def _describe_sums(ending: Ending) -> str:
     return f"{', '.join(counts)}; billed {money}; see {sheet}"
 
 
-def _shots(number: int) -> str:
-    return "1 shot" if number == 1 else f"{number} shots"
+def _count(number: int, thing: str) -> str:
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
