@@ -184,6 +184,19 @@ def test_pdf_has_six_frames_per_page(tmp_path):
     assert output.stat().st_size < 100_000
 
 
+def test_words_below_a_frame_share_its_lines(tmp_path):
+    """Dialogue comes first, and leaves room for the prompt and the comments."""
+    board = write_board(
+        tmp_path / "other", entry_of(shot("1A", "walk " * 80, dialogue="speak " * 80))
+    )
+    put(board, "1A", marking.comment(find(board, "1A", "1")[0], "wait " * 80))
+    film = read_film(board, seconds_per_shot=3.0, fps=24)
+    export(film, tmp_path / "film.pdf", "pdf", [pyvips.Image.black(90, 60).jpegsave_buffer()])
+    [text] = list_texts(tmp_path / "film.pdf")
+    assert text.count("…") == 3
+    assert text.index("speak") < text.index("walk") < text.index("wait")
+
+
 def test_a_long_prompt_is_cut_in_the_storyboard(tmp_path):
     """The text stays within its frame, and shows that there is more."""
     board = write_board(tmp_path / "film", entry_of(shot("1A", "word " * 150)))

@@ -1,4 +1,4 @@
-"""The film as a storyboard to print: six frames per page with their id, duration and prompt."""
+"""The film as a storyboard to print: six frames per page with their id, duration and words."""
 
 import io
 import logging
@@ -28,6 +28,7 @@ _CELL_WIDTH = (_PAGE_WIDTH - 2 * _MARGIN - (_COLUMNS - 1) * _GAP) / _COLUMNS
 _CELL_HEIGHT = (_PAGE_HEIGHT - _TOP - _MARGIN - (_ROWS - 1) * _GAP) / _ROWS
 _PICTURE_HEIGHT = _CELL_WIDTH * 9 / 16
 _TEXT_LINES = 7
+_DIALOGUE_LINES, _COMMENT_LINES = 3, 2  # at most, if there is more to say
 _FONT = "noto"
 _GREY, _BLACK, _PAPER = 110, 20, 238
 
@@ -93,12 +94,23 @@ def _draw(
     _write(pdf, x, y, half, one_line(row.still.shot_id) + mark, size=9)
     _write(pdf, x + half, y, half, length, size=7.5, align="R", grey=_GREY)
     y += _LINE + 1
-    lines = _wrap(pdf, one_line(row.prompt), _TEXT_LINES)
-    for comment in row.comments:
-        lines += _wrap(pdf, f"- {one_line(comment)}", _TEXT_LINES - len(lines))
-    for line in lines:
-        _write(pdf, x, y, _CELL_WIDTH, line, size=7.5)
+    for line, grey in _lay_out(pdf, row):
+        _write(pdf, x, y, _CELL_WIDTH, line, size=7.5, grey=grey)
         y += _LINE
+
+
+def _lay_out(pdf: "FPDF", row: ShotRow) -> list[tuple[str, int]]:
+    """Return the lines below a frame, with their grey: dialogue, prompt and comments."""
+    dialogue = _wrap(pdf, one_line(row.dialogue), _DIALOGUE_LINES)
+    comments: list[str] = []
+    for comment in row.comments:
+        comments += _wrap(pdf, f"- {one_line(comment)}", _COMMENT_LINES - len(comments))
+    prompt = _wrap(pdf, one_line(row.prompt), _TEXT_LINES - len(dialogue) - len(comments))
+    return [
+        *((line, _BLACK) for line in dialogue),
+        *((line, _GREY) for line in prompt),
+        *((line, _BLACK) for line in comments),
+    ]
 
 
 def _write(
