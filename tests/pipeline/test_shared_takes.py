@@ -184,6 +184,32 @@ async def test_if_the_answer_can_t_be_journalled_every_image_is_stored_all_the_s
     assert (line.billed, line.possible) == (3, 0)
 
 
+async def test_if_the_answer_can_t_be_journalled_at_once_each_take_journals_its_own_image(
+    make_stills: Callable[..., object], tmp_path
+):
+    """The catalog may have been busy; a process that ends during the downloads loses no link."""
+    written: list[int] = []
+
+    class Busy(SqliteCatalog):
+        is_busy = True
+
+        async def record_answers(self, answered: list[AnsweredSend]) -> None:
+            if self.is_busy and len(answered) > 1:
+                raise CatalogError("the database is locked")
+            written.append(len(answered))
+            await super().record_answers(answered)
+
+    catalog = Busy(tmp_path / "stills.db")
+    stills = await make_stills(catalog=catalog)
+    await stills.generate_takes(KITE, takes=3, model=MODEL)
+    assert written == [1, 1, 1]
+    catalog.is_busy = False
+    await stills.generate_takes(replace(KITE, seed=70), takes=3, model=MODEL)
+    assert written == [1, 1, 1, 3]
+    (line,) = await stills.spend()
+    assert (line.billed, line.possible) == (6, 0)
+
+
 async def test_a_take_that_another_request_waits_for_is_made_without_the_others(
     make_stills: Callable[..., object], sandbox: Sandbox
 ):

@@ -1,15 +1,18 @@
 """Takes that share an asynchronous call and are interrupted: their task is asked for."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.support.tasks import KITE, MODEL, PATIENCE_SECONDS, calls
 
 from stills.app import Stills
-from stills.contract.errors import StillsError, TaskRunning
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import CatalogError, StillsError, TaskRunning
+from stills.contract.generation import Task
 from stills.contract.result import ImageResult
 from stills.pipeline.policy import Policy
 from stills.sandbox import Fault, FaultKind, Sandbox, SendKind
@@ -37,6 +40,17 @@ def leave_a_task(make_stills: Make, fast: Policy, sandbox: Sandbox):
         sandbox.set_faults()
 
     return leave
+
+
+async def abandon(stills: Stills, sandbox: Sandbox, *, queries: int = 1) -> None:
+    """Close a Stills while it waits for the task of three takes, after some queries."""
+    waiting = asyncio.create_task(generate(stills))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(sandbox.ledger.of_kind(SendKind.TASK_QUERY)) < queries:
+            await asyncio.sleep(0.01)
+    await stills.close()
+    with suppress(asyncio.CancelledError):
+        await waiting
 
 
 async def spent(stills: Stills) -> tuple[int, int]:
@@ -92,15 +106,36 @@ async def test_a_process_that_ends_leaves_the_task_of_all_takes(
 ):
     """Another process gets all images without a call."""
     sandbox.set_faults(Fault(FaultKind.TASK_SLOW, delay_seconds=0.5))
-    first = await make_stills()
-    waiting = asyncio.create_task(generate(first))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not sandbox.ledger.of_kind(SendKind.TASK_QUERY):
-            await asyncio.sleep(0.01)
-    await first.close()
-    with suppress(asyncio.CancelledError):
-        await waiting
+    await abandon(await make_stills(), sandbox)
     second = await make_stills()
     assert len(await generate(second)) == 3
     assert calls(sandbox) == [3]
     assert await spent(second) == (3, 0)
+
+
+async def test_if_the_task_can_t_be_journalled_at_once_each_take_journals_it(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The catalog may have been busy; another process gets all images without a call."""
+
+    class Busy(SqliteCatalog):
+        async def record_tasks(self, tasks: Mapping[str, Task]) -> None:
+            if len(tasks) > 1:
+                raise CatalogError("the database is locked")
+            await super().record_tasks(tasks)
+
+    sandbox.set_faults(Fault(FaultKind.TASK_SLOW, delay_seconds=0.5))
+    await abandon(await make_stills(catalog=Busy(tmp_path / "stills.db")), sandbox, queries=3)
+    second = await make_stills()
+    assert len(await generate(second)) == 3
+    assert calls(sandbox) == [3]
+
+
+async def test_a_task_is_journalled_once_for_all_takes(make_stills: Make, monkeypatch):
+    """One write, before the first query."""
+
+    async def fail(*_: object) -> None:
+        raise AssertionError("written again")
+
+    monkeypatch.setattr(SqliteCatalog, "record_task", fail)
+    assert len(await generate(await make_stills())) == 3

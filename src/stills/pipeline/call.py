@@ -44,15 +44,14 @@ class Call:
     """Call number `number` and how it ended.
 
     `started_at` is when the limiter let it start. It is None for all but one of the takes that
-    share a call, and if an earlier request sent it, so that it `is_resumed`. `journalled` says
-    whether the answer is in the journal; None if that was not tried yet. `note` is for the image's
-    results.
+    share a call, and if an earlier request sent it, so that it `is_resumed`. `is_journalled` says
+    whether the answer is in the journal already. `note` is for the image's results.
     """
 
     number: int
     outcome: ProviderAnswer | StillsError
     started_at: float | None = None
-    journalled: bool | None = None
+    is_journalled: bool = False
     note: str = ""
     is_resumed: bool = False
 
@@ -228,9 +227,9 @@ async def _journal_together(
         await members[0].job.ports.catalog.record_answers(answered)
         journalled = True
     except CatalogError:
-        journalled = False  # the images are fetched and stored before the failure is reported
+        journalled = False  # each take tries again on its own
     calls = [
-        Call(number, image, journalled=journalled, note=note)
+        Call(number, image, is_journalled=journalled, note=note)
         for number, image, note in zip(numbers, images, _notes(members), strict=False)
     ]
     missing = UnexpectedAnswer(

@@ -173,8 +173,8 @@ async def _slow_down(job: Job, error: StillsError, started_at: float | None) -> 
 
 async def _try_to_journal(job: Job, claim: Claim, call: Call, answer: ProviderAnswer) -> bool:
     report(job, Billing.BILLED)
-    if call.journalled is not None:
-        return call.journalled
+    if call.is_journalled:
+        return True
     # The image is paid for. If the catalog fails now, the image must not be lost: it is fetched and
     # stored before the failure is reported.
     try:
