@@ -18,7 +18,12 @@ from stills.contract.errors import (
 )
 from stills.contract.result import ImageResult
 from stills.contract.spending import SpendBy
+from stills.pipeline.store_marker import MARKER
 from stills.sandbox import Fault, FaultKind, Sandbox
+
+
+def id_of(result: ImageResult) -> str:
+    return result.id.partition("-")[0]
 
 
 def files_without_catalog(folder: Path) -> list[str]:
@@ -190,6 +195,145 @@ async def test_rebuild_adds_no_image_under_a_wrong_size(make_stills: Make, tmp_p
     await again.maintenance.rebuild()
     result = await again.generate(replace(KITE, size="300*300"))
     assert dimensions(file_of(result)) == (300, 300)
+
+
+async def lose_the_catalog(stills: Stills, folder: Path) -> None:
+    await stills.close()
+    (folder / "stills.db").unlink()
+
+
+async def test_after_a_rebuild_the_newest_image_answers_its_request(
+    make_stills: Make, tmp_path: Path
+):
+    """By the time in its sidecar, because ids are random."""
+    stills = await make_stills()
+    ids = sorted([id_of(await stills.generate(KITE, fresh=True)) for _ in range(3)])
+    await lose_the_catalog(stills, tmp_path)
+    for age, generation_id in enumerate(ids):
+        path = tmp_path / "images" / "facts" / f"{generation_id}.json"
+        path.write_text(
+            json.dumps(json.loads(path.read_text()) | {"created_at": 1_800_000_000.000001 - age})
+        )
+    again = await make_stills()
+    await again.maintenance.rebuild()
+    assert id_of(await again.generate(KITE)) == ids[0]
+
+
+async def test_rebuild_reports_each_image_and_how_many_are_read(make_stills: Make, tmp_path: Path):
+    """A list of millions of outcomes is not collected if the caller takes them one by one."""
+    stills = await make_stills()
+    lost, *_ = [await stills.generate(replace(KITE, seed=seed)) for seed in range(3)]
+    await lose_the_catalog(stills, tmp_path)
+    next((tmp_path / "images").glob(f"*-1328x1328-*{id_of(lost)}.png")).unlink()
+    told: list[bool] = []
+    counted: list[int] = []
+    again = await make_stills()
+    assert await again.maintenance.rebuild(
+        on_outcome=lambda one: told.append(one.kept), on_progress=counted.append
+    ) == (
+        None,
+        [],
+    )
+    assert sorted(told) == [False, True, True]
+    assert counted == [1, 2, 3]
+
+
+async def test_a_rendition_of_a_lost_image_is_not_added(make_stills: Make, tmp_path: Path):
+    """The image that was paid for is missing, so a request for it pays for a new one."""
+    stills = await make_stills()
+    await stills.generate(replace(KITE, size="300*300"))
+    await lose_the_catalog(stills, tmp_path)
+    _, large = sorted((tmp_path / "images").glob("*.png"), key=lambda one: one.stat().st_size)
+    large.unlink()
+    again = await make_stills()
+    await again.maintenance.rebuild()
+    assert await again.images.list() == []
+
+
+async def test_a_rendition_that_can_not_be_read_is_made_again(make_stills: Make, tmp_path: Path):
+    """The image that was paid for is there, and so are all others."""
+    stills = await make_stills()
+    small = await stills.generate(replace(KITE, size="300*300"))
+    await lose_the_catalog(stills, tmp_path)
+    again = await make_stills(store=BadSector(tmp_path / "images", file_of(small).name))
+    _, outcomes = await again.maintenance.rebuild()
+    assert ends(outcomes) == [(True, "")]
+    made = await again.generate(replace(KITE, size="300*300"))
+    assert (made.cached, dimensions(file_of(made))) == (True, (300, 300))
+
+
+async def test_an_image_is_listed_in_its_own_size_only(make_stills: Make, tmp_path: Path):
+    """A request for the size in a wrong sidecar would be answered with it."""
+    stills = await make_stills()
+    await stills.generate(replace(KITE, size="1328*1328"))
+    await lose_the_catalog(stills, tmp_path)
+    (path,) = (tmp_path / "images" / "facts").iterdir()
+    sidecar = json.loads(path.read_text())
+    sidecar["draft"]["native_size"] = [1000, 1000]
+    path.write_text(json.dumps(sidecar))
+    again = await make_stills()
+    await again.maintenance.rebuild()
+    assert await again.images.list() == []
+
+
+async def test_a_sidecar_that_changes_during_a_rebuild_is_reported(
+    make_stills: Make, tmp_path: Path
+):
+    """It may belong to another image now, whose spec is not that of this file."""
+    stills = await make_stills()
+    changed, other = [id_of(await stills.generate(replace(KITE, seed=seed))) for seed in (1, 2)]
+    await lose_the_catalog(stills, tmp_path)
+
+    class Rewritten(BadSector):
+        reads = 0
+
+        async def get(self, path: str) -> bytes:
+            if path == f"facts/{changed}.json":
+                self.reads += 1
+                if self.reads == 2:
+                    path = f"facts/{other}.json"
+            return await super().get(path)
+
+    again = await make_stills(store=Rewritten(tmp_path / "images", ""))
+    _, outcomes = await again.maintenance.rebuild()
+    assert {one.generation_id: (one.kept, one.reason) for one in outcomes} == {
+        changed: (False, "its sidecar changed meanwhile"),
+        other: (True, ""),
+    }
+
+
+async def test_a_catalog_is_rebuilt_from_a_store_that_can_not_be_written(
+    make_stills: Make, tmp_path: Path
+):
+    """Such as a backup: it is enough that it can be read."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    await lose_the_catalog(stills, tmp_path)
+    (tmp_path / "images" / MARKER).unlink()
+
+    class ReadOnly(BadSector):
+        async def put(self, *_: object, **__: object) -> None:
+            raise StoreRefused("read-only")
+
+    again = await make_stills(store=ReadOnly(tmp_path / "images", ""))
+    _, outcomes = await again.maintenance.rebuild()
+    assert ends(outcomes) == [(True, "")]
+
+
+async def test_a_spooled_sidecar_that_can_not_be_read_is_reported(
+    make_stills: Make, tmp_path: Path
+):
+    """All other images are added."""
+    stills = await make_stills()
+    await stills.generate(KITE)
+    await stills.close()
+    (tmp_path / "spool" / "facts").mkdir(parents=True)
+    (tmp_path / "spool" / "facts" / "0123456789ab.json").write_text("{}")
+    spool = BadSector(tmp_path / "spool", "facts/0123456789ab.json")
+    (tmp_path / "stills.db").unlink()
+    again = await make_stills(spool=spool)
+    _, outcomes = await again.maintenance.rebuild()
+    assert ends(outcomes) == [(True, ""), (False, "a bad sector")]
 
 
 HOSTILE = {

@@ -1,8 +1,10 @@
 """Images in a spool, also another user's: they are stored, downloaded again or reported."""
 
 from pathlib import Path
+from shutil import copytree
 
 import pytest
+from tests.support.bad_sector import BadSector
 from tests.support.recovery import (
     KITE,
     Make,
@@ -151,4 +153,62 @@ async def test_an_image_on_another_machine_is_left_to_it_while_its_link_is_dead(
     assert reason == f"{error.message}. {error.action}"
     away.rename(image)  # what only worker-1 can do
     assert ends(await stills.maintenance.recover()) == [(True, "")]
+    await kept_free(stills, sandbox)
+
+
+async def test_a_copy_that_a_crash_left_in_the_spool_is_removed(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The image is stored already, so it is not counted as recovered."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    copytree(tmp_path / "spool", tmp_path / "copy")
+    stills = await make_stills()
+    assert ends(await stills.maintenance.recover()) == [(True, "")]
+    copytree(tmp_path / "copy", tmp_path / "spool", dirs_exist_ok=True)
+
+    counted: list[int] = []
+    assert await stills.maintenance.recover(on_progress=counted.append) == []
+    assert (files(tmp_path / "spool"), counted) == ([], [])
+    await kept_free(stills, sandbox)
+
+
+async def test_a_spooled_image_that_was_given_up_is_stored(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The catalog failed when it was spooled, and a later request found its link dead."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    execute(tmp_path / "stills.db", "UPDATE generations SET stage = 'failed', spool_url = NULL")
+    stills = await make_stills()
+    counted: list[int] = []
+    assert ends(await stills.maintenance.recover(on_progress=counted.append)) == [(True, "")]
+    assert (files(tmp_path / "spool"), counted) == ([], [1])
+    await kept_free(stills, sandbox)
+
+
+async def test_a_spooled_image_that_is_still_refused_is_reported_once(
+    make_stills: Make, tmp_path: Path
+):
+    """The catalog and the spool both have it."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    counted: list[int] = []
+    ((kept, reason),) = ends(await broken.maintenance.recover(on_progress=counted.append))
+    assert (kept, "safe at" in reason, counted) == (False, True, [1])
+
+
+async def test_a_spooled_sidecar_that_can_not_be_read_is_reported(
+    make_stills: Make, sandbox: Sandbox, tmp_path: Path
+):
+    """The other spooled images are stored."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    (tmp_path / "spool" / "facts" / "0123456789ab.json").write_text("{}")
+    stills = await make_stills(spool=BadSector(tmp_path / "spool", "facts/0123456789ab.json"))
+    assert ends(await stills.maintenance.recover()) == [(True, ""), (False, "a bad sector")]
     await kept_free(stills, sandbox)

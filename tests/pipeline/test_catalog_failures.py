@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.recovery import refusing
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
@@ -17,6 +18,8 @@ from stills.contract.errors import (
     CatalogError,
     ContentRefused,
     DeadlineExceeded,
+    LinkLost,
+    StoreRefused,
 )
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
@@ -123,6 +126,18 @@ async def test_a_deadline_promises_no_free_retry_if_the_link_could_not_be_journa
     assert sandbox.ledger.billed_images == 1
     assert caught.value.billing is Billing.POSSIBLE
     assert "free" not in caught.value.action
+
+
+async def test_no_download_is_promised_if_the_link_could_not_be_journalled(
+    make_failing: MakeFailing, tmp_path: Path
+):
+    """Neither the store nor the spool takes the image, so it is lost; the error says so."""
+    both = {name: refusing(tmp_path, name) for name in ("store", "spool")}
+    stills = await make_failing("record_answer", **both)
+    with pytest.raises(StoreRefused, match="the spool refused as well") as caught:
+        await stills.generate(KITE)
+    assert caught.value.billing is Billing.BILLED
+    assert caught.value.action == LinkLost.default_action
 
 
 async def test_a_refused_call_is_retried_although_the_catalog_can_not_slow_down_the_others(

@@ -9,13 +9,14 @@ from itertools import islice
 
 from stills.contract.errors import StillsError, StoreRefused
 from stills.contract.generation import Generation, Rendition
+from stills.contract.size import Size
 from stills.contract.upkeep import OnOutcome, OnProgress, Recovered
 from stills.maintenance.at_once import do_several
 from stills.maintenance.recovered import read_sidecars, try_to_adopt
 from stills.pipeline.object_names import read_object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.render import native_rendition
-from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, sidecar_path
+from stills.pipeline.sidecar import SIDECAR_FOLDER, read_generation
 
 _READ_TOGETHER = 64
 _ID_BITS = 48  # an id is twelve hexadecimal digits
@@ -124,8 +125,8 @@ async def _add_stored(
 async def _read_image(ports: Ports, generation_id: str) -> tuple[Generation, bool] | Recovered:
     """Return a generation whose image is intact, and whether the image has the expected size."""
     try:
-        generation = read_sidecar(await ports.store.get(sidecar_path(generation_id)))
-        if generation is None or generation.id != generation_id:
+        generation = await read_generation(ports.store, generation_id)
+        if generation is None:
             return Recovered(generation_id, kept=False, reason="its sidecar changed meanwhile")
         data = await ports.store.get(generation.object_path or "")
         inspection = await ports.imaging.inspect(data)
@@ -141,33 +142,32 @@ async def _add_renditions(ports: Ports, rejected: set[str]) -> None:
     """Add the images in other sizes, found by the names of the store's files."""
 
     async def read(path: str) -> tuple[Generation, Rendition] | None:
-        return await _read_rendition(ports, path)
+        return await _read_rendition(ports, path, *names[path])
 
     async for paths in ports.store.pages(""):
-        named = {
-            path: name[0]
+        names = {
+            path: name
             for path in paths
             if (name := read_object_path(path)) and name[0] not in rejected
         }
-        for found in await do_several(read, await ports.catalog.find_unknown(named)):
+        ids = {path: generation_id for path, (generation_id, _) in names.items()}
+        for found in await do_several(read, await ports.catalog.find_unknown(ids)):
             if found is not None:
                 generation, rendition = found
                 await ports.catalog.adopt(generation, [rendition])
 
 
-async def _read_rendition(ports: Ports, path: str) -> tuple[Generation, Rendition] | None:
-    """Return a rendition of the size in its name, with its generation."""
-    name = read_object_path(path)
-    if name is None:
-        return None
-    generation_id, size = name
+async def _read_rendition(
+    ports: Ports, path: str, generation_id: str, size: Size
+) -> tuple[Generation, Rendition] | None:
+    """Return a rendition if it has the size in its name, with its generation."""
     try:
-        generation = read_sidecar(await ports.store.get(sidecar_path(generation_id)))
+        generation = await read_generation(ports.store, generation_id)
         data = await ports.store.get(path)
         inspection = await ports.imaging.inspect(data)
     except StillsError:
         return None
-    if generation is None or generation.id != generation_id or inspection.size != size:
+    if generation is None or inspection.size != size:
         return None
     return generation, Rendition(generation_id, size, inspection.sha256, len(data), path)
 

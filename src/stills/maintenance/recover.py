@@ -62,11 +62,7 @@ class _Recovery:
     async def finish_interrupted(self, *, is_slow: bool) -> None:
         """Finish what is in the catalog: what the service still works on if it `is_slow`."""
         async for page in _list_unfinished(self._ports):
-            chosen = [
-                one
-                for one in page
-                if (one.task is not None) is is_slow and one.id not in self.outcomes
-            ]
+            chosen = [one for one in page if (one.task is not None) is is_slow]
             for finished in await do_several(self._finish, _group_by_key(chosen)):
                 self.outcomes |= {outcome.generation_id: outcome for outcome in finished}
 

@@ -9,7 +9,7 @@ from stills.pipeline.context import Fetched
 from stills.pipeline.integrity import read_verified
 from stills.pipeline.keep import keep_image
 from stills.pipeline.ports import Ports
-from stills.pipeline.sidecar import SIDECAR_FOLDER, read_sidecar, sidecar_path
+from stills.pipeline.sidecar import SIDECAR_FOLDER, read_generation, sidecar_path
 
 
 async def adopt(ports: Ports, generation_id: str) -> Generation | None:
@@ -47,11 +47,10 @@ async def _adopt_spooled(ports: Ports, generation_id: str) -> Generation | None:
 
 async def _find(store: Store, generation_id: str) -> Generation | None:
     """Read a generation from its sidecar, if its image is there and matches."""
-    path = sidecar_path(generation_id)
-    if not await _exists(store, path):
+    if not await _exists(store, sidecar_path(generation_id)):
         return None
-    generation = read_sidecar(await store.get(path))
-    if generation is None or generation.id != generation_id:
+    generation = await read_generation(store, generation_id)
+    if generation is None:
         return None
     try:
         await read_verified(store, generation.object_path or "", generation.sha256 or "")

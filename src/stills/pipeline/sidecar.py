@@ -16,6 +16,7 @@ from stills.contract.generation import (
     Stage,
 )
 from stills.contract.money import PRICE_MAX_USD
+from stills.contract.ports.store import Store
 from stills.contract.size import Size
 
 SIDECAR_FOLDER = "facts"
@@ -81,6 +82,16 @@ def read_sidecar(written: bytes) -> Generation | None:
         )
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
+
+
+async def read_generation(store: Store, generation_id: str) -> Generation | None:
+    """Read a generation's sidecar, as kept; None if it is not valid, or is another's.
+
+    Raises:
+        StorageError: it is missing, or can't be read.
+    """
+    generation = read_sidecar(await store.get(sidecar_path(generation_id)))
+    return generation if generation is None or generation.id == generation_id else None
 
 
 def _read_spec(fields: dict[str, Any]) -> GenerationSpec:
