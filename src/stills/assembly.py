@@ -147,6 +147,12 @@ def open_webhook_sender(config: Config) -> "WebhookSender":
     return sender
 
 
+def has_jobs(config: Config) -> bool:
+    """Return whether there may be durable jobs: a file of them, or a Postgres."""
+    catalog = config.catalog
+    return not isinstance(catalog, Path) or catalog.with_name(_JOBS_NAME).exists()
+
+
 def open_jobs(config: Config) -> "Jobs":
     """Open the database of jobs: `jobs.db` next to the catalog, or the catalog's Postgres.
 

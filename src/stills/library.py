@@ -15,9 +15,10 @@ from stills.pipeline.ports import Ports
 from stills.pipeline.read import find_by_prefix
 
 if TYPE_CHECKING:
+    from stills.contract.ports.batch_folders import BatchFolders
     from stills.contract.search import ImageLabels, ImagePage, ImageSearch
     from stills.contract.size import Size
-    from stills.contract.upkeep import OnProgress, Verified
+    from stills.contract.upkeep import OnProgress, StoredGeneration, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,32 @@ class Library:
         from stills.maintenance.delete import delete  # noqa: PLC0415 - rarely used
 
         await delete(self._ports, image.generation.id)
+
+    async def list_older_than(self, before: float) -> "Sequence[StoredGeneration]":
+        """List the stored images that were created before a time in Unix seconds, oldest first."""
+        found: list[StoredGeneration] = []
+        after: str | None = None
+        while page := await self._ports.catalog.list_older_than(before, after=after):
+            found += page
+            after = page[-1].id
+        return found
+
+    async def delete_many(
+        self, generation_ids: Sequence[str], *, on_progress: "OnProgress" = lambda _: None
+    ) -> None:
+        """Delete images in all their sizes, by generation, as `delete` does, several at once.
+
+        Raises:
+            StoreRefused: a file can't be deleted; repeat it for the rest.
+        """
+        from stills.maintenance.delete import delete_many  # noqa: PLC0415 - rarely used
+
+        await delete_many(self._ports, generation_ids, on_progress)
+
+    @property
+    def batch_folders(self) -> "BatchFolders":
+        """The output folders of batches."""
+        return self._ports.catalog.batch_folders
 
     async def verify(self, *, on_progress: "OnProgress" = lambda _: None) -> "Verified":
         """Hash and decode every image in the store and compare it with the catalog."""

@@ -1,5 +1,6 @@
 """Deleting images in every Catalog. To test another, add it to `CATALOGS` in conftest.py."""
 
+import time
 from dataclasses import replace
 
 from stills.contract.generation import CatalogHit, Claim
@@ -48,3 +49,55 @@ async def test_a_generation_that_is_being_made_is_not_touched(catalog, worker, s
     await catalog.delete_generation(claim.generation.id)
     rendition = await worker.keep_answered(claim)
     assert await catalog.find("k", rendition.size) is not None
+
+
+async def test_the_time_of_a_deletion_is_known_by_both_keys(catalog, worker, spec):
+    """Until an equal image is stored again; a request that only failed was not deleted."""
+    first = await worker.keep(await worker.take(spec("k")))
+    assert await catalog.find_deleted(["k", "k-seeded", "other"]) == [None, None, None]
+    await catalog.delete_generation(first.generation_id)
+    by_key, by_seed, other = await catalog.find_deleted(["k", "k-seeded", "other"])
+    assert by_key == by_seed
+    assert abs(by_key - time.time()) < 3600
+    assert other is None
+    await catalog.release(await worker.take(spec("other")))
+    assert await catalog.find_deleted(["other"]) == [None]
+
+
+async def test_an_image_that_comes_back_was_not_deleted(catalog, worker, spec):
+    """Such as one whose files were put back before the catalog was rebuilt."""
+    rendition = await worker.keep(await worker.take(spec("k")))
+    (image,) = await catalog.find_images(rendition.generation_id)
+    await catalog.delete_generation(rendition.generation_id)
+    assert await catalog.adopt(image.generation, [rendition])
+    assert await catalog.find_deleted(["k"]) == [None]
+
+
+async def test_images_older_than_a_time_are_listed_with_all_their_bytes(catalog, worker, spec):
+    """Oldest first, in pages; those in progress are not stored."""
+    renditions = [await worker.keep(await worker.take(spec(key))) for key in ("a", "b", "c")]
+    small = replace(renditions[0], size=Size(64, 64), object_path="small.png", byte_count=5)
+    await worker.answer_with(small)
+    await worker.take(spec("d"))
+    old = await catalog.list_older_than(time.time() + 3600)
+    ids = [rendition.generation_id for rendition in renditions]
+    assert [one.id for one in old] == ids
+    assert [one.byte_count for one in old] == [
+        renditions[0].byte_count + 5, renditions[1].byte_count, renditions[2].byte_count
+    ]  # fmt: skip
+    assert await catalog.list_older_than(old[0].created_at) == []
+    rest = await catalog.list_older_than(time.time() + 3600, after=ids[1])
+    assert [one.id for one in rest] == ids[2:]
+
+
+async def test_folders_of_batches_are_remembered_until_they_are_forgotten(catalog):
+    """Once each, by machine."""
+    assert await catalog.batch_folders.list() == []
+    for url in ("file:///b", "file:///a", "file:///b"):
+        await catalog.batch_folders.add(url)
+    first, second = await catalog.batch_folders.list()
+    assert [first.url, second.url] == ["file:///a", "file:///b"]
+    assert first.host == second.host != ""
+    for _ in range(2):
+        await catalog.batch_folders.forget(first)
+        assert await catalog.batch_folders.list() == [second]

@@ -11,7 +11,7 @@ from stills.batch.image_files import local_file
 from stills.batch.manifest import read_earlier
 from stills.batch.manifest_entry import ManifestEntry
 from stills.batch.preflight import BatchOptions, make_problem
-from stills.batch.reasons import FRESH, PlannedShot, find_reason
+from stills.batch.reasons import DELETED, FRESH, PlannedShot, find_reason
 from stills.batch.references import Files, with_references, without_needs
 from stills.batch.run_plan import RunPlan
 from stills.contract.errors import BudgetExceeded, InvalidRequest
@@ -171,11 +171,11 @@ class _Estimator:
             self._block(self._dependencies.failed(shot.id))
         else:
             self._keys.add(status.key)
-            self._count_new(shot, status.price_usd)
+            self._count_new(shot, status.price_usd, is_deleted=status.deleted_at is not None)
 
-    def _count_new(self, shot: Shot, price_usd: float | None) -> None:
+    def _count_new(self, shot: Shot, price_usd: float | None, *, is_deleted: bool = False) -> None:
         """Count a shot whose image must be generated."""
-        self._add_new(shot, price_usd)
+        self._add_new(shot, price_usd, is_deleted=is_deleted)
         self._block(self._dependencies.failed(shot.id))
 
     def _count_blocked(self, blocked: Skipped, status: RequestStatus) -> None:
@@ -197,9 +197,10 @@ class _Estimator:
         model_id = self._batch.options.model.id
         return self._stills.price_usd(shot.request, model=model_id, references=len(shot.references))
 
-    def _add_new(self, shot: Shot, price_usd: float | None) -> None:
+    def _add_new(self, shot: Shot, price_usd: float | None, *, is_deleted: bool = False) -> None:
         self.new += 1
-        planned = PlannedShot(shot.id, self._find_reason(shot), price_usd)
+        reason = DELETED if is_deleted else self._find_reason(shot)
+        planned = PlannedShot(shot.id, reason, price_usd)
         self._planned.append((self._positions[shot.id], planned))
         self._add_to_call(shot)
         if price_usd is None:

@@ -52,6 +52,7 @@ class RunOutput:
         self._retaken_here: set[str] = set()
         self._earlier: dict[str, ManifestEntry] | None = None
         self.totals = RunTotals()
+        self._is_remembered = False
 
     async def write_images(
         self, stills: Stills, results: Sequence[tuple[str, ImageResult]]
@@ -60,6 +61,7 @@ class RunOutput:
 
         The billing of an error is that of the image.
         """
+        await self._remember_folder(stills)
         files = [self._names.path(shot_id) for shot_id, _ in results]
         stored = [local_file(result.image_url) for _, result in results]
         both = zip(stored, files, strict=True)
@@ -127,6 +129,13 @@ class RunOutput:
                     self._manifest.append_entry(entry)
         finally:
             self._manifest.close()
+
+    async def _remember_folder(self, stills: Stills) -> None:
+        """Let the catalog know the folder, once, because it has what is picked."""
+        if not self._is_remembered:
+            self._is_remembered = True
+            with suppress(StillsError):  # a catalog that can't be written must not stop a run
+                await stills.images.batch_folders.add(self.folder.absolute().as_uri())
 
     def _earlier_if_pending(self, entry: ManifestEntry) -> ManifestEntry:
         """Return the earlier entry of a pending shot, if its image is still there."""

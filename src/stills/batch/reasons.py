@@ -13,6 +13,7 @@ PENDING = "not reached before"
 REFERENCE_CHANGED = "reference changed"
 MODEL_CHANGED = "model changed"
 NOT_STORED = "not stored"
+DELETED = "deleted, so it is billed again"
 RETAKE = "asked for in the review"
 
 

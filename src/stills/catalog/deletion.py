@@ -21,10 +21,16 @@ _DELETE = (
     "DELETE FROM renditions WHERE generation_id = :id",
     """
     UPDATE generations
-    SET stage = 'failed', sha256 = NULL, byte_count = NULL, object_path = NULL
+    SET stage = 'failed', sha256 = NULL, byte_count = NULL, object_path = NULL,
+        deleted_at = unix_now()
     WHERE id = :id AND stage = 'kept'
     """,
 )
+
+
+_DELETED_AT = """
+SELECT max(deleted_at) AS deleted_at FROM generations WHERE key = :key OR seeded_key = :key
+"""
 
 
 def list_generation_objects(connection: Connection, generation_id: str) -> Sequence[str]:
@@ -36,3 +42,13 @@ def delete_generation(connection: Connection, generation_id: str) -> None:
     """Delete a stored generation in all sizes, and forget who asked for it."""
     for statement in _DELETE:
         connection.execute(statement, {"id": generation_id})
+
+
+def find_deleted(connection: Connection, keys: Sequence[str]) -> Sequence[float | None]:
+    """Return for each key when an image of it was deleted last; None if none was."""
+
+    def find(key: str) -> float | None:
+        row = connection.execute(_DELETED_AT, {"key": key}).fetchone()
+        return None if row is None else row["deleted_at"]
+
+    return [find(key) for key in keys]

@@ -174,7 +174,8 @@ WHERE id = :generation_id
 # The sidecar has the size that the model made, and every note.
 RECORD_ADOPTED = """
 UPDATE generations
-SET native_width = :native_width, native_height = :native_height, notes = :notes
+SET native_width = :native_width, native_height = :native_height, notes = :notes,
+    deleted_at = NULL
 WHERE id = :id
 """
 
@@ -275,6 +276,18 @@ SELECT r.object_path, r.sha256, r.generation_id || '-' || r.width || 'x' || r.he
 FROM page AS g JOIN renditions AS r ON r.generation_id = g.id
 WHERE r.object_path != g.object_path
 ORDER BY sequence
+"""  # noqa: S608 - our own text
+
+# Sizes other than that of the generation's own object are added to it.
+OLDER_THAN = f"""
+SELECT g.id, g.created_at, CAST(coalesce(g.byte_count, 0) + coalesce((
+           SELECT sum(r.byte_count) FROM renditions AS r
+           WHERE r.generation_id = g.id AND r.object_path != g.object_path
+       ), 0) AS BIGINT) AS byte_count
+FROM generations AS g
+WHERE g.stage = 'kept' AND g.created_at < :before AND g.sequence > {_AFTER}
+ORDER BY g.sequence
+LIMIT :limit
 """  # noqa: S608 - our own text
 
 HAS_OBJECT = """

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stills.catalog import queries
 from stills.catalog.api_keys import SqlApiKeys
+from stills.catalog.batch_folders import SqlBatchFolders
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.connection import Connection, Database, TextSearch
-from stills.catalog.deletion import delete_generation, list_generation_objects
+from stills.catalog.deletion import delete_generation, find_deleted, list_generation_objects
 from stills.catalog.find import find, find_fresh
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.kept import adopt, record_kept, settle_paid
@@ -24,7 +25,7 @@ from stills.catalog.rows import (
     read_send,
 )
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
-from stills.catalog.upkeep import find_unknown, read_objects, read_unfinished
+from stills.catalog.upkeep import find_unknown, read_objects, read_older_than, read_unfinished
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     AnsweredSend,
@@ -50,6 +51,7 @@ from stills.contract.size import Size
 if TYPE_CHECKING:
     from stills.contract.search import ImageLabels, ImagePage, ImageSearch
     from stills.contract.spending import JobSpend, SpendBy, SpendLine
+    from stills.contract.upkeep import StoredGeneration
 
 Value = TypeVar("Value")
 
@@ -66,6 +68,7 @@ class SqlCatalog(ABC):
         self._closed = False
         self.api_keys = SqlApiKeys(self.database)
         self.idempotency = SqlIdempotency(self.database)
+        self.batch_folders = SqlBatchFolders(self.database)
 
     @abstractmethod
     def _begin_paid_step(self, connection: Connection, keys: Sequence[str], caps: Caps) -> None:
@@ -321,11 +324,19 @@ class SqlCatalog(ABC):
     async def delete_generation(self, generation_id: str) -> None:
         await self.database.write(lambda connection: delete_generation(connection, generation_id))
 
+    async def find_deleted(self, keys: Sequence[str]) -> Sequence[float | None]:
+        return await self.database.read(lambda connection: find_deleted(connection, keys))
+
     async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:
         return await self.database.read(lambda connection: read_unfinished(connection, after))
 
     async def list_objects(self, *, after: str | None = None) -> Sequence[StoredObject]:
         return await self.database.search(lambda connection: read_objects(connection, after))
+
+    async def list_older_than(
+        self, before: float, *, after: str | None = None
+    ) -> "Sequence[StoredGeneration]":
+        return await self.database.search(lambda one: read_older_than(one, before, after))
 
     async def find_unknown(self, named: Mapping[str, str]) -> Sequence[str]:
         return await self.database.search(lambda connection: find_unknown(connection, named))

@@ -1,11 +1,15 @@
 """Pages of what upkeep goes through: unfinished generations, and the objects of the store."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stills.catalog import queries
 from stills.catalog.connection import Connection
 from stills.catalog.rows import read_generation
 from stills.contract.generation import Generation, StoredObject
+
+if TYPE_CHECKING:
+    from stills.contract.upkeep import StoredGeneration
 
 PAGE = 1000  # generations
 
@@ -23,6 +27,17 @@ def read_objects(connection: Connection, after: str | None) -> Sequence[StoredOb
         StoredObject(row["object_path"], row["sha256"], row["owner"], row["generation_id"])
         for row in rows
     ]
+
+
+def read_older_than(
+    connection: Connection, before: float, after: str | None
+) -> "Sequence[StoredGeneration]":
+    """Read a page of generations that were created before a time."""
+    from stills.contract.upkeep import StoredGeneration  # noqa: PLC0415 - rarely used
+
+    values = {"before": before, "after": after, "limit": PAGE}
+    rows = connection.execute(queries.OLDER_THAN, values)
+    return [StoredGeneration(row["id"], row["created_at"], row["byte_count"]) for row in rows]
 
 
 def find_unknown(connection: Connection, named: Mapping[str, str]) -> Sequence[str]:

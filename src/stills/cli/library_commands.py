@@ -52,3 +52,28 @@ def add_rm(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument("ids", nargs="+", metavar="ID", help="the image's id or its beginning")
     command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+
+
+def add_prune(commands: "Commands") -> None:
+    """Add `prune`."""
+    command = add_command(
+        commands, "prune", "prune",
+        "Delete old images in all their sizes. The ledger keeps what they cost, and equal requests "
+        "are billed again. Images that unfinished jobs need are kept.",
+    )  # fmt: skip
+    command.add_argument(
+        "--older-than", required=True, metavar="AGE",
+        help="a number of days since an image was generated, such as 30d, or a date, YYYY-MM-DD "
+        "(UTC)",
+    )  # fmt: skip
+    command.add_argument(
+        "--keep-picked", nargs="*", metavar="DIR",
+        help="keep images that are picked in a batch's folder; the catalog knows the folders, and "
+        "DIR names others, such as those that were moved",
+    )  # fmt: skip
+    command.add_argument(
+        "--forget-missing", action="store_true",
+        help="with --keep-picked: batch folders that are not there are gone, with their picks",
+    )  # fmt: skip
+    command.add_argument("--dry-run", action="store_true", help="show what would be deleted")
+    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stills.cli.film_commands import add_animatic, add_batch, add_export, add_pick, add_review
 from stills.cli.job_commands import add_jobs, add_worker
-from stills.cli.library_commands import add_list, add_open, add_rm, add_show
+from stills.cli.library_commands import add_list, add_open, add_prune, add_rm, add_show
 from stills.cli.options import (
     add_aspect_ratio,
     add_json,
@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_show(commands)
     add_open(commands)
     add_rm(commands)
+    add_prune(commands)
     _add_models(commands)
     _add_doctor(commands)
     _add_spend(commands)

@@ -61,7 +61,8 @@ class RequestStatus:
     If `is_kept`, answering the request sends nothing; `image_url` is then the URL of the object in
     the store, or None if it is only stored in another size. Requests with the same `key` get the
     same image. `price_usd` is what a new image of the request costs; None if unknown. `error` is
-    set if the request can't be sent at all.
+    set if the request can't be sent at all. `deleted_at` is when its image was deleted, in Unix
+    seconds, if there was one and a new one would be billed again.
     """
 
     is_kept: bool = False
@@ -69,3 +70,4 @@ class RequestStatus:
     key: str = ""
     price_usd: float | None = None
     error: InvalidRequest | None = None
+    deleted_at: float | None = None

@@ -14,6 +14,23 @@ class Recovered:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BatchFolder:
+    """The output folder of a batch on a machine, as a file URL."""
+
+    host: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGeneration:
+    """A stored image by its generation: when it was made (Unix seconds), its bytes in all sizes."""
+
+    id: str
+    created_at: float
+    byte_count: int
+
+
 class Verdict(StrEnum):
     """The problem with an object in the store."""
 

@@ -1,8 +1,11 @@
-"""Delete a stored image: its files, then its record."""
+"""Delete stored images: their files, then their records."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from stills.contract.errors import StoreRefused
+from stills.contract.upkeep import OnProgress
+from stills.maintenance.at_once import do_several
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import sidecar_path
 from stills.pipeline.thumbnails import thumbnail_path
@@ -25,3 +28,22 @@ async def delete(ports: Ports, generation_id: str) -> None:
             with suppress(StoreRefused):  # without its image, nobody can look at it
                 await ports.thumbnails.delete(thumbnail_path(path))
     await ports.catalog.delete_generation(generation_id)
+
+
+async def delete_many(
+    ports: Ports, generation_ids: Sequence[str], on_progress: OnProgress = lambda _: None
+) -> None:
+    """Delete generations, several at once.
+
+    Raises:
+        StoreRefused: a file can't be deleted; the images before it are deleted.
+    """
+    finished = 0
+
+    async def run(generation_id: str) -> None:
+        nonlocal finished
+        await delete(ports, generation_id)
+        finished += 1
+        on_progress(finished)
+
+    await do_several(run, generation_ids)

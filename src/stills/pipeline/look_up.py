@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from stills.contract.errors import InvalidRequest, StillsError
 from stills.contract.generation import Generation, Rendition
@@ -41,6 +42,8 @@ async def look_up(job: Job) -> Job:
             job.deadline.stored = True
             return replace(job, hit=hit, generation=hit.generation, rendition=hit.rendition)
     notes = await job.ports.marker.check_before_paying()
+    if not options.fresh:
+        notes = (*notes, *await _deletion_notes(job.ports, plan.spec.key))
     return replace(job, notes=(*notes, *retirement_notes(job.model)))
 
 
@@ -96,8 +99,9 @@ async def find_statuses(
     hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
     new = [plan.spec for plan, hit in zip(plans.values(), hits, strict=True) if hit is None]
     too_long = iter(await find_long_prompts(new, model, ports.tokenizer))
+    deleted = iter(await ports.catalog.find_deleted([spec.key for spec in new]))
     for (index, plan), hit in zip(plans.items(), hits, strict=True):
-        long_prompt = next(too_long) if hit is None else None
+        long_prompt, deleted_at = (next(too_long), next(deleted)) if hit is None else (None, None)
         if long_prompt is not None:
             statuses[index] = RequestStatus(error=long_prompt)
             continue
@@ -108,6 +112,7 @@ async def find_statuses(
             image_url=url,
             key=plan.spec.key,
             price_usd=plan.spec.price_usd,
+            deleted_at=deleted_at,
         )
     return statuses
 
@@ -123,6 +128,14 @@ async def find_key(
     references = await load_references(request, model, load_reference)
     planned = make_plan(request, model, provider=ports.provider.name, references=references)
     return planned.spec.key
+
+
+async def _deletion_notes(ports: Ports, key: str) -> tuple[str, ...]:
+    (deleted_at,) = await ports.catalog.find_deleted([key])
+    if deleted_at is None:
+        return ()
+    date = datetime.fromtimestamp(deleted_at, UTC).date()
+    return (f"The image of this request was deleted on {date}, so it was generated again.",)
 
 
 async def _find(

@@ -36,6 +36,7 @@ TABLES = (
     "api_keys",
     "replies",
     "job_totals",
+    "batch_folders",
 )
 PROMPTS = "prompts"
 _PROMPTS = """

@@ -4,6 +4,8 @@ import signal
 import sys
 from contextlib import ExitStack, suppress
 
+from stills.contract.errors import InvalidRequest
+
 
 def ask(question: str, *, piped: bool) -> bool:
     """Ask on a terminal, where Enter means no; return True if there is no terminal.
@@ -24,3 +26,19 @@ def ask(question: str, *, piped: bool) -> bool:
             return answers.readline().strip().lower() in {"y", "yes"}
         finally:
             signal.signal(signal.SIGINT, handler)
+
+
+def confirm_deletion(question: str) -> None:
+    """Ask before something is deleted.
+
+    Raises:
+        InvalidRequest: the answer is no, or there is no terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InvalidRequest(
+            "nothing was deleted, because nobody can be asked here",
+            field="yes",
+            action="Add --yes.",
+        )
+    if not ask(question, piped=False):
+        raise InvalidRequest("nothing was deleted", field="yes", action="Answer y to delete.")

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 from stills.app import Stills
 from stills.cli.commands.catalog import line
-from stills.cli.commands.question import ask
-from stills.contract.errors import InvalidRequest
-from stills.contract.generation import Image
+from stills.cli.commands.question import confirm_deletion
 from stills.service.deletion import AFTERWARDS
 
 
@@ -24,21 +22,10 @@ async def _run(ids: Sequence[str], *, is_asked: bool) -> int:
         for image in images:
             print(line(image))
         if is_asked:
-            _confirm(images)
+            images_of = "this image in all its sizes" if len(images) == 1 else "these images"
+            confirm_deletion(f"Delete {images_of}?")
         for image in images:
             if await stills.images.find(image.rendition.id) is not None:
                 await stills.images.delete(image)
     print(f"Deleted. {AFTERWARDS}", file=sys.stderr)
     return 0
-
-
-def _confirm(images: Sequence[Image]) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InvalidRequest(
-            "nothing was deleted, because nobody can be asked here",
-            field="yes",
-            action="Add --yes.",
-        )
-    images_of = "this image in all its sizes" if len(images) == 1 else "these images"
-    if not ask(f"Delete {images_of}?", piped=False):
-        raise InvalidRequest("nothing was deleted", field="yes", action="Answer y to delete.")

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def read_since(written: str | None) -> float:
+def read_since(written: str | None, *, option: str = "--since") -> float:
     """Read a date, or a number of days before now, as Unix seconds; None means since 1970.
 
     Raises:
@@ -44,8 +44,8 @@ def read_since(written: str | None) -> float:
         return datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise InvalidRequest(
-            f"--since {written[:40]!r} is not a date",
-            field="since",
+            f"{option} {written[:40]!r} is not a date",
+            field=option.removeprefix("--").replace("-", "_"),
             action="Give a date such as 2026-11-22, or a number of days such as 7d.",
         ) from None
 

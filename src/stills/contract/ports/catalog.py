@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from stills.contract.ports.api_keys import ApiKeys
+from stills.contract.ports.batch_folders import BatchFolders
 from stills.contract.ports.generations import Generations
 from stills.contract.ports.idempotency import IdempotencyStore
 from stills.contract.ports.ledger import Ledger
@@ -17,6 +18,11 @@ class Catalog(Generations, Ledger, ImageIndex, LimiterStates, Upkeep, Protocol):
     @property
     def api_keys(self) -> ApiKeys:
         """API keys of our own service."""
+        ...
+
+    @property
+    def batch_folders(self) -> BatchFolders:
+        """The output folders of batches."""
         ...
 
     @property

@@ -35,6 +35,10 @@ class Generations(Protocol):
         """Return the seed of a key's newest stored generation, else of the newest that began."""
         ...
 
+    async def find_deleted(self, keys: Sequence[str]) -> Sequence[float | None]:
+        """Return for each key when an image of it was deleted last, in Unix seconds, or None."""
+        ...
+
     async def claim(
         self,
         spec: GenerationSpec,

@@ -1,9 +1,12 @@
 """Upkeep: what recovery, verification and readiness checks need."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stills.contract.generation import Generation, KnownStore, StoredObject
+
+if TYPE_CHECKING:
+    from stills.contract.upkeep import StoredGeneration
 
 
 class Upkeep(Protocol):
@@ -18,6 +21,15 @@ class Upkeep(Protocol):
 
     async def list_objects(self, *, after: str | None = None) -> Sequence[StoredObject]:
         """List every object that should be in the store, by generation, oldest first.
+
+        A page starts after the generation whose id is `after`.
+        """
+        ...
+
+    async def list_older_than(
+        self, before: float, *, after: str | None = None
+    ) -> "Sequence[StoredGeneration]":
+        """List stored generations that were created before a time in Unix seconds.
 
         A page starts after the generation whose id is `after`.
         """
