@@ -1,13 +1,14 @@
 """Error lines and exit codes of the command line."""
 
+import importlib
 import io
 import socket
 
 import pytest
 
 from stills.cli.commands import sandbox, serve
-from stills.cli.errors import exit_code, report
-from stills.cli.main import build_parser
+from stills.cli.errors import INTERRUPTED, exit_code, report
+from stills.cli.main import build_parser, main
 from stills.contract import errors
 from stills.contract.errors import Billing, ConfigError, StillsError
 
@@ -69,3 +70,22 @@ def test_an_option_of_a_service_that_is_out_of_range_is_a_mistake_in_the_setting
     """It is found before the port is opened."""
     with pytest.raises(ConfigError, match=option.partition("=")[0]):
         serve.run(build_parser().parse_args(["serve", "--sandbox", option]))
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["generate", "a kite", "--size", "64*64"], "in flight may be billed"),
+        (["verify"], "makes no API calls, so nothing was billed"),
+    ],
+)
+def test_an_interruption_says_what_it_costs(command, says, monkeypatch, capsys):
+    """A command that only reads the catalog must not make anyone look for a bill."""
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    module = importlib.import_module(f"stills.cli.commands.{command[0]}")
+    monkeypatch.setattr(module, "run", interrupt)
+    assert main(command) == INTERRUPTED
+    assert says in capsys.readouterr().err

@@ -37,6 +37,8 @@ _MAYBE_SENT = (
     "interrupted. Run it again to finish answered calls free of charge; calls still in flight may "
     "be billed (see `stills spend`)."
 )
+_NO_CALLS = "interrupted. This command makes no API calls, so nothing was billed."
+_CALLING = {"batch", "generate", "mcp", "recover", "review", "sandbox", "serve", "worker"}
 _READER_GONE = 141  # what a shell reports when the reader of a pipe has left
 _UNEXPECTED = 1
 
@@ -85,7 +87,8 @@ def report_closed_output(error: OSError, stream: TextIO) -> int:
     return report(refused, stream)
 
 
-def report_interrupt(interrupt: KeyboardInterrupt) -> int:
-    """Report what an interruption left behind; return the exit code."""
-    print(f"stills: {interrupt.args[0] if interrupt.args else _MAYBE_SENT}", file=sys.stderr)
+def report_interrupt(interrupt: KeyboardInterrupt, command: str) -> int:
+    """Report what an interruption of a command left behind; return the exit code."""
+    message = _MAYBE_SENT if command in _CALLING else _NO_CALLS
+    print(f"stills: {interrupt.args[0] if interrupt.args else message}", file=sys.stderr)
     return INTERRUPTED

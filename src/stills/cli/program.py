@@ -42,14 +42,14 @@ def _run(
     arguments: Sequence[str] | None,
     run: Callable[[argparse.Namespace], int],
 ) -> int:
-    debug = False
+    debug, command = False, ""
     try:
         options = parser.parse_args(arguments)
-        debug = getattr(options, "debug", False)
+        debug, command = getattr(options, "debug", False), getattr(options, "module", "")
         _take_signals()
         return run(options)
     except KeyboardInterrupt as interrupt:
-        return report_interrupt(interrupt)
+        return report_interrupt(interrupt, command)
     except (BrokenPipeError, _OutputLost) as error:
         return _end_output(error)
     except BaseException as error:
