@@ -16,6 +16,7 @@ from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
 from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project, number_rows
+from stills.shotlist.remembered import Remembered
 from stills.shotlist.row import Row
 from stills.shotlist.scenes import fill_scenes
 from stills.shotlist.shot_builder import build_portrait, build_shots
@@ -46,8 +47,8 @@ def read_shots(
 class ShotList:
     """The shots and problems of a file, in its order, after the portraits of its cast.
 
-    It can be iterated over several times. `notes` and `title`, the project's, are complete after
-    the first time.
+    It can be iterated over several times, and gives the same each time. `notes` and `title`, the
+    project's, are complete after the first time.
 
     Iterating raises:
         InvalidRequest: the file as a whole can't be read.
@@ -59,6 +60,7 @@ class ShotList:
         self._options = options
         self._notes = Notes()
         self._seeds: Mapping[str, int] = {}
+        self._remembered: Remembered | None = None
         self.format = detect_format(file)
         self.title: str | None = None
 
@@ -85,6 +87,23 @@ class ShotList:
             self._notes.add(f"{rows} without id moved, and kept their images; ids make this sure")
 
     def __iter__(self) -> Iterator[Shot | Problem]:
+        items = self._read() if self._remembered is None else self._remembered
+        return map(self._with_seed, items)
+
+    def _read(self) -> Iterator[Shot | Problem]:
+        """Read the list, and remember it if it is read to its end."""
+        remembered = Remembered()
+        try:
+            for item in self._checked():
+                remembered.add(item)
+                yield item
+            if remembered.finish():
+                self._remembered = remembered
+        finally:
+            if self._remembered is not remembered:
+                remembered.forget()
+
+    def _checked(self) -> Iterator[Shot | Problem]:
         sources: dict[str, int | str] = {}
         needs: dict[str, tuple[str, tuple[str, ...]]] = {}
         takes: set[str] = set()
@@ -159,13 +178,12 @@ class ShotList:
             return [row]
         row = row._replace(values=self._options.without_ignored(row.values))
         row = unknown.leave_out(row)
-        built = build_shots(
+        return build_shots(
             row, project, folder=self._file.folder, notes=self._notes, options=self._options
         )
-        return [self._with_seed(one) for one in built] if self._seeds else built
 
     def _with_seed(self, item: Shot | Problem) -> Shot | Problem:
-        if isinstance(item, Problem) or item.first_take not in self._seeds:
+        if not self._seeds or isinstance(item, Problem) or item.first_take not in self._seeds:
             return item
         seed = (self._seeds[item.first_take] + item.take - 1) % (SEED_MAX + 1)
         return replace(item, request=replace(item.request, seed=seed))

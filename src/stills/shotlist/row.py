@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stills.contract.errors import InvalidRequest
-from stills.shotlist.columns import fallback_rank, find_field
+from stills.shotlist.columns import Field, fallback_rank, find_field
 
 NAMES_MAX = 100
 WORDS_MAX_CHARACTERS = 5000
@@ -54,8 +55,8 @@ def name_fields(written: object) -> Fields:
     values: dict[str, Any] = {}
     columns: dict[str, str] = {}
     ignored = []
-    for column, value in sorted(written.items(), key=_rank):
-        field = find_field(column) if isinstance(column, str) else None
+    for column, field in _fields_of(tuple(written)):
+        value = written[column]
         if field is None:
             ignored.append(column)
         elif is_absent(value):
@@ -138,8 +139,17 @@ def read_switch(given: object) -> object:
     return _SWITCHES.get(given.strip().lower(), given) if isinstance(given, str) else given
 
 
-def _rank(item: tuple[object, object]) -> int:
-    return fallback_rank(item[0]) if isinstance(item[0], str) else 0
+@lru_cache(maxsize=256)  # most rows of a list have the same columns
+def _fields_of(columns: tuple[Any, ...]) -> tuple[tuple[Any, Field | None], ...]:
+    """Return the columns of a row with their fields; a field's fallbacks come after its names."""
+    return tuple(
+        (column, find_field(column) if isinstance(column, str) else None)
+        for column in sorted(columns, key=_rank)
+    )
+
+
+def _rank(column: object) -> int:
+    return fallback_rank(column) if isinstance(column, str) else 0
 
 
 def _is_name(given: object) -> bool:

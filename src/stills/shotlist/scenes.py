@@ -1,6 +1,7 @@
 """The columns of film crews: scene and shot, and how the shot is framed."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from stills.contract.errors import InvalidRequest
 from stills.shotlist.columns import find_field
@@ -19,9 +20,9 @@ def fill_scenes(rows: Iterator[Row | Problem]) -> Iterator[Row | Problem]:
             above = {}  # it may have started another scene
             yield row
             continue
-        scene = {name: row.values[name] for name in row.values if _is_field(name, "scene")}
-        above = scene or above
-        has_shot = any(_is_field(name, "shot") for name in row.values)
+        columns = tuple(row.values)
+        above = {name: row.values[name] for name in _columns_of("scene", columns)} or above
+        has_shot = bool(_columns_of("shot", columns))
         yield row._replace(values={**above, **row.values}) if has_shot else row
 
 
@@ -53,9 +54,12 @@ def frame_prompt(prompt: object, fields: Fields) -> object:
     return f"{', '.join(part.rstrip('.,;') for part in parts)}. {prompt}"
 
 
-def _is_field(column: object, name: str) -> bool:
-    field = find_field(column) if isinstance(column, str) else None
-    return field is not None and field.name == name
+@lru_cache(maxsize=256)  # most rows of a list have the same columns
+def _columns_of(field: str, columns: tuple[object, ...]) -> tuple[str, ...]:
+    """Return those columns that are of a field."""
+    texts = [column for column in columns if isinstance(column, str)]
+    found = [(column, find_field(column)) for column in texts]
+    return tuple(column for column, known in found if known is not None and known.name == field)
 
 
 def _read_text(values: Mapping[str, object], name: str) -> str:
