@@ -4,8 +4,8 @@ A temporary Postgres server is started on this machine; it syncs to disk. Cached
 serve` with one worker and its log, 32 connections of wrk, as in http_answers.py. A cycle is what
 the catalog does for one new image, from the look-up to the answer: 32 at once in one process,
 without a provider and without files. Both catalogs take turns. CPU is that of the process with the
-catalog and, for Postgres, of the server's processes. The targets: 1,500 answers per
-second where SQLite gives 2,144, which is 0.70 of it on a slower machine, and 200 cycles per second.
+catalog and, for Postgres, of the server's processes. The targets: 1,500 answers per second where
+SQLite gives 2,144, which is 0.70 of it on another machine, and 200 cycles per second.
 """
 
 import argparse
