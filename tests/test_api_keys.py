@@ -136,7 +136,7 @@ async def test_guesses_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(api_keys, "MEMORY_KEYS_MAX", 10)
     catalog = SqliteCatalog(tmp_path / "stills.db")
     counting = CountingApiKeys(catalog.api_keys)
-    keys = api_keys.Access(counting)
+    keys = api_keys.Access(counting, lambda: catalog.sessions)
     shown = await keys.add("film")
     guesses = [f"stills_{number:012x}_{'a' * 43}" for number in range(50)]
     for guess in (*guesses, guesses[-1], guesses[0]):
@@ -234,3 +234,44 @@ async def test_a_budget_caps_the_calls_of_its_owner(stills, sandbox):
     await stills.generate(ask(3), payer=agent)
     assert (await stills.generate(ask(3), payer=film)).cached
     assert sandbox.ledger.billed_images == 4
+
+
+async def test_a_session_stands_for_its_key(stills, make_stills, tmp_path: Path):
+    """In every process, until it ends; only its hash is stored."""
+    shown = await stills.keys.add("film", day_usd=5.0, limit=RateLimit(1 / 3600))
+    secret = await stills.keys.log_in(shown)
+    other = await make_stills()
+    for _ in range(3):  # the rate of the key does not limit a browser
+        assert await other.keys.admit_session(secret) == BudgetOwner("film", 5.0)
+    assert secret not in shown
+    files = list(tmp_path.glob("stills.db*"))
+    assert not any(secret.encode() in path.read_bytes() for path in files)
+    await stills.keys.log_out(secret)
+    with pytest.raises(KeyRefused):
+        await stills.keys.admit_session(secret)
+
+
+async def test_a_session_ends_with_its_key(stills, make_stills, monkeypatch):
+    """In the process that revokes it at once, in others after what they remember."""
+    monkeypatch.setattr(api_keys, "MEMORY_SECONDS", 0.0)
+    other = await make_stills()
+    secret = await other.keys.log_in(await stills.keys.add("film"))
+    assert await other.keys.admit_session(secret) == BudgetOwner("film", None)
+    await stills.keys.revoke("film")
+    for one in (stills, other):
+        with pytest.raises(KeyRefused):
+            await one.keys.admit_session(secret)
+
+
+@pytest.mark.parametrize("secret", ["", "x", "stills_000000000000_" + "a" * 43])
+async def test_an_unknown_session_is_refused(stills, secret):
+    """And a key is not a session, nor a session a key."""
+    with pytest.raises(KeyRefused):
+        await stills.keys.admit_session(secret)
+    with pytest.raises(KeyRefused):
+        await stills.keys.log_in(secret)
+    shown = await stills.keys.add("film")
+    with pytest.raises(KeyRefused):
+        await stills.keys.admit_session(shown)
+    with pytest.raises(KeyRefused):
+        await stills.keys.admit(await stills.keys.log_in(shown))

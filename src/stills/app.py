@@ -72,7 +72,7 @@ class Stills:
         )
         self.images = Library(ports, self._guarded_pipeline, self._guard)
         self.models = ModelTable(models, ports.provider, self._guard)
-        self.keys = Access(ports.catalog.api_keys)
+        self.keys = Access(ports.catalog.api_keys, lambda: ports.catalog.sessions)
         self.idempotency = ports.catalog.idempotency
         self._open_jobs = open_jobs
 

@@ -144,7 +144,7 @@ class Library:
             StoreRefused: the store can't be read.
         """
         self._guard.check()
-        return await self._pipeline.thumbnails.get(image)
+        return await self._pipeline.thumbnail(image)
 
     async def scale_down(self, png: bytes, *, side_max_pixels: int) -> bytes:
         """Return a PNG as a JPEG that fits into a square. Nothing is stored.

@@ -14,7 +14,7 @@ _ROUNDING_SECONDS = 1e-3
 
 _COLUMN = {"day_usd": "day_nano_usd"}
 _COLUMNS = tuple(_COLUMN.get(field.name, field.name) for field in fields(ApiKey))
-_ALL = f"SELECT {', '.join(_COLUMNS)} FROM api_keys"  # noqa: S608 - our own columns
+ALL_KEYS = f"SELECT {', '.join(_COLUMNS)} FROM api_keys"  # noqa: S608 - our own columns
 _ADD = f"""
 INSERT INTO api_keys ({", ".join(_COLUMNS)})
 VALUES ({", ".join(f":{column}" for column in _COLUMNS)})
@@ -41,15 +41,15 @@ class SqlApiKeys:
 
     async def find(self, key_id: str) -> ApiKey | None:
         def work(connection: Connection) -> ApiKey | None:
-            row = connection.execute(f"{_ALL} WHERE id = :id", {"id": key_id}).fetchone()
-            return None if row is None else _read(row)
+            row = connection.execute(f"{ALL_KEYS} WHERE id = :id", {"id": key_id}).fetchone()
+            return None if row is None else read_key(row)
 
         return await self._database.read(work)
 
     async def list(self) -> tuple[ApiKey, ...]:
         def work(connection: Connection) -> tuple[ApiKey, ...]:
-            rows = connection.execute(f"{_ALL} ORDER BY created_at, id")
-            return tuple(_read(row) for row in rows)
+            rows = connection.execute(f"{ALL_KEYS} ORDER BY created_at, id")
+            return tuple(read_key(row) for row in rows)
 
         return await self._database.read(work)
 
@@ -89,7 +89,8 @@ def _columns(key: ApiKey) -> dict[str, object]:
     return columns | {"day_nano_usd": None if day_usd is None else to_nano_usd(day_usd)}
 
 
-def _read(row: Row) -> ApiKey:
+def read_key(row: Row) -> ApiKey:
+    """Read a row of ALL_KEYS."""
     columns = dict(row)
     nano_usd = columns.pop("day_nano_usd")
     return ApiKey(**columns, day_usd=None if nano_usd is None else to_usd(nano_usd))

@@ -19,12 +19,9 @@ from stills.catalog.kept import adopt, record_kept, settle_paid
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
 from stills.catalog.processes import this_process
 from stills.catalog.requests import record_requests
-from stills.catalog.rows import (
-    read_generation,
-    read_image,
-    read_send,
-)
+from stills.catalog.rows import read_generation, read_image, read_send
 from stills.catalog.sends import record_answers, record_sends, record_tasks, settle
+from stills.catalog.sessions import SqlSessions
 from stills.catalog.upkeep import find_unknown, read_objects, read_older_than, read_unfinished
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
@@ -67,6 +64,7 @@ class SqlCatalog(ABC):
         self._releasing: set[asyncio.Task[None]] = set()
         self._closed = False
         self.api_keys = SqlApiKeys(self.database)
+        self.sessions = SqlSessions(self.database)
         self.idempotency = SqlIdempotency(self.database)
         self.batch_folders = SqlBatchFolders(self.database)
 

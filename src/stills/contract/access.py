@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+SESSION_SECONDS = 7 * 86_400.0
+"""After this, a browser that logged in with a key must do so again."""
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetOwner:

@@ -34,8 +34,8 @@ class Visit:
     key_name: str | None = None
 
 
-def make_page(title: str, content: str, visit: Visit | None, *, kind: str = "") -> Page:
-    """Return a page; `content` is HTML. Without a visit, the page has no links to others."""
+def make_page(title: str, content: str, visit: Visit, *, kind: str, retries: bool = False) -> Page:
+    """Return a page; `content` is HTML. `retries` loads it again at once."""
     style = "".join(_read(package, name) for package, name in _STYLES)
     script = _read("stills.gallery", "gallery.js")
     page = Template(_read("stills.gallery", "page.html")).substitute(
@@ -43,11 +43,17 @@ def make_page(title: str, content: str, visit: Visit | None, *, kind: str = "") 
         kind=kind,
         style=style,
         script=script,
-        root="" if visit is None else visit.root,
-        navigation="" if visit is None else _navigation(visit),
+        refresh='<meta http-equiv="refresh" content="0">' if retries else "",
+        root=visit.root,
+        navigation=_navigation(visit),
         content=content,
     )
     return Page(page.encode("utf-8", "replace"), _make_policy(style, script))
+
+
+def as_sentence(text: str) -> str:
+    """Return an error's text as a sentence for people."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _navigation(visit: Visit) -> str:

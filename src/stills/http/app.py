@@ -32,6 +32,7 @@ from stills.http.generation import HttpGeneration
 from stills.http.idempotency import KeyReused
 from stills.http.image_files import ImageFiles
 from stills.http.jobs import HttpJobs
+from stills.http.login import LoginRoutes
 from stills.http.metrics import Metrics
 from stills.http.middleware import Middleware
 from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGNORED_HEADER
@@ -64,6 +65,7 @@ def make_app(
 ) -> ASGIApp:
     """Make the application of one worker; it closes `stills` when it stops."""
     metrics = Metrics(settings.metrics_folder)
+    access = AccessControl(stills, settings)
     service = ImageService(stills, observer=metrics)
     generation = HttpGeneration(stills, settings, service)
     jobs = HttpJobs(generation)
@@ -101,6 +103,8 @@ def make_app(
     app.include_router(make_contract_router(generation, jobs))
     app.include_router(make_images_router(stills, settings, deletion))
     app.include_router(make_jobs_router(jobs, settings))
+    if settings.gallery or boards is not None:
+        app.router.routes.extend(LoginRoutes(stills, access).list())
     if settings.gallery:
         app.router.routes.extend(GalleryRoutes(stills, settings).list())
     app.include_router(make_health_router(stills, settings, metrics, readiness))
@@ -108,7 +112,7 @@ def make_app(
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(Exception, _answer_unexpected)
-    middleware = Middleware(app, image_files, AccessControl(stills, settings), metrics)
+    middleware = Middleware(app, image_files, access, metrics)
     return _allow_pages(middleware, settings.cors_origins) if settings.cors_origins else middleware
 
 

@@ -1,8 +1,9 @@
-"""Access control: API keys, and without keys only programs on this machine."""
+"""Access control: API keys, sessions of browsers, and, without keys, only this machine."""
 
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -13,10 +14,12 @@ from stills.contract.access import BudgetOwner
 from stills.contract.addresses import is_this_machine
 from stills.contract.errors import KeyRefused
 from stills.http.image_files import Header
-from stills.http.paths import PROBES
+from stills.http.paths import LOGIN_PATHS, PROBES, is_page_path
 from stills.http.settings import Settings
 
-_NO_KEY_PATHS = (*PROBES, "/openapi.json", "/docs")
+_NO_KEY_PATHS = (*PROBES, "/openapi.json", "/docs", *LOGIN_PATHS)
+_READ_METHODS = ("GET", "HEAD")
+_COOKIE = "stills_session"
 _AZURE_HEADER = "api-key"  # of clients that are set up for Azure OpenAI
 _FORWARDED = frozenset(
     (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
@@ -33,23 +36,72 @@ class AccessControl:
         self._keys_exist = False
         self._checked_at = float("-inf")
 
-    async def authenticate(self, path: str, headers: Headers) -> BudgetOwner | None:
+    async def authenticate(self, method: str, path: str, headers: Headers) -> BudgetOwner | None:
         """Return the owner of the request's key, or None where no key is required.
 
+        Pages accept the session of a browser instead of a key; other routes never do.
+
         Raises:
-            KeyRefused: the key is missing or invalid.
+            KeyRefused: the key is missing or invalid, or the session is over.
             StillsError: the key is over its rate, or the catalog can't be read.
         """
-        if self._settings.anyone or path in _NO_KEY_PATHS or path.startswith("/images/"):
-            return None
-        if not (self._settings.keys_required or await self._have_keys()):
+        if path in _NO_KEY_PATHS or path.startswith("/images/") or not await self.needs_key():
             return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             key = headers.get(_AZURE_HEADER, "")
-        if not key:
+        if key:
+            return await self._stills.keys.admit(key.strip())
+        secret = self.read_session(headers) if is_page_path(path) else None
+        if secret is None:
             raise KeyRefused("the request has no API key")
-        return await self._stills.keys.admit(key.strip())
+        if method not in _READ_METHODS:
+            self.check_own_page(headers)
+        return await self._stills.keys.admit_session(secret)
+
+    async def needs_key(self) -> bool:
+        """Return whether callers need a key.
+
+        Raises:
+            StillsError: the catalog can't be read.
+        """
+        if self._settings.anyone:
+            return False
+        return self._settings.keys_required or await self._have_keys()
+
+    def read_session(self, headers: Headers) -> str | None:
+        """Return the secret of a browser's session, None without one."""
+        try:
+            cookies = SimpleCookie(headers.get("cookie", ""))
+        except CookieError:
+            return None
+        cookie = cookies.get(self.session_cookie(headers))
+        return None if cookie is None else cookie.value
+
+    def session_cookie(self, headers: Headers) -> str:
+        """Return the name of the cookie; with TLS, one that no other host can set."""
+        return f"__Host-{_COOKIE}" if self.is_secure(headers) else _COOKIE
+
+    def is_secure(self, headers: Headers) -> bool:
+        """Return whether the browser uses TLS, which ends in a proxy."""
+        by_proxy = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+        return by_proxy == "https" or (self._settings.public_url or "").startswith("https://")
+
+    def check_own_page(self, headers: Headers) -> None:
+        """Check that a page of ours sends this request, not one that a browser also has open.
+
+        Raises:
+            KeyRefused: it does not, or nothing says so.
+        """
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            is_own = site in {"same-origin", "none"}
+        else:  # a browser without TLS to another machine
+            origin = urlsplit(headers.get("origin", "")).netloc
+            public = urlsplit(self._settings.public_url or "").netloc
+            is_own = bool(origin) and origin in {headers.get("host"), public}
+        if not is_own:
+            raise KeyRefused("another web page may not do this")
 
     async def allows_origin(self, headers: Sequence[Header]) -> bool:
         """Return whether a request may come from where it comes from.

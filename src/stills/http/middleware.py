@@ -19,6 +19,7 @@ from stills.http.auth import AccessControl
 from stills.http.content_encoding import GZIP, decompress
 from stills.http.errors import error_answer, list_methods, problem, unexpected, wrong_method
 from stills.http.image_files import ImageFiles
+from stills.http.login import refuse
 from stills.http.metrics import Metrics
 from stills.http.paths import PROBES, is_image_path, normalize_path, normalize_route
 
@@ -105,9 +106,9 @@ class Middleware:
             refusal = await self._refuse_origin(scope, entry)
         if refusal is None:
             try:
-                payer = await self._access.authenticate(entry.path, headers)
+                payer = await self._access.authenticate(entry.method, entry.path, headers)
             except StillsError as error:
-                entry.error, refusal = error.code, error_answer(error)
+                entry.error, refusal = error.code, refuse(error, entry, headers)
         if refusal is not None:
             await refusal(scope, receive, send)
             return

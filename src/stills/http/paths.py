@@ -11,6 +11,7 @@ UNSERVED = {
 """Routes of OpenAI's that are not served, and which one makes images instead."""
 
 OPENAI_PATHS = ("/v1/images", "/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
+LOGIN_PATHS = ("/login", "/logout")
 PROBES = ("/healthz", "/readyz")
 
 _PREFIXES = re.compile(r"/(?:api/v1|openai(?:/deployments/[^/]+)?(?:/v1)?)(?=/)")
@@ -18,7 +19,7 @@ _UNPREFIXED = ("models", "image.generate", "chat", "responses")
 _PREFIX, _SUFFIX = IMAGE_PATH.split("{image_id}")
 _ROUTE = re.compile(
     r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
-    r"|images|healthz|readyz|metrics|mcp|docs|gallery|review|openapi\.json)(?=/|$)|/$"
+    r"|images|healthz|readyz|metrics|mcp|docs|gallery|login|logout|review|openapi\.json)(?=/|$)|/$"
 )
 
 
@@ -30,6 +31,19 @@ def is_image_path(path: str) -> bool:
 def read_image_id(path: str) -> str:
     """Return the image id in an image's path."""
     return path[len(_PREFIX) : -len(_SUFFIX)]
+
+
+def is_page_path(path: str) -> bool:
+    """Return whether a path is of the gallery or of a review: what people open in a browser."""
+    return path == "/" or path.startswith(("/gallery/", "/review/"))
+
+
+def root_of(path: str) -> str:
+    """Return the relative address of `/` from another path.
+
+    Relative, because a proxy may serve us below a path of its own.
+    """
+    return "../" * (path.count("/") - 1) or "./"
 
 
 def normalize_path(path: str) -> str:

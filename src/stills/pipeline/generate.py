@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stills.contract.errors import Billing, StillsError, StorageError
 from stills.contract.generation import Image, Stage
@@ -38,8 +39,10 @@ from stills.pipeline.render import Renderer, render
 from stills.pipeline.send import send
 from stills.pipeline.single_flight import SingleFlight
 from stills.pipeline.stored_reference import StoredReferences
-from stills.pipeline.thumbnails import Thumbnails
 from stills.ratelimit.limiter import RateLimiter, rate_limit_of
+
+if TYPE_CHECKING:
+    from stills.pipeline.thumbnails import Thumbnails
 
 Step = Callable[[Job], Awaitable[Job] | AbstractAsyncContextManager[Job]]
 
@@ -89,7 +92,7 @@ class Pipeline:
         self._making: SingleFlight[object, Job] = SingleFlight()
         pixels = PixelBudget()
         self._renderer = Renderer(ports, pixels)
-        self.thumbnails = Thumbnails(ports, self.read)
+        self._thumbnails: Thumbnails | None = None
         self._references = ReferenceLoader(
             ReferenceCache(ports.imaging, pixels, ports.downloader),
             StoredReferences(ports.catalog, ports.store, self.read, public_url=ports.public_url),
@@ -183,6 +186,19 @@ class Pipeline:
             return await self.read(image)
         return await self._renderer.fit(image.generation, size)
 
+    async def thumbnail(self, image: Image) -> bytes:
+        """Return an image as a small JPEG, made once.
+
+        Raises:
+            ImageMissing: the image is missing from the store, or damaged.
+            StoreRefused: the store can't be read.
+        """
+        if self._thumbnails is None:
+            from stills.pipeline.thumbnails import Thumbnails  # noqa: PLC0415 - only to look at
+
+            self._thumbnails = Thumbnails(self._ports, self.read)
+        return await self._thumbnails.get(image)
+
     def limiter(self, model_id: str) -> RateLimiter:
         """Return the rate limiter of a model, which all its API calls share."""
         provider = self._ports.provider
@@ -206,7 +222,8 @@ class Pipeline:
     async def close(self) -> None:
         """Cancel all tasks. Claims are released, and answers stay in the journal."""
         await self._references.close()
-        await self.thumbnails.close()
+        if self._thumbnails is not None:
+            await self._thumbnails.close()
         await self._paying.close()
         await self._making.close()
         await self._renderer.close()

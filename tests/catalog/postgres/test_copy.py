@@ -232,7 +232,7 @@ def test_every_table_is_copied_or_left_out_on_purpose(tmp_path):
             for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
             if not row["name"].startswith(("sqlite_", "prompts"))
         }
-    assert names - set(TABLES) == {"claims", "store", "totals"}
+    assert names - set(TABLES) == {"claims", "sessions", "store", "totals"}
 
 
 def test_a_missing_source_is_not_created(tmp_path, postgres_url):

@@ -25,7 +25,8 @@ from stills.catalog.schema import open_catalog
 from stills.contract.errors import CatalogError
 from stills.contract.postgres_url import PostgresUrl
 
-# In the order of their references. Claims are left out: their leases are valid on one machine.
+# In the order of their references. Claims are left out, because their leases are valid on one
+# machine, and sessions, because browsers can log in again.
 TABLES = (
     "generations",
     "sends",

@@ -9,6 +9,7 @@ from stills.contract.ports.idempotency import IdempotencyStore
 from stills.contract.ports.ledger import Ledger
 from stills.contract.ports.library import ImageIndex
 from stills.contract.ports.limiter_state import LimiterStates
+from stills.contract.ports.sessions import Sessions
 from stills.contract.ports.upkeep import Upkeep
 
 
@@ -23,6 +24,11 @@ class Catalog(Generations, Ledger, ImageIndex, LimiterStates, Upkeep, Protocol):
     @property
     def batch_folders(self) -> BatchFolders:
         """The output folders of batches."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """Browsers that logged in to our own service."""
         ...
 
     @property

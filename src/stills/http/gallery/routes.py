@@ -23,6 +23,7 @@ from stills.http.access_log import get_log_entry
 from stills.http.auth import get_budget_owner
 from stills.http.errors import describe, status_of
 from stills.http.page_answer import PRIVATE, page_answer
+from stills.http.paths import root_of
 from stills.http.settings import Settings
 
 _QUALITY = 90
@@ -186,14 +187,6 @@ def make_visit(request: Request) -> Visit:
     """Return who looks at a page, and from where."""
     owner = get_budget_owner(request)
     return Visit(root_of(request.url.path), None if owner is None else owner.name)
-
-
-def root_of(path: str) -> str:
-    """Return the relative address of the first page, from that of another.
-
-    Relative, because a proxy may serve us below a path of its own.
-    """
-    return "../" * (path.count("/") - 1) or "./"
 
 
 def _list_between(
