@@ -28,8 +28,9 @@ _UNIT_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 class Config:
     """The configuration from the environment and `stills.toml`.
 
-    `store` is a folder or an object store's URL, `catalog` a local path or a Postgres database, and
-    `spool` a local path. `api_key` never appears in the repr. `models` is the model table.
+    `output` is the folder of the default store and catalog. `store` is a folder or an object
+    store's URL, `catalog` a local path or a Postgres database, and `spool` a local path. `api_key`
+    never appears in the repr. `models` is the model table.
     `rate_limit` is None for the model's own limit; `credentials_file` and `api_key_file` are None
     if no home folder is known. `account` is the user's name for the account behind the key.
     `certificates` are the variable that names trusted CAs, and the file or folder that it names.
@@ -39,6 +40,7 @@ class Config:
     """
 
     project: Project
+    output: Path
     store: str
     image_links: ImageLinks
     catalog: Path | PostgresUrl
@@ -82,6 +84,15 @@ def read_config(environment: Mapping[str, str] | None = None) -> Config:
     return make_config(read_settings(environment, _home(environment)))
 
 
+def read_own_settings() -> Settings:
+    """Read the settings of this process, to show where they come from.
+
+    Raises:
+        ConfigError: `stills.toml` can't be used.
+    """
+    return read_settings(os.environ, _home(os.environ))
+
+
 def make_config(settings: Settings) -> Config:
     """Make the configuration from settings.
 
@@ -89,13 +100,14 @@ def make_config(settings: Settings) -> Config:
         ConfigError: a setting has no usable value.
     """
     home = _home(settings.environment)
-    output = _output(settings)
+    output = Path(settings.get("OUTPUT_DIR") or settings.project.output)
     models = _models(settings, "STILLS_MODELS")
     return Config(
         project=settings.project,
-        store=settings.get("STILLS_STORE") or str(output / "images"),
+        output=output,
+        store=settings.get("STILLS_STORE") or str(output / STILLS_NAME / "images"),
         image_links=_image_links(settings, "STILLS_IMAGE_URL"),
-        catalog=_catalog(settings, "STILLS_CATALOG") or output / CATALOG_NAME,
+        catalog=_catalog(settings, "STILLS_CATALOG") or output / STILLS_NAME / CATALOG_NAME,
         spool=_local_path(settings, "STILLS_SPOOL") or _default_spool(settings, home),
         model=_model(settings, "STILLS_MODEL", models),
         models=models,
@@ -137,12 +149,6 @@ def why_no_screen(environment: Mapping[str, str] | None = None) -> str | None:
 def default_output(environment: Mapping[str, str]) -> Path:
     """Return the default output folder: `ai-image-qwen-image` in `$OUTPUT_DIR` or `output`."""
     return Path(environment.get("OUTPUT_DIR") or OUTPUT_NAME) / STILLS_NAME
-
-
-def _output(settings: Settings) -> Path:
-    """Return the output folder: that of the project, unless one is set."""
-    written = settings.get("OUTPUT_DIR")
-    return (Path(written) if written else settings.project.output) / STILLS_NAME
 
 
 def _model(settings: Settings, name: str, models: Mapping[str, Model]) -> str:

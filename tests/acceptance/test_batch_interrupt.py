@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.batch_command import ROWS, by_id, refuse
+from tests.support.progress_lines import read_message
 
 _INTERRUPTED_WHILE_CLOSING = """\
 import os, signal, sys
@@ -111,7 +112,7 @@ def test_ctrl_c_twice_reports_every_take_of_a_call_as_possibly_billed(begin, ser
     """One call in flight may have made all of them."""
     process = begin(3600, *TAKES, calls=2)
     process.send_signal(signal.SIGINT)
-    assert "Ctrl-C again" in process.stderr.readline()
+    assert "Ctrl-C again" in read_message(process.stderr)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
@@ -124,7 +125,7 @@ def test_ctrl_c_twice_stops_now(begin, service, tmp_path):
     """No file is incomplete, and the requests in flight are reported as possibly billed."""
     process = begin(delay_seconds=3600)
     process.send_signal(signal.SIGINT)
-    assert "Ctrl-C again" in process.stderr.readline()
+    assert "Ctrl-C again" in read_message(process.stderr)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.progress_lines import PROGRESS_LINE, without_progress
+from tests.support.progress_lines import read_message, without_progress
 
 KITE = ["generate", "a red kite", "--size", "1024*1024", "--seed", "1"]
 SCRIPT = (
@@ -64,8 +64,7 @@ PROGRAMS = {
 def interrupt_twice(process: "subprocess.Popen[str]") -> str:
     """Send a second signal once the first was handled; return what was printed until then."""
     process.send_signal(signal.SIGINT)
-    while PROGRESS_LINE.fullmatch(said := process.stderr.readline()):
-        pass
+    said = read_message(process.stderr)
     process.send_signal(signal.SIGINT)
     return said
 

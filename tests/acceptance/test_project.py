@@ -1,5 +1,6 @@
 """One project, one catalog: the same command in any of its folders is billed once."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -102,3 +103,89 @@ def test_a_project_that_is_read_only_still_serves_its_images(run, make_disk, as_
     second = run(shots, *KITE)
     assert (second.returncode, second.stdout) == (0, first.stdout), second.stderr
     assert service.billed() == 1
+
+
+def test_a_new_catalog_is_announced_once(run, film):
+    """Its folder may be the wrong one; standard output has only the image."""
+    (film / "stills.toml").touch()
+    first = run(film / "shots", *KITE)
+    second = run(film / "portraits", *KITE)
+    line = f"stills: created the catalog {film / CATALOG}\n"
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stderr.count(line) == 1
+    assert first.stdout == second.stdout
+    assert "created" not in second.stderr
+
+
+def test_a_catalog_that_is_not_used_is_named_with_the_new_one(run, film):
+    """A file that is added later leads to another catalog, and images would be billed again."""
+    assert run(film / "shots", *KITE).returncode == 0
+    (film / "stills.toml").touch()
+    done = run(film / "shots", *KITE)
+    assert f"stills: created the catalog {film / CATALOG}\n" in done.stderr
+    other, file = film / "shots" / CATALOG, film / "stills.toml"
+    assert f"stills: {other} is not used: {file} decides\n" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(*KITE, "--json"), ("list", "--json"), ("spend", "--json")])
+def test_with_json_nothing_is_announced(run, film, arguments):
+    """Programs read the output, and nobody reads the rest."""
+    done = run(film, *arguments)
+    assert (done.returncode, "created" in done.stderr) == (0, False)
+
+
+def test_config_shows_each_value_and_where_it_comes_from(run, film, service):
+    """The file is named with its line, and no secret is shown."""
+    (film / "stills.toml").write_text("\nconcurrency = 3\n", encoding="utf-8")
+    shown = run(film / "shots", "config")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    found = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()}
+    key, url = service.variables["DASHSCOPE_API_KEY"], service.variables["DASHSCOPE_HTTP_BASE_URL"]
+    assert key not in shown.stdout
+    assert found["project:"] == [str(film / "stills.toml")]
+    assert found["DASHSCOPE_API_KEY"] == ["***", "environment"]
+    assert found["DASHSCOPE_HTTP_BASE_URL"] == [url, "environment"]
+    assert found["STILLS_CONCURRENCY"] == ["3", f"{film / 'stills.toml'}:2"]
+    assert found["STILLS_MODEL"] == ["qwen-image-max", "default"]
+    assert found["STILLS_CATALOG"] == [str(film / CATALOG), "default"]
+    assert not (film / "output").exists()
+
+
+def test_config_as_json_has_the_same(run, film):
+    """Programs find the project and each setting by its variable."""
+    (film / "stills.toml").write_text('output_dir = "renders"\n', encoding="utf-8")
+    shown = json.loads(run(film / "shots", "config", "--json").stdout)
+    assert shown["project"] == {
+        "folder": str(film), "file": str(film / "stills.toml"), "unused": [],
+    }  # fmt: skip
+    settings = {row["variable"]: row for row in shown["settings"]}
+    assert settings["OUTPUT_DIR"] == {
+        "variable": "OUTPUT_DIR",
+        "name": "output_dir",
+        "value": str(film / "renders"),
+        "origin": f"{film / 'stills.toml'}:1",
+    }
+    assert settings["STILLS_STORE"]["value"].startswith(str(film / "renders"))
+    assert settings["STILLS_STORE"]["origin"] == "OUTPUT_DIR"
+
+
+def test_the_doctor_names_the_project(run, film):
+    """It says which file or folder was found."""
+    (film / "stills.toml").touch()
+    checks = {
+        one["name"]: one for one in json.loads(run(film / "shots", "doctor", "--json").stdout)
+    }
+    assert (checks["project"]["state"], checks["project"]["found"]) == (
+        "ok", str(film / "stills.toml"),
+    )  # fmt: skip
+    assert str(film / CATALOG) in checks["catalog"]["found"]
+
+
+def test_a_batch_uses_the_project(run, film, service):
+    """All commands follow the same rules."""
+    (film / "stills.toml").touch()
+    (film / "shots" / "shots.csv").write_text("id,prompt,size,seed\na,a red kite,64*64,7\n")
+    assert run(film / "shots", "batch", "shots.csv", "--yes").returncode == 0
+    assert run(film / "portraits", *KITE).returncode == 0
+    assert service.billed() == 1
+    assert not (film / "shots" / "output").exists()

@@ -1,5 +1,6 @@
 """Opening a catalog file, and migrating it to the schema of this version."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from stills.contract.errors import CatalogError
 
 LOCK_WAIT_SECONDS = 20.0
 APPLICATION_ID = 0x5374696C  # "Stil": marks a database as ours
+_LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -118,6 +120,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             _run(connection, script)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if version == 0:
+        _LOG.info("created the catalog %s", path.absolute())
 
 
 def check_version(connection: Connection, path: Path) -> int:

@@ -78,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_prune(commands)
     _add_models(commands)
     _add_doctor(commands)
+    _add_config(commands)
     _add_spend(commands)
     _add_verify(commands)
     _add_recover(commands)
@@ -159,6 +160,16 @@ def _add_doctor(commands: "Commands") -> None:
         help="also ask the service for its models, which is free of charge",
     )  # fmt: skip
     add_json(doctor, "print JSON")
+
+
+def _add_config(commands: "Commands") -> None:
+    config = add_command(
+        commands, "config", "config", "Show each setting, its value, and where that comes from."
+    )
+    config.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of stills.toml, for editors"
+    )
+    add_json(config, "print JSON")
 
 
 def _add_spend(commands: "Commands") -> None:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TextIO, cast
 
 from stills.cli.errors import report, report_closed_output, report_interrupt
+from stills.cli.new_catalog import announcing_new_catalog
 
 _PANIC = "PanicException"  # of native code: a BaseException whose class can't be imported
 
@@ -47,7 +48,8 @@ def _run(
         options = parser.parse_args(arguments)
         debug, command = getattr(options, "debug", False), getattr(options, "module", "")
         _take_signals()
-        return run(options)
+        with announcing_new_catalog(options):
+            return run(options)
     except KeyboardInterrupt as interrupt:
         return report_interrupt(interrupt, command)
     except (BrokenPipeError, _OutputLost) as error:

@@ -18,6 +18,7 @@ from stills.cli.errors import exit_code
 from stills.cli.text import printable
 from stills.config import Config, read_config
 from stills.contract.errors import ModelNotServed, StillsError, ToolError
+from stills.contract.models import find_model
 from stills.contract.postgres_url import PostgresUrl
 
 _PATIENCE_SECONDS = 15.0
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _check_all(config: Config, *, online: bool) -> list[Check]:
-    checks = [_versions(), _clock(), _key(config), _model(config)]
+    checks = [_versions(), _clock(), _project(config), _key(config), _model(config)]
     async with Stills.from_catalog() as stills:
         checks += [
             await _try("catalog", lambda: _catalog(config, stills)),
@@ -103,6 +104,19 @@ def _clock() -> Check:
     return Check("clock", "ok", shown)
 
 
+def _project(config: Config) -> Check:
+    project = config.project
+    found = str(project.file or project.folder or "none; the current folder is used")
+    if not project.unused:
+        return Check("project", "ok", found)
+    return Check(
+        "project",
+        "warning",
+        f"{found}; not used: {', '.join(str(one.path) for one in project.unused)}",
+        "`stills config` says why. To use another folder, set OUTPUT_DIR.",
+    )
+
+
 def _key(config: Config) -> Check:
     try:
         service = find_service(config)
@@ -112,7 +126,10 @@ def _key(config: Config) -> Check:
 
 
 def _model(config: Config) -> Check:
-    model = config.models[config.model]
+    try:
+        model = find_model(config.model, config.models)
+    except StillsError as error:
+        return _failed("model", error)
     if model.retired_on is None or model.retired_on > datetime.now(UTC).date():
         return Check("model", "ok", model.id)
     other = f" Its successor is {model.successor}." if model.successor else ""
