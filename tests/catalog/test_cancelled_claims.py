@@ -1,10 +1,12 @@
 """A caller that is cancelled while it claims a key: the key is always free again."""
 
 import asyncio
+import gc
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -57,6 +59,24 @@ def count_claims(path: Path) -> int:
         return count
 
 
+async def watch_transactions(till: Till) -> Callable[[int], Awaitable[None]]:
+    """Return a function that waits until so many transactions have begun."""
+    count = 0
+
+    def watch(statement: str) -> None:
+        nonlocal count
+        count += statement.startswith("BEGIN")
+
+    await till.catalog.database.read(lambda made: made.set_trace_callback(watch))
+
+    async def wait(transactions: int) -> None:
+        async with asyncio.timeout(60):
+            while count < transactions:
+                await asyncio.sleep(0.001)
+
+    return wait
+
+
 async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
     """The catalog's thread is busy."""
     gate = threading.Event()
@@ -75,21 +95,42 @@ async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
 
 async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, path: Path):
     """The transaction has started and waits for the file's lock."""
-    begun = threading.Event()
-    await till.catalog.database.read(
-        lambda made: made.set_trace_callback(
-            lambda statement: statement.startswith("BEGIN") and begun.set()
-        )
-    )
+    begun = await watch_transactions(till)
     with write_lock(path):
         taking = take(till)
-        await turn()
-        assert await asyncio.to_thread(begun.wait, 60)
+        await begun(1)
         taking.cancel()
         await turn()
     with pytest.raises(asyncio.CancelledError):
         await taking
     await other.claim("a")
+
+
+async def test_cancelled_while_the_claim_fails(till: Till, other: Till, path: Path, monkeypatch):
+    """Whoever cancels waits for the end of the task, not for an error."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
+    begun = await watch_transactions(till)
+    with write_lock(path):
+        taking = take(till)
+        await begun(1)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    await other.claim("a")
+
+
+async def test_cancelled_while_another_holds_the_key(till: Till, other: Till, path: Path):
+    """The claim of the other stays as it is."""
+    claim = await other.claim("a")
+    begun = await watch_transactions(till)
+    with write_lock(path):
+        taking = take(till)
+        await begun(1)
+        taking.cancel()
+        await turn()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await other.catalog.renew(claim, lease_seconds=60.0)
 
 
 @pytest.mark.parametrize("turns", range(5))
@@ -117,12 +158,55 @@ async def test_a_claim_that_can_t_be_released_is_released_later(
     monkeypatch.setattr(sql, "RELEASE_RETRY_SECONDS", 0.05)
     claim = await till.claim("a")
     await till.send(claim, None)
-    with write_lock(path), pytest.raises(CatalogError):
-        await till.catalog.release(claim)
+    begun = await watch_transactions(till)
+    with write_lock(path):
+        with pytest.raises(CatalogError):
+            await till.catalog.release(claim)
+        await begun(3)  # it goes on after an attempt that fails too
     async with asyncio.timeout(60):
         while isinstance(held := await take(other), Held):
             await asyncio.sleep(0.01)
     assert isinstance(held, Claim)
+
+
+async def test_nothing_remembers_a_later_release_that_has_ended(
+    till: Till, path: Path, monkeypatch
+):
+    """A service whose catalog fails now and then would remember more and more of them."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(sql, "RELEASE_RETRY_SECONDS", 0.05)
+    claim = await till.claim("a")
+    with write_lock(path), pytest.raises(CatalogError):
+        await till.catalog.release(claim)
+    releasing = weakref.WeakSet(asyncio.all_tasks() - {asyncio.current_task()})
+    assert len(releasing) == 1
+    async with asyncio.timeout(60):
+        while asyncio.all_tasks() != {asyncio.current_task()}:
+            await asyncio.sleep(0.01)
+    gc.collect()
+    assert not releasing
+
+
+async def test_a_release_is_tried_again_after_a_pause(
+    till: Till, other: Till, path: Path, monkeypatch
+):
+    """Otherwise a catalog that fails would be asked without end."""
+    monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(sql, "RELEASE_RETRY_SECONDS", 3600)
+    claim = await till.claim("a")
+    with write_lock(path), pytest.raises(CatalogError):
+        await till.catalog.release(claim)
+    for _ in range(5):
+        await till.catalog.check_writable()
+    assert isinstance(await take(other), Held)
+
+
+async def test_a_look_at_a_held_key_waits_before_the_next(till: Till):
+    """Otherwise those that wait would keep the catalog busy."""
+    waiting = asyncio.create_task(till.catalog.wait_until_free("a", poll_seconds=3600))
+    await turn()
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_closing_the_catalog_cancels_a_later_release(till: Till, path: Path, monkeypatch):

@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.catalog_steps import Till
+from tests.support.catalog_steps import Till, asked
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing
 from stills.contract.generation import Claim, ProviderAnswer, Settlement
 from stills.contract.money import Caps
+from stills.contract.rate_limit import LimiterState, LimitScope
 
 ANSWER = ProviderAnswer("https://oss.example/a.png", 4e9, "r-1")
 BILLED = Settlement(Billing.BILLED, "answered", "r-1")
@@ -72,6 +73,21 @@ async def test_everything_paid_is_synced(till: Till, trace: Trace, write: Write)
     trace.statements.clear()
     await write(till.catalog, claim, send)
     assert trace.commits() == ["FULL"]
+
+
+async def test_an_answer_from_the_catalog_is_not_synced(till: Till, trace: Trace):
+    """It costs nothing, and there are many; only its count could be lost."""
+    rendition = await till.buy("a")
+    trace.statements.clear()
+    await till.catalog.record_requests([(rendition, asked("a"))])
+    assert trace.commits() == ["NORMAL"]
+
+
+async def test_the_state_of_a_limit_is_not_synced(till: Till, trace: Trace):
+    """It changes with every request, and what a power cut takes is soon learned again."""
+    scope, state = LimitScope("dashscope", "qwen-image-max", "a"), LimiterState(*[0] * 11)
+    await till.catalog.update_limiter_state(scope, lambda _state, _now: (state, None))
+    assert trace.commits() == ["NORMAL"]
 
 
 async def test_a_claim_need_not_be_synced(till: Till, trace: Trace):
