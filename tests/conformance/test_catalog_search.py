@@ -121,6 +121,20 @@ async def test_the_labels_of_images_are_listed(catalog, worker, spec):
     assert len((await catalog.list_labels(limit=1)).styles) == 1
 
 
+async def test_images_that_were_made_at_once_are_found_by_their_own_prompts(catalog, worker, spec):
+    """Also if an image is journalled as stored twice, by two processes."""
+    claims = [await worker.take(spec(key, prompt=f"kite {key}")) for key in ("one", "two")]
+    for claim in claims:
+        await worker.keep(claim)
+        kept = {"sha256": "ab" * 32, "byte_count": 9}
+        await catalog.record_kept(
+            claim.generation.id, **kept, object_path=f"{claim.generation.id}.png"
+        )
+    for key in ("one", "two"):
+        page = await catalog.search_images(ImageSearch(text=key), limit=9, cursor=None)
+        assert [image.generation.spec.key for image in page.images] == [key]
+
+
 async def test_an_invalid_cursor_is_refused(catalog):
     """The error names the parameter."""
     with pytest.raises(InvalidRequest) as refused:
