@@ -64,3 +64,17 @@ async def test_spending_since_a_moment_counts_images_of_unknown_price(till: Till
     await till.send(await till.claim("b", price_usd=None), None)
     (line,) = await till.lines(since=clock.now - HOUR)
     assert (line.billed_unpriced, line.possible_unpriced, line.unpriced) == (1, 1, 2)
+
+
+async def test_the_first_answer_with_an_image_is_the_paid_one(till: Till, clock: Clock):
+    """On its day; all others are saved, on theirs."""
+    rendition = await till.buy("a")
+    for _ in range(2):
+        clock.now += 24 * HOUR
+        await till.catalog.record_requests([(rendition, asked("a"))])
+    counted = await till.catalog.database.read(
+        lambda made: made.execute("SELECT day, paid, cached FROM answers ORDER BY day").fetchall()
+    )
+    assert [tuple(row) for row in counted] == [
+        ("2026-11-20", 1, 0), ("2026-11-21", 0, 1), ("2026-11-22", 0, 1),
+    ]  # fmt: skip
