@@ -14,6 +14,7 @@ from tests.support.boards import two_takes_each
 from tests.support.browser import PHONE, running_chromium, watched_page
 from tests.support.finished_shots import write_png
 
+from stills.cli.errors import INTERRUPTED
 from stills.review.record import end_run
 
 ROWS = [{"id": one, "prompt": f"shot {one}", "size": "512*512"} for one in ("1A", "2A", "3A")]
@@ -353,3 +354,13 @@ def test_a_board_in_a_service_with_keys_needs_a_key(board, serve, run):
     for path in ("", "images/1A.png", "state"):
         assert ask(f"{url}{path}")[0] == 401
         assert ask(f"{url}{path}", Authorization=f"Bearer {key}")[0] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_just_after_the_address_ends_the_review(number, board, review):
+    """Also before the server has started, which takes a moment after the address is printed."""
+    assert board.exists()
+    for _ in range(3):
+        process, _ = review()
+        process.send_signal(number)
+        assert process.wait(60) in {0, INTERRUPTED}

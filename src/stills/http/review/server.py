@@ -45,9 +45,6 @@ class ReviewServer:
 
         `on_finishing` is called if there is something to wait for.
         """
-        # uvicorn handles these and raises them again when it has stopped, which is not a failure.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
         sessions: list[ReviewSession] = []
         app = _make_app(self.make, self.options, sessions)
         config = uvicorn.Config(
@@ -61,7 +58,11 @@ class ReviewServer:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        _Server(config, sessions, on_finishing).run(sockets=[self.listening])
+        server = _Server(config, sessions, on_finishing)
+        # uvicorn handles these only once it serves, and raises them again when it has stopped.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
+        server.run(sockets=[self.listening])
 
 
 def open_review(make: Make, options: ReviewOptions, port: int) -> ReviewServer:
