@@ -107,7 +107,7 @@ async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, pat
 
 
 async def test_cancelled_while_the_claim_fails(till: Till, other: Till, path: Path, monkeypatch):
-    """Whoever cancels waits for the end of the task, not for an error."""
+    """The canceller waits for the end of the task, not for an error."""
     monkeypatch.setattr(schema, "LOCK_WAIT_SECONDS", 0.05)
     begun = await watch_transactions(till)
     with write_lock(path):
