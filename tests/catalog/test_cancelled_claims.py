@@ -60,7 +60,7 @@ def count_claims(path: Path) -> int:
 
 
 async def watch_transactions(till: Till) -> Callable[[int], Awaitable[None]]:
-    """Return a function that waits until so many transactions have begun."""
+    """Return a function that waits until that number of transactions have begun."""
     count = 0
 
     def watch(statement: str) -> None:
