@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stills.contract.ports.batch_folders import BatchFolders
     from stills.contract.search import ImageLabels, ImagePage, ImageSearch
     from stills.contract.size import Size
-    from stills.contract.upkeep import OnProgress, StoredGeneration, Verified
+    from stills.contract.upkeep import Imported, OnProgress, StoredGeneration, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,32 @@ class Library:
         image = await find_by_prefix(self._ports, image_id)
         data = await self.encode(image, find_format(path), quality=QUALITY)
         await save(self._ports, image, data, path)
+
+    async def export(self, image: Image, folder: Path) -> Path:
+        """Copy an image with its sidecar to a folder, for `import_folder`; returns its file there.
+
+        The image that it was scaled from is copied too. Files that are there already stay.
+
+        Raises:
+            OutputRefused: a file can't be written, or another one has its name.
+            ImageMissing: the image is missing from the store, or damaged.
+        """
+        from stills.maintenance.exchange import export_image  # noqa: PLC0415 - rarely used
+
+        return await export_image(self._ports, image, await self.read(image), folder)
+
+    async def import_folder(
+        self, folder: Path, *, on_progress: "OnProgress" = lambda _: None
+    ) -> "Imported":
+        """Add the images of a folder, whose requests are then answered without being billed.
+
+        Raises:
+            InvalidRequest: the folder can't be read, or has no sidecars.
+            StorageError: the catalog or the store can't be used.
+        """
+        from stills.maintenance.imports import import_folder  # noqa: PLC0415 - rarely used
+
+        return await import_folder(self._ports, folder, on_progress)
 
     async def delete(self, image: Image) -> None:
         """Delete an image in all its sizes; the ledger keeps the calls that paid for it.

@@ -101,3 +101,19 @@ async def test_folders_of_batches_are_remembered_until_they_are_forgotten(catalo
     for _ in range(2):
         await catalog.batch_folders.forget(first)
         assert await catalog.batch_folders.list() == [second]
+
+
+async def test_an_imported_image_has_no_call_in_the_ledger(catalog, worker, spec):
+    """It was paid for elsewhere; once it is known, nothing is added either."""
+    rendition = await worker.keep(await worker.take(spec("k")))
+    (image,) = await catalog.find_images(rendition.generation_id)
+    spent = await catalog.spend(since=0.0, by=None)
+    generation = replace(image.generation, id="0" * 12, object_path="i.png", is_imported=True)
+    native = replace(rendition, generation_id=generation.id, object_path="i.png")
+    assert await catalog.find_generation(generation.id) is None
+    assert await catalog.adopt(generation, [native])
+    assert not await catalog.adopt(generation, [native])
+    assert await catalog.list_sends(generation.id) == []
+    assert await catalog.spend(since=0.0, by=None) == spent
+    found = await catalog.find_generation(generation.id)
+    assert (found.stage, found.sha256) == ("kept", generation.sha256)

@@ -2,8 +2,8 @@
 
 from stills.catalog import queries
 from stills.catalog.connection import Connection
-from stills.catalog.rows import read_hit
-from stills.contract.generation import CatalogHit
+from stills.catalog.rows import read_generation, read_hit
+from stills.contract.generation import CatalogHit, Generation
 from stills.contract.size import Size
 
 
@@ -23,3 +23,9 @@ def find_fresh(
     values = {"key": key, "width": size.width, "height": size.height, "fresh_key": fresh_key}
     row = connection.execute(queries.FIND_FRESH, values).fetchone()
     return None if row is None else read_hit(row, size)
+
+
+def find_generation(connection: Connection, generation_id: str) -> Generation | None:
+    """Find a generation in any stage."""
+    row = connection.execute(queries.GENERATION, {"generation_id": generation_id}).fetchone()
+    return None if row is None else read_generation(row)

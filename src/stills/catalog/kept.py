@@ -25,7 +25,10 @@ def record_kept(connection: Connection, kept: Mapping[str, str | int | None]) ->
 
 
 def adopt(connection: Connection, generation: Generation, renditions: Sequence[Rendition]) -> bool:
-    """Add a stored generation and its renditions; return whether it was not known as stored."""
+    """Add a stored generation and its renditions; return whether it was not known as stored.
+
+    An imported one was paid for in another catalog, so this ledger has no call for it.
+    """
     values = {"id": generation.id, "created_at": generation.created_at}
     known = connection.execute(queries.STAGE, values).fetchone()
     adopted = known is None or known["stage"] != Stage.KEPT
@@ -42,8 +45,9 @@ def adopt(connection: Connection, generation: Generation, renditions: Sequence[R
                 "object_path": generation.object_path,
             },
         )
-        settle_paid(connection, generation.id, "adopted")
-        connection.execute(queries.ADD_ADOPTED_SEND, values)
+        if not generation.is_imported:
+            settle_paid(connection, generation.id, "adopted")
+            connection.execute(queries.ADD_ADOPTED_SEND, values)
     listed = connection.execute(queries.HAS_RENDITION, values).fetchone() is not None
     for rendition in renditions:
         if listed and not adopted and rendition.object_path == generation.object_path:

@@ -13,7 +13,7 @@ from stills.catalog.batch_folders import SqlBatchFolders
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.connection import Connection, Database, TextSearch
 from stills.catalog.deletion import delete_generation, find_deleted, list_generation_objects
-from stills.catalog.find import find, find_fresh
+from stills.catalog.find import find, find_fresh, find_generation
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.kept import adopt, record_kept, settle_paid
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
@@ -270,23 +270,20 @@ class SqlCatalog(ABC):
         )
 
     async def list_images(self, *, limit: int) -> Sequence[Image]:
-        def work(connection: Connection) -> list[Image]:
-            return [
-                read_image(row) for row in connection.execute(queries.LIST_IMAGES, {"limit": limit})
-            ]
+        return await self.database.read(
+            lambda one: list(map(read_image, one.execute(queries.LIST_IMAGES, {"limit": limit})))
+        )
 
-        return await self.database.read(work)
+    async def find_generation(self, generation_id: str) -> Generation | None:
+        return await self.database.read(lambda one: find_generation(one, generation_id))
 
     async def find_images(self, prefix: str) -> Sequence[Image]:
         if not prefix.isascii() or "\0" in prefix:
             return []
         values = {"prefix": prefix, "first": prefix.partition("-")[0]}
-
-        def work(connection: Connection) -> list[Image]:
-            rows = connection.execute(queries.SHOW_IMAGES, values)
-            return [read_image(row) for row in rows]
-
-        return await self.database.read(work)
+        return await self.database.read(
+            lambda one: list(map(read_image, one.execute(queries.SHOW_IMAGES, values)))
+        )
 
     async def find_image(self, image_id: str) -> Image | None:
         from stills.catalog.search import find_image  # noqa: PLC0415 - not needed to generate
@@ -310,11 +307,10 @@ class SqlCatalog(ABC):
         return await self.database.search(lambda connection: list_labels(connection, limit=limit))
 
     async def list_sends(self, generation_id: str) -> Sequence[Send]:
-        def work(connection: Connection) -> list[Send]:
-            rows = connection.execute(queries.LEDGER, {"generation_id": generation_id})
-            return [read_send(row) for row in rows]
-
-        return await self.database.read(work)
+        values = {"generation_id": generation_id}
+        return await self.database.read(
+            lambda one: list(map(read_send, one.execute(queries.LEDGER, values)))
+        )
 
     async def list_generation_objects(self, generation_id: str) -> Sequence[str]:
         return await self.database.read(lambda one: list_generation_objects(one, generation_id))

@@ -174,17 +174,23 @@ def add_review(commands: "Commands") -> None:
 def add_export(commands: "Commands") -> None:
     """Add `export`."""
     command = add_command(
-        commands, "export", "export", "Hand a batch's picked images over to other programs."
-    )
-    command.add_argument("folder", metavar="DIR", help="output folder of the batch")
+        commands, "export", "export",
+        "Hand a batch's picked images over to other programs, or copy stored images with their "
+        "sidecars for `stills import`.",
+    )  # fmt: skip
     command.add_argument(
-        "--to", required=True,
-        choices=["otio", "fcpxml", "edl", "zip", "frames", "csv", "pdf"],
+        "what", nargs="+", metavar="DIR_OR_ID",
+        help="with --to, the output folder of a batch; without it, ids of images or their "
+        "beginnings",
+    )  # fmt: skip
+    command.add_argument(
+        "--to", choices=["otio", "fcpxml", "edl", "zip", "frames", "csv", "pdf"],
         help="a timeline, the images as a zip file or as numbered files, a table, or a storyboard",
     )  # fmt: skip
     command.add_argument(
         "-o", "--output", metavar="PATH",
-        help="file, or folder for frames (default: NAME.otio and so on, NAME-frames)",
+        help="file, or folder for frames (default: NAME.otio and so on, NAME-frames); for ids, the "
+        "folder",
     )  # fmt: skip
     _add_timing(command)
     command.add_argument("--force", action="store_true", help="replace what is there")

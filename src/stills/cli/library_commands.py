@@ -77,3 +77,15 @@ def add_prune(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+
+
+def add_import(commands: "Commands") -> None:
+    """Add `import`."""
+    command = add_command(
+        commands, "import", "import_images",
+        "Add the images of another catalog, whose requests are then answered without being billed.",
+    )  # fmt: skip
+    command.add_argument(
+        "folder", metavar="DIR",
+        help="folder that `stills export` wrote, or the store of another catalog",
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stills.cli.film_commands import add_animatic, add_batch, add_export, add_pick, add_review
 from stills.cli.job_commands import add_jobs, add_worker
-from stills.cli.library_commands import add_list, add_open, add_prune, add_rm, add_show
+from stills.cli.library_commands import add_import, add_list, add_open, add_prune, add_rm, add_show
 from stills.cli.options import (
     add_aspect_ratio,
     add_json,
@@ -30,9 +30,9 @@ Generate still images with Alibaba Cloud's qwen-image models. Each is stored, ha
 you ask for, and is never paid for twice.
 """
 _EPILOG = """\
-exit codes: 0 done; 1 some shots of a batch failed; 2 invalid request or option; 3 API key or
-access; 4 rate limit, quota or budget; 5 the service failed; 6 content refused; 7 storage; 8 an
-external program, such as ffmpeg, failed; 130 interrupted
+exit codes: 0 done; 1 some shots of a batch failed, or files were not imported; 2 invalid request or
+option; 3 API key or access; 4 rate limit, quota or budget; 5 the service failed; 6 content refused;
+7 storage; 8 an external program, such as ffmpeg, failed; 130 interrupted
 """
 
 
@@ -76,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_open(commands)
     add_rm(commands)
     add_prune(commands)
+    add_import(commands)
     _add_models(commands)
     _add_doctor(commands)
     _add_config(commands)

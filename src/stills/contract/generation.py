@@ -145,6 +145,7 @@ class Generation:
 
     `task` can be asked for the outcome of the last call. `spool_url` is the URL of a spooled image,
     `spool_owner` the name of the machine that spooled it; None if an older version did.
+    `is_imported` if it was paid for elsewhere, as only its sidecar knows.
     """
 
     id: str
@@ -159,6 +160,7 @@ class Generation:
     object_path: str | None = None
     spool_url: str | None = None
     spool_owner: str | None = None
+    is_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

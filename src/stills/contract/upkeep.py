@@ -62,6 +62,23 @@ class Verified:
         return any(finding.verdict is not Verdict.UNKNOWN for finding in self.findings)
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file that was not imported, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many images were added, how many were here already, and what was skipped."""
+
+    added: int
+    known: int
+    skipped: tuple[SkippedFile, ...]
+
+
 OnOutcome = Callable[[Recovered], None]
 """Called with each outcome as it comes."""
 

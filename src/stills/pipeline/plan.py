@@ -10,6 +10,7 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.generation import GenerationSpec, ProviderRequest, ReferenceRecord
 from stills.contract.models import SEED_MAX, Model
 from stills.contract.request import ImageRequest
+from stills.contract.size import Size
 from stills.pipeline.context import Job, Plan
 from stills.pipeline.native_size import automatic_size, native_size
 from stills.pipeline.reference import Reference
@@ -62,22 +63,9 @@ def make_plan(
     if seed is None:
         seed = secrets.randbelow(SEED_MAX + 1)
     extend = PROMPT_EXTEND_DEFAULT if request.prompt_extend is None else request.prompt_extend
-    sent: dict[str, object] = {
-        "version": KEY_VERSION,
-        "provider": provider,
-        "model": model.id,
-        "text": text,
-        "negative_prompt": request.negative_prompt,
-        "size": str(native),
-        "reference": _key_of(references),
-        "prompt_extend": extend,
-        "watermark": WATERMARK,
-        **_given("prompt_extend_mode", request.prompt_extend_mode),
-        **_given("enable_thinking", request.enable_thinking),
-    }
     spec = GenerationSpec(
-        key=generation_key(sent, request.seed),
-        seeded_key=generation_key(sent, seed),
+        key="",
+        seeded_key="",
         provider=provider,
         model=model.id,
         prompt=request.prompt,
@@ -91,6 +79,10 @@ def make_plan(
         prompt_extend=extend,
         prompt_extend_mode=request.prompt_extend_mode,
         enable_thinking=request.enable_thinking,
+    )
+    sent = _sent(spec, native)
+    spec = replace(
+        spec, key=generation_key(sent, request.seed), seeded_key=generation_key(sent, seed)
     )
     provider_request = ProviderRequest(
         model=model.id,
@@ -107,7 +99,31 @@ def make_plan(
     return Plan(spec, provider_request, size)
 
 
-def _key_of(references: Sequence[Reference]) -> str | list[str] | None:
+def has_own_keys(spec: GenerationSpec, ordered: Size) -> bool:
+    """Return whether the keys of a generation are those of what was sent for it."""
+    sent = _sent(spec, ordered)
+    seeded_key = generation_key(sent, spec.seed)
+    return spec.seeded_key == seeded_key and spec.key in (seeded_key, generation_key(sent, None))
+
+
+def _sent(spec: GenerationSpec, ordered: Size) -> dict[str, object]:
+    """Return all that is sent to the service for a generation but its seed."""
+    return {
+        "version": KEY_VERSION,
+        "provider": spec.provider,
+        "model": spec.model,
+        "text": spec.text,
+        "negative_prompt": spec.negative_prompt,
+        "size": str(ordered),
+        "reference": _key_of(spec.references),
+        "prompt_extend": spec.prompt_extend,
+        "watermark": WATERMARK,
+        **_given("prompt_extend_mode", spec.prompt_extend_mode),
+        **_given("enable_thinking", spec.enable_thinking),
+    }
+
+
+def _key_of(references: Sequence[ReferenceRecord]) -> str | list[str] | None:
     """Return what stands for references in a key; one stands as it did when there was only one."""
     digests = [one.digest for one in references]
     return digests if len(digests) > 1 else next(iter(digests), None)

@@ -50,6 +50,8 @@ def write_sidecar(
     }
     if store_id is not None:
         sidecar["store"] = store_id
+    if generation.is_imported:
+        sidecar["imported"] = True
     return json.dumps(sidecar, ensure_ascii=False).encode()
 
 
@@ -79,6 +81,7 @@ def read_sidecar(written: bytes) -> Generation | None:
             sha256=_text(sidecar["sha256"]),
             byte_count=_whole_number(sidecar["byte_count"], least=1),
             object_path=path,
+            is_imported=_switch(sidecar.get("imported", False)),
         )
     except (KeyError, TypeError, ValueError, RecursionError):
         return None

@@ -8,7 +8,7 @@ from stills.cli.main import build_parser
 from stills.contract.models import MODELS
 
 _FILES = {"AUDIO", "F", "FILE", "IMAGE", "MANIFEST", "MARKS", "PATH", "SHOTS", "SQLITE"}
-_FOLDERS = {"DIR"}
+_FOLDERS = {"DIR", "DIR_OR_ID"}
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 class Upkeep(Protocol):
     """Checks and repairs the catalog. Raises CatalogError when it fails."""
 
+    async def find_generation(self, generation_id: str) -> Generation | None:
+        """Find a generation in any stage by its id."""
+        ...
+
     async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:
         """List generations that are SENT, ANSWERED or SPOOLED and unclaimed, oldest first.
 
