@@ -39,6 +39,7 @@ from stills.http.openai_answer import CACHED_HEADER, COST_HEADER, ID_HEADER, IGN
 from stills.http.openapi import IMAGE_FILE_ROUTE
 from stills.http.paths import IMAGE_PATH, OPENAI_PATHS
 from stills.http.request_body import WrongMediaType
+from stills.http.routes.api_docs import make_docs_routes
 from stills.http.routes.contract import make_contract_router
 from stills.http.routes.health import Readiness, make_health_router
 from stills.http.routes.images import make_images_router
@@ -94,6 +95,7 @@ def make_app(
         summary="Generate still images of any size, stored for good and never billed twice.",
         version=version("stills"),
         lifespan=run,
+        docs_url=None,  # ours needs no network
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
@@ -103,6 +105,7 @@ def make_app(
     app.include_router(make_contract_router(generation, jobs))
     app.include_router(make_images_router(stills, settings, deletion))
     app.include_router(make_jobs_router(jobs, settings))
+    app.router.routes.extend(make_docs_routes("Stills API"))
     if settings.gallery or boards is not None:
         app.router.routes.extend(LoginRoutes(stills, access).list())
     if settings.gallery:

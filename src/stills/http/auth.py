@@ -45,7 +45,11 @@ class AccessControl:
             KeyRefused: the key is missing or invalid, or the session is over.
             StillsError: the key is over its rate, or the catalog can't be read.
         """
-        if path in _NO_KEY_PATHS or path.startswith("/images/") or not await self.needs_key():
+        if (
+            path in _NO_KEY_PATHS
+            or path.startswith(("/docs/", "/images/"))
+            or not await self.needs_key()
+        ):
             return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
