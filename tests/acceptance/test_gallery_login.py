@@ -52,7 +52,7 @@ def test_a_key_opens_the_gallery_and_the_reviews(chromium, server, run):
         assert page.url == f"{server.url}/gallery/{server.id}"
         expect(page.locator("dl")).to_contain_text("your key ann")
         expect(page.locator("#copy-curl")).to_contain_text("Bearer $OPENAI_API_KEY")
-        page.goto(f"{server.url}/review/out/")
+        page.get_by_role("link", name="Review out").click()
         page.locator('.take[data-take="1A-2"]').get_by_role("button", name="Pick").click()
         expect(page.locator(".take.picked")).to_have_attribute("data-take", "1A-2")
         page.goto(server.url)

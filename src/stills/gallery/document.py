@@ -4,12 +4,14 @@ It needs no other file. Its security policy allows only its own style and script
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
+from urllib.parse import quote
 
 _STYLES = (("stills.review.page", "film.css"), ("stills.gallery", "gallery.css"))
 
@@ -27,11 +29,13 @@ class Visit:
     """Who looks at a page, and from where.
 
     `root` is the relative address of the gallery's first page, such as `../`. `key_name` is the
-    name of the visitor's API key, None without one.
+    name of the visitor's API key, None without one. `reviews` are the names of folders under
+    review.
     """
 
     root: str
     key_name: str | None = None
+    reviews: Sequence[str] = ()
 
 
 def make_page(title: str, content: str, visit: Visit, *, kind: str, retries: bool = False) -> Page:
@@ -57,7 +61,11 @@ def as_sentence(text: str) -> str:
 
 
 def _navigation(visit: Visit) -> str:
-    links = f'<a href="{visit.root}docs">API</a>'
+    links = "".join(
+        f'<a href="{visit.root}review/{quote(name)}/">Review {escape(name)}</a>'
+        for name in visit.reviews
+    )
+    links += f'<a href="{visit.root}docs">API</a>'
     if visit.key_name is None:
         return f'<nav aria-label="Service">{links}</nav>'
     return (

@@ -42,7 +42,7 @@ class ServerOptions:
     `insecure` requires no API key from anyone. `model`, `public_url`, `model_aliases`,
     `webhooks`, `cors_origins` and `gallery` are those of Settings. `mounts` are other applications
     by their path; with several workers, each must be a function that can be pickled. `boards` are
-    reviewed at /review/; they need a single worker.
+    reviewed at /review/, under the names in `reviews`; they need a single worker.
     """
 
     host: str
@@ -60,6 +60,7 @@ class ServerOptions:
     traces: bool = False
     mounts: Mapping[str, Mount] = field(default_factory=dict)
     boards: Boards | None = None
+    reviews: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
             anyone=options.insecure,
             cors_origins=options.cors_origins,
             gallery=options.gallery,
+            reviews=options.reviews,
             drain_seconds=GRACE_SECONDS,
         )
         port = listening.getsockname()[1]

@@ -22,7 +22,8 @@ class Settings:
     `drain_seconds` is how long a stop waits for images that were paid for, `keep_alive_seconds`
     the silence in a stream of events before a comment is sent, and `key_check_seconds` how long
     the service remembers that no key exists. `gallery` is whether people can look at stored images
-    in a browser. `webhooks` are those of durable jobs.
+    in a browser, and `reviews` are the names of folders under review. `webhooks` are those of
+    durable jobs.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Settings:
     key_check_seconds: float = 1.0
     metrics_folder: str | None = None
     gallery: bool = True
+    reviews: tuple[str, ...] = ()
     webhooks: WebhookSettings = NO_WEBHOOKS
 
     def image_url(self, http_request: Request, image_id: str, link: str) -> str:

@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         traces=config.traces,
         mounts={"/mcp": mount_mcp},
         boards=partial(open_boards, boards, sandbox=options.sandbox) if boards else None,
+        reviews=tuple(folder.resolve().name for folder in boards),
     )
     with open_server(server_options) as server:
         _announce(server, boards)

@@ -45,7 +45,7 @@ class GalleryRoutes:
         """Return the routes."""
         image = "/gallery/{image_id}"
         return [
-            Route(path, _with_error_page(answer), methods=["GET"], include_in_schema=False)
+            Route(path, self._with_error_page(answer), methods=["GET"], include_in_schema=False)
             for path, answer in (
                 ("/", self._list),
                 ("/gallery", self._to_list),
@@ -54,6 +54,19 @@ class GalleryRoutes:
                 (f"{image}/download", self._download),
             )
         ]
+
+    def _with_error_page(self, answer: Answer) -> Answer:
+        """Answer errors of ours with a page for people."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except StillsError as error:
+                get_log_entry(request).error = error.code
+                page = render_message(describe(error), self._visit(request))
+                return page_answer(page, status_of(error))
+
+        return answered
 
     async def _to_list(self, _: Request) -> Response:
         return RedirectResponse("./", status_code=307)
@@ -68,7 +81,7 @@ class GalleryRoutes:
         page = render_list(
             listing,
             form,
-            make_visit(request),
+            self._visit(request),
             base_url=self._base_url(request),
             needs_key=get_budget_owner(request) is not None,
         )
@@ -111,7 +124,7 @@ class GalleryRoutes:
                 image, base_url=self._base_url(request), needs_key=owner is not None
             ),
         )
-        return page_answer(render_image(shown, form, make_visit(request)))
+        return page_answer(render_image(shown, form, self._visit(request)))
 
     async def _thumbnail(self, request: Request) -> Response:
         image = await self._find_image(request)
@@ -179,14 +192,16 @@ class GalleryRoutes:
         takes = [image, *others[:_TAKES_MAX]]
         return sorted(takes, key=lambda one: one.generation.spec.seed)
 
+    def _visit(self, request: Request) -> Visit:
+        owner = get_budget_owner(request)
+        return Visit(
+            root_of(request.url.path),
+            None if owner is None else owner.name,
+            self._settings.reviews,
+        )
+
     def _base_url(self, request: Request) -> str:
         return self._settings.public_url or str(request.base_url).rstrip("/")
-
-
-def make_visit(request: Request) -> Visit:
-    """Return who looks at a page, and from where."""
-    owner = get_budget_owner(request)
-    return Visit(root_of(request.url.path), None if owner is None else owner.name)
 
 
 def _list_between(
@@ -196,20 +211,6 @@ def _list_between(
     return ImageListing(
         images, labels, newer=newer if has_newer else None, older=older if has_older else None
     )
-
-
-def _with_error_page(answer: Answer) -> Answer:
-    """Answer errors of ours with a page for people."""
-
-    async def answered(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except StillsError as error:
-            get_log_entry(request).error = error.code
-            page = render_message(describe(error), make_visit(request))
-            return page_answer(page, status_of(error))
-
-    return answered
 
 
 def _is_take(one: Image, image: Image) -> bool:
