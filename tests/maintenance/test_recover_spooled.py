@@ -212,3 +212,23 @@ async def test_a_spooled_sidecar_that_can_not_be_read_is_reported(
     stills = await make_stills(spool=BadSector(tmp_path / "spool", "facts/0123456789ab.json"))
     assert ends(await stills.maintenance.recover()) == [(True, ""), (False, "a bad sector")]
     await kept_free(stills, sandbox)
+
+
+@pytest.mark.parametrize(
+    ("stage", "outcome"),
+    [
+        ("answered", (True, "")),
+        ("sent", (False, f"a bad sector. {StoreRefused.default_action}")),
+    ],
+)
+async def test_an_unreadable_copy_in_the_spool_does_not_hide_a_link(
+    make_stills: Make, tmp_path: Path, stage: str, outcome: tuple[bool, str]
+):
+    """The image is downloaded; without a link, the reason is why the copy can't be read."""
+    broken = await make_stills(store=refusing(tmp_path, "images"))
+    with pytest.raises(StoreRefused):
+        await broken.generate(KITE)
+    execute(tmp_path / "stills.db", f"UPDATE generations SET stage = '{stage}'")
+    (image,) = (tmp_path / "spool").glob("*.png")
+    stills = await make_stills(spool=BadSector(tmp_path / "spool", image.name))
+    assert ends(await stills.maintenance.recover()) == [outcome]

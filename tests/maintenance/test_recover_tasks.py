@@ -1,33 +1,38 @@
 """Recover asks for the tasks that interrupted requests left."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from tests.support.recovery import KITE, Make, ends, make_without_a_key
 
 from stills.app import Stills
-from stills.contract.errors import TaskRunning
 from stills.pipeline.policy import Policy
 from stills.provider.credentials import Credentials, ProviderKey
-from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.sandbox import Fault, FaultKind, Sandbox, SendKind
 
 MODEL = "qwen-image-3.0"
+PATIENCE_SECONDS = 30.0
 
 
 @pytest.fixture
-def leave_a_task(make_stills: Make, fast: Policy, sandbox: Sandbox):
-    """Let a request end at its deadline while the service works on its image."""
+def leave_a_task(make_stills: Make, sandbox: Sandbox):
+    """Let a process end while the service works on its image."""
 
     async def leave(kind: FaultKind = FaultKind.TASK_SLOW, **options: object) -> None:
         # A query that fails keeps a request waiting, however quickly the task ends.
         sandbox.set_faults(
             Fault(FaultKind.TASK_QUERY_UNAVAILABLE, times=None), Fault(kind, delay_seconds=0.1)
         )
-        stills = await make_stills(policy=replace(fast, deadline_seconds=1.0))
-        with pytest.raises(TaskRunning):
-            await stills.generate(KITE, model=MODEL, **options)
+        stills, asked = await make_stills(), len(sandbox.ledger.of_kind(SendKind.TASK_QUERY))
+        waiting = asyncio.create_task(stills.generate(KITE, model=MODEL, **options))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(sandbox.ledger.of_kind(SendKind.TASK_QUERY)) == asked:
+                await asyncio.sleep(0.01)
         await stills.close()
+        with suppress(asyncio.CancelledError):
+            await waiting
         sandbox.set_faults()
 
     return leave
@@ -43,7 +48,9 @@ async def test_a_task_becomes_a_stored_image(leave_a_task, stills: Stills, sandb
     await leave_a_task()
     assert ends(await stills.maintenance.recover()) == [(True, "")]
     assert await stills.maintenance.recover() == []
-    assert len(await stills.images.list()) == 1
+    (image,) = await stills.images.list()
+    (call,) = await stills.images.list_sends(image)
+    assert (call.code, call.request_id is None) == ("answered", False)
     assert (await stills.generate(KITE, model=MODEL)).cached
     assert [send.billed for send in sandbox.ledger.generations] == [1]
     assert await spent(stills) == (1, 0)

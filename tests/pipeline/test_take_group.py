@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from stills.contract.errors import ContentRefused, StillsError
+from stills.contract.errors import ContentRefused, LinkDead, StillsError
 from stills.contract.generation import Stage
 from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
@@ -102,6 +102,29 @@ async def test_a_take_that_another_request_is_making_does_not_delay_the_others(
     answer.set()
     assert errors(await collecting) == {type(None): 4}
     assert (await other).seed == 2
+    assert ordered(sandbox) == [1, 3]
+
+
+async def test_a_take_that_is_paid_for_does_not_delay_the_others(stills, sandbox, monkeypatch):
+    """Its download may take long; they share a call without it."""
+    requests = takes("a kite", 4)
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate(requests[2], model=MODEL)
+    sandbox.set_faults()
+    download, others_are_sent = DashScope.download, asyncio.Event()
+
+    async def download_later(*arguments, **options):
+        await others_are_sent.wait()
+        return await download(*arguments, **options)
+
+    monkeypatch.setattr(DashScope, "download", download_later)
+    collecting = asyncio.create_task(collect(stills, requests))
+    async with asyncio.timeout(10):
+        while len(sandbox.ledger.generations) < 2:
+            await asyncio.sleep(0.001)
+    others_are_sent.set()
+    assert errors(await collecting) == {type(None): 4}
     assert ordered(sandbox) == [1, 3]
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from stills.contract.errors import StillsError
 from stills.contract.generation import (
-    CatalogHit,
     Claim,
     Generation,
     Held,
@@ -23,7 +22,7 @@ from stills.pipeline.follow import wait_for_end
 from stills.pipeline.keep import keep_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.send import is_paid, journal
+from stills.pipeline.send import journal
 
 _EXPIRED = "its link expired before it was downloaded"
 _STILL_RUNNING = "the service is still working on it: run `stills recover` again later"
@@ -143,10 +142,7 @@ async def _claim_and_keep(
     reason = ""
     try:
         # This one is paid for too, even if another image was made for its key meanwhile.
-        if isinstance(claim, CatalogHit) or claim.generation.stage is not Stage.CLAIMED:
-            await _keep(ports, policy, generation, until)
-        else:
-            reason = _EXPIRED
+        await _keep(ports, policy, generation, until)
     except TimeoutError:
         reason = _STILL_RUNNING
     except LinkExpired:
@@ -169,9 +165,8 @@ async def _keep(ports: Ports, policy: Policy, generation: Generation, until: flo
     """
     if generation.task is not None:
         generation = await _wait(ports, policy, generation, generation.task, until)
-    if is_paid(generation):
-        kept = await keep_image(ports, *await fetch_paid(ports, policy, generation))
-        await list_image(ports, kept)
+    kept = await keep_image(ports, *await fetch_paid(ports, policy, generation))
+    await list_image(ports, kept)
 
 
 async def _wait(
