@@ -21,7 +21,7 @@ from stills.contract.errors import (
     UnexpectedAnswer,
 )
 from stills.pipeline.policy import Policy
-from stills.pipeline.retry import Retries
+from stills.pipeline.retry import Retries, Retry
 
 POLICY = Policy(backoff_base_seconds=1.0, backoff_cap_seconds=60.0)
 
@@ -48,6 +48,17 @@ def test_the_waits_of_a_throttled_call_grow():
         retries = Retries(POLICY)
         fifth.append([retries.next(RateLimited()).wait_seconds for _ in range(5)][-1])
     assert max(fifth) > 4.0
+
+
+def test_the_longest_wait_doubles_up_to_the_cap(monkeypatch: pytest.MonkeyPatch):
+    """However often a call is retried; each wait is anything up to the longest."""
+    ranges: list[tuple[float, float]] = []
+    monkeypatch.setattr("random.uniform", lambda *ends: ranges.append(ends) or 0.0)
+    retries = Retries(POLICY)
+    for _ in range(2000):
+        retries.next(RateLimited())
+    assert ranges[:6] == [(0.0, longest) for longest in (2.0, 4.0, 8.0, 16.0, 32.0, 60.0)]
+    assert set(ranges[6:]) == {(0.0, 60.0)}
 
 
 def test_a_throttled_call_does_not_wait_by_itself_if_calls_are_rate_limited():
@@ -110,7 +121,7 @@ def test_an_invalid_retry_limit_is_rejected(resends: object):
 def test_an_answer_without_an_image_is_retried_once_simplified():
     """And then not again."""
     retries = Retries(POLICY)
-    assert retries.next(NoImage()).simplified
+    assert retries.next(NoImage()) == Retry(wait_seconds=0.0, simplified=True)
     assert retries.next(NoImage()) is None
 
 

@@ -21,7 +21,7 @@ class Retry:
     """Retry after a wait, with or without a simplified prompt."""
 
     wait_seconds: float
-    simplified: bool = False
+    simplified: bool
 
 
 class Retries:
