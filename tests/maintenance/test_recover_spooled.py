@@ -48,6 +48,17 @@ async def test_an_image_in_the_spool_of_another_user_is_stored_from_there(
     assert await stills.maintenance.recover() == []
 
 
+async def test_a_copy_that_can_not_be_removed_from_a_spool_does_no_harm(
+    make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
+):
+    """The image is stored, so its request is answered."""
+    (sidecar,) = (spooled_elsewhere / "facts").iterdir()
+    sidecar.unlink()
+    sidecar.mkdir()
+    await kept_free(await make_stills(), sandbox)
+    assert files(spooled_elsewhere) == []
+
+
 async def test_recover_stores_an_image_from_the_spool_of_another_user(
     make_stills: Make, sandbox: Sandbox, spooled_elsewhere: Path
 ):

@@ -74,7 +74,13 @@ async def test_one_more_take_does_not_wait_for_the_task_of_the_others(
 ):
     """Its own call goes out at once, with it alone."""
     await leave_a_task()
-    assert len(await generate(stills, takes=4)) == 4
+    sandbox.set_faults(Fault(FaultKind.TASK_QUERY_UNAVAILABLE, times=None))
+    generating = asyncio.create_task(generate(stills, takes=4))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(calls(sandbox)) < 2:
+            await asyncio.sleep(0.01)
+    sandbox.set_faults()
+    assert len(await generating) == 4
     assert calls(sandbox) == [3, 1]
     assert await spent(stills) == (4, 0)
 

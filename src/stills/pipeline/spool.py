@@ -67,17 +67,8 @@ async def read_spooled(ports: Ports, generation: Generation) -> bytes:
 
 
 async def discard_spooled(ports: Ports, generation: Generation) -> None:
-    """Remove a stored image and its sidecar from the spool.
-
-    Raises:
-        StoreRefused: they can't be removed from this process's own spool.
-    """
-    path, sidecar = spool_path(generation.id), sidecar_path(generation.id)
-    if spool_url(ports, generation) == ports.spool.url(path):
-        await ports.spool.delete(path)
-        await ports.spool.delete(sidecar)
-        return
+    """Remove a stored image and its sidecar from the spool, if this process may."""
     image = file_path(spool_url(ports, generation))
-    for file in (image, image.parent / sidecar):
+    for file in (image, image.parent / sidecar_path(generation.id)):
         with suppress(OSError):  # another user's file; an extra copy does no harm
             await asyncio.to_thread(file.unlink)
