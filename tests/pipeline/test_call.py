@@ -1,23 +1,30 @@
 """When a call waits, goes out or is given up, on a simulated clock."""
 
 import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 from tests.support.simulated_clock import run
 
 from stills.contract.errors import ServiceUnavailable
-from stills.contract.generation import Claim, Generation, ProviderAnswer, Stage
+from stills.contract.generation import Claim, Generation, ProviderAnswer, ProviderRequest, Stage
 from stills.contract.money import Caps
+from stills.contract.request import ImageRequest
+from stills.contract.size import Size
+from stills.contract.takes import Take
 from stills.pipeline.call import Call, Failed, Member, Stopped, call_when_free
 from stills.pipeline.context import Deadline, Job, Options, Plan
 from stills.pipeline.policy import Policy
+from stills.pipeline.shared_call import Seat, SharedCall
 from stills.ratelimit.limiter import StartTooLate
 
 DEADLINE_SECONDS = 100.0
 CALL_SECONDS = 5.0
 CLAIM = Claim("key", "token", Generation("id", spec=None, stage=Stage.CLAIMED, created_at=0.0))
 ANSWER = ProviderAnswer("https://oss.example/a.png", expires_at=1.0, request_id=None)
+KITE = ImageRequest(prompt="a kite", size="512*512")
+REQUEST = ProviderRequest("m", "a kite", None, Size(512, 512), 7, True, False)
 REFUSED = Failed(ServiceUnavailable("try again"), wait_seconds=7.0, unused_start=None)
 
 
@@ -37,8 +44,8 @@ class Service:
         assert patience_seconds > 0.0
         return 1.0
 
-    async def record_sends(self, *_: object, **__: object) -> list[int]:
-        return [1]
+    async def record_sends(self, claims: Sequence[Claim], **_: object) -> Sequence[int]:
+        return range(len(claims))
 
     async def send(self, *_: object, **__: object) -> ProviderAnswer:
         self.sent_at.append(now())
@@ -59,7 +66,7 @@ class Service:
             deadline=Deadline(now() + DEADLINE_SECONDS),
             plan=Plan(spec=None, provider_request=None, size=None),
         )
-        return await call_when_free(Member(job, CLAIM, request=None, failed=failed))
+        return await call_when_free(Member(job, CLAIM, REQUEST, failed))
 
 
 @pytest.fixture
@@ -152,6 +159,24 @@ def test_a_call_that_is_not_stopped_leaves_no_task_behind(service: Service):
         await service.call(stop=asyncio.Event())
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main)
+
+
+def test_a_take_does_not_repeat_the_call_of_one_that_gave_up(service: Service):
+    """It may be billed, so it waits until its own deadline."""
+
+    async def main() -> None:
+        shared = SharedCall(seats=2, images_max=2)
+        takes = [Take(KITE, seat=Seat(shared, number)) for number in range(2)]
+        first, second = [asyncio.create_task(service.call(take=take)) for take in takes]
+        await asyncio.sleep(CALL_SECONDS / 2)
+        first.cancel()
+        takes[0].leave_seat()
+        await asyncio.sleep(10 * CALL_SECONDS)
+        assert (service.sent_at, second.done()) == ([0.0], False)
+        second.cancel()
+        await asyncio.wait([first, second])
 
     run(main)
 
