@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -133,17 +132,6 @@ def make_config(settings: Settings) -> Config:
         model_aliases=_aliases(settings, "STILLS_MODEL_ALIASES", models),
         traces=_traces(settings),
     )
-
-
-def why_no_screen(environment: Mapping[str, str] | None = None) -> str | None:
-    """Return why no window can be opened for the user of this process; None if one can."""
-    environment = os.environ if environment is None else environment
-    if any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY")):
-        return "this is a remote session"
-    needs_display = sys.platform not in {"darwin", "win32"}
-    if needs_display and not any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
-        return "there is no screen here"
-    return None
 
 
 def default_output(environment: Mapping[str, str]) -> Path:

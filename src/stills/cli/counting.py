@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from stills.cli.screen import can_redraw
+
 _REFRESH_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
 
@@ -12,7 +14,7 @@ _CLEAR = "\r\x1b[K"
 @contextmanager
 def counting(verb: str, noun: str = "image") -> Iterator[Callable[[int], None]]:
     """Yield a function that shows its number, if standard error is a terminal."""
-    if not sys.stderr.isatty():
+    if not can_redraw():
         yield lambda _: None
         return
     shown_at = time.monotonic()

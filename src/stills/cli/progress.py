@@ -1,4 +1,7 @@
-"""Progress on standard error: a spinner on a terminal, a line every few seconds elsewhere."""
+"""Progress on standard error: a spinner on a terminal, a line every few seconds elsewhere.
+
+A terminal that can't write a line again, such as that of an editor, gets lines too.
+"""
 
 import asyncio
 import sys
@@ -7,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from stills.cli.screen import can_redraw
 from stills.contract.generation import OnStage, Stage
 
 _WORDS = {
@@ -41,7 +45,7 @@ async def progress() -> AsyncIterator[OnStage]:
         return f"{stage}: {time.monotonic() - started_at:.0f} s"
 
     showing: Coroutine[Any, Any, None]
-    showing = _spin(describe) if sys.stderr.isatty() else _print_lines(describe, changed)
+    showing = _spin(describe) if can_redraw() else _print_lines(describe, changed)
     shown = asyncio.create_task(showing)
     try:
         yield on_stage

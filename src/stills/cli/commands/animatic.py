@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stills.animatic.animatic import Animatic, make_animatic, plan_animatic
 from stills.cli.film_summary import count_shots, list_skipped
+from stills.cli.screen import can_redraw
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ def summary(animatic: Animatic) -> str:
 @contextmanager
 def _progress(shots: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar, if standard error is a terminal."""
-    if not sys.stderr.isatty():
+    if not can_redraw():
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 - only on a terminal

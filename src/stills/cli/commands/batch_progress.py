@@ -1,7 +1,6 @@
 """The progress display of a batch on a terminal."""
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from contextlib import asynccontextmanager
 from stills.batch.estimate import Estimate
 from stills.batch.totals import RunTotals
 from stills.cli.commands.batch_report import describe_seconds
+from stills.cli.screen import can_redraw
 from stills.contract.money import format_amount
 from stills.contract.rate_limit import Quota
 
@@ -31,7 +31,7 @@ async def showing_progress(
 
     `quota` returns the rate limit and its use, if they are to be shown.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not can_redraw():
         yield
         return
     showing = asyncio.create_task(_show(estimate, totals, quota or _unknown_quota))

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from stills.app import Stills
 from stills.batch.image_files import local_file
-from stills.config import why_no_screen
+from stills.cli.screen import why_no_screen
 from stills.contract.errors import ToolFailed
 from stills.contract.generation import Image
 

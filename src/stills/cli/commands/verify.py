@@ -12,7 +12,7 @@ from stills.contract.upkeep import Finding, Verified
 
 _STORAGE = 7
 _ACTIONS = {
-    "missing": "put the file back, or generate it again with --fresh",
+    "missing": "put the file back, generate it again with --fresh, or delete it with `stills rm`",
     "damaged": "put an intact copy back; a rendition can be deleted, and is rendered again",
     "unreadable": "check the disk and the file's permissions, then verify again",
     "unknown": "if it has a sidecar, `stills recover --rebuild` adds it to the catalog",
