@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stills.contract.generation import Image, Send
 from stills.contract.image_kinds import ImageKind
-from stills.contract.ports.imaging import PngImage
+from stills.contract.ports.imaging import PngImage, TextLook
 from stills.contract.result import ImageResult
 from stills.loop_guard import LoopGuard
 from stills.pipeline.generate import Pipeline
@@ -154,6 +154,11 @@ class Library:
         """
         self._guard.check()
         return await self._ports.imaging.thumbnail(png, side_max_pixels)
+
+    async def draw_text(self, text: str, look: TextLook) -> PngImage:
+        """Draw text in any script on a transparent ground. Nothing is stored."""
+        self._guard.check()
+        return await self._ports.imaging.draw_text(text, look)
 
     async def convert_to_png(self, data: bytes, name: str) -> PngImage:
         """Check a picture of the user to its last pixel, and return it upright as a PNG.

@@ -4,11 +4,11 @@ import csv
 import sys
 import zipfile
 from fractions import Fraction
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import opentimelineio as otio
 import pytest
-import pyvips
 from pypdf import PdfReader
 from tests.support.boards import decide, entry_of, find, put, take_of, write_board
 from tests.support.finished_shots import failed, shot, write_png
@@ -17,6 +17,8 @@ from stills.batch.manifest_entry import ManifestEntry
 from stills.cli.main import main
 from stills.contract.errors import ContentRefused, InvalidRequest, OutputRefused, ToolMissing
 from stills.handover.export import check_output, choose_output, export
+from stills.imaging.lettering import draw_text
+from stills.imaging.thumbnail import thumbnail_jpeg
 from stills.review import marking
 from stills.review.film import read_film
 from stills.review.records import OwnPicture
@@ -25,6 +27,7 @@ PROMPT = "静かな海, a quiet sea"
 DIALOGUE = "ANNA: Łódź?\nBEN: 是"
 COMMENT = "too dark;\nhold it longer"
 OWN = OwnPicture("own/3A-0a1b.png", "0a1b", 96, 64, "mine.jpg")
+PICTURES = SimpleNamespace(scale_down=thumbnail_jpeg, draw_text=draw_text)
 IDS = ["1A", "3A", "it's 4"]
 
 
@@ -173,9 +176,8 @@ def test_pdf_has_six_frames_per_page(tmp_path):
     shots = [shot(f"S{number}", PROMPT, duration_seconds=2.5) for number in range(8)]
     board = write_board(tmp_path / "film", *map(entry_of, shots))
     film = read_film(board, seconds_per_shot=3.0, fps=24)
-    previews = [pyvips.Image.black(90, 60).jpegsave_buffer()] * 8
     output = tmp_path / "film.pdf"
-    export(film, output, "pdf", previews)
+    export(film, output, "pdf", PICTURES)
     pages = list_texts(output)
     assert [page.count("2.50 s") for page in pages] == [6, 2]
     assert PROMPT in pages[0]
@@ -191,17 +193,29 @@ def test_words_below_a_frame_share_its_lines(tmp_path):
     )
     put(board, "1A", marking.comment(find(board, "1A", "1")[0], "wait " * 80))
     film = read_film(board, seconds_per_shot=3.0, fps=24)
-    export(film, tmp_path / "film.pdf", "pdf", [pyvips.Image.black(90, 60).jpegsave_buffer()])
+    export(film, tmp_path / "film.pdf", "pdf", PICTURES)
     [text] = list_texts(tmp_path / "film.pdf")
     assert text.count("…") == 3
     assert text.index("speak") < text.index("walk") < text.index("wait")
+
+
+def test_words_that_the_font_lacks_are_drawn(tmp_path):
+    """They are pictures in the storyboard; an unknown id and title too."""
+    said = ("ŁUKASZ: tak!", "مرحبا", "😀", "是 да ñ", None)
+    entries = [entry_of(shot(f"{i}A", dialogue=one)) for i, one in enumerate(said)]
+    board = write_board(tmp_path / "Łódź", *entries, entry_of(shot("ש1")))
+    film = read_film(board, seconds_per_shot=3.0, fps=24)
+    export(film, tmp_path / "film.pdf", "pdf", PICTURES)
+    [page] = PdfReader(tmp_path / "film.pdf").pages
+    assert len(page.images) == 3 + 2 + 1  # the frames are equal
+    assert "是 да ñ" in page.extract_text().replace("\0", "")
 
 
 def test_a_long_prompt_is_cut_in_the_storyboard(tmp_path):
     """The text stays within its frame, and shows that there is more."""
     board = write_board(tmp_path / "film", entry_of(shot("1A", "word " * 150)))
     film = read_film(board, seconds_per_shot=3.0, fps=24)
-    export(film, tmp_path / "film.pdf", "pdf", [pyvips.Image.black(90, 60).jpegsave_buffer()])
+    export(film, tmp_path / "film.pdf", "pdf", PICTURES)
     [text] = list_texts(tmp_path / "film.pdf")
     assert "…" in text
     assert text.count("word") < 150
@@ -253,7 +267,7 @@ def test_a_missing_library_is_named_with_its_extra(film, tmp_path, monkeypatch, 
     """The one line says what to install."""
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ToolMissing, match=library) as raised:
-        export(film, tmp_path / "film", form)
+        export(film, tmp_path / "film", form, PICTURES if form == "pdf" else None)
     assert raised.value.action == "Run `pip install 'stills[handover]'`."
 
 

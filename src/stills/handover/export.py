@@ -2,13 +2,14 @@
 
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from stills.contract.atomic_file import as_output_error, check_writable, replace_atomically
 from stills.contract.errors import OutputRefused
 from stills.handover.numbered_images import check_only_frames, write_frames, write_zip
+from stills.handover.pictures import Pictures
 from stills.handover.storyboard import write_storyboard
 from stills.handover.table import write_csv
 from stills.handover.timeline import write_timeline
@@ -48,12 +49,13 @@ def check_output(output: Path, form: str, *, force: bool) -> None:
         check_only_frames(output)
 
 
-def export(film: Film, output: Path, form: str, previews: Sequence[bytes] = ()) -> None:
+def export(film: Film, output: Path, form: str, pictures: Pictures | None = None) -> None:
     """Write the film; what is there is replaced. Blocks.
 
-    Only a storyboard needs `previews`: the images as small JPEGs.
+    Only a storyboard needs `pictures`.
 
     Raises:
+        DamagedImage: an image of a storyboard can't be decoded.
         InvalidRequest: the format can't hold this film.
         OutputRefused: the output can't be written.
         ToolMissing: a library of `stills[handover]` is not installed.
@@ -62,8 +64,8 @@ def export(film: Film, output: Path, form: str, previews: Sequence[bytes] = ()) 
         _replace_folder(film, output)
         return
     with replace_atomically(output) as part:
-        if form == PDF:
-            write_storyboard(film, previews, part)
+        if pictures is not None:
+            write_storyboard(film, pictures, part)
         else:
             _WRITERS[form](film, part)
 

@@ -5,7 +5,7 @@ from functools import cache
 
 from stills.contract.generation import Chunks, Inspection
 from stills.contract.image_kinds import ImageKind
-from stills.contract.ports.imaging import PngImage, ReferenceImage
+from stills.contract.ports.imaging import PngImage, ReferenceImage, TextLook
 from stills.contract.size import Size
 from stills.imaging.encode import encode_png
 from stills.imaging.fit import fit_png
@@ -55,3 +55,8 @@ class VipsImaging:
 
     async def encode(self, png: bytes, kind: ImageKind, quality: int) -> bytes:
         return await asyncio.to_thread(encode_png, png, kind, quality)
+
+    async def draw_text(self, text: str, look: TextLook) -> PngImage:
+        from stills.imaging.lettering import draw_text  # noqa: PLC0415 - rarely used
+
+        return await asyncio.to_thread(draw_text, text, look)

@@ -30,6 +30,22 @@ class PngImage:
     size: Size
 
 
+@dataclass(frozen=True, slots=True)
+class TextLook:
+    """How text is drawn. Lengths are in pixels, and the colour is sRGB.
+
+    Lines are broken at `width`, and what does not fit into `height_max` is cut off. Above 0,
+    `box_opacity` puts the text, centred, on a black box that is a little larger; at 0, the text
+    begins at the side where its script begins, on a ground of the full width.
+    """
+
+    width: int
+    height_max: int
+    font_pixels: int
+    colour: tuple[int, int, int]
+    box_opacity: float = 0.0
+
+
 class Imaging(Protocol):
     """CPU work on images, done off the event loop."""
 
@@ -102,5 +118,12 @@ class Imaging(Protocol):
 
         Raises:
             DamagedImage: the bytes can't be decoded.
+        """
+        ...
+
+    async def draw_text(self, text: str, look: TextLook) -> PngImage:
+        """Draw text in any script on a transparent ground.
+
+        A character that no font has is a small box with its code.
         """
         ...
