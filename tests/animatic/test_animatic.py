@@ -11,8 +11,8 @@ import pytest
 import pyvips
 from tests.support.finished_shots import done, failed, write_png
 
-from stills.animatic import animatic as module
-from stills.animatic.animatic import make_animatic, plan_animatic
+from stills.animatic import clip as module
+from stills.animatic.animatic import Look, make_animatic, plan_animatic
 from stills.animatic.ffmpeg import find_ffmpeg, run_ffmpeg
 from stills.batch.manifest import ManifestWriter
 from stills.cli.commands import animatic as command
@@ -119,7 +119,7 @@ def test_ken_burns_moves_the_view_in_and_out(tmp_path):
         path = write_png(tmp_path / f"images/{position}.png")
         grid.bandjoin([grid, grid]).copy(interpretation="srgb").pngsave(str(path))
     animatic = plan_animatic(write_manifest(tmp_path, done("in"), done("out")), fps=8)
-    make_animatic(animatic, tmp_path / "film.mp4", ken_burns=True)
+    make_animatic(animatic, tmp_path / "film.mp4", look=Look(ken_burns=True))
     assert int(probe(tmp_path / "film.mp4")["nb_read_frames"]) == 48
 
     def span(number):
@@ -250,7 +250,7 @@ def test_a_manifest_without_images_is_refused(tmp_path):
 
 
 def test_an_output_that_cannot_be_used_is_refused(film, tmp_path):
-    """Its name must end in .mp4 or .mov, and it must not be a folder."""
+    """Its name must have a known suffix, and it must not be a folder."""
     animatic = plan_animatic(film)
     with pytest.raises(InvalidRequest, match=r"does not end in \.mp4"):
         make_animatic(animatic, tmp_path / "film.avi")
@@ -270,6 +270,7 @@ def test_the_command_prints_the_path_and_the_shots_left_out(tmp_path, capsys):
         seconds_per_shot=1.0,
         fps=5,
         ken_burns=False,
+        mask=None,
         burn_in=False,
         audio=None,
         force=False,

@@ -8,6 +8,9 @@ from shutil import which
 
 from stills.contract.errors import ToolFailed, ToolMissing
 
+RUN_DEADLINE_SECONDS = 900.0
+"""How long one run of ffmpeg may take."""
+
 _ALWAYS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 _LAST_LINES = 5
 

@@ -207,14 +207,22 @@ def add_animatic(commands: "Commands") -> None:
         "--output",
         required=True,
         metavar="PATH",
-        help="video file, .mp4 or .mov",
+        help="video file: .mp4, .mov or .gif",
     )
     _add_timing(command)
     command.add_argument("--ken-burns", action="store_true", help="pan and zoom over each image")
     command.add_argument(
-        "--burn-in", action="store_true", help="write shot ids and the timecode into the picture"
+        "--mask", metavar="RATIO", help="black bars that leave an aspect ratio, such as 2.39"
     )
-    command.add_argument("--audio", metavar="FILE", help="sound of the film, cut to its length")
+    command.add_argument(
+        "--burn-in", action="store_true",
+        help="write shot ids, dialogue and the timecode into the picture",
+    )  # fmt: skip
+    command.add_argument(
+        "--audio", metavar="PATH",
+        help="sound of the film, cut to its length, or a folder with a file per shot, such as "
+        "1A.wav",
+    )  # fmt: skip
     command.add_argument("--force", action="store_true", help="replace a longer film")
 
 

@@ -21,10 +21,11 @@ def list_skipped(film: Film) -> list[str]:
         ("all their images are rejected", film.rejected),
     ):
         if shot_ids:
-            lines.append(f"  skipped, because {why}: {len(shot_ids)} ({_name(shot_ids)})")
+            lines.append(f"  skipped, because {why}: {len(shot_ids)} ({name_some(shot_ids)})")
     return lines
 
 
-def _name(shot_ids: Sequence[str]) -> str:
-    named = ", ".join(printable(shot_id) for shot_id in shot_ids[:_NAMED])
-    return f"{named} and others" if len(shot_ids) > _NAMED else named
+def name_some(names: Sequence[str]) -> str:
+    """List the first names, ready to be printed."""
+    named = ", ".join(map(printable, names[:_NAMED]))
+    return f"{named} and others" if len(names) > _NAMED else named
