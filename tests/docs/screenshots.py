@@ -43,6 +43,11 @@ DECISIONS = (
     ("2A", "1"),
     ("2B", "2", "--another", "--prompt", "Anna in the engine room, lit by one lamp, from behind"),
 )
+MORE_IMAGES = (
+    ("A lighthouse keeper's kitchen at night", "16:9"),
+    ("Location: the harbour office, rain on the window", "16:9"),
+    ("The wheelhouse, empty, its lamp still on", "16:9"),
+)
 Shoot = Callable[[Page], None]
 
 
@@ -78,6 +83,32 @@ def review(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().split()[1]
         process.terminate()
+
+
+@contextmanager
+def gallery(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run `stills serve` with a few more images, and yield its address."""
+    for prompt, size in MORE_IMAGES:
+        stills(folder, environment, "generate", prompt, "--sandbox", "--size", size,
+               "--model", "qwen-image-2.0", "--style", "35mm film, muted colours")  # fmt: skip
+    command = [sys.executable, "-m", "stills", "serve", "--sandbox", "--port", "0"]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[3].removesuffix("/v1")
+        process.terminate()
+
+
+def open_take(page: Page) -> None:
+    """Open the page of an image that has another take."""
+    page.locator("#images .frame", has=page.get_by_alt_text("railing")).first.click()
+    page.wait_for_timeout(1500)
 
 
 def shoot(
@@ -125,6 +156,10 @@ def main(arguments: Sequence[str]) -> None:
         if not arguments or "review".startswith(tuple(arguments)):
             with review(folder, environment) as url:
                 shoot(browser, url, "review", scroll_to_shots, **DESKTOP)
+        if not arguments or "gallery".startswith(tuple(arguments)):
+            with gallery(folder, environment) as url:
+                shoot(browser, url, "gallery", press(), scheme="dark", **DESKTOP)
+                shoot(browser, url, "gallery-image", open_take, scheme="dark", **DESKTOP)
 
 
 if __name__ == "__main__":
