@@ -58,7 +58,7 @@ LIMIT :limit
 # Each value is found by the index of its column, so that not every row is read.
 _LABELS = """
 WITH RECURSIVE label (value) AS (
-    SELECT min({column}) FROM generations
+    SELECT min({column}) FROM generations WHERE {column} IS NOT NULL
     UNION ALL
     SELECT (SELECT min({column}) FROM generations WHERE {column} > value)
     FROM label WHERE value IS NOT NULL
