@@ -307,7 +307,11 @@ def print_the_storyboard(production: Production) -> None:
     assert "the letter must be open" in texts[0]
     assert "ANNA: The ferry. KEEPER: I see." in texts[0]
     assert "誰かいますか" in texts[1]
-    assert [len(page.images) for page in pages] == [6, 6, 6, 5]
+    words_as_pictures = [0, 0, 1, 1]  # an emoji and Arabic are not in the font
+    frames = [
+        len(page.images) - drawn for page, drawn in zip(pages, words_as_pictures, strict=True)
+    ]
+    assert frames == [6, 6, 6, 5]
 
 
 def tabulate(production: Production) -> None:
