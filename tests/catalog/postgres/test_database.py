@@ -1,6 +1,7 @@
 """Connections to Postgres: restarts, concurrent migrations and clashes."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import psycopg
@@ -105,6 +106,41 @@ async def test_a_cap_is_exact_for_many_catalogs_at_once(postgres_url):
     taken = await asyncio.gather(*(claim(number) for number in range(10)))
     assert [isinstance(each, Claim) for each in taken].count(True) == 4
     for catalog in catalogs:
+        await catalog.close()
+
+
+async def test_a_claim_under_a_cap_waits_for_another_s_commit(monkeypatch, postgres_url):
+    """Its price may be the last that the cap allows."""
+    first, second = PostgresCatalog(postgres_url), PostgresCatalog(postgres_url)
+    limits = {"lease_seconds": 60.0, "fresh": False, "caps": Caps(day_usd=0.075)}
+    claimed, gate, write = threading.Event(), threading.Event(), first.database.write
+
+    def write_slowly(work, **options):
+        def slow(connection):
+            taken = work(connection)
+            claimed.set()
+            gate.wait(60)
+            return taken
+
+        return write(slow, **options)
+
+    await second.migrate()
+    monkeypatch.setattr(first.database, "write", write_slowly)
+    taking = asyncio.create_task(first.claim(spec("a"), SIZE, **limits))
+    await asyncio.to_thread(claimed.wait, 60)
+    waiting = asyncio.create_task(second.claim(spec("b"), SIZE, **limits))
+    with psycopg.connect(postgres_url.secret, autocommit=True) as observer:
+        blocked = (
+            "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
+            " WHERE NOT l.granted AND d.datname = current_database()"
+        )
+        while not waiting.done() and not observer.execute(blocked).fetchone()[0]:
+            await asyncio.sleep(0.01)
+    gate.set()
+    assert isinstance(await taking, Claim)
+    with pytest.raises(BudgetExceeded, match="reserved"):
+        await waiting
+    for catalog in (first, second):
         await catalog.close()
 
 
