@@ -14,7 +14,6 @@ from stills.contract.access import BudgetOwner
 from stills.contract.generation import OnSendSettled, OnStage, OnStageOf
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
-from stills.contract.ports.provider import Provider
 from stills.contract.rate_limit import Quota, RateLimit
 from stills.contract.request import ImageRequest, check_is_request
 from stills.contract.result import ImageResult
@@ -103,19 +102,24 @@ class Stills:
         if resend_unknown is not None:
             config = replace(config, resend_unknown=resend_unknown)
         provider = assembly.embed_sandbox(config) if sandbox else assembly.use_dashscope(config)
-        return cls._from_config(config, provider, trusts_references=not guard_references)
+        ports = assembly.build_ports(config, provider, trusts_references=not guard_references)
+        return cls._from_config(config, ports)
 
     @classmethod
     def from_catalog(cls, *, environment: Mapping[str, str] | None = None) -> Self:
-        """Create Stills without an API key, for the stored images."""
-        return cls._from_config(read_config(environment), assembly.use_none())
+        """Create Stills without an API key, for the stored images.
+
+        If there is no catalog, one is created only when something is written. Otherwise, a look
+        into the wrong folder would make it the project of the folders below.
+        """
+        config = read_config(environment)
+        ports = assembly.build_ports(config, assembly.use_none(), creates_to_read=False)
+        return cls._from_config(config, ports)
 
     @classmethod
-    def _from_config(
-        cls, config: Config, provider: Provider, *, trusts_references: bool = True
-    ) -> Self:
+    def _from_config(cls, config: Config, ports: Ports) -> Self:
         return cls(
-            assembly.build_ports(config, provider, trusts_references=trusts_references),
+            ports,
             policy=assembly.build_policy(config),
             model=config.model,
             models=config.models,

@@ -39,10 +39,17 @@ if TYPE_CHECKING:
     from stills.contract.ports.webhook_sender import WebhookSender
 
 
-def build_ports(config: Config, provider: Provider, *, trusts_references: bool = True) -> Ports:
+def build_ports(
+    config: Config,
+    provider: Provider,
+    *,
+    trusts_references: bool = True,
+    creates_to_read: bool = True,
+) -> Ports:
     """Build the adapters that the caller did not choose.
 
-    References that are not trusted are downloaded only from public addresses.
+    References that are not trusted are downloaded only from public addresses. Without
+    `creates_to_read`, a catalog in SQLite is created only to write something.
 
     Raises:
         ConfigError: the store's location is not valid.
@@ -50,7 +57,7 @@ def build_ports(config: Config, provider: Provider, *, trusts_references: bool =
     """
     return Ports(
         provider=provider,
-        catalog=_catalog(config.catalog),
+        catalog=_catalog(config.catalog, creates_to_read=creates_to_read),
         store=_store(config.store, config.image_links),
         imaging=VipsImaging(),
         spool=open_store(str(config.spool)),
@@ -95,12 +102,12 @@ def _thumbnails(config: Config) -> Store:
     return open_store(str(local.with_name("thumbnails")))
 
 
-def _catalog(location: Path | PostgresUrl) -> Catalog:
+def _catalog(location: Path | PostgresUrl, *, creates_to_read: bool) -> Catalog:
     if isinstance(location, PostgresUrl):
         return open_postgres(location)
     from stills.catalog import SqliteCatalog  # noqa: PLC0415 - Postgres needs none
 
-    return SqliteCatalog(location)
+    return SqliteCatalog(location, creates_to_read=creates_to_read)
 
 
 def open_postgres(url: PostgresUrl) -> "PostgresCatalog":

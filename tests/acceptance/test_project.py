@@ -134,6 +134,16 @@ def test_with_json_nothing_is_announced(run, film, arguments):
     assert (done.returncode, "created" in done.stderr) == (0, False)
 
 
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("spend",), ("show", "a"), ("verify",), ("config",)]
+)
+def test_looking_creates_no_catalog(run, film, arguments):
+    """In the wrong folder, it would become the catalog of all folders below."""
+    done = run(film, *arguments)
+    assert done.returncode in {0, 2}, done.stderr
+    assert {path.name for path in film.iterdir()} == {"shots", "portraits"}
+
+
 def test_config_shows_each_value_and_where_it_comes_from(run, film, service):
     """The file is named with its line, and no secret is shown."""
     (film / "stills.toml").write_text("\nconcurrency = 3\n", encoding="utf-8")

@@ -68,6 +68,21 @@ async def test_an_empty_file_becomes_a_catalog(path):
     await catalog.close()
 
 
+async def test_a_catalog_for_looking_is_created_by_its_first_write(path, tmp_path):
+    """Until then, it is empty and leaves nothing on disk, and a wrong folder is an error."""
+    catalog = SqliteCatalog(path, creates_to_read=False)
+    assert list(await catalog.list_images(limit=1)) == []
+    assert tree(tmp_path) == {}
+    await catalog.migrate()
+    assert path.is_file()
+    assert list(await catalog.list_images(limit=1)) == []
+    await catalog.close()
+    wrong = SqliteCatalog(path / "below" / "stills.db", creates_to_read=False)
+    with pytest.raises(CatalogError, match="Not a directory"):
+        await wrong.list_images(limit=1)
+    await wrong.close()
+
+
 async def test_a_damaged_page_is_reported(made, tmp_path):
     """A catalog with overwritten pages fails clearly and is not written to."""
     raw = bytearray(made.read_bytes())

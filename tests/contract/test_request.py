@@ -184,6 +184,14 @@ def test_a_field_that_breaks_a_rule_is_named_with_a_fix(change, field):
     check_wording(refuse(GOOD | change), field)
 
 
+@pytest.mark.parametrize("size", [(1280, 720), [1280, 720]])
+def test_a_size_of_two_numbers_is_refused_with_the_way_to_write_it(size):
+    """Types stay the same everywhere: text, or width and height."""
+    with pytest.raises(InvalidRequest) as caught:
+        ImageRequest(prompt="a", size=size)
+    assert '"1280*720"' in caught.value.action
+
+
 @pytest.mark.parametrize("field", ["prompt", "size"])
 def test_a_missing_field_is_named(field):
     """Prompt and size are required."""

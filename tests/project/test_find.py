@@ -168,6 +168,22 @@ def test_only_regular_files_count(film, home):
     assert find_project(film / "shots", home) == Project()
 
 
+def test_a_folder_that_can_not_be_searched_is_passed_over(film, home, monkeypatch):
+    """Its owner may hide what is in it; the search goes on above."""
+    file = mark(film)
+    mark(film / "shots")
+    (film / "shots" / "one").mkdir()
+    stat = Path.stat
+
+    def refuse(path, **options):
+        if path.parent == film / "shots" and path.name != "one":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert find_project(film / "shots" / "one", home) == Project(film, file)
+
+
 def test_a_link_to_the_output_folder_marks_the_project(film, home, tmp_path):
     """Images are often on another disk."""
     (tmp_path / "disk").mkdir()

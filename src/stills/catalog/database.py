@@ -54,10 +54,14 @@ class _Operation:
 
 
 class SqliteDatabase:
-    """A catalog database. The first use opens it, and creates or migrates it as needed."""
+    """A catalog database. The first use opens it, and creates or migrates it as needed.
 
-    def __init__(self, path: Path) -> None:
+    Without `creates_to_read`, only a write creates it; until then, it is empty for reads.
+    """
+
+    def __init__(self, path: Path, *, creates_to_read: bool = True) -> None:
         self.path = path
+        self._creates_to_read = creates_to_read
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-catalog")
         self._connection: sqlite3.Connection | None = None
         self._search_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-search")
@@ -215,6 +219,9 @@ class SqliteDatabase:
         work: Callable[[sqlite3.Connection], Result],
         connect: Callable[[], sqlite3.Connection],
     ) -> Result:
+        if not self._creates_to_read and self._opened is None and schema.is_missing(self.path):
+            with closing(schema.open_in_memory()) as empty:
+                return work(empty)
         try:
             connection = connect()
         except sqlite3.OperationalError as error:

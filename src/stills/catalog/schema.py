@@ -79,6 +79,19 @@ def _migrate_copy(connection: sqlite3.Connection, version: int) -> sqlite3.Conne
     return copy
 
 
+def is_missing(path: Path) -> bool:
+    """Return whether there is no catalog yet, in a folder that could have one.
+
+    Raises:
+        OSError: the folder can't be one, or can't be searched.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def open_in_memory() -> sqlite3.Connection:
     """Make an empty catalog in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None)

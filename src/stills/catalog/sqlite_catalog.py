@@ -18,16 +18,21 @@ _TRIGRAMS = TextSearch(
 
 
 class SqliteCatalog(SqlCatalog):
-    """Implements the port Catalog; the first use creates the file."""
+    """Implements the port Catalog; the first use creates the file.
 
-    def __init__(self, path: Path) -> None:
-        self._file = SqliteDatabase(path)
+    Without `creates_to_read`, only the first write does, and nothing is found before.
+    """
+
+    def __init__(self, path: Path, *, creates_to_read: bool = True) -> None:
+        self._file = SqliteDatabase(path, creates_to_read=creates_to_read)
         super().__init__(self._file, _TRIGRAMS)
 
     def name_of_file(self, file: Path) -> str | None:
         return file.name if file in self._file.files else None
 
     async def migrate(self) -> int:
+        if schema.is_missing(self._file.path):
+            await self._file.write(lambda _: None)
         return await self._file.read(
             lambda connection: schema.check_version(connection, self._file.path)
         )

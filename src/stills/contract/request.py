@@ -309,6 +309,9 @@ def _read_size(size: object, width: object, height: object) -> str:
     if width is None and height is None:
         if size == "":
             raise InvalidRequest("size is missing", field="size", action="Add size.")
+        if isinstance(size, tuple | list):
+            action = 'Write it as text, such as "1280*720".'
+            raise InvalidRequest(f"size is {_kind(size)}, not text", field="size", action=action)
         return normalize_size(_text("size", size))
     if size:
         raise InvalidRequest(
