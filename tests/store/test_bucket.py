@@ -17,6 +17,7 @@ from tests.support.s3 import s3_variables, serve_s3
 
 import stills.store.bucket
 from stills.contract.errors import StoreRefused
+from stills.contract.links import ImageLinks
 from stills.store import open_store
 
 
@@ -150,6 +151,28 @@ async def test_an_error_of_our_own_is_not_a_refusal(monkeypatch):
     monkeypatch.setattr(obstore.store, "from_url", fail)
     with pytest.raises(TypeError, match="unexpected argument"):
         await open_store("s3://bucket").get("a.png")
+
+
+@pytest.mark.parametrize(
+    ("links", "opened"),
+    [
+        (None, "s3://bucket/images/a%20b.png"),
+        (ImageLinks(), "s3://bucket/images/a%20b.png"),
+        (ImageLinks(prefix="https://cdn.example/films"), "https://cdn.example/films/a%20b.png"),
+    ],
+)
+async def test_a_link_is_the_object_s_url_or_starts_with_the_given_address(links, opened):
+    """Neither needs the service."""
+    store = open_store("s3://bucket/images", links)
+    assert await store.links(["a b.png"]) == [opened]
+    await store.close()
+
+
+async def test_no_paths_have_no_links():
+    """Nothing is signed."""
+    store = open_store("s3://bucket", ImageLinks(signed_seconds=60))
+    assert await store.links([]) == []
+    await store.close()
 
 
 class SlowBackend:
