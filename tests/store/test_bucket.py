@@ -125,6 +125,35 @@ async def test_a_bucket_that_cannot_be_opened_is_refused_before_the_first_image(
         await open_store("s3://bucket").ready()
 
 
+READY_WITHOUT_FILES = """
+import asyncio, resource
+import obstore.exceptions, obstore.store
+from stills.contract.errors import StoreRefused
+from stills.store import open_store
+
+async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    try:
+        await open_store("s3://bucket").ready()
+    except StoreRefused as error:
+        print(error.message)
+
+asyncio.run(main())
+"""
+
+
+def test_a_runtime_that_cannot_start_is_found_before_the_first_image():
+    """It opens files, and a process may have no more."""
+    done = subprocess.run(
+        [sys.executable, "-c", READY_WITHOUT_FILES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "obstore crashed: Unable to build Tokio runtime" in done.stdout, done.stderr
+
+
 async def test_a_bucket_is_opened_once(monkeypatch):
     """Its connections are used for all images, instead of a TLS handshake for each."""
     opened = []
