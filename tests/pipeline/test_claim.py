@@ -10,8 +10,9 @@ import pytest
 from tests.support.simulated_clock import run
 
 from stills.contract.errors import CatalogError
-from stills.contract.generation import Claim, Generation, Held, Stage
+from stills.contract.generation import CatalogHit, Claim, Generation, Held, Rendition, Stage
 from stills.contract.money import Caps
+from stills.contract.size import Size
 from stills.pipeline.claim import claim
 from stills.pipeline.context import Deadline, Job, Options, Plan
 from stills.pipeline.policy import Policy
@@ -204,6 +205,26 @@ def test_waiting_for_another_process_is_logged_once(caplog: pytest.LogCaptureFix
         work(catalog, seconds=1.0)
     (record,) = caplog.records
     assert record.getMessage().endswith("from process 7 on another-machine")
+
+
+def test_an_image_that_another_process_made_meanwhile_needs_no_claim():
+    """Nothing is renewed or released."""
+    rendition = Rendition("id", Size(512, 512), "0" * 64, 9, "a.png")
+
+    class Made(Catalog):
+        async def claim(self, *_, **__) -> CatalogHit:
+            return CatalogHit(CLAIM.generation, rendition)
+
+    catalog = Made()
+
+    async def main() -> None:
+        async with claim(job_on(catalog)) as job:
+            await asyncio.sleep(10 * LEASE_SECONDS)
+            assert (job.claim, job.generation) == (None, CLAIM.generation)
+            assert job.rendition == rendition
+
+    run(main)
+    assert (catalog.tried, catalog.released) == ([], 0)
 
 
 def test_a_claim_leaves_no_task_behind():

@@ -132,9 +132,10 @@ from stills.contract.errors import StoreRefused
 from stills.store import open_store
 
 async def main():
+    store = open_store("s3://bucket")
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     try:
-        await open_store("s3://bucket").ready()
+        await store.ready()
     except StoreRefused as error:
         print(error.message)
 
