@@ -34,6 +34,6 @@ async def test_a_store_with_images_that_does_not_answer_is_an_error():
 
 @pytest.mark.parametrize("pages", [(), ([],)], ids=["nothing", "an empty page"])
 async def test_a_store_that_was_never_used_has_no_image(pages: Sequence[Sequence[str]]):
-    """Its folder is missing as a whole, which is no reason to fail."""
+    """Its folder is missing as a whole, but that is not an error."""
     ports = SimpleNamespace(store=Refusing(*pages), spool=Refusing())
     assert await adopt(ports, ID) is None

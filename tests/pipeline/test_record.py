@@ -47,13 +47,15 @@ async def test_counting_no_answers_does_not_use_the_catalog():
     assert await try_to_count(UnusedCatalog(), []) == ()
 
 
-async def test_only_the_request_that_paid_has_the_service_s_link(stills: Stills):
-    """The others did not order it, and it soon expires."""
+async def test_only_the_request_that_paid_has_the_cost_and_the_service_s_link(stills: Stills):
+    """And the cost of the image; the link soon expires."""
     results = await asyncio.gather(*(stills.generate(KITE) for _ in range(3)))
     results.append(await stills.generate(KITE))
     paid, *others = sorted(results, key=lambda result: result.cached)
     assert paid.provider_url.startswith("http://127.0.0.1:")
-    assert [(one.cached, one.provider_url) for one in others] == [(True, None)] * 3
+    assert paid.cost_usd > 0.0
+    free = (True, None, 0.0)
+    assert [(one.cached, one.provider_url, one.cost_usd) for one in others] == [free] * 3
 
 
 async def test_a_link_that_has_expired_is_not_passed_on(stills: Stills, monkeypatch):
