@@ -1,6 +1,7 @@
 """The README agrees with the code."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -78,3 +79,13 @@ def test_a_comparison_can_be_seen_on_the_sandbox(cell, tmp_path):
 def test_the_comparison_has_five_rows():
     """One for each thing that callers of the SDK have to do themselves."""
     assert len(COMPARISON) == 5
+
+
+def test_the_recording_is_small_and_complete_in_itself():
+    """It is an SVG below 500 kB that loads nothing, and shows the cached image and the batch."""
+    recording = (ROOT / "docs" / "images" / "terminal.svg").read_text(encoding="utf-8")
+    assert len(recording) < 500_000
+    assert not re.search(r"<script|<image|@import|href=|url\((?!#)", recording)
+    text = re.sub(r"<[^>]+>", "", recording)
+    assert "from the catalog, nothing billed" in text
+    assert "11 new, 0 from the catalog; billed 0.385 USD (simulated)" in text
