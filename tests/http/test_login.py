@@ -1,6 +1,7 @@
 """Browsers log in with an API key."""
 
 import asyncio
+import html
 import re
 from http.cookies import SimpleCookie
 
@@ -49,6 +50,12 @@ async def status(browser, url, path, *, method="GET", **headers) -> int:
         method, f"{url}{path}", headers=headers, allow_redirects=False
     ) as answer:
         return answer.status
+
+
+@pytest.fixture
+async def url(serve) -> str:
+    """A service with a gallery and a review."""
+    return await serve(reviews=("film",))
 
 
 async def test_people_are_asked_to_log_in_and_programs_get_the_error(browser, url, stills):
@@ -224,3 +231,28 @@ async def test_a_link_of_another_site_loads_the_page_again(browser, url):
 async def test_a_strange_cookie_is_no_session(browser, url, cookie):
     """The answer is the same as without one."""
     assert await status(browser, url, "/", Cookie=cookie) == 401
+
+
+async def test_a_login_leads_to_what_was_asked_for(browser, url, key):
+    """With its search; what is not an address of ours can't get into the answer."""
+    async with browser.get(f"{url}/?q=red%20kite&model=%22x", headers=HTML) as answer:
+        found = re.search('name="next" value="([^"]*)"', await answer.text())
+    target = html.unescape(found[1])
+    answer = await log_in(browser, url, key, target)
+    assert answer.headers["location"] == "./?q=red%20kite&model=%22x"
+    answer = await log_in(browser, url, key, "/?q=\r\nSet-Cookie: a=b")
+    assert answer.status == 303
+    assert "a=b" not in answer.headers["set-cookie"]
+
+
+async def test_a_service_without_pages_asks_nobody_to_log_in(browser, serve, key):
+    """It has no session to give, and accepts none."""
+    url = await serve(gallery=False)
+    async with browser.get(url, headers=HTML) as answer:
+        assert (answer.status, answer.content_type) == (401, "application/json")
+    assert (await log_in(browser, url, key)).status == 404
+    other = await serve()
+    session = await session_of(browser, other, key)
+    assert await status(browser, other, "/", **session) == 200
+    assert await status(browser, url, "/", **session) == 401
+    assert await status(browser, other, "/review/film/", **session) == 401

@@ -106,7 +106,7 @@ def make_app(
     app.include_router(make_images_router(stills, settings, deletion))
     app.include_router(make_jobs_router(jobs, settings))
     app.router.routes.extend(make_docs_routes("Stills API"))
-    if settings.gallery or boards is not None:
+    if settings.gallery or settings.reviews:
         app.router.routes.extend(LoginRoutes(stills, access).list())
     if settings.gallery:
         app.router.routes.extend(GalleryRoutes(stills, settings).list())

@@ -14,7 +14,7 @@ from stills.contract.access import BudgetOwner
 from stills.contract.addresses import is_this_machine
 from stills.contract.errors import KeyRefused
 from stills.http.image_files import Header
-from stills.http.paths import LOGIN_PATHS, PROBES, is_page_path
+from stills.http.paths import LOGIN_PATHS, PROBES, is_gallery_path, is_review_path
 from stills.http.settings import Settings
 
 _NO_KEY_PATHS = (*PROBES, "/openapi.json", "/docs", *LOGIN_PATHS)
@@ -56,12 +56,18 @@ class AccessControl:
             key = headers.get(_AZURE_HEADER, "")
         if key:
             return await self._stills.keys.admit(key.strip())
-        secret = self.read_session(headers) if is_page_path(path) else None
+        secret = self.read_session(headers) if self.is_page(path) else None
         if secret is None:
             raise KeyRefused("the request has no API key")
         if method not in _READ_METHODS:
             self.check_own_page(headers)
         return await self._stills.keys.admit_session(secret)
+
+    def is_page(self, path: str) -> bool:
+        """Return whether a path is of the gallery or of a review, and these are served."""
+        if is_review_path(path):
+            return bool(self._settings.reviews)
+        return self._settings.gallery and is_gallery_path(path)
 
     async def needs_key(self) -> bool:
         """Return whether callers need a key.

@@ -7,16 +7,17 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from stills.app import Stills
 from stills.contract.access import SESSION_SECONDS
 from stills.contract.errors import KeyRefused, RateLimited, StillsError
 from stills.gallery.login_page import render_login
-from stills.http.access_log import AccessLogEntry, get_log_entry
+from stills.http.access_log import get_log_entry
 from stills.http.auth import AccessControl
 from stills.http.errors import describe, error_answer, status_of
 from stills.http.page_answer import page_answer
-from stills.http.paths import is_page_path, root_of
+from stills.http.paths import root_of
 
 _WRONG_KEY_SECONDS = 1.0
 _WRONG_KEYS_MAX = 20
@@ -46,7 +47,7 @@ class LoginRoutes:
     async def _log_in(self, request: Request) -> Response:
         form = parse_qs(request.state.body.decode("utf-8", "replace"), max_num_fields=10)
         key, target = (form.get(name, [""])[0].strip() for name in ("key", "next"))
-        if not is_page_path(target):
+        if not self._access.is_page(target.partition("?")[0]):
             target = "/"
         try:
             self._access.check_own_page(request.headers)
@@ -110,18 +111,20 @@ class LoginRoutes:
         return answer
 
 
-def refuse(error: StillsError, entry: AccessLogEntry, headers: Headers) -> Response:
+def refuse(error: StillsError, scope: Scope, headers: Headers, access: AccessControl) -> Response:
     """Answer a request that may not be made: people are asked to log in, programs get the error."""
+    path, query = scope["path"], scope["query_string"].decode("latin-1")
     is_browser = (
-        entry.method in {"GET", "HEAD"}
-        and is_page_path(entry.path)
+        scope["method"] in {"GET", "HEAD"}
+        and access.is_page(path)
         and "text/html" in headers.get("accept", "")
         and "authorization" not in headers
     )
     if not (is_browser and isinstance(error, KeyRefused)):
         return error_answer(error)
+    target = f"{path}?{query}" if query else path
     is_from_elsewhere = headers.get("sec-fetch-site") == "cross-site"
-    return _ask(entry.path, entry.path, status=401, retries=is_from_elsewhere)
+    return _ask(path, target, status=401, retries=is_from_elsewhere)
 
 
 def _ask(

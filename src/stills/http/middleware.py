@@ -108,7 +108,7 @@ class Middleware:
             try:
                 payer = await self._access.authenticate(entry.method, entry.path, headers)
             except StillsError as error:
-                entry.error, refusal = error.code, refuse(error, entry, headers)
+                entry.error, refusal = error.code, refuse(error, scope, headers, self._access)
         if refusal is not None:
             await refusal(scope, receive, send)
             return

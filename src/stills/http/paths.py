@@ -33,9 +33,14 @@ def read_image_id(path: str) -> str:
     return path[len(_PREFIX) : -len(_SUFFIX)]
 
 
-def is_page_path(path: str) -> bool:
-    """Return whether a path is of the gallery or of a review: what people open in a browser."""
-    return path == "/" or path.startswith(("/gallery/", "/review/"))
+def is_gallery_path(path: str) -> bool:
+    """Return whether a path is of the gallery."""
+    return path in {"/", "/gallery"} or path.startswith("/gallery/")
+
+
+def is_review_path(path: str) -> bool:
+    """Return whether a path is of a review."""
+    return path.startswith("/review/")
 
 
 def root_of(path: str) -> str:

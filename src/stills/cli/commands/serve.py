@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         reviews=tuple(folder.resolve().name for folder in boards),
     )
     with open_server(server_options) as server:
-        _announce(server, boards)
+        _announce(server, boards, shows_images=options.gallery)
         server.run()
     return 0
 
@@ -71,9 +71,10 @@ def mount_mcp(
     return make_http_app(server, body_max_bytes=BODY_MAX_BYTES)
 
 
-def _announce(server: HttpServer, boards: Sequence[Path]) -> None:
+def _announce(server: HttpServer, boards: Sequence[Path], *, shows_images: bool) -> None:
     if server.trouble is None:
-        print(f"Stills answers at {server.url}/v1")
+        gallery = f" and shows stored images at {server.public_url}/" if shows_images else ""
+        print(f"Stills answers at {server.url}/v1{gallery}")
     else:
         print(printable(f"Stills listens at {server.url}/v1 but is not ready: {server.trouble}"))
     if server.new_key is not None:
