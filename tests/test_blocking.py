@@ -33,6 +33,7 @@ def run(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", START + script], cwd=tmp_path, timeout=120, check=False,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), "HOME": str(tmp_path),
+                 "PYTHONWARNINGS": "ignore:This process:DeprecationWarning",  # of os.fork
                  **environment},
             capture_output=True, text=True,
         )  # fmt: skip

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future, wait
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -143,7 +143,8 @@ class BlockingSession:
     async def _close(self) -> None:
         if self._opened is not None:
             await self._retire(self._opened)
-        await asyncio.get_running_loop().shutdown_default_executor()
+        with suppress(RuntimeError):  # Python 3.12.0 and 3.12.1 start no thread for it at the end
+            await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def _wait(future: Future[Result]) -> None:

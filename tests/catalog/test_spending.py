@@ -331,8 +331,8 @@ def test_prices_of_an_older_catalog_are_exact_after_migration(tmp_path: Path):
         connection.executemany(
             "INSERT INTO generations (id, key, seeded_key, provider, model, prompt, text,"
             " native_width, native_height, seed, price_usd, stage, created_at)"
-            " VALUES (?1, ?1, ?1, 'dashscope', 'm', 'p', 't', 64, 64, 1, ?2, 'failed', 0)",
-            prices.items(),
+            " VALUES (?, ?, ?, 'dashscope', 'm', 'p', 't', 64, 64, 1, ?, 'failed', 0)",
+            [(key, key, key, price) for key, price in prices.items()],
         )
         connection.execute(
             "INSERT INTO api_keys (id, name, digest, day_usd, created_at)"

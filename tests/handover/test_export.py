@@ -85,6 +85,7 @@ def test_otio_has_ids_durations_picks_and_comments_in_order(film, folder, tmp_pa
     ]
 
 
+@pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")
 def test_fcpxml_is_read_again(film, tmp_path):
     """Final Cut Pro's XML has the clips, a marker per comment, and the size of the images."""
     output = tmp_path / "film.fcpxml"

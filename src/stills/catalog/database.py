@@ -66,6 +66,7 @@ class SqliteDatabase:
         self._connection: sqlite3.Connection | None = None
         self._search_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stills-search")
         self._search_connection: sqlite3.Connection | None = None
+        self._has_searched = False
         self.holder_lock = HolderLock(path)
         self._opened: tuple[int, int] | None = None  # the open file's device and inode
         self._closed = False
@@ -95,6 +96,7 @@ class SqliteDatabase:
         """
         self._check_open()
         loop = asyncio.get_running_loop()
+        self._has_searched = True
         return await loop.run_in_executor(self._search_thread, self._search, work)
 
     async def write(
@@ -145,7 +147,8 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         if self._search_connection is not None:
             self._search_connection.interrupt()
-        await loop.run_in_executor(self._search_thread, self._end_searches)
+        if self._has_searched:  # without a search, this would start the thread
+            await loop.run_in_executor(self._search_thread, self._end_searches)
         await loop.run_in_executor(self._thread, self._disconnect)
         await loop.run_in_executor(self._thread, self.holder_lock.close)
         self._search_thread.shutdown()

@@ -45,20 +45,21 @@ def write(path: Path) -> None:
             connection.execute(
                 "INSERT INTO generations (id, key, seeded_key, provider, model, prompt, style,"
                 " text, native_width, native_height, seed, price_nano_usd, stage, created_at)"
-                " VALUES (?1, ?1, ?1, ?2, ?3, 'p', ?4, 't', 64, 64, 1, ?5, 'failed', ?6)",
-                (str(number), provider, model, style, nano_usd, at),
+                " VALUES (?, ?, ?, ?, ?, 'p', ?, 't', 64, 64, 1, ?, 'failed', ?)",
+                (*(3 * [str(number)]), provider, model, style, nano_usd, at),
             )
             connection.executemany(
                 "INSERT INTO sends (generation_id, sent_at, billing, code) VALUES (?, ?, ?, 'c')",
                 [(str(number), at, billing) for billing in billings],
             )
             connection.execute(
-                "INSERT INTO renditions VALUES (?1, 64, 64, 'h', 9, ?1, ?2)", (str(number), at)
+                "INSERT INTO renditions VALUES (?, 64, 64, 'h', 9, ?, ?)",
+                (str(number), str(number), at),
             )
             connection.execute(
                 "INSERT INTO requests (key, generation_id, width, height, prompt, first_asked_at)"
-                " VALUES (?1, ?1, 64, 64, 'p', ?2)",
-                (str(number), at),
+                " VALUES (?, ?, 64, 64, 'p', ?)",
+                (str(number), str(number), at),
             )
             connection.execute("INSERT INTO answers VALUES (?, ?, 1, ?)", (str(number), day, saved))
 
