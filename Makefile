@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --require-hashes --only-binary :all: --no-binary pyvip
 COMPILE := build/uv/bin/uv pip compile --quiet --upgrade --universal --annotation-style line \
 	--python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: help demo scale-demo test check docs mutants dist licences format lock clean
+.PHONY: help demo scale-demo test check docs mutants bench dist licences format lock clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ docs: .venv/installed-dev ## build the documentation site in build/site; a broke
 
 mutants: .venv/installed-dev ## check that the tests notice small changes to the code that handles money
 	.venv/bin/python benchmarks/mutants.py
+
+bench: .venv/installed-dev ## measure start-up and the cost of an image next to their peers; 10 minutes
+	.venv/bin/python benchmarks/bench.py
 
 dist: .venv/installed-dev ## build wheel and sdist into dist/, install the wheel, and check what users get
 	@.venv/bin/python .ci/dist.py

@@ -4,9 +4,9 @@
 not counted). Each client runs in a separate process, in turn. The bare client is what the SDK's and
 aiohttp's documentation show: a call, then the body streamed to a file in chunks of 64 KiB. The lean
 one writes chunks of any size as they arrive. The careful one also hashes the image and syncs it to
-the disk, as Stills does. The parent process deletes the images, because on a virtual machine new
-memory for the page cache can cost more than everything else. Target: Stills takes at most twice the
-CPU of the bare client.
+the disk, and the checking one also decodes its pixels, as Stills does. The parent process deletes
+the images, because on a virtual machine new memory for the page cache can cost more than everything
+else. Target: Stills takes at most twice the CPU of the bare client.
 """
 
 import argparse
@@ -39,22 +39,28 @@ Make = Callable[[int], Awaitable[None]]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="5")
+    parser.add_argument("--images", type=int, default=IMAGES, metavar="N", help="320")
     parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
     parser.add_argument("--base-url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
-        asyncio.run(CLIENTS[options.client](options.base_url, Path(options.folder)))
+        client = CLIENTS[options.client]
+        asyncio.run(client(options.base_url, Path(options.folder), options.images))
         return 0
+    return _report(measure(options.rounds, options.images))
+
+
+def measure(rounds: int, images: int = IMAGES) -> list[dict[str, dict[str, float]]]:
+    """Run all clients in turn; returns the figures of each round by client."""
     with fast_stub.running() as base_url:
-        rounds = [
-            {name: _in_own_process(name, base_url) for name in CLIENTS}
-            for _ in range(options.rounds)
+        return [
+            {name: _in_own_process(name, base_url, images) for name in CLIENTS}
+            for _ in range(rounds)
         ]
-    return _report(rounds)
 
 
-async def stills(base_url: str, folder: Path) -> None:
+async def stills(base_url: str, folder: Path, images: int) -> None:
     from stills import ImageRequest, Stills  # noqa: PLC0415 - each client loads only its own
 
     environment = {
@@ -70,10 +76,18 @@ async def stills(base_url: str, folder: Path) -> None:
             request = ImageRequest(prompt=f"a red kite {number}", size=fast_stub.SIZE, seed=number)
             await opened.generate(request)
 
-        await _measure(make)
+        await _measure(make, images)
 
 
-async def bare(base_url: str, folder: Path, *, lean: bool = False, careful: bool = False) -> None:
+async def bare(
+    base_url: str,
+    folder: Path,
+    images: int,
+    *,
+    lean: bool = False,
+    careful: bool = False,
+    checking: bool = False,
+) -> None:
     import aiohttp  # noqa: PLC0415
     from dashscope.aigc.image_generation import AioImageGeneration  # noqa: PLC0415
     from dashscope.api_entities.aio_session import close_shared_aio_session  # noqa: PLC0415
@@ -91,19 +105,29 @@ async def bare(base_url: str, folder: Path, *, lean: bool = False, careful: bool
             )
             url = answer.output.choices[0].message.content[0]["image"]
             async with session.get(url) as response:
-                path, digest = folder / f"{number}.png", hashlib.sha256()
+                path, digest, received = folder / f"{number}.png", hashlib.sha256(), []
                 with path.open("wb") as file:
                     content = response.content
                     async for chunk in content.iter_any() if lean else content.iter_chunked(PIECE):
                         file.write(chunk)
                         if careful:
                             digest.update(chunk)
+                        if checking:
+                            received.append(chunk)
                     if careful:
                         file.flush()
                         os.fsync(file.fileno())
+            if checking:
+                await asyncio.to_thread(_decode, b"".join(received))
 
-        await _measure(make)
+        await _measure(make, images)
     await close_shared_aio_session()
+
+
+def _decode(png: bytes) -> None:
+    import pyvips  # noqa: PLC0415
+
+    pyvips.Image.new_from_buffer(png, "", access="sequential", fail_on="error").avg()
 
 
 CLIENTS = {
@@ -111,16 +135,17 @@ CLIENTS = {
     "bare": bare,
     "lean": partial(bare, lean=True),
     "careful": partial(bare, lean=True, careful=True),
+    "checking": partial(bare, lean=True, careful=True, checking=True),
 }
 
 
-async def _measure(make: Make) -> None:
+async def _measure(make: Make, images: int) -> None:
     """Print the CPU of this process, all threads, user and system, per image."""
     await _make_all(make, range(WARM_UP))
     cpu, wall = time.process_time(), time.perf_counter()
-    await _make_all(make, range(WARM_UP, WARM_UP + IMAGES))
+    await _make_all(make, range(WARM_UP, WARM_UP + images))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    print(json.dumps({"cpu_ms": 1000 * cpu / IMAGES, "images_per_second": IMAGES / wall}))
+    print(json.dumps({"cpu_ms": 1000 * cpu / images, "images_per_second": images / wall}))
 
 
 async def _make_all(make: Make, numbers: range) -> None:
@@ -133,8 +158,9 @@ async def _make_all(make: Make, numbers: range) -> None:
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
 
-def _in_own_process(client: str, base_url: str) -> dict[str, float]:
+def _in_own_process(client: str, base_url: str, images: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--client", client, "--base-url", base_url]
+    command += ["--images", str(images)]
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(

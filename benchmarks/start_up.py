@@ -43,7 +43,11 @@ class Run(NamedTuple):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="default: 15")
-    rounds = parser.parse_args().rounds
+    return _report(measure(parser.parse_args().rounds))
+
+
+def measure(rounds: int) -> dict[str, list[Run]]:
+    """Run all commands in turn; returns what each run took, by command."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"OUTPUT_DIR": folder, "XDG_STATE_HOME": folder}
         # Installed programs have compiled modules; without them, each start would compile again.
@@ -52,10 +56,8 @@ def main() -> int:
             _run(command, environment)
         printed = _run(COMMANDS["stills"], environment)
         if "from the catalog" not in printed:
-            print(f"not answered from the catalog: {printed}", file=sys.stderr)
-            return 1
-        runs = _measure(rounds, environment)
-    return _report(runs)
+            sys.exit(f"not answered from the catalog: {printed}")
+        return _measure(rounds, environment)
 
 
 def _measure(rounds: int, environment: dict[str, str]) -> dict[str, list[Run]]:
