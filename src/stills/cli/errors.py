@@ -88,7 +88,10 @@ def report_closed_output(error: OSError, stream: TextIO) -> int:
 
 
 def report_interrupt(interrupt: KeyboardInterrupt, command: str) -> int:
-    """Report what an interruption of a command left behind; return the exit code."""
-    message = _MAYBE_SENT if command in _CALLING else _NO_CALLS
+    """Report what an interruption of a command left behind; return the exit code.
+
+    A program of its own, such as the skill's script, has no command, and may have called.
+    """
+    message = _MAYBE_SENT if not command or command in _CALLING else _NO_CALLS
     print(f"stills: {interrupt.args[0] if interrupt.args else message}", file=sys.stderr)
     return INTERRUPTED
