@@ -90,6 +90,16 @@ def test_a_folder_that_is_not_there_may_have_picks(run, board, listed, tmp_path)
     assert listed() == set()
 
 
+def test_a_batch_that_was_killed_has_no_picks(run, board, listed):
+    """It leaves images without a manifest; an empty folder may be a disk that is not mounted."""
+    (board / "manifest.jsonl").unlink()
+    assert run(*NOW, "--keep-picked", "--dry-run").returncode == 0
+    shutil.rmtree(board)
+    board.mkdir()
+    assert run(*NOW, "--keep-picked", "--yes").returncode == 2
+    assert len(listed()) == 4
+
+
 def test_a_damaged_review_stops_it(run, board, listed):
     """Its picks are not readable, so they can't be kept."""
     (board / "review.json").write_text("{")
