@@ -19,17 +19,33 @@ from stills.contract.outcome import Failure
 from stills.shotlist.shots import Problem
 
 _MINUTE, _HOUR = 60, 3600
+_PLACES_MAX = 5
 
 
 def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
-    """Print problems on standard error; `skipped` if the run goes on without the rows."""
+    """Print problems on standard error; `skipped` if the run goes on without the rows.
+
+    Rows with the same problem share a line.
+    """
+    sources: dict[str, list[str]] = {}
     for problem in problems:
         field = f"{problem.field}: " if problem.field else ""
-        text = f"{problem.source}: {field}{problem.message.rstrip('.')}. {problem.action}"
-        print(printable(text), file=sys.stderr)
+        text = f"{field}{problem.message.rstrip('.')}. {problem.action}"
+        sources.setdefault(text, []).append(problem.source)
+    for text, places in sources.items():
+        print(printable(f"{_name_places(places)}: {text}"), file=sys.stderr)
     number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     end = "affected rows were skipped" if skipped else "nothing was sent"
     print(f"stills: {number}; {end}.", file=sys.stderr)
+
+
+def _name_places(sources: Sequence[str]) -> str:
+    """Name several rows, such as `shots.csv:2, 6, 7 and 9 more`."""
+    first, *others = sources
+    file = f"{first.rpartition(':')[0]}:"
+    named = [one.removeprefix(file) for one in others[: _PLACES_MAX - 1]]
+    more = f" and {len(sources) - _PLACES_MAX} more" if len(sources) > _PLACES_MAX else ""
+    return f"{', '.join([first, *named])}{more}"
 
 
 def describe_estimate(estimate: Estimate, model: Model) -> str:
