@@ -9,6 +9,7 @@ from tests.support.finished_shots import shot
 
 from stills.animatic.animatic import make_animatic, plan_animatic
 from stills.animatic.sound import find_sounds
+from stills.cli.main import main
 from stills.contract.errors import InvalidRequest, ToolFailed
 
 
@@ -102,3 +103,26 @@ def test_letter_case_counts_if_two_shots_differ_in_nothing_else(audio, tmp_path)
     write_tone(audio / "1A.wav", 0.1)
     assert list(find_sounds(audio, film).files) == [1]
     assert find_sounds(audio, film).silent == ["1a"]
+
+
+def test_the_command_says_what_is_silent_cut_and_unused(animatic, audio, tmp_path, capsys):
+    """Nothing that was given, or is missing, passes in silence."""
+    write_tone(audio / "1A.wav", 1.5)
+    write_tone(audio / "9Z.wav", 0.1)
+    output = tmp_path / "film.mov"
+    arguments = ["animatic", str(animatic.film.folder), "-o", str(output), "--audio", str(audio)]
+    assert main([*arguments, "--fps", "10", "--mask", "1.33"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{output}\n"
+    assert printed.err.splitlines() == [
+        "4 shots, 4.0 s, 96*64 at 10 frames per second",
+        "  shots without sound: 3 (1b, 2/A, 3A)",
+        "  sounds longer than their shot, cut at its end: 1 (1A: 1.5 s in 1.0 s)",
+        "  audio files that no shot is named by: 1 (9Z.wav)",
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_refused(animatic, tmp_path):
+    """The error has the reason."""
+    with pytest.raises(InvalidRequest, match="can't be read: No such file"):
+        find_sounds(tmp_path / "none", animatic.film)

@@ -47,13 +47,13 @@ def find_sounds(folder: Path, film: Film) -> ShotSounds:
     shots differ in nothing else.
 
     Raises:
-        InvalidRequest: the folder has none, or two for one shot.
+        InvalidRequest: the folder has none, or two for one shot, or can't be read.
     """
     ids = [still.shot_id for still in film.stills]
     find = _name_shots(ids)
     found: dict[int, list[Path]] = defaultdict(list)
     unused = []
-    for file in sorted(folder.iterdir()):
+    for file in _list_files(folder):
         if file.suffix.lower() not in _AUDIO_SUFFIXES or not file.is_file():
             continue
         number = find(file.stem)
@@ -92,6 +92,17 @@ def write_shot_sounds(program: str, film: Film, sounds: ShotSounds, output: Path
                 shutil.copyfileobj(samples, track)
         track.truncate(_sample(start, film.fps) * _FRAME_BYTES)
     return cut
+
+
+def _list_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InvalidRequest(
+            f"{folder} can't be read: {error.strerror}",
+            field="audio",
+            action="Give a folder that you may read.",
+        ) from None
 
 
 def _name_shots(ids: Sequence[str]) -> Callable[[str], int | None]:
