@@ -28,6 +28,13 @@ def generate(
     After Ctrl-C, a request that was already sent is finished and its image stored, so a retry is
     free. A second Ctrl-C stops immediately.
 
+    Args:
+        request: what to generate.
+        model: an exact id, as `stills models` lists them; by default STILLS_MODEL, or
+            qwen-image-max.
+        fresh: True pays for a new image even if one is stored.
+        sandbox: True uses the built-in sandbox, without an API key and without cost.
+
     Raises:
         KeyboardInterrupt: Ctrl-C, once or twice.
         StillsError: see stills.errors.
@@ -49,6 +56,13 @@ def generate_takes(
 
     Forked processes and Ctrl-C are handled as in `generate`.
 
+    Args:
+        request: what to generate.
+        takes: the number of images, 1 to 16; their seeds are consecutive.
+        model: as in `generate`.
+        fresh: True pays for new images even if some are stored.
+        sandbox: as in `generate`.
+
     Raises:
         KeyboardInterrupt: Ctrl-C, once or twice.
         StillsError: see stills.errors.
@@ -68,9 +82,17 @@ def generate_many(
 ) -> Iterator[RequestOutcome]:
     """Answer any number of requests, and yield each one's outcome as it finishes.
 
-    The arguments are those of `Stills.generate_many`. `requests` is read on another thread, as
-    needed. After Ctrl-C or after leaving the loop, calls already sent are finished and their images
-    stored. Forked processes are handled as in `generate`, but all outcomes come at the end.
+    `requests` is read on another thread, as needed. After Ctrl-C or after leaving the loop, calls
+    already sent are finished and their images stored. Forked processes are handled as in
+    `generate`, but all outcomes come at the end.
+
+    Args:
+        requests: any number of requests.
+        concurrency: how many may wait for the service at once; by default STILLS_CONCURRENCY, or 8.
+        model: as in `generate`.
+        fresh: True pays for new images even if some are stored.
+        max_cost_usd: the most that each request may cost, in USD.
+        sandbox: as in `generate`.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, once or twice.

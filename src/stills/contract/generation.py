@@ -9,7 +9,12 @@ from stills.contract.size import Size
 
 
 class Stage(StrEnum):
-    """The state of one generation in the journal."""
+    """The state of one generation in the journal, from `claimed` to `kept` or `failed`.
+
+    `claimed`: one process works on it; nothing was sent. `sent`: an API call is under way.
+    `answered`: the image is paid for and can be downloaded. `spooled`: it is in the local spool,
+    because the store refused it. `kept`: it is stored. `failed`: the call made no image.
+    """
 
     CLAIMED = "claimed"
     SENT = "sent"
@@ -248,7 +253,7 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A rendition and its generation."""
+    """A stored image: `rendition` is the PNG at its size, `generation` how it was made."""
 
     rendition: Rendition
     generation: Generation

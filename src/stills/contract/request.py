@@ -88,9 +88,10 @@ def _about(
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """One normalized `image.generate` request. `REQUEST_FIELDS` describes the fields.
+    """One normalized `image.generate` request; `REQUEST_FIELDS` describes the fields.
 
-    `width` and `height` in pixels may be given instead of `size`.
+    `width` and `height` in pixels may be given instead of `size`, and `size` may be `W*H`, `WxH`, a
+    ratio, `1K`, `2K` or `4K`, or `auto`. Reference images may be bytes, too.
 
     Raises:
         InvalidRequest: a field has the wrong type or is out of range.
