@@ -21,7 +21,7 @@ from stills.sandbox import Fault, FaultKind
 from stills.shotlist.shots import ShotReference
 
 KITE = {"id": "kite", "prompt": "a red kite", "takes": 2}
-BOAT = {"id": "boat", "prompt": "a blue boat"}
+BOAT = {"id": "boat", "prompt": "a blue boat", "dialogue": "Ahoy!", "duration": 2}
 
 
 @pytest.fixture
@@ -58,7 +58,9 @@ async def test_a_review_generates_what_it_asks_for_and_nothing_else(stills, sand
     assert sandbox.ledger.billed_images == 5
     assert list(after) == ["kite", "kite-2", "boat", "kite-r1", "boat-r1"]
     assert {one: after[one] for one in before} == before
-    assert after["boat-r1"].shot.request.prompt == "a green boat"
+    retaken = after["boat-r1"].shot
+    assert retaken.request.prompt == "a green boat"
+    assert (retaken.dialogue, retaken.duration_seconds) == ("Ahoy!", 2.0)
     assert (after["boat-r1"].result.seed, after["boat-r1"].shot.take_of) == (9, "boat")
     assert (folder / after["kite-r1"].file).is_file()
     again, _ = await make_estimate(stills, plan(stills, folder), folder)
