@@ -163,6 +163,7 @@ async def test_every_process_knows_the_session_and_its_end(
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -207,6 +208,13 @@ async def test_wrong_keys_are_answered_one_by_one(browser, url, key, monkeypatch
     page = await next(answer for answer in answers if answer.status == 401).text()
     assert "This service does not accept the key." in page
     assert key[:-1] not in page
+
+
+async def test_a_form_that_is_not_ours_has_no_key(browser, url, key):
+    """Too many fields, or no text at all."""
+    for body in ("&".join(["key=a"] * 50), b"\xff\x00", f"next=/&ke={key}"):
+        answer = await browser.post(f"{url}/login", data=body, headers={"Origin": url})
+        assert answer.status == 401
 
 
 async def test_without_keys_nobody_logs_in(http, serve):

@@ -107,7 +107,7 @@ class AccessControl:
         if site is not None:
             is_own = site in {"same-origin", "none"}
         else:  # a browser without TLS to another machine
-            origin = urlsplit(headers.get("origin", "")).netloc
+            origin = headers.get("origin", "").partition("://")[2]
             public = urlsplit(self._settings.public_url or "").netloc
             is_own = bool(origin) and origin in {headers.get("host"), public}
         if not is_own:

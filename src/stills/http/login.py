@@ -45,7 +45,7 @@ class LoginRoutes:
         return _ask("/login", "/")
 
     async def _log_in(self, request: Request) -> Response:
-        form = parse_qs(request.state.body.decode("utf-8", "replace"), max_num_fields=10)
+        form = _read_form(request.state.body)
         key, target = (form.get(name, [""])[0].strip() for name in ("key", "next"))
         if not self._access.is_page(target.partition("?")[0]):
             target = "/"
@@ -109,6 +109,14 @@ class LoginRoutes:
             samesite="strict",
         )
         return answer
+
+
+def _read_form(body: bytes) -> dict[str, list[str]]:
+    """Read the fields of a form; one with more than ours has is not ours, and reads as empty."""
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        return {}
 
 
 def refuse(error: StillsError, scope: Scope, headers: Headers, access: AccessControl) -> Response:
