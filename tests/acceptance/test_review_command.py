@@ -283,6 +283,8 @@ def test_only_the_browser_that_opened_the_address_is_let_in(chromium, board, rev
         assert status == 200
         assert "script-src 'sha256-" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        among_others = {"Cookie": f'a={{"b": "c, d"}}; {known["Cookie"]}'}
+        assert ask(page_url, **among_others)[0] == 200
         assert ask(page_url, Host="evil.example", **known)[0] == 403
         decision = json.dumps({"do": "pick", "shot": "1A", "take": "1A"}).encode()
         post = {"method": "POST", "body": decision, "Content-Type": "application/json"}

@@ -233,6 +233,14 @@ async def test_a_link_of_another_site_loads_the_page_again(browser, url):
         assert "http-equiv" not in await answer.text()
 
 
+@pytest.mark.parametrize("other", ['a={"b": "c, d"}', "a=[1]; b", "é=1", "=;;", "a@b=1"])
+async def test_cookies_of_other_programs_do_not_matter(browser, url, key, other):
+    """All programs of a host share them, and some have their own idea of what a cookie is."""
+    session = await session_of(browser, url, key)
+    cookies = f"{other}; {session['Cookie']}; z=1"
+    assert await status(browser, url, "/", Cookie=cookies) == 200
+
+
 @pytest.mark.parametrize(
     "cookie", ["stills_session", "stills_session=\x22", "a=b; =;", "\xff=\xff"]
 )

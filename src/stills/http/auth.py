@@ -3,11 +3,10 @@
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 
 from stills.app import Stills
 from stills.contract.access import BudgetOwner
@@ -81,12 +80,8 @@ class AccessControl:
 
     def read_session(self, headers: Headers) -> str | None:
         """Return the secret of a browser's session, None without one."""
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return None
-        cookie = cookies.get(self.session_cookie(headers))
-        return None if cookie is None else cookie.value
+        cookies = cookie_parser(headers.get("cookie", ""))
+        return cookies.get(self.session_cookie(headers))
 
     def session_cookie(self, headers: Headers) -> str:
         """Return the name of the cookie; with TLS, one that no other host can set."""

@@ -6,12 +6,12 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -130,14 +130,8 @@ class Gate:
         return guarded
 
     def _admits(self, headers: Headers) -> bool:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        given = cookies.get(self._cookie)
-        return given is not None and secrets.compare_digest(
-            given.value.encode(), self._secret.encode()
-        )
+        given = cookie_parser(headers.get("cookie", "")).get(self._cookie, "")
+        return secrets.compare_digest(given.encode(), self._secret.encode())
 
     def _takes_token(self, scope: Scope) -> bool:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
