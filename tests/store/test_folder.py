@@ -258,6 +258,21 @@ async def test_a_system_that_cannot_sync_folders_stores_images(tmp_path, monkeyp
     assert (tmp_path / "facts" / "a.json").read_bytes() == b"1"
 
 
+async def test_an_existing_folder_needs_no_right_to_read_those_above(tmp_path, monkeypatch):
+    """A user may often write below a folder that only root may list."""
+    store, open_file = open_store(str(tmp_path)), os.open
+
+    def open_nothing_above(path, *more):
+        if os.fsencode(path) == os.fsencode(tmp_path.parent):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_file(path, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.open", open_nothing_above)
+        await store.put("a.png", b"1")
+    assert (tmp_path / "a.png").read_bytes() == b"1"
+
+
 OPEN_A_CHINESE_FOLDER = "from stills.store import open_store; open_store('/' + chr(0x7EA2))"
 
 

@@ -117,7 +117,7 @@ async def _spool(
         action=f"{refusal.action} A retry or `stills recover` stores it free of charge.",
         billing=Billing.BILLED,
     )
-    if generation.stage is Stage.SPOOLED:
+    if generation.stage is Stage.SPOOLED:  # the copy stays where it is
         return safe
     try:
         store_id = await _read_store_id(ports)
