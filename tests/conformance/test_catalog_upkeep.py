@@ -92,6 +92,15 @@ async def test_a_store_is_known_by_the_newest_images(catalog, worker, spec):
     assert dict((await catalog.read_store()).newest) == newest
 
 
+async def test_every_process_knows_the_store_that_was_recorded(open_worker):
+    """A new catalog has made up an id, which no store has confirmed."""
+    one, other = open_worker().catalog, open_worker().catalog
+    assert (await one.read_store()).confirmed is False
+    await one.record_store("0123456789abcdef")
+    store = await other.read_store()
+    assert (store.id, store.confirmed) == ("0123456789abcdef", True)
+
+
 async def test_an_image_that_is_rendered_again_has_the_new_hash(catalog, stored, worker):
     """A later version may encode the same file differently."""
     small = rendition(stored, SMALL, "small.png")
