@@ -1,8 +1,12 @@
 """A store that fails during many requests: few more are paid for, and none is lost."""
 
+from math import inf
 from pathlib import Path
 
-from stills.contract.errors import Billing, StoreRefused
+import pytest
+
+from stills.catalog import SqliteCatalog
+from stills.contract.errors import Billing, CatalogError, StoreRefused
 from stills.contract.request import ImageRequest
 from stills.sandbox import Sandbox
 from stills.store import open_store
@@ -59,3 +63,43 @@ async def test_a_store_that_goes_down_costs_only_what_was_under_way(
     repaired = await make_stills()
     assert [each.kept for each in await repaired.maintenance.recover()] == [True] * len(spooled)
     assert sandbox.ledger.billed_images == billed
+
+
+class FailingCatalog:
+    """A catalog that can't say which store is its own, from the moment the store refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self._catalog = SqliteCatalog(path)
+        self.fails = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._catalog, name)
+
+    async def read_store(self) -> object:
+        if self.fails:
+            raise CatalogError("the catalog is locked")
+        return await self._catalog.read_store()
+
+
+async def test_an_image_is_spooled_even_if_its_store_is_unknown(
+    make_stills, sandbox: Sandbox, tmp_path: Path
+):
+    """The spooled image does not say to which store it belongs, and recover takes it as its own."""
+    catalog = FailingCatalog(tmp_path / "stills.db")
+
+    class RefusingStore(FailingStore):
+        async def put(self, path: str, data: object, **options: object) -> None:
+            if path.endswith(".png"):
+                catalog.fails = True
+                raise StoreRefused("no answer")
+            await super().put(path, data, **options)
+
+    store = RefusingStore(tmp_path / "images", takes=inf)
+    stills = await make_stills(store=store, catalog=catalog)
+    with pytest.raises(StoreRefused, match="the paid image is safe at file://") as refused:
+        await stills.generate(ImageRequest(prompt="a kite", size="512*512"), model=MODEL)
+    assert refused.value.billing is Billing.BILLED
+
+    repaired = await make_stills(catalog=SqliteCatalog(tmp_path / "stills.db"))
+    assert [each.kept for each in await repaired.maintenance.recover()] == [True]
+    assert sandbox.ledger.billed_images == 1
