@@ -108,7 +108,7 @@ def test_a_locked_catalog_is_reported_before_anything_is_sent(
     stills, begin, service, catalog: Path
 ):
     """The error says what to do; once the lock is released, everything works."""
-    stills("list")
+    stills("catalog", "migrate")
     with closing(sqlite3.connect(catalog, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         process = begin(*KITE)
@@ -126,7 +126,7 @@ def test_a_catalog_that_locks_up_after_the_answer_loses_no_image(
     stills, begin, service, wait_until, catalog: Path, way: list[str] | None
 ):
     """The error says where the paid image is and what to run; a retry then finds it for free."""
-    stills("list")
+    stills("catalog", "migrate")
     service.set_faults({"kind": "slow", "delay_seconds": 2})
     process = begin(*KITE)
     wait_until(lambda: service.ledger()["totals"]["generations"])
