@@ -152,7 +152,7 @@ def lives(
 ) -> Lives:  # fmt: skip
     """Restart and kill a process until all its requests are done."""
     service.set_faults(*FAULTS)
-    run("list")  # creates the catalog, so that it can be read after the first kill
+    run("catalog", "migrate")  # can be read after the first kill
     driver, other = start_driver(service), start_driver(service)
     requests = [{"prompt": f"shot {n}", "size": rng.choice(SIZES)} for n in range(DISTINCT)]
     lives = Lives()

@@ -86,7 +86,7 @@ def test_killed_while_a_task_runs_every_image_is_asked_for_and_billed_once(
     driver = start_driver(service)
     driver.begin(KITE, policy=POLICY, model="qwen-image-3.0")
     tasks = "SELECT count(*), count(DISTINCT task_id) FROM generations WHERE task_id IS NOT NULL"
-    run("list")  # the catalog exists from now on
+    run("catalog", "migrate")
     wait_until(lambda: rows(tasks) == [(TAKES, 1)])
     driver.kill()
     driver = start_driver(service)
@@ -120,7 +120,7 @@ def test_killed_while_some_images_are_stored_the_others_follow(
 def test_many_kills_lose_nothing_and_pay_nothing_twice(start_driver, service, run, rows, rng):
     """At random moments, while calls of several takes are in flight."""
     service.set_faults(*FAULTS)
-    run("list")  # creates the catalog
+    run("catalog", "migrate")
     driver = start_driver(service)
     requests = [{"prompt": f"shot {n}", "size": "512*512", "takes": 3} for n in range(PROMPTS)]
     done: dict[str, set[str]] = {}

@@ -77,7 +77,7 @@ def test_kills_at_random_moments_bill_no_task_twice(start_driver, service, run, 
         {"kind": "task_slow", "times": None, "probability": 0.5, "delay_seconds": 0.5},
         {"kind": "slow", "times": None, "probability": 0.3, "delay_seconds": 0.2},
     )
-    run("list")  # creates the catalog
+    run("catalog", "migrate")
     asked = [{"prompt": f"shot {number}", "size": "512*512"} for number in range(DISTINCT)]
     done: dict[str, dict] = {}
     kills = 0

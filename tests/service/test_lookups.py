@@ -30,10 +30,10 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return executed
 
 
-async def test_a_new_request_reads_the_catalog_once_and_writes_only_its_claim(
+async def test_a_new_request_is_looked_up_twice_and_writes_only_its_claim(
     statements: list[str], make_stills: Callable[..., Awaitable[Stills]]
 ):
-    """One SELECT comes before the transaction of the claim, and no other transaction."""
+    """It looks for the image, and whether it was deleted; the first transaction is the claim's."""
     async with (
         serving(await make_stills(), SETTINGS) as url,
         aiohttp.ClientSession() as http,
@@ -45,4 +45,4 @@ async def test_a_new_request_reads_the_catalog_once_and_writes_only_its_claim(
     verbs = [statement.split(maxsplit=1)[0] for statement in statements]
     claim = next(i for i, statement in enumerate(statements) if statement.split()[:3] == CLAIM)
     begin = max(i for i, verb in enumerate(verbs[:claim]) if verb == "BEGIN")
-    assert [verb for verb in verbs[:begin] if verb != "PRAGMA"] == ["SELECT"]
+    assert [verb for verb in verbs[:begin] if verb != "PRAGMA"] == ["SELECT", "SELECT"]
