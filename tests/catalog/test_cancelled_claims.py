@@ -93,8 +93,8 @@ async def test_cancelled_while_the_claim_is_queued(till: Till, other: Till):
     await other.claim("a")
 
 
-async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, path: Path):
-    """The transaction has started and waits for the file's lock."""
+async def cancel_while_it_waits(till: Till, path: Path) -> None:
+    """Cancel a claim whose transaction has started and waits for the file's lock."""
     begun = await watch_transactions(till)
     with write_lock(path):
         taking = take(till)
@@ -103,6 +103,11 @@ async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, pat
         await turn()
     with pytest.raises(asyncio.CancelledError):
         await taking
+
+
+async def test_cancelled_while_the_claim_is_written(till: Till, other: Till, path: Path):
+    """The transaction has started and waits for the file's lock."""
+    await cancel_while_it_waits(till, path)
     await other.claim("a")
 
 
@@ -122,14 +127,7 @@ async def test_cancelled_while_the_claim_fails(till: Till, other: Till, path: Pa
 async def test_cancelled_while_another_holds_the_key(till: Till, other: Till, path: Path):
     """The claim of the other stays as it is."""
     claim = await other.claim("a")
-    begun = await watch_transactions(till)
-    with write_lock(path):
-        taking = take(till)
-        await begun(1)
-        taking.cancel()
-        await turn()
-    with pytest.raises(asyncio.CancelledError):
-        await taking
+    await cancel_while_it_waits(till, path)
     assert await other.catalog.renew(claim, lease_seconds=60.0)
 
 
