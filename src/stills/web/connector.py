@@ -18,11 +18,8 @@ _CERTIFICATE_ACTION = (
 )
 
 
-class ProxyFailed(aiohttp.ClientConnectionError):
-    """A SOCKS proxy made no connection; nothing was sent to the service."""
-
-
-PROXY_ERRORS = (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError, ProxyFailed)
+PROXY_ERRORS = (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)
+"""The proxy made no connection: nothing was sent to the service."""
 
 
 class Connector(aiohttp.TCPConnector):

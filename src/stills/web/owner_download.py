@@ -14,7 +14,7 @@ from aiohttp import (
 )
 from yarl import URL
 
-from stills.web.connector import ProxyFailed, make_connector
+from stills.web.connector import make_connector
 from stills.web.image_response import download, failed, open_session
 from stills.web.proxy import find_proxy
 
@@ -51,7 +51,7 @@ class OwnerDownload:
 def _explain(error: Exception) -> str:
     """Say why, without the URL, which may be signed."""
     match error:
-        case ClientHttpProxyError() | ClientProxyConnectionError() | ProxyFailed():
+        case ClientHttpProxyError() | ClientProxyConnectionError():
             return "the proxy in HTTPS_PROXY or ALL_PROXY makes no connection"
         case ClientConnectorCertificateError():
             return "its server's certificate is not trusted; SSL_CERT_FILE can name your own CA"

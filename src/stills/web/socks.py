@@ -9,7 +9,6 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
 
-from stills.web.connector import ProxyFailed
 from stills.web.proxy import Proxy
 
 _DEFAULT_PORT = 1080
@@ -48,7 +47,8 @@ class SocksConnector(ProxyConnector):  # type: ignore[misc]  # an optional packa
         try:
             made: Connection = await super().connect(req, traces, timeout)
         except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
-            raise ProxyFailed(type(error).__name__) from error
+            unreachable = OSError(0, type(error).__name__)
+            raise aiohttp.ClientProxyConnectionError(req.connection_key, unreachable) from error
         except ssl.SSLCertVerificationError as error:
             raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
         except ssl.SSLError as error:
