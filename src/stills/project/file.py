@@ -6,13 +6,13 @@ trust other certificates, or spend from another account.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from stills.contract.errors import ConfigError
 from stills.project.names import BASE_URL_PATTERN, IN_FILE, SETTINGS, Setting
-from stills.project.settings import FileValue
 
 _BYTES_MAX = 100_000
 _SECRET_NAME = re.compile(r"key|secret|passw|token|credential", re.IGNORECASE)
@@ -24,6 +24,15 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "number": ((int, Decimal), "a number"),
     "object": ((dict,), 'a table such as { "gpt-image-1" = "qwen-image-2.0" }'),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FileValue:
+    """A value in `stills.toml`, in the form that the variable has, and where it is."""
+
+    name: str
+    text: str
+    place: str
 
 
 def read_project_file(path: Path) -> Mapping[str, FileValue]:

@@ -3,18 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stills.contract.errors import ConfigError
 from stills.project.find import Project, find_project
 
-
-@dataclass(frozen=True, slots=True)
-class FileValue:
-    """A value in `stills.toml`, in the form that the variable has, and where it is."""
-
-    name: str
-    text: str
-    place: str
+if TYPE_CHECKING:
+    from stills.project.file import FileValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +18,7 @@ class Settings:
 
     environment: Mapping[str, str]
     project: Project
-    in_file: Mapping[str, FileValue]
+    in_file: Mapping[str, "FileValue"]
 
     def get(self, variable: str) -> str | None:
         """Return the value of a setting; None if it has only its default."""

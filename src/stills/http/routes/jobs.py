@@ -8,10 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from stills.http.errors import not_found
 from stills.http.event_stream import answer_events, stream_events
-from stills.http.job_bodies import JobBody, JobList, JobPage
 from stills.http.jobs import HttpJobs
 from stills.http.openapi import EVENTS, JOB, refusals
 from stills.http.request_body import read_object
+from stills.http.routes.job_bodies import JobBody, JobList, JobPage
 from stills.http.settings import Settings
 from stills.service.job_request import read_job
 
