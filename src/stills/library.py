@@ -247,6 +247,7 @@ class Library:
         An equal request is billed again. If this fails, it can be repeated.
 
         Raises:
+            WrongStore: the store's disk is not mounted, or is another's. Nothing was deleted.
             StoreRefused: a file can't be deleted.
         """
         from stills.maintenance.delete import delete  # noqa: PLC0415 - rarely used
@@ -268,6 +269,7 @@ class Library:
         """Delete images in all their sizes, by generation, as `delete` does, several at once.
 
         Raises:
+            WrongStore: the store's disk is not mounted, or is another's.
             StoreRefused: a file can't be deleted; repeat it for the rest.
         """
         from stills.maintenance.delete import delete_many  # noqa: PLC0415 - rarely used

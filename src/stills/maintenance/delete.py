@@ -18,8 +18,11 @@ async def delete(ports: Ports, generation_id: str) -> None:
     because it would bring the image back when the catalog is rebuilt.
 
     Raises:
+        WrongStore: the store's disk is not mounted, or is another's. Nothing was deleted.
         StoreRefused: a file can't be deleted.
     """
+    # On an empty mount point every file would count as deleted.
+    await ports.marker.check_mounted()
     paths = await ports.catalog.list_generation_objects(generation_id)
     for path in (sidecar_path(generation_id), *paths):
         await ports.store.delete(path)
@@ -36,6 +39,7 @@ async def delete_many(
     """Delete generations, several at once.
 
     Raises:
+        WrongStore: the store's disk is not mounted, or is another's.
         StoreRefused: a file can't be deleted; the images before it are deleted.
     """
     finished = 0

@@ -81,6 +81,17 @@ class StoreMarker:
         if not self._was_written:
             await self._store.put(MARKER, _content((await self._catalog.read_store()).id))
             self._was_written = True
+        await self.check_mounted()
+
+    async def check_mounted(self) -> None:
+        """Check that the store is the catalog's and is there now; a full disk is no error.
+
+        Raises:
+            WrongStore: it is another catalog's, or its disk is not mounted.
+            StoreRefused: the store can't be read.
+            CatalogError: the catalog can't be used.
+        """
+        await self.check()
         if not await self._store.exists(MARKER):
             where = self._store.url(MARKER)
             raise WrongStore(f"the store's marker {where} is gone, so its disk may be unmounted")
