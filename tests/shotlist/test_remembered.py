@@ -5,6 +5,7 @@ import errno
 import pytest
 
 from stills.shotlist import remembered
+from stills.shotlist.kept_ids import KeptId
 from stills.shotlist.reader import read_shots
 from stills.shotlist.remembered import Remembered
 
@@ -49,12 +50,12 @@ def test_a_reading_that_ends_early_is_not_taken_for_the_whole_list(written):
     assert sum(1 for _ in shots) == ROWS + 3
 
 
-def test_seeds_that_are_kept_later_count(written):
-    """Rows that moved keep the seeds of their images."""
+def test_ids_that_are_kept_later_count(written):
+    """Rows that moved keep the ids and seeds of their images."""
     shots = read_shots(written)
     list(shots)
-    shots.keep_seeds({"s1": 5})
-    assert next(one for one in shots if one.id == "s1").request.seed == 5
+    shots.keep_ids({"s1": KeptId("s-one", 5)})
+    assert next(one for one in shots if one.id == "s-one").request.seed == 5
 
 
 def test_a_list_is_read_again_if_there_is_no_room_to_remember_it(written, monkeypatch):

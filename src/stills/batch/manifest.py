@@ -165,8 +165,8 @@ def read_done(folder: Path, provider: str | None = None) -> dict[str, ManifestEn
     }
 
 
-def read_earlier(folder: Path, provider: str) -> dict[str, ManifestEntry]:
-    """Read what an earlier run did, by id, without images that another provider made.
+def read_earlier(folder: Path, provider: str | None = None) -> dict[str, ManifestEntry]:
+    """Read what an earlier run did, by id; with `provider`, without images that others made.
 
     Without a manifest, or with a damaged one, nothing is known. Blocks.
     """
@@ -174,7 +174,7 @@ def read_earlier(folder: Path, provider: str) -> dict[str, ManifestEntry]:
         return {
             entry.shot.id: entry
             for entry in read_manifest(folder / MANIFEST_NAME)
-            if entry.result is None or entry.result.provider == provider
+            if entry.result is None or provider in {None, entry.result.provider}
         }
     except InvalidRequest:
         return {}

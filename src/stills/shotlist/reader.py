@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from stills.contract.errors import InvalidRequest
-from stills.contract.models import SEED_MAX
 from stills.shotlist.cast_file import read_cast_file, read_document
 from stills.shotlist.columns import suggest
 from stills.shotlist.dependencies import find_cycles
@@ -14,6 +13,7 @@ from stills.shotlist.dialects.stills import find_shots, read_shot_list
 from stills.shotlist.dialects.vimax import find_vimax_shots, read_vimax
 from stills.shotlist.formats import Format, detect_format
 from stills.shotlist.input_file import InputFile
+from stills.shotlist.kept_ids import KeptId, KeptIds
 from stills.shotlist.options import ListOptions
 from stills.shotlist.project import Notes, Project, number_rows
 from stills.shotlist.remembered import Remembered
@@ -59,7 +59,7 @@ class ShotList:
         self._defaults = defaults
         self._options = options
         self._notes = Notes()
-        self._seeds: Mapping[str, int] = {}
+        self._kept_ids = KeptIds()
         self._remembered: Remembered | None = None
         self.format = detect_format(file)
         self.title: str | None = None
@@ -79,16 +79,17 @@ class ShotList:
         """What was left out of the file, and why."""
         return self._notes.texts()
 
-    def keep_seeds(self, seeds: Mapping[str, int]) -> None:
-        """Use these seeds for the shots with these ids, and say so in a note."""
-        self._seeds = seeds
-        if seeds:
-            rows = "1 row" if len(seeds) == 1 else f"{len(seeds)} rows"
-            self._notes.add(f"{rows} without id moved, and kept their images; ids make this sure")
+    def keep_ids(self, kept: Mapping[str, KeptId]) -> None:
+        """Use these ids and seeds for the rows without ids, by the ids of their positions."""
+        self._kept_ids = KeptIds(kept)
+
+    def add_note(self, text: str) -> None:
+        """Add something that the user should know."""
+        self._notes.add(text)
 
     def __iter__(self) -> Iterator[Shot | Problem]:
         items = self._read() if self._remembered is None else self._remembered
-        return map(self._with_seed, items)
+        return map(self._kept_ids.apply, items)
 
     def _read(self) -> Iterator[Shot | Problem]:
         """Read the list, and remember it if it is read to its end."""
@@ -181,12 +182,6 @@ class ShotList:
         return build_shots(
             row, project, folder=self._file.folder, notes=self._notes, options=self._options
         )
-
-    def _with_seed(self, item: Shot | Problem) -> Shot | Problem:
-        if not self._seeds or isinstance(item, Problem) or item.first_take not in self._seeds:
-            return item
-        seed = (self._seeds[item.first_take] + item.take - 1) % (SEED_MAX + 1)
-        return replace(item, request=replace(item.request, seed=seed))
 
     def _read_project(self) -> Project:
         name, folder = self._file.name, self._file.folder

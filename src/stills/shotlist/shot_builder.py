@@ -173,6 +173,7 @@ def _shot(
         ),
         duration_seconds=read_duration(values.get("duration"), options.frame_rate),
         dialogue=read_words("dialogue", values.get("dialogue")),
+        is_numbered=own_id is None,
         project_seed=project.defaults.seed or 0 if is_by_position else None,
     )
 

@@ -36,7 +36,8 @@ class Shot:
     counts from 1. One that was asked for in a review `is_retake`: the list does not have it, its
     prompt may differ, and `take` counts the shot's retakes.
 
-    `project_seed` is given if id and seed come from the row's position, and from this seed.
+    `is_numbered` means that the id comes from the row's position. `project_seed` is given if its
+    seed does too, from this seed.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Shot:
     take: int = 1
     take_of: str | None = None
     is_retake: bool = False
+    is_numbered: bool = False
     project_seed: int | None = None
 
     @property

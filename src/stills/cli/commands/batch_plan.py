@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stills.app import Stills
 from stills.batch.manifest import read_done, read_earlier
-from stills.batch.moved_rows import keep_seeds
+from stills.batch.moved_rows import keep_ids
 from stills.batch.preflight import BatchOptions, check
 from stills.batch.references import OnUnsupported
 from stills.batch.run_plan import RunPlan
@@ -55,10 +55,12 @@ def _check_list(options: argparse.Namespace, stills: Stills) -> tuple[Path, RunP
         )
     shot_list = _open_list(options)
     folder = Path(options.output) if options.output else shot_list.default_folder
+    reviewed: frozenset[str] = frozenset()
     if os.path.isdir(folder):  # noqa: PTH112 - False for names that no folder can have
-        read_review(folder)  # refused now rather than at the end of the run
+        # A damaged review is refused now rather than at the end of the run.
+        reviewed = frozenset(read_review(folder).shots)
     batch_options = _batch_options(options, stills, folder)
-    keep_seeds(shot_list, read_earlier(folder, stills.provider), batch_options)
+    keep_ids(shot_list, read_earlier(folder), batch_options, reviewed=reviewed)
     return folder, check(shot_list, batch_options)
 
 
