@@ -196,7 +196,7 @@ def test_an_unknown_outcome_does_not_affect_other_shots(batch, shots, service, t
     done = batch(shots, "--events")
     assert done.returncode == 1
     assert "19 new, 0 from the catalog, 1 failed (1 with an unknown outcome)" in done.stderr
-    assert "A retry sends it again, and both calls may be billed." in done.stderr
+    assert "A retry sends another call, and both may be billed." in done.stderr
     end = json.loads(done.stdout.splitlines()[-1])
     assert (end["made"], end["failed"], end["unknown"], end["possible"]) == (19, 1, 1, 1)
     assert end["stopped_because"] is None

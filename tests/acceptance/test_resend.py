@@ -23,7 +23,7 @@ def test_a_call_of_unknown_outcome_is_not_repeated(run, service, rows, fault: st
     assert refused.returncode == 5
     assert refused.stderr.count("\n") == 1
     assert "[possibly billed]" in refused.stderr
-    assert "A retry sends it again, and both calls may be billed." in refused.stderr
+    assert "A retry sends another call, and both may be billed." in refused.stderr
     assert service.ledger()["totals"]["generations"] == 1
     assert service.billed() == billed
     ((billing, _),) = rows("SELECT billing, code FROM sends")

@@ -61,7 +61,7 @@ async def test_a_call_of_unknown_outcome_is_not_retried(
     with pytest.raises(expected) as caught:
         await stills.generate(KITE)
     assert caught.value.billing is Billing.POSSIBLE
-    assert "A retry sends it again, and both calls may be billed." in caught.value.action
+    assert "A retry sends another call, and both may be billed." in caught.value.action
     assert len(sandbox.ledger.generations) == 1
 
     sandbox.set_faults()

@@ -190,7 +190,7 @@ def test_a_gateways_error_leaves_the_outcome_unknown(status):
     """A gateway can't know the outcome; the error says what a retry costs."""
     error = failure(b"<html>gateway</html>", status=status)
     assert (type(error), error.billing) == (ServiceUnavailable, Billing.POSSIBLE)
-    assert "A retry sends it again" in error.action
+    assert "A retry sends another call" in error.action
 
 
 @pytest.mark.parametrize(("status", "expected"), [(429, RateLimited), (503, ServiceUnavailable)])

@@ -333,4 +333,4 @@ def test_every_network_error_is_translated(kind):
     assert isinstance(error, StillsError)
     assert isinstance(error, ServiceUnreachable) is connecting
     assert error.billing is (Billing.NONE if connecting else Billing.POSSIBLE)
-    assert ("A retry sends it again" in error.action) is not connecting
+    assert ("A retry sends another call" in error.action) is not connecting

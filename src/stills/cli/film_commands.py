@@ -114,7 +114,10 @@ def add_batch(commands: "Commands") -> None:
 def add_pick(commands: "Commands") -> None:
     """Add `pick`."""
     command = add_command(
-        commands, "pick", "pick", "Pick a take of a shot, or decide otherwise, in a batch's folder."
+        commands,
+        "pick",
+        "pick",
+        "Decide about a shot of a batch: pick or reject a take, comment, or ask for another.",
     )
     command.add_argument("shot", nargs="?", metavar="SHOT", help="id of the shot")
     command.add_argument(
@@ -180,8 +183,7 @@ def add_export(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument(
         "what", nargs="+", metavar="DIR_OR_ID",
-        help="with --to, the output folder of a batch; without it, ids of images or their "
-        "beginnings",
+        help="with --to, the output folder of a batch; without it, image ids, or unique prefixes",
     )  # fmt: skip
     command.add_argument(
         "--to", choices=["otio", "fcpxml", "edl", "zip", "frames", "csv", "pdf"],

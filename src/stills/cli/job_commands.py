@@ -30,7 +30,7 @@ def add_worker(commands: "Commands") -> None:
 
 def add_jobs(commands: "Commands") -> None:
     """Add `jobs`."""
-    summary = "List durable jobs, wait for them, cancel them and retry them."
+    summary = "List, show, wait for, cancel and retry durable jobs."
     jobs = commands.add_parser("jobs", help=summary, description=summary, allow_abbrev=False)
     actions = jobs.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = add_command(actions, "list", "jobs", "List jobs, newest first.")
@@ -39,7 +39,7 @@ def add_jobs(commands: "Commands") -> None:
         "--limit", type=int, default=20, metavar="N", help="number of jobs (default: 20)"
     )
     add_json(listing)
-    show = add_command(actions, "show", "jobs", "Show how far a job is, and what it cost.")
+    show = add_command(actions, "show", "jobs", "Show a job's progress and cost.")
     show.set_defaults(command="show")
     show.add_argument("job", metavar="JOB", help="id of the job")
     add_json(show, "print JSON")

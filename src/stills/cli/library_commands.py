@@ -15,12 +15,14 @@ def add_list(commands: "Commands") -> None:
     command.set_defaults(command="list")
     command.add_argument("words", nargs="*", metavar="WORDS", help="text that the prompt contains")
     command.add_argument("--model", metavar="ID", help="only images of this model")
-    command.add_argument("--style", metavar="TEXT", help="only images of exactly this style")
-    command.add_argument("--seed", type=int, metavar="N", help="only images of this seed")
+    command.add_argument("--style", metavar="TEXT", help="only images with exactly this style")
+    command.add_argument("--seed", type=int, metavar="N", help="only images with this seed")
     command.add_argument(
         "--since", metavar="DATE", help="YYYY-MM-DD (UTC), or a number of days such as 7d"
     )
-    command.add_argument("--paths", action="store_true", help="print only where each image is")
+    command.add_argument(
+        "--paths", action="store_true", help="print only the path or URL of each image"
+    )
     command.add_argument(
         "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
     )
@@ -50,7 +52,7 @@ def add_rm(commands: "Commands") -> None:
         "Delete stored images in all their sizes. The ledger keeps what they cost, and an equal "
         "request is billed again.",
     )  # fmt: skip
-    command.add_argument("ids", nargs="+", metavar="ID", help="the image's id or its beginning")
+    command.add_argument("ids", nargs="+", metavar="ID", help="image id, or a unique prefix")
     command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
 
 
@@ -68,12 +70,12 @@ def add_prune(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument(
         "--keep-picked", nargs="*", metavar="DIR",
-        help="keep images that are picked in a batch's folder; the catalog knows the folders, and "
-        "DIR names others, such as those that were moved",
+        help="keep images that are picked in a batch; the catalog knows the batches' folders, and DIR "
+        "adds others, such as moved ones",
     )  # fmt: skip
     command.add_argument(
         "--forget-missing", action="store_true",
-        help="with --keep-picked: batch folders that are not there are gone, with their picks",
+        help="with --keep-picked: treat missing batch folders, and their picks, as deleted",
     )  # fmt: skip
     command.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     command.add_argument("--yes", action="store_true", help="don't ask for confirmation")

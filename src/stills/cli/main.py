@@ -146,7 +146,9 @@ def _add_models(commands: "Commands") -> None:
         commands, "models", "models", "List the models: sizes, limits and prices."
     )
     command.add_argument(
-        "--check", action="store_true", help="ask the service which of them it lists; free"
+        "--check",
+        action="store_true",
+        help="ask the service which of them it lists, free of charge",
     )
     add_sandbox_option(command, "with --check, ask the built-in sandbox")
     add_json(command)
@@ -224,7 +226,7 @@ def _add_serve(commands: "Commands") -> None:
     )
     command.add_argument(
         "--cors-origin", action="append", default=[], type=str.lower, metavar="ORIGIN",
-        help="accept calls from web pages of this origin; repeatable; * allows any, with keys only",
+        help="accept calls from web pages of this origin; repeatable; * allows any, and needs API keys",
     )  # fmt: skip
     command.add_argument(
         "--log-format",
@@ -234,7 +236,7 @@ def _add_serve(commands: "Commands") -> None:
     )
     command.add_argument(
         "--no-gallery", dest="gallery", action="store_false",
-        help="do not show stored images in a browser, at /",
+        help="don't show the gallery of stored images at /",
     )  # fmt: skip
     command.add_argument(
         "--review", action="append", default=[], metavar="DIR",
@@ -263,7 +265,7 @@ def _add_keys(commands: "Commands") -> None:
 
 
 def _add_catalog(commands: "Commands") -> None:
-    summary = "Look after the catalog's database."
+    summary = "Create, migrate or copy the catalog's database."
     catalog = commands.add_parser("catalog", help=summary, description=summary, allow_abbrev=False)
     actions = catalog.add_subparsers(title="commands", metavar="COMMAND", required=True)
     migrate = add_command(
@@ -313,7 +315,7 @@ def _add_sandbox(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument(
         "--base-path", default="", metavar="PATH",
-        help="path before those of the service, such as /dashscope (default: none)",
+        help="path in front of the service's own, such as /dashscope (default: none)",
     )  # fmt: skip
     command.add_argument(
         "--model-like", action="append", default=[], metavar="ID=KNOWN",
@@ -324,7 +326,7 @@ def _add_sandbox(commands: "Commands") -> None:
     )
     command.add_argument(
         "--ignore-size-with-references", action="store_true",
-        help="make every image that has references 2048*2048",
+        help="make every image with references at 2048*2048",
     )  # fmt: skip
 
 
@@ -333,9 +335,9 @@ def _add_completion(commands: "Commands") -> None:
         commands,
         "completion",
         "completion",
-        "Print the script with which a shell completes Stills.",
+        "Print the script that makes Tab complete commands, options, files and models.",
     )
-    command.add_argument("shell", choices=["bash", "zsh", "fish"], help="for which shell")
+    command.add_argument("shell", choices=["bash", "zsh", "fish"], help="your shell")
 
 
 def _add_help(commands: "Commands") -> None:

@@ -116,7 +116,7 @@ ACTIONS: dict[Remedy, str] = {
     Remedy.CONTINUE: (
         "Repeat the same request: it waits for this image, and no other call is sent or billed."
     ),
-    Remedy.RETRY_MAY_BILL_TWICE: "A retry sends it again, and both calls may be billed.",
+    Remedy.RETRY_MAY_BILL_TWICE: "A retry sends another call, and both may be billed.",
     Remedy.PAY_AGAIN: f"{_OPERATOR}; a retry is billed again.",
     Remedy.RESTORE_IMAGE: f"{_OPERATOR}: restore the file, or pay for a new image.",
     Remedy.FIX_STORAGE: f"{_OPERATOR}; what was paid for is not lost.",

@@ -3,7 +3,7 @@
 from stills.contract.errors.remedies import Remedy
 from stills.contract.errors.tree import Billing, StillsError
 
-UNKNOWN_OUTCOME_ACTION = "A retry sends it again, and both calls may be billed."
+UNKNOWN_OUTCOME_ACTION = "A retry sends another call, and both may be billed."
 """What to do about a call that may have made an image, although none came."""
 
 
@@ -87,7 +87,7 @@ class CallInterrupted(ServiceError):
     code = "call_interrupted"
     default_remedy = Remedy.RETRY_MAY_BILL_TWICE
     default_action = (
-        "Retry the job with `stills jobs retry`: it sends the call again, and both may be billed."
+        "Retry the job with `stills jobs retry`: it sends another call, and both may be billed."
     )
 
 
