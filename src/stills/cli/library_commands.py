@@ -70,8 +70,8 @@ def add_prune(commands: "Commands") -> None:
     )  # fmt: skip
     command.add_argument(
         "--keep-picked", nargs="*", metavar="DIR",
-        help="keep images that are picked in a batch; the catalog knows the batches' folders, and DIR "
-        "adds others, such as moved ones",
+        help="keep images that are picked in a batch; the catalog knows the batches' folders, and "
+        "DIR adds others, such as moved ones",
     )  # fmt: skip
     command.add_argument(
         "--forget-missing", action="store_true",

@@ -226,7 +226,8 @@ def _add_serve(commands: "Commands") -> None:
     )
     command.add_argument(
         "--cors-origin", action="append", default=[], type=str.lower, metavar="ORIGIN",
-        help="accept calls from web pages of this origin; repeatable; * allows any, and needs API keys",
+        help="accept calls from web pages of this origin; repeatable; * allows any, and needs API "
+        "keys",
     )  # fmt: skip
     command.add_argument(
         "--log-format",

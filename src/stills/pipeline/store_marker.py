@@ -84,7 +84,7 @@ class StoreMarker:
         await self.check_mounted()
 
     async def check_mounted(self) -> None:
-        """Check that the store is the catalog's and is there now; a full disk is no error.
+        """Check that the store is the catalog's and is there now; a full disk is not an error.
 
         Raises:
             WrongStore: it is another catalog's, or its disk is not mounted.
