@@ -3,6 +3,7 @@
 import aiohttp
 import openai
 import pytest
+import yarl
 
 from stills.app import Stills
 from stills.http.paths import UNSERVED, normalize_path
@@ -28,6 +29,23 @@ async def test_slashes_and_base_urls_do_not_matter(
         image = (await answer.json())["data"][0]["url"]
     async with http.get(image.replace("/images/", "//images//")) as got:
         assert got.content_type == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("given", "page"),
+    [
+        ("/gallery/", "/"), ("/gallery//", "/"), ("/docs/", "/docs"), ("//docs", "/docs"),
+        ("/login/", "/login"), ("//", "/"),
+        ("/gallery/no-such-image/?q=a%20kite", "/gallery/no-such-image?q=a%20kite"),
+    ],
+)  # fmt: skip
+async def test_a_page_with_more_slashes_leads_to_its_own_address(
+    url: str, http: aiohttp.ClientSession, given: str, page: str
+):
+    """Its relative links would lead nowhere from another address."""
+    async with http.get(yarl.URL(url + given, encoded=True), max_redirects=3) as answer:
+        assert str(answer.url) == url + page
+        assert answer.content_type == "text/html"
 
 
 def test_the_root_stays_the_root():

@@ -10,7 +10,7 @@ import re
 import time
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stills.contract.errors import InvalidRequest, StillsError
@@ -21,7 +21,13 @@ from stills.http.errors import error_answer, list_methods, problem, unexpected, 
 from stills.http.image_files import ImageFiles
 from stills.http.login import refuse
 from stills.http.metrics import Metrics
-from stills.http.paths import PROBES, is_image_path, normalize_path, normalize_route
+from stills.http.paths import (
+    PROBES,
+    find_page,
+    is_image_path,
+    normalize_path,
+    normalize_route,
+)
 
 BODY_MAX_BYTES = 20 * 1024 * 1024
 _NESTING_MARKS_MAX = 10_000
@@ -53,13 +59,17 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = normalize_path(scope["path"])
+        given = scope["path"]
+        scope["path"] = normalize_path(given)
         scope["raw_path"] = scope["path"].encode()
         entry = AccessLogEntry(f"{random.getrandbits(64):016x}", scope["method"], scope["path"])
         started_at = time.perf_counter()
         try:
             if is_image_path(entry.path):
                 await self._answer_image(scope, receive, send, entry)
+            elif entry.method in _READ_METHODS and (page := find_page(given, entry.path)):
+                answer = RedirectResponse(_with_query(page, scope), status_code=307)
+                await answer(scope, receive, _note_response(send, entry))
             else:
                 await self._answer(scope, receive, _note_response(send, entry), entry)
         except asyncio.CancelledError:
@@ -163,6 +173,11 @@ class Middleware:
         elif entry.streams:
             event = b"event: error\ndata: " + bytes(stopping.body) + b"\n\n"
             await send({"type": "http.response.body", "body": event})
+
+
+def _with_query(address: str, scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return f"{address}?{query}" if query else address
 
 
 def _note_response(send: Send, entry: AccessLogEntry) -> Send:

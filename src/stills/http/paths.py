@@ -1,6 +1,7 @@
 """Request paths: the base URLs that clients use, and the route of each path."""
 
 import re
+from urllib.parse import quote
 
 IMAGE_PATH = "/images/{image_id}.png"
 UNSERVED = {
@@ -18,7 +19,7 @@ _PREFIXES = re.compile(r"/(?:api/v1|openai(?:/deployments/[^/]+)?(?:/v1)?)(?=/)"
 _UNPREFIXED = ("models", "image.generate", "chat", "responses")
 _PREFIX, _SUFFIX = IMAGE_PATH.split("{image_id}")
 _ROUTE = re.compile(
-    r"/(?:v1/(?:images/(?:generations|edits)|images|models|image\.generate)"
+    r"/(?:v1/(?:images/(?:generations|edits)|images|jobs|models|image\.generate)"
     r"|images|healthz|readyz|metrics|mcp|docs|gallery|login|logout|review|openapi\.json)(?=/|$)|/$"
 )
 
@@ -41,6 +42,16 @@ def is_gallery_path(path: str) -> bool:
 def is_review_path(path: str) -> bool:
     """Return whether a path is of a review."""
     return path.startswith("/review/")
+
+
+def find_page(given: str, path: str) -> str | None:
+    """Return the relative address of a page that was requested with more slashes than it has.
+
+    Its links would lead elsewhere from there. None for the address of the page itself, and for
+    everything else. `path` is `given` after `normalize_path`.
+    """
+    is_page = is_gallery_path(path) or path in {*LOGIN_PATHS, "/docs"}
+    return f"{root_of(given)}{quote(path[1:])}" if is_page and given != path else None
 
 
 def root_of(path: str) -> str:
