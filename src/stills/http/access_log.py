@@ -50,7 +50,10 @@ class _TextFormatter(logging.Formatter):
         entry = getattr(record, "entry", None)
         if not isinstance(entry, AccessLogEntry):
             return f"{_time(record)} {record.levelname.lower()} {super().format(record)}"
-        values = (f"{name}={value}" for name, value in _values(entry).items())
+        # A space in a path must not begin another value.
+        values = (
+            f"{name}={str(value).replace(' ', '%20')}" for name, value in _values(entry).items()
+        )
         return f"{_time(record)} {' '.join(values)}"
 
 
