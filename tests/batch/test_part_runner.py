@@ -75,6 +75,20 @@ async def test_every_shot_gets_an_image(recorder, sandbox):
     assert sandbox.ledger.billed_images == 12
 
 
+async def test_an_image_is_reported_with_the_price_of_a_new_one(stills):
+    """Also if it is stored already: that is what the catalog saved."""
+    seen = []
+    recorder = Recorder(stills)
+    recorder.runner = PartRunner(
+        stills,
+        concurrency=4,
+        on_image=lambda result, price_usd: seen.append((result.cached, price_usd)),
+    )
+    for _ in range(2):
+        await recorder.run(part(shot(0)))
+    assert seen == [(False, 0.035), (True, 0.035)]
+
+
 async def test_a_shot_waits_for_those_it_needs(recorder):
     """Within the part, or in an earlier one; without an image it fails."""
     hero, scene = shot(0, is_needed=True), shot(1, NeededShot("s0"))

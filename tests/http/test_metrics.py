@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from stills.http.paths import normalize_route
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512*512"}
@@ -48,6 +51,38 @@ async def test_failed_calls_are_counted_by_their_billing(
         for kind in ("billed", "possibly_billed")
     )
     assert (billed, possible) == (billed_usd, possible_usd)
+
+
+async def test_money_and_images_are_counted_from_0(url: str, http: aiohttp.ClientSession):
+    """Prometheus sees no increase in a number that was never there before."""
+    metrics = await numbers(http, url)
+    for model in ("qwen-image-max", "qwen-image-2.0"):
+        for name in ("billed", "possibly_billed", "saved"):
+            assert metrics[f'stills_{name}_usd_total{{model="{model}"}}'] == 0
+        for labels in (f'answered="billed",model="{model}"', f'answered="catalog",model="{model}"'):
+            assert metrics[f"stills_images_total{{{labels}}}"] == 0
+        for billing in ("billed", "possible", "saved"):
+            labels = f'billing="{billing}",model="{model}"'
+            assert metrics[f"stills_unpriced_images_total{{{labels}}}"] == 0
+
+
+async def test_every_documented_route_has_a_label(url: str, http: aiohttp.ClientSession):
+    """None is counted with the addresses that do not exist."""
+    async with http.get(f"{url}/openapi.json") as answer:
+        paths = (await answer.json())["paths"]
+    assert "other" not in {normalize_route(path) for path in paths}
+
+
+async def test_metrics_are_shown_without_the_catalog(
+    url: str, http: aiohttp.ClientSession, tmp_path: Path
+):
+    """Money that was counted is still seen; only the rate limit keeps its last value."""
+    async with http.post(f"{url}/v1/image.generate", json=KITE) as answer:
+        assert answer.status == 200
+    with closing(sqlite3.connect(tmp_path / "stills.db", isolation_level=None)) as catalog:
+        catalog.execute("ALTER TABLE limiter_states RENAME TO gone")
+    metrics = await numbers(http, url)
+    assert metrics['stills_billed_usd_total{model="qwen-image-max"}'] == 0.075
 
 
 async def test_money_adds_up_without_noise(url: str, http: aiohttp.ClientSession):

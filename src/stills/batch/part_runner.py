@@ -30,18 +30,20 @@ from stills.contract.jobs import (
 from stills.contract.money import JobBudget
 from stills.contract.outcome import Failure, RequestOutcome
 from stills.contract.request import ImageRequest
+from stills.contract.result import ImageResult
 from stills.queue_reader import read_waiting
 
 _WAITING_MAX = 64
 _ACCOUNT = (AccessError, QuotaExhausted)
 
-OnEnd = Callable[[ShotEnd], None]
+OnImage = Callable[[ImageResult, float | None], None]
+"""Called with an image, and the price of a new one like it; None if unknown."""
 
 
 class PartRunner:
     """Generates parts, which share `concurrency` API calls at once.
 
-    `on_end` is called for each shot that ends, and `on_send_settled` as each API call ends.
+    `on_image` is called for each image, and `on_send_settled` as each API call ends.
     """
 
     def __init__(
@@ -49,13 +51,13 @@ class PartRunner:
         stills: Stills,
         *,
         concurrency: int,
-        on_end: OnEnd = lambda _: None,
+        on_image: OnImage = lambda *_: None,
         on_send_settled: OnSendSettled = lambda *_: None,
     ) -> None:
         self.stills = stills
         self.concurrency = concurrency
         self.slots = asyncio.Semaphore(concurrency)
-        self.on_end = on_end
+        self.on_image = on_image
         self.on_send_settled = on_send_settled
 
     async def __call__(
@@ -213,11 +215,18 @@ class _Run:
         if not ends:
             return
         await self._record(ends)
-        positions = {end.position for end in ends}
+        results = {end.position: end.result for end in ends}
+        positions = results.keys()
         self._ended |= positions
         self._left -= {one.shot.id for one in self._part.shots if one.position in positions}
-        for end in ends:
-            self._runner.on_end(end)
+        for one in self._part.shots:
+            if (result := results.get(one.position)) is not None:
+                self._runner.on_image(result, self._price_usd(one.shot))
+
+    def _price_usd(self, shot: JobShot) -> float | None:
+        return self._runner.stills.price_usd(
+            shot.request, model=self._part.job.spec.model, references=len(shot.references)
+        )
 
 
 def _request(shot: JobShot, images: Mapping[str, str]) -> ImageRequest:

@@ -65,7 +65,7 @@ def make_app(
     boards: Boards | None = None,
 ) -> ASGIApp:
     """Make the application of one worker; it closes `stills` when it stops."""
-    metrics = Metrics(settings.metrics_folder)
+    metrics = Metrics(settings.metrics_folder, models=stills.models)
     access = AccessControl(stills, settings)
     service = ImageService(stills, observer=metrics)
     generation = HttpGeneration(stills, settings, service)

@@ -14,8 +14,11 @@ from starlette.routing import Route
 
 from stills.app import Stills
 from stills.contract.errors import ConfigError
+from stills.http.connection import Connection
 from stills.http.metrics import Metrics
-from stills.http.routes.health import METRICS_TYPE, Readiness
+from stills.http.routes.health import Readiness, answer_metrics
+
+_GRACE_SECONDS = 5  # for a probe that is being answered
 
 
 @asynccontextmanager
@@ -30,7 +33,15 @@ async def serving_health(
     readiness = Readiness(stills)
     with _listen(host, port) as listening:
         app = _make_app(stills, metrics, readiness)
-        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            app,
+            http=Connection,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -61,10 +72,7 @@ def _make_app(stills: Stills, metrics: Metrics, readiness: Readiness) -> Starlet
         )
 
     async def show_metrics(_: Request) -> Response:
-        quota = await stills.quota()
-        metrics.limit.set(-1 if quota.limit_per_second is None else quota.limit_per_second)
-        metrics.rate.set(-1 if quota.per_second is None else quota.per_second)
-        return Response(metrics.text(), headers={"Content-Type": METRICS_TYPE})
+        return await answer_metrics(stills, metrics)
 
     return Starlette(
         routes=[

@@ -1,7 +1,7 @@
 """Metrics for Prometheus, summed over all workers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -26,9 +26,13 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 class Metrics:
-    """Counters of one process, or of all that share a folder."""
+    """Counters of one process, or of all that share a folder.
 
-    def __init__(self, shared_folder: str | None = None) -> None:
+    Those of money and images begin at 0 for each of the `models`: Prometheus sees no increase in a
+    number that was never there before, and would miss the first image.
+    """
+
+    def __init__(self, shared_folder: str | None = None, *, models: Iterable[str] = ()) -> None:
         self._shared_folder = shared_folder
         self.registry = CollectorRegistry()
         self._counters = cache(self._find_counters)  # finding labels takes longer than counting
@@ -74,6 +78,16 @@ class Metrics:
             "stills_rate_starts_per_second", "Current rate of request starts; -1 without a limit.",
             registry=self.registry, multiprocess_mode="mostrecent",
         )  # fmt: skip
+        for model in models:
+            self._begin(model)
+
+    def _begin(self, model: str) -> None:
+        for answered in ("catalog", "billed"):
+            self._images.labels(model, answered)
+        for billing in ("billed", "possible", "saved"):
+            self._unpriced.labels(model, billing)
+        for amount in (self._billed_usd, self._possible_usd, self._saved_usd):
+            amount.labels(model)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one response."""
@@ -88,11 +102,10 @@ class Metrics:
     def count_image(self, result: ImageResult, price_usd: float | None) -> None:
         """Count one image; `price_usd` is what a cached one would have cost."""
         self._images.labels(result.model, "catalog" if result.cached else "billed").inc()
-        saved = self._saved_usd.labels(result.model)  # shown even while it is 0
         if result.cached and price_usd is None:
             self._unpriced.labels(result.model, "saved").inc()
         elif result.cached and price_usd is not None:
-            saved.inc(to_nano_usd(price_usd))
+            self._saved_usd.labels(result.model).inc(to_nano_usd(price_usd))
 
     def set_queue_length(self, length: int) -> None:
         """Set how many generations of this process wait for their start."""
@@ -100,15 +113,13 @@ class Metrics:
 
     def count_billing(self, spec: GenerationSpec, billing: Billing) -> None:
         """Count the billing of one API call, even if its caller has left."""
-        billed = self._billed_usd.labels(spec.model)  # both are shown even while they are 0
-        possible = self._possible_usd.labels(spec.model)
         if billing is Billing.NONE:
             return
         if spec.price_usd is None:
             self._unpriced.labels(spec.model, billing.value).inc()
         else:
-            counter = billed if billing is Billing.BILLED else possible
-            counter.inc(to_nano_usd(spec.price_usd))
+            counter = self._billed_usd if billing is Billing.BILLED else self._possible_usd
+            counter.labels(spec.model).inc(to_nano_usd(spec.price_usd))
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

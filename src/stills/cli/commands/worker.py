@@ -13,7 +13,6 @@ from stills.cli.interrupts import Interrupts
 from stills.cli.open_files import raise_open_files
 from stills.config import read_config
 from stills.contract.errors import ConfigError, StillsError
-from stills.contract.jobs import ShotEnd
 from stills.contract.ports.jobs import SILENT_SECONDS, WorkOptions
 from stills.http.job_worker import serving_health
 from stills.http.metrics import Metrics
@@ -46,14 +45,12 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
     # Jobs may come from strangers: their references are downloaded from public addresses only.
     made = Stills.from_env(sandbox=options.sandbox, guard_references=True)
     async with made as stills:
-        metrics = Metrics()
-
-        def count(end: ShotEnd) -> None:
-            if end.result is not None:
-                metrics.count_image(end.result, None if end.result.cached else end.result.cost_usd)
-
+        metrics = Metrics(models=stills.models)
         runner = PartRunner(
-            stills, concurrency=concurrency, on_end=count, on_send_settled=metrics.count_billing
+            stills,
+            concurrency=concurrency,
+            on_image=metrics.count_image,
+            on_send_settled=metrics.count_billing,
         )
         stop, ready = asyncio.Event(), asyncio.Event()
         health = serving_health(stills, metrics, host=options.host, port=options.port)
