@@ -141,6 +141,25 @@ async def test_an_interrupted_submission_leaves_no_job(jobs: Jobs):
     assert not await jobs.list()
 
 
+async def test_a_submission_cancelled_as_it_ends_loses_no_shot(jobs: Jobs, monkeypatch):
+    """The caller gives up just as the job becomes visible: workers still find all its shots."""
+    database, loop = jobs._database, asyncio.get_running_loop()
+    write = database.write
+
+    def write_and_cancel(work: Callable) -> object:
+        written = write(work)
+        if work.__name__ == "_finish":
+            loop.call_soon_threadsafe(submitting.cancel)
+        return written
+
+    monkeypatch.setattr(database, "write", write_and_cancel)
+    submitting = asyncio.create_task(jobs.submit(SPEC, make_shots(3)))
+    with pytest.raises(asyncio.CancelledError):
+        await submitting
+    (job,) = await jobs.list()
+    assert len(await jobs.results(job.id)) == job.counts.total == 3
+
+
 async def test_owners_see_only_their_own_jobs(jobs: Jobs):
     """For anybody else there is no such job."""
     mine = await jobs.submit(SPEC, make_shots(1))

@@ -43,6 +43,7 @@ UPDATE jobs SET
     owner = :owner, name = :name, digest = :digest, total = :total, created_at = :now
 WHERE id = :id
 """
+_DISCARD = "DELETE FROM jobs WHERE id = :id AND sequence IS NULL RETURNING id"
 _TABLES = ("files", "part_needs", "parts", "ends")
 
 
@@ -210,10 +211,14 @@ class Submission:
 
 
 def discard(transaction: Transaction, job_id: str) -> None:
-    """Delete a job that was not submitted completely."""
+    """Delete a job that was not submitted completely; one that was stays as it is.
+
+    A submission that is cancelled as it ends does not know which of the two it is.
+    """
+    if transaction.one(_DISCARD, {"id": job_id}) is None:
+        return
     for table in _TABLES:
         transaction.run(f"DELETE FROM {table} WHERE job_id = :id", {"id": job_id})  # noqa: S608 - our own names
-    transaction.run("DELETE FROM jobs WHERE id = :id AND sequence IS NULL", {"id": job_id})
 
 
 def _part_size(first: int) -> int:

@@ -55,7 +55,8 @@ class Jobs(Protocol):
         """Store a job, or return the one of this name if it has the same shots.
 
         `shots` are read once, as they are stored; any number takes constant memory. Nothing is
-        generated here, and a process that ends before this returns has submitted nothing.
+        generated here. A caller that gives up before this returns has submitted nothing or, at the
+        very end, the whole job.
 
         Raises:
             Conflict: the owner has another job of this name.
