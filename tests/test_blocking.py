@@ -153,6 +153,48 @@ asyncio.run(count())
     assert sent == stored > 0
 
 
+def test_a_loop_that_is_still_open_at_the_end_loses_no_image(run):
+    """A script that ends with it stores what was sent, and ends."""
+    printed = run("""
+outcomes = generate_many([kite(number) for number in range(8)], concurrency=4, sandbox=True)
+print(next(outcomes).error)
+""")
+    assert printed == ["None"]
+    printed = run("""
+import asyncio
+
+async def count():
+    async with Stills.from_catalog() as stills:
+        (line,) = await stills.spend()
+        images = await stills.images.list(limit=100)
+        print(line.possible, line.billed == len({image.generation.id for image in images}))
+
+asyncio.run(count())
+""")
+    assert printed == ["0 True"]
+
+
+def test_a_fork_during_a_loop_harms_neither_process(run):
+    """While the loop waits for its reader, it looks idle."""
+    printed = run("""
+import time
+from stills.blocking_session import SESSION
+
+outcomes = generate_many([kite(number) for number in range(6)], concurrency=1, sandbox=True)
+next(outcomes)
+while SESSION._opened.stills.under_way:
+    time.sleep(0.05)
+child = os.fork()
+if not child:
+    outcomes.close()
+    print("left", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(sum(outcome.error is None for outcome in outcomes))
+""")
+    assert printed == ["left", "5"]
+
+
 def test_an_event_loop_is_not_blocked(run):
     """Inside of a coroutine, each function says what to use instead."""
     printed = run("""

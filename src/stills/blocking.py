@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from stills.blocking_session import SESSION
@@ -146,30 +147,33 @@ def _outcomes(
     async def produce() -> None:
         end = None
         try:
-            async with SESSION.open(sandbox=sandbox) as stills:
-                async for outcome in stills.generate_many(
-                    requests, stop=stop.event, on_stage=stop.follow, **options
-                ):
+            async with (
+                SESSION.open(sandbox=sandbox) as stills,
+                aclosing(
+                    stills.generate_many(
+                        requests, stop=stop.event, on_stage=stop.follow, **options
+                    )
+                ) as outcomes,
+            ):
+                async for outcome in outcomes:
                     await waiting.put(outcome)
         except Exception as error:  # noqa: BLE001 - the caller's thread raises it
             end = error
         await waiting.put(end)
 
-    async def start() -> asyncio.Task[None]:
-        return asyncio.create_task(produce())
-
     async def leave() -> None:
         producing.cancel()
         await asyncio.wait([producing])
 
-    producing = SESSION.run(start(), on_interrupt=stop.set)
+    producing = SESSION.run(SESSION.begin(produce()), on_interrupt=stop.set)
     try:
         while (outcome := SESSION.run(waiting.get(), on_interrupt=stop.set)) is not None:
             if isinstance(outcome, Exception):
                 raise outcome
             yield outcome
     finally:
-        SESSION.run(leave(), on_interrupt=stop.set)
+        if SESSION.is_running(producing):  # not if the program has ended, or in a forked child
+            SESSION.run(leave(), on_interrupt=stop.set)
 
 
 def _list_outcomes(

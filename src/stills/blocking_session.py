@@ -46,6 +46,7 @@ class BlockingSession:
         self._calls = 0
         self._stops_now = False
         self._opened: _Opened | None = None  # only the loop's thread changes it
+        self._begun: set[asyncio.Task[None]] = set()
 
     def run(
         self, work: Coroutine[object, object, Result], *, on_interrupt: Callable[[], None]
@@ -76,6 +77,17 @@ class BlockingSession:
             with self._lock:
                 self._calls -= 1
         return future.result()
+
+    async def begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Begin `work`, which is cancelled when the program ends."""
+        task = asyncio.create_task(work)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return task
+
+    def is_running(self, task: asyncio.Task[None]) -> bool:
+        """Return whether work that was begun in this process has not ended."""
+        return task in self._begun
 
     @asynccontextmanager
     async def open(self, *, sandbox: bool) -> AsyncIterator[Stills]:
@@ -114,7 +126,7 @@ class BlockingSession:
     def prepare_fork(self) -> None:
         """Close everything before a fork, because a child can't use an open SQLite database."""
         busy = self._opened is not None and self._opened.stills.under_way
-        if not busy and threading.current_thread() is not self._thread:
+        if not busy and not self._begun and threading.current_thread() is not self._thread:
             self.close()
 
     def forget(self) -> None:
@@ -141,6 +153,10 @@ class BlockingSession:
             await opened.stills.close()
 
     async def _close(self) -> None:
+        begun = list(self._begun)
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
         if self._opened is not None:
             await self._retire(self._opened)
         with suppress(RuntimeError):  # Python 3.12.0 and 3.12.1 start no thread for it at the end
