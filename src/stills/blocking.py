@@ -150,9 +150,7 @@ def _outcomes(
             async with (
                 SESSION.open(sandbox=sandbox) as stills,
                 aclosing(
-                    stills.generate_many(
-                        requests, stop=stop.event, on_stage=stop.follow, **options
-                    )
+                    stills.generate_many(requests, stop=stop.event, on_stage=stop.follow, **options)
                 ) as outcomes,
             ):
                 async for outcome in outcomes:

@@ -24,6 +24,7 @@ from stills.contract.ports.jobs import Jobs, WorkOptions
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 from stills.jobs import DbosJobs
+from stills.jobs.database import Database
 
 SPEC = JobSpec(model="qwen-image-max", provider="sandbox")
 OPTIONS = WorkOptions(provider="sandbox", silent_seconds=6.0)
@@ -143,16 +144,15 @@ async def test_an_interrupted_submission_leaves_no_job(jobs: Jobs):
 
 async def test_a_submission_cancelled_as_it_ends_loses_no_shot(jobs: Jobs, monkeypatch):
     """The caller gives up just as the job becomes visible: workers still find all its shots."""
-    database, loop = jobs._database, asyncio.get_running_loop()
-    write = database.write
+    write, loop = Database.write, asyncio.get_running_loop()
 
-    def write_and_cancel(work: Callable) -> object:
-        written = write(work)
+    def write_and_cancel(database: Database, work: Callable) -> object:
+        written = write(database, work)
         if work.__name__ == "_finish":
             loop.call_soon_threadsafe(submitting.cancel)
         return written
 
-    monkeypatch.setattr(database, "write", write_and_cancel)
+    monkeypatch.setattr(Database, "write", write_and_cancel)
     submitting = asyncio.create_task(jobs.submit(SPEC, make_shots(3)))
     with pytest.raises(asyncio.CancelledError):
         await submitting
