@@ -71,3 +71,21 @@ async def test_a_caller_that_is_cancelled_waits_for_its_item():
     with pytest.raises(asyncio.CancelledError):
         await caller
     await steps.batch.finish()
+
+
+def test_an_event_loop_that_ends_does_not_wait_for_a_batch():
+    """A program that returns without closing its catalog ends."""
+
+    async def run(items: list[int]) -> list[int]:
+        await asyncio.sleep(3600)
+        return items
+
+    async def leave() -> list[asyncio.Task[int]]:
+        batch = Batch(run, lambda _: True)
+        adding = [asyncio.create_task(batch.add(1))]
+        await asyncio.sleep(0)  # the first batch has one item, and the others wait
+        adding += [asyncio.create_task(batch.add(number)) for number in (2, 3)]
+        await asyncio.sleep(0)
+        return adding
+
+    assert all(task.cancelled() for task in asyncio.run(leave()))

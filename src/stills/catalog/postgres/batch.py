@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from stills.contract.errors import StillsError
 
@@ -51,12 +51,19 @@ class Batch(Generic[Item, Result]):
                 batch = self._pending[:_ITEMS_MAX]
                 del self._pending[:_ITEMS_MAX]
                 await self._settle(batch)
+        except asyncio.CancelledError:  # the event loop ends, and nothing runs any more
+            pending, self._pending = self._pending, []
+            _cancel(pending)
+            raise
         finally:
             self._running = None
 
     async def _settle(self, batch: Sequence[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         try:
             results = await self._run([item for item, _ in batch])
+        except asyncio.CancelledError:
+            _cancel(batch)
+            raise
         except Exception as error:  # noqa: BLE001 - the callers get it
             if len(batch) > 1 and not self._is_of_all(error):
                 for one in batch:
@@ -68,3 +75,8 @@ class Batch(Generic[Item, Result]):
             return
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
+
+
+def _cancel(batch: Sequence[tuple[Any, "asyncio.Future[Any]"]]) -> None:
+    for _, future in batch:
+        future.cancel()
