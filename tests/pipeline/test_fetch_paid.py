@@ -26,6 +26,7 @@ from stills.pipeline.policy import Policy
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
 from stills.sandbox import Fault, FaultKind, Sandbox
+from stills.store import FolderStore
 
 FAST_DOWNLOADS = Policy().download_attempts
 KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
@@ -84,6 +85,29 @@ async def test_an_unjournalled_link_is_journalled_after_the_download_failed(
     if isinstance(caught.value, LinkDead):
         assert "free of charge" in caught.value.action
     sandbox.set_faults()
+    assert (await (await make_stills()).generate(KITE)).cached
+    assert sandbox.ledger.billed_images == 1
+
+
+async def test_an_unjournalled_link_is_journalled_after_the_image_could_not_be_stored(
+    make_stills: Callable[..., object], fast: Policy, sandbox: Sandbox, tmp_path, monkeypatch
+):
+    """The store hangs until the deadline; a retry downloads the image for free."""
+    stills = await make_stills(policy=replace(fast, deadline_seconds=2.0))
+    await fail_to_journal(stills, tmp_path)
+    put = FolderStore.put
+
+    async def hang(store: FolderStore, path: str, *rest: object, **options: object) -> None:
+        if path.endswith(".png"):
+            execute(tmp_path, "DROP TRIGGER t")
+            await asyncio.sleep(3600)
+        await put(store, path, *rest, **options)
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr(FolderStore, "put", hang)
+        with pytest.raises(DeadlineExceeded):
+            await stills.generate(KITE)
+        await stills.drain()
     assert (await (await make_stills()).generate(KITE)).cached
     assert sandbox.ledger.billed_images == 1
 

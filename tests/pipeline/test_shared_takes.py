@@ -160,6 +160,20 @@ async def test_a_download_that_fails_does_not_lose_the_others(stills: Stills, sa
     assert sandbox.ledger.billed_images == 3
 
 
+async def test_an_answer_that_is_journalled_for_all_takes_is_not_journalled_again(
+    stills: Stills, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    """Also not after a download that failed."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise AssertionError("written again")
+
+    monkeypatch.setattr(SqliteCatalog, "record_answer", fail)
+    sandbox.set_faults(Fault(FaultKind.DEAD_URL, times=None))
+    with pytest.raises(LinkDead):
+        await stills.generate_takes(KITE, takes=2, model=MODEL)
+
+
 async def test_if_the_answer_can_t_be_journalled_every_image_is_stored_all_the_same(
     make_stills: Callable[..., object], sandbox: Sandbox, tmp_path
 ):

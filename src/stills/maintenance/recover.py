@@ -19,10 +19,10 @@ from stills.maintenance.at_once import do_several
 from stills.maintenance.recovered import failed, list_image, read_sidecars, try_to_adopt
 from stills.pipeline.fetch import LinkExpired, fetch_paid
 from stills.pipeline.follow import wait_for_end
+from stills.pipeline.journal import journal
 from stills.pipeline.keep import keep_image
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.send import journal
 
 _EXPIRED = "its link expired before it was downloaded"
 _STILL_RUNNING = "the service is still working on it: run `stills recover` again later"

@@ -19,12 +19,12 @@ from stills.contract.generation import (
     Claim,
     ProviderAnswer,
     ProviderRequest,
-    Settlement,
     Stage,
     Task,
 )
 from stills.pipeline.context import Job, known
 from stills.pipeline.follow import follow
+from stills.pipeline.journal import settle_as_billed
 from stills.pipeline.shared_call import Group
 from stills.ratelimit.limiter import StartTooLate
 
@@ -118,11 +118,6 @@ async def resume(job: Job, claim: Claim, task: Task) -> Call:
     with _reported(job):
         outcome = await follow(job, claim.generation, task)
     return Call(task.send, outcome, is_resumed=True)
-
-
-def settle_as_billed(answer: ProviderAnswer) -> Settlement:
-    """Return the settlement of a call that was answered."""
-    return Settlement(Billing.BILLED, "answered", answer.request_id)
 
 
 def report(job: Job, billing: Billing) -> None:

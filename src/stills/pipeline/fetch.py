@@ -7,19 +7,17 @@ from dataclasses import replace
 from stills.contract.errors import (
     AccessError,
     Billing,
-    CatalogError,
     DamagedImage,
     ImageMissing,
     LinkDead,
-    LinkLost,
     ServiceError,
     StorageError,
 )
 from stills.contract.generation import Chunks, Generation, Inspection, ProviderAnswer, Stage
-from stills.pipeline.context import Fetched, Job, Sent, known
+from stills.pipeline.context import Fetched, Job, known
+from stills.pipeline.journal import journal_if_not_stored
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
-from stills.pipeline.send import journal
 from stills.pipeline.spool import read_spooled, spool_url
 
 
@@ -40,12 +38,8 @@ async def fetch(job: Job) -> Job:
     if sent is None:
         generation, fetched = await fetch_paid(job.ports, job.policy, generation)
         return replace(job, generation=generation, fetched=fetched)
-    try:
+    async with journal_if_not_stored(job):
         fetched = await _download(job.ports, job.policy, generation, sent.answer)
-    except (ServiceError, asyncio.CancelledError) as error:
-        if not sent.journalled:
-            await asyncio.shield(_journal_late(job, generation, sent, error))
-        raise
     return replace(job, fetched=fetched)
 
 
@@ -147,24 +141,3 @@ async def _set_aside(
     # Front ends hide the path from remote callers.
     where = f"The bytes are set aside at {ports.spool.url(path)}."
     return DamagedImage(message, action=f"{where} {DamagedImage.default_action}")
-
-
-async def _journal_late(job: Job, generation: Generation, sent: Sent, error: BaseException) -> None:
-    """Journal an answer after all, whose image could not be downloaded.
-
-    Raises:
-        LinkLost: the catalog still can't be written, so the link is lost.
-    """
-    try:
-        await journal(job.ports.catalog, generation.id, sent.answer, sent.send)
-    except CatalogError as late:
-        if not isinstance(error, ServiceError):
-            return
-        # Still say where the bytes of a damaged image are.
-        aside = error.action.removesuffix(error.default_action)
-        raise LinkLost(
-            f"{error.message}; the catalog can't be written, so the link to the paid image is lost",
-            action=f"{aside}{LinkLost.default_action}",
-            billing=Billing.BILLED,
-            request_id=error.request_id,
-        ) from late

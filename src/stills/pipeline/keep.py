@@ -7,6 +7,7 @@ from stills.contract.generation import Generation, Inspection, Stage
 from stills.contract.ports.store import Store
 from stills.contract.size import Size
 from stills.pipeline.context import Fetched, Job, known
+from stills.pipeline.journal import journal_if_not_stored
 from stills.pipeline.object_names import object_path
 from stills.pipeline.ports import Ports
 from stills.pipeline.sidecar import sidecar_path, write_sidecar
@@ -26,7 +27,8 @@ async def keep(job: Job) -> Job:
     """
     if job.fetched is None:
         return job
-    kept = await keep_image(job.ports, known(job.generation), job.fetched)
+    async with journal_if_not_stored(job):
+        kept = await keep_image(job.ports, known(job.generation), job.fetched)
     return replace(job, generation=kept, fetched=None)
 
 

@@ -21,7 +21,6 @@ from stills.contract.generation import (
     Settlement,
     Stage,
 )
-from stills.contract.ports.generations import Generations
 from stills.pipeline.adopt import adopt
 from stills.pipeline.call import (
     Call,
@@ -30,9 +29,9 @@ from stills.pipeline.call import (
     call_when_free,
     report,
     resume,
-    settle_as_billed,
 )
 from stills.pipeline.context import Job, Sent, known
+from stills.pipeline.journal import journal
 from stills.pipeline.plan import simplify
 from stills.pipeline.ports import Ports
 from stills.pipeline.ready import get_ready
@@ -72,19 +71,6 @@ async def send(job: Job) -> Job:
 def is_paid(generation: Generation) -> bool:
     """Return whether an interrupted generation has an image to download or to read."""
     return generation.stage is Stage.SPOOLED or generation.answer is not None
-
-
-async def journal(
-    catalog: Generations, generation_id: str, answer: ProviderAnswer, send_number: int
-) -> None:
-    """Settle a call, and record where its image can be downloaded.
-
-    Raises:
-        CatalogError: the catalog can't be written.
-    """
-    await catalog.record_answer(
-        generation_id, answer, send=send_number, settlement=settle_as_billed(answer)
-    )
 
 
 async def _adopt_any(ports: Ports, claim: Claim) -> Generation | None:
