@@ -79,6 +79,23 @@ def wait_until(true):
         time.sleep(0.1)
 
 
+def test_a_service_that_stops_ends_the_events_of_a_job(start):
+    """It does not wait for the job, which goes on, so what was sent has all the time to finish."""
+    with start("serve", "--port", "0", "--insecure") as process:
+        server = Server(process)
+        job = call(f"{server.url}/v1/jobs", {"shots": SHOTS})
+        followed = urllib.request.urlopen(f"{server.url}/v1/jobs/{job['id']}/events", timeout=60)
+        with followed as events:
+            while events.readline() != b"event: job\n":
+                pass
+            process.terminate()
+            *_, event, data, _ = events.read().splitlines()
+        assert event == b"event: error"
+        error = json.loads(data.removeprefix(b"data: "))["error"]
+        assert (error["code"], "it goes on" in error["message"]) == ("stopping", True)
+        assert process.wait(60) == 0
+
+
 def test_a_job_and_its_webhook_survive_all_processes(start, service, received):
     """Service and worker are killed in the middle; after a restart, others finish the job."""
     url, got = received

@@ -213,3 +213,22 @@ async def test_an_unexpected_error_shows_no_details(
     assert lines
     assert all("secret" not in line for line in lines)
     assert all(record.exc_info is None for record in caplog.records if record.levelno >= 30)
+
+
+async def test_an_unexpected_error_is_the_last_event_of_a_stream(
+    serve, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+):
+    """A stream that only ended would look complete."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("/srv/secret/path")
+
+    url = await serve()
+    monkeypatch.setattr(Stills, "generate", fail)
+    headers = {"Accept": "text/event-stream"}
+    kite = {"prompt": "a red kite", "size": "512*512"}
+    async with http.post(f"{url}/v1/image.generate", json=kite, headers=headers) as answer:
+        event, data = (await answer.text()).rstrip().splitlines()[-2:]
+    assert event == "event: error"
+    assert json.loads(data.removeprefix("data: "))["error"]["code"] == "error"
+    assert "secret" not in data

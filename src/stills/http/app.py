@@ -18,6 +18,7 @@ from stills.app import Stills
 from stills.contract.errors import Billing, StillsError
 from stills.http.access_log import get_log_entry
 from stills.http.auth import AccessControl
+from stills.http.connection import STOPPING
 from stills.http.deletion import HttpDeletion
 from stills.http.errors import (
     error_answer,
@@ -80,7 +81,7 @@ def make_app(
         await _stop(stills, service, 0.0 if middleware.cut_off else settings.drain_seconds)
 
     @asynccontextmanager
-    async def run(app: FastAPI) -> AsyncIterator[None]:
+    async def run(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(stop)
             for path, mount in (mounts or {}).items():
@@ -88,7 +89,7 @@ def make_app(
                 app.router.routes.append(Route(path, mounted, include_in_schema=False))
             if boards is not None:
                 app.router.routes.extend(await stack.enter_async_context(boards()))
-            yield
+            yield {STOPPING: asyncio.Event()}
 
     app = _DocumentedApp(
         title="Stills",

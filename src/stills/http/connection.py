@@ -24,6 +24,9 @@ BODY_SECONDS = 30.0
 BODY_BYTES_PER_SECOND = 16 * 1024
 HEAD_MAX_BYTES = 64 * 1024
 
+STOPPING = "stopping"
+"""The name in a request's state of the event that is set when the server stops."""
+
 _CONNECTIONS_MAX = 4096
 _STALLED_CHECKS_MAX = 6  # a client that reads nothing for that long is gone
 
@@ -112,6 +115,13 @@ class Connection(HttpToolsProtocol):
         """End the request; from now on the client waits for us."""
         self._deadline = None
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Close when the answer is complete; say so to those that would go on for long."""
+        stopping = self.app_state.get(STOPPING)
+        if stopping is not None:
+            stopping.set()
+        super().shutdown()
 
     def is_answering(self) -> bool:
         """Return whether the client waits for us: a request is complete and its answer is not."""

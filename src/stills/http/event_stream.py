@@ -33,6 +33,11 @@ def write_error(error: StillsError, *, in_openai_shape: bool = False) -> bytes:
     return write_event("error", {"type": "error", **body} if in_openai_shape else body)
 
 
+def write_refusal(answer: Response) -> bytes:
+    """Write the event `error` with the body of an answer."""
+    return b"event: error\ndata: " + bytes(answer.body) + b"\n\n"
+
+
 async def answer_events(
     events: AsyncGenerator[bytes], headers: Mapping[str, str] | None = None
 ) -> Response:

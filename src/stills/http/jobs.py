@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +14,9 @@ from stills.contract.jobs import Job, JobShot
 from stills.contract.request import ImageRequest
 from stills.http.access_log import get_log_entry
 from stills.http.auth import get_budget_owner
-from stills.http.event_stream import COMMENT, Emit, write_event
+from stills.http.connection import STOPPING
+from stills.http.errors import problem
+from stills.http.event_stream import COMMENT, Emit, write_event, write_refusal
 from stills.http.generation import HttpGeneration
 from stills.http.idempotency import read_key
 from stills.http.model_names import resolve_model
@@ -144,9 +147,10 @@ class HttpJobs:
         )
         return await self.record(job) | page
 
-    async def follow(self, job: Job, emit: Emit) -> None:
-        """Emit a job each time it has changed, until it has ended."""
+    async def follow(self, request: Request, job: Job, emit: Emit) -> None:
+        """Emit a job each time it has changed, until it has ended or the service stops."""
         emit(COMMENT)  # so that every error is an event
+        stopping: asyncio.Event = request.scope["state"][STOPPING]
         shown = None
         while True:
             record = await self.record(job)
@@ -156,7 +160,11 @@ class HttpJobs:
                 shown = comparable
             if not job.state.is_active:
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _POLL_SECONDS)
+                get_log_entry(request).error = "stopping"
+                emit(write_refusal(_stopping()))
+                return
             job = await self._stills.jobs.get(job.id)
 
     async def record(self, job: Job) -> dict[str, Any]:
@@ -171,6 +179,12 @@ class HttpJobs:
             return round(max(time.time() - job.started_at, 0.0) / ended * job.counts.left, 1)
         per_second = (await self._stills.quota(model=job.spec.model)).per_second
         return round(job.counts.left / per_second, 1) if per_second else None
+
+
+def _stopping() -> Response:
+    return problem(
+        503, "The service is shutting down. Follow the job again: it goes on.", code="stopping"
+    )
 
 
 def prefers_job(request: Request) -> bool:

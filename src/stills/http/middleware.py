@@ -18,6 +18,7 @@ from stills.http.access_log import AccessLogEntry
 from stills.http.auth import AccessControl
 from stills.http.content_encoding import GZIP, decompress
 from stills.http.errors import error_answer, list_methods, problem, unexpected, wrong_method
+from stills.http.event_stream import write_refusal
 from stills.http.image_files import ImageFiles
 from stills.http.login import refuse
 from stills.http.metrics import Metrics
@@ -83,6 +84,9 @@ class Middleware:
             _LOG.debug("request %s", entry.id, exc_info=error)
             if not entry.status:
                 await unexpected()(scope, receive, _note_response(send, entry))
+            elif entry.streams:
+                body = write_refusal(unexpected())
+                await send({"type": "http.response.body", "body": body})
         finally:
             seconds = time.perf_counter() - started_at
             entry.ms = round(seconds * 1000, 1)
@@ -171,8 +175,7 @@ class Middleware:
         if not entry.status:
             await stopping(scope, receive, _note_response(send, entry))
         elif entry.streams:
-            event = b"event: error\ndata: " + bytes(stopping.body) + b"\n\n"
-            await send({"type": "http.response.body", "body": event})
+            await send({"type": "http.response.body", "body": write_refusal(stopping)})
 
 
 def _with_query(address: str, scope: Scope) -> str:

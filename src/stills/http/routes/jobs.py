@@ -72,7 +72,11 @@ def make_jobs_router(jobs: HttpJobs, settings: Settings) -> APIRouter:
         if job is None:
             return _no_job()
         return await answer_events(
-            stream_events(request, lambda emit: jobs.follow(job, emit), settings.keep_alive_seconds)
+            stream_events(
+                request,
+                lambda emit: jobs.follow(request, job, emit),
+                settings.keep_alive_seconds,
+            )
         )
 
     @router.delete("/jobs/{job_id}", response_model=JobBody, responses=refusals(404))
