@@ -71,7 +71,7 @@ class Library:
 
         Raises:
             NotFound: no image's id starts with it.
-            InvalidRequest: several do.
+            InvalidRequest: several do, or it has fewer than four characters.
         """
         image = await find_by_prefix(self._ports, prefix)
         (link,) = await self.links([image])

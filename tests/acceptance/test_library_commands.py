@@ -78,3 +78,27 @@ def test_one_wrong_id_deletes_nothing(run, made):
     done = run("rm", made["a boat"]["id"], "zzzz", "--yes")
     assert done.returncode == 2
     assert "a boat" in run("list").stdout
+
+
+@pytest.mark.parametrize("given", ["", "1", "123"])
+def test_an_empty_or_very_short_id_is_refused(run, service, given):
+    """A script whose variable is empty would delete the only image."""
+    made = run("generate", "a kite", "--size", "64*64", "--json", variables=service.variables)
+    refused = run("rm", given, "--yes")
+    assert refused.returncode == 2
+    assert "at least 4 characters" in refused.stderr
+    assert json.loads(made.stdout)["id"] in run("list").stdout
+
+
+def test_an_image_that_is_given_twice_is_deleted_once(run, made):
+    """Both its full id and the beginning stand for it."""
+    image = made["a boat"]["id"]
+    done = run("rm", image, image[:6], "--yes")
+    assert (done.returncode, done.stdout.count(image)) == (0, 1)
+
+
+def test_paths_and_json_exclude_each_other(run):
+    """Neither is ignored silently."""
+    refused = run("list", "--paths", "--json")
+    assert refused.returncode == 2
+    assert "not allowed with" in refused.stderr

@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING
 
 from stills.cli.options import (
     add_aspect_ratio,
+    add_free_port,
+    add_max_cost,
     add_model,
+    add_rate,
     add_request_field,
     add_resend_unknown,
     add_sandbox_option,
+    add_yes,
 )
 from stills.cli.parser import add_command
 from stills.contract.takes import TAKES_MAX
@@ -70,10 +74,8 @@ def add_batch(commands: "Commands") -> None:
         "the prompt, fail on others)",
     )
     command.add_argument("--dry-run", action="store_true", help="show the plan and exit")
-    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
-    command.add_argument(
-        "--max-cost", type=float, metavar="USD", help="spending limit for the whole run"
-    )
+    add_yes(command)
+    add_max_cost(command, "spending limit for the whole run")
     command.add_argument(
         "--skip-invalid",
         action="store_true",
@@ -92,12 +94,7 @@ def add_batch(commands: "Commands") -> None:
         "--from-review", action="store_true",
         help="only generate the takes that a review asks for, and others in place of rejected ones",
     )  # fmt: skip
-    command.add_argument(
-        "--rate",
-        metavar="LIMIT",
-        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
-        "model's)",
-    )
+    add_rate(command)
     add_resend_unknown(command)
     add_sandbox_option(command)
     command.add_argument("--events", action="store_true", help="print events as JSON Lines")
@@ -158,18 +155,12 @@ def add_review(commands: "Commands") -> None:
     command.add_argument(
         "--merge", metavar="MARKS", help="add the decisions of a marks.json to the folder, and exit"
     )
-    command.add_argument(
-        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
-    )
-    command.add_argument("--max-cost", type=float, metavar="USD", help="spending limit of each run")
+    add_free_port(command)
+    add_max_cost(command, "spending limit of each run")
     command.add_argument(
         "--model", metavar="ID", help="exact id for new takes (default: that of the images)"
     )
-    command.add_argument(
-        "--rate", metavar="LIMIT",
-        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
-        "model's)",
-    )  # fmt: skip
+    add_rate(command)
     add_resend_unknown(command)
     add_sandbox_option(command)
 

@@ -1,8 +1,9 @@
 """The commands for durable jobs: workers, and the jobs that they work on."""
 
+import argparse
 from typing import TYPE_CHECKING
 
-from stills.cli.options import add_json, add_sandbox_option
+from stills.cli.options import add_free_port, add_json, add_limit, add_sandbox_option
 from stills.cli.parser import add_command
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ def add_worker(commands: "Commands") -> None:
         "--host", default="127.0.0.1",
         help="address of /healthz, /readyz and /metrics (default: 127.0.0.1)",
     )  # fmt: skip
-    command.add_argument(
-        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
-    )
+    add_free_port(command)
     add_sandbox_option(command, "take jobs that were submitted with --sandbox")
 
 
@@ -35,19 +34,17 @@ def add_jobs(commands: "Commands") -> None:
     actions = jobs.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = add_command(actions, "list", "jobs", "List jobs, newest first.")
     listing.set_defaults(command="list")
-    listing.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="number of jobs (default: 20)"
-    )
+    add_limit(listing, "jobs")
     add_json(listing)
     show = add_command(actions, "show", "jobs", "Show a job's progress and cost.")
     show.set_defaults(command="show")
-    show.add_argument("job", metavar="JOB", help="id of the job")
+    _add_job(show)
     add_json(show, "print JSON")
     wait = add_command(
         actions, "wait", "jobs_wait",
         "Wait for the end of a job, then write its images, manifest and contact sheet.",
     )  # fmt: skip
-    wait.add_argument("job", metavar="JOB", help="id of the job")
+    _add_job(wait)
     wait.add_argument(
         "-o", "--output", metavar="DIR", help="output folder (default: that of the batch)"
     )
@@ -56,19 +53,21 @@ def add_jobs(commands: "Commands") -> None:
     webhooks.add_argument(
         "--failed", action="store_true", help="only those that were tried, but not delivered"
     )
-    webhooks.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="number of webhooks (default: 20)"
-    )
+    add_limit(webhooks, "webhooks")
     add_json(webhooks)
     cancel = add_command(
         actions, "cancel", "jobs", "Start no more shots of a job; calls already sent are finished."
     )
     cancel.set_defaults(command="cancel")
-    cancel.add_argument("job", metavar="JOB", help="id of the job")
+    _add_job(cancel)
     retry = add_command(
         actions, "retry", "jobs",
         "Generate the shots of a job that have no image; a call whose outcome is unknown may be "
         "billed twice.",
     )  # fmt: skip
     retry.set_defaults(command="retry")
-    retry.add_argument("job", metavar="JOB", help="id of the job")
+    _add_job(retry)
+
+
+def _add_job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("job", metavar="JOB", help="id of the job")

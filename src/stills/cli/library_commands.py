@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from stills.cli.options import add_json
+from stills.cli.options import add_image_id, add_image_ids, add_json, add_limit, add_yes
 from stills.cli.parser import add_command
 
 if TYPE_CHECKING:
@@ -20,20 +20,19 @@ def add_list(commands: "Commands") -> None:
     command.add_argument(
         "--since", metavar="DATE", help="YYYY-MM-DD (UTC), or a number of days such as 7d"
     )
-    command.add_argument(
+    add_limit(command, "images")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument(
         "--paths", action="store_true", help="print only the path or URL of each image"
     )
-    command.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="number of images (default: 20)"
-    )
-    add_json(command)
+    add_json(form)
 
 
 def add_show(commands: "Commands") -> None:
     """Add `show`."""
     command = add_command(commands, "show", "catalog", "Show everything about one stored image.")
     command.set_defaults(command="show")
-    command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
+    add_image_id(command)
     add_json(command, "print JSON")
 
 
@@ -42,7 +41,7 @@ def add_open(commands: "Commands") -> None:
     command = add_command(
         commands, "open", "open", "Open an image in the default viewer, and print its path."
     )
-    command.add_argument("id", metavar="ID", help="image id, or a unique prefix")
+    add_image_id(command)
 
 
 def add_rm(commands: "Commands") -> None:
@@ -52,8 +51,8 @@ def add_rm(commands: "Commands") -> None:
         "Delete stored images in all their sizes. The ledger keeps what they cost, and an equal "
         "request is billed again.",
     )  # fmt: skip
-    command.add_argument("ids", nargs="+", metavar="ID", help="image id, or a unique prefix")
-    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+    add_image_ids(command)
+    add_yes(command)
 
 
 def add_prune(commands: "Commands") -> None:
@@ -78,7 +77,7 @@ def add_prune(commands: "Commands") -> None:
         help="with --keep-picked: treat missing batch folders, and their picks, as deleted",
     )  # fmt: skip
     command.add_argument("--dry-run", action="store_true", help="show what would be deleted")
-    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+    add_yes(command)
 
 
 def add_import(commands: "Commands") -> None:

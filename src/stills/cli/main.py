@@ -11,7 +11,9 @@ from stills.cli.job_commands import add_jobs, add_worker
 from stills.cli.library_commands import add_import, add_list, add_open, add_prune, add_rm, add_show
 from stills.cli.options import (
     add_aspect_ratio,
+    add_free_port,
     add_json,
+    add_max_cost,
     add_model,
     add_request_field,
     add_resend_unknown,
@@ -123,9 +125,7 @@ def _add_generate(commands: "Commands") -> None:
         help="also copy the image to this file, as JPEG or WebP if its name ends in .jpg, .jpeg or "
         ".webp; with several takes, a number is added to the name",
     )  # fmt: skip
-    command.add_argument(
-        "--max-cost", type=float, metavar="USD", help="fail if it could cost more than this"
-    )
+    add_max_cost(command, "fail if it could cost more than this")
     add_resend_unknown(command)
     command.add_argument("--fresh", action="store_true", help="always pay for a new image")
     add_sandbox_option(command)
@@ -296,9 +296,7 @@ def _add_sandbox(commands: "Commands") -> None:
     command.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
-    command.add_argument(
-        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
-    )
+    add_free_port(command)
     command.add_argument(
         "--latency", type=float, default=0.0, metavar="SECONDS",
         help="delay before each answer (default: 0)",

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from stills.contract.request import REQUEST_FIELDS
 
 _METAVARS = {"size": "W*H"}
+_IMAGE_ID = "image id, or a unique prefix of at least four characters"
 
 if TYPE_CHECKING:
-    Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 - the only name it has
+    # A parser or a group of its options.
+    Container: TypeAlias = argparse._ActionsContainer  # noqa: SLF001 - the only name it has
 
 
-def add_request_field(command: "Group", name: str, summary: str | None = None) -> None:
+def add_request_field(command: "Container", name: str, summary: str | None = None) -> None:
     """Add the option of a request field; `summary` replaces the field's own description."""
     field = REQUEST_FIELDS[name]
     choices: list[str] | None = field.limits.get("enum")
@@ -35,7 +37,7 @@ def add_request_field(command: "Group", name: str, summary: str | None = None) -
     )
 
 
-def add_aspect_ratio(command: "Group") -> None:
+def add_aspect_ratio(command: "Container") -> None:
     """Add `--aspect-ratio`."""
     command.add_argument(
         "--aspect-ratio", metavar="W:H", help="such as 16:9; with 1K, 2K or 4K as the size, or none"
@@ -51,7 +53,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json(command: argparse.ArgumentParser, what: str = "print JSON Lines") -> None:
+def add_json(command: "Container", what: str = "print JSON Lines") -> None:
     """Add `--json`."""
     command.add_argument("--json", action="store_true", help=what)
 
@@ -72,4 +74,48 @@ def add_resend_unknown(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="repeat an API call whose outcome is unknown up to N times, each of which may be "
         "billed (default: STILLS_RESEND_UNKNOWN, else 0)",
+    )
+
+
+def add_image_id(command: argparse.ArgumentParser) -> None:
+    """Add the argument ID."""
+    command.add_argument("id", metavar="ID", help=_IMAGE_ID)
+
+
+def add_image_ids(command: argparse.ArgumentParser) -> None:
+    """Add the argument ID, which may be repeated."""
+    command.add_argument("ids", nargs="+", metavar="ID", help=_IMAGE_ID)
+
+
+def add_yes(command: argparse.ArgumentParser) -> None:
+    """Add `--yes`."""
+    command.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+
+
+def add_limit(command: argparse.ArgumentParser, what: str) -> None:
+    """Add `--limit` to a list."""
+    command.add_argument(
+        "--limit", type=int, default=20, metavar="N", help=f"number of {what} (default: 20)"
+    )
+
+
+def add_max_cost(command: argparse.ArgumentParser, what: str) -> None:
+    """Add `--max-cost`."""
+    command.add_argument("--max-cost", type=float, metavar="USD", help=what)
+
+
+def add_rate(command: argparse.ArgumentParser) -> None:
+    """Add `--rate`."""
+    command.add_argument(
+        "--rate",
+        metavar="LIMIT",
+        help="rate limit, such as 2/min, auto or none (default: STILLS_RATE_LIMIT, else the "
+        "model's)",
+    )
+
+
+def add_free_port(command: argparse.ArgumentParser) -> None:
+    """Add `--port`, with a free one as the default."""
+    command.add_argument(
+        "--port", type=int, default=0, metavar="N", help="default: 0, which takes a free port"
     )

@@ -6,6 +6,8 @@ from stills.pipeline.context import Render
 from stills.pipeline.integrity import read_verified
 from stills.pipeline.ports import Ports
 
+_PREFIX_MIN = 4  # "" and "1" come from an empty variable and a list's numbers
+
 
 async def read(ports: Ports, image: Image, render: Render) -> bytes:
     """Read a stored image; a lost or damaged rendition is rendered again with `render`.
@@ -26,12 +28,18 @@ async def read(ports: Ports, image: Image, render: Render) -> bytes:
 
 
 async def find_by_prefix(ports: Ports, prefix: str) -> Image:
-    """Find the image whose id starts with `prefix`.
+    """Find the image whose id starts with `prefix`, of at least four characters.
 
     Raises:
         NotFound: no image's id starts with it.
-        InvalidRequest: several do.
+        InvalidRequest: several do, or it is too short.
     """
+    if len(prefix) < _PREFIX_MIN:
+        raise InvalidRequest(
+            f"{prefix!r} is too short for the beginning of an id",
+            field="id",
+            action=f"Give at least {_PREFIX_MIN} characters of an id that `stills list` shows.",
+        )
     images = await ports.catalog.find_images(prefix)
     exact = [image for image in images if image.rendition.id == prefix]
     if len(exact or images) == 1:
