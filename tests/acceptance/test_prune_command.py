@@ -42,7 +42,7 @@ def test_old_images_are_deleted_and_picked_ones_kept(run, batch, board, listed, 
     picked, spent = generation(board, "s01"), run("spend").stdout
     planned = run(*NOW, "--keep-picked", "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    assert re.match(r"3 images of \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d: [\d.]+ MB\n", planned.stdout)
+    assert re.match(r"3 images of \d{4}-\d\d-\d\d( to [\d-]{10})?: [\d.]+ MB\n", planned.stdout)
     assert "kept: 1 image picked in a batch\n" in planned.stdout
     assert f"3 images of {board}: its own copies stay" in planned.stdout
     assert len(listed()) == 4
@@ -69,6 +69,24 @@ def test_nothing_is_deleted_before_it_is_old_or_without_an_answer(run, listed):
     assert "--yes" in refused.stderr
     wrong = run("prune", "--older-than", "soon", "--yes")
     assert "--older-than 'soon' is not a date" in wrong.stderr
+    assert len(listed()) == 4
+
+
+def test_a_deletion_says_which_batches_will_miss_the_image(run, board, listed):
+    """A batch is billed again for it; `rm` asks, so one can think again."""
+    assert run("pick", "s01", "1", "-o", "out").returncode == 0
+    told = f"1 image of {board}, 1 picked: its own copies stay, and its next run is billed"
+    assert told in run("rm", generation(board, "s01"), "--yes").stdout
+    assert f"1 image of {board}: " in run("rm", generation(board, "s02"), "--yes").stdout
+    assert len(listed()) == 2
+
+
+def test_folders_are_only_forgotten_for_their_picks(run, board, listed):
+    """Without --keep-picked, an unmounted disk would be forgotten by mistake."""
+    shutil.rmtree(board)
+    refused = run(*NOW, "--forget-missing", "--yes")
+    assert refused.returncode == 2
+    assert "--keep-picked" in refused.stderr
     assert len(listed()) == 4
 
 
@@ -122,6 +140,9 @@ def test_an_image_that_an_unfinished_job_needs_is_kept(run, service, listed, tmp
         variables=service.variables,
     )  # fmt: skip
     assert queued.returncode == 0, queued.stderr
+    asked = run("rm", image)
+    assert "1 image that an unfinished job needs, and may fail without" in asked.stdout
+    assert asked.returncode == 2
     done = run(*NOW, "--yes")
     assert "kept: 1 image that an unfinished job needs" in done.stdout
     assert listed() == {image.partition("-")[0]}

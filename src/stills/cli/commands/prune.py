@@ -4,12 +4,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stills.app import Stills
-from stills.cli.commands.prune_needed import find_needed_by_jobs
+from stills.cli.commands.batch_folders import KnownFolders, describe_use, read_known_folders
+from stills.cli.commands.needed_by_jobs import find_needed_by_jobs
 from stills.cli.commands.question import confirm_deletion
 from stills.cli.commands.spend import read_since
 from stills.cli.counting import counting
@@ -33,17 +33,15 @@ def run(options: argparse.Namespace) -> int:
         raise KeyboardInterrupt(_INTERRUPTED) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Folders:
-    """The images of the batch folders that could be read, and the known folders that are gone."""
-
-    read: Mapping[Path, FolderImages]
-    gone: Sequence[BatchFolder]
-
-
 async def _prune(options: argparse.Namespace) -> int:
-    before = read_since(options.older_than, option="--older-than")
     keeps_picked = options.keep_picked is not None
+    if options.forget_missing and not keeps_picked:
+        raise InvalidRequest(
+            "--forget-missing is only for --keep-picked",
+            field="forget_missing",
+            action="Leave it out, or add --keep-picked; nothing was deleted.",
+        )
+    before = read_since(options.older_than, option="--older-than")
     async with Stills.from_catalog() as stills:
         old = await stills.images.list_older_than(before)
         known = await stills.images.batch_folders.list()
@@ -68,26 +66,14 @@ async def _prune(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_folders(known: Sequence[BatchFolder], options: argparse.Namespace) -> _Folders:
+def _read_folders(known: Sequence[BatchFolder], options: argparse.Namespace) -> KnownFolders:
     """Read the folders that the catalog knows, and those that were named. Blocks.
 
     Raises:
         InvalidRequest: one that may have picks to keep can't be read.
     """
-    read: dict[Path, FolderImages] = {}
-    gone: list[BatchFolder] = []
-    for folder in known:
-        path = file_path(folder.url)
-        try:
-            found = read_folder_images(path)
-        except InvalidRequest:
-            if options.keep_picked is not None:
-                raise
-            continue
-        if found is None:
-            gone.append(folder)
-        else:
-            read[path] = found
+    folders = read_known_folders(known, strict=options.keep_picked is not None)
+    named: dict[Path, FolderImages] = {}
     for name in options.keep_picked or ():
         found = read_folder_images(Path(name))
         if found is None:
@@ -96,8 +82,8 @@ def _read_folders(known: Sequence[BatchFolder], options: argparse.Namespace) -> 
                 field="keep_picked",
                 action="Give an output folder of `stills batch`.",
             )
-        read[Path(name).absolute()] = found
-    return _Folders(read, gone)
+        named[Path(name).absolute()] = found
+    return KnownFolders({**folders.read, **named}, folders.gone)
 
 
 def _unknown_picks(gone: Sequence[BatchFolder]) -> InvalidRequest:
@@ -121,21 +107,17 @@ def _describe(
     """Say what is deleted, what is kept and why, and which batches will miss it."""
     if doomed:
         megabytes = sum(one.byte_count for one in doomed) / _MEGABYTE
-        times = [datetime.fromtimestamp(one.created_at, UTC).date() for one in doomed]
-        yield f"{images(len(doomed))} of {min(times)} to {max(times)}: {megabytes:,.1f} MB"
+        days = [datetime.fromtimestamp(one.created_at, UTC).date() for one in doomed]
+        first, last = min(days), max(days)
+        when = f"{first}" if first == last else f"{first} to {last}"
+        yield f"{images(len(doomed))} of {when}: {megabytes:,.1f} MB"
     else:
         yield "nothing to delete"
     if picked:
         yield f"kept: {images(len(picked))} picked in a batch"
     if needed:
         yield f"kept: {images(len(needed))} that an unfinished job needs"
-    ids = {one.id for one in doomed}
-    for folder, found in folders.items():
-        if number := len(found.all & ids):
-            yield (
-                f"{images(number)} of {folder}: its own copies stay, and its next run is billed "
-                "for new ones"
-            )
+    yield from describe_use(folders, [one.id for one in doomed])
 
 
 def _union(sets: Iterable[frozenset[str]]) -> set[str]:
