@@ -22,7 +22,16 @@ def test_a_machine_without_a_key_is_told_where_to_put_one(examine):
     assert code == 3
     assert [name for name, check in checks.items() if check["state"] == "failed"] == ["key"]
     assert "DASHSCOPE_API_KEY" in checks["key"]["action"]
-    assert checks["catalog"]["state"] == "warning"
+    assert checks["catalog"]["found"].startswith("none yet; the first image creates ")
+
+
+def test_a_place_that_cannot_be_written_is_a_failure(examine, tmp_path):
+    """The catalog and the store would be created there, so no image could be stored."""
+    (tmp_path / "file").write_bytes(b"")
+    code, checks = examine(OUTPUT_DIR=str(tmp_path / "file" / "below"), DASHSCOPE_API_KEY="sk-1")
+    assert code == 7
+    assert [name for name, check in checks.items() if check["code"]] == ["catalog", "store"]
+    assert "OUTPUT_DIR" in checks["store"]["action"]
 
 
 def test_looking_creates_nothing(examine, tmp_path):

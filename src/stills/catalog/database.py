@@ -334,4 +334,5 @@ def _translate(error: Exception, path: Path) -> CatalogError:
         reason = "a text is not UTF-8" if is_undecodable(error) else str(error)
         return CatalogDamaged(f"the catalog {path} is damaged: {reason}")
     problem = find_write_problem(path) if isinstance(error, sqlite3.Error) else ""
-    return CatalogError(f"the catalog {path} can't be used: {error}{problem and f': {problem}'}")
+    said = error.strerror if isinstance(error, OSError) else error
+    return CatalogError(f"the catalog {path} can't be used: {said}{problem and f': {problem}'}")

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from stills.assembly import find_service
 from stills.cli.errors import exit_code
 from stills.cli.text import printable
 from stills.config import Config, read_config
-from stills.contract.errors import ModelNotServed, StillsError, ToolError
+from stills.contract.errors import ModelNotServed, StillsError, StorageError, ToolError
 from stills.contract.models import find_model
 from stills.contract.postgres_url import PostgresUrl
 
@@ -147,7 +148,10 @@ async def _catalog(config: Config, stills: Stills) -> Check:
         await stills.maintenance.check_ready()
         return Check("catalog", "ok", catalog.shown)
     if not catalog.exists():
-        return Check("catalog", "warning", f"there is none yet: {catalog.absolute()} is new")
+        there = _nearest(catalog)
+        if not _is_writable(there):
+            return _not_writable("catalog", there)
+        return Check("catalog", "ok", f"none yet; the first image creates {catalog.absolute()}")
     await stills.maintenance.check_ready()
     images = len(await stills.images.list(limit=1))
     return Check("catalog", "ok", f"{catalog.absolute()}{'' if images else ', without images'}")
@@ -174,12 +178,33 @@ def _spool(config: Config) -> Check:
 def _space(name: str, folder: Path) -> Check:
     """Check the free space where a folder is, or will be."""
     folder = folder.absolute()
-    there = next(one for one in (folder, *folder.parents) if one.exists())
+    there = _nearest(folder)
+    if not _is_writable(there):
+        return _not_writable(name, there)
     free = shutil.disk_usage(there).free
     shown = f"{folder}, {free / 1e9:.1f} GB free"
     if free < _FREE_BYTES_MIN:
         return Check(name, "warning", shown, "Free up space: an image has about 2.6 MB.")
     return Check(name, "ok", shown)
+
+
+def _nearest(path: Path) -> Path:
+    """Return a path, or the one above it in which it will be created."""
+    path = path.absolute()
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
+def _is_writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def _not_writable(name: str, folder: Path) -> Check:
+    action = (
+        "Make it writable, or set STILLS_SPOOL."
+        if name == "spool"
+        else "Work in a folder that you can write to, or set OUTPUT_DIR to one."
+    )
+    return Check(name, "failed", f"{folder} can't be written", action, exit_code(StorageError()))
 
 
 def _ffmpeg() -> Check:
