@@ -61,6 +61,29 @@ def test_an_invalid_command_line_is_one_line(arguments: list[str], capfd):
     assert ". See `stills" in printed
 
 
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (
+            ["generate", "a", "--siez", "1K"],
+            "unrecognized arguments: --siez 1K (perhaps --size). See `stills generate --help`.",
+        ),
+        (["genrate"], "there is no command 'genrate' (perhaps `stills generate`). See `stills"),
+        (["jobs", "lsit"], "'lsit' (perhaps `stills jobs list`). See `stills jobs --help`."),
+        (["qqq"], "there is no command 'qqq'. See `stills --help`."),
+        (["jobs", "list", "--qqq"], "arguments: --qqq. See `stills jobs list --help`."),
+    ],
+)
+def test_a_mistyped_word_gets_a_similar_one_and_its_commands_help(
+    arguments: list[str], printed: str, capfd
+):
+    """Nobody has to search for the word in a list of all of them."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert printed in capfd.readouterr().err
+
+
 def test_a_prompt_without_quotes_is_recognised(capfd):
     """The error shows the command with quotes, wherever the options are."""
     for words in (["a", "red", "fox"], ["a", "--size", "64*64", "red", "fox"]):
