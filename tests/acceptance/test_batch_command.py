@@ -108,7 +108,7 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(batch, shots, service, tmp_
     )
     assert planned.stderr == (
         "note: qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 "
-        "succeeds it. Choose another with --model.\n"
+        "succeeds it. Choose another model with --model, STILLS_MODEL or the field `model`.\n"
     )
     assert service.ledger()["sends"] == []
     assert not (tmp_path / "out").exists()

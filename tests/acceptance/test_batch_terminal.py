@@ -16,11 +16,24 @@ def test_a_terminal_gets_a_question_and_progress(command, environment, service, 
     code, output = at_a_terminal(begin, b"\n", variables, tmp_path)
     assert code == 130
     assert "20 shots: 0 stored already, 20 new" in output
+    assert output.count("retired") == 1
     assert service.ledger()["sends"] == []
     code, output = at_a_terminal(begin, b"y\n", variables, tmp_path)
     assert code == 0, output
     assert "20/20 done" in output
     assert "images/min" in output
+
+
+def test_ctrl_c_at_the_question_says_that_nothing_was_sent(
+    command, environment, service, shots, tmp_path
+):
+    """Nothing can have been billed yet."""
+    begin = [*command, "batch", str(shots), "-o", "out"]
+    variables = environment | service.variables | {"TERM": "xterm"}
+    code, output = at_a_terminal(begin, b"\x03", variables, tmp_path)
+    assert code == 130
+    assert "interrupted before anything was sent; nothing was billed." in output
+    assert "may be billed" not in output
 
 
 @pytest.mark.parametrize("take", ["cat shots.csv | {} -o out -", "{} -o out --events shots.csv >e"])

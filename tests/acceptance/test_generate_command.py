@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pyvips
+from tests.support.progress_lines import without_progress
 
 EXAMPLE = [
     "a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field",
@@ -35,6 +36,7 @@ def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
     assert (image.width, image.height) == (1024, 1024)
     assert path.name.startswith("sandbox-a-cinematic-portrait")
     assert "(simulated)" in first.stderr
+    assert first.stderr.count("1328*1328") == first.stderr.count("retired") == 1
 
     second = run("generate", *EXAMPLE, "--sandbox")
     assert second.stdout == first.stdout
@@ -42,7 +44,7 @@ def test_the_example_is_generated_and_then_answered_from_the_catalog(run):
 
 
 def test_takes_print_one_path_each_and_number_the_output_files(run, tmp_path: Path):
-    """The same command with more takes pays only for the new ones."""
+    """More takes pay only for the new ones. What is true of several images is said once."""
     few = run("generate", *EXAMPLE, "--sandbox", "--takes", "2")
     more = run("generate", *EXAMPLE, "--sandbox", "--takes", "3", "--output", "kite.png", "--json")
     results = [json.loads(line) for line in more.stdout.splitlines()]
@@ -56,6 +58,10 @@ def test_takes_print_one_path_each_and_number_the_output_files(run, tmp_path: Pa
         "kite-2.png",
         "kite-3.png",
     ]
+    notes = without_progress(few.stderr).splitlines()
+    assert notes[2] == "Scaled down from 1328*1328."
+    assert notes[3].startswith("qwen-image-max was retired")
+    assert len(notes) == 4
     refused = run("generate", *EXAMPLE, "--sandbox", "--takes", "17")
     assert refused.returncode == 2
     assert "1 to 16" in one_line(refused.stderr)
@@ -197,7 +203,7 @@ def test_an_output_path_that_names_a_folder_is_refused_before_anything_is_sent(r
         (["a kite", "--size", "64*64", "--seed", "-1"], "seed is out of range"),
         (
             ["a kite", "--size", "64*64", "--model", "qwen-image-max-2025-12-30"],
-            "Use an exact id, without alias or date suffix: qwen-image-max (retired), ",
+            "Use an exact id: qwen-image-max (retired), ",
         ),
         (
             ["a kite", "--size", "64*64", "--model", "qwen_image_2.1_pro"],

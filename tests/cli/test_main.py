@@ -12,7 +12,10 @@ from tests.support.image_results import image_result
 
 from stills.cli.commands.generate import read_request, readable_url, summary
 from stills.cli.main import build_parser, main
+from stills.contract import retirement
 from stills.contract.errors import InvalidRequest
+from stills.contract.models import MODELS
+from stills.contract.retirement import retirement_notes
 
 RESULT = image_result(image_url="file:///tmp/a%20kite.png", provider="dashscope")
 
@@ -263,7 +266,7 @@ def test_a_file_url_is_shown_as_a_path():
 
 def test_the_summary_has_the_image_and_its_cost():
     """Billed, simulated, from the catalog, or of unknown price."""
-    assert "512*512 from 1328*1328" in summary(RESULT)
+    assert "512*512, seed" in summary(RESULT)
     assert "billed 0.075 USD" in summary(RESULT)
     simulated = replace(RESULT, provider="sandbox")
     assert "(simulated)" in summary(simulated)
@@ -271,3 +274,17 @@ def test_the_summary_has_the_image_and_its_cost():
     assert "from the catalog, nothing billed" in summary(cached)
     unknown = replace(RESULT, cost_usd=None)
     assert "price of qwen-image-max unknown" in summary(unknown)
+
+
+def test_a_retirement_that_was_announced_is_not_in_the_summary(monkeypatch):
+    """A call that costs money is warned of before; the result has the same note."""
+    monkeypatch.setattr(retirement, "_shown", set())
+    model = MODELS["qwen-image-max"]
+    (note,) = retirement_notes(model)
+    result = replace(RESULT, notes=(*RESULT.notes, note))
+    assert note in summary(result)
+    shown: list[str] = []
+    for _ in range(2):
+        retirement.show_retirement(model, shown.append)
+    assert shown == [note]
+    assert note not in summary(result)

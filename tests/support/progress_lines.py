@@ -3,7 +3,7 @@
 import re
 from typing import TextIO
 
-PROGRESS_LINE = re.compile(r"^[a-z][a-z, ]*: \d+ s\n", re.MULTILINE)
+PROGRESS_LINE = re.compile(r"^(?:\d+ stored, )?[a-z][a-z, ]*: \d+ s\n", re.MULTILINE)
 NEW_CATALOG_LINE = re.compile(r"^stills: created the catalog .*\n", re.MULTILINE)
 
 

@@ -6,16 +6,16 @@ A terminal that can't write a line again, such as that of an editor, gets lines 
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from stills.cli.screen import can_redraw
-from stills.contract.generation import OnStage, Stage
+from stills.contract.generation import OnStageOf, Stage
 
 _WORDS = {
     Stage.CLAIMED: "preparing, or waiting for the rate limit",
-    Stage.SENT: "sent, waiting for the image",
+    Stage.SENT: "waiting for the image",
     Stage.ANSWERED: "downloading",
     Stage.SPOOLED: "downloaded, waiting for the store",
     Stage.KEPT: "stored",
@@ -30,19 +30,24 @@ Describe = Callable[[], str]
 
 
 @asynccontextmanager
-async def progress() -> AsyncIterator[OnStage]:
-    """Show stage and seconds while the body runs, unless it ends quickly."""
+async def progress(takes: int = 1) -> AsyncIterator[OnStageOf]:
+    """Show stage and seconds while the body runs, unless it ends quickly.
+
+    Of several takes, it shows how many are stored, and the stage of the one that is furthest
+    behind.
+    """
     started_at = time.monotonic()
-    stage = "waiting for another process to finish this image"
+    stages: dict[int, Stage] = {}
     changed = asyncio.Event()
 
-    def on_stage(reached: Stage) -> None:
-        nonlocal stage
-        stage = _WORDS.get(reached, stage)
-        changed.set()
+    def on_stage(take: int, reached: Stage) -> None:
+        if reached in _WORDS:
+            stages[take] = reached
+        if takes == 1:
+            changed.set()
 
     def describe() -> str:
-        return f"{stage}: {time.monotonic() - started_at:.0f} s"
+        return f"{_words(stages.values())}: {time.monotonic() - started_at:.0f} s"
 
     showing: Coroutine[Any, Any, None]
     showing = _spin(describe) if can_redraw() else _print_lines(describe, changed)
@@ -52,6 +57,14 @@ async def progress() -> AsyncIterator[OnStage]:
     finally:
         shown.cancel()
         await asyncio.gather(shown, return_exceptions=True)
+
+
+def _words(stages: Collection[Stage]) -> str:
+    shown = [stage for stage in _WORDS if stage in stages]
+    if not shown:
+        return "waiting for another process to finish this image"
+    kept = sum(stage is Stage.KEPT for stage in stages)
+    return f"{kept} stored, {_WORDS[shown[0]]}" if 0 < kept < len(stages) else _WORDS[shown[0]]
 
 
 async def _spin(describe: Describe) -> None:

@@ -263,7 +263,7 @@ def find_model(model_id: str, models: Mapping[str, Model] = MODELS) -> Model:
     raise UnknownModel(
         f"model {written[:60]!r} is not in the model table",
         field="model",
-        action=f"{suggestion}Use an exact id, without alias or date suffix: {list_ids(models)}.",
+        action=f"{suggestion}Use an exact id: {list_ids(models)}.",
     )
 
 

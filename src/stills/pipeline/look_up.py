@@ -9,13 +9,13 @@ from stills.contract.generation import Generation, Rendition
 from stills.contract.models import Model
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.request import ImageRequest
+from stills.contract.retirement import retirement_notes
 from stills.pipeline.check_prompt import find_long_prompts
 from stills.pipeline.context import Job, LoadReference, Plan, known
 from stills.pipeline.plan import make_plan
 from stills.pipeline.ports import Ports
 from stills.pipeline.record import make_request_record, make_result, try_to_count
 from stills.pipeline.references import load_references
-from stills.pipeline.retirement import retirement_notes
 
 
 @dataclass(frozen=True, slots=True)

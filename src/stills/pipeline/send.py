@@ -21,6 +21,7 @@ from stills.contract.generation import (
     Settlement,
     Stage,
 )
+from stills.contract.retirement import warn_before_paying
 from stills.pipeline.adopt import adopt
 from stills.pipeline.call import (
     Call,
@@ -35,7 +36,6 @@ from stills.pipeline.journal import journal
 from stills.pipeline.plan import simplify
 from stills.pipeline.ports import Ports
 from stills.pipeline.ready import get_ready
-from stills.pipeline.retirement import warn_before_paying
 from stills.pipeline.retry import Retries
 from stills.ratelimit.limiter import StartTooLate
 

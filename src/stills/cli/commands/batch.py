@@ -22,10 +22,11 @@ from stills.cli.commands.batch_report import (
     print_problems,
 )
 from stills.cli.commands.question import ask
-from stills.cli.errors import INTERRUPTED, SOME_FAILED, report
+from stills.cli.errors import INTERRUPTED, NOTHING_SENT, SOME_FAILED, report
 from stills.cli.interrupts import Interrupts
 from stills.cli.text import printable
 from stills.config import read_rate_limit
+from stills.contract.retirement import show_retirement
 from stills.review.record import end_run
 from stills.review.retake_plan import RetakePlan, confirm_requests
 
@@ -59,7 +60,7 @@ async def _batch(options: argparse.Namespace) -> int:
         _announce(options, batch, estimate, events)
         check_cost(estimate, batch.options)
         asks = estimate.new and not options.yes and not options.dry_run
-        if asks and not ask("Continue?", piped=options.shots == "-"):
+        if asks and not _is_confirmed(options):
             return INTERRUPTED
         if options.dry_run or options.queue:
             return 0 if options.dry_run else await _submit(options, stills, batch, folder)
@@ -74,6 +75,13 @@ def _needs_estimate(options: argparse.Namespace) -> bool:
     """Return whether somebody looks at the estimate; it takes a while for a long list."""
     is_asked = sys.stderr.isatty() and not options.yes
     return is_asked or options.dry_run or options.max_cost is not None
+
+
+def _is_confirmed(options: argparse.Namespace) -> bool:
+    try:
+        return ask("Continue?", piped=options.shots == "-")
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(NOTHING_SENT) from None
 
 
 def _is_refused(options: argparse.Namespace, batch: RunPlan) -> bool:
@@ -98,9 +106,8 @@ def _announce(
     """Print the notes, and the plan if it was asked for or standard error is a terminal."""
     for note in batch.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
-    model, is_shown = batch.options.model, options.dry_run or sys.stderr.isatty()
-    if model.retirement and estimate.new and is_shown:
-        print(f"note: {model.id} {model.retirement}. Choose another with --model.", file=sys.stderr)
+    if estimate.new and (options.dry_run or sys.stderr.isatty()):
+        show_retirement(batch.options.model, lambda note: print(f"note: {note}", file=sys.stderr))
     if events is not None:
         events.plan(estimate, batch.notes)
     elif options.dry_run:

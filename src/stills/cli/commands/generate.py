@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from stills.contract.money import format_usd
 from stills.contract.providers import is_paid
 from stills.contract.request import REQUEST_FIELDS, ImageRequest
 from stills.contract.result import ImageResult
+from stills.contract.retirement import was_shown
 from stills.contract.takes import check_takes
 
 _OPTIONS = tuple(name for name in REQUEST_FIELDS if name not in ("prompt", "reference_images"))
@@ -43,13 +45,25 @@ def run(options: argparse.Namespace) -> int:
         resend_unknown=options.resend_unknown,
         signs_links=options.json,
     )
-    for result in results:
-        if options.json:
+    if options.json:
+        for result in results:
             print(as_json(asdict(with_web_url(result))))
-        else:
-            print(readable_url(result.image_url))
-            print(summary(result), file=sys.stderr)
+    else:
+        _print_results(results)
     return 0
+
+
+def _print_results(results: Sequence[ImageResult]) -> None:
+    """Print the path and the summary of each image, and at the end the notes that several have."""
+    counts = Counter(note for result in results for note in result.notes)
+    shared = [note for note, count in counts.items() if count > 1]
+    for result in results:
+        own = tuple(note for note in result.notes if note not in shared)
+        print(readable_url(result.image_url))
+        print(summary(replace(result, notes=own)), file=sys.stderr)
+    for note in shared:
+        if not was_shown(note):
+            print(printable(note), file=sys.stderr)
 
 
 def make_image(
@@ -96,12 +110,12 @@ def make_images(
         made = Stills.from_env(
             sandbox=sandbox, resend_unknown=resend_unknown, environment=environment
         )
-        async with made as stills, progress() as show:
+        async with made as stills, progress(takes) as show:
 
-            def follow(_: int, stage: Stage) -> None:
+            def follow(take: int, stage: Stage) -> None:
                 nonlocal sent
                 sent = sent or stage is not Stage.CLAIMED
-                show(stage)
+                show(take, stage)
 
             for output in outputs:
                 await stills.images.check_target(output)
@@ -185,10 +199,8 @@ def readable_url(image_url: str) -> str:
 
 
 def summary(result: ImageResult) -> str:
-    """Describe an image and its cost in one line, followed by its notes."""
+    """Describe an image and its cost in one line, followed by its notes that were not shown yet."""
     size = f"{result.width}*{result.height}"
-    if result.native_size != size:
-        size = f"{size} from {result.native_size}"
     simulated = "" if is_paid(result.provider) else " (simulated)"
     if result.cached:
         cost = "from the catalog, nothing billed"
@@ -197,7 +209,8 @@ def summary(result: ImageResult) -> str:
     else:
         cost = f"billed {format_usd(result.cost_usd)}{simulated}"
     made = f"{result.id}: {size}, seed {result.seed}, {result.provider} {result.model}; {cost}"
-    return "\n  ".join(map(printable, (made, *result.notes)))
+    notes = [note for note in result.notes if not was_shown(note)]
+    return "\n  ".join(map(printable, (made, *notes)))
 
 
 def _read_output(written: str) -> Path:

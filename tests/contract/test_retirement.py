@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from stills.app import Stills
+from stills.contract import retirement
 from stills.contract.errors import ContentRefused, ModelNotServed
 from stills.contract.request import ImageRequest
-from stills.pipeline import retirement
 from stills.provider.credentials import Credentials, ProviderKey
 from stills.provider.dashscope import connect
 from stills.sandbox import Fault, FaultKind, Sandbox
@@ -19,7 +19,7 @@ Make = Callable[..., Awaitable[Stills]]
 KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 NOTE = (
     "qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 succeeds "
-    "it. Choose another model with --model, STILLS_MODEL or the field model."
+    "it. Choose another model with --model, STILLS_MODEL or the field `model`."
 )
 
 
@@ -36,9 +36,9 @@ class Paid:
 
 
 @pytest.fixture
-async def paid(make_stills: Make, sandbox: Sandbox) -> Stills:
+async def paid(make_stills: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Stills:
     """Stills with a provider that costs money, in a process that has not warned yet."""
-    retirement.warn_once.cache_clear()
+    monkeypatch.setattr(retirement, "_shown", set())
     inner = await connect(Credentials(ProviderKey("sk-sandbox"), sandbox.base_url))
     return await make_stills(provider=Paid(inner))
 
