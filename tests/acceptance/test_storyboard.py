@@ -275,8 +275,12 @@ def chosen(shot: str) -> str:
 
 
 def hand_over_to_editing(production: Production) -> None:
-    """OTIO, FCPXML and EDL have the picks in order, for their durations, with the comments."""
-    comments = [" ".join(text.split()) for text in REJECTED.values() if text is not None]
+    """OTIO, FCPXML and EDL have the picks in order, for their durations, with the comments.
+
+    Those were on the rejected takes, so they say which.
+    """
+    said = [" ".join(text.split()) for text in REJECTED.values() if text is not None]
+    comments = [f"take 1: {text}" for text in said]
     for form in ("otio", "fcpxml", "edl"):
         file = production.exported(form)
         more = {"rate": FPS} if form == "edl" else {}

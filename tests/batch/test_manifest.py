@@ -149,6 +149,7 @@ def test_entries_are_read_back_unchanged(tmp_path):
     outcomes = [
         done("kira", is_portrait=True),
         done("s01 雨 \u2028\n\"'", needs=("kira",), duration_seconds=2.0, seed=0),
+        done("s02 sent", reference_text="Reference image 1 shows Kira."),
         done("s02 said", dialogue='ANNA: 雨?\nBEN: "Yes." 😀'),
         failed("s02", ConnectionLost(billing=Billing.POSSIBLE)),
         Outcome(shot("s03")),
@@ -157,6 +158,7 @@ def test_entries_are_read_back_unchanged(tmp_path):
     path = write(tmp_path, *outcomes)
     assert list(read_manifest(path)) == [ManifestEntry.of(one, _file(one)) for one in outcomes]
     assert [entry.status for entry in read_manifest(path)] == [
+        Status.DONE,
         Status.DONE,
         Status.DONE,
         Status.DONE,

@@ -17,6 +17,7 @@ from stills.batch.manifest_entry import ManifestEntry
 from stills.cli.main import main
 from stills.contract.errors import ContentRefused, InvalidRequest, OutputRefused, ToolMissing
 from stills.handover.export import check_output, choose_output, export
+from stills.handover.shot_rows import list_rows
 from stills.imaging.lettering import draw_text
 from stills.imaging.thumbnail import thumbnail_jpeg
 from stills.review import marking
@@ -155,6 +156,17 @@ def test_csv_has_a_row_per_shot(film, tmp_path):
     assert (rows[0]["prompt"], rows[0]["comments"]) == (PROMPT, COMMENT)
     assert [row["dialogue"] for row in rows] == [DIALOGUE, "", ""]
     assert rows[1]["prompt"] == "'=1+1"
+
+
+def test_prompts_are_those_that_were_written(tmp_path):
+    """What was added about references says nothing to an editor, also for an own picture."""
+    text = "Reference image 1 shows Anna. Reference image 2 shows Bo."
+    one, two = (shot(shot_id, f"a walk. {text}", reference_text=text) for shot_id in ("1A", "2A"))
+    board = write_board(tmp_path / "film", entry_of(one), entry_of(two))
+    write_png(board / OWN.file)
+    put(board, "2A", marking.use_own(find(board, "2A", "1")[0], OWN))
+    rows = list_rows(read_film(board, seconds_per_shot=3.0, fps=24))
+    assert [row.prompt for row in rows] == ["a walk.", "a walk."]
 
 
 def test_zip_has_images_table_and_manifest(film, folder, tmp_path):

@@ -57,6 +57,19 @@ def test_an_own_picture_takes_the_place_of_a_shot(tmp_path):
     assert names(tmp_path) == ["images/1A-2.png"]
 
 
+def test_a_comment_on_another_take_says_so(tmp_path):
+    """Below the picked frame, "too dark" would be about the wrong picture."""
+    two_takes_each(tmp_path, "1A")
+    board_shot, first = find(tmp_path, "1A", "1")
+    put(tmp_path, "1A", marking.comment(board_shot, "too dark", take=first))
+    board_shot, second = find(tmp_path, "1A", "2")
+    put(tmp_path, "1A", marking.comment(board_shot, "better", take=second))
+    put(tmp_path, "1A", marking.comment(find(tmp_path, "1A", "2")[0], "hold it longer"))
+    decide(tmp_path, "1A", marking.pick, second)
+    (frame,) = read_picked_frames(tmp_path)
+    assert frame.comments == ("take 1: too dark", "better", "hold it longer")
+
+
 def test_a_mark_is_void_when_the_take_gets_another_image(tmp_path):
     """The pick was of a picture that the take no longer shows."""
     first = shot("1A")

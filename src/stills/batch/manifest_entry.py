@@ -126,6 +126,8 @@ class ManifestEntry:
         line |= _kind_members(shot)
         if shot.references:
             line["references"] = [_reference_members(one) for one in shot.references]
+        if shot.reference_text is not None:
+            line["reference_text"] = shot.reference_text
         if shot.needs:
             line["needs"] = shot.needs
         if shot.duration_seconds is not None:
@@ -218,6 +220,7 @@ def _read_shot(given: Mapping[str, Any]) -> Shot:
         request=ImageRequest.from_mapping(request),
         source=_get(given, "source", str, ""),
         references=_read_references(given, own),
+        reference_text=_get(given, "reference_text", str, None),
         duration_seconds=duration,
         dialogue=_get(given, "dialogue", str, None),
         is_portrait=_get(given, "portrait", bool, default=False),

@@ -11,8 +11,9 @@ class ShotRow:
     """One shot. `start` is its first frame in the film.
 
     `pick` is `picked`, `own picture`, or empty if nobody decided. `prompt`, `seed` and `notes` are
-    those of the take that is shown; an own picture has only the prompt of its shot. `dialogue` is
-    empty if nothing is said.
+    those of the take that is shown; an own picture has only the prompt of its shot. The prompt is
+    as it was written, without what was added about references. `dialogue` is empty if nothing is
+    said.
     """
 
     still: Still
@@ -39,7 +40,7 @@ def _row(still: Still, number: int, start: int) -> ShotRow:
     picked = still.picked
     dialogue = picked.shot.dialogue or ""
     if picked.take is None:
-        prompt = picked.shot.request.prompt
+        prompt = picked.shot.written_prompt
         return ShotRow(
             still, number, start, "own picture", "", prompt, None, picked.comments, (), dialogue
         )
@@ -50,7 +51,7 @@ def _row(still: Still, number: int, start: int) -> ShotRow:
         start,
         pick="picked" if picked.is_picked else "",
         take=picked.take.label,
-        prompt=entry.shot.request.prompt,
+        prompt=entry.shot.written_prompt,
         seed=entry.result.seed if entry.result else None,
         comments=picked.comments,
         notes=entry.result.notes if entry.result else (),

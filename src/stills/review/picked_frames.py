@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stills.batch.image_files import file_in
 from stills.batch.manifest import MANIFEST_NAME, read_manifest
-from stills.review.board import Board, BoardTake, make_board
+from stills.review.board import Board, BoardShot, BoardTake, make_board
 from stills.review.review_file import read_review
 from stills.shotlist.shots import Shot
 
@@ -17,7 +17,8 @@ class PickedFrame:
     `file` is the user's own picture, else the picked take, else the first take that has an image
     and is not rejected; None if there is none. `take` is the take it shows, None for an own
     picture. `is_picked` means that somebody decided so; `is_rejected` that every image of the shot
-    is rejected. `comments` are those of the review, oldest first.
+    is rejected. `comments` are those of the review, oldest first; one on a take that is not shown
+    begins with its number.
     """
 
     shot: Shot
@@ -57,13 +58,13 @@ def list_picked_frames(board: Board) -> tuple[PickedFrame, ...]:
     for shot in board.shots:
         if shot.is_portrait:
             continue
-        comments = tuple(comment.text for comment in shot.review.comments)
         own, first = shot.review.own, shot.takes[0].entry.shot
+        take = shot.chosen if own is None else None
+        comments = _list_comments(shot, take)
         if own is not None:
             file = file_in(board.folder, own.file)
             frames.append(PickedFrame(first, file, None, is_picked=True, comments=comments))
             continue
-        take = shot.chosen
         images = [one for one in shot.takes if one.has_image]
         frames.append(
             PickedFrame(
@@ -76,3 +77,11 @@ def list_picked_frames(board: Board) -> tuple[PickedFrame, ...]:
             )
         )
     return tuple(frames)
+
+
+def _list_comments(shot: BoardShot, shown: BoardTake | None) -> tuple[str, ...]:
+    labels = {take.id: take.label for take in shot.takes if take is not shown}
+    return tuple(
+        f"take {labels[one.take]}: {one.text}" if one.take in labels else one.text
+        for one in shot.review.comments
+    )

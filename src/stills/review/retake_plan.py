@@ -168,6 +168,7 @@ def _make_shot(board: Board, shot: BoardShot, request: TakeRequest) -> Shot:
         request=changed,
         source=base.source,
         references=tuple(_resolve(board, one) for one in references),
+        reference_text=base.reference_text,
         duration_seconds=base.duration_seconds,
         dialogue=base.dialogue,
         is_portrait=base.is_portrait,

@@ -55,6 +55,12 @@ class Shot:
     project_seed: int | None = None
 
     @property
+    def written_prompt(self) -> str:
+        """The prompt without what it says about the references."""
+        prompt, text = self.request.prompt, self.reference_text
+        return prompt.removesuffix(text).rstrip() if text else prompt
+
+    @property
     def first_take(self) -> str:
         """The id of the shot's first take."""
         return self.take_of or self.id

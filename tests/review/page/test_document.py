@@ -151,6 +151,31 @@ def test_references_are_shown_in_order(page, tmp_path):
     assert "SECRET" not in path.read_text()
 
 
+def test_the_prompt_is_shown_as_it_was_written(page, tmp_path):
+    """What was added about its references is next to them, and in the form for another take."""
+    text = "Reference image 1 shows Kira. Reference image 2 shows Ben."
+    entry = ManifestEntry.of(
+        done("1A", prompt=f"two at sea. {text}", reference_text=text), "images/1A.png"
+    )
+    page.goto(write_page(write_board(tmp_path, entry)).as_uri())
+    assert page.locator(".prompt").text_content() == "two at sea."
+    assert page.locator("img").get_attribute("alt") == "1A: two at sea."
+    page.get_by_role("button", name="Another 1A, take 1").click()
+    expect(page.locator("#take-prompt")).to_have_value(f"two at sea. {text}")
+
+
+def test_every_control_has_a_name_of_its_own(page, tmp_path):
+    """Somebody who hears the page knows which take a button is for."""
+    two_takes_each(tmp_path, "1A", "2A")
+    page.goto(write_page(tmp_path).as_uri())
+    names = [
+        one.get_attribute("aria-label") or one.text_content()
+        for one in page.get_by_role("button").all()
+    ]
+    assert len(names) > 4 * 4  # takes and their buttons
+    assert len(set(names)) == len(names)
+
+
 def test_sandbox_costs_and_unknown_prices_are_marked(tmp_path):
     """Sandbox images cost no real money; images of unknown price are only counted."""
     outcomes = [
@@ -366,4 +391,6 @@ def test_marks_are_on_the_page_without_a_script(chromium, tmp_path):
     with watched_page(chromium, "file://", java_script_enabled=False) as watched:
         watched.page.goto(url)
         assert watched.page.locator(".take.rejected").count() == 1
+        which = "getComputedStyle(document.querySelector('.rejected .which'), '::after').content"
+        assert watched.page.evaluate(which) == '" · rejected"'
         assert watched.page.locator(".comments").text_content() == "too dark"

@@ -53,6 +53,7 @@ function makeActs(take) {
   const acts = ACTS.filter(([act]) => hasImage(take) || !["pick", "reject"].includes(act));
   return acts.map(([act, word, key]) => {
     const button = make("button", { type: "button", textContent: word, data: { act } });
+    button.setAttribute("aria-label", `${word} ${shotOf(take).dataset.shot}, take ${take.dataset.label}`);
     button.setAttribute("aria-keyshortcuts", key);
     if (act === "pick" || act === "reject") button.setAttribute("aria-pressed", "false");
     return button;
@@ -102,6 +103,7 @@ function paintWaiting(shot) {
     const what = request.prompt ? make("p", { className: "changed", dir: "auto", textContent: request.prompt }) : "";
     const seed = request.seed == null ? "" : `seed ${request.seed}`;
     const cancel = make("button", { type: "button", textContent: "Take back", data: { act: "cancel" } });
+    cancel.setAttribute("aria-label", `Take back take ${label} of ${shot.dataset.shot}`);
     shot.querySelector(".takes").append(
       make("li", { className: "take waiting", data: { request: request.id ?? request.key, label } },
         make("div", { className: "frame" },

@@ -72,6 +72,7 @@ let choosingFor = null;
 
 function prepare(shot) {
   const button = make("button", { type: "button", className: "quiet", textContent: "Own picture" });
+  button.setAttribute("aria-label", `Own picture for ${shot.dataset.shot}`);
   button.addEventListener("click", () => {
     choosingFor = shot.dataset.shot;
     chooser.click();
@@ -80,6 +81,7 @@ function prepare(shot) {
   const own = shot.querySelector(".take.own .bar");
   if (own) {
     const remove = make("button", { type: "button", textContent: "Remove" });
+    remove.setAttribute("aria-label", `Remove the own picture of ${shot.dataset.shot}`);
     remove.addEventListener("click", () => decide({ do: "clear", shot: shot.dataset.shot }));
     own.append(make("span", { className: "acts" }, remove));
   }

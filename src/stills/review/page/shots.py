@@ -68,7 +68,7 @@ class ShotRenderer:
                 f'<div class="frame" tabindex="0"><div class="picture"><span>{_no_image(entry)}'
                 f"</span></div>{edge}</div>"
             )
-        alt = f"{take.id}: {entry.shot.request.prompt}"
+        alt = f"{take.id}: {entry.shot.written_prompt}"
         size = (entry.result.width, entry.result.height)
         return self._picture(entry.file, thumbnail_file(entry), alt, size, edge)
 
@@ -112,7 +112,7 @@ class ShotRenderer:
         return (
             f'<div class="slate"><div class="name"><h2 data-search>{escape(shot.id)}</h2>'
             f'{kind}<span class="tag decision" data-search></span>{length}{source}</div>'
-            f'<p class="prompt" data-search dir="auto">{escape(first.shot.request.prompt)}</p>'
+            f'<p class="prompt" data-search dir="auto">{escape(first.shot.written_prompt)}</p>'
             f"{_dialogue(first.shot.dialogue)}{self._references(first.shot.references)}"
             f'<ul class="comments">{comments}</ul></div>'
         )
@@ -188,8 +188,8 @@ def _status_tag(entry: ManifestEntry) -> str:
 
 def _own_prompt(shot: BoardShot, take: BoardTake) -> str:
     """Return the prompt of a take that has another than its shot."""
-    prompt = take.entry.shot.request.prompt
-    if prompt == shot.takes[0].entry.shot.request.prompt:
+    prompt = take.entry.shot.written_prompt
+    if prompt == shot.takes[0].entry.shot.written_prompt:
         return ""
     return f'<p class="changed" data-search dir="auto">{escape(prompt)}</p>'
 
