@@ -36,8 +36,8 @@ class ModelRules:
     """The limits of one model.
 
     The first of `sizes` is the default; None means any size between the limits of pixels and ratio,
-    2048*2048 by default. `most_tokens=None` that it is unknown how
-    much of a prompt the model reads. `has_task_metric` and `has_output_usage` are parts of answers:
+    2048*2048 by default. `most_tokens=None` means that it is unknown how much of a prompt the model
+    reads. `has_task_metric` and `has_output_usage` are parts of answers:
     the first is in those of qwen-image-max, the second in those of 3.0 (API reference, 2026-11).
     """
 
