@@ -209,7 +209,7 @@ def find_service(config: Config) -> Credentials:
         credentials_file=config.credentials_file,
         base_url=config.base_url,
         project_base_url=config.project_base_url,
-        folder=_current_folder(),
+        dotenv_files=config.project.key_files,
         api_key_file=config.api_key_file,
         account_name=config.account,
     )
@@ -230,13 +230,6 @@ def use_dashscope(config: Config) -> Provider:
         )
 
     return DeferredProvider(credentials.provider.name, make, account=credentials.account)
-
-
-def _current_folder() -> Path | None:
-    try:
-        return Path.cwd()
-    except OSError:  # it was deleted
-        return None
 
 
 def embed_sandbox(config: Config) -> Provider:

@@ -192,6 +192,47 @@ def test_a_link_to_the_output_folder_marks_the_project(film, home, tmp_path):
     assert find_project(film / "shots", home) == Project(film)
 
 
+def add_key_file(folder):
+    (folder / ".env").write_text("DASHSCOPE_API_KEY=sk-a", encoding="utf-8")
+    return folder / ".env"
+
+
+def test_the_key_is_looked_for_here_in_the_project_and_in_the_repository(film, home, tmp_path):
+    """All folders of a project use the same key; other folders on the way up don't count."""
+    mark(film)
+    (tmp_path / ".git").mkdir()
+    folder = film / "shots" / "one"
+    folder.mkdir()
+    add_key_file(film / "shots")
+    expected = tuple(add_key_file(one) for one in (folder, film, tmp_path))
+    assert find_project(folder, home).key_files == expected
+    assert find_project(film, home).key_files == expected[1:]
+
+
+def test_a_key_above_the_repository_is_not_used(film, home, tmp_path):
+    """The search ends at the root, so a folder above it can't choose the account."""
+    add_key_file(tmp_path)
+    (film / ".git").mkdir()
+    assert find_project(film / "shots", home).key_files == ()
+
+
+def test_a_key_file_of_another_user_is_not_used(film, home, tmp_path, give_away):
+    """Its base URL would get the prompts of this user."""
+    (tmp_path / ".git").mkdir()
+    file = add_key_file(tmp_path)
+    give_away(file)
+    found = find_project(film, home)
+    assert found == Project(unused=(Unused(file, "it belongs to another user"),))
+
+
+def test_a_folder_for_everybody_is_no_repository(film, home, tmp_path):
+    """Anybody can put a repository with a key into a folder such as /tmp."""
+    (tmp_path / ".git").mkdir()
+    add_key_file(tmp_path)
+    tmp_path.chmod(0o777)
+    assert find_project(film, home).key_files == ()
+
+
 def test_without_a_current_folder_there_is_no_project(home):
     """It was deleted."""
     assert find_project(None, home) == Project()

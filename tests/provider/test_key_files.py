@@ -11,16 +11,15 @@ LOCAL = "http://127.0.0.1:8080/api/v1"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder deep in a Git repository."""
-    (tmp_path / "repository" / ".git").mkdir(parents=True)
-    made = tmp_path / "repository" / "films" / "kite"
+    """The current folder, in another one that may have an `.env` too."""
+    made = tmp_path / "film" / "shots"
     made.mkdir(parents=True)
     return made
 
 
 @pytest.fixture
 def find(tmp_path, folder):
-    """Find credentials in that folder, by default with nothing else given."""
+    """Find credentials in both folders, by default with nothing else given."""
 
     def find_with(**given):
         facts = {
@@ -28,7 +27,7 @@ def find(tmp_path, folder):
             "profile": "default",
             "credentials_file": tmp_path / "credentials",
             "base_url": None,
-            "folder": folder,
+            "dotenv_files": (folder / ".env", folder.parent / ".env"),
             "api_key_file": tmp_path / "api_key",
         }
         return find_credentials(**{**facts, **given})
@@ -40,7 +39,7 @@ def test_the_places_are_searched_in_order(find, folder, tmp_path):
     """Each new place wins over those before it: the specification's two come first."""
     places = [
         (tmp_path / "api_key", "{}\n"),
-        (tmp_path / "repository" / ".env", "DASHSCOPE_API_KEY={}\n"),
+        (folder.parent / ".env", "DASHSCOPE_API_KEY={}\n"),
         (folder / ".env", "DASHSCOPE_API_KEY={}\n"),
         (tmp_path / "credentials", "[default]\ndashscope_api_key = {}\n"),
     ]
@@ -75,18 +74,9 @@ def test_a_base_url_beside_the_key_goes_with_it(find, folder):
 
 
 def test_files_without_a_key_are_no_error(find, folder):
-    """An empty value, a folder that has that name, and a deleted current folder count as none."""
+    """An empty value and a folder that has that name count as none."""
     (folder / ".env").mkdir()
-    (folder.parents[1] / ".env").write_text("DASHSCOPE_API_KEY=\nOTHER=sk-b\n")
-    with pytest.raises(MissingKey):
-        find()
-    with pytest.raises(MissingKey):
-        find(folder=None)
-
-
-def test_files_outside_the_repository_are_not_read(find, folder):
-    """The search ends at the root, so a folder above it can't choose the account."""
-    (folder.parents[2] / ".env").write_text("DASHSCOPE_API_KEY=sk-a\n")
+    (folder.parent / ".env").write_text("DASHSCOPE_API_KEY=\nOTHER=sk-b\n")
     with pytest.raises(MissingKey):
         find()
 

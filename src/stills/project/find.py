@@ -5,11 +5,12 @@ Without this, the same command in two folders of one project would be billed twi
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 FILE_NAME = "stills.toml"
+KEY_FILE_NAME = ".env"
 OUTPUT_NAME = "output"
 STILLS_NAME = "ai-image-qwen-image"
 CATALOG_NAME = "stills.db"
@@ -23,12 +24,14 @@ class Project:
     """The project of the current folder.
 
     `folder` is its own folder, None for the current one. `file` is its `stills.toml`, if there is
-    one. `unused` are catalogs and files that could be meant, but are not used.
+    one. `key_files` are the `.env` that may have its API key; the first that has one counts.
+    `unused` are catalogs and files that could be meant, but are not used.
     """
 
     folder: Path | None = None
     file: Path | None = None
     unused: tuple["Unused", ...] = ()
+    key_files: tuple[Path, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -54,19 +57,42 @@ def find_project(start: Path | None, home: Path | None) -> Project:
     """
     if start is None:
         return Project()
+    folders = list(_folders(start, None if home is None else _resolve(home)))
     unused: list[Unused] = []
+    folder, file = _find_folder(start, folders, unused)
+    key_files = _find_key_files(start, folder, folders[-1], unused)
+    return Project(None if folder == start else folder, file, tuple(unused), key_files)
+
+
+def _find_folder(
+    start: Path, folders: Sequence[Path], unused: list[Unused]
+) -> tuple[Path, Path | None]:
+    """Return the project's folder and its file, if it has one."""
     catalogs: list[Path] = []
-    for folder in _folders(start, None if home is None else _resolve(home)):
+    for folder in folders:
         file, catalog = folder / FILE_NAME, folder / _CATALOG
         if _is_file(file) and _is_trusted(file, start, unused):
             unused += [Unused(other, f"{file} decides") for other in catalogs]
-            return Project(None if folder == start else folder, file, tuple(unused))
+            return folder, file
         if _is_file(catalog) and (folder == start or _is_trusted(catalog, start, unused)):
             catalogs.append(catalog)
-    if not catalogs:
-        return Project(unused=tuple(unused))
-    nearest = catalogs[0].parents[len(_CATALOG.parts) - 1]
-    return Project(None if nearest == start else nearest, unused=tuple(unused))
+    return (catalogs[0].parents[len(_CATALOG.parts) - 1] if catalogs else start), None
+
+
+def _find_key_files(
+    start: Path, project: Path, top: Path, unused: list[Unused]
+) -> tuple[Path, ...]:
+    """Return `.env` of the current folder, the project and the Git repository that it is in.
+
+    One that belongs to another user could have the prompts sent to that user's service.
+    """
+    folders = [start, project]
+    if _stat(top / ".git") is not None:
+        folders.append(top)
+    files = dict.fromkeys(folder / KEY_FILE_NAME for folder in folders)
+    return tuple(
+        file for file in files if _stat(file) is not None and _is_trusted(file, start, unused)
+    )
 
 
 def _folders(start: Path, home: Path | None) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """Finding the API key; the key determines the provider."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
@@ -70,22 +71,22 @@ def find_credentials(
     credentials_file: Path | None,
     base_url: str | None,
     project_base_url: str | None = None,
-    folder: Path | None = None,
+    dotenv_files: Sequence[Path] = (),
     api_key_file: Path | None = None,
     account_name: str | None = None,
 ) -> Credentials:
     """Return the first key of: the given one, the profile's `dashscope_api_key`, other files.
 
-    The other files are those of `find_key_file`, if `folder` is not None. They are not read if a
-    profile is named that has no key: another account would be billed. `base_url` wins over the one
-    beside the key, which wins over the project's. A sandbox's key never goes to the latter.
+    The other files are those of `find_key_file`. They are not read if a profile is named that has
+    no key: another account would be billed. `base_url` wins over the one beside the key, which wins
+    over the project's. A sandbox's key never goes to the latter.
 
     Raises:
         MissingKey: there is none.
         WrongKey: the key has characters that keys don't have.
         AccessError: a file or the base URL can't be used.
     """
-    given = _find_key(key, profile, credentials_file, folder, api_key_file)
+    given = _find_key(key, profile, credentials_file, dotenv_files, api_key_file)
     found, base_url = given.key, base_url or given.base_url
     if not found.isascii() or not found.isprintable() or " " in found:
         raise WrongKey(
@@ -110,7 +111,7 @@ def _find_key(
     key: str | None,
     profile: str,
     credentials_file: Path | None,
-    folder: Path | None,
+    dotenv_files: Sequence[Path],
     api_key_file: Path | None,
 ) -> FoundKey:
     if key and key.strip():
@@ -118,7 +119,7 @@ def _find_key(
     found = _read_profile(profile, credentials_file)
     if isinstance(found, str):
         return FoundKey(found, f"{credentials_file} [{profile}]")
-    other = None if folder is None else find_key_file(folder, api_key_file)
+    other = find_key_file(dotenv_files, api_key_file)
     if other is None:
         raise found
     return other

@@ -1,7 +1,7 @@
 """Files other than the credentials file in which people keep an API key."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,29 +27,21 @@ class FoundKey:
         return "FoundKey(***)"
 
 
-def find_key_file(folder: Path, api_key_file: Path | None) -> FoundKey | None:
+def find_key_file(dotenv_files: Sequence[Path], api_key_file: Path | None) -> FoundKey | None:
     """Return the key of the first of these files that has one.
 
-    They are `.env` in the folder, `.env` in the root of its Git repository, and the file that the
-    DashScope SDK reads. Of an `.env`, only the key and its base URL are used.
+    They are files named `.env`, of which only the key and its base URL are used, and the file that
+    the DashScope SDK reads.
 
     Raises:
         AccessError: a file can't be read.
     """
-    for file in _dotenv_files(folder):
+    for file in dotenv_files:
         variables = _read_assignments(_read(file))
         if variables.get(_KEY):
             return FoundKey(variables[_KEY], str(file), variables.get(_BASE_URL) or None)
     key = "" if api_key_file is None else _read(api_key_file).strip()
     return FoundKey(key, str(api_key_file)) if key else None
-
-
-def _dotenv_files(folder: Path) -> Iterator[Path]:
-    yield folder / ".env"
-    roots = (each for each in (folder, *folder.parents) if (each / ".git").exists())
-    root = next(roots, folder)
-    if root != folder:
-        yield root / ".env"
 
 
 def _read(file: Path) -> str:
