@@ -108,7 +108,7 @@ class Access:
         digest = _digest(secret)
         key = await self._find(digest, self._open_sessions().find_key)
         if key is None or key.revoked_at is not None:
-            raise KeyRefused("the session is over")
+            raise KeyRefused("the session has expired")
         return BudgetOwner(key.name, key.day_usd)
 
     async def log_out(self, secret: str) -> None:

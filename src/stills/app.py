@@ -85,7 +85,7 @@ class Stills:
         guard_references: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Self:
-        """Create Stills as the environment says; `sandbox` embeds one and needs no API key.
+        """Create Stills from the environment; `sandbox` uses the built-in one, without an API key.
 
         `rate_limit` and `resend_unknown` override the environment. `resend_unknown` is how often to
         retry a call of unknown outcome: 0 by default, because each may be billed.
@@ -95,7 +95,8 @@ class Stills:
         Raises:
             MissingKey: there is no API key, and `sandbox` is false.
             AccessError: the key or the base URL can't be used.
-            InvalidRequest: a variable or an argument has no usable value.
+            ConfigError: a variable or `stills.toml` has no usable value.
+            InvalidRequest: an argument has no usable value.
         """
         config = read_config(environment)
         config = replace(config, rate_limit=rate_limit or config.rate_limit)

@@ -125,7 +125,7 @@ def copy_catalog(
 ) -> Mapping[str, int]:
     """Copy a catalog from SQLite to Postgres; returns the number of rows per table.
 
-    `on_rows` gets the number of rows copied so far. A copy that was cut off goes on.
+    `on_rows` gets the number of rows copied so far. A copy that was cut off continues.
 
     Raises:
         CatalogError: one of them can't be used, the target is not empty, or the copy differs.

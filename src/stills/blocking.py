@@ -20,7 +20,7 @@ _LOG = logging.getLogger("stills")
 def generate(
     request: ImageRequest, *, model: str | None = None, fresh: bool = False, sandbox: bool = False
 ) -> ImageResult:
-    """Answer one request, as `Stills.from_env(sandbox=sandbox).generate(request)` does.
+    """Generate an image, or return the stored one of an equal request.
 
     The catalog stays open for further calls, until the program ends. In a process that was forked
     after its parent generated an image, such as a worker of Celery, the request is answered in a
@@ -53,13 +53,13 @@ def generate_takes(
     fresh: bool = False,
     sandbox: bool = False,
 ) -> tuple[ImageResult, ...]:
-    """Answer one request with several images, as `Stills.generate_takes` does.
+    """Generate several images of one request, each with the seed after the last one's.
 
     Forked processes and Ctrl-C are handled as in `generate`.
 
     Args:
         request: what to generate.
-        takes: the number of images, 1 to 16; their seeds are consecutive.
+        takes: the number of images, 1 to 16.
         model: as in `generate`.
         fresh: True pays for new images even if some are stored.
         sandbox: as in `generate`.
@@ -81,7 +81,7 @@ def generate_many(
     max_cost_usd: float | None = None,
     sandbox: bool = False,
 ) -> Iterator[RequestOutcome]:
-    """Answer any number of requests, and yield each one's outcome as it finishes.
+    """Generate images of any number of requests, and yield each outcome as it finishes.
 
     `requests` is read on another thread, as needed. After Ctrl-C or after leaving the loop, calls
     already sent are finished and their images stored. Forked processes are handled as in

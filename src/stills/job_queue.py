@@ -21,7 +21,7 @@ class JobQueue:
     """Durable jobs, with what their calls cost. Get it as `stills.jobs`.
 
     `owner` limits a method to the jobs of one API key, by its name: those of others do not exist
-    for it. None are the operator's own jobs, and ANYONE, which is the default, those of everybody.
+    for it. None means the operator's own jobs; ANYONE, the default, means everybody's.
 
     Raises:
         JobsError: the database of jobs can't be used, or `stills[jobs]` is not installed; from
@@ -142,7 +142,7 @@ class JobQueue:
         await (await self._jobs()).work(run, options, stop=stop, ready=ready)
 
     async def take_turn(self, name: str, *, seconds: float) -> bool:
-        """Return whether this worker is to do something that one does at a time."""
+        """Return whether it is this worker's turn at something that one worker does at a time."""
         return await (await self._jobs()).take_turn(name, seconds=seconds)
 
     async def close(self) -> None:

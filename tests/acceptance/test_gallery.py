@@ -180,7 +180,7 @@ def test_an_empty_gallery_offers_the_first_command(chromium, serve):
         page = watched.page
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(server.url)
-        expect(page.get_by_role("heading", name="Make the first image")).to_be_visible()
+        expect(page.get_by_role("heading", name="Generate the first image")).to_be_visible()
         page.get_by_role("button", name="Copy").click()
         command = page.evaluate("navigator.clipboard.readText()")
         subprocess.run(["bash", "-c", command], check=True, capture_output=True, timeout=60)

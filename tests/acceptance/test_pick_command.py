@@ -95,7 +95,7 @@ def test_a_file_that_is_no_picture_is_refused(run, tmp_path):
         (["1A", "1", "--reject", "--clear"], "are different decisions"),
         (["1A", "1", "--prompt", "x"], "describe another take"),
         (["1A", "1", "--another", "--reference", "file:///etc/passwd"], "https://"),
-        (["1A", "--undo"], "--undo is used alone"),
+        (["1A", "--undo"], "--undo can't be combined with a take or another decision"),
     ],
 )
 def test_a_decision_that_makes_no_sense_is_refused(run, tmp_path, arguments, said):

@@ -89,7 +89,7 @@ async def test_a_key_opens_the_pages_but_not_the_api(browser, url, stills, key):
     session = {"Cookie": f"{cookie.key}={cookie.value}"}
     for path in ("/", f"/gallery/{made.id}", f"/gallery/{made.id}/thumbnail.jpg"):
         assert await status(browser, url, path, **session) == 200
-    assert "Signed in with the key ann" in await (await browser.get(url, headers=session)).text()
+    assert "Logged in with the key ann" in await (await browser.get(url, headers=session)).text()
     for path in ("/v1/images", f"/v1/images/{made.id}", "/v1/models", "/metrics", "/mcp"):
         assert await status(browser, url, path, **session) == 401, path
     async with browser.post(

@@ -95,11 +95,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another image": (
         lambda parcel: image_of(parcel).write_bytes(png(8, 8, zlib.compress(bytes(8 * 25)))),
-        "its image is another one than the sidecar says",
+        "its image is not the one that the sidecar describes",
     ),
     "another size": (
         lambda parcel: use_image(parcel, png(8, 8, zlib.compress(bytes(8 * 25)))),
-        "its image has another size than the sidecar says",
+        "its image does not have the size in the sidecar",
     ),
     "a bomb": (
         lambda parcel: use_image(parcel, png(60_000, 60_000, zlib.compress(bytes(99)))),
@@ -129,7 +129,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no JSON": (lambda parcel: sidecar_of(parcel).write_bytes(b"\xff\x00"), "not a valid sidecar"),
     "the future": (
         lambda parcel: edit(parcel, created_at=time.time() + 10**7),
-        "it is from the future",
+        "its date is in the future",
     ),
     "another file": (
         lambda parcel: sidecar_of(parcel).rename(parcel / "facts" / "..\x1b[31m.json"),
@@ -181,7 +181,7 @@ async def test_an_image_that_was_paid_for_here_is_not_replaced_through_its_id(
     use_image(parcel, png(1328, 1328, zlib.compress(bytes(1328 * (1328 * 3 + 1)))))
     done = await stills.images.import_folder(parcel)
     assert [one.reason for one in done.skipped] == [
-        "its id is that of another image here, or of one in progress"
+        "another image here, or one in progress, has its id"
     ]
     assert (await stills.generate(KITE)).id == own.id
     assert (await stills.images.verify()).findings == ()

@@ -128,5 +128,5 @@ async def test_a_refused_key_leaves_the_task(leave_a_task, make_stills: Make, sa
     await leave_a_task()
     refused = Credentials(ProviderKey("sk-sandbox-denied"), sandbox.base_url)
     ((kept, reason),) = ends(await (await make_stills(credentials=refused)).maintenance.recover())
-    assert (kept, "can't be asked for" in reason) == (False, True)
+    assert (kept, "can't be queried" in reason) == (False, True)
     assert ends(await (await make_stills()).maintenance.recover()) == [(True, "")]

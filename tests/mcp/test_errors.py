@@ -40,7 +40,7 @@ def test_an_agent_always_reads_what_happened_to_the_money(is_remote: bool):
     lost = errors.ConnectionLost("it broke", billing=Billing.POSSIBLE, request_id="r-1")
     text = describe_error(lost, is_remote=is_remote)
     assert text.startswith("connection_lost: it broke (request id r-1). It may have been billed. ")
-    assert "both calls may be billed." in text
+    assert "both may be billed." in text
     dead = errors.LinkDead("404", billing=Billing.BILLED)
     assert describe_error(dead, is_remote=is_remote) == (
         "link_dead: 404. It was billed. Call again with the same arguments: the image that was "

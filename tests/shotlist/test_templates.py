@@ -84,7 +84,7 @@ def test_a_name_that_stands_for_no_text_is_a_problem(read, prompt):
     shots, (problem,) = read({"prompt": "fine"}, {"prompt": prompt})
     assert len(shots) == 1
     assert (problem.source, problem.field) == ("film.json:3", "prompt")
-    assert "stands for no text" in problem.message
+    assert "has no value" in problem.message
 
 
 def test_a_typo_gets_a_suggestion(read):

@@ -261,7 +261,7 @@ def _unexpected(error: Exception) -> Failure:
     return Failure(
         code="unexpected",
         message=f"unexpected {type(error).__name__}: {str(error)[:200]}",
-        action="Report what you see. The other shots went on.",
+        action="Report what you see. The other shots are not affected.",
         retryable=False,
         billing=Billing.NONE,
         request_id=None,

@@ -44,7 +44,7 @@ SELECT coalesce(sum(nano_usd), 0), coalesce(sum(unpriced), 0) FROM job_totals WH
 _OF_JOB = " AND c.job = :job"
 
 _JOB_ACTION = (
-    "Calls in flight count, and one that fails makes room: `stills jobs retry` goes on as far as "
+    "Calls in flight count, and one that fails makes room: `stills jobs retry` continues as far as "
     "the cap allows. Stored images are free."
 )
 

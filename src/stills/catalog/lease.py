@@ -1,4 +1,4 @@
-"""How long a claim is held, on a clock that nobody sets.
+"""How long a claim is held, on a clock that can't be set.
 
 Python's monotonic clock is shared by all processes of a machine. It ignores changes to the time of
 day, and it stops while the machine sleeps, as its processes do. A restart resets it: leases from

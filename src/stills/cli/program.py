@@ -108,7 +108,7 @@ class _Output:
 
 
 class _Errors(_Output):
-    """Standard error: if it can't be written, the program goes on."""
+    """Standard error: if it can't be written, the program continues."""
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ class JobState(StrEnum):
 
     A job is done when each of its shots has ended, whether it has an image or not. A failed one
     was stopped because every further shot would fail the same way. After the last three, a retry
-    goes on with the shots that have no image.
+    continues with the shots that have no image.
     """
 
     QUEUED = "queued"
@@ -142,7 +142,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class QueuedShot:
-    """A shot that a worker is to generate.
+    """A shot that a worker must generate.
 
     `accepted_unknown` is how many interrupted calls of it the owner has accepted by a retry.
     """

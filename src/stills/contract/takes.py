@@ -45,7 +45,7 @@ class Seat(Protocol):
         ...
 
     def leave(self) -> None:
-        """Let the other takes go on without this one; leaving twice does nothing."""
+        """Let the other takes continue without this one; leaving twice does nothing."""
         ...
 
 
@@ -63,7 +63,7 @@ class Take:
     seat: Seat | None = None
 
     def leave_seat(self) -> None:
-        """Let the other takes go on without this one."""
+        """Let the other takes continue without this one."""
         if self.seat is not None:
             self.seat.leave()
 

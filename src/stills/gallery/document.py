@@ -71,7 +71,7 @@ def _navigation(visit: Visit) -> str:
     return (
         f'<nav aria-label="Service">{links}'
         f'<form method="post" action="{visit.root}logout">'
-        f'<button title="Signed in with the key {escape(visit.key_name)}">Log out</button></form>'
+        f'<button title="Logged in with the key {escape(visit.key_name)}">Log out</button></form>'
         "</nav>"
     )
 

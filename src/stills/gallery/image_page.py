@@ -209,7 +209,7 @@ def _download(shown: ShownImage, visit: Visit) -> str:
 
 def _copies(copied: CopiedRequest) -> str:
     hint = (
-        "Its references are named as they were given; put the pictures themselves in their place."
+        "References appear by name: replace each name with the image itself."
         if copied.missing_references
         else "The same request returns this image from the catalog; nothing is billed."
     )

@@ -111,7 +111,7 @@ def _pages(listing: ImageListing, form: SearchForm) -> str:
 def _welcome(command: str) -> str:
     return f"""<div class="welcome">
 <div class="frame" aria-hidden="true"><div class="picture"><span>no images yet</span></div></div>
-<h2>Make the first image</h2>
+<h2>Generate the first image</h2>
 <p>Run this in a terminal, then load this page again:</p>
 <div class="code"><pre id="first"><code>{escape(command)}</code></pre><button type="button" data-copy="first">Copy</button></div>
 </div>"""  # noqa: E501 - HTML

@@ -76,7 +76,7 @@ def _read_day(name: str, written: str) -> date | None:
         datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"{written[:40]!r} is not a day", field=name, action="Write it as 2026-12-31."
+            f"{written[:40]!r} is not a date", field=name, action="Write it as 2026-12-31."
         ) from None
     return day
 

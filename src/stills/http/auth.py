@@ -41,7 +41,7 @@ class AccessControl:
         Pages accept the session of a browser instead of a key; other routes never do.
 
         Raises:
-            KeyRefused: the key is missing or invalid, or the session is over.
+            KeyRefused: the key is missing or invalid, or the session has expired.
             StillsError: the key is over its rate, or the catalog can't be read.
         """
         if (
@@ -106,7 +106,7 @@ class AccessControl:
             public = urlsplit(self._settings.public_url or "").netloc
             is_own = bool(origin) and origin in {headers.get("host"), public}
         if not is_own:
-            raise KeyRefused("another web page may not do this")
+            raise KeyRefused("requests from other web pages are not allowed")
 
     async def allows_origin(self, headers: Sequence[Header]) -> bool:
         """Return whether a request may come from where it comes from.

@@ -154,7 +154,7 @@ class ErrorBody(BaseModel):
 def error_answer(error: StillsError, *, in_openai_shape: bool = False) -> Response:
     """Turn an error into an answer that shows no key, no path and no traceback.
 
-    `in_openai_shape` is whether refused content has the type and code that OpenAI gives it.
+    `in_openai_shape` is whether refused content has OpenAI's type and code.
     """
     status = status_of(error)
     headers = {"x-should-retry": "true" if error.can_repeat else "false"}

@@ -43,7 +43,7 @@ OpenRouter's `provider`."""
 class OpenAiRequest:
     """The first image, how many in all, how they are returned, and the fields that were ignored.
 
-    `fresh` is true if new images are to be paid for, even if there are stored ones.
+    `fresh` is true if the request pays for new images even if some are stored.
     """
 
     first: ImageRequest
@@ -168,7 +168,7 @@ def _size(fields: Mapping[str, Any], *, has_image: bool) -> object:
     for name in given:
         if not isinstance(fields[name], str) or not re.match(SIZE_PARTS[name], fields[name]):
             raise InvalidRequest(
-                f"{name} has another form",
+                f"{name} is not valid",
                 field=name,
                 action="Send a resolution such as 2K, and an aspect_ratio such as 16:9.",
             )

@@ -265,8 +265,9 @@ def _kind(end: ShotEnd) -> str:
 def _poisoned(tries: int) -> Failure:
     return Failure(
         code="poison",
-        message=f"it was tried alone {tries} times, and each time its worker ended",
-        action="Check the shot's reference images, and report this. The other shots went on.",
+        message=f"it was tried alone {tries} times, and each time its worker died",
+        action="Check the shot's reference images, and report this. The other shots are not "
+        "affected.",
         retryable=False,
         billing=Billing.NONE,
         request_id=None,

@@ -139,9 +139,9 @@ class _Importer:
         try:
             inspection = await self._ports.imaging.inspect(data)
             if inspection.sha256 != generation.sha256:
-                raise _Unusable("its image is another one than the sidecar says")
+                raise _Unusable("its image is not the one that the sidecar describes")
             if inspection.size != generation.spec.native_size:
-                raise _Unusable("its image has another size than the sidecar says")
+                raise _Unusable("its image does not have the size in the sidecar")
             await self._ports.imaging.check_pixels(data)
         except DamagedImage as error:
             raise _Unusable(f"its image is damaged: {error.message}") from error
@@ -159,12 +159,12 @@ class _Importer:
         if ours.stage is Stage.KEPT and ours.sha256 == generation.sha256:
             return True
         if ours.stage is not Stage.FAILED:
-            raise _Unusable("its id is that of another image here, or of one in progress")
+            raise _Unusable("another image here, or one in progress, has its id")
         if (ours.spec.key, ours.spec.seeded_key) != (
             generation.spec.key,
             generation.spec.seeded_key,
         ):
-            raise _Unusable("its id is that of another request here")
+            raise _Unusable("another request here has its id")
         return False  # it was deleted here, and comes back
 
     async def _check_store(self, generation: Generation) -> None:
@@ -259,7 +259,7 @@ def _read_sidecar_file(folder: Path, generation_id: str) -> Generation:
     if generation is None or generation.id != generation_id:
         raise _Unusable("it is not a valid sidecar")
     if generation.created_at > time.time() + _CLOCKS_DIFFER_SECONDS:
-        raise _Unusable("it is from the future")
+        raise _Unusable("its date is in the future")
     if not any(has_own_keys(generation.spec, size) for size in _ordered_sizes(generation)):
         raise _Unusable("its keys are not those of its request")
     return generation

@@ -79,7 +79,7 @@ REMOTE_ACTIONS: dict[Remedy, str] = {
     Remedy.RETRY_FREE: _DOWNLOAD,
     Remedy.CONTINUE: _CONTINUE,
     Remedy.RETRY_MAY_BILL_TWICE: (
-        "Ask the user before you call again: that sends it again, and both calls may be billed."
+        "Ask the user before you call again: that sends another call, and both may be billed."
     ),
     Remedy.PAY_AGAIN: "Tell the user, and ask before you call again: that is billed again.",
     Remedy.RESTORE_IMAGE: f"{_OPERATOR} restore the file. Or change the seed to pay for a new one.",

@@ -22,7 +22,7 @@ _SHOT = {
 }
 _FAILURE = object_of(
     {
-        "code": text("What kind of error."),
+        "code": text("The error's code."),
         "message": text("What happened."),
         "action": text("What to do."),
         "retryable": {"type": "boolean", "description": "Whether a retry may succeed."},
@@ -60,7 +60,7 @@ _JOB = {
 _IMAGE = object_of(
     {
         "id": text("The image's id; its resource is stills://images/{id}."),
-        "image_url": text("Where the image opens."),
+        "image_url": text("The URL of the image."),
         "width": number("In pixels."),
         "height": number("In pixels."),
         "seed": number("Use it to get this image again."),
@@ -71,7 +71,7 @@ _IMAGE = object_of(
 _RESULT = object_of(
     {
         "id": text("The id of the shot; takes after the first end in -2, -3 and so on."),
-        "position": number("The shots count from 0."),
+        "position": number("The number of the shot, from 0."),
         "image": {"anyOf": [_IMAGE, {"type": "null"}]},
         "error": {"anyOf": [_FAILURE, {"type": "null"}]},
     }
@@ -83,8 +83,8 @@ JOB_SUBMIT = types.Tool(
     description=(
         "Submit images that a worker generates later, and return at once: for many images, or if "
         "image_generate takes longer than you can wait. Give the fields of one request, or a list "
-        "of requests in shots. They are billed as with image_generate. A `stills worker` must run. "
-        "Then call image_job_status from time to time."
+        "of requests in shots. They are billed as with image_generate. A `stills worker` must be "
+        "running. Then call image_job_status from time to time."
     ),
     input_schema=object_of(
         {},
@@ -94,9 +94,9 @@ JOB_SUBMIT = types.Tool(
                 "type": "array",
                 "items": _SHOT,
                 "minItems": 1,
-                "description": "Requests, in place of the fields of one.",
+                "description": "A list of requests, instead of the fields of one.",
             },
-            "model": text("An exact model id, in place of the server's default."),
+            "model": text("An exact model id, instead of the server's default."),
             "name": text(
                 "The same shots with the same name are one job: use it to call again safely."
             ),
@@ -116,7 +116,7 @@ JOB_SUBMIT = types.Tool(
 JOB_STATUS = types.Tool(
     name="image_job_status",
     title="image.job.status",
-    description="Show how far a job is, with a page of its images and errors. Free of charge.",
+    description="Show a job's progress, with a page of its images and errors. Free of charge.",
     input_schema=object_of(
         {"id": text("The id that image_job_submit returned.")},
         {

@@ -44,7 +44,7 @@ _REQUEST = {
 }
 
 _RESULT = {
-    "image_url": text("Where the image opens. A signed URL expires; ask for a new one by the id."),
+    "image_url": text("The URL of the image. A signed one expires; image_show gives a new one."),
     "width": number("In pixels."),
     "height": number("In pixels."),
     "seed": number("Use it to get this image again."),
@@ -56,7 +56,7 @@ _RESULT = {
         "The size that the model generated, WIDTH*HEIGHT, before cropping and scaling."
     ),
     "cost_usd": optional_of("number", "The cost of this call in USD; null if unknown."),
-    "notes": {**_TEXTS, "description": "Remarks, such as on scaling."},
+    "notes": {**_TEXTS, "description": "Notes, such as on scaling."},
     "object_path": text("The image's path in the store."),
 }
 _RESULTS = object_of(
@@ -72,7 +72,7 @@ _RESULTS = object_of(
 
 _IMAGE = {
     "id": text("The image's id; its resource is stills://images/{id}."),
-    "image_url": text("Where the image opens. A signed URL expires; ask for a new one by the id."),
+    "image_url": text("The URL of the image. A signed one expires; image_show gives a new one."),
     "width": number("In pixels."),
     "height": number("In pixels."),
     "seed": number("Use it to get this image again."),
@@ -181,7 +181,7 @@ DELETE = types.Tool(
     output_schema=object_of(
         {
             "id": text("The id of the deleted image."),
-            "deleted": {"type": "boolean", "description": "Always true: else it is an error."},
+            "deleted": {"type": "boolean", "description": "Always true; a failure is an error."},
         }
     ),
     annotations=types.ToolAnnotations(

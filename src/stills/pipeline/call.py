@@ -230,7 +230,7 @@ async def _journal_together(
     missing = UnexpectedAnswer(
         f"the service made {len(images)} of the {count} images that one call ordered, and bills "
         "only those",
-        action="Ask again for this image: it was not billed.",
+        action="Retry for this image: it was not billed.",
         request_id=answer.request_id,
     )
     return [*calls, *(Call(number, missing.with_()) for number in numbers[len(images) :])]

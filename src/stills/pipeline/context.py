@@ -86,7 +86,7 @@ class Options:
         return self.take.drawn_seed if self.take else None
 
     def leave_seat(self) -> None:
-        """Let other takes go on without this request."""
+        """Let other takes continue without this request."""
         if self.take is not None:
             self.take.leave_seat()
 
@@ -135,7 +135,7 @@ class Deadline:
         work = self.joined or self
         if self.stored:
             return DeadlineExceeded(
-                f"the image is stored, but was not scaled to the size asked for in {seconds:g} s",
+                f"the image is stored, but was not scaled to the requested size in {seconds:g} s",
                 action="Retry, which is free, or allow more time with STILLS_DEADLINE_SECONDS.",
                 billing=work.reached.billing,
             )

@@ -69,7 +69,7 @@ async def wait_for_end(
         except StillsError as error:
             if isinstance(error, AccessError) and not isinstance(error, ModelNotServed):
                 raise TaskRunning(
-                    f"{error.message.rstrip('.')}, so the task of this image can't be asked for",
+                    f"{error.message.rstrip('.')}, so the task of this image can't be queried",
                     action=f"{error.action} {TaskRunning.default_action}",
                     billing=Billing.POSSIBLE,
                     request_id=error.request_id,
@@ -87,6 +87,6 @@ def _find_image(answer: ProviderAnswer, task: Task) -> ProviderAnswer | StillsEr
     return UnexpectedAnswer(
         f"the service made only {len(images)} of the images that one call ordered, and bills only "
         "those",
-        action="Ask again for this image: it was not billed.",
+        action="Retry for this image: it was not billed.",
         request_id=answer.request_id,
     )

@@ -13,7 +13,7 @@ class Policy:
     `transient_resends` limits retries of calls that certainly made no image, `unknown_resends` of
     calls that may have made one. Each of these can be billed, so by default none is retried.
     `uses_tasks` is False to call every model synchronously. A task is asked for at
-    once, after `task_poll_seconds`, then ever more slowly, up to `task_poll_max_seconds`.
+    once, after `task_poll_seconds`, then less and less often, up to `task_poll_max_seconds`.
 
     Raises:
         InvalidRequest: `unknown_resends` is not a whole number of 0 or more.

@@ -77,7 +77,7 @@ class Seat(Generic[Member, Outcome]):
         return await self.shared.share(self.number, member, call)
 
     def leave(self) -> None:
-        """Let the other takes go on without this one."""
+        """Let the other takes continue without this one."""
         self.shared.leave(self.number)
 
 

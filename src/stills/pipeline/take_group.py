@@ -31,7 +31,7 @@ class TakeGroup:
         return Take(request, seat=_Seat(self, self._rounds[attempt], number))
 
     def leave(self, number: int) -> None:
-        """Let the other takes go on without this one, in every round."""
+        """Let the other takes continue without this one, in every round."""
         self._left.add(number)
         for shared in self._rounds:
             shared.leave(number)

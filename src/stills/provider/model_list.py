@@ -13,7 +13,7 @@ from stills.provider.answers import Exchange, parse, read_answer, text_of
 PAGE_SIZE = 100
 _ID_MAX_CHARACTERS = 100
 PAGES_MAX = 50
-"""More models than any service has; without a limit, a wrong answer could be asked for ever."""
+"""More models than any service has; a wrong answer could otherwise make Stills ask without end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def cancel_request(shot: BoardShot, request_id: str) -> ShotReview:
     """Take back the request of a take that has no image yet."""
     if all(one.id != request_id for one in shot.waiting):
         raise InvalidRequest(
-            f"no take {request_id[:60]!r} is waiting", field="take", action="It may be done."
+            f"no take {request_id[:60]!r} is waiting", field="take", action="It may be finished."
         )
     requests = tuple(one for one in shot.review.requests if one.id != request_id)
     return replace(shot.review, requests=requests)

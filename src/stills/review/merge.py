@@ -39,7 +39,7 @@ def merge_marks(board: Board, marks: Marks) -> Merged:
     """
     if marks.board != board.review.board:
         raise InvalidRequest(
-            "the marks are of another board", action="Give the folder that the copy was made of."
+            "the marks belong to another board", action="Give the folder that the copy was made of."
         )
     merges: list[_Merge] = []
 

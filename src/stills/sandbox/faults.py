@@ -116,19 +116,19 @@ class FaultKind(StrEnum):
     )
     TASK_QUERY_DROPPED = (
         "task_query_dropped",
-        "The connection is dropped when the client asks for the task, which goes on.",
+        "The connection is dropped when the client asks for the task, which continues.",
     )
     TASK_QUERY_UNAVAILABLE = (
         "task_query_unavailable",
-        "503 ServiceUnavailable when the client asks for the task, which goes on.",
+        "503 ServiceUnavailable when the client asks for the task, which continues.",
     )
     TASK_QUERY_THROTTLED = (
         "task_query_throttled",
-        "429 Throttling.RateQuota when the client asks for the task, which goes on.",
+        "429 Throttling.RateQuota when the client asks for the task, which continues.",
     )
     TASK_QUERY_HTML = (
         "task_query_html",
-        "200 with an HTML page when the client asks for the task, which goes on.",
+        "200 with an HTML page when the client asks for the task, which continues.",
     )
     TRUNCATED_PNG = (
         "truncated_png",

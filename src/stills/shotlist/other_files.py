@@ -17,7 +17,7 @@ _SUFFIXES = {
     ".fountain": ("a screenplay", _SCREENPLAY),
     ".fdx": ("a screenplay", _SCREENPLAY),
     ".pdf": ("a PDF", _AS_CSV),
-    ".xls": ("an Excel workbook of the old format", "Save it as .xlsx or CSV."),
+    ".xls": ("an Excel workbook in the old format", "Save it as .xlsx or CSV."),
     ".xlsb": ("a binary Excel workbook", "Save it as .xlsx or CSV."),
     ".numbers": ("a Numbers document", "Export it as CSV or Excel."),
     ".ods": ("an OpenDocument spreadsheet", _AS_CSV),
@@ -28,7 +28,7 @@ _SUFFIXES = {
 _STARTS = {
     b"%PDF-": _SUFFIXES[".pdf"],
     b"\xd0\xcf\x11\xe0": (
-        "an Excel workbook of the old format, or one with a password",
+        "an Excel workbook in the old format, or one with a password",
         "Save it as .xlsx without a password, or as CSV.",
     ),
     b"\x89PNG": _IMAGE,

@@ -59,7 +59,7 @@ class Templates:
             value = member.prompt if isinstance(member, Member) else None
         if not found[0].endswith("}") or not isinstance(value, str | int | float):
             raise InvalidRequest(
-                f"{found[0][:40]!r} stands for no text",
+                f"{found[0][:40]!r} has no value",
                 field=field,
                 action=f"{suggest(name, self._names(row))}Use a variable, a column that the row "
                 "fills in, or cast. and a member who has a prompt; write {{ for a brace.",

@@ -19,7 +19,7 @@ _CERTIFICATE_ACTION = (
 
 
 PROXY_ERRORS = (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)
-"""The proxy made no connection: nothing was sent to the service."""
+"""The proxy did not connect, so nothing was sent to the service."""
 
 
 class Connector(aiohttp.TCPConnector):
@@ -69,11 +69,11 @@ def explain_failure(error: Exception, proxy: Proxy | None) -> tuple[str, str] | 
         message = f"the certificate of {error.host} can't be verified ({reason})"
         return message, _CERTIFICATE_ACTION
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return f"there is no TLS connection to {error.host}", _CERTIFICATE_ACTION
+        return f"no TLS connection to {error.host} could be made", _CERTIFICATE_ACTION
     if proxy is None or not isinstance(error, PROXY_ERRORS):
         return None
     if isinstance(error, aiohttp.ClientHttpProxyError):
         message = f"the proxy {proxy.shown} refused with status {error.status}"
     else:
-        message = f"the proxy {proxy.shown} makes no connection"
+        message = f"the proxy {proxy.shown} could not connect"
     return message, _PROXY_ACTION

@@ -80,7 +80,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ClientConnectorSSLError | ClientConnectorCertificateError):
         return ": the certificate of its server can't be verified"
     if isinstance(error, PROXY_ERRORS):
-        return ": the proxy in HTTPS_PROXY or ALL_PROXY makes no connection to its server"
+        return ": the proxy in HTTPS_PROXY or ALL_PROXY could not connect to its server"
     return ""
 
 

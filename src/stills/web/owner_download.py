@@ -52,7 +52,7 @@ def _explain(error: Exception) -> str:
     """Say why, without the URL, which may be signed."""
     match error:
         case ClientHttpProxyError() | ClientProxyConnectionError():
-            return "the proxy in HTTPS_PROXY or ALL_PROXY makes no connection"
+            return "the proxy in HTTPS_PROXY or ALL_PROXY could not connect"
         case ClientConnectorCertificateError():
             return "its server's certificate is not trusted; SSL_CERT_FILE can name your own CA"
         case ClientConnectorDNSError():

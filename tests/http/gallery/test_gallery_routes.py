@@ -62,7 +62,7 @@ async def test_images_are_searched(http, url, stills):
     assert await found(until="2020-01-01") == []
     status, page = await load(http, f"{url}/", after="2020-13-01")
     assert (status, listed(page)) == (400, [])
-    assert "is not a day" in page
+    assert "is not a date" in page
 
 
 async def test_pages_follow_each_other_in_both_directions(http, url, stills, monkeypatch):

@@ -190,7 +190,7 @@ def _damaged(table: str, key: Sequence[Any], path: Path, problem: str) -> Catalo
 def _problem(error: psycopg.Error) -> str:
     """Return what is wrong with a row, without the server's text, which quotes the row."""
     if error.diag.constraint_name:
-        return f"it breaks the rule {error.diag.constraint_name}"
+        return f"it violates the constraint {error.diag.constraint_name}"
     if isinstance(error, psycopg.errors.NotNullViolation):
         return f"{error.diag.column_name} is missing"
     if isinstance(error, (psycopg.errors.CharacterNotInRepertoire, psycopg.DataError)):

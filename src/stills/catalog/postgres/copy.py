@@ -1,4 +1,4 @@
-"""Copy a catalog from SQLite to Postgres, in chunks, so that a copy that was cut off goes on.
+"""Copy a catalog from SQLite to Postgres, in chunks, so that a copy that was cut off can continue.
 
 Until it is complete, the new catalog has the version UNFINISHED_COPY, and no process uses it: its
 missing images would be paid for again. Indexes and foreign keys are made at the end, which takes a
@@ -98,7 +98,7 @@ def copy_catalog(
 ) -> Mapping[str, int]:
     """Copy a catalog that no process uses into an empty database; returns the rows per table.
 
-    A copy that was cut off or refused goes on where it stopped.
+    A copy that was cut off or refused continues where it stopped.
 
     Raises:
         CatalogError: one of them can't be used, the target is not empty, a row can't be copied, or

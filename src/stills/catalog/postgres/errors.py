@@ -73,7 +73,7 @@ _REFUSALS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (
         ("invalid response", "unexpected response", "expected authentication request"),
-        "what answers there is not Postgres",
+        "the server at this address is not Postgres",
         _CHECK_URL,
     ),
     (

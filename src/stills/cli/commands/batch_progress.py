@@ -29,7 +29,7 @@ async def showing_progress(
 ) -> AsyncIterator[None]:
     """Show progress while the body runs, if standard error is a terminal and not `quiet`.
 
-    `quota` returns the rate limit and its use, if they are to be shown.
+    `quota` returns the rate limit and its use, if they should be shown.
     """
     if quiet or not can_redraw():
         yield

@@ -13,7 +13,7 @@ _LOCAL = {
     "fresh": "the shots of a job are never generated twice",
     "retry_failed": "`stills jobs retry` generates the failed shots of a job",
     "from_review": "a review's takes are generated at once",
-    "events": "`stills jobs show --json` says how far a job is",
+    "events": "`stills jobs show --json` shows a job's progress",
     "rate": "the workers keep the limit: start them with STILLS_RATE_LIMIT",
     "resend_unknown": "the workers decide: start them with STILLS_RESEND_UNKNOWN",
 }

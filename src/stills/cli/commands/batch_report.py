@@ -23,7 +23,7 @@ _PLACES_MAX = 5
 
 
 def print_problems(problems: Sequence[Problem], *, skipped: bool) -> None:
-    """Print problems on standard error; `skipped` if the run goes on without the rows.
+    """Print problems on standard error; `skipped` if the run continues without the rows.
 
     Rows with the same problem share a line.
     """

@@ -184,7 +184,7 @@ def _space(name: str, folder: Path) -> Check:
     free = shutil.disk_usage(there).free
     shown = f"{folder}, {free / 1e9:.1f} GB free"
     if free < _FREE_BYTES_MIN:
-        return Check(name, "warning", shown, "Free up space: an image has about 2.6 MB.")
+        return Check(name, "warning", shown, "Free up space: an image takes about 2.6 MB.")
     return Check(name, "ok", shown)
 
 

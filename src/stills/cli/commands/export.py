@@ -61,7 +61,7 @@ def _check_image_options(options: argparse.Namespace) -> None:
     folder = next((one for one in options.what if Path(one).is_dir()), None)
     if folder is not None:
         raise InvalidRequest(
-            f"{folder} is a folder, and it is not said what to export it to",
+            f"{folder} is a folder, but --to is missing",
             field="to",
             action="Add --to, such as --to otio, to hand over a batch. To copy an image whose id "
             "begins like this, give more of its id.",
@@ -76,7 +76,7 @@ def _check_image_options(options: argparse.Namespace) -> None:
             )
     if options.output is None:
         raise InvalidRequest(
-            "it is not said where to copy the images",
+            "the folder for the copies is missing",
             field="output",
-            action="Add -o and a folder; or --to, if you mean the folder of a batch.",
+            action="Add -o and a folder, or --to if you mean the folder of a batch.",
         )

@@ -51,7 +51,7 @@ def _describe_webhook(webhook: Webhook) -> str:
     elif webhook.gave_up_at is not None:
         state = f"given up {_minute(webhook.gave_up_at)}"
     else:
-        state = f"tried again {_minute(webhook.next_at)}" if webhook.attempts else "waiting"
+        state = f"next attempt {_minute(webhook.next_at)}" if webhook.attempts else "waiting"
     problem = f": {webhook.problem}" if webhook.problem else ""
     return printable(f"{webhook.id}  {state} after {webhook.attempts} attempts{problem}")
 

@@ -24,7 +24,7 @@ from stills.review.record import end_run
 
 _POLL_SECONDS = 0.5
 _PAGE = 256
-_GOES_ON = "interrupted; the job goes on. Run it again to wait for its end."
+_GOES_ON = "interrupted; the job continues. Run it again to wait for its end."
 
 
 def run(options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ async def find_needed_by_jobs(stills: Stills) -> set[str]:
     except JobsError as error:
         if not isinstance(error.__cause__, ImportError):
             raise
-        print(f"note: jobs were not looked at, because {error.message}", file=sys.stderr)
+        print(f"note: jobs were not checked, because {error.message}", file=sys.stderr)
     return needed
 
 

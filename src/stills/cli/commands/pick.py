@@ -41,7 +41,11 @@ def _check(options: argparse.Namespace) -> None:
     given = [name for name in ("file", "reject", "clear", "another") if getattr(options, name)]
     if options.undo:
         if options.shot or given or options.comment or details != (None, None, None):
-            raise InvalidRequest("--undo is used alone", field="undo", action="Leave out the rest.")
+            raise InvalidRequest(
+                "--undo can't be combined with a take or another decision",
+                field="undo",
+                action="Leave out the others.",
+            )
         return
     if options.shot is None:
         raise InvalidRequest(

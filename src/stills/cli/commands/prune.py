@@ -90,7 +90,7 @@ def _unknown_picks(gone: Sequence[BatchFolder]) -> InvalidRequest:
     shown = ", ".join(f"{file_path(one.url)} on {one.host}" for one in gone[:_SHOWN])
     more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
     return InvalidRequest(
-        f"the picks of {shown}{more} are unknown, because the folder of the batch is not there; "
+        f"the picks of {shown}{more} are unknown, because the folder of the batch is missing; "
         "nothing was deleted",
         field="keep_picked",
         action="Mount it or move it back. If it was deleted, or you name its new place after "

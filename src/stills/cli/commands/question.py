@@ -36,7 +36,7 @@ def confirm_deletion(question: str) -> None:
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InvalidRequest(
-            "nothing was deleted, because nobody can be asked here",
+            "nothing was deleted, because there is no terminal on which to ask",
             field="yes",
             action="Add --yes.",
         )

@@ -78,7 +78,7 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
 
 async def _announce(ready: asyncio.Event, url: str) -> None:
     await ready.wait()
-    print(f"Stills takes jobs; {url}/healthz and {url}/metrics show how it is.", flush=True)
+    print(f"Stills is taking jobs; {url}/healthz and {url}/metrics show its state.", flush=True)
 
 
 async def _deliver_webhooks(stills: Stills, ready: asyncio.Event) -> None:

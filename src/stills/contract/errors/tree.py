@@ -32,7 +32,7 @@ StillsError
 │   ├── DamagedImage          the image that was made is damaged
 │   ├── LinkDead              the image that was made can't be downloaded
 │   ├── LinkLost              it can no longer be downloaded: its link is lost
-│   ├── TaskRunning           the deadline passed, but the service goes on with the image
+│   ├── TaskRunning           the deadline passed, but the service continues with the image
 │   ├── TaskLost              the service no longer knows the call; it may be billed
 │   └── DeadlineExceeded      the request took longer than allowed
 ├── StorageError              local storage

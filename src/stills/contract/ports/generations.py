@@ -57,7 +57,7 @@ class Generations(Protocol):
         `fresh` always starts a new generation, unless one was started with the same `fresh_key`,
         which is then returned or resumed.
 
-        Leases are measured on a clock that nobody sets, so changing the time of day neither ends
+        Leases are measured on a clock that can't be set, so changing the time of day neither ends
         nor extends them. A process that has ended holds nothing, whatever its lease says. A process
         that is known to be alive keeps its claim while its call has no outcome, even if the lease
         has lapsed: it may be paused, and a second call would be billed too. If neither is known,

@@ -37,7 +37,7 @@ class WorkOptions:
     """How a worker works.
 
     It takes jobs of `provider`. A worker that was silent for `silent_seconds` is taken for dead:
-    others go on with its shots.
+    others continue with its shots.
     """
 
     provider: str
@@ -125,9 +125,9 @@ class Jobs(Protocol):
         ...
 
     async def take_turn(self, name: str, *, seconds: float) -> bool:
-        """Return whether this worker is to do something that one does at a time.
+        """Return whether it is this worker's turn at something that one worker does at a time.
 
-        It is, if nobody else took this turn within the last `seconds`.
+        It is, if no other worker took this turn within the last `seconds`.
         """
         ...
 

@@ -143,7 +143,7 @@ class GalleryRoutes:
         kind = FORMATS.get(name := request.query_params.get("format", "png"))
         if kind is None:
             raise InvalidRequest(
-                f"format {name[:20]!r} is not written",
+                f"format {name[:20]!r} is not supported",
                 field="format",
                 action=f"Use {', '.join(FORMATS)}.",
             )

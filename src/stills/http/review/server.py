@@ -109,7 +109,9 @@ class Gate:
             if headers.getlist("host") != [self._host]:
                 answer = problem(403, "Open the address as it was printed.", code="key_refused")
             elif headers.get("origin", self.origin) != self.origin:
-                answer = problem(403, "Another web page may not do this.", code="key_refused")
+                answer = problem(
+                    403, "Requests from other web pages are not allowed.", code="key_refused"
+                )
             elif self._admits(headers):
                 await app(scope, receive, send)
                 return

@@ -198,7 +198,7 @@ class ReviewSession:
             raise InvalidRequest(self.options.why_not, action="Nothing was sent.")
         async with self._starting:
             if self._running is not None:
-                raise Conflict("a run is on", action="Wait for it to end, or stop it.")
+                raise Conflict("a run is in progress", action="Wait for its end, or stop it.")
             made, estimate = await self._plan(read_cap(shown.get("max_cost_usd")))
             plan = describe_plan(made, estimate, self.options.why_not)
             if any(shown.get(name) != plan[name] for name in ("takes", "cost")):
@@ -208,7 +208,7 @@ class ReviewSession:
                 )
             if not plan["takes"]:
                 raise InvalidRequest(
-                    "nothing is asked for", action="Ask for a take, or reject one."
+                    "no take was asked for", action="Ask for a take, or reject one."
                 )
             check_cost(estimate, made.options)
             await asyncio.to_thread(confirm_requests, made)

@@ -8,7 +8,7 @@ function keepLocally() {
   try {
     localStorage.setItem(KEY, JSON.stringify(changes()));
   } catch {
-    say("This browser keeps nothing for files, so save your marks before you close the page.");
+    say("This browser can't keep your marks for a local file: save them before you close the page.");
   }
 }
 
@@ -103,7 +103,7 @@ function save() {
   const link = make("a", { href: URL.createObjectURL(file), download: "marks.json" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  say("marks.json is saved. The director reads it with: stills review DIR --merge marks.json");
+  say("marks.json is saved. The director adds it with: stills review DIR --merge marks.json");
 }
 
 restore();
