@@ -9,6 +9,7 @@ import yaml
 from tests.support.documents import ROOT
 
 from stills.cli.main import build_parser
+from stills.http.server import GRACE_SECONDS
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 OBJECTS = [
@@ -47,6 +48,15 @@ def test_a_pod_is_locked_down(workload):
             "capabilities": {"drop": ["ALL"]},
         }
         assert container["resources"]["limits"]["memory"]
+
+
+def test_a_pod_of_the_service_is_still_there_when_the_last_client_comes():
+    """Then it has the time to finish what was sent, and to let callers wait for it."""
+    (serve,) = (p.values[0] for p in WORKLOADS if p.values[0]["metadata"]["name"] == "stills-serve")
+    pod = serve["spec"]["template"]["spec"]
+    command, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == "sleep"
+    assert pod["terminationGracePeriodSeconds"] - int(seconds) >= 2 * GRACE_SECONDS
 
 
 def test_the_settings_are_documented():

@@ -31,6 +31,19 @@ def test_the_unit_is_rated_safe():
     assert rated.returncode == 0, rated.stdout
 
 
+def test_commands_of_the_operator_run_as_the_user_of_the_service():
+    """The page creates that user, and runs commands in its folder with its settings."""
+    unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE))
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    assert f"useradd --system --home-dir {unit['WorkingDirectory']}" in page
+    for option in (
+        f"--uid={unit['User']}",
+        f"--working-directory={unit['WorkingDirectory']}",
+        f"--property=EnvironmentFile={unit['EnvironmentFile']}",
+    ):
+        assert option in page
+
+
 def test_the_unit_waits_longer_than_the_service_needs():
     """systemd does not kill a service that is finishing what it has sent."""
     wait = re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)

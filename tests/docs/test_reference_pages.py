@@ -105,7 +105,8 @@ def test_no_document_names_an_option_that_does_not_exist():
         # the options of other programs
         others = (
             r"^curl (.*\\\n)*.*$|`docker [^`]*`"
-            r"|^(docker (build|run|compose (up|logs))|sudo|journalctl|kubectl|celery|aws) .*$"
+            r"|^(docker (build|run|compose (up|logs))|sudo|journalctl|kubectl|celery|aws) "
+            r"(.*\\\n)*.*$"
             r"|^pg_(dump|restore) .*$"
         )
         ours = re.sub(others, "", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
