@@ -23,6 +23,7 @@ from stills.http.image_files import ImageFiles
 from stills.http.login import refuse
 from stills.http.metrics import Metrics
 from stills.http.paths import (
+    JOBS_PATH,
     PROBES,
     find_page,
     is_image_path,
@@ -31,7 +32,10 @@ from stills.http.paths import (
 )
 
 BODY_MAX_BYTES = 20 * 1024 * 1024
-_NESTING_MARKS_MAX = 10_000
+_MARKS_MAX = 10_000
+_JOB_MARKS_MAX = 250_000
+"""Of a job, which may be a long list of shots and is therefore read in a thread."""
+
 _READ_METHODS = ("GET", "HEAD")
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _CLIENT_GONE = 499  # as nginx logs it
@@ -133,7 +137,7 @@ class Middleware:
             # A copy: HEAD has the headers of GET, and the server omits the body.
             await self._app({**scope, "method": "GET"}, receive, send)
             return
-        body = await _read_content(headers, receive)
+        body = await _read_content(entry.path, headers, receive)
         if isinstance(body, Response):
             entry.error = "invalid_request"
             await body(scope, receive, send)
@@ -225,22 +229,26 @@ def _without_encoding(scope: Scope) -> Scope:
     return {**scope, "headers": [one for one in scope["headers"] if one[0] not in names]}
 
 
-def _is_too_complex(headers: Headers, body: bytes) -> bool:
+def _is_too_complex(headers: Headers, body: bytes, marks_max: int) -> bool:
     """Count before parsing: millions of empty lists in a body would block all other requests.
 
     Text and base64 have few of these characters.
     """
     if headers.get("content-type", "").lower().startswith("multipart/"):
         return False
-    return sum(body.count(mark) for mark in b"[{,") > _NESTING_MARKS_MAX
+    return sum(body.count(mark) for mark in b"[{,") > marks_max
 
 
-def _body_too_complex() -> Response:
-    message = "The request body is too complex. Send only the fields of the request."
+def _body_too_complex(*, is_job: bool) -> Response:
+    message = (
+        "The list is too long for one request. Submit its shots as several jobs."
+        if is_job
+        else "The request body is too complex. Send only the fields of the request."
+    )
     return problem(400, message, code="invalid_request")
 
 
-async def _read_content(headers: Headers, receive: Receive) -> bytes | Response:
+async def _read_content(path: str, headers: Headers, receive: Receive) -> bytes | Response:
     """Return the decompressed body, or the answer that refuses it."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", GZIP):
@@ -253,7 +261,10 @@ async def _read_content(headers: Headers, receive: Receive) -> bytes | Response:
             return error_answer(error)
     if body is None:
         return _body_too_large()
-    return _body_too_complex() if _is_too_complex(headers, body) else body
+    is_job = path == JOBS_PATH
+    if _is_too_complex(headers, body, _JOB_MARKS_MAX if is_job else _MARKS_MAX):
+        return _body_too_complex(is_job=is_job)
+    return body
 
 
 async def _read_body(receive: Receive) -> bytes | None:

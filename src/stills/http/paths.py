@@ -12,6 +12,7 @@ UNSERVED = {
 """Routes of OpenAI's that are not served, and which one makes images instead."""
 
 OPENAI_PATHS = ("/v1/images", "/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
+JOBS_PATH = "/v1/jobs"
 LOGIN_PATHS = ("/login", "/logout")
 PROBES = ("/healthz", "/readyz")
 

@@ -207,6 +207,18 @@ async def test_a_wrong_job_is_refused_at_once(url, http, body, field):
         assert (await answer.json())["data"] == []
 
 
+async def test_a_list_as_long_as_a_film_is_one_job(url, http):
+    """Its prompts may have commas; a list that would take too long to read is refused."""
+    prompt = "a red kite, a beach, golden hour, 35mm film, shallow depth of field, soft rim light"
+    shots = [{"prompt": f"{prompt}, number {n}", "size": "256*256"} for n in range(3000)]
+    async with http.post(f"{url}/v1/jobs", json={"shots": shots}) as answer:
+        assert answer.status == 202, await answer.text()
+        assert (await answer.json())["counts"]["total"] == 3000
+    async with http.post(f"{url}/v1/jobs", json={"shots": [{} for _ in range(200_000)]}) as answer:
+        assert answer.status == 400
+        assert "several jobs" in (await answer.json())["error"]["message"]
+
+
 async def test_a_job_that_does_not_exist_is_not_found(url, http):
     """An id that was never given out, in every route."""
     for method, path in (("GET", ""), ("GET", "/events"), ("DELETE", "")):

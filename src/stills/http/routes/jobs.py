@@ -1,5 +1,6 @@
 """Durable jobs: requests that workers generate, while no client waits."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +14,7 @@ from stills.http.openapi import EVENTS, JOB, refusals
 from stills.http.request_body import read_object
 from stills.http.routes.job_bodies import JobBody, JobList, JobPage
 from stills.http.settings import Settings
-from stills.service.job_request import read_job
+from stills.service.job_request import JobRequest, read_job
 
 _Position = Annotated[
     str,
@@ -35,8 +36,12 @@ def make_jobs_router(jobs: HttpJobs, settings: Settings) -> APIRouter:
     )
     async def submit_job(request: Request) -> Response:
         """Submit one request, or a list of them in `shots`; workers generate the images."""
-        wanted = read_job(read_object(request), public_url=settings.public_url)
-        return await jobs.submit(request, wanted)
+
+        def read() -> JobRequest:
+            return read_job(read_object(request), public_url=settings.public_url)
+
+        # Not in the event loop: a list may have thousands of shots.
+        return await jobs.submit(request, await asyncio.to_thread(read))
 
     @router.get("/jobs", response_model=JobList, responses=refusals())
     async def list_jobs(
