@@ -31,6 +31,7 @@ from stills.catalog import SqliteCatalog
 from stills.catalog.postgres import PostgresCatalog
 from stills.contract.errors import Billing
 from stills.contract.generation import (
+    CatalogMiss,
     Claim,
     ProviderAnswer,
     Rendition,
@@ -154,7 +155,7 @@ async def _run_cycle(catalog: SqliteCatalog | PostgresCatalog, number: int) -> N
     request = kept_catalog.request(number)
     spec = make_plan(request, find_model(DEFAULT_MODEL), provider="dashscope").spec
     size, digest = request.output_size, f"{number:064x}"
-    assert await catalog.find(spec.key, size) is None
+    assert await catalog.find(spec.key, size) == CatalogMiss()
     claim = await catalog.claim(spec, size, lease_seconds=LEASE_SECONDS, fresh=False, caps=Caps())
     assert isinstance(claim, Claim)
     sends = await catalog.record_sends([claim], lease_seconds=LEASE_SECONDS, caps=Caps())

@@ -11,7 +11,7 @@ from stills import assembly
 from stills.api_keys import Access
 from stills.config import DEFAULT_CONCURRENCY, Config, read_config
 from stills.contract.access import BudgetOwner
-from stills.contract.generation import OnSendSettled, OnStage, OnStageOf
+from stills.contract.generation import CatalogMiss, OnSendSettled, OnStage, OnStageOf
 from stills.contract.models import DEFAULT_MODEL, MODELS, Model
 from stills.contract.outcome import CatalogAnswer, RequestOutcome, RequestStatus
 from stills.contract.rate_limit import Quota, RateLimit
@@ -160,7 +160,7 @@ class Stills:
         stop: asyncio.Event | None = None,
         on_stage: OnStage | None = None,
         on_send_settled: OnSendSettled | None = None,
-        looked_up: bool = False,
+        miss: CatalogMiss | None = None,
         take: Take | None = None,
         fresh_key: str | None = None,
     ) -> ImageResult:
@@ -171,7 +171,7 @@ class Stills:
         and its daily budget. After `stop` is set, calls already sent are finished and nothing more
         is sent. On the event loop, `on_stage` is called at each stage of the generation, and
         `on_send_settled` as each API call that this request makes ends.
-        `looked_up` skips the look-up, because `answer_from_catalog` just found no image.
+        `miss` is what `answer_from_catalog` just found, so that the catalog is not asked again.
         `take` is the take that the request is, if it is from `plan_takes`.
         Cancelling the caller does not cancel a generation that was sent: it is finished and stored,
         unless Stills is closed. A request still waiting to start is cancelled.
@@ -186,7 +186,7 @@ class Stills:
             fresh,
             max_cost_usd,
             payer,
-            looked_up,
+            miss,
             stop=stop,
             on_stage=on_stage or (lambda _: None),
             on_send_settled=on_send_settled or (lambda *_: None),

@@ -11,7 +11,7 @@ from tests.support.catalog_steps import SIZE, Till, spec
 
 from stills.catalog import SqliteCatalog
 from stills.contract.errors import Billing, CatalogError
-from stills.contract.generation import ProviderAnswer, Settlement
+from stills.contract.generation import CatalogHit, ProviderAnswer, Settlement
 from stills.contract.money import Caps
 
 ANSWER = ProviderAnswer("https://oss.example/a.png", 4e9, "r-1")
@@ -66,7 +66,7 @@ async def test_nothing_is_claimed_in_a_changed_file(till: Till, path: Path, chan
     with pytest.raises(CatalogError, match=words) as caught:
         await till.claim("new")
     assert caught.value.billing is Billing.NONE
-    assert await till.catalog.find("bought before", SIZE) is not None
+    assert isinstance(await till.catalog.find("bought before", SIZE), CatalogHit)
 
 
 @CHANGES

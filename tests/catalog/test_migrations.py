@@ -53,7 +53,7 @@ async def test_the_reference_of_an_older_catalog_is_kept(tmp_path: Path):
         hits = [await catalog.find(key, Size(512, 512)) for key in ("k1", "k2")]
     finally:
         await catalog.close()
-    found = [hit.generation.spec.references if hit else None for hit in hits]
+    found = [hit.generation.spec.references for hit in hits]
     assert found == [(ReferenceRecord(DIGEST, None),), ()]
 
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from stills.contract.generation import CatalogHit, Claim
+from stills.contract.generation import CatalogHit, CatalogMiss, Claim
 from stills.contract.size import Size
 
 
@@ -18,8 +18,8 @@ async def test_a_deleted_image_is_gone_in_all_sizes_but_its_calls_stay(catalog, 
     spent = await catalog.spend(since=0.0, by=None)
     for _ in range(2):
         await catalog.delete_generation(deleted)
-        assert await catalog.find("k", Size(1328, 1328)) is None
-        assert await catalog.find("k-seeded", Size(64, 64)) is None
+        assert isinstance(await catalog.find("k", Size(1328, 1328)), CatalogMiss)
+        assert isinstance(await catalog.find("k-seeded", Size(64, 64)), CatalogMiss)
         assert await catalog.find_images(deleted) == []
         assert await catalog.list_generation_objects(deleted) == []
         listed = [image.generation.id for image in await catalog.list_images(limit=9)]
@@ -48,20 +48,21 @@ async def test_a_generation_that_is_being_made_is_not_touched(catalog, worker, s
     await worker.answer(claim)
     await catalog.delete_generation(claim.generation.id)
     rendition = await worker.keep_answered(claim)
-    assert await catalog.find("k", rendition.size) is not None
+    assert isinstance(await catalog.find("k", rendition.size), CatalogHit)
 
 
 async def test_the_time_of_a_deletion_is_known_by_both_keys(catalog, worker, spec):
     """Until an equal image is stored again; a request that only failed was not deleted."""
     first = await worker.keep(await worker.take(spec("k")))
-    assert await catalog.find_deleted(["k", "k-seeded", "other"]) == [None, None, None]
     await catalog.delete_generation(first.generation_id)
-    by_key, by_seed, other = await catalog.find_deleted(["k", "k-seeded", "other"])
-    assert by_key == by_seed
-    assert abs(by_key - time.time()) < 3600
-    assert other is None
     await catalog.release(await worker.take(spec("other")))
-    assert await catalog.find_deleted(["other"]) == [None]
+    wanted = [(key, first.size) for key in ("k", "k-seeded", "other")]
+    by_key, by_seed, other = await catalog.find_many(wanted)
+    assert by_key == by_seed == await catalog.find("k", first.size)
+    assert abs(by_key.deleted_at - time.time()) < 3600
+    assert other == await catalog.find("other", first.size) == CatalogMiss()
+    await worker.keep(await worker.take(spec("k")))
+    assert isinstance(await catalog.find("k", first.size), CatalogHit)
 
 
 async def test_an_image_that_comes_back_was_not_deleted(catalog, worker, spec):
@@ -70,7 +71,11 @@ async def test_an_image_that_comes_back_was_not_deleted(catalog, worker, spec):
     (image,) = await catalog.find_images(rendition.generation_id)
     await catalog.delete_generation(rendition.generation_id)
     assert await catalog.adopt(image.generation, [rendition])
-    assert await catalog.find_deleted(["k"]) == [None]
+    await catalog.delete_generation(rendition.generation_id)
+    assert await catalog.adopt(image.generation, [rendition])
+    hit, by_seed = await catalog.find_many([("k", rendition.size), ("k-seeded", rendition.size)])
+    assert hit == by_seed
+    assert hit.rendition == rendition
 
 
 async def test_images_older_than_a_time_are_listed_with_all_their_bytes(catalog, worker, spec):

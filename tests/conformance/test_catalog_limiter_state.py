@@ -104,7 +104,7 @@ async def test_every_account_begins_with_the_state_of_an_unknown_one(catalog):
 
 
 async def test_many_lookups_return_the_same_as_single_ones(catalog, worker, spec):
-    """In the requested order, with None for what is missing."""
+    """In the requested order."""
     for key in ("a", "b"):
         await worker.keep(await worker.take(spec(key)))
     wanted = [("b", NATIVE), ("none", NATIVE), ("a", Size(512, 512)), ("b", NATIVE)]

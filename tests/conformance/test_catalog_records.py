@@ -8,6 +8,7 @@ import pytest
 from stills.contract.errors import Billing
 from stills.contract.generation import (
     CatalogHit,
+    CatalogMiss,
     ProviderAnswer,
     ReferenceRecord,
     RequestRecord,
@@ -24,7 +25,7 @@ PORTRAITS = (ReferenceRecord("cd" * 32, "anna.png"), ReferenceRecord("ef" * 32, 
 
 async def test_an_empty_catalog_finds_nothing(catalog):
     """It has no generation, no image and no send."""
-    assert await catalog.find("k", NATIVE) is None
+    assert await catalog.find("k", NATIVE) == CatalogMiss()
     assert list(await catalog.list_images(limit=10)) == []
     assert list(await catalog.find_images("")) == []
     assert list(await catalog.list_sends("none")) == []

@@ -84,6 +84,21 @@ async def test_the_catalog_answers_as_generate_does(stills):
     assert [line.saved for line in await stills.spend()] == [5]
 
 
+async def test_new_requests_are_looked_up_together(stills, monkeypatch):
+    """Not one by one before they are sent; a note still says that an image was deleted."""
+    made = await stills.generate(ask(1), model=MODEL)
+    await stills.images.delete(await stills.images.find(made.id))
+
+    async def fail(*_: object) -> None:
+        raise AssertionError("looked up alone")
+
+    monkeypatch.setattr(SqliteCatalog, "find", fail)
+    found = await collect(stills, [ask(1), ask(2)])
+    notes = {each.index: each.result.notes for each in found}
+    assert any("was deleted on" in note for note in notes[0])
+    assert not any("was deleted on" in note for note in notes[1])
+
+
 async def test_the_same_request_many_times_is_billed_once(stills, sandbox):
     """All at once, before any is stored."""
     outcomes = await collect(stills, [ask(1)] * 20, concurrency=5)

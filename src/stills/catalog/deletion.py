@@ -28,11 +28,6 @@ _DELETE = (
 )
 
 
-_DELETED_AT = """
-SELECT max(deleted_at) AS deleted_at FROM generations WHERE key = :key OR seeded_key = :key
-"""
-
-
 def list_generation_objects(connection: Connection, generation_id: str) -> Sequence[str]:
     """List the paths of a generation's images in all sizes."""
     return [row["object_path"] for row in connection.execute(_OBJECTS, {"id": generation_id})]
@@ -42,13 +37,3 @@ def delete_generation(connection: Connection, generation_id: str) -> None:
     """Delete a stored generation in all sizes, and forget who asked for it."""
     for statement in _DELETE:
         connection.execute(statement, {"id": generation_id})
-
-
-def find_deleted(connection: Connection, keys: Sequence[str]) -> Sequence[float | None]:
-    """Return for each key when an image of it was deleted last; None if none was."""
-
-    def find(key: str) -> float | None:
-        row = connection.execute(_DELETED_AT, {"key": key}).fetchone()
-        return None if row is None else row["deleted_at"]
-
-    return [find(key) for key in keys]

@@ -3,7 +3,7 @@
 from stills.catalog import queries
 from stills.catalog.connection import Connection
 from stills.catalog.rows import read_generation, read_hit
-from stills.contract.generation import CatalogHit, Generation
+from stills.contract.generation import CatalogHit, CatalogMiss, Generation
 from stills.contract.size import Size
 
 
@@ -12,6 +12,14 @@ def find(connection: Connection, key: str, size: Size) -> CatalogHit | None:
     values = {"key": key, "width": size.width, "height": size.height}
     row = connection.execute(queries.FIND, values).fetchone()
     return None if row is None else read_hit(row, size)
+
+
+def look_up(connection: Connection, key: str, size: Size) -> CatalogHit | CatalogMiss:
+    """Return the same; if there is none, when one was deleted."""
+    hit = find(connection, key, size)
+    if hit is not None:
+        return hit
+    return CatalogMiss(connection.execute(queries.LAST_DELETED, {"key": key}).fetchone()[0])
 
 
 def find_fresh(

@@ -17,6 +17,11 @@ ORDER BY g.sequence DESC
 LIMIT 1
 """
 
+# Only asked after FIND has found nothing.
+LAST_DELETED = """
+SELECT max(deleted_at) AS deleted_at FROM generations WHERE key = :key OR seeded_key = :key
+"""
+
 FIND_FRESH = f"""{_WITH_RENDITION}
 WHERE g.stage = 'kept' AND (g.key = :key OR g.seeded_key = :key) AND g.fresh_key = :fresh_key
 ORDER BY g.sequence DESC

@@ -12,8 +12,8 @@ from stills.catalog.api_keys import SqlApiKeys
 from stills.catalog.batch_folders import SqlBatchFolders
 from stills.catalog.claims import drop_claim, find_holder, renew_claim, take_claim
 from stills.catalog.connection import Connection, Database, TextSearch
-from stills.catalog.deletion import delete_generation, find_deleted, list_generation_objects
-from stills.catalog.find import find, find_fresh, find_generation
+from stills.catalog.deletion import delete_generation, list_generation_objects
+from stills.catalog.find import find, find_fresh, find_generation, look_up
 from stills.catalog.idempotency import SqlIdempotency
 from stills.catalog.kept import adopt, record_kept, settle_paid
 from stills.catalog.limiter_state import read_limiter_state, update_limiter_state
@@ -27,6 +27,7 @@ from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     AnsweredSend,
     CatalogHit,
+    CatalogMiss,
     Claim,
     Generation,
     GenerationSpec,
@@ -84,12 +85,14 @@ class SqlCatalog(ABC):
         """Return the byte of the holders' file that this process has locked, None without one."""
         return None
 
-    async def find(self, key: str, size: Size) -> CatalogHit | None:
-        return await self.database.read(lambda connection: find(connection, key, size))
+    async def find(self, key: str, size: Size) -> CatalogHit | CatalogMiss:
+        return await self.database.read(lambda connection: look_up(connection, key, size))
 
-    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
+    async def find_many(
+        self, wanted: Sequence[tuple[str, Size]]
+    ) -> Sequence[CatalogHit | CatalogMiss]:
         return await self.database.read(
-            lambda connection: [find(connection, key, size) for key, size in wanted]
+            lambda connection: [look_up(connection, key, size) for key, size in wanted]
         )
 
     async def find_seed(self, key: str) -> int | None:
@@ -130,6 +133,13 @@ class SqlCatalog(ABC):
                 lock_byte=self._hold_lock_byte(),
             )
 
+        return await self._claim(spec.key, work)
+
+    async def _claim(
+        self, key: str, work: Callable[[Connection], Claim | CatalogHit | Held]
+    ) -> Claim | CatalogHit | Held:
+        """Run the transaction of a claim; the claim of a caller that was cancelled is released."""
+        del key
         taking = asyncio.ensure_future(self.database.write(work, synced=False))
         try:
             return await asyncio.shield(taking)
@@ -317,9 +327,6 @@ class SqlCatalog(ABC):
 
     async def delete_generation(self, generation_id: str) -> None:
         await self.database.write(lambda connection: delete_generation(connection, generation_id))
-
-    async def find_deleted(self, keys: Sequence[str]) -> Sequence[float | None]:
-        return await self.database.read(lambda connection: find_deleted(connection, keys))
 
     async def list_unfinished(self, *, after: str | None = None) -> Sequence[Generation]:
         return await self.database.read(lambda connection: read_unfinished(connection, after))

@@ -198,6 +198,13 @@ class CatalogHit:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogMiss:
+    """A key without a stored generation; `deleted_at` is when one was deleted, in Unix seconds."""
+
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """Another worker's claim on a key: its process, and since when it is held (Unix seconds)."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from stills.contract.errors import Billing, InvalidRequest, StillsError
+from stills.contract.generation import CatalogMiss
 from stills.contract.request import ImageRequest
 from stills.contract.result import ImageResult
 
@@ -46,12 +47,12 @@ class Failure:
 class CatalogAnswer:
     """The answer of a look-up to a request.
 
-    `result` is None if the request needs more than a look-up. `is_new` if the catalog has no image
-    for it, in any size; a request with a reference is not looked up.
+    `result` is None if the request needs more than a look-up. `miss` is set if the catalog has no
+    image for it, in any size; a request with a reference is not looked up.
     """
 
     result: ImageResult | None = None
-    is_new: bool = False
+    miss: CatalogMiss | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stills.contract.errors import DamagedImage, InvalidRequest
-from stills.contract.generation import Generation, Stage
+from stills.contract.generation import CatalogHit, Generation, Stage
 from stills.contract.size import Size
 from stills.contract.upkeep import Imported, OnProgress, SkippedFile
 from stills.maintenance.at_once import do_several
@@ -186,7 +186,7 @@ class _Importer:
         spec = generation.spec
         wanted = [(key, spec.native_size) for key in (spec.key, spec.seeded_key)]
         for hit in await self._ports.catalog.find_many(wanted):
-            if hit is not None and not await self._is_of_folder(hit.generation.id):
+            if isinstance(hit, CatalogHit) and not await self._is_of_folder(hit.generation.id):
                 return hit.generation.id
         return None
 

@@ -11,6 +11,7 @@ from stills.contract.access import BudgetOwner
 from stills.contract.errors import DeadlineExceeded, TaskRunning
 from stills.contract.generation import (
     CatalogHit,
+    CatalogMiss,
     Chunks,
     Claim,
     Generation,
@@ -50,8 +51,8 @@ class Options:
 
     `fresh` always pays for a new image; requests with the same `fresh_key`, and this request if it
     is repeated with it, share one. `max_cost_usd` caps what all API calls of this request may
-    cost together; `payer` has a daily cap as well. `looked_up` skips the look-up before the claim,
-    because the catalog had no such image a moment ago. One of `slots` is held during each API call.
+    cost together; `payer` has a daily cap as well. `miss` is what a look-up found a moment
+    ago, so there is no other before the claim. One of `slots` is held during each API call.
     After `stop` is set, nothing more is sent. `take` is the take that the request is, if it is one,
     and `job` the durable job that it belongs to.
 
@@ -63,7 +64,7 @@ class Options:
     fresh: bool = False
     max_cost_usd: float | None = None
     payer: BudgetOwner | None = None
-    looked_up: bool = False
+    miss: CatalogMiss | None = None
     slots: asyncio.Semaphore | None = None
     stop: asyncio.Event | None = None
     on_stage: OnStage = lambda _: None

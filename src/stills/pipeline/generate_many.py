@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from stills.contract.errors import InvalidRequest, StillsError
-from stills.contract.generation import OnStageOf, Stage
+from stills.contract.generation import CatalogMiss, OnStageOf, Stage
 from stills.contract.money import JobBudget
 from stills.contract.outcome import RequestOutcome
 from stills.contract.request import ImageRequest, check_is_request
@@ -58,6 +58,7 @@ class _Indexed:
     is_fresh: bool
     max_cost_usd: float | None
     takes_of: str | None
+    miss: CatalogMiss | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,6 @@ class Many:
             max_cost_usd=None if callable(max_cost_usd) else max_cost_usd,
             slots=options.slots or asyncio.Semaphore(concurrency),
             stop=self._stop,
-            looked_up=True,
         )
         self._is_fresh = fresh if callable(fresh) else lambda _: fresh
         self._max_cost_of = max_cost_usd if callable(max_cost_usd) else lambda _: max_cost_usd
@@ -164,11 +164,11 @@ class Many:
 
     async def _answer(self, group: asyncio.TaskGroup) -> None:
         while batch := await read_waiting(self._read_ahead):
-            stored = await self._find_stored([each for each in batch if not each.is_fresh])
+            stored, looked_up = await self._look_up([one for one in batch if not one.is_fresh])
             if stored:
                 await self._outcomes.put(stored)
-            answered = {outcome.index for outcome in stored}
-            new = [each for each in batch if each.index not in answered]
+            fresh = [one for one in batch if one.is_fresh]
+            new = sorted([*looked_up, *fresh], key=lambda one: one.index)
             for takes in self._group(new):
                 # All places first: takes that start wait for each other, while their time runs.
                 for _ in takes:
@@ -185,16 +185,22 @@ class Many:
             size = 1 if takes_of is None else self._together_max
             yield from (takes[start : start + size] for start in range(0, len(takes), size))
 
-    async def _find_stored(self, batch: Sequence[_Indexed]) -> Sequence[RequestOutcome]:
+    async def _look_up(
+        self, batch: Sequence[_Indexed]
+    ) -> tuple[Sequence[RequestOutcome], Sequence[_Indexed]]:
+        """Return the outcomes of requests whose images are stored, and the other requests."""
         if not batch:
-            return ()
+            return (), ()
         requests = [each.request for each in batch]
         answers = await self._pipeline.answer_from_catalog(requests, self._options)
-        return [
+        answered = list(zip(batch, answers, strict=True))
+        stored = [
             RequestOutcome(each.index, each.request, result=answer.result)
-            for each, answer in zip(batch, answers, strict=True)
+            for each, answer in answered
             if answer.result is not None
         ]
+        new = [replace(each, miss=one.miss) for each, one in answered if one.result is None]
+        return stored, new
 
     async def _make(self, each: _Indexed, place: _Place | None) -> None:
         index, request = each.index, each.request
@@ -217,6 +223,7 @@ class Many:
         options = replace(
             self._options,
             fresh=each.is_fresh,
+            miss=each.miss,
             max_cost_usd=each.max_cost_usd,
             job=self._job_of(each.index),
             on_stage=lambda stage: self._follow(each.index, stage),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from stills.contract.errors import InvalidRequest, StillsError
-from stills.contract.generation import Generation, Rendition
+from stills.contract.generation import CatalogHit, CatalogMiss, Generation, Rendition
 from stills.contract.models import Model
 from stills.contract.outcome import CatalogAnswer, RequestStatus
 from stills.contract.request import ImageRequest
@@ -36,15 +36,14 @@ async def look_up(job: Job) -> Job:
         CatalogError: the catalog can't be used.
     """
     options, plan = job.options, known(job.plan)
-    if not (options.fresh or options.looked_up):
-        hit = await job.ports.catalog.find(plan.spec.key, plan.size)
-        if hit is not None:
-            job.deadline.stored = True
-            return replace(job, hit=hit, generation=hit.generation, rendition=hit.rendition)
-    notes = await job.ports.marker.check_before_paying()
+    found: CatalogHit | CatalogMiss = CatalogMiss()
     if not options.fresh:
-        notes = (*notes, *await _deletion_notes(job.ports, plan.spec.key))
-    return replace(job, notes=(*notes, *retirement_notes(job.model)))
+        found = options.miss or await job.ports.catalog.find(plan.spec.key, plan.size)
+    if isinstance(found, CatalogHit):
+        job.deadline.stored = True
+        return replace(job, hit=found, generation=found.generation, rendition=found.rendition)
+    notes = await job.ports.marker.check_before_paying()
+    return replace(job, notes=(*notes, *_deletion_notes(found), *retirement_notes(job.model)))
 
 
 async def answer_from_catalog(
@@ -56,9 +55,9 @@ async def answer_from_catalog(
     """
     answers = [CatalogAnswer()] * len(requests)
     try:
-        found, new = await _find(ports, requests, model)
-        for index in new:
-            answers[index] = CatalogAnswer(is_new=True)
+        found, misses = await _find(ports, requests, model)
+        for index, miss in misses.items():
+            answers[index] = CatalogAnswer(miss=miss)
         hits = await _stored(ports, found)
         links = await ports.store.links([hit.rendition.object_path for hit in hits])
         notes = await try_to_count(
@@ -96,24 +95,21 @@ async def find_statuses(
             )
         except InvalidRequest as error:
             statuses[index] = RequestStatus(error=error)
-    hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
-    new = [plan.spec for plan, hit in zip(plans.values(), hits, strict=True) if hit is None]
+    found = await ports.catalog.find_many([(plan.spec.key, plan.size) for plan in plans.values()])
+    planned = zip(plans.values(), found, strict=True)
+    new = [plan.spec for plan, one in planned if isinstance(one, CatalogMiss)]
     too_long = iter(await find_long_prompts(new, model, ports.tokenizer))
-    deleted = iter(await ports.catalog.find_deleted([spec.key for spec in new]))
-    for (index, plan), hit in zip(plans.items(), hits, strict=True):
-        long_prompt, deleted_at = (next(too_long), next(deleted)) if hit is None else (None, None)
-        if long_prompt is not None:
-            statuses[index] = RequestStatus(error=long_prompt)
-            continue
-        rendition = None if hit is None else hit.rendition
-        url = None if rendition is None else ports.store.url(rendition.object_path)
-        statuses[index] = RequestStatus(
-            is_kept=hit is not None,
-            image_url=url,
-            key=plan.spec.key,
-            price_usd=plan.spec.price_usd,
-            deleted_at=deleted_at,
-        )
+    for (index, plan), one in zip(plans.items(), found, strict=True):
+        key, price_usd = plan.spec.key, plan.spec.price_usd
+        if isinstance(one, CatalogHit):
+            rendition = one.rendition
+            url = None if rendition is None else ports.store.url(rendition.object_path)
+            status = RequestStatus(is_kept=True, image_url=url, key=key, price_usd=price_usd)
+        elif (long_prompt := next(too_long)) is not None:
+            status = RequestStatus(error=long_prompt)
+        else:
+            status = RequestStatus(key=key, price_usd=price_usd, deleted_at=one.deleted_at)
+        statuses[index] = status
     return statuses
 
 
@@ -130,28 +126,27 @@ async def find_key(
     return planned.spec.key
 
 
-async def _deletion_notes(ports: Ports, key: str) -> tuple[str, ...]:
-    (deleted_at,) = await ports.catalog.find_deleted([key])
-    if deleted_at is None:
+def _deletion_notes(miss: CatalogMiss) -> tuple[str, ...]:
+    if miss.deleted_at is None:
         return ()
-    date = datetime.fromtimestamp(deleted_at, UTC).date()
+    date = datetime.fromtimestamp(miss.deleted_at, UTC).date()
     return (f"The image of this request was deleted on {date}, so it was generated again.",)
 
 
 async def _find(
     ports: Ports, requests: Sequence[ImageRequest], model: Model
-) -> tuple[list[_Hit], list[int]]:
-    """Return the images at the requested sizes, and the indexes of requests without any image."""
+) -> tuple[list[_Hit], dict[int, CatalogMiss]]:
+    """Return the images at the requested sizes, and the misses by the indexes of requests."""
     plans = [_try_to_plan(request, model, ports.provider.name) for request in requests]
     wanted = [(index, plan) for index, plan in enumerate(plans) if plan is not None]
     hits = await ports.catalog.find_many([(plan.spec.key, plan.size) for _, plan in wanted])
-    found, new = [], []
+    found, misses = [], {}
     for (index, _), hit in zip(wanted, hits, strict=True):
-        if hit is None:
-            new.append(index)
+        if isinstance(hit, CatalogMiss):
+            misses[index] = hit
         elif hit.rendition is not None:
             found.append(_Hit(index, requests[index], hit.generation, hit.rendition))
-    return found, new
+    return found, misses
 
 
 async def _stored(ports: Ports, hits: list[_Hit]) -> list[_Hit]:

@@ -87,7 +87,7 @@ class ImageService:
                     stop=self._stop,
                     on_stage=on_stage,
                     on_send_settled=self._on_send_settled,
-                    looked_up=answer.is_new,
+                    miss=answer.miss,
                     take=take,
                     fresh_key=fresh_key,
                 )

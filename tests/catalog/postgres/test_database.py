@@ -11,7 +11,7 @@ from tests.support.postgres_server import PostgresServer, run_postgres
 
 from stills.catalog.postgres import PostgresCatalog, schema
 from stills.contract.errors import Billing, BudgetExceeded, CatalogError
-from stills.contract.generation import Claim, Held, Settlement
+from stills.contract.generation import CatalogMiss, Claim, Held, Settlement
 from stills.contract.money import Caps
 from stills.contract.postgres_url import read_postgres_url
 
@@ -43,7 +43,7 @@ async def test_a_restarted_server_is_used_again(own_server):
     await asyncio.sleep(0.2)
     await asyncio.to_thread(own_server.control, "start")
     assert await send == 1
-    assert await found is None
+    assert await found == CatalogMiss()
     assert len(await catalog.list_sends(claim.generation.id)) == 1
     await catalog.close()
 

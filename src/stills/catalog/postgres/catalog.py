@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stills.catalog import queries
 from stills.catalog.claims import read_holder
@@ -22,9 +22,9 @@ from stills.catalog.upkeep import read_unfinished
 from stills.contract.errors import CatalogError
 from stills.contract.generation import (
     CatalogHit,
+    CatalogMiss,
     Claim,
     Generation,
-    GenerationSpec,
     Held,
     Rendition,
     RequestRecord,
@@ -56,17 +56,21 @@ WHERE c.key = :key
 
 _AWAIT = "UPDATE claims SET is_awaited = TRUE WHERE key = :key"
 
-# FIND for each of the wanted keys and sizes.
-_FIND = (
-    queries.FIND.replace(":key", "wanted.key")
-    .replace(":width", "wanted.width")
-    .replace(":height", "wanted.height")
-)
+
+def _of_wanted(query: str) -> str:
+    for name in ("key", "width", "height"):
+        query = query.replace(f":{name}", f"wanted.{name}")
+    return query
+
+
+# FIND for each of the wanted keys and sizes, in their order; LAST_DELETED only where it finds none.
 _FIND_MANY = f"""
-SELECT wanted.number, found.*
+SELECT found.*, CASE WHEN found.id IS NULL THEN ({_of_wanted(queries.LAST_DELETED)}) END
+       AS last_deleted_at
 FROM unnest(CAST(:keys AS TEXT[]), CAST(:widths AS INTEGER[]), CAST(:heights AS INTEGER[]))
      WITH ORDINALITY AS wanted (key, width, height, number)
-CROSS JOIN LATERAL ({_FIND}) AS found
+LEFT JOIN LATERAL ({_of_wanted(queries.FIND)}) AS found ON TRUE
+ORDER BY wanted.number
 """  # noqa: S608 - our own text
 
 
@@ -95,43 +99,31 @@ class PostgresCatalog(SqlCatalog):
     async def migrate(self) -> int:
         return await self._server.migrate()
 
-    async def find(self, key: str, size: Size) -> CatalogHit | None:
+    async def find(self, key: str, size: Size) -> CatalogHit | CatalogMiss:
         return await self._finding.add((key, size))
 
-    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
+    async def find_many(
+        self, wanted: Sequence[tuple[str, Size]]
+    ) -> Sequence[CatalogHit | CatalogMiss]:
         return await self._find_batch(wanted)
 
     async def record_requests(self, answered: Sequence[tuple[Rendition, RequestRecord]]) -> None:
         await self._recording.add(answered)
 
-    async def claim(
-        self,
-        spec: GenerationSpec,
-        size: Size,
-        *,
-        lease_seconds: float,
-        fresh: bool,
-        caps: Caps,
-        fresh_key: str | None = None,
+    async def _claim(
+        self, key: str, work: Callable[[Connection], Claim | CatalogHit | Held]
     ) -> Claim | CatalogHit | Held:
         try:
             while True:
                 try:
-                    return await super().claim(
-                        spec,
-                        size,
-                        lease_seconds=lease_seconds,
-                        fresh=fresh,
-                        caps=caps,
-                        fresh_key=fresh_key,
-                    )
+                    return await super()._claim(key, work)
                 except CatalogError as error:
                     # Those that wait for another worker's image wait for the server too.
-                    if spec.key not in self._awaited or not is_of_connection(error):
+                    if key not in self._awaited or not is_of_connection(error):
                         raise
                 await asyncio.sleep(_AWAY_RETRY_SECONDS)
         finally:
-            self._awaited.discard(spec.key)
+            self._awaited.discard(key)
 
     async def wait_until_free(self, key: str, *, poll_seconds: float) -> None:
         del poll_seconds  # announcements are faster
@@ -144,18 +136,20 @@ class PostgresCatalog(SqlCatalog):
         await self._recording.finish()
         await super().close()
 
-    async def _find_batch(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
+    async def _find_batch(
+        self, wanted: Sequence[tuple[str, Size]]
+    ) -> Sequence[CatalogHit | CatalogMiss]:
         values = {
             "keys": [key for key, _ in wanted],
             "widths": [size.width for _, size in wanted],
             "heights": [size.height for _, size in wanted],
         }
 
-        def work(connection: Connection) -> list[CatalogHit | None]:
-            rows = {row["number"]: row for row in connection.execute(_FIND_MANY, values)}
+        def work(connection: Connection) -> list[CatalogHit | CatalogMiss]:
+            rows = connection.execute(_FIND_MANY, values)
             return [
-                read_hit(rows[number], size) if number in rows else None
-                for number, (_, size) in enumerate(wanted, start=1)
+                CatalogMiss(row["last_deleted_at"]) if row["id"] is None else read_hit(row, size)
+                for row, (_, size) in zip(rows, wanted, strict=True)
             ]
 
         return await self.database.read(work)

@@ -6,6 +6,7 @@ from typing import Protocol
 from stills.contract.generation import (
     AnsweredSend,
     CatalogHit,
+    CatalogMiss,
     Claim,
     Generation,
     GenerationSpec,
@@ -23,20 +24,18 @@ from stills.contract.size import Size
 class Generations(Protocol):
     """Journals every generation, for any number of processes. Raises CatalogError when it fails."""
 
-    async def find(self, key: str, size: Size) -> CatalogHit | None:
+    async def find(self, key: str, size: Size) -> CatalogHit | CatalogMiss:
         """Look up the newest stored generation of a key, with its rendition at `size`."""
         ...
 
-    async def find_many(self, wanted: Sequence[tuple[str, Size]]) -> Sequence[CatalogHit | None]:
+    async def find_many(
+        self, wanted: Sequence[tuple[str, Size]]
+    ) -> Sequence[CatalogHit | CatalogMiss]:
         """Look up many keys at once, as `find` does; results are in the same order."""
         ...
 
     async def find_seed(self, key: str) -> int | None:
         """Return the seed of a key's newest stored generation, else of the newest that began."""
-        ...
-
-    async def find_deleted(self, keys: Sequence[str]) -> Sequence[float | None]:
-        """Return for each key when an image of it was deleted last, in Unix seconds, or None."""
         ...
 
     async def claim(
