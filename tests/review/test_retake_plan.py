@@ -100,6 +100,28 @@ async def test_the_image_of_another_shot_can_be_the_reference(stills, sandbox, f
     assert "image:data" in sandbox.ledger.generations[-1].content
 
 
+@pytest.mark.parametrize(
+    ("more", "prompt"),
+    [
+        ({}, "a walk. Reference image 1 shows Anna."),
+        ({"reference": NewReference(shot="boat")}, "a walk."),
+        ({"reference": NewReference()}, "a walk."),
+        ({"prompt": "a run with Anna", "reference": NewReference(shot="boat")}, "a run with Anna"),
+    ],
+    ids=["as-before", "another", "none", "own-prompt"],
+)
+async def test_a_prompt_only_explains_references_that_are_sent(
+    stills, folder, tmp_path, more, prompt
+):
+    """With another reference, "Reference image 1 shows Anna" would be wrong, and paid for."""
+    image = {"image": str(folder / "images" / "kite.png"), "label": "Anna"}
+    walk = {"id": "walk", "prompt": "a walk", "reference_images": [image]}
+    await run_batch(stills, check_list(stills, write_list(tmp_path, BOAT, walk)), folder)
+    ask(folder, "walk", "1", **more)
+    ((_, shot),) = plan(stills, folder).retakes
+    assert shot.request.prompt == prompt
+
+
 async def test_a_reference_without_an_image_is_a_problem(stills, folder):
     """Nothing is sent for the take, and the problem names it."""
     ask(folder, "boat", "1", reference=NewReference(shot="kite"))

@@ -9,14 +9,20 @@ from stills.gallery.document import Visit
 _ALT_MAX_CHARACTERS = 300
 
 
-def render_frame(image: Image, visit: Visit, *, query: str = "", is_current: bool = False) -> str:
-    """Return the frame of an image as HTML; `query` is added to the address of its page."""
+def render_frame(
+    image: Image, visit: Visit, *, query: str = "", is_take: bool = False, is_current: bool = False
+) -> str:
+    """Return the frame of an image as HTML; `query` is added to the address of its page.
+
+    Takes have the same prompt, so the name of one begins with its seed.
+    """
     rendition, spec = image.rendition, image.generation.spec
+    name = f"Seed {spec.seed}: {spec.prompt}" if is_take else spec.prompt
     address = f"{visit.root}gallery/{rendition.id}"
     current = ' aria-current="true"' if is_current else ""
     return (
         f'<a class="frame" href="{address}{escape(query)}"{current}><div class="picture">'
-        f'<img src="{address}/thumbnail.jpg" alt="{escape(spec.prompt[:_ALT_MAX_CHARACTERS])}" '
+        f'<img src="{address}/thumbnail.jpg" alt="{escape(name[:_ALT_MAX_CHARACTERS])}" '
         f'width="{rendition.size.width}" height="{rendition.size.height}" loading="lazy" '
         'decoding="async"></div><span class="edge" aria-hidden="true">'
         f"<span>{rendition.id[:6]}</span><span>▸ {spec.seed}</span></span></a>"

@@ -86,8 +86,9 @@ def _path(shown: ShownImage, form: SearchForm, visit: Visit) -> str:
 def _takes(shown: ShownImage, form: SearchForm, visit: Visit) -> str:
     if len(shown.takes) < 2:  # noqa: PLR2004 - the image itself
         return ""
+    image, query = shown.image, form.query()
     frames = "".join(
-        f"<li>{render_frame(take, visit, query=form.query(), is_current=take == shown.image)}</li>"
+        f"<li>{render_frame(take, visit, query=query, is_take=True, is_current=take == image)}</li>"
         for take in shown.takes
     )
     return f'<section><h2>Takes</h2><ol class="strip takes">{frames}</ol></section>'

@@ -158,7 +158,10 @@ def _make_shot(board: Board, shot: BoardShot, request: TakeRequest) -> Shot:
     if request.prompt is not None:
         changed = replace(changed, prompt=request.prompt)
     references: Sequence[ShotReference] = base.references
+    reference_text = base.reference_text
     if request.reference is not None:
+        if request.prompt is None and base.references:  # it says what the former ones show
+            changed, reference_text = replace(changed, prompt=base.written_prompt), None
         image = request.reference.url
         references = (ShotReference(image=image, shot=request.reference.shot),)
         if image is None and request.reference.shot is None:
@@ -168,7 +171,7 @@ def _make_shot(board: Board, shot: BoardShot, request: TakeRequest) -> Shot:
         request=changed,
         source=base.source,
         references=tuple(_resolve(board, one) for one in references),
-        reference_text=base.reference_text,
+        reference_text=reference_text,
         duration_seconds=base.duration_seconds,
         dialogue=base.dialogue,
         is_portrait=base.is_portrait,

@@ -91,7 +91,7 @@ async def test_pages_follow_each_other_in_both_directions(http, url, stills, mon
 
 
 async def test_an_image_is_listed_once_and_shown_in_all_sizes(http, url, stills):
-    """Its page links to its other sizes and takes."""
+    """Its page links to its other sizes and takes, which are told apart by their seeds."""
     first = await stills.generate(KITE)
     large = await stills.generate(
         ImageRequest(prompt="a red kite", size="1024*1024", seed=7, negative_prompt="fog")
@@ -106,6 +106,8 @@ async def test_an_image_is_listed_once_and_shown_in_all_sizes(http, url, stills)
     assert status == 200
     assert f'href="../gallery/{large.id}"' in page
     assert listed(page) == [first.id, take.id]
+    assert 'alt="Seed 7: a red kite"' in page
+    assert 'alt="Seed 8: a red kite"' in page
     for shown in ("fog", "qwen-image-max", first.id, "0.075 USD (simulated)", "1 billed"):
         assert shown in page, shown
     assert "Paid by" not in page
