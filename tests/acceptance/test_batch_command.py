@@ -107,8 +107,8 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(batch, shots, service, tmp_
         + "".join(f"  s{number:02}: new, 0.075 USD\n" for number in range(20))
     )
     assert planned.stderr == (
-        "note: qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 "
-        "succeeds it. Choose another model with --model, STILLS_MODEL or the field `model`.\n"
+        "note: qwen-image-max was retired on 2026-10-10, according to notices; its successor is "
+        "qwen-image-2.0. Choose another model with --model, STILLS_MODEL or the field `model`.\n"
     )
     assert service.ledger()["sends"] == []
     assert not (tmp_path / "out").exists()

@@ -59,7 +59,7 @@ def test_a_retired_model_is_not_replaced_but_its_successor_is_named(run, start_s
     service = start_service("--retired", "qwen-image-max")
     done = refused(run, service)
     assert done.returncode == 3
-    assert "2026-10-10, according to notices, and qwen-image-2.0 succeeds it" in done.stderr
+    assert "2026-10-10, according to notices; its successor is qwen-image-2.0" in done.stderr
     assert "--model" in done.stderr
     chosen = run(*KITE, variables=service.variables | {"STILLS_MODEL": "qwen-image-2.0"})
     assert chosen.returncode == 0, chosen.stderr

@@ -18,8 +18,8 @@ Make = Callable[..., Awaitable[Stills]]
 
 KITE = ImageRequest(prompt="a red kite", size="1328*1328", seed=1)
 NOTE = (
-    "qwen-image-max was retired on 2026-10-10, according to notices, and qwen-image-2.0 succeeds "
-    "it. Choose another model with --model, STILLS_MODEL or the field `model`."
+    "qwen-image-max was retired on 2026-10-10, according to notices; its successor is "
+    "qwen-image-2.0. Choose another model with --model, STILLS_MODEL or the field `model`."
 )
 
 

@@ -97,7 +97,7 @@ class Model:
         """What notices say of its retirement, as a phrase after its id; empty if they don't."""
         if self.retired_on is None:
             return ""
-        successor = f", and {self.successor} succeeds it" if self.successor else ""
+        successor = f"; its successor is {self.successor}" if self.successor else ""
         return f"was retired on {self.retired_on}, according to notices{successor}"
 
 
