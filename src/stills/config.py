@@ -206,7 +206,7 @@ def _public_url(settings: Settings, name: str) -> str | None:
 def sign_links_by_default() -> Mapping[str, str]:
     """Return this process's variables, with signed links to a bucket unless they say how links are.
 
-    The objects' own URLs, such as `s3://bucket/a.png`, are of no use to most programs.
+    The objects' own URLs, such as `s3://bucket/a.png`, are useless to most programs.
     """
     environment = os.environ
     is_bucket = "://" in environment.get("STILLS_STORE", "").removeprefix("file://")

@@ -166,7 +166,7 @@ class Library:
         Nothing is stored. Errors call the picture `name`.
 
         Raises:
-            InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+            InvalidReference: the format is not supported, it can't be decoded, or has a wrong size.
         """
         self._guard.check()
         return await self._ports.imaging.convert_to_png(data, name)

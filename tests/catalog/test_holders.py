@@ -146,7 +146,7 @@ async def test_a_reused_pid_is_another_process(till: Till, hold, path: Path):
 async def test_the_lease_decides_if_a_process_can_t_be_seen(
     till: Till, hold, path: Path, lease_seconds: float, elsewhere: str
 ):
-    """Its pid is of another process here, or of none."""
+    """Its pid belongs to another process here, or to none."""
     holder = hold(Stage.SENT, lease_seconds)
     edit_claims(path, elsewhere)
     holder.kill()
@@ -166,7 +166,7 @@ def proc(monkeypatch, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("lease_seconds", [LIVE, LAPSED])
 async def test_without_proc_the_lease_decides(till: Till, hold, proc: Path, lease_seconds: float):
-    """As on macOS, or if /proc is of another container."""
+    """As on macOS, or if /proc belongs to another container."""
     own = proc / str(os.getpid())
     own.mkdir()
     (own / "stat").write_bytes(Path("/proc/self/stat").read_bytes())
@@ -198,7 +198,7 @@ def test_a_system_without_proc_identifies_no_process():
 
 
 def test_a_process_whose_files_are_hidden_may_have_ended(monkeypatch, tmp_path: Path):
-    """As with the mount option hidepid: its pid exists, but may be of another process by now."""
+    """As with the mount option hidepid: its pid exists, but may be another process's by now."""
     own = processes.this_process()
     monkeypatch.setattr(processes, "PROC", tmp_path)
     parent = processes.judge(own.scope, os.getppid(), own.started)

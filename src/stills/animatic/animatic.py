@@ -80,7 +80,8 @@ def check_output(output: Path, audio: Path | None) -> None:
     """Check the names of the output and of the sound. Blocks.
 
     Raises:
-        InvalidRequest: the output is of another kind, or the sound does not exist or fit to it.
+        InvalidRequest: the output has an unsupported format, or the sound is missing or
+            does not fit it.
     """
     form = _FORMATS.get(output.suffix.lower())
     if form is None:

@@ -11,7 +11,7 @@ FPS_MAX = 10
 
 
 def write_gif(program: str, source: Sequence[str], output: Path, *, folder: Path, fps: int) -> None:
-    """Write a GIF that repeats for ever, in the 256 colours that the film needs most. Blocks.
+    """Write a GIF that repeats endlessly, in the 256 colours that the film needs most. Blocks.
 
     Raises:
         ToolFailed: ffmpeg fails.

@@ -37,7 +37,7 @@ class ImageResult:
 
     @property
     def path(self) -> Path | None:
-        """The image's file; None if the store is a bucket or the URL is of another machine."""
+        """The image's file; None if the store is a bucket or on another machine."""
         return file_path(self.image_url) if is_local_file_url(self.image_url) else None
 
     def open(self) -> BinaryIO:

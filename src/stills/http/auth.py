@@ -63,7 +63,7 @@ class AccessControl:
         return await self._stills.keys.admit_session(secret)
 
     def is_page(self, path: str) -> bool:
-        """Return whether a path is of the gallery or of a review, and these are served."""
+        """Return whether a path belongs to the gallery or a review, and these are served."""
         if is_review_path(path):
             return bool(self._settings.reviews)
         return self._settings.gallery and is_gallery_path(path)
@@ -150,7 +150,7 @@ def get_budget_owner(request: Request) -> BudgetOwner | None:
 
 @lru_cache(maxsize=64)  # called for every request, almost always with the same URL
 def _is_local(url: bytes) -> bool:
-    """Return whether a URL is of this machine."""
+    """Return whether a URL is on this machine."""
     try:
         return is_this_machine(urlsplit(url.decode("latin-1")).hostname or "")
     except ValueError:

@@ -56,7 +56,7 @@ class LoginRoutes:
             secret = await self._check(key)
         except StillsError as error:
             get_log_entry(request).error = error.code
-            # What a program would have to do is of no use here.
+            # Advice for programs does not help here.
             reason = error.message if isinstance(error, KeyRefused) else describe(error)
             return _ask("/login", target, status=status_of(error), message=reason)
         answer = _go(target)

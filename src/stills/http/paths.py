@@ -36,12 +36,12 @@ def read_image_id(path: str) -> str:
 
 
 def is_gallery_path(path: str) -> bool:
-    """Return whether a path is of the gallery."""
+    """Return whether a path belongs to the gallery."""
     return path in {"/", "/gallery"} or path.startswith("/gallery/")
 
 
 def is_review_path(path: str) -> bool:
-    """Return whether a path is of a review."""
+    """Return whether a path belongs to a review."""
     return path.startswith("/review/")
 
 

@@ -62,7 +62,7 @@ def measure_reference(data: bytes) -> Size:
     """Return the upright size of a reference image from its header.
 
     Raises:
-        InvalidReference: it is of another kind, too small, too narrow, or has too many pixels.
+        InvalidReference: the format is not supported, or the size is out of range.
     """
     return _read_header(data).upright_size
 
@@ -71,7 +71,7 @@ def prepare_reference(data: bytes) -> ReferenceImage:
     """Decode a reference image to its last pixel, and convert it to what models accept.
 
     Raises:
-        InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+        InvalidReference: the format is not supported, it can't be decoded, or has a wrong size.
     """
     header = _read_header(data)
     size = header.upright_size
@@ -96,7 +96,7 @@ def convert_to_png(data: bytes, name: str) -> PngImage:
     A PNG that needs no change keeps its bytes. Errors call the picture `name`.
 
     Raises:
-        InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+        InvalidReference: the format is not supported, it can't be decoded, or has a wrong size.
     """
     header = _read_header(data, name)
     size = header.upright_size

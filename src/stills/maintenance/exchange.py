@@ -61,7 +61,7 @@ def _write_new(path: Path, data: bytes) -> None:
 
 
 def _is_of_same_image(path: Path, sidecar: bytes) -> bool:
-    """Return whether the sidecar at a path is of the same image: its notes may be older."""
+    """Return whether the sidecar at a path describes the same image; its notes may be older."""
     if not path.is_file():
         return False
     there, ours = read_sidecar(path.read_bytes()), read_sidecar(sidecar)

@@ -83,7 +83,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _find_line(lines: list[str], name: str) -> int:
-    """Return the number of the line that a setting starts at, which the parser doesn't tell."""
+    """Return the number of the line that a setting starts at, which the parser doesn't give."""
     quoted = re.escape(name)
     start = re.compile(rf"""\s*\[*\s*["']?{quoted}["']?\s*[=.\]]""")
     return next((number for number, line in enumerate(lines, 1) if start.match(line)), 1)

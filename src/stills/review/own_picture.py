@@ -47,7 +47,7 @@ async def keep_own_picture(
     """Check a picture, and write it to the folder; pictures that were there before stay.
 
     Raises:
-        InvalidReference: it is of a kind that Stills does not read, or is damaged.
+        InvalidReference: the format is not supported, or it is damaged.
         OutputRefused: it can't be written.
     """
     shown = name[:_NAME_MAX_CHARACTERS] or "picture"

@@ -56,7 +56,7 @@ def frame_prompt(prompt: object, fields: Fields) -> object:
 
 @lru_cache(maxsize=256)  # most rows of a list have the same columns
 def _columns_of(field: str, columns: tuple[object, ...]) -> tuple[str, ...]:
-    """Return those columns that are of a field."""
+    """Return the columns that belong to a field."""
     texts = [column for column in columns if isinstance(column, str)]
     found = [(column, find_field(column)) for column in texts]
     return tuple(column for column, known in found if known is not None and known.name == field)

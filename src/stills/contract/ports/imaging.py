@@ -73,7 +73,7 @@ class Imaging(Protocol):
         """Read the size of a reference image from its header; pixels are not decoded.
 
         Raises:
-            InvalidReference: it is of another kind, too small, too narrow, or has too many pixels.
+            InvalidReference: the format is not supported, or the size is out of range.
         """
         ...
 
@@ -83,7 +83,7 @@ class Imaging(Protocol):
         An image that needs no change keeps its bytes.
 
         Raises:
-            InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+            InvalidReference: the format is not supported, it can't be decoded, or has a wrong size.
         """
         ...
 
@@ -93,7 +93,7 @@ class Imaging(Protocol):
         A PNG that needs no change keeps its bytes. Errors call the picture `name`.
 
         Raises:
-            InvalidReference: it is of another kind, can't be decoded or has a wrong size.
+            InvalidReference: the format is not supported, it can't be decoded, or has a wrong size.
         """
         ...
 
