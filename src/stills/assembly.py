@@ -147,9 +147,14 @@ def _import_postgres(name: str) -> ModuleType:
 
 
 def open_webhook_sender(config: Config) -> "WebhookSender":
-    """Open what sends webhooks."""
+    """Open what sends webhooks. Blocks.
+
+    Raises:
+        ConfigError: no certificates can be read.
+    """
     sender: WebhookSender = import_module("stills.web.webhook_sender").PublicWebhookSender(
-        allows_private=config.webhooks.allows_private
+        allows_private=config.webhooks.allows_private,
+        ssl_context=import_module("stills.web").load_certificates(config.certificates),
     )
     return sender
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from typing import Any
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -16,10 +15,10 @@ from yarl import URL
 
 from stills.contract.addresses import is_public_address, may_be_public
 from stills.contract.errors import InvalidReference
-from stills.web.connector import PROXY_ERRORS, make_connector
+from stills.web.connector import PROXY_ERRORS
+from stills.web.guarded_connector import make_guarded_connector
 from stills.web.guarded_resolver import GuardedResolver, SystemResolver
 from stills.web.image_response import download, failed, open_session
-from stills.web.proxy import find_proxy
 
 _HTTPS_PORT = 443
 
@@ -28,9 +27,6 @@ class GuardedDownload:
     """Implements the port Downloader for URLs from untrusted callers.
 
     A `resolver`, if given, must reject private addresses itself.
-
-    Through a proxy, a name must have only public addresses here as well. The proxy may resolve it
-    to others, but the server there would need a valid certificate of that name.
     """
 
     def __init__(
@@ -57,22 +53,12 @@ class GuardedDownload:
 
     async def _connect(self, at: URL) -> ClientSession:
         _check(at)
-        proxy = find_proxy(str(at))
-        guard: dict[str, Any] = {"resolver": self.resolver}
-        if proxy is not None:  # which resolves the name itself, so the connector would not see it
-            await self._check_name(at.raw_host or "")
-            guard = {}
-        # A new session for each request: nothing carries over from one caller to another.
-        connector = make_connector(
-            proxy, use_dns_cache=False, force_close=True, ssl=self._ssl, **guard
-        )
-        return open_session(connector, proxy)
-
-    async def _check_name(self, host: str) -> None:
         try:
-            await self.resolver.resolve(host, _HTTPS_PORT)
+            connector, proxy = await make_guarded_connector(at, self.resolver, self._ssl)
         except OSError:
             raise refused() from None  # don't reveal which private names exist
+        # A new session for each request: nothing carries over from one caller to another.
+        return open_session(connector, proxy)
 
 
 def _reason(error: Exception) -> str:

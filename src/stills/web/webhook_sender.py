@@ -1,31 +1,43 @@
 """The port WebhookSender: https to public addresses, unless private ones are allowed."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
-from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from stills.contract.addresses import is_public_address, may_be_public
-from stills.web.connector import make_connector
+from stills.web.guarded_connector import make_guarded_connector
 from stills.web.guarded_resolver import GuardedResolver, SystemResolver
-from stills.web.proxy import find_proxy
 
 _SECONDS = 15.0
 _ACCEPTED = range(200, 300)
 
 
-class PrivateAddress(OSError):
+class PrivateAddress(Exception):
     """A name of the receiver leads to a private address."""
 
 
 class PublicWebhookSender:
-    """Implements the port WebhookSender."""
+    """Implements the port WebhookSender.
 
-    def __init__(self, *, allows_private: bool = False) -> None:
+    A `resolver`, if given, must reject private addresses itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        allows_private: bool = False,
+        resolver: AbstractResolver | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self._allows_private = allows_private
-        self._resolver = SystemResolver()
+        if resolver is None and not allows_private:
+            resolver = GuardedResolver(SystemResolver(), is_public_address, PrivateAddress)
+        self._resolver = resolver
+        self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> str | None:
         try:
@@ -39,18 +51,10 @@ class PublicWebhookSender:
             return f"no connection ({type(error).__name__})"
 
     async def _send(self, url: URL, headers: Mapping[str, str], body: bytes) -> str | None:
-        guard: dict[str, Any] = {}
-        proxy = find_proxy(str(url))
-        if not self._allows_private:
-            # aiohttp doesn't resolve IP addresses, so the resolver would not see them.
-            if url.scheme != "https" or not may_be_public(url.raw_host or ""):
-                raise PrivateAddress
-            guarded = GuardedResolver(self._resolver, is_public_address, PrivateAddress)
-            if proxy is None:
-                guard["resolver"] = guarded
-            else:
-                await guarded.resolve(url.raw_host or "", url.port or 0)
-        connector = make_connector(proxy, use_dns_cache=False, force_close=True, **guard)
+        is_public = url.scheme == "https" and may_be_public(url.raw_host or "")
+        if not (self._allows_private or is_public):
+            raise PrivateAddress
+        connector, proxy = await make_guarded_connector(url, self._resolver, self._ssl)
         async with (
             ClientSession(
                 connector=connector,

@@ -14,6 +14,8 @@ from stills.cli.open_files import raise_open_files
 from stills.config import read_config
 from stills.contract.errors import ConfigError, StillsError
 from stills.contract.ports.jobs import SILENT_SECONDS, WorkOptions
+from stills.contract.ports.webhook_sender import WebhookSender
+from stills.contract.webhooks import WebhookSettings
 from stills.http.job_worker import serving_health
 from stills.http.metrics import Metrics
 
@@ -44,6 +46,8 @@ def _concurrency(options: argparse.Namespace) -> int:
 async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: float) -> int:
     # Jobs may come from strangers: their references are downloaded from public addresses only.
     made = Stills.from_env(sandbox=options.sandbox, guard_references=True)
+    config = read_config()
+    sender = await asyncio.to_thread(open_webhook_sender, config)
     async with made as stills:
         metrics = Metrics(models=stills.models)
         runner = PartRunner(
@@ -59,8 +63,10 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
                 helpers = [
                     asyncio.create_task(_announce(ready, url)),
                     asyncio.create_task(_recover_at_times(stills, ready)),
-                    asyncio.create_task(_deliver_webhooks(stills, ready)),
                 ]
+                if config.webhooks.secret is not None:
+                    delivering = _deliver_webhooks(stills, config.webhooks, sender, ready)
+                    helpers.append(asyncio.create_task(delivering))
                 try:
                     how = WorkOptions(stills.provider, silent_seconds)
                     await interrupts.run(
@@ -81,14 +87,13 @@ async def _announce(ready: asyncio.Event, url: str) -> None:
     print(f"Stills is taking jobs; {url}/healthz and {url}/metrics show its state.", flush=True)
 
 
-async def _deliver_webhooks(stills: Stills, ready: asyncio.Event) -> None:
-    config = read_config()
-    if config.webhooks.secret is None:
-        return
+async def _deliver_webhooks(
+    stills: Stills, settings: WebhookSettings, sender: WebhookSender, ready: asyncio.Event
+) -> None:
     await ready.wait()
     from stills.service.webhooks import WebhookDelivery  # noqa: PLC0415 - needs stills[jobs]
 
-    await WebhookDelivery(stills, config.webhooks, open_webhook_sender(config)).run()
+    await WebhookDelivery(stills, settings, sender).run()
 
 
 async def _recover_at_times(stills: Stills, ready: asyncio.Event) -> None:
