@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import traceback
 
 import pytest
 
@@ -101,7 +102,8 @@ class TestEachError:
     def test_no_attribute_of_it_can_be_set_or_deleted(self, error_class):
         """An error that several callers share stays the same; only Python adds to it."""
         error = error_class("the message")
-        for name in (*vars(error), "code", "retryable", "args", "new"):
+        own = vars(error).keys() - {"__notes__"}
+        for name in (*own, "code", "retryable", "args", "new"):
             with pytest.raises(AttributeError):
                 setattr(error, name, "changed")
             with pytest.raises(AttributeError):
@@ -121,7 +123,7 @@ class TestEachError:
             error = caught
         error.add_note("a note")
         before = dict(vars(error))
-        for name in before.keys() - {"__notes__"}:
+        for name in before.keys() - {"__notes__", "action", "billing"}:
             copied = error.with_(**{name: "changed"})
             assert type(copied) is error_class
             assert vars(copied) == before | {name: "changed"}
@@ -130,7 +132,17 @@ class TestEachError:
             assert copied.__traceback__ is error.__traceback__
             copied.add_note("another")
         assert vars(error) == before
-        assert error.__notes__ == ["a note"]
+        assert error.__notes__ == [error.default_action, "a note"]
+
+    def test_a_traceback_says_what_to_do_and_what_was_billed(self, error_class):
+        """A script that catches nothing shows it to its user, also after a change."""
+        _, *shown = traceback.format_exception_only(error_class("the message"))
+        assert shown == [f"{error_class.default_action}\n"]
+        copied = error_class("a").with_(action="Retry.", billing=Billing.POSSIBLE)
+        copied.add_note("a note")
+        again = pickle.loads(pickle.dumps(copied)).with_(message="b")
+        _, *shown = traceback.format_exception_only(again)
+        assert shown == ["Possibly billed. Retry.\n", "a note\n"]
 
     def test_a_changed_copy_can_be_pickled(self, error_class):
         """Its attributes are those of the copy."""

@@ -71,7 +71,7 @@ def test_an_error_says_what_was_billed_for_the_others(changes, words):
 
 def test_if_every_take_failed_the_message_is_that_of_the_first():
     """Nothing is stored, so there are no seeds to name."""
-    with pytest.raises(RateLimited, match=r"^too fast$"):
+    with pytest.raises(RateLimited, match=r"^too fast\n"):
         read_outcomes([RateLimited("too fast"), RateLimited("too fast")])
 
 

@@ -33,6 +33,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path, name, content, message, act
 
 def test_a_folder_is_refused(tmp_path):
     """The action names a file in it as an example."""
-    with pytest.raises(InvalidRequest, match=r" is a folder$") as caught:
+    with pytest.raises(InvalidRequest, match=r" is a folder\n") as caught:
         read_shots(tmp_path)
     assert "shots.csv" in caught.value.action

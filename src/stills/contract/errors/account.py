@@ -37,7 +37,7 @@ class MissingKey(AccessError):
     default_remedy = Remedy.SET_KEY
     default_action = (
         "Set DASHSCOPE_API_KEY, or put dashscope_api_key under [default] in "
-        "~/.alibabacloud/credentials, or add --sandbox to try without a key."
+        "~/.alibabacloud/credentials, or try without a key: --sandbox, or sandbox=True in Python."
     )
 
 

@@ -68,7 +68,11 @@ if TYPE_CHECKING:
 
 
 class Billing(StrEnum):
-    """What is known about the money for one call."""
+    """What is known about the money for one call.
+
+    `none`: it is not billed. `possible`: it may be billed, because its outcome is unknown.
+    `billed`: it is.
+    """
 
     NONE = "none"
     POSSIBLE = "possible"
@@ -89,7 +93,10 @@ class Changes(TypedDict, total=False):
 
 
 class StillsError(Exception):
-    """Stills could not make the image."""
+    """Stills could not make the image.
+
+    A traceback shows the action below the message, and what was billed.
+    """
 
     code: ClassVar[str] = "error"
     """Stable, for programs."""
@@ -136,6 +143,7 @@ class StillsError(Exception):
             request_id=request_id,
             stored_takes=(),
         )
+        self.__notes__ = [_advise(self)]
 
     def __setattr__(self, name: str, value: object) -> None:
         if not _is_pythons_own(name):
@@ -162,8 +170,7 @@ class StillsError(Exception):
         message = changes.get("message", self.message)
         copy = type(self).__new__(type(self), message)
         vars(copy).update(vars(self) | changes)
-        if hasattr(self, "__notes__"):
-            copy.__notes__ = list(self.__notes__)
+        copy.__notes__ = [_advise(copy), *self.__notes__[1:]]
         copy.__cause__, copy.__context__ = self.__cause__, self.__context__
         copy.__suppress_context__ = self.__suppress_context__
         return copy.with_traceback(self.__traceback__)
@@ -211,11 +218,21 @@ class StillsError(Exception):
         return cls.default_message()
 
 
+_MONEY = {
+    Billing.NONE: "",
+    Billing.POSSIBLE: "Possibly billed. ",
+    Billing.BILLED: "Billed. ",
+}
 _RETRIES = {Remedy.RETRY_LATER, Remedy.ALLOW_TIME, Remedy.SLOW_DOWN, Remedy.CHECK_SERVICE}
 _RETRIES_BY_BILLING = {
     Billing.POSSIBLE: Remedy.RETRY_MAY_BILL_TWICE,
     Billing.BILLED: Remedy.RETRY_FREE,
 }
+
+
+def _advise(error: StillsError) -> str:
+    """Return what a traceback says below the message."""
+    return f"{_MONEY[error.billing]}{error.action}"
 
 
 def _is_pythons_own(name: str) -> bool:
