@@ -119,6 +119,38 @@ print(outcome.error.code)
     assert printed == ["[0, 1, 2]", "2", "invalid_reference"]
 
 
+def test_a_limit_on_the_cost_is_kept(run):
+    """Of one image, or of all takes together; stored images cost nothing."""
+    printed = run("""
+def attempt(make, **options):
+    try:
+        make(kite(1), sandbox=True, **options)
+        print("made")
+    except errors.BudgetExceeded:
+        print("too expensive")
+
+attempt(generate, max_cost_usd=0.07)
+attempt(generate, max_cost_usd=0.08)
+attempt(generate, max_cost_usd=0.07)
+attempt(stills.generate_takes, takes=3, max_cost_usd=0.1)
+attempt(stills.generate_takes, takes=3, max_cost_usd=0.16)
+""")
+    assert printed == ["too expensive", "made", "made", "too expensive", "made"]
+
+
+def test_an_error_that_nobody_catches_says_what_to_do(run):
+    """The traceback ends with the message and the action."""
+    printed = run("""
+import sys, traceback
+try:
+    generate(kite(1))
+except stills.StillsError as error:
+    print(traceback.format_exc())
+""")
+    assert printed[-3].endswith("MissingKey: No API key was given.")
+    assert printed[-2].startswith("Set DASHSCOPE_API_KEY, or ")
+
+
 def test_a_mistake_in_the_requests_is_raised(run):
     """Something that is not a request ends the run, and so does the iterable's own error."""
     printed = run("""

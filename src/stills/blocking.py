@@ -18,7 +18,12 @@ _LOG = logging.getLogger("stills")
 
 
 def generate(
-    request: ImageRequest, *, model: str | None = None, fresh: bool = False, sandbox: bool = False
+    request: ImageRequest,
+    *,
+    model: str | None = None,
+    fresh: bool = False,
+    max_cost_usd: float | None = None,
+    sandbox: bool = False,
 ) -> ImageResult:
     """Generate an image, or return the stored one of an equal request.
 
@@ -34,6 +39,7 @@ def generate(
         model: an exact id, as `stills models` lists them; by default STILLS_MODEL, or
             qwen-image-max.
         fresh: True pays for a new image even if one is stored.
+        max_cost_usd: the most that the image may cost, in USD; more is an error.
         sandbox: True uses the built-in sandbox, without an API key and without cost.
 
     Raises:
@@ -41,7 +47,8 @@ def generate(
         StillsError: see stills.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
-    (result,) = _generate(request, 1, model=model, fresh=fresh, sandbox=sandbox)
+    options = {"model": model, "fresh": fresh, "max_cost_usd": max_cost_usd}
+    (result,) = _generate(request, 1, options, sandbox=sandbox)
     return result
 
 
@@ -51,6 +58,7 @@ def generate_takes(
     takes: int,
     model: str | None = None,
     fresh: bool = False,
+    max_cost_usd: float | None = None,
     sandbox: bool = False,
 ) -> tuple[ImageResult, ...]:
     """Generate several images of one request, each with the seed after the last one's.
@@ -62,6 +70,7 @@ def generate_takes(
         takes: the number of images, 1 to 16.
         model: as in `generate`.
         fresh: True pays for new images even if some are stored.
+        max_cost_usd: the most that all takes may cost together, in USD.
         sandbox: as in `generate`.
 
     Raises:
@@ -69,7 +78,8 @@ def generate_takes(
         StillsError: see stills.errors.
         RuntimeError: called from within a running event loop; use `Stills` there.
     """
-    return _generate(request, takes, model=model, fresh=fresh, sandbox=sandbox)
+    options = {"model": model, "fresh": fresh, "max_cost_usd": max_cost_usd}
+    return _generate(request, takes, options, sandbox=sandbox)
 
 
 def generate_many(
@@ -114,12 +124,12 @@ def generate_many(
 
 
 def _generate(
-    request: ImageRequest, takes: int, *, model: str | None, fresh: bool, sandbox: bool
+    request: ImageRequest, takes: int, options: dict[str, Any], *, sandbox: bool
 ) -> tuple[ImageResult, ...]:
     _check_no_loop()
     if has_lost_libraries():
         results: tuple[ImageResult, ...] = run_in_fresh_process(
-            _generate, request, takes, model=model, fresh=fresh, sandbox=sandbox
+            _generate, request, takes, options, sandbox=sandbox
         )
         return results
     stop = _Stop()
@@ -127,12 +137,7 @@ def _generate(
     async def work() -> tuple[ImageResult, ...]:
         async with SESSION.open(sandbox=sandbox) as stills:
             return await stills.generate_takes(
-                request,
-                takes=takes,
-                model=model,
-                fresh=fresh,
-                stop=stop.event,
-                on_stage=stop.follow,
+                request, takes=takes, stop=stop.event, on_stage=stop.follow, **options
             )
 
     return SESSION.run(work(), on_interrupt=stop.set)

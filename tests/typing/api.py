@@ -26,7 +26,9 @@ def ask_synchronously() -> ImageResult:
     assert_type(request.reference_images, tuple[str | bytes, ...])
     assert_type(ImageRequest.from_json('{"prompt": "a kite", "size": "512*512"}'), ImageRequest)
     assert_type(ImageRequest.from_mapping({"prompt": "a kite", "size": "512*512"}), ImageRequest)
-    assert_type(generate_takes(request, takes=4, sandbox=True), tuple[ImageResult, ...])
+    assert_type(
+        generate_takes(request, takes=4, max_cost_usd=1, sandbox=True), tuple[ImageResult, ...]
+    )
     return generate(request, model="qwen-image-max", fresh=True, sandbox=True)
 
 
