@@ -102,7 +102,7 @@ def test_the_page_lists_the_names_of_the_file():
 def test_the_example_of_the_page_is_read(tmp_path):
     """It is a whole file."""
     page = CONFIGURATION.read_text(encoding="utf-8")
-    example = re.search(r"### A project's file\n\n```toml\n(.*?)```", page, re.DOTALL)[1]
+    example = re.search(r"### The file stills.toml\n\n```toml\n(.*?)```", page, re.DOTALL)[1]
     (tmp_path / "stills.toml").write_text(example, encoding="utf-8")
     assert len(read_project_file(tmp_path / "stills.toml")) == 4
     assert is_valid(example)
