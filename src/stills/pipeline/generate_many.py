@@ -38,6 +38,8 @@ PREPARING_MAX = 16
 """How many requests are at most being prepared or stored, in addition to those at the service."""
 
 Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
+"""The requests of a run: any number, in order; they are read as needed."""
+
 FreshOf = Callable[[int], bool]
 """Returns whether to always pay for a new image, by the index of the request."""
 
