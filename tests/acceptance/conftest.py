@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tests.support.machines import Machine
 from tests.support.progress_lines import without_progress
 from tests.support.seaweed import serve_seaweed
 from tests.support.serve_process import Server
+from tests.support.warm_commands import WarmCommands, open_warm_commands
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,22 +42,26 @@ def command() -> list[str]:
     return [sys.executable, "-m", "stills"]
 
 
+@pytest.fixture(scope="session")
+def warm_commands() -> Iterator[WarmCommands]:
+    """Starts commands quickly."""
+    with open_warm_commands() as opened:
+        yield opened
+
+
 @pytest.fixture
-def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Run:
+def run(warm_commands: WarmCommands, environment: dict[str, str], tmp_path: Path) -> Run:
     """Run `stills` to its end; progress lines are left out of its standard error."""
 
     def run_stills(
         *arguments: str, variables: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*command, *arguments],
+        done = warm_commands.run(
+            *arguments,
             env=environment | (variables or {}),
             cwd=tmp_path,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            stdin=stdin,
+            timeout_seconds=60,
         )
         done.stderr = without_progress(done.stderr)
         return done
@@ -89,24 +94,19 @@ class Service:
 
 @pytest.fixture
 def start_service(
-    command: list[str], environment: dict[str, str]
+    warm_commands: WarmCommands, environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Callable[..., Service]]:
     """Start sandboxes as other programs would, using the output of `stills sandbox`."""
-    processes: list[subprocess.Popen[str]] = []
+    with ExitStack() as running:
 
-    def start(*arguments: str) -> Service:
-        process = subprocess.Popen(
-            [*command, "sandbox", *arguments], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        processes.append(process)
-        base, key, control = (process.stdout.readline().rstrip("\n") for _ in range(3))
-        exported = dict(line.removeprefix("export ").split("=", 1) for line in (base, key))
-        return Service(exported, control.rpartition(" ")[2])
+        def start(*arguments: str) -> Service:
+            sandbox = warm_commands.running("sandbox", *arguments, env=environment, cwd=tmp_path)
+            output = running.enter_context(sandbox)
+            base, key, control = (output.readline().rstrip("\n") for _ in range(3))
+            exported = dict(line.removeprefix("export ").split("=", 1) for line in (base, key))
+            return Service(exported, control.rpartition(" ")[2])
 
-    yield start
-    for process in processes:
-        process.terminate()
-        process.communicate(timeout=20)
+        yield start
 
 
 @pytest.fixture

@@ -11,9 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from standardwebhooks import Webhook
+from tests.support.quick_worker import QUICK_WORKER
 from tests.support.serve_process import Server
 
 SHOTS = [{"id": str(number), "prompt": f"kite {number}", "size": "256*256"} for number in range(40)]
+SERVE = ("-m", "stills", "serve")
+WORKER = (str(QUICK_WORKER), "6")  # taken for dead after 6 s
 SECRET = "the secret of this test's webhooks"
 
 
@@ -40,15 +43,15 @@ def received():
 
 @pytest.fixture
 def start(environment, service, tmp_path):
-    """Start `stills serve` or `stills worker`, to be killed at the end of the block."""
+    """Start `stills serve` or a worker, to be killed at the end of the block."""
     variables = {
         "STILLS_WEBHOOK_SECRET": SECRET, "STILLS_WEBHOOK_PRIVATE": "1", "STILLS_RATE_LIMIT": "none",
     }  # fmt: skip
 
     @contextmanager
-    def run(command, *options):
+    def run(program, *options):
         process = subprocess.Popen(
-            [sys.executable, "-m", "stills", command, *options],
+            [sys.executable, *program, *options],
             env=environment | service.variables | variables,
             cwd=tmp_path,
             stdout=subprocess.PIPE,
@@ -99,13 +102,13 @@ def test_a_service_that_stops_ends_the_events_of_a_job(start):
 def test_a_job_and_its_webhook_survive_all_processes(start, service, received):
     """Service and worker are killed in the middle; after a restart, others finish the job."""
     url, got = received
-    with start("serve", "--port", "0", "--insecure") as process:
+    with start(SERVE, "--port", "0", "--insecure") as process:
         server = Server(process)
         submitted = call(f"{server.url}/v1/jobs", {"shots": SHOTS, "webhook_url": url})
-        with start("worker", "--concurrency", "2"):
+        with start(WORKER, "--concurrency", "2"):
             wait_until(lambda: service.billed() >= 5)
     assert not got
-    with start("serve", "--port", "0", "--insecure") as process, start("worker"):
+    with start(SERVE, "--port", "0", "--insecure") as process, start(WORKER):
         server = Server(process)
         wait_until(lambda: got)
         job = call(f"{server.url}/v1/jobs/{submitted['id']}?limit=1000")

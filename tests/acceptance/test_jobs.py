@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.support.batch_command import by_id, write_rows
+from tests.support.quick_worker import QUICK_WORKER
 
 from stills.app import Stills
 from stills.contract.jobs import Job, JobCounts, JobShot, JobState
@@ -23,7 +24,6 @@ from stills.contract.request import ImageRequest
 from stills.jobs import DbosJobs
 
 SILENT_SECONDS = "6"
-QUICK_WORKER = Path(__file__).parents[1] / "support" / "quick_worker.py"
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -241,9 +241,9 @@ def test_a_stopped_worker_finishes_what_it_sent(make_jobs, start_worker, tmp_pat
     assert jobs.service.billed() == 30
 
 
-def test_a_second_signal_ends_a_worker_at_once(make_jobs, start_worker, shots):
+def test_a_second_signal_ends_a_worker_at_once(jobs, start_worker, shots):
     """Another one goes on, without waiting for a minute."""
-    jobs = make_jobs("--latency", "15")
+    jobs.service.set_faults({"kind": "slow", "delay_seconds": 120, "times": None})
     job = jobs.submit(shots)
     first = start_worker(jobs)
     wait_long(lambda: jobs.service.ledger()["sends"])
@@ -251,6 +251,7 @@ def test_a_second_signal_ends_a_worker_at_once(make_jobs, start_worker, shots):
     time.sleep(1)
     first.send_signal(signal.SIGTERM)
     assert first.wait(300) == 130
+    jobs.service.set_faults()
     start_worker(jobs)
     counts = jobs.wait(job).counts
     assert counts.done + counts.unknown == 20
