@@ -78,7 +78,7 @@ async def test_a_task_that_still_runs_is_left_for_later(
     assert not kept
     assert "still working on it: run `stills recover` again" in reason
     sandbox.set_faults()
-    assert ends(await hurried.maintenance.recover()) == [(True, "")]
+    assert ends(await (await make_stills()).maintenance.recover()) == [(True, "")]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from stills.contract.request import ImageRequest
 from stills.contract.size import Size
 from stills.imaging import VipsImaging
 from stills.pipeline.policy import Policy
+from stills.provider.dashscope import DashScope
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = ImageRequest(prompt="a red kite over a harbour", size="1024*1024", seed=1234)
@@ -48,7 +49,7 @@ async def test_the_deadline_covers_rendering(
         async def fit(self, *_: object) -> bytes:
             return await asyncio.Event().wait()
 
-    stills = await make_stills(policy=replace(fast, deadline_seconds=2.0), imaging=Stuck())
+    stills = await make_stills(policy=replace(fast, deadline_seconds=3.0), imaging=Stuck())
     for billing in (Billing.BILLED, Billing.NONE):
         with pytest.raises(DeadlineExceeded, match="the image is stored, but was") as late:
             await stills.generate(KITE)
@@ -284,35 +285,53 @@ async def test_an_image_that_the_store_refuses_is_spooled_and_stored_on_retry(
     assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
 
 
+@dataclass
+class HeldCall:
+    """A call that is sent once its answer may come."""
+
+    sent: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def held_call(monkeypatch: pytest.MonkeyPatch) -> HeldCall:
+    """Hold all calls back until the test lets them go."""
+    held, send = HeldCall(), DashScope.send
+
+    async def send_later(*arguments: object, **options: object) -> object:
+        held.sent.set()
+        await held.answer.wait()
+        return await send(*arguments, **options)
+
+    monkeypatch.setattr(DashScope, "send", send_later)
+    return held
+
+
 async def test_a_deadline_ends_a_wait_for_another_worker(
-    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, held_call: HeldCall
 ):
     """The other worker is not disturbed."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=1.0))
-    slow = await make_stills()
     hasty = await make_stills(policy=replace(fast, deadline_seconds=0.3))
-    working = asyncio.create_task(slow.generate(KITE))
-    while not sandbox.ledger.generations:
-        await asyncio.sleep(0.01)
+    working = asyncio.create_task((await make_stills()).generate(KITE))
+    await held_call.sent.wait()
     with pytest.raises(DeadlineExceeded, match=r"0\.3 s"):
         await hasty.generate(KITE)
+    held_call.answer.set()
     assert not (await working).cached
     assert sandbox.ledger.billed_images == 1
 
 
 async def test_a_later_caller_waits_until_its_own_deadline(
-    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy
+    make_stills: Callable[..., object], sandbox: Sandbox, fast: Policy, held_call: HeldCall
 ):
     """The first gives up at its own; the call goes on and is paid once."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=5.0))
-    stills = await make_stills(
-        policy=replace(fast, deadline_seconds=4.0, answer_timeout_seconds=30.0)
-    )
+    stills = await make_stills(policy=replace(fast, deadline_seconds=4.0))
     first = asyncio.create_task(stills.generate(KITE))
-    await asyncio.sleep(3.5)
+    await asyncio.sleep(3.0)
     second = asyncio.create_task(stills.generate(KITE))
     with pytest.raises(DeadlineExceeded):
         await first
+    held_call.answer.set()
     assert (await second).id
     assert sandbox.ledger.billed_images == 1
 
@@ -326,8 +345,8 @@ async def test_a_model_that_thinks_has_twice_the_time(
     finishes: bool,
 ):
     """Version 3.0 thinks by default, for minutes."""
-    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=3.0))
-    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=2.0))
+    sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=4.0))
+    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=3.0))
     request = replace(KITE, enable_thinking=thinks)
     if finishes:
         assert await stills.generate(request, model="qwen-image-3.0")

@@ -40,7 +40,7 @@ async def test_only_the_request_that_began_a_shared_call_is_billed(stills, sandb
 
 async def test_a_deadline_bills_only_the_request_that_began_the_call(make_stills, sandbox, fast):
     """No error suggests retrying a call that may be billed."""
-    stills = await make_stills(policy=replace(fast, deadline_seconds=0.5))
+    stills = await make_stills(policy=replace(fast, deadline_seconds=2.0))
     sandbox.set_faults(Fault(FaultKind.SLOW, delay_seconds=30.0))
     sender, *others = await request_together(stills, 3)
     assert sender.billing is Billing.POSSIBLE

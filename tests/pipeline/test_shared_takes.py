@@ -127,18 +127,23 @@ async def test_a_refusal_is_every_take_s_error(stills: Stills, sandbox: Sandbox)
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("fault", "kind", "seconds"),
     [
-        (Fault(FaultKind.DROP_AFTER), ConnectionLost),
-        (Fault(FaultKind.SLOW, delay_seconds=15.0), AnswerTimeout),
+        (Fault(FaultKind.DROP_AFTER), ConnectionLost, 20.0),
+        (Fault(FaultKind.SLOW, delay_seconds=15.0), AnswerTimeout, 1.0),
     ],
     ids=["dropped", "too slow"],
 )
 async def test_a_call_without_an_outcome_counts_as_possibly_billed_for_every_image(
-    make_stills: Callable[..., object], fast: Policy, sandbox: Sandbox, fault: Fault, kind: type
+    make_stills: Callable[..., object],
+    fast: Policy,
+    sandbox: Sandbox,
+    fault: Fault,
+    kind: type,
+    seconds: float,
 ):
     """It is not repeated by itself."""
-    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=0.5))
+    stills = await make_stills(policy=replace(fast, answer_timeout_seconds=seconds))
     sandbox.set_faults(fault)
     with pytest.raises(kind) as caught:
         await stills.generate_takes(KITE, takes=3, model=MODEL)

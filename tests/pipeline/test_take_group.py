@@ -70,11 +70,13 @@ async def test_a_call_makes_no_more_takes_than_may_be_under_way(stills, sandbox,
 
 async def test_takes_that_start_too_late_try_again_together(make_stills, sandbox, fast):
     """In a long run, the rate limit is what takes the time."""
-    stills = await make_stills(policy=replace(fast, deadline_seconds=0.9), rate_limit=RateLimit(2))
-    requests = [one for number in range(5) for one in takes(f"kite {number}", 3)]
+    stills = await make_stills(
+        policy=replace(fast, deadline_seconds=2.5), rate_limit=RateLimit(1 / 3)
+    )
+    requests = [one for number in range(3) for one in takes(f"kite {number}", 3)]
     outcomes = await collect(stills, requests)
-    assert errors(outcomes) == {type(None): 15}
-    assert ordered(sandbox) == [3] * 5
+    assert errors(outcomes) == {type(None): 9}
+    assert ordered(sandbox) == [3] * 3
 
 
 @pytest.mark.parametrize("is_same_process", [True, False])

@@ -73,10 +73,12 @@ async def test_no_fault_logs_or_raises_the_key(
     provider, sandbox, provider_request, kind, logged, no_key_in
 ):
     """This holds with every logger at DEBUG, and for the complete traceback."""
-    sandbox.set_faults(Fault(kind, delay_seconds=0.5))
+    sandbox.set_faults(Fault(kind, delay_seconds=60))
+    is_slow = kind in {FaultKind.SLOW, FaultKind.SLOW_DOWNLOAD}
+    seconds = 1.0 if is_slow else PATIENCE
     try:
-        answer = await provider.send(provider_request(), timeout_seconds=0.3)
-        await provider.download(answer.image_url, timeout_seconds=0.3)
+        answer = await provider.send(provider_request(), timeout_seconds=seconds)
+        await provider.download(answer.image_url, timeout_seconds=seconds)
     except StillsError as error:
         no_key_in(shown(error))
     else:
