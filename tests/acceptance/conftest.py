@@ -101,8 +101,8 @@ def start_service(
 
         def start(*arguments: str) -> Service:
             sandbox = warm_commands.running("sandbox", *arguments, env=environment, cwd=tmp_path)
-            output = running.enter_context(sandbox)
-            base, key, control = (output.readline().rstrip("\n") for _ in range(3))
+            process = running.enter_context(sandbox)
+            base, key, control = (process.stdout.readline().rstrip("\n") for _ in range(3))
             exported = dict(line.removeprefix("export ").split("=", 1) for line in (base, key))
             return Service(exported, control.rpartition(" ")[2])
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import itertools
 import json
 import os
 import signal
@@ -10,12 +11,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.batch_command import by_id, write_rows
 from tests.support.quick_worker import QUICK_WORKER
+from tests.support.warm_commands import WarmProcess
 
 from stills.app import Stills
 from stills.contract.jobs import Job, JobCounts, JobShot, JobState
@@ -25,7 +28,7 @@ from stills.jobs import DbosJobs
 
 SILENT_SECONDS = "6"
 
-Start = Callable[..., subprocess.Popen[str]]
+Start = Callable[..., WarmProcess]
 
 
 class Jobs:
@@ -108,26 +111,23 @@ def jobs(make_jobs) -> Jobs:
 
 
 @pytest.fixture
-def start_worker(environment, tmp_path) -> Iterator[Start]:
+def start_worker(warm_commands, environment, tmp_path) -> Iterator[Start]:
     """Start workers, each with a spool of its own."""
-    started: list[subprocess.Popen[str]] = []
+    number = itertools.count()
+    with ExitStack() as running:
 
-    def start(jobs: Jobs, *options: str) -> subprocess.Popen[str]:
-        spool = {"STILLS_SPOOL": str(tmp_path / f"spool {len(started)}")}
-        process = subprocess.Popen(
-            [sys.executable, str(QUICK_WORKER), SILENT_SECONDS, *options],
-            env=environment | jobs.variables | spool,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+        def start(jobs: Jobs, *options: str) -> WarmProcess:
+            spool = {"STILLS_SPOOL": str(tmp_path / f"spool {next(number)}")}
+            worker = warm_commands.running(
+                SILENT_SECONDS,
+                *options,
+                program=str(QUICK_WORKER),
+                env=environment | jobs.variables | spool,
+                cwd=tmp_path,
+            )
+            return running.enter_context(worker)
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield start
 
 
 @pytest.fixture
@@ -191,18 +191,18 @@ def test_shots_that_need_others_are_generated_after_them(jobs, start_worker, tmp
 
 @pytest.mark.parametrize("killed", [1, 2])
 def test_killed_workers_are_replaced_by_the_others(make_jobs, start_worker, tmp_path, killed):
-    """Of 120 shots, only interrupted calls have an unknown outcome; the ledger is what was billed.
+    """Of 60 shots, only interrupted calls have an unknown outcome; the ledger is what was billed.
 
     Nobody does anything, and each shot is paid for once.
     """
     jobs = make_jobs("--latency", "0.5")
-    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=120))
+    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=60))
     workers = [start_worker(jobs, "--concurrency", "4") for _ in range(3)]
     jobs.wait_for(job, done=10)
     for worker in workers[:killed]:
         worker.send_signal(signal.SIGKILL)
     counts = jobs.wait(job).counts
-    assert counts.done + counts.unknown == 120
+    assert counts.done + counts.unknown == 60
     assert counts.unknown <= 4 * killed
     spend, billed = jobs.show(job)["spend"], jobs.service.billed()
     assert (spend["billed"], spend["possible"]) == (counts.done, counts.unknown)
@@ -212,17 +212,17 @@ def test_killed_workers_are_replaced_by_the_others(make_jobs, start_worker, tmp_
 def test_jobs_go_on_after_all_workers_were_killed(make_jobs, start_worker, tmp_path):
     """New workers make the rest; a retry makes what has an unknown outcome."""
     jobs = make_jobs("--latency", "0.5")
-    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=60))
+    job = jobs.submit(write_rows(tmp_path / "film.csv", rows=40))
     workers = [start_worker(jobs) for _ in range(2)]
     jobs.wait_for(job, done=5)
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     start_worker(jobs)
     counts = jobs.wait(job).counts
-    assert counts.done + counts.unknown == 60
+    assert counts.done + counts.unknown == 40
     jobs("jobs", "retry", job)
-    assert jobs.wait(job).counts.done == 60
-    assert jobs.service.billed() <= 60 + counts.unknown
+    assert jobs.wait(job).counts.done == 40
+    assert jobs.service.billed() <= 40 + counts.unknown
 
 
 def test_a_stopped_worker_finishes_what_it_sent(make_jobs, start_worker, tmp_path):

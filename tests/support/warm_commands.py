@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+from tests.support.warm_stills import NUMBER
 
 _PROGRAM = Path(__file__).with_name("warm_stills.py")
 _READ_AT_THE_START = ("PYTHON", "LANG", "LC_")  # by Python, before any module
@@ -38,7 +41,7 @@ class WarmCommands:
         """
         (asked, ask), (answers, answer), (errors, error) = os.pipe(), os.pipe(), os.pipe()
         with (
-            self._start(arguments, env, cwd, (asked, answer, error)) as process,
+            self._start("stills", arguments, env, cwd, (asked, answer, error)) as process,
             os.fdopen(answers) as printed,
             os.fdopen(errors) as complained,
             ThreadPoolExecutor(3) as pool,
@@ -53,64 +56,84 @@ class WarmCommands:
             )
 
     @contextmanager
-    def running(self, *arguments: str, env: Mapping[str, str], cwd: Path) -> Iterator[TextIO]:
-        """Start a command and yield its standard output; after the block, send SIGTERM to it."""
+    def running(
+        self, *arguments: str, env: Mapping[str, str], cwd: Path, program: str = "stills"
+    ) -> Iterator["WarmProcess"]:
+        """Start a command, or the program of a path; it is killed after the block."""
         output, printed = os.pipe()
         with (
-            self._start(arguments, env, cwd, (0, printed, 2)) as process,
             os.fdopen(output) as stream,
+            self._start(program, arguments, env, cwd, (0, printed, 2)) as process,
         ):
             os.close(printed)
+            process.stdout = stream
             try:
-                yield stream
+                yield process
             finally:
-                process.signal(signal.SIGTERM)
+                process.send_signal(signal.SIGKILL)
                 process.wait(_END_SECONDS)
 
     @contextmanager
     def _start(
         self,
+        program: str,
         arguments: Sequence[str],
         env: Mapping[str, str],
         cwd: Path,
         streams: tuple[int, int, int],
-    ) -> Iterator["_Process"]:
+    ) -> Iterator["WarmProcess"]:
         for name, value in env.items():
             changes_python = name.startswith(_READ_AT_THE_START)
             assert not changes_python or os.environ.get(name) == value, f"{name} has no effect"
         umask = os.umask(0o077)
         os.umask(umask)
-        command = {"arguments": arguments, "variables": env, "folder": str(cwd), "umask": umask}
+        command = {
+            "program": program,
+            "arguments": arguments,
+            "variables": env,
+            "folder": str(cwd),
+            "umask": umask,
+        }
         caller, other = socket.socketpair()
-        with caller, caller.makefile("r") as lines:
+        with caller:
             with other:
                 socket.send_fds(self._control, [b"+"], [other.fileno(), *streams])
             caller.sendall(json.dumps(command).encode())
             caller.shutdown(socket.SHUT_WR)
-            yield _Process(int(lines.readline()), caller, lines)
+            yield WarmProcess(caller)
 
 
-class _Process:
+class WarmProcess:
     """A running command."""
 
-    def __init__(self, pid: int, caller: socket.socket, lines: TextIO) -> None:
-        self._pid = pid
+    stdout: TextIO
+
+    def __init__(self, caller: socket.socket) -> None:
         self._caller = caller
-        self._lines = lines
+        self._pid = self._read()
+        self._code: int | None = None
 
     def wait(self, seconds: float) -> int:
         """Wait for its end; returns its exit code."""
-        self._caller.settimeout(seconds)
-        try:
-            return int(self._lines.readline())
-        except TimeoutError:
-            self.signal(signal.SIGKILL)
-            raise
+        if self._code is None:
+            self._caller.settimeout(seconds)
+            try:
+                self._code = self._read()
+            except TimeoutError:
+                os.kill(self._pid, signal.SIGKILL)
+                raise
+        return self._code
 
-    def signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
-        with suppress(ProcessLookupError):
+        has_ended = self._code is not None or select.select([self._caller], [], [], 0)[0]
+        if not has_ended:
             os.kill(self._pid, number)
+
+    def _read(self) -> int:
+        number: int
+        (number,) = NUMBER.unpack(self._caller.recv(NUMBER.size, socket.MSG_WAITALL))
+        return number
 
 
 @contextmanager

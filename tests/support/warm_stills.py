@@ -5,7 +5,7 @@ its own arguments, variables, folder, umask and standard streams. The SDK, which
 when it is imported, has found none: what it needs, Stills must pass to it.
 
 A command arrives at the socket CONTROL, a file descriptor, as four more: a socket and the standard
-streams. The socket then has the command as JSON, and gets two lines: process id and exit code.
+streams. The socket then has the command as JSON, and gets two numbers: process id and exit code.
 """
 
 import gc
@@ -13,12 +13,14 @@ import json
 import os
 import runpy
 import socket
+import struct
 import sys
 import time
 from importlib import import_module
 from typing import Any
 
 MODULES = ("aiohttp.web", "dashscope", "psycopg", "pyvips", "sqlalchemy", "yaml")  # no threads
+NUMBER = struct.Struct("i")
 
 
 def main() -> None:
@@ -47,9 +49,8 @@ def attend(connection: int, *streams: int) -> None:
         if pid != 0:
             for each in streams:
                 os.close(each)
-            caller.sendall(f"{pid}\n".encode())
-            status = os.waitpid(pid, 0)[1]
-            caller.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            caller.sendall(NUMBER.pack(pid))
+            caller.sendall(NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
             os._exit(0)
     for number, each in enumerate(streams):
         os.dup2(each, number)
@@ -58,15 +59,18 @@ def attend(connection: int, *streams: int) -> None:
 
 
 def become(command: dict[str, Any]) -> None:
-    """Do what `python -m stills` does in a new process."""
+    """Do in a new process what `python -m stills` does, or `python PROGRAM`."""
     os.environ.clear()
     os.environ.update(command["variables"])
     time.tzset()
     os.umask(command["umask"])
     os.chdir(command["folder"])
     sys.path[0] = command["folder"]
-    sys.argv = ["stills", *command["arguments"]]
-    runpy.run_module("stills", run_name="__main__", alter_sys=True)
+    sys.argv = [command["program"], *command["arguments"]]
+    if command["program"] == "stills":
+        runpy.run_module("stills", run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(command["program"], run_name="__main__")
 
 
 def _reap() -> bool:
