@@ -18,7 +18,7 @@ demo: .venv/installed ## generate one image in the sandbox and print its path
 		"a cinematic portrait of a cyclist at dusk, soft rim light, shallow depth of field" \
 		--negative-prompt "blurry, low quality, watermark" --size "1024*1024" --seed 1234 --sandbox
 
-scale-demo: .venv/installed-dev ## run several machines in small, kill one, and print what was billed
+scale-demo: .venv/installed-dev ## imitate several machines, kill one, and print what was billed
 	@.ci/packages
 	@PYTHONPATH=. .venv/bin/python deploy/scale_demo.py
 

@@ -1,4 +1,4 @@
-"""Several machines in small, as plain processes: `make scale-demo`.
+"""A small model of several machines, as plain processes: `make scale-demo`.
 
 Postgres, an S3 server, two services and two workers share one sandbox. A list of shots is
 submitted, a worker is killed in the middle, and the other one finishes the list.

@@ -178,7 +178,7 @@ class Stills:
 
         Raises:
             CancelledError: `stop` was set before anything was sent.
-            StillsError: see stills.contract.errors.
+            StillsError: see stills.errors.
         """
         check_is_request(request)
         options = Options(

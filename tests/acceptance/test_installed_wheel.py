@@ -1,4 +1,4 @@
-"""The built wheel, installed where its user may write nothing: `make dist` in small."""
+"""The built wheel, installed where its user may write nothing: a short `make dist`."""
 
 import subprocess
 import sys

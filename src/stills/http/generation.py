@@ -45,7 +45,7 @@ class HttpGeneration:
         """Return takes of `model`, by default the service's own, and log the outcome.
 
         Raises:
-            StillsError: see stills.contract.errors.
+            StillsError: see stills.errors.
         """
         try:
             results = await self.generate_takes(

@@ -101,7 +101,7 @@ def make_images(
 
     Raises:
         KeyboardInterrupt: it was interrupted before the images were complete.
-        StillsError: see stills.contract.errors.
+        StillsError: see stills.errors.
     """
     environment = sign_links_by_default() if signs_links else None
     sent = False
