@@ -162,10 +162,12 @@ def test_in_a_folder_for_everybody_only_own_files_are_used(film, home, give_away
 
 
 def test_only_regular_files_count(film, home):
-    """A folder or a broken link of that name is something else."""
-    (film / "stills.toml").mkdir()
-    (film / "shots" / "stills.toml").symlink_to("missing")
-    assert find_project(film / "shots", home) == Project()
+    """A folder, as Docker mounts a missing file, and a broken link are named as not used."""
+    folder, link = film / "stills.toml", film / "shots" / "stills.toml"
+    folder.mkdir()
+    link.symlink_to("missing")
+    unused = tuple(Unused(one, "it is not a regular file") for one in (link, folder))
+    assert find_project(film / "shots", home) == Project(unused=unused)
 
 
 def test_a_folder_that_can_not_be_searched_is_passed_over(film, home, monkeypatch):

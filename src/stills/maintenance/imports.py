@@ -5,6 +5,7 @@ may be a stranger's, so everything in it is checked before it is used.
 """
 
 import asyncio
+import errno
 import os
 import re
 import stat
@@ -286,7 +287,8 @@ def _read_file(path: Path, most: int, name: str) -> bytes:
                 raise _Unusable(f"{name} is not a regular file")
             data = file.read(most + 1)
     except OSError as error:
-        raise _Unusable(f"{name} can't be read: {error.strerror}") from error
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise _Unusable(f"{name} can't be read: {why}") from error
     if len(data) > most:
         raise _Unusable(f"{name} is over {most // 1024 // 1024} MiB")
     return data

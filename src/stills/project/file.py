@@ -144,7 +144,7 @@ def _as_text(path: Path, place: str, setting: Setting, value: object) -> str:
     types, expected = _TYPES[kind]
     if not isinstance(value, types) or isinstance(value, bool) or value == "":
         shown = repr(str(value) if isinstance(value, Decimal) else value)[:40]
-        raise _wrong(place, setting, f"is {shown}", f"Set it to {expected}.")
+        raise _wrong(place, setting, f"is {shown}", f"Set it to {expected}, or remove it.")
     if isinstance(value, dict):
         return _join_aliases(place, setting, value)
     text = str(value)

@@ -74,6 +74,8 @@ def _find_folder(
         if _is_file(file) and _is_trusted(file, start, unused):
             unused += [Unused(other, f"{file} decides") for other in catalogs]
             return folder, file
+        if not _is_file(file) and _is_there(file):
+            unused.append(Unused(file, "it is not a regular file"))
         if _is_file(catalog) and (folder == start or _is_trusted(catalog, start, unused)):
             catalogs.append(catalog)
     return (catalogs[0].parents[len(_CATALOG.parts) - 1] if catalogs else start), None
@@ -136,6 +138,14 @@ def _is_trusted(file: Path, start: Path, unused: list[Unused]) -> bool:
 def _is_file(path: Path) -> bool:
     found = _stat(path)
     return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
 
 
 def _stat(path: Path) -> os.stat_result | None:
