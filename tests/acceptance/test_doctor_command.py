@@ -90,3 +90,42 @@ def test_a_retired_model_is_a_warning(examine):
     assert code == 0
     assert checks["model"]["state"] == "warning"
     assert "qwen-image-2.0" in checks["model"]["action"]
+
+
+@pytest.fixture
+def made(run, service):
+    """One image; the store is in `images` next to the catalog."""
+    assert run("generate", "a kite", "--size", "64*64", variables=service.variables).returncode == 0
+
+
+@pytest.mark.usefixtures("made")
+def test_a_disk_that_is_not_mounted_is_a_problem_of_the_store(examine, tmp_path):
+    """The catalog itself has none, and the advice is about the disk."""
+    stills = tmp_path / "output" / "ai-image-qwen-image"
+    (stills / "images").rename(tmp_path / "away")
+    _, checks = examine()
+    assert (checks["catalog"]["state"], checks["store"]["state"]) == ("ok", "failed")
+    assert "disk may be unmounted" in checks["store"]["found"]
+
+
+@pytest.mark.usefixtures("made")
+def test_a_damaged_catalog_is_reported_once(examine, tmp_path):
+    """The store has no problem of its own."""
+    (tmp_path / "output" / "ai-image-qwen-image" / "stills.db").write_bytes(b"damaged" * 999)
+    code, checks = examine(DASHSCOPE_API_KEY="sk-1")
+    assert (code, checks["catalog"]["state"], checks["store"]["state"]) == (7, "failed", "ok")
+
+
+def test_a_bucket_is_looked_at_without_a_catalog(examine, bucket, tmp_path):
+    """Nothing is created, neither in it nor here."""
+    variables = {"DASHSCOPE_API_KEY": "sk-1", **bucket}
+    code, checks = examine(**variables)
+    assert (code, checks["store"]["state"], checks["catalog"]["state"]) == (0, "ok", "ok")
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_folder_that_can_t_be_looked_at_is_one_line(examine):
+    """A name that is too long, or a folder of another user."""
+    code, checks = examine(DASHSCOPE_API_KEY="sk-1", STILLS_SPOOL="/tmp/" + "a" * 300)
+    assert (code, checks["spool"]["state"]) == (7, "failed")
+    assert "can't be written" in checks["spool"]["found"]

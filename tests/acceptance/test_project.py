@@ -135,13 +135,21 @@ def test_with_json_nothing_is_announced(run, film, arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("list",), ("spend",), ("show", "a"), ("verify",), ("config",)]
+    "arguments",
+    [("list",), ("spend",), ("show", "aaaa"), ("verify",), ("config",), ("doctor",), ("recover",)],
 )
 def test_looking_creates_no_catalog(run, film, arguments):
     """In the wrong folder, it would become the catalog of all folders below."""
     done = run(film, *arguments)
-    assert done.returncode in {0, 2}, done.stderr
+    assert done.returncode in {0, 2, 3}, done.stderr
     assert {path.name for path in film.iterdir()} == {"shots", "portraits"}
+
+
+def test_an_empty_list_and_a_recovery_name_the_catalog(run, film):
+    """In the wrong folder, all images seem to be lost."""
+    place = str(film / CATALOG)
+    assert f"no images are stored yet in {place}" in run(film, "list").stderr
+    assert f"there is no catalog at {place}. Run it in the folder" in run(film, "recover").stderr
 
 
 def test_config_shows_each_value_and_where_it_comes_from(run, film, service):

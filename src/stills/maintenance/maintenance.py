@@ -7,6 +7,7 @@ from stills.maintenance.rebuild import rebuild
 from stills.maintenance.recover import recover
 from stills.pipeline.policy import Policy
 from stills.pipeline.ports import Ports
+from stills.pipeline.store_marker import MARKER
 
 
 class Maintenance:
@@ -22,8 +23,24 @@ class Maintenance:
         Raises:
             StorageError: one of them can't.
         """
-        await self._ports.catalog.check_writable()
+        await self.check_catalog()
         await self._ports.marker.check_ready()
+
+    async def check_catalog(self) -> None:
+        """Check that the catalog can be read and written.
+
+        Raises:
+            CatalogError: it can't.
+        """
+        await self._ports.catalog.check_writable()
+
+    async def check_store(self) -> None:
+        """Check that the store can be read; nothing is written, and no catalog is needed.
+
+        Raises:
+            StoreRefused: it can't.
+        """
+        await self._ports.store.exists(MARKER)
 
     async def migrate_catalog(self) -> int:
         """Create the catalog, or migrate it to this version; returns the schema's version.

@@ -10,6 +10,7 @@ from typing import Any
 from stills.app import Stills
 from stills.cli.commands.generate import readable_url
 from stills.cli.commands.spend import read_since
+from stills.cli.places import catalog_place
 from stills.cli.text import as_json, printable
 from stills.config import read_config
 from stills.contract.errors import InvalidRequest
@@ -94,13 +95,14 @@ async def _list(options: argparse.Namespace) -> int:
     async with Stills.from_catalog() as stills:
         images = await _find(stills, search, options.limit, since=read_since(options.since))
         links = await stills.images.links(images)
-    base = read_config().public_url
+    config = read_config()
     if not images and not options.json:
         anything = search == ImageSearch() and options.since is None
-        print("no images are stored yet" if anything else "no image matches", file=sys.stderr)
+        none = f"no images are stored yet in {catalog_place(config)}"
+        print(printable(none) if anything else "no image matches", file=sys.stderr)
     for image, link in zip(images, links, strict=True):
         if options.json:
-            print(as_json(_record(image, link, base)))
+            print(as_json(_record(image, link, config.public_url)))
         elif options.paths:
             print(readable_url(link))
         else:

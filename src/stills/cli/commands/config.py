@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from stills.assembly import find_service
+from stills.cli.places import absolute, catalog_place, project_place
 from stills.cli.text import printable
 from stills.config import Config, make_config, read_own_settings
 from stills.contract.errors import StillsError
-from stills.contract.postgres_url import PostgresUrl
 from stills.project.find import Project
 from stills.project.names import SETTINGS, Setting
 from stills.project.schema import make_schema
@@ -73,7 +73,6 @@ def _find_key(config: Config) -> tuple[str | None, str]:
 
 def _location(variable: str, config: Config) -> str:
     """Return a location in effect, which may follow from the project and from OUTPUT_DIR."""
-    catalog = config.catalog
     match variable:
         case "OUTPUT_DIR":
             path = str(config.output)
@@ -82,21 +81,14 @@ def _location(variable: str, config: Config) -> str:
         case "STILLS_SPOOL":
             path = str(config.spool)
         case _:
-            path = catalog.shown if isinstance(catalog, PostgresUrl) else str(catalog)
-    return path if "://" in path else _absolute(Path(path))
-
-
-def _absolute(path: Path) -> str:
-    try:
-        return str(path.absolute())
-    except OSError:  # the current folder was deleted
-        return str(path)
+            path = catalog_place(config)
+    return path if "://" in path else absolute(Path(path))
 
 
 def _record(project: Project, rows: list[Row]) -> dict[str, Any]:
     return {
         "project": {
-            "folder": _folder(project),
+            "folder": absolute(project.folder or Path()),
             "file": None if project.file is None else str(project.file),
             "unused": [{"path": str(one.path), "reason": one.reason} for one in project.unused],
         },
@@ -105,7 +97,7 @@ def _record(project: Project, rows: list[Row]) -> dict[str, Any]:
 
 
 def _describe(project: Project, rows: list[Row]) -> str:
-    lines = [f"project: {project.file or _folder(project)}"]
+    lines = [f"project: {project_place(project)}"]
     lines += [f"not used: {one.path}, because {one.reason}" for one in project.unused]
     cells = [(row.variable, row.value or _NOT_SET, row.origin) for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(2)]
@@ -114,7 +106,3 @@ def _describe(project: Project, rows: list[Row]) -> str:
         for variable, value, origin in cells
     ]
     return "\n".join(map(printable, lines))
-
-
-def _folder(project: Project) -> str:
-    return _absolute(project.folder or Path())

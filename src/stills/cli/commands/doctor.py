@@ -16,11 +16,11 @@ from pathlib import Path
 from stills.app import Stills
 from stills.assembly import find_service
 from stills.cli.errors import exit_code
+from stills.cli.places import catalog_place, project_place
 from stills.cli.text import printable
 from stills.config import Config, read_config
 from stills.contract.errors import ModelNotServed, StillsError, StorageError, ToolError
 from stills.contract.models import find_model
-from stills.contract.postgres_url import PostgresUrl
 
 _PATIENCE_SECONDS = 15.0
 _FREE_BYTES_MIN = 1_000_000_000
@@ -56,10 +56,10 @@ def run(options: argparse.Namespace) -> int:
 async def _check_all(config: Config, *, online: bool) -> list[Check]:
     checks = [_versions(), _clock(), _project(config), _key(config), _model(config)]
     async with Stills.from_catalog() as stills:
-        checks += [
-            await _try("catalog", lambda: _catalog(config, stills)),
-            await _try("store", lambda: _store(config, stills)),
-        ]
+        catalog = await _try("catalog", lambda: _catalog(config, stills))
+        has_catalog = catalog.state == "ok" and _has_catalog(config)
+        store = await _try("store", lambda: _store(config, stills, has_catalog=has_catalog))
+        checks += [catalog, store]
     checks += [_spool(config), _ffmpeg(), _font(), _extras()]
     if online:
         checks.append(await _try("service", lambda: _service(config)))
@@ -107,7 +107,7 @@ def _clock() -> Check:
 
 def _project(config: Config) -> Check:
     project = config.project
-    found = str(project.file or project.folder or "none; the current folder is used")
+    found = project_place(project)
     if not project.unused:
         return Check("project", "ok", found)
     return Check(
@@ -143,32 +143,28 @@ def _model(config: Config) -> Check:
 
 
 async def _catalog(config: Config, stills: Stills) -> Check:
-    catalog = config.catalog
-    if isinstance(catalog, PostgresUrl):
-        await stills.maintenance.check_ready()
-        return Check("catalog", "ok", catalog.shown)
-    if not catalog.exists():
-        there = _nearest(catalog)
+    place = catalog_place(config)
+    if isinstance(config.catalog, Path) and not _has_catalog(config):
+        there = _nearest(config.catalog)
         if not _is_writable(there):
             return _not_writable("catalog", there)
-        return Check("catalog", "ok", f"none yet; the first image creates {catalog.absolute()}")
-    await stills.maintenance.check_ready()
+        return Check("catalog", "ok", f"none yet; the first image creates {place}")
+    await stills.maintenance.check_catalog()
     images = len(await stills.images.list(limit=1))
-    return Check("catalog", "ok", f"{catalog.absolute()}{'' if images else ', without images'}")
+    return Check("catalog", "ok", f"{place}{'' if images else ', without images'}")
 
 
-async def _store(config: Config, stills: Stills) -> Check:
-    if "://" in config.store:
+def _has_catalog(config: Config) -> bool:
+    return not isinstance(config.catalog, Path) or config.catalog.exists()
+
+
+async def _store(config: Config, stills: Stills, *, has_catalog: bool) -> Check:
+    is_bucket = "://" in config.store
+    if has_catalog:
         await stills.maintenance.check_ready()
-        return Check("store", "ok", config.store)
-    space = _space("store", Path(config.store))
-    if _exists(config.store):
-        await stills.maintenance.check_ready()
-    return space
-
-
-def _exists(folder: str) -> bool:
-    return Path(folder).exists()
+    elif is_bucket:  # a check of the marker would create a catalog
+        await stills.maintenance.check_store()
+    return Check("store", "ok", config.store) if is_bucket else _space("store", Path(config.store))
 
 
 def _spool(config: Config) -> Check:
@@ -177,11 +173,14 @@ def _spool(config: Config) -> Check:
 
 def _space(name: str, folder: Path) -> Check:
     """Check the free space where a folder is, or will be."""
-    folder = folder.absolute()
-    there = _nearest(folder)
-    if not _is_writable(there):
-        return _not_writable(name, there)
-    free = shutil.disk_usage(there).free
+    try:
+        folder = folder.absolute()
+        there = _nearest(folder)
+        if not _is_writable(there):
+            return _not_writable(name, there)
+        free = shutil.disk_usage(there).free
+    except OSError:
+        return _not_writable(name, folder)
     shown = f"{folder}, {free / 1e9:.1f} GB free"
     if free < _FREE_BYTES_MIN:
         return Check(name, "warning", shown, "Free up space: an image takes about 2.6 MB.")

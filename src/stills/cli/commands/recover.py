@@ -2,12 +2,16 @@
 
 import argparse
 import asyncio
+import sys
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 
 from stills.app import Stills
 from stills.cli.counting import counting
+from stills.cli.places import catalog_place
 from stills.cli.text import as_json, images, printable
+from stills.config import read_config
 from stills.contract.errors import MissingKey
 from stills.contract.upkeep import Recovered
 
@@ -44,6 +48,17 @@ async def _recover(options: argparse.Namespace) -> Counter[bool]:
                 )
             if aside is not None and not options.json:
                 print(f"the damaged catalog was moved to {aside}")
+        return counts
+    config = read_config()
+    if isinstance(config.catalog, Path) and not config.catalog.exists():
+        # It would become the catalog of all folders below.
+        print(
+            printable(
+                f"there is no catalog at {catalog_place(config)}. Run it in the folder of the "
+                "project, or with --rebuild if the catalog was lost"
+            ),
+            file=sys.stderr,
+        )
         return counts
     async with _connected(options) as stills:
         with counting("looked at") as on_progress:
