@@ -108,6 +108,8 @@ def test_a_film_is_reviewed_and_its_rejects_are_generated_again(chromium, film, 
         expect(page.locator('.take[data-take="3A-r1"] .changed')).to_have_text("shot 3A at night")
         expect(page.locator(".take.waiting")).to_have_count(0)
         expect(page.locator("#generate")).to_have_text("Generate")
+        expect(page.locator(".totals .images dd")).to_have_text("8")
+        expect(page.locator(".totals .money dd")).to_have_text("0.60 USD")
     assert service.billed() == 8
     stop(process)
     entries = by_id(film)
@@ -180,6 +182,27 @@ def test_two_pages_show_the_same(chromium, review, run):
         assert run("pick", "2A", "2", "-o", "out").returncode == 0
         expect(first.locator(".take.picked")).to_have_count(2, timeout=20_000)
         assert second.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+@pytest.mark.usefixtures("board")
+def test_a_server_that_is_gone_is_seen_wherever_one_decides(chromium, review):
+    """Far down the page and in the loupe: otherwise nobody knows that a pick was not kept."""
+    process, url = review()
+    page = chromium.new_page(viewport=PHONE)
+    try:
+        page.goto(url)
+        page.locator('.shot[data-shot="3A"]').scroll_into_view_if_needed()
+        stop(process)
+        act(page, "3A", "Pick")
+        expect(page.locator("#note")).to_contain_text("The server does not answer")
+        expect(page.locator("#note")).to_be_in_viewport(ratio=1)
+        page.locator('.take[data-take="3A"] a.frame').click()
+        page.keyboard.press("p")
+        expect(page.locator("#view #note")).to_be_in_viewport(ratio=1)
+        page.keyboard.press("Escape")
+        expect(page.locator("#desk #note")).to_be_in_viewport(ratio=1)
+    finally:
+        page.close()
 
 
 def test_an_own_picture_is_uploaded_and_taken_back(chromium, board, review, tmp_path):

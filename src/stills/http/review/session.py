@@ -24,7 +24,7 @@ from stills.http.review.snapshot import BoardReader, Snapshot, stamp
 from stills.review import actions, marking
 from stills.review.board import Board
 from stills.review.own_picture import keep_own_picture
-from stills.review.page.document import make_state, render_page
+from stills.review.page.document import make_state, render_page, render_totals
 from stills.review.page.shots import ShotRenderer
 from stills.review.record import end_run, record_unless_running
 from stills.review.records import Review
@@ -345,6 +345,7 @@ class ReviewSession:
                 run.add_pending()
                 await asyncio.to_thread(output.close)
                 await asyncio.to_thread(end_run, self.folder, title)
+                ended["totals"] = render_totals(await self.read_board())
         except StillsError as error:
             ended["error"] = describe(error)
         except Exception:
@@ -357,7 +358,8 @@ class ReviewSession:
                 "made": totals.made,
                 "failed": totals.failed,
                 "pending": totals.pending,
-                "billed": format_amount(totals.usd, totals.unpriced),
+                "billed": format_amount(totals.usd, totals.unpriced)
+                + (" (simulated)" if totals.simulated else ""),
                 "possible": totals.possible,
                 "stopped_because": run.early_stop.reason,
             }

@@ -6,7 +6,7 @@ It needs no network. Its security policy allows only its own style and script, b
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape, unescape
@@ -21,7 +21,7 @@ from stills.contract.atomic_file import replace_atomically
 from stills.contract.errors import Billing
 from stills.contract.money import add_usd, format_usd
 from stills.contract.providers import is_paid
-from stills.review.board import Board, BoardShot, read_board
+from stills.review.board import Board, read_board
 from stills.review.page.shots import ShotRenderer, is_interrupted
 from stills.review.review_json import as_members
 
@@ -57,7 +57,7 @@ def render_page(board: Board, live: dict[str, Any] | None = None) -> bytes:
         "style": style,
         "script": script,
         "state": _as_data(make_state(board) | {"live": live}),
-        "totals": _totals(board, shots),
+        "totals": render_totals(board),
         "cast": "".join(map(renderer.render, portraits)),
         "cast_hidden": "" if portraits else "hidden",
         "shots": "".join(map(renderer.render, shots)),
@@ -126,7 +126,9 @@ class _Counts:
             self.usd = add_usd(self.usd, result.cost_usd)
 
 
-def _totals(board: Board, shots: Sequence[BoardShot]) -> str:
+def render_totals(board: Board) -> str:
+    """Return the numbers at the top of the page, as HTML."""
+    shots = [shot for shot in board.shots if not shot.is_portrait]
     counts = _Counts()
     for entry in _entries(board):
         counts.add(entry)

@@ -175,6 +175,8 @@ function showRun(told) {
 
 function showEnd(ended) {
   showRun(null);
+  if (ended.totals) document.querySelector(".totals").innerHTML = ended.totals;
+  paintTotals();
   const counts = [`${ended.made} new`, ended.failed ? `${ended.failed} failed` : "", ended.pending ? `${ended.pending} not started` : ""];
   const possible = ended.possible ? `, ${ended.possible} more possibly billed` : "";
   const reason = ended.stopped_because ? ` Stopped, because ${ended.stopped_because}.` : "";

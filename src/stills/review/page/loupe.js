@@ -80,6 +80,7 @@ const VIEW_KEYS = {
 
 view.addEventListener("close", () => {
   byId("stage").replaceChildren();
+  byId("desk").append(byId("note"));
   const frame = current.querySelector(".frame");
   frame.focus();
   shotOf(current).scrollIntoView({ block: "nearest" });

@@ -30,6 +30,8 @@ function filter() {
 
 function say(text, isError = false) {
   const note = byId("note");
+  const place = view.open ? view : byId("desk"); // what is below a modal dialog is not seen
+  if (note.parentElement !== place) place.append(note);
   note.textContent = text;
   note.hidden = !text;
   note.classList.toggle("error", isError);
@@ -39,6 +41,7 @@ function say(text, isError = false) {
 async function decide(action) {
   try {
     await backend.decide(action);
+    if (byId("note").classList.contains("error")) say("");
   } catch (error) {
     say(error.message, true);
   }
