@@ -143,6 +143,19 @@ def test_compose_has_two_services_and_two_workers_on_one_catalog_and_bucket():
         assert one["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
+def test_the_command_for_several_machines_starts_only_what_it_needs():
+    """Named services start with what they depend on; a profile would start the single one too."""
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    services = COMPOSE["services"]
+    started, waiting = set(), {"serve", "worker"}
+    while waiting:
+        started |= waiting
+        waiting = {need for name in waiting for need in services[name].get("depends_on", {})}
+    assert "`docker compose up --build serve worker`" in page
+    assert started == {name for name in services if services[name].get("profiles") == ["scale"]}
+    assert "stills" not in started
+
+
 @pytest.mark.parametrize("name", ["stills", "serve", "worker", "migrate"])
 def test_a_compose_service_runs_a_command_of_ours(name):
     """The command is understood by the program."""
