@@ -66,6 +66,8 @@ async def test_a_key_sees_only_its_own_jobs(serve, stills):
         ("image_job_status", {}, "id is missing"),
         ("image_job_status", {"id": "x", "limit": 0}, "limit"),
         ("image_job_status", {"id": "x", "cursor": "y"}, "cursor"),
+        ("image_job_status", {"id": "x", "cursor": "9" * 5000}, "cursor"),
+        ("image_job_status", {"id": "x", "page": 2}, "The arguments are id, cursor, limit"),
         ("image_job_status", {"id": "none"}, "no job"),
     ],
 )

@@ -1,6 +1,7 @@
 """The tools for durable jobs."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from stills.mcp.job_schemas import RESULTS_DEFAULT, RESULTS_MAX
 from stills.service.job_records import job_page, job_record
 from stills.service.job_request import read_job
 
+_POSITION = re.compile(r"[0-9]{1,9}", re.ASCII)
 _IMAGE_FIELDS = ("id", "image_url", "width", "height", "seed", "cached", "cost_usd")
 
 
@@ -78,11 +80,13 @@ def _summarize(job: Job) -> str:
 
 
 def _read_page(arguments: Mapping[str, Any]) -> tuple[str, int, int]:
-    job_id, cursor = arguments.get("id"), arguments.get("cursor") or "-1"
+    job_id, cursor = arguments.get("id"), arguments.get("cursor")
     limit = arguments.get("limit", RESULTS_DEFAULT)
     if not isinstance(job_id, str):
         raise InvalidRequest("id is missing", field="id", action="Use the id of your job.")
-    if not isinstance(cursor, str) or not cursor.removeprefix("-").isdecimal():
+    if not cursor:
+        cursor = "-1"  # before the first shot
+    elif not isinstance(cursor, str) or _POSITION.fullmatch(cursor) is None:
         raise InvalidRequest(
             "cursor is not valid", field="cursor", action="Use next_cursor of the page before."
         )

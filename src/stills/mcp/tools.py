@@ -339,12 +339,13 @@ def _read_id(image_id: object) -> str:
 
 
 def _check_names(arguments: Mapping[str, Any], known: Sequence[str]) -> None:
+    noun = "only argument is" if len(known) == 1 else "arguments are"
     for name in arguments:
         if name not in known:
             raise InvalidRequest(
                 f"unknown argument {name[:40]!r}",
                 field=name[:40],
-                action=f"The only argument is {', '.join(known)}.",
+                action=f"The {noun} {', '.join(known)}.",
             )
 
 
