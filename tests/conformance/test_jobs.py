@@ -71,6 +71,8 @@ async def working(jobs: Jobs, run: Callable = make_all) -> AsyncIterator[asyncio
     task = asyncio.create_task(jobs.work(run, OPTIONS, stop=stop, ready=ready))
     try:
         await asyncio.wait({task, asyncio.create_task(ready.wait())}, return_when="FIRST_COMPLETED")
+        if task.done():
+            await task  # it failed, and nobody would make the shots
         yield stop
     finally:
         stop.set()

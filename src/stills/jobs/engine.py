@@ -1,8 +1,11 @@
 """DBOS: the queue of parts. The only module that imports it. Every method blocks."""
 
 import logging
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import (
@@ -27,6 +30,7 @@ SINGLES_AT_ONCE = 16
 """How many parts of a list, and how many jobs of one shot, a worker has at once."""
 
 _POLL_SECONDS = 0.5
+_SUBSECONDS_SINCE = (3, 42)
 _DRAIN_SECONDS = 3600  # a call may take as long as its deadline
 _STUCK = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
@@ -121,6 +125,7 @@ class Engine:
         )
         if self._database.file_url is not None:
             config["system_database_url"] = self._database.file_url
+            config["db_engine_kwargs"] = {"connect_args": {"factory": SqliteConnection}}
         else:
             # DBOS would look into the database `postgres` before it opens one of its own.
             config["system_database_engine"] = self._database.engine
@@ -148,6 +153,18 @@ class Engine:
             yield
         except (sa.exc.SQLAlchemyError, dbos_error.DBOSException) as error:
             raise self._database.failed(error) from error
+
+
+class SqliteConnection(sqlite3.Connection):
+    """Has the function that DBOS calls on Python 3.12 and newer.
+
+    SQLite has it since 3.42, and Python may use an older one, such as that of Debian 12.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as its base
+        super().__init__(*args, **options)
+        if sqlite3.sqlite_version_info < _SUBSECONDS_SINCE:
+            self.create_function("unixepoch", 1, lambda _subsec: time.time())
 
 
 def _silence() -> None:
