@@ -27,7 +27,7 @@ def run_in_fresh_process(work: Callable[..., Any], *args: object, **options: obj
     try:
         written, _ = process.communicate(pickle.dumps((sys.path, call)))
     except KeyboardInterrupt:  # the new process gets it too, and finishes the request
-        process.wait()
+        process.communicate()  # it can't end before its answer is read
         raise
     if not written:
         raise ToolFailed(
