@@ -25,6 +25,19 @@ async def test_a_database_in_another_encoding_is_refused(postgres_server):
     assert "has the encoding SQL_ASCII" in str(error)
 
 
+async def test_a_refused_database_stays_as_free_as_it_was(postgres_server):
+    """The refusal leaves no transaction open, whose lock the next one would wait for."""
+    name = f"ascii_{secrets.token_hex(4)}"
+    postgres_server.run(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0")
+    first, second = (PostgresCatalog(postgres_server.url(name)) for _ in range(2))
+    for catalog in (first, second):
+        with pytest.raises(CatalogError, match="has the encoding SQL_ASCII"):
+            await catalog.migrate()
+    await first.close()
+    await second.close()
+    postgres_server.run(f"DROP DATABASE {name}")
+
+
 async def test_a_user_without_rights_is_told_what_to_grant(postgres_server, postgres_url, add_user):
     """Neither for creating the schema nor for using it."""
     name = database_of(postgres_url)

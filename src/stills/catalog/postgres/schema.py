@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from psycopg import Error, errors
+from psycopg import errors
 
 from stills.catalog.postgres.connection import PostgresConnection, server_version
 from stills.contract.errors import CatalogError
@@ -62,9 +62,8 @@ def migrate(connection: PostgresConnection, url: PostgresUrl) -> int:
         connection.execute(_LOCK)
         _run_missing(connection, url)
         connection.run_script("COMMIT")
-    except Error:
-        if not connection.is_lost:
-            connection.run_script("ROLLBACK")
+    except BaseException:
+        connection.roll_back()
         raise
     return len(migration_scripts())
 
