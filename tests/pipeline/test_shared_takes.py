@@ -165,6 +165,37 @@ async def test_a_download_that_fails_does_not_lose_the_others(stills: Stills, sa
     assert sandbox.ledger.billed_images == 3
 
 
+async def test_a_call_that_is_cut_off_while_it_is_journalled_is_reported_for_every_take(
+    make_stills: Callable[..., object], fast: Policy, tmp_path
+):
+    """Otherwise the cap of a run would make room for further images."""
+
+    class Hanging(SqliteCatalog):
+        async def record_answers(self, answered: list[AnsweredSend]) -> None:
+            await asyncio.sleep(3600 + len(answered))
+
+    stills = await make_stills(
+        catalog=Hanging(tmp_path / "stills.db"), policy=replace(fast, deadline_seconds=1.0)
+    )
+    settled: list[Billing] = []
+    takes = await stills.plan_takes(KITE, takes=2, model=MODEL)
+    errors = await asyncio.gather(
+        *(
+            stills.generate(
+                take.request,
+                model=MODEL,
+                take=take,
+                on_send_settled=lambda _, billing: settled.append(billing),
+            )
+            for take in takes
+        ),
+        return_exceptions=True,
+    )
+    await stills.drain()
+    assert [error.billing for error in errors] == [Billing.POSSIBLE] * 2
+    assert settled == [Billing.POSSIBLE] * 2
+
+
 async def test_an_answer_that_is_journalled_for_all_takes_is_not_journalled_again(
     stills: Stills, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):

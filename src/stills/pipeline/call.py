@@ -184,7 +184,7 @@ async def _send_together(
                 Call(number, error.with_(), start)
                 for number, start in zip(numbers, starts, strict=True)
             ]
-    return await _journal_together(members, numbers, answer)
+        return await _journal_together(members, numbers, answer)
 
 
 async def _journal_tasks(
