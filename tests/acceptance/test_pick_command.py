@@ -72,6 +72,27 @@ def test_an_own_picture_takes_the_place_of_a_shot_and_nothing_overwrites_it(
     assert "own_picture" not in by_id(board)["1A"]
 
 
+def test_decisions_stay_with_rows_without_ids(batch, run, tmp_path):
+    """Also when a row is inserted above; a new row has nothing that was decided about another."""
+    shots = tmp_path / "plain.csv"
+
+    def make(*prompts):
+        shots.write_text("prompt,size\n" + "".join(f"{one},512*512\n" for one in prompts))
+        made = batch(shots)
+        assert made.returncode == 0, made.stderr
+        entries = by_id(tmp_path / "out").values()
+        return {one["request"]["prompt"]: one.get("own_picture") for one in entries}
+
+    make("a kite", "a boat")
+    write_png(tmp_path / "mine.png", 512, 512)
+    assert run("pick", "shot-0002", "--file", "mine.png", "-o", "out").returncode == 0
+    moved = make("a beach", "a kite", "a boat")
+    assert moved["a boat"].startswith("own/shot-0002-")
+    assert (moved["a beach"], moved["a kite"]) == (None, None)
+    make("a beach", "a kite")
+    assert make("a beach", "a kite", "a ferry")["a ferry"] is None
+
+
 def test_a_file_that_is_no_picture_is_refused(run, tmp_path):
     """It is checked as every image from outside; nothing changes."""
     board = two_takes_each(tmp_path / "out", "1A")
