@@ -103,7 +103,7 @@ def _action(kind: type[StillsError]) -> str:
 
 def _below(branch: type[StillsError]) -> Iterator[type[StillsError]]:
     for kind in branch.__subclasses__():
-        if kind.__module__.startswith(errors.__name__):  # others have the code of their branch
+        if kind.__module__ == "stills.errors":  # others have the code of their branch
             yield kind
             yield from _below(kind)
 

@@ -117,3 +117,7 @@ __all__ = [
     "WrongKey",
     "WrongStore",
 ]
+
+for _one in tuple(globals().values()):
+    if isinstance(_one, type) and _one.__module__.startswith(f"{__name__}."):
+        _one.__module__ = "stills.errors"  # where users import it from, so that tracebacks name it
