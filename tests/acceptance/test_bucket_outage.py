@@ -80,7 +80,7 @@ def test_a_bucket_that_is_down_from_the_start_costs_nothing(start_batch, service
 def test_a_bucket_that_goes_down_costs_only_what_was_under_way(
     start_batch, outage, variables, service, run, wait_until, tmp_path
 ):
-    """Those images are in the spool; `recover` stores them, and the batch goes on without loss."""
+    """Those images are in the spool; `recover` stores them, and the next run loses nothing."""
     service.set_faults({"kind": "slow", "times": None, "delay_seconds": 0.2})
     with outage.up():
         batch = start_batch()

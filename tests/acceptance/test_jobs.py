@@ -242,7 +242,7 @@ def test_a_stopped_worker_finishes_what_it_sent(make_jobs, start_worker, tmp_pat
 
 
 def test_a_second_signal_ends_a_worker_at_once(jobs, start_worker, shots):
-    """Another one goes on, without waiting for a minute."""
+    """Another one continues, without waiting for a minute."""
     jobs.service.set_faults({"kind": "slow", "delay_seconds": 120, "times": None})
     job = jobs.submit(shots)
     first = start_worker(jobs)
@@ -340,7 +340,7 @@ def test_a_worker_shows_its_health(jobs, start_worker, shots):
 def test_an_interrupted_wait_leaves_the_board_as_it_was(
     jobs, command, environment, shots, tmp_path
 ):
-    """It says that the job goes on."""
+    """It says that the job continues."""
     jobs("batch", str(shots), "-o", "board", "--yes")
     before = (tmp_path / "board" / "manifest.jsonl").read_bytes()
     job = jobs.submit(shots, "-o", "board")

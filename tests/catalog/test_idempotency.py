@@ -34,7 +34,7 @@ async def test_an_answer_is_forgotten_after_a_day(remembered: IdempotencyStore, 
 async def test_answers_of_other_owners_are_forgotten_too(
     remembered: IdempotencyStore, clock: Clock
 ):
-    """Otherwise the table would grow for ever."""
+    """Otherwise the table would grow without limit."""
     await remembered.begin("film", "k", "d1")
     clock.now += DAY_SECONDS + 1.0
     await remembered.begin("agent", "other", "d2")

@@ -16,7 +16,7 @@ def fail(connection: sqlite3.Connection, statement: str) -> sqlite3.Error:
 
 
 def test_a_lock_is_recognised(tmp_path: Path):
-    """A write lock of another connection is a lock, and no damage."""
+    """A write lock of another connection is a lock, not damage."""
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path)) as holder, closing(sqlite3.connect(path, timeout=0)) as one:
         holder.execute("BEGIN EXCLUSIVE")

@@ -37,7 +37,7 @@ async def test_an_adopted_image_is_listed_in_every_size(catalog, worker):
 
 
 async def test_an_image_that_is_known_as_stored_stays_as_it_is(catalog, stored):
-    """Whatever a sidecar says: the catalog may have been told more."""
+    """Whatever a sidecar says: the catalog may know more."""
     calls = await catalog.list_sends(stored.id)
     other = replace(stored, sha256="cd" * 32, object_path="other.png", notes=("other",))
     assert await catalog.adopt(other, []) is False

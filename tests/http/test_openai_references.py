@@ -142,7 +142,7 @@ async def test_an_idempotency_key_covers_the_order_of_references(
 
 
 async def test_the_contract_takes_a_list(url: str, http: aiohttp.ClientSession, sandbox: Sandbox):
-    """In order, after the single reference; the stored image tells them."""
+    """In order, after the single reference; the stored image lists them."""
     body = EDIT | {"reference_image": data_url(ONE), "reference_images": [data_url(TWO)]}
     async with http.post(f"{url}/v1/image.generate", json=body) as answer:
         assert answer.status == 200, await answer.text()

@@ -190,7 +190,7 @@ async def test_an_image_that_was_paid_for_here_is_not_replaced_through_its_id(
 async def test_an_image_of_another_size_than_ordered_is_imported(
     elsewhere: Stills, sandbox: Sandbox, stills: Stills, tmp_path: Path
 ):
-    """Its keys have the size that was ordered, which its note tells."""
+    """Its keys have the size that was ordered, as its note says."""
     sandbox.set_faults(Fault(FaultKind.WRONG_SIZE_PNG))
     result = await stills.generate(KITE)
     assert any("instead of 1328*1328" in note for note in result.notes)

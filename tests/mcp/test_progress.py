@@ -25,7 +25,7 @@ async def test_a_long_wait_repeats_the_last_stage():
 
 
 async def test_a_client_that_has_left_is_not_an_error():
-    """If a report fails, the generation goes on."""
+    """If a report fails, the generation continues."""
 
     async def report(*_: object) -> None:
         raise ConnectionError

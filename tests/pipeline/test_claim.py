@@ -114,7 +114,7 @@ def test_a_failed_beat_of_a_short_lease_is_repeated_before_it_ends():
 
 
 def test_a_lost_claim_is_not_renewed():
-    """The work goes on, because it may be paid for."""
+    """The work continues, because it may be paid for."""
     catalog = Catalog(True, False)
     work(catalog, seconds=10 * LEASE_SECONDS)
     assert len(catalog.tried) == 2

@@ -174,7 +174,7 @@ async def test_a_copy_that_differs_is_refused(filled, postgres_url):
 
 
 async def test_an_unfinished_copy_is_not_mixed_with_another_catalog(filled, postgres_url, tmp_path):
-    """The copy goes on only from the catalog that it began with."""
+    """The copy continues only from the catalog that it began with."""
     path, original = filled
     await original.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
