@@ -68,7 +68,8 @@ class ReviewRoutes:
         ]
 
     async def _to_page(self, _: Request) -> Response:
-        return RedirectResponse(self._path, status_code=307)
+        name = self._path.rstrip("/").rpartition("/")[2]
+        return RedirectResponse(f"./{name}/", status_code=307)  # a proxy may add a path of its own
 
     async def _page(self, _: Request) -> Response:
         page = await self.session.render()
