@@ -165,6 +165,12 @@ def test_links_to_images_name_the_proxy(proxy):
     assert "stills.example.com" in json.loads(body)["image_url"]
 
 
+def test_browsers_use_only_tls_from_then_on(proxy):
+    """So nobody in between can offer them a login page without TLS."""
+    _, answer = proxy.get("/login", "--include")
+    assert b"strict-transport-security: max-age=31536000" in answer.lower()
+
+
 def test_events_arrive_through_the_proxy(proxy):
     """A stream of events has its stages and its result."""
     status, body = proxy.post(
