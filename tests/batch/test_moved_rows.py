@@ -127,6 +127,15 @@ async def test_rows_with_ids_or_seeds_are_left_as_they_are(run, sandbox):
     assert sandbox.ledger.billed_images == 4
 
 
+async def test_an_id_that_the_list_gives_to_a_row_is_its_own(run, sandbox):
+    """No other row keeps it, although it had that id before."""
+    before, _ = await run(*PROMPTS)
+    after, _ = await run("a kite", "a boat", {"prompt": "a red boat", "id": "shot-0003"})
+    assert list(after) == ["shot-0001", "shot-0002", "shot-0003"]
+    assert after["shot-0001"] == before["shot-0001"]
+    assert sandbox.ledger.billed_images == 5
+
+
 async def test_a_row_with_a_seed_keeps_its_id_too(run, sandbox):
     """Otherwise it would take the id of a row that moved."""
     seeded = {"prompt": "a beach", "seed": 5}

@@ -60,6 +60,8 @@ def keep_ids(
     if not before:
         return
     rows, others = _read_rows(shot_list, options)
+    for shot_id in others:
+        before.pop(shot_id, None)  # the list gives it to a row by now
     ids = _find_changed(rows, before, _find_equal(rows, before))
     taken = {*before, *others, *reviewed}
     free = _free_ids(taken)
