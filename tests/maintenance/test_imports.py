@@ -93,6 +93,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda parcel: edit(parcel, text="a blue kite"),
         "its keys are not those of its request",
     ),
+    "a prompt only for people": (
+        lambda parcel: edit(parcel, prompt="a blue kite"),
+        "its keys are not those of its request",
+    ),
+    "no prompt": (
+        lambda parcel: edit(parcel, prompt=""),
+        "its keys are not those of its request",
+    ),
     "another image": (
         lambda parcel: image_of(parcel).write_bytes(png(8, 8, zlib.compress(bytes(8 * 25)))),
         "its image is not the one that the sidecar describes",
@@ -110,7 +118,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         "its image is damaged",
     ),
     "no image": (lambda parcel: image_of(parcel).unlink(), "can't be read: No such file"),
-    "a link": (replace_by_link, "can't be read"),
+    "a link": (replace_by_link, "can't be read: it is a link"),
     "a pipe": (replace_by_pipe, "is not a regular file"),
     "a path outside": (lambda parcel: edit(parcel, path="../secret.png"), "not a valid sidecar"),
     "an absolute path": (lambda parcel: edit(parcel, path="/etc/passwd"), "not a valid sidecar"),

@@ -100,7 +100,9 @@ def make_plan(
 
 
 def has_own_keys(spec: GenerationSpec, ordered: Size) -> bool:
-    """Return whether the keys of a generation are those of what was sent for it."""
+    """Return whether the keys of a generation are those of its prompt, style and other fields."""
+    if not spec.prompt or spec.text != weave_style(spec.prompt, spec.style):
+        return False
     sent = _sent(spec, ordered)
     seeded_key = generation_key(sent, spec.seed)
     return spec.seeded_key == seeded_key and spec.key in (seeded_key, generation_key(sent, None))
