@@ -122,6 +122,7 @@ def test_an_export_replaces_no_other_file(run, service, exported):
         (["parcel"], "parcel is a folder, but --to is missing"),
         (["parcel", "-o", "other"], "Add --to"),
         (["3f9a"], "the folder for the copies is missing"),
+        (["3f9a", "-o", ""], "the folder for the copies is missing"),
         (["3f9a", "-o", "other", "--force"], "--force is for a batch's folder"),
         (["a", "b", "--to", "otio"], "--to hands over one batch"),
         (["3f9a", "-o", "other"], "no image has an id that starts with '3f9a'"),

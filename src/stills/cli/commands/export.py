@@ -74,7 +74,7 @@ def _check_image_options(options: argparse.Namespace) -> None:
                 field=name,
                 action="Leave it out: images are copied as they are, and replace no other file.",
             )
-    if options.output is None:
+    if not options.output:  # an empty variable would be the current folder
         raise InvalidRequest(
             "the folder for the copies is missing",
             field="output",
