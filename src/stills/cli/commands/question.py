@@ -19,10 +19,10 @@ def ask(question: str, *, piped: bool) -> bool:
                 answers = opened.enter_context(open("/dev/tty"))  # noqa: PTH123 - not a file
         if not (answers.isatty() and sys.stderr.isatty()):
             return True
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         # asyncio's handler would not interrupt readline.
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
+            print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
             return answers.readline().strip().lower() in {"y", "yes"}
         finally:
             signal.signal(signal.SIGINT, handler)
