@@ -79,6 +79,8 @@ def test_a_batch_costs_the_sum_of_its_images(stills: Call, service, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "billed 0.158 USD" in done.stderr
     assert "3 = 0.158 USD" in stills("spend").stdout
+    (tmp_path / "shots.jsonl").write_text(json.dumps(rows[0] | {"prompt": "another"}))
+    assert "1 new image would cost " in stills(*batch, "--max-cost", "0.001").stderr
 
 
 def test_takes_of_one_call_cost_the_price_of_each_image(stills: Call, service):

@@ -91,8 +91,9 @@ def check_cost(estimate: Estimate, options: BatchOptions) -> None:
     if estimate.cost_usd is None:
         raise unknown_price(options.model.id)
     if to_nano_usd(estimate.cost_usd) > to_nano_usd(cap_usd):
+        images = "1 new image" if estimate.new == 1 else f"{estimate.new} new images"
         raise BudgetExceeded(
-            f"{estimate.new} new images would cost {format_usd(estimate.cost_usd)}, over the cap "
+            f"{images} would cost {format_usd(estimate.cost_usd)}, over the cap "
             f"of {format_usd(cap_usd)}",
             action="Nothing was sent. Raise --max-cost, or generate fewer shots.",
         )
