@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 WIDE = {"width": 1400, "height": 1000}
 PHONE = {"width": 390, "height": 844}
+_PATIENCE_MILLISECONDS = 120_000  # a busy machine took more than Playwright's own 30 seconds
 
 
 @contextmanager
@@ -46,6 +47,7 @@ class Watched:
 def watched_page(browser: Browser, own_addresses: str, **more: Any) -> Iterator[Watched]:
     """Open a page that must end without errors, and without requests to other addresses."""
     context = browser.new_context(**{"viewport": WIDE, "accept_downloads": True} | more)
+    context.set_default_timeout(_PATIENCE_MILLISECONDS)
     try:
         watched = Watched(context.new_page())
         yield watched
