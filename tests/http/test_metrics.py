@@ -11,7 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from stills.app import Stills
 from stills.http.paths import normalize_route
+from stills.http.routes import health
 from stills.sandbox import Fault, FaultKind, Sandbox
 
 KITE = {"prompt": "a red kite", "size": "512*512"}
@@ -83,6 +85,24 @@ async def test_metrics_are_shown_without_the_catalog(
         catalog.execute("ALTER TABLE limiter_states RENAME TO gone")
     metrics = await numbers(http, url)
     assert metrics['stills_billed_usd_total{model="qwen-image-max"}'] == 0.075
+
+
+async def test_metrics_do_not_wait_for_a_catalog_that_hangs(
+    url: str, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+):
+    """A Postgres that is away may keep a query for a minute; Prometheus waits ten seconds."""
+    asked = []
+
+    async def hang(*_: object, **__: object) -> None:
+        asked.append(1)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(health, "RATE_SECONDS", 0.1)
+    monkeypatch.setattr(Stills, "quota", hang)
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            assert "stills_queue" in await numbers(http, url)
+    assert len(asked) == 1
 
 
 async def test_money_adds_up_without_noise(url: str, http: aiohttp.ClientSession):

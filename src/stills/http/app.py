@@ -42,7 +42,7 @@ from stills.http.paths import IMAGE_PATH, OPENAI_PATHS
 from stills.http.request_body import WrongMediaType
 from stills.http.routes.api_docs import make_docs_routes
 from stills.http.routes.contract import make_contract_router
-from stills.http.routes.health import Readiness, make_health_router
+from stills.http.routes.health import MetricsPage, Readiness, make_health_router
 from stills.http.routes.images import make_images_router
 from stills.http.routes.jobs import make_jobs_router
 from stills.http.routes.models import make_models_router
@@ -74,10 +74,12 @@ def make_app(
     image_files = ImageFiles(stills)
     deletion = HttpDeletion(stills, settings, image_files)
     readiness = Readiness(stills)
+    page = MetricsPage(stills, metrics, model=settings.model)
 
     async def stop() -> None:
         # After a cut-off, the time for a stop is already over.
         await readiness.close()
+        await page.close()
         await _stop(stills, service, 0.0 if middleware.cut_off else settings.drain_seconds)
 
     @asynccontextmanager
@@ -111,7 +113,7 @@ def make_app(
         app.router.routes.extend(LoginRoutes(stills, access).list())
     if settings.gallery:
         app.router.routes.extend(GalleryRoutes(stills, settings).list())
-    app.include_router(make_health_router(stills, settings, metrics, readiness))
+    app.include_router(make_health_router(page, readiness))
     app.add_exception_handler(StillsError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.add_exception_handler(HTTPException, _answer_http_error)

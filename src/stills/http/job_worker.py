@@ -16,7 +16,7 @@ from stills.app import Stills
 from stills.contract.errors import ConfigError
 from stills.http.connection import Connection
 from stills.http.metrics import Metrics
-from stills.http.routes.health import Readiness, answer_metrics
+from stills.http.routes.health import MetricsPage, Readiness
 
 _GRACE_SECONDS = 5  # for a probe that is being answered
 
@@ -32,7 +32,8 @@ async def serving_health(
     """
     readiness = Readiness(stills)
     with _listen(host, port) as listening:
-        app = _make_app(stills, metrics, readiness)
+        page = MetricsPage(stills, metrics)
+        app = _make_app(page, readiness)
         config = uvicorn.Config(
             app,
             http=Connection,
@@ -50,6 +51,7 @@ async def serving_health(
             server.should_exit = True
             await asyncio.gather(serving, return_exceptions=True)
             await readiness.close()
+            await page.close()
 
 
 class _Server(uvicorn.Server):
@@ -61,7 +63,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _make_app(stills: Stills, metrics: Metrics, readiness: Readiness) -> Starlette:
+def _make_app(page: MetricsPage, readiness: Readiness) -> Starlette:
     async def show_health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
@@ -72,7 +74,7 @@ def _make_app(stills: Stills, metrics: Metrics, readiness: Readiness) -> Starlet
         )
 
     async def show_metrics(_: Request) -> Response:
-        return await answer_metrics(stills, metrics)
+        return await page.answer()
 
     return Starlette(
         routes=[

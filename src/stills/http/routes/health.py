@@ -14,9 +14,11 @@ from stills.http.access_log import get_log_entry
 from stills.http.errors import problem
 from stills.http.metrics import Metrics
 from stills.http.openapi import refusals
-from stills.http.settings import Settings
 
 READY_SECONDS = 5.0
+RATE_SECONDS = 2.0
+"""How long metrics wait for the catalog: Prometheus gives up after ten seconds."""
+
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LOG = logging.getLogger("stills.http")
 
@@ -78,6 +80,39 @@ class Readiness:
             _LOG.warning("not ready: %s", trouble)
 
 
+class MetricsPage:
+    """Answers with all metrics; the rate of request starts is that of `model`.
+
+    The rate is in the catalog. If that does not respond, the last one is shown, and all else.
+    """
+
+    def __init__(self, stills: Stills, metrics: Metrics, *, model: str | None = None) -> None:
+        self._stills = stills
+        self._metrics = metrics
+        self._model = model
+        self._reading: asyncio.Task[None] | None = None
+
+    async def answer(self) -> Response:
+        """Return the page, at the latest after RATE_SECONDS."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_rate())
+        await asyncio.wait({self._reading}, timeout=RATE_SECONDS)
+        return Response(self._metrics.text(), headers={"Content-Type": METRICS_TYPE})
+
+    async def close(self) -> None:
+        """Cancel the query that is running."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read_rate(self) -> None:
+        with suppress(StillsError):
+            quota = await self._stills.quota(model=self._model)
+            limit, rate = quota.limit_per_second, quota.per_second
+            self._metrics.limit.set(-1 if limit is None else limit)
+            self._metrics.rate.set(-1 if rate is None else rate)
+
+
 def describe_trouble(error: StillsError) -> str:
     """Return why catalog or store can't be used, and which variables locate them."""
     return (
@@ -86,9 +121,7 @@ def describe_trouble(error: StillsError) -> str:
     )
 
 
-def make_health_router(
-    stills: Stills, settings: Settings, metrics: Metrics, readiness: Readiness
-) -> APIRouter:
+def make_health_router(page: MetricsPage, readiness: Readiness) -> APIRouter:
     """Serve health and metrics."""
     router = APIRouter(tags=["health"])
 
@@ -121,16 +154,6 @@ def make_health_router(
     )
     async def show_metrics() -> Response:
         """Metrics of all workers, in Prometheus' text format."""
-        return await answer_metrics(stills, metrics, model=settings.model)
+        return await page.answer()
 
     return router
-
-
-async def answer_metrics(stills: Stills, metrics: Metrics, *, model: str | None = None) -> Response:
-    """Answer with all metrics; the rate of request starts is that of `model`."""
-    # Without the catalog, which has the rate, the money that was counted is still shown.
-    with suppress(StillsError):
-        quota = await stills.quota(model=model)
-        metrics.limit.set(-1 if quota.limit_per_second is None else quota.limit_per_second)
-        metrics.rate.set(-1 if quota.per_second is None else quota.per_second)
-    return Response(metrics.text(), headers={"Content-Type": METRICS_TYPE})
