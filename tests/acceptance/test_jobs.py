@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -325,7 +326,7 @@ def test_an_account_that_owes_money_stops_the_job(jobs, start_worker, shots):
 def test_a_worker_shows_its_health(jobs, start_worker, shots):
     """Health and metrics are at the port that it prints."""
     worker = start_worker(jobs)
-    url = worker.stdout.readline().split()[3].removesuffix("/healthz")
+    url = re.search(r"http://\S+(?=/healthz)", worker.stdout.readline())[0]
     job = jobs.submit(shots)
     jobs.wait(job)
 
