@@ -109,7 +109,7 @@ def test_a_file_that_is_no_picture_is_refused(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["9Z", "1"], "the board has no shot '9Z'"),
+        (["9Z", "1"], "the batch has no shot '9Z'"),
         (["1A", "7"], "no take '7'"),
         (["1A"], "has several takes"),
         ([], "no shot is given"),

@@ -133,5 +133,5 @@ def test_a_file_that_is_no_such_file_is_refused(tmp_path, content, said):
 
 def test_marks_of_another_board_are_refused(folder):
     """The ids of its shots may be the same, but mean others."""
-    with pytest.raises(InvalidRequest, match="belong to another board"):
+    with pytest.raises(InvalidRequest, match="belong to another batch"):
         merge_marks(read_board(folder), marks_of(folder, {"pick": PICK}, board="other"))

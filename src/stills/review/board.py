@@ -120,7 +120,7 @@ class Board:
             if shot.id == shot_id:
                 return shot
         raise InvalidRequest(
-            f"the board has no shot {shot_id[:60]!r}",
+            f"the batch has no shot {shot_id[:60]!r}",
             field="shot",
             action=suggest(shot_id, [shot.id for shot in self.shots]) or "Use the id of a shot.",
         )

@@ -39,7 +39,7 @@ def merge_marks(board: Board, marks: Marks) -> Merged:
     """
     if marks.board != board.review.board:
         raise InvalidRequest(
-            "the marks belong to another board", action="Give the folder that the copy was made of."
+            "the marks belong to another batch", action="Give the folder that the copy was made of."
         )
     merges: list[_Merge] = []
 
@@ -78,7 +78,7 @@ class _Merge:
 
     def run(self, marked: MarkedShot) -> None:
         if self._shot is None:
-            self.conflicts.append(f"{self.shot_id}: the board has no such shot")
+            self.conflicts.append(f"{self.shot_id}: the batch has no such shot")
             self.review = self._board.review.of(self.shot_id)
         else:
             self._merge_pick(marked.base, marked.now)

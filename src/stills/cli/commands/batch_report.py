@@ -121,7 +121,9 @@ def print_ending(ending: Ending, events: EventLines | None) -> None:
         print(f"stills: stopped early, because {reason}", file=sys.stderr)
     if ending.history is not None:
         kept = printable(str(ending.history))
-        print(f"note: the board before this run is kept in {kept}", file=sys.stderr)
+        print(
+            f"note: the manifest and the images before this run are kept in {kept}", file=sys.stderr
+        )
     print(_describe_sums(ending), file=sys.stderr)
     if events is None:
         print(manifest)

@@ -78,7 +78,7 @@ def describe(shown: ImageDetails) -> str:
         for number, one in enumerate(spec.references, start=1)
     ]
     lines += [
-        f"{'send:':<16} {_time(send.sent_at)} {send.code}, {send.billing.value}"
+        f"{'API call:':<16} {_time(send.sent_at)} {send.code}, {send.billing.value}"
         + (f", request id {send.request_id}" if send.request_id else "")
         for send in shown.sends
     ]

@@ -22,7 +22,7 @@ async function call(name, body) {
 const backend = {
   takeHint: live.references
     ? "It is generated, and paid for, only when you generate."
-    : "It is generated, and paid for, only when you generate. The model of this board takes no references.",
+    : "It is generated, and paid for, only when you generate. The model of this batch takes no references.",
   decide: async (action) => apply(await call("decisions", action)),
   undo: async () => {
     const told = await call("undo", {});
