@@ -353,7 +353,7 @@ def test_an_interrupted_wait_leaves_the_board_as_it_was(
     waiting.send_signal(signal.SIGINT)
     errors = waiting.communicate(timeout=300)[1]
     assert waiting.returncode == 130
-    assert "the job goes on" in errors
+    assert "the job continues" in errors
     assert (tmp_path / "board" / "manifest.jsonl").read_bytes() == before
 
 

@@ -14,7 +14,7 @@ from stills.shotlist.reader import read_shots
         ("film", b'<?xml version="1.0"?>\n<FinalDraft>', "film is a screenplay", "one row"),
         ("list.pdf", b"%PDF-1.7\n", "list.pdf is a PDF", "as .xlsx or CSV"),
         ("list.csv", b"%PDF-1.7\n", "list.csv is a PDF", "as .xlsx or CSV"),
-        ("list.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "an Excel workbook of the old", "as .xlsx"),
+        ("list.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "an Excel workbook in the old", "as .xlsx"),
         ("list.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1", "one with a password", "without a password"),
         ("list.numbers", b"PK\x03\x04", "list.numbers is a Numbers document", "Export it as CSV"),
         ("list.ods", b"PK\x03\x04", "list.ods is an OpenDocument spreadsheet", "as .xlsx or CSV"),
