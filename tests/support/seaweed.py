@@ -30,11 +30,7 @@ def serve_seaweed(folder: Path) -> Iterator[dict[str, str]]:
         try:
             yield s3_variables(ports["s3.port"])
         finally:
-            server.kill()
-            server.wait()
-            for port in ports.values():  # it puts sockets there, whatever TMPDIR says
-                for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
-                    left.unlink()
+            _end(ports, server)
 
 
 def _start(folder: Path, log: BinaryIO) -> tuple[dict[str, int], subprocess.Popen[bytes]]:
@@ -56,9 +52,21 @@ def _start(folder: Path, log: BinaryIO) -> tuple[dict[str, int], subprocess.Pope
         ports = _free_ports([name + kind for name in _PORTS for kind in ("", ".grpc")])
         numbers = [f"-{name}={port}" for name, port in ports.items()]
         server = subprocess.Popen([*command, *numbers], stdout=log, stderr=log)
-        if _make_bucket(ports, server):
-            return ports, server
+        with ExitStack() as started:
+            started.callback(_end, ports, server)
+            if _make_bucket(ports, server):
+                started.pop_all()
+                return ports, server
     raise AssertionError("SeaweedFS ended")
+
+
+def _end(ports: Mapping[str, int], server: subprocess.Popen[bytes]) -> None:
+    """End a server, and remove the sockets that it puts into /tmp, whatever TMPDIR says."""
+    server.kill()
+    server.wait()
+    for port in ports.values():
+        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            left.unlink(missing_ok=True)
 
 
 def _find_weed() -> str:
@@ -83,8 +91,6 @@ def _make_bucket(ports: Mapping[str, int], server: subprocess.Popen[bytes]) -> b
                 return True
         except OSError:
             if time.monotonic() > deadline:
-                server.kill()
-                server.wait()
                 raise AssertionError("SeaweedFS does not answer") from None
             time.sleep(0.1)
     return False
