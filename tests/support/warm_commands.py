@@ -1,4 +1,4 @@
-"""Run `stills` commands as `subprocess` does, but without the import of others' libraries."""
+"""Run `stills` commands as `subprocess` does, but without importing most of their modules."""
 
 import json
 import os

@@ -1,8 +1,8 @@
-"""Run `stills` in forks of a process that has the libraries of others in memory.
+"""Run `stills` in forks of a process that has its modules in memory.
 
-Importing those takes most of a command's time. Each command still imports all of Stills, and has
-its own arguments, variables, folder, umask and standard streams. The SDK, which reads variables
-when it is imported, has found none: what it needs, Stills must pass to it.
+Importing them takes most of a command's time. Each command has its own arguments, variables,
+folder, umask and standard streams. The SDK, which reads variables when it is imported, has found
+none: what it needs, Stills must pass to it.
 
 A command arrives at the socket CONTROL, a file descriptor, as four more: a socket and the standard
 streams. The socket then has the command as JSON, and gets two numbers: process id and exit code.
@@ -19,7 +19,11 @@ import time
 from importlib import import_module
 from typing import Any
 
-MODULES = ("aiohttp.web", "dashscope", "psycopg", "pyvips", "sqlalchemy", "yaml")  # no threads
+MODULES = (  # none starts a thread
+    *("aiohttp.web", "psycopg", "pyvips", "sqlalchemy", "yaml"),
+    *("stills.assembly", "stills.catalog", "stills.provider.dashscope", "stills.sandbox"),
+    *(f"stills.cli.commands.{name}" for name in ("batch", "generate", "sandbox", "spend")),
+)
 NUMBER = struct.Struct("i")
 
 
