@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -45,9 +46,9 @@ def count_steps(count: int, work: Callable[[sqlite3.Connection], object]) -> int
         nonlocal steps
         steps += 1
 
-    connection = catalog_of(count)
-    connection.set_progress_handler(step, 10)
-    work(connection)
+    with closing(catalog_of(count)) as connection:
+        connection.set_progress_handler(step, 10)
+        work(connection)
     return steps
 
 

@@ -69,7 +69,9 @@ async def test_a_store_has_one_marker_for_all_its_catalogs(make_stills: Make, tm
     other = await make_stills(catalog=SqliteCatalog(tmp_path / "other.db"))
     await other.generate(CAT)
     assert marker.read_text() == written
-    known = await SqliteCatalog(tmp_path / "other.db").read_store()
+    catalog = SqliteCatalog(tmp_path / "other.db")
+    known = await catalog.read_store()
+    await catalog.close()
     assert (known.id, known.confirmed) == (written.strip(), True)
 
 
