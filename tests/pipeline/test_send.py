@@ -10,8 +10,9 @@ import pytest
 
 from stills.app import Stills
 from stills.catalog import SqliteCatalog
-from stills.contract.errors import Billing, ServiceUnreachable
+from stills.contract.errors import Billing, DeadlineExceeded, ServiceUnreachable
 from stills.contract.generation import Claim
+from stills.contract.money import Caps
 from stills.contract.rate_limit import RateLimit
 from stills.contract.request import ImageRequest
 from stills.pipeline.policy import Policy
@@ -145,3 +146,27 @@ async def test_a_claim_that_is_lost_before_the_call_is_taken_again(
     assert catalog.lost
     assert not result.cached
     assert sandbox.ledger.billed_images == 1
+
+
+async def test_a_claim_that_is_lost_before_the_call_leaves_nothing_billed(
+    make_stills: Callable[..., object], fast: Policy, sandbox: Sandbox, tmp_path
+):
+    """Nothing was sent, so the error after a wait for the new holder must not say otherwise."""
+    other = SqliteCatalog(tmp_path / "stills.db")
+
+    class Losing(SqliteCatalog):
+        async def record_sends(self, claims: Sequence[Claim], **options: Any) -> None:
+            (claim,) = claims
+            await self.release(claim)
+            spec, size = claim.generation.spec, claim.generation.spec.native_size
+            await other.claim(spec, size, lease_seconds=60.0, fresh=False, caps=Caps())
+            return await super().record_sends(claims, **options)
+
+    stills = await make_stills(
+        catalog=Losing(tmp_path / "stills.db"), policy=replace(fast, deadline_seconds=2.0)
+    )
+    with pytest.raises(DeadlineExceeded, match="another process is still working on it") as caught:
+        await stills.generate(KITE)
+    await other.close()
+    assert caught.value.billing is Billing.NONE
+    assert not sandbox.ledger.generations

@@ -146,6 +146,8 @@ async def _call_together(group: Group[Member, Call | _Begun]) -> Sequence[Call |
             return await _send_together(members, numbers, started_at)
     if failed is not None and failed.error.billing is not Billing.NONE:
         raise failed.error  # the next worker would not know that a call may be billed
+    for member in members:
+        member.job.reach(Stage.CLAIMED)  # as before: nothing was sent
     raise ClaimLost
 
 
