@@ -84,7 +84,7 @@ def wait_until(true):
 
 def test_a_service_that_stops_ends_the_events_of_a_job(start):
     """It does not wait for the job, which goes on, so what was sent has all the time to finish."""
-    with start("serve", "--port", "0", "--insecure") as process:
+    with start(SERVE, "--port", "0", "--insecure") as process:
         server = Server(process)
         job = call(f"{server.url}/v1/jobs", {"shots": SHOTS})
         followed = urllib.request.urlopen(f"{server.url}/v1/jobs/{job['id']}/events", timeout=60)
