@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Awaitable
 
 from stills.app import Stills
 from stills.assembly import open_webhook_sender
@@ -25,7 +26,11 @@ logger = logging.getLogger("stills.jobs")
 
 
 def run(options: argparse.Namespace, *, silent_seconds: float = SILENT_SECONDS) -> int:
-    """Run the command; the exit code is 0 once what was sent is finished."""
+    """Run the command; the exit code is 0 once what was sent is finished.
+
+    Raises:
+        Exception: something failed that should not; what was sent is finished.
+    """
     concurrency = _concurrency(options)
     raise_open_files()
     logging.basicConfig(format="stills: %(message)s", stream=sys.stderr)
@@ -60,13 +65,10 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
         health = serving_health(stills, metrics, host=options.host, port=options.port)
         with Interrupts(stop, is_sent=lambda: True) as interrupts:
             async with health as url:
-                helpers = [
-                    asyncio.create_task(_announce(ready, url)),
-                    asyncio.create_task(_recover_at_times(stills, ready)),
-                ]
+                works = [_announce(ready, url), _recover_at_times(stills, ready)]
                 if config.webhooks.secret is not None:
-                    delivering = _deliver_webhooks(stills, config.webhooks, sender, ready)
-                    helpers.append(asyncio.create_task(delivering))
+                    works.append(_deliver_webhooks(stills, config.webhooks, sender, ready))
+                helpers = [asyncio.create_task(_stop_if_it_fails(work, stop)) for work in works]
                 try:
                     how = WorkOptions(stills.provider, silent_seconds)
                     await interrupts.run(
@@ -75,11 +77,24 @@ async def _work(options: argparse.Namespace, concurrency: int, silent_seconds: f
                 finally:
                     for helper in helpers:
                         helper.cancel()
-                    await asyncio.gather(*helpers, return_exceptions=True)
+                    ended = await asyncio.gather(*helpers, return_exceptions=True)
         if interrupts.count > 1:
             return INTERRUPTED
         await stills.drain()
+    for end in ended:
+        if isinstance(end, Exception):
+            raise end
     return 0
+
+
+async def _stop_if_it_fails(work: Awaitable[None], stop: asyncio.Event) -> None:
+    """End the worker as SIGTERM does, so that its supervisor starts another."""
+    try:
+        await work
+    except Exception as error:
+        logger.warning("unexpected %s: the worker finishes what was sent, and ends", error)
+        stop.set()
+        raise
 
 
 async def _announce(ready: asyncio.Event, url: str) -> None:
