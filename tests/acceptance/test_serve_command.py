@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -204,3 +205,31 @@ def test_the_service_does_not_start_if_the_catalog_can_t_be_created(run, tmp_pat
     done = run("serve", "--sandbox", "--port", "0", variables=place)
     assert (done.returncode, done.stdout) == (7, "")
     assert "OUTPUT_DIR" in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("early", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_right_after_the_first_line_stops_the_service(
+    environment: dict[str, str], early: int, workers: str
+):
+    """Nothing handles it yet at that moment, so it could get lost, and the service would go on."""
+    script = f"""
+import os, sys
+from stills.cli.commands import serve
+from stills.cli.main import main
+announce = serve._announce
+
+def announce_and_signal(*args, **options):
+    announce(*args, **options)
+    os.kill(os.getpid(), {int(early)})
+
+serve._announce = announce_and_signal
+sys.exit(main(["serve", "--sandbox", "--port", "0", "--workers", "{workers}"]))
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert "answers" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -5,9 +5,10 @@ import functools
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import FrameType
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -68,7 +69,8 @@ class HttpServer:
     """A server whose port is open; clients wait until `run`.
 
     `url` is its own address, `public_url` the one for clients. `new_key` is the API key that was
-    just created, shown only now. `trouble` is why it is not ready, None if it is.
+    just created, shown only now. `trouble` is why it is not ready, None if it is. `signals` are
+    those that asked it to stop before it runs.
     """
 
     url: str
@@ -79,18 +81,47 @@ class HttpServer:
     listening: socket.socket
     worker: WorkerOptions
     workers: int
+    signals: Sequence[int]
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         if self.workers == 1:
-            _serve(functools.partial(make_worker, self.worker), self.listening, workers=1)
+            self._serve(functools.partial(make_worker, self.worker))
             return
         with metrics_folder() as folder:
             # prometheus_client reads nothing else, and reads it when a worker imports it.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # noqa: TID251
             settings = replace(self.worker.settings, metrics_folder=folder)
             make = functools.partial(make_worker, replace(self.worker, settings=settings))
-            _serve(make, self.listening, workers=self.workers)
+            self._serve(make)
+
+    def _serve(self, make: Callable[[], ASGIApp]) -> None:
+        """Serve with an application for each process."""
+        config = uvicorn.Config(
+            make,
+            factory=True,
+            workers=self.workers,
+            http=Connection,
+            backlog=_backlog(),
+            lifespan="on",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_worker_healthcheck=SILENT_SECONDS,
+        )
+        if self.workers > 1:
+            supervisor = Multiprocess(config, sockets=[self.listening])  # handles signals from now
+            if not self.signals:
+                supervisor.run()
+            return
+        server = uvicorn.Server(config)
+        # It handles these only once it serves, and raises them again when it has stopped.
+        _handle_signals(server.handle_exit)
+        if not self.signals:
+            server.run(sockets=[self.listening])
 
 
 @contextmanager
@@ -105,9 +136,6 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
         load_tracing()
     needs_keys = _needs_keys(options)
     set_up_logs(options.log_format)
-    # uvicorn handles these and raises them again when it has stopped, which is not a failure.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     with _listen(options.host, options.port) as listening:
         new_key, keys_exist = asyncio.run(_prepare_keys(create=needs_keys))
         keys_required = not options.insecure and (needs_keys or keys_exist)
@@ -130,12 +158,15 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
             drain_seconds=GRACE_SECONDS,
         )
         port = listening.getsockname()[1]
+        trouble = asyncio.run(_find_trouble())
+        signals: list[int] = []
+        _handle_signals(lambda number, _: signals.append(number))
         yield HttpServer(
             url=f"http://{_in_url(options.host)}:{port}",
             public_url=options.public_url or _local_url(options.host, port),
             keys_required=keys_required,
             new_key=new_key,
-            trouble=asyncio.run(_find_trouble()),
+            trouble=trouble,
             listening=listening,
             worker=WorkerOptions(
                 settings,
@@ -146,7 +177,13 @@ def open_server(options: ServerOptions) -> Iterator[HttpServer]:
                 options.boards,
             ),
             workers=options.workers,
+            signals=signals,
         )
+
+
+def _handle_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _needs_keys(options: ServerOptions) -> bool:
@@ -196,29 +233,6 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
     listening.set_inheritable(True)
     return listening
-
-
-def _serve(make: Callable[[], ASGIApp], listening: socket.socket, *, workers: int) -> None:
-    """Serve until SIGINT or SIGTERM; each process makes its own application."""
-    config = uvicorn.Config(
-        make,
-        factory=True,
-        workers=workers,
-        http=Connection,
-        backlog=_backlog(),
-        lifespan="on",
-        ws="none",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=SILENT_SECONDS,
-    )
-    if workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _backlog() -> int:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp
 
+from stills.cli.errors import NOTHING_SENT
 from stills.cli.open_files import raise_open_files
 from stills.cli.text import printable
 from stills.config import read_config
@@ -51,9 +52,12 @@ def run(options: argparse.Namespace) -> int:
         boards=partial(open_boards, boards, sandbox=options.sandbox) if boards else None,
         reviews=tuple(folder.resolve().name for folder in boards),
     )
-    with open_server(server_options) as server:
-        _announce(server, boards, shows_images=options.gallery)
-        server.run()
+    try:
+        with open_server(server_options) as server:
+            _announce(server, boards, shows_images=options.gallery)
+            server.run()
+    except KeyboardInterrupt:  # only before it serves
+        raise KeyboardInterrupt(NOTHING_SENT) from None
     return 0
 
 
