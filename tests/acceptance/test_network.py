@@ -11,8 +11,14 @@ SERVICE = {"DASHSCOPE_API_KEY": "sk-1", "DASHSCOPE_HTTP_BASE_URL": "https://serv
     [
         ({"SSL_CERT_FILE": "ca.pem"}, "no certificates can be read from SSL_CERT_FILE='ca.pem'"),
         ({"HTTPS_PROXY": "ftp://u:s3cret@p.example:21"}, "the proxy ftp://p.example:21"),
-        ({"HTTPS_PROXY": "http://u:s3cret@127.0.0.1:9"}, "the proxy http://127.0.0.1:9 makes no"),
-        ({"ALL_PROXY": "socks5h://u:s3cret@127.0.0.1:9"}, "the proxy socks5h://127.0.0.1:9 makes"),
+        (
+            {"HTTPS_PROXY": "http://u:s3cret@127.0.0.1:9"},
+            "the proxy http://127.0.0.1:9 could not connect",
+        ),
+        (
+            {"ALL_PROXY": "socks5h://u:s3cret@127.0.0.1:9"},
+            "the proxy socks5h://127.0.0.1:9 could not",
+        ),
     ],
 )
 def test_the_error_names_what_cant_be_used(run, variables, message):

@@ -196,7 +196,7 @@ MATRIX = [
         Outcome("DeadlineExceeded", sends=1, billed=1),
         again=FREE,
         but="beyond the deadline",
-        deadline_seconds=5.0,
+        deadline_seconds=11.0,
     ),
     dead(FaultKind.DROP_DOWNLOAD),
     down(FaultKind.TASK_FAILED),

@@ -60,6 +60,7 @@ async def work(job: dict[str, Any]) -> None:
             def tell(_: int, stage: Stage) -> None:
                 emit(event=stage, prompt=asked["prompt"])
                 if stage == job.get("pause_at"):
+                    del job["pause_at"]  # a claim that is lost is reached again
                     os.kill(os.getpid(), signal.SIGSTOP)
 
             async with gate:
