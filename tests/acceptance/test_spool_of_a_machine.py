@@ -47,7 +47,7 @@ def test_a_spooled_image_blocks_no_other_machine(spool, command, shared, service
     assert "nothing billed" in done.stderr
 
     recovered = first.run(*command, "recover", variables=shared)
-    assert recovered.stdout == "0 images recovered, 0 not\n"
+    assert recovered.stdout == "nothing to recover\n"
     assert first.spooled == second.spooled == []
     assert service.billed() == 1
 

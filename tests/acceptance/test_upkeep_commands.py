@@ -220,7 +220,7 @@ def test_recover_stores_a_spooled_image_free_and_without_a_key(
     done = run("recover")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == ["1 image recovered, 0 not"]
-    assert run("recover").stdout == "0 images recovered, 0 not\n"
+    assert run("recover").stdout == "nothing to recover\n"
     assert run("verify").returncode == 0
     (listed,) = run("list", "--json").stdout.splitlines()
     assert run("show", json.loads(listed)["id"]).returncode == 0
@@ -279,6 +279,6 @@ def test_rebuild_on_a_healthy_catalog_changes_nothing(stills, service):
     stills(*KITE)
     before = [stills("list").stdout, stills("spend").stdout]
     done = stills("recover", "--rebuild")
-    assert (done.returncode, done.stdout) == (0, "0 images recovered, 0 not\n")
+    assert (done.returncode, done.stdout) == (0, "nothing to recover\n")
     assert [stills("list").stdout, stills("spend").stdout] == before
     assert service.billed() == 1

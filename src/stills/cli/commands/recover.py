@@ -22,8 +22,14 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code is 5 if an image could not be finished."""
     counts = asyncio.run(_recover(options))
     if not options.json:
-        print(f"{images(counts[True])} recovered, {counts[False]} not")
+        print(_summary(counts))
     return _SERVICE if counts[False] else 0
+
+
+def _summary(counts: Counter[bool]) -> str:
+    if not counts:
+        return "nothing to recover"
+    return f"{images(counts[True])} recovered, {counts[False]} not"
 
 
 def line(outcome: Recovered) -> str:
