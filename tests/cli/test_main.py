@@ -1,5 +1,6 @@
 """Parsing, error lines and exit codes of the command line."""
 
+import argparse
 import io
 import json
 import shlex
@@ -23,6 +24,21 @@ RESULT = image_result(image_url="file:///tmp/a%20kite.png", provider="dashscope"
 def pipe(monkeypatch, written: bytes) -> None:
     """Make it standard input, in a locale that only has ASCII."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(written), encoding="ascii"))
+
+
+def command_names(parser: argparse.ArgumentParser) -> list[str]:
+    actions = parser._actions  # noqa: SLF001 - argparse has no other list
+    (commands,) = [one for one in actions if one.nargs == argparse.PARSER]
+    return list(commands.choices)
+
+
+@pytest.mark.parametrize("name", command_names(build_parser()))
+def test_the_parser_of_one_command_has_that_command(name):
+    """Describing only the command that is run saves a tenth of the start-up time."""
+    parser = build_parser(name)
+    assert command_names(parser) == [name]
+    with pytest.raises(SystemExit, match="0"):
+        parser.parse_args([name, "--help"])
 
 
 def test_debug_shows_the_traceback_before_the_error(monkeypatch, tmp_path, capfd):
