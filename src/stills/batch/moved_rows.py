@@ -17,11 +17,10 @@ from stills.contract.errors import InvalidRequest
 from stills.contract.request import ImageRequest
 from stills.shotlist.kept_ids import KeptId
 from stills.shotlist.reader import ShotList
-from stills.shotlist.shot_builder import default_id, derive_seed
+from stills.shotlist.shot_builder import default_id, derive_seed, split_default_id
 from stills.shotlist.shots import Outcome, Problem, Shot, ShotReference
 
 _DEFAULT_ID = re.compile(r"shot-([0-9]{4,})")
-_TAKE = re.compile(r"(shot-[0-9]{4,})(-[0-9]+)?")
 _LIST_GREW = 2
 """How much longer a list may have been than its last manifest, for seeds to be recognized."""
 _LIST_GREW_ROWS = 100
@@ -109,10 +108,10 @@ def _as_earlier(
     reference: ShotReference, positions: Collection[str], ids: Mapping[str, str]
 ) -> ShotReference:
     """Return a reference by the earlier id of the row that it names by its position, if any."""
-    named = _TAKE.fullmatch(reference.shot or "")
-    if named is None or named[1] not in positions:
+    row_id, take = split_default_id(reference.shot or "") or ("", "")
+    if row_id not in positions:
         return reference
-    return replace(reference, shot=f"{ids.get(named[1])}{named[2] or ''}")
+    return replace(reference, shot=f"{ids.get(row_id)}{take}")
 
 
 def _find_changed(

@@ -1,14 +1,11 @@
 """Rows without ids under the ids that they had in an earlier run, instead of those by position."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from stills.contract.models import SEED_MAX
-from stills.shotlist.shot_builder import take_id
+from stills.shotlist.shot_builder import split_default_id, take_id
 from stills.shotlist.shots import Problem, Shot
-
-_BY_POSITION = re.compile(r"(shot-[0-9]{4,})(-[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,6 @@ class KeptIds:
 
     def _rename(self, shot_id: str) -> str:
         """Return the kept id for the id of a position, or that of one of its takes."""
-        found = _BY_POSITION.fullmatch(shot_id)
-        kept = self._kept.get(found[1]) if found else None
-        return f"{kept.id}{found[2] or ''}" if found and kept else shot_id
+        row_id, take = split_default_id(shot_id) or (shot_id, "")
+        kept = self._kept.get(row_id)
+        return shot_id if kept is None else f"{kept.id}{take}"

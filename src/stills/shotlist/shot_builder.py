@@ -1,6 +1,7 @@
 """Build shots: from rows, and portraits from members of the cast."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,8 @@ from stills.shotlist.sizes import choose_size
 from stills.shotlist.templates import TEMPLATE_FIELDS
 
 ID_MAX_CHARACTERS = 200
+
+_DEFAULT_ID = re.compile(r"(shot-[0-9]{4,})((?:-[0-9]+)?)")
 
 
 def build_shots(
@@ -102,6 +105,12 @@ def take_id(shot_id: str, take: int) -> str:
 def default_id(position: int) -> str:
     """Return the id of a row without one, from its position in the file."""
     return f"shot-{position:04}"
+
+
+def split_default_id(shot_id: str) -> tuple[str, str] | None:
+    """Return the default id of a row, and what its take adds to it; None for any other id."""
+    found = _DEFAULT_ID.fullmatch(shot_id)
+    return None if found is None else (found[1], found[2])
 
 
 def read_id(given: object, position: int) -> str:
